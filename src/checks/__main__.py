@@ -1,0 +1,40 @@
+"""`python -m checks SPECIFICATION OUTPUT`: run the listed checks, write what each found."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+# No network, asked of deepchecks before it is imported.
+os.environ["DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY"] = "1"
+os.environ["DISABLE_LATEST_VERSION_CHECK"] = "1"
+
+
+def main(specification: str, output: str) -> None:
+    """Run a specification and write its results.
+
+    Parameters
+    ----------
+    specification : str
+        JSON file; see `checks.run.run`.
+    output : str
+        JSON file to write. The name of each check that is done goes to stdout, a line each.
+    """
+    from checks.build import SpecificationError
+    from checks.run import run
+
+    try:
+        results = run(
+            json.loads(Path(specification).read_text(encoding="utf-8")),
+            done=lambda name: print(name, flush=True),
+        )
+    except SpecificationError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+    Path(output).write_text(json.dumps(results, allow_nan=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

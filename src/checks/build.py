@@ -1,0 +1,77 @@
+"""From names in params.yaml to deepchecks' checks; what it does not know is refused."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from deepchecks.core import BaseCheck
+from deepchecks.tabular import SingleDatasetCheck, TrainTestCheck
+from deepchecks.tabular import checks as library
+
+from checks.conditions import CalibrationScore, ClassImbalance
+
+_PREFIX = "add_condition_"
+
+
+class SpecificationError(Exception):
+    """A check, an argument or a condition that deepchecks does not have."""
+
+
+def available() -> dict[str, type[BaseCheck]]:
+    """Return every check that a table and predictions can be tested with, by name."""
+    found = {
+        name: check
+        for name, check in vars(library).items()
+        if inspect.isclass(check) and issubclass(check, (SingleDatasetCheck, TrainTestCheck))
+    }
+    return found | {"CalibrationScore": CalibrationScore, "ClassImbalance": ClassImbalance}
+
+
+def build(where: str, specification: dict[str, Any], seed: int) -> BaseCheck:
+    """Build one check with its conditions.
+
+    Parameters
+    ----------
+    where : str
+        Place in params.yaml, for the message.
+    specification : dict
+        ``check`` (a name), ``arguments`` (of its constructor) and ``conditions`` (name without
+        ``add_condition_`` to its only argument, a mapping of arguments, or null for none).
+    seed : int
+        Given to each check that takes a random state.
+
+    Raises
+    ------
+    SpecificationError
+        With the valid names, if a name or an argument is unknown.
+    """
+    name, checks = specification["check"], available()
+    check_class = _look_up(f"{where}: check", name, checks)
+    arguments = dict(specification["arguments"])
+    takes = set(inspect.signature(check_class).parameters) - {"args", "kwargs"}
+    for argument in arguments:
+        _look_up(f"{where}.arguments: {name} argument", argument, dict.fromkeys(takes))
+    if "random_state" in takes:
+        arguments.setdefault("random_state", seed)
+    conditions = {m.removeprefix(_PREFIX): m for m in dir(check_class) if m.startswith(_PREFIX)}
+    try:
+        check = check_class(**arguments)
+        for condition, value in specification["conditions"].items():
+            method = _look_up(f"{where}.conditions: {name} condition", condition, conditions)
+            add = getattr(check, method)
+            if isinstance(value, dict):
+                add(**value)
+            else:
+                add() if value is None else add(value)
+    except SpecificationError:
+        raise
+    except Exception as error:  # deepchecks raises many kinds for a value that it dislikes
+        raise SpecificationError(f"{where}: {name}: {error}") from error
+    return check
+
+
+def _look_up(where: str, name: str, known: dict[str, Any]) -> Any:
+    if name not in known:
+        raise SpecificationError(f"{where} {name!r} is unknown (valid: {', '.join(sorted(known))})")
+    return known[name]

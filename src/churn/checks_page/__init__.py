@@ -1,0 +1,42 @@
+"""checks.json as one self-contained page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+_ORDER = {"crashed": 0, "failed": 1, "passed": 2}
+_SUITES = {
+    "data_integrity": "Data integrity",
+    "train_test": "Held-out customers against training rows",
+    "model": "Model",
+}
+
+
+def render(report: dict[str, Any]) -> str:
+    """Render what the checks found; failed ones first, passed ones folded.
+
+    Parameters
+    ----------
+    report : dict
+        As checks.json holds it.
+
+    Returns
+    -------
+    str
+        HTML without links to anything outside; all text is escaped.
+    """
+    template = files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    suites = {
+        title: sorted(
+            (check for check in report["checks"] if check["suite"] == suite),
+            key=lambda check: _ORDER[check["status"]],
+        )
+        for suite, title in _SUITES.items()
+    }
+    return environment.from_string(template).render(report=report, suites=suites)

@@ -1,0 +1,223 @@
+"""The command line: parse, call, print, exit code. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from churn import __version__
+from churn.errors import ChurnError, ParamsError
+from churn.paths import Workspace
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Command(click.Command):
+    """A command with `--traceback`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--traceback"],
+                is_flag=True,
+                expose_value=False,
+                help="Show where in the code an error comes from.",
+                callback=lambda context, _, value: context.find_root().meta.update(
+                    traceback=value
+                ),
+            )
+        )
+
+
+class _Group(click.Group):
+    """Commands in the order of the pipeline, not of the alphabet."""
+
+    command_class = _Command
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="churn")
+def cli() -> None:
+    """Train, test and track a churn model.
+
+    `dvc repro` runs the stages prepare, train, evaluate, validate and track as far as something
+    has changed; each is a command here. Run them in the repository's top folder.
+    """
+
+
+@cli.command()
+def prepare() -> None:
+    """Stage 1: check the customer table and split it."""
+    from churn.stages import prepare
+
+    prepare.run(Workspace())
+
+
+@cli.command()
+@click.option("--data", type=_FILE, help="Another customer table (CSV or Parquet).")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another value for a key of params.yaml, such as model.hyperparameters.max_depth=4;"
+    " may be given more than once. An empty value is as if not given.",
+)
+def train(data: Path | None, settings: tuple[str, ...]) -> None:
+    """Stage 2: fit the model and choose the threshold.
+
+    With --data or --set: an experiment. Prepares, trains and evaluates apart from the pipeline's
+    files, and logs an MLflow run.
+    """
+    overrides = _overrides(settings)
+    if data is None and not settings:
+        from churn.stages import train
+
+        train.run(Workspace())
+        return
+    from churn import experiment
+
+    _show(*experiment.train_with(Path(), overrides, data))
+
+
+@cli.command()
+@click.option("--model", metavar="URI", help="Another model: a folder, runs:/… or models:/….")
+@click.option("--data", type=_FILE, help="With --model: another customer table.")
+def evaluate(model: str | None, data: Path | None) -> None:
+    """Stage 3: predictions, metrics, slices and plots.
+
+    With --model: evaluates that model on the held-out customers, touches none of the pipeline's
+    files, and logs an MLflow run.
+    """
+    if model is None:
+        if data is not None:
+            raise click.UsageError("--data goes with --model")
+        from churn.stages import evaluate
+
+        evaluate.run(Workspace())
+        return
+    from churn import experiment
+
+    _show(*experiment.evaluate_model(Path(), model, data))
+
+
+@cli.command()
+def validate() -> None:
+    """Stage 4: test data and predictions with deepchecks."""
+    from churn.stages import validate
+
+    validate.run(Workspace())
+
+
+@cli.command()
+def track() -> None:
+    """Stage 5: log the candidate to MLflow, or find its run again."""
+    from churn.stages import track
+
+    tracked = track.run(Workspace())
+    click.echo(f"MLflow run {tracked.run_id}{'' if tracked.new else ' (tracked before)'}")
+
+
+@cli.command()
+def summary() -> None:
+    """Show what the pipeline has made: metrics, checks, and where everything is."""
+    from rich.console import Console
+
+    from churn import summary
+
+    summary.show(Workspace(), Console())
+
+
+@cli.command()
+@click.option("--customers", type=click.IntRange(1), required=True, help="Number of customers.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Seed of all that is random.")
+@click.option(
+    "--drift",
+    type=click.FloatRange(0, 24),
+    default=0.0,
+    show_default=True,
+    help="Months by which population and behaviour have moved on.",
+)
+@click.option("--output", type=_FILE, required=True, help="File to write: .csv or .parquet.")
+def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
+    """Make up customers that behave like customers."""
+    from churn.data import synthesize
+    from churn.progress import bar
+
+    with bar("synthesizing", -(-customers // synthesize.CHUNK_ROWS)) as advance:
+        synthesize.write(output, customers, seed, drift, advance)
+    click.echo(f"{output}: {customers:,} customers")
+
+
+@cli.command()
+@click.option("--metric", default="test_roc_auc", show_default=True, help="Metric that orders.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows.")
+def runs(metric: str, limit: int) -> None:
+    """List the runs of the MLflow experiment, best first."""
+    from churn import runs
+
+    runs.show(Path(), metric, limit)
+
+
+@cli.command()
+@click.option(
+    "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
+)
+@click.option("--input", "source", type=_FILE, required=True, help="Customers: .csv or .parquet.")
+@click.option("--output", type=_FILE, required=True, help="File to write: .csv or .parquet.")
+def predict(model: str, source: Path, output: Path) -> None:
+    """Predict for customers: id, probability of churn, and prediction (0 or 1)."""
+    from churn import prediction
+
+    count = prediction.predict(prediction.load_model(model, Path()), source, output)
+    click.echo(f"{output}: {count:,} customers")
+
+
+def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Turn ``key=value`` words into dotted keys and YAML values."""
+    import yaml
+
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key:
+            raise ParamsError(f"--set {setting}: write it as KEY=VALUE")
+        if value:
+            overrides[key] = yaml.safe_load(value)
+    return overrides
+
+
+def _show(tracked: Any, metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from churn.summary import metrics_table
+
+    Console().print(metrics_table(metrics))
+    click.echo(f"MLflow run {tracked.run_id}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a known error is one line on stderr and exit code 2."""
+    show_traceback: Callable[[], bool] = lambda: "--traceback" in (arguments or sys.argv)  # noqa: E731
+    try:
+        cli(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from error
+    except click.Abort as error:
+        raise SystemExit(130) from error
+    except ChurnError as error:
+        if show_traceback():
+            traceback.print_exc()
+        one_line = " ".join(str(error).split())
+        click.secho(f"Error: {one_line}", fg="red", err=True)
+        raise SystemExit(2) from error

@@ -1,0 +1,1 @@
+"""The customer table: made up, read, checked, split and described."""

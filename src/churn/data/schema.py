@@ -1,0 +1,163 @@
+"""The customer table's schema: what is wrong with a *column* or a *row* is said here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaError, SchemaErrorReason
+
+from churn.errors import DataError
+from churn.params import DataParams
+
+MIN_ROWS = 50
+_ID_LIKE_SHARE = 0.9
+_INFINITE = "is infinite; put a number, or leave the cell empty"
+
+
+def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
+    """Build the pandera schema of a customer table.
+
+    Ids are present and unique; numbers are finite (missing ones are allowed: the model imputes
+    them); categories are not ids; labels are present.
+
+    Parameters
+    ----------
+    data : DataParams
+        The columns and their roles.
+    labelled : bool, default=True
+        Whether the target is there; without it (a table to predict) any number of rows and any
+        number of categories will do.
+
+    Returns
+    -------
+    pandera.pandas.DataFrameSchema
+    """
+    columns = {data.id: pa.Column("str", unique=True, nullable=False)}
+    finite = pa.Check(lambda values: ~np.isinf(values), error=_INFINITE)
+    for name in data.numeric:
+        columns[name] = pa.Column("float64", finite, nullable=True)
+    not_id = pa.Check(
+        lambda values: values.nunique() < _ID_LIKE_SHARE * len(values),
+        error="has another value in nearly every row, like an id;"
+        " take it out of data.categorical in params.yaml",
+    )
+    for name in data.categorical:
+        columns[name] = pa.Column("str", [not_id] if labelled else None, nullable=True)
+    if labelled:
+        columns[data.target] = pa.Column(nullable=False)
+    return pa.DataFrameSchema(columns)
+
+
+def validate(table: pd.DataFrame, data: DataParams, path: Path, labelled: bool = True) -> pd.DataFrame:
+    """Check a table against its schema and bring it to the pipeline's types.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `churn.data.table.read_table` gives it.
+    data : DataParams
+        The columns and their roles.
+    path : Path
+        The file that it came from, for the message.
+    labelled : bool, default=True
+        See `schema`.
+
+    Returns
+    -------
+    DataFrame
+        Ids and categories as text, numbers as float64, the target as int8: 1 where it is
+        `data.positive`, else 0.
+
+    Raises
+    ------
+    DataError
+        At the first problem, with its column and row.
+    """
+    if labelled and len(table) < MIN_ROWS:
+        raise DataError(
+            f"{path}: {len(table)} rows; at least {MIN_ROWS} are needed to train and test a model"
+        )
+    table = _to_numbers(table, data, path)
+    try:
+        schema(data, labelled).validate(table)
+    except SchemaError as error:
+        raise DataError(f"{path}: {_describe(error, table, data)}") from error
+    if labelled:
+        table[data.target] = _binary(table, data, path)
+    return table
+
+
+def _to_numbers(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
+    """Bring the numeric columns to float64, or name the first cell that is text."""
+    for name in data.numeric:
+        numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        text = numbers.isna() & table[name].notna()
+        if text.any():
+            row = int(text.argmax())
+            cell = repr(str(table[name].iloc[row])[:40])
+            what = f"is {cell}, which is no number; correct the cell"
+            raise DataError(f"{path}: {_place(table, data, name, row)} {what}")
+        table[name] = numbers
+    return table
+
+
+def _describe(error: SchemaError, table: pd.DataFrame, data: DataParams) -> str:
+    """Say where the first offending cell is and what is wrong with it."""
+    column, row = str(error.schema.name), None
+    if error.reason_code == SchemaErrorReason.SERIES_CONTAINS_NULLS:
+        row = int(table[column].isna().argmax())
+        what = "is missing; every customer needs one"
+    elif error.reason_code == SchemaErrorReason.SERIES_CONTAINS_DUPLICATES:
+        row = int(table[column].duplicated().argmax())
+        first = int(table[column].eq(table[column].iloc[row]).argmax())
+        what = f"stands already in row {first + 1}; keep one row a customer"
+    else:
+        what = str(error.check.error)
+        if error.check.error == _INFINITE:
+            row = int(np.isinf(table[column]).argmax())
+    return f"{_place(table, data, column, row)} {what}"
+
+
+def _place(table: pd.DataFrame, data: DataParams, column: str, row: int | None) -> str:
+    """Name a column and a row (counted from 1 below the header), with the customer's id."""
+    if row is None:
+        return f"column {column!r}"
+    customer = table[data.id].iloc[row]
+    who = "" if pd.isna(customer) else f" ({data.id} {customer})"
+    return f"column {column!r}, row {row + 1}{who}:"
+
+
+def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
+    """Turn the target into 0 and 1."""
+    labels = table[data.target]
+    values = list(pd.unique(labels))
+    shown = ", ".join(str(value) for value in values[:5])
+    if len(values) == 1:
+        raise DataError(
+            f"{path}: column {data.target!r} is {shown} in every row from row 1 on;"
+            " a model needs customers of both kinds"
+        )
+    if len(values) > 2:
+        row = int(labels.eq(values[2]).argmax())
+        raise DataError(
+            f"{path}: {_place(table, data, data.target, row)} is a third value"
+            f" (found: {shown}); the target must have two"
+        )
+    positive = [value for value in values if _same(value, data.positive)]
+    if not positive:
+        raise DataError(
+            f"{path}: column {data.target!r} holds {shown}, never {data.positive!r};"
+            " set data.positive in params.yaml to the value that means churned"
+        )
+    return labels.eq(positive[0]).astype("int8")
+
+
+def _same(value: object, positive: bool | int | float | str) -> bool:
+    """Compare as numbers where both are, else as text."""
+    try:
+        return float(value) == float(positive)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value) == str(positive)

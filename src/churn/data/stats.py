@@ -1,0 +1,64 @@
+"""What a table looked like: the figures that a later drift check compares with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from churn.params import DataParams
+
+_QUANTILES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
+_MAX_CATEGORIES = 100
+
+
+def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
+    """Describe a checked table.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n_customers, n_columns)
+        As `churn.data.schema.validate` gives it.
+    data : DataParams
+        The columns and their roles.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``label_rate`` in [0, 1], ``numeric`` (missing values, mean, standard
+        deviation with n - 1 degrees of freedom, skewness, quantiles; null where a column has no
+        value or too few) and ``categorical`` (missing values, number of values, counts of the
+        100 most frequent).
+    """
+    return {
+        "rows": len(table),
+        "label_rate": round(float(table[data.target].mean()), 6),
+        "numeric": {name: _numeric(table[name]) for name in data.numeric},
+        "categorical": {name: _categorical(table[name]) for name in data.categorical},
+    }
+
+
+def _numeric(values: pd.Series) -> dict[str, Any]:
+    quantiles = values.quantile(_QUANTILES)
+    return {
+        "missing": int(values.isna().sum()),
+        "mean": _number(values.mean()),
+        "standard_deviation": _number(values.std()),
+        "skewness": _number(values.skew()),
+        "quantiles": {f"{q:g}": _number(value) for q, value in quantiles.items()},
+    }
+
+
+def _categorical(values: pd.Series) -> dict[str, Any]:
+    counts = values.value_counts()
+    # Ties are put in order by name, so that the same table gives the same file.
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return {
+        "missing": int(values.isna().sum()),
+        "values": len(counts),
+        "counts": {str(name): int(count) for name, count in ordered[:_MAX_CATEGORIES]},
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(f"{value:.8g}")

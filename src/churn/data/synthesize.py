@@ -1,0 +1,166 @@
+"""Made-up customers that behave like customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from churn.errors import DataError
+from churn.files import atomic
+from churn.progress import Advance, silent
+
+CHUNK_ROWS = 50_000
+_DAYS_A_MONTH = 30.0
+_OLDEST_DAYS = 3650.0
+
+
+def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
+    """Generate customers, a chunk at a time.
+
+    Every customer has a hidden *activity* a ~ N(0, 1) that nothing in the table shows directly:
+
+    - `days_since_signup` t ~ 20 + Gamma(1.6, 330) days, at most ten years;
+    - order rate (a month) r = exp(-0.5 + 0.6 a); tenure drives orders:
+      `total_orders` ~ 1 + Poisson(r t / 30);
+    - a share of customers has *gone quiet*, with probability sigmoid(-1.5 - 0.8 a), and bought
+      last at a uniform point of their tenure; everyone else at an exponential distance with
+      mean 30 / r days: `recency_days`, at most t;
+    - `frequency`, orders in the last 90 days: 0 beyond 90 days of silence, else
+      1 + Poisson(r (90 - recency) / 30), at most `total_orders`;
+    - `avg_order_value` ~ LogNormal(3.6 + 0.25 a + 0.1 z_age, 0.5), `monetary_value` =
+      `avg_order_value` x `total_orders`: activity drives spend;
+    - `age` ~ N(44, 14) within 18 to 90, unknown for one customer in fifty;
+    - `support_tickets` ~ Poisson(0.25 g sqrt(total_orders)) with g ~ Gamma(0.8, 1.25): a few
+      customers complain a lot;
+    - `churned` ~ Bernoulli(sigmoid(s)) with
+      s = -3.6 + 1.6 log(1 + recency r / 30) + 1.0 quiet - 0.7 a
+      + 2.0 log(1 + tickets) - 0.3 log(t / 365) + N(0, 0.5):
+      silence beyond a customer's own rhythm and complaints drive churn, tenure and activity
+      hold it back, and part of it nobody can know.
+
+    `drift`, in months, moves the population (activity falls by 0.06 a month, tenure shrinks by
+    4 %, complaints grow by 6 %) and the relation (silence weighs 4 % less, complaints 5 % more,
+    the intercept rises by 0.05). The same seed gives the same customers at every drift: an id
+    in two snapshots is one person in two months. The first n customers do not depend on `rows`.
+
+    Parameters
+    ----------
+    rows : int
+        Number of customers, at least 1.
+    seed : int
+        Seed, 0 or greater.
+    drift : float, default=0.0
+        Months since the first snapshot, in [0, 24].
+
+    Yields
+    ------
+    pyarrow.Table
+        At most `CHUNK_ROWS` customers, in the order of their ids.
+    """
+    for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
+        # A whole chunk is always drawn, so that a customer does not depend on how many follow.
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,)))
+        yield _chunk(rng, start, drift).slice(0, min(CHUNK_ROWS, rows - start))
+
+
+def _chunk(rng: np.random.Generator, start: int, drift: float) -> pa.Table:
+    n = CHUNK_ROWS
+    activity = rng.normal(size=n) - 0.06 * drift
+    z_age = rng.normal(size=n)
+    age = np.clip(np.round(44 + 14 * z_age), 18, 90)
+    tenure = (20 + rng.gamma(1.6, 330, size=n)) * 0.96**drift
+    tenure = np.clip(np.round(tenure), 1, _OLDEST_DAYS)
+    rate = np.exp(-0.5 + 0.6 * activity)
+    total_orders = 1 + rng.poisson(rate * tenure / _DAYS_A_MONTH)
+    recency, quiet = _last_purchase(rng, activity, rate, tenure)
+    in_window = rng.poisson(rate * np.maximum(90 - recency, 0) / _DAYS_A_MONTH)
+    frequency = np.where(recency > 90, 0, np.minimum(1 + in_window, total_orders))
+    avg_order_value = np.round(np.exp(rng.normal(3.6 + 0.25 * activity + 0.1 * z_age, 0.5)), 2)
+    complains = rng.gamma(0.8, 1.25, size=n) * 1.06**drift
+    tickets = rng.poisson(0.25 * complains * np.sqrt(total_orders))
+    score = (
+        -3.6
+        + 0.05 * drift
+        + 1.6 * 0.96**drift * np.log1p(recency * rate / _DAYS_A_MONTH)
+        + 1.0 * quiet
+        - 0.7 * activity
+        + 2.0 * 1.05**drift * np.log1p(tickets)
+        - 0.3 * np.log(tenure / 365)
+        + rng.normal(0, 0.5, size=n)
+    )
+    churned = rng.random(n) < _sigmoid(score)
+    age_unknown = rng.random(n) < 0.02
+    return pa.table(
+        {
+            "customer_id": [f"C{number:08d}" for number in range(start + 1, start + n + 1)],
+            "recency_days": recency.astype(np.int32),
+            "frequency": frequency.astype(np.int32),
+            "monetary_value": np.round(avg_order_value * total_orders, 2),
+            "avg_order_value": avg_order_value,
+            "days_since_signup": tenure.astype(np.int32),
+            "total_orders": total_orders.astype(np.int32),
+            "support_tickets": tickets.astype(np.int32),
+            "age": pa.array(age.astype(np.int32), mask=age_unknown),
+            "churned": churned.astype(np.int8),
+        }
+    )
+
+
+def _last_purchase(
+    rng: np.random.Generator, activity: np.ndarray, rate: np.ndarray, tenure: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw `recency_days` and who has gone quiet."""
+    quiet = rng.random(len(activity)) < _sigmoid(-1.5 - 0.8 * activity)
+    lively = rng.exponential(_DAYS_A_MONTH / rate)
+    silent_since = rng.random(len(activity)) * tenure
+    return np.floor(np.minimum(np.where(quiet, silent_since, lively), tenure)), quiet
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def write(
+    output: Path, rows: int, seed: int, drift: float = 0.0, advance: Advance = silent
+) -> None:
+    """Write customers to a CSV or Parquet file, by its ending, a chunk at a time.
+
+    Parameters
+    ----------
+    output : Path
+        File ending in ``.csv`` or ``.parquet``; written whole or not at all.
+    rows, seed, drift
+        See `customers`.
+    advance : callable, optional
+        Called after each chunk.
+
+    Raises
+    ------
+    DataError
+        If the ending is neither, or the file cannot be written there.
+    """
+    if output.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{output}: the name must end in .csv or .parquet")
+    chunks = customers(rows, seed, drift)
+    first = next(chunks)
+    try:
+        with atomic(output) as fresh, _writer(fresh, first.schema) as writer:
+            writer.write_table(first)
+            advance("")
+            for chunk in chunks:
+                writer.write_table(chunk)
+                advance("")
+    except OSError as error:
+        raise DataError(f"{output}: cannot be written ({error.strerror or error})") from error
+
+
+def _writer(path: Path, schema: pa.Schema) -> pa.csv.CSVWriter | pa.parquet.ParquetWriter:
+    if path.suffix == ".csv":
+        options = pa.csv.WriteOptions(quoting_style="none", quoting_header="none")
+        return pa.csv.CSVWriter(path, schema, write_options=options)
+    return pa.parquet.ParquetWriter(path, schema, compression="zstd")

@@ -1,0 +1,145 @@
+"""Calling deepchecks, which lives in an environment of its own (docs/adr/0001)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churn.data.split import hash_share
+from churn.errors import ChecksError, ParamsError
+from churn.params import ChecksParams, DataParams
+from churn.progress import Advance, silent
+
+PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
+SUITES = ("data_integrity", "train_test", "model")
+_SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
+# Not the split's salt: by that one, all training rows lie on one side of the share.
+_SALT = "checks"
+
+
+def sample(frame: pd.DataFrame, ids: str, max_rows: int) -> pd.DataFrame:
+    """Choose customers by a hash of their id.
+
+    A customer that stands on both sides of the split, or twice on one, is chosen with all its
+    rows or not at all, so that leaks and duplicates are seen in a sample as well.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_customers, n_columns)
+    ids : str
+        The id column.
+    max_rows : int
+        Expected number of rows of the result where the frame has more.
+
+    Returns
+    -------
+    DataFrame
+    """
+    if len(frame) <= max_rows:
+        return frame
+    return frame[hash_share(frame[ids], _SALT) < max_rows / len(frame)]
+
+
+def run(
+    frames: dict[str, pd.DataFrame],
+    data: DataParams,
+    checks: ChecksParams,
+    threshold: float,
+    advance: Advance = silent,
+) -> dict[str, Any]:
+    """Run the checks that params.yaml lists.
+
+    Parameters
+    ----------
+    frames : dict of str to DataFrame
+        ``train`` and ``test``: id, target, features and ``probability``.
+    data : DataParams
+    checks : ChecksParams
+    threshold : float
+        Churn is predicted at this probability and above.
+    advance : callable, optional
+        Called with the name of each check that is done.
+
+    Returns
+    -------
+    dict
+        What `checks.run.run` returns.
+
+    Raises
+    ------
+    ParamsError
+        If a listed check, argument or condition is unknown.
+    ChecksError
+        If the program is not installed, or stops without a result.
+    """
+    with tempfile.TemporaryDirectory(prefix="churn-checks-") as scratch:
+        folder = Path(scratch)
+        for side, frame in frames.items():
+            frame.to_parquet(folder / f"{side}.parquet", index=False)
+        specification = {
+            "train": str(folder / "train.parquet"),
+            "test": str(folder / "test.parquet"),
+            "id": data.id,
+            "target": data.target,
+            "categorical": list(data.categorical),
+            "threshold": threshold,
+            "seed": checks.seed,
+            "suites": checks.model_dump(include=set(SUITES)),
+        }
+        (folder / "specification.json").write_text(json.dumps(specification), encoding="utf-8")
+        _call(folder / "specification.json", folder / "results.json", advance)
+        results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        return results
+
+
+def _call(specification: Path, output: Path, advance: Advance) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": str(_SOURCES),
+        "PYTHONHASHSEED": "0",  # deepchecks walks through sets
+        "PYTHONWARNINGS": "ignore",
+        "MPLBACKEND": "agg",
+    }
+    command = [str(_python()), "-m", "checks", str(specification), str(output)]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            advance(line.strip())
+        code = process.wait()
+        stderr.seek(0)
+        said = stderr.read().strip().splitlines() or ["it said nothing"]
+    if code == 2:
+        raise ParamsError(f"params.yaml: {said[-1]}")
+    if code or not output.is_file():
+        raise ChecksError(f"the checks' program stopped with code {code}: {said[-1]}")
+
+
+def _python() -> Path:
+    """Find the interpreter of the checks' environment.
+
+    The one that the variable names; else `.venv-checks` beside the sources or beside the
+    environment that is running (so that a clone made by `mlflow run` finds it too).
+    """
+    if named := os.environ.get(PYTHON_VARIABLE):
+        candidates = [Path(named)]
+    else:
+        parents = [_SOURCES.parent, Path(sys.prefix).parent]
+        candidates = [parent / ".venv-checks" / "bin" / "python" for parent in parents]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ChecksError(
+        f"{candidates[0]}: the checks' environment is not there; run `make setup`,"
+        f" or name its Python in {PYTHON_VARIABLE}"
+    )

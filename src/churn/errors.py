@@ -1,0 +1,37 @@
+"""Errors that a user can act on.
+
+Each is shown as one line on stderr and exit code 2; anything else is a defect of this project.
+
+::
+
+    ChurnError
+    ├── ParamsError      params.yaml, or an option that overrides it
+    ├── DataError        the customer table: file, column, row
+    ├── ArtifactError    a file of the pipeline that is missing or not what it should be
+    ├── ChecksError      the deepchecks program could not be run
+    └── TrackingError    the MLflow server or store
+"""
+
+
+class ChurnError(Exception):
+    """Base of the errors that a user can act on: say what is wrong, where, and what to do."""
+
+
+class ParamsError(ChurnError):
+    """A parameter is unknown, mistyped or contradicts another."""
+
+
+class DataError(ChurnError):
+    """The customer table cannot be used as it is."""
+
+
+class ArtifactError(ChurnError):
+    """A file that an earlier stage writes is missing or damaged."""
+
+
+class ChecksError(ChurnError):
+    """The checks' own program could not be found, or stopped without a result."""
+
+
+class TrackingError(ChurnError):
+    """MLflow could not be reached, or refused."""

@@ -1,0 +1,1 @@
+"""What is measured: metrics, slices of customers, curves and their pictures."""

@@ -1,0 +1,123 @@
+"""Metrics of predicted churn probabilities; an undefined one has a reason, not a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import metrics as sk
+
+from churn.errors import DataError
+from churn.model.threshold import decide
+from churn.params import DecisionParams
+
+Metrics = dict[str, float | None]
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of a group of customers.
+
+    Attributes
+    ----------
+    values : dict of str to float or None
+        A value a metric; None where it is undefined.
+    undefined : dict of str to str
+        The reason for each None.
+    """
+
+    values: Metrics
+    undefined: dict[str, str]
+
+
+def measure(
+    y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
+) -> Measured:
+    """Compute every metric.
+
+    =================  ===============================================================
+    roc_auc            probability that a churned customer ranks above another one
+    average_precision  sum over thresholds of (R_n - R_(n-1)) P_n
+    log_loss           -mean(y log p + (1 - y) log(1 - p)), natural logarithm
+    brier              mean((p - y)^2)
+    accuracy           (TP + TN) / n, at the threshold like all below
+    precision          TP / (TP + FP)
+    recall             TP / (TP + FN)
+    f1                 2 TP / (2 TP + FP + FN)
+    cost               (cost_false_negative FN + cost_false_positive FP) / n, a customer
+    =================  ===============================================================
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_customers,)
+        1 where the customer churned, else 0.
+    probability : ndarray of float, shape (n_customers,)
+        Predicted probability of churn, in [0, 1].
+    threshold : float
+        Churn is predicted at this probability and above.
+    decision : DecisionParams
+        The costs.
+
+    Returns
+    -------
+    Measured
+        Metrics that need both kinds of customers, or a predicted positive, are None where
+        those are missing.
+
+    Raises
+    ------
+    ValueError
+        If there are no customers, or a probability is not a number in [0, 1].
+
+    Notes
+    -----
+    Source: Fawcett, T. (2006), An introduction to ROC analysis, Pattern Recognition Letters 27;
+    Brier, G. W. (1950), Verification of forecasts expressed in terms of probability, Monthly
+    Weather Review 78.
+    """
+    if not len(y):
+        raise ValueError("no customers to measure on")
+    if not ((probability >= 0) & (probability <= 1)).all():  # false for NaN as well
+        raise ValueError("a predicted probability is not a number from 0 to 1")
+    predicted = decide(probability, threshold)
+    one_kind = "" if len(np.unique(y)) == 2 else "all customers have the same label"
+    no_churn = "" if y.any() else "no customer churned"
+    no_alarm = "" if predicted.any() else "churn is predicted for no customer"
+    neither = no_churn if no_churn and no_alarm else ""
+    wrong = predicted != y
+    cost = np.where(y == 1, decision.cost_false_negative, decision.cost_false_positive)
+    results: dict[str, tuple[str, Callable[[], float]]] = {
+        "roc_auc": (one_kind, lambda: sk.roc_auc_score(y, probability)),
+        "average_precision": (no_churn, lambda: sk.average_precision_score(y, probability)),
+        "log_loss": ("", lambda: sk.log_loss(y, probability, labels=[0, 1])),
+        "brier": ("", lambda: np.mean((probability - y) ** 2)),
+        "accuracy": ("", lambda: np.mean(predicted == y)),
+        "precision": (no_alarm, lambda: sk.precision_score(y, predicted)),
+        "recall": (no_churn, lambda: sk.recall_score(y, predicted)),
+        "f1": (neither, lambda: sk.f1_score(y, predicted)),
+        "cost": ("", lambda: np.mean(cost * wrong)),
+    }
+    return Measured(
+        values={
+            name: None if reason else round(float(compute()), _DIGITS)
+            for name, (reason, compute) in results.items()
+        },
+        undefined={name: reason for name, (reason, _) in results.items() if reason},
+    )
+
+
+def require_all(measured: Measured, where: str) -> Metrics:
+    """Return the metrics of a side of the split, all of which must be defined.
+
+    Raises
+    ------
+    DataError
+        If one is undefined or not finite.
+    """
+    for name, value in measured.values.items():
+        if name != "precision" and (value is None or not np.isfinite(value)):
+            reason = measured.undefined.get(name, "it is not finite")
+            raise DataError(f"{where}: metric {name!r} is undefined: {reason}")
+    return measured.values

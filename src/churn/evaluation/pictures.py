@@ -1,0 +1,121 @@
+"""The curves as pictures (PNG)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from churn.evaluation.curves import Points
+
+# Okabe and Ito's palette: told apart with every kind of colour vision.
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
+_STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "figure.dpi": 110,
+}
+
+
+def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
+    """Draw every plot into `folder`, one PNG each.
+
+    Parameters
+    ----------
+    plots : dict of str to list of dict
+        Points by plot: ``roc``, ``precision_recall``, ``calibration``, ``confusion``,
+        ``score_histogram`` and ``importance``, as `churn.evaluation.curves` gives them.
+    folder : Path
+        Must not exist.
+    threshold : float
+        The decision threshold, drawn into the histogram.
+    """
+    folder.mkdir()
+    painters: dict[str, Callable[[Axes, Points], None]] = {
+        "roc": _roc,
+        "precision_recall": _precision_recall,
+        "calibration": _calibration,
+        "confusion": _confusion,
+        "score_histogram": lambda axes, points: _score_histogram(axes, points, threshold),
+        "importance": _importance,
+    }
+    for name, paint in painters.items():
+        with mpl.rc_context(_STYLE):
+            figure = Figure(figsize=(5.2, 4.0), layout="constrained")
+            paint(figure.subplots(), plots[name])
+            # No version in the file, so that a newer matplotlib alone changes no bytes.
+            figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def _column(points: Points, name: str) -> list[float]:
+    return [float(point[name]) for point in points]
+
+
+def _roc(axes: Axes, points: Points) -> None:
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label="guessing")
+    x, y = _column(points, "false_positive_rate"), _column(points, "true_positive_rate")
+    axes.plot(x, y, color=_BLUE, label="model")
+    axes.set(title="ROC, held-out customers", xlabel="False positive rate")
+    axes.set(ylabel="True positive rate", aspect="equal")
+    axes.legend(loc="lower right", frameon=False)
+
+
+def _precision_recall(axes: Axes, points: Points) -> None:
+    axes.plot(_column(points, "recall"), _column(points, "precision"), color=_BLUE)
+    axes.set(title="Precision and recall, held-out customers", xlabel="Recall")
+    axes.set(ylabel="Precision", xlim=(0, 1), ylim=(0, 1.02))
+
+
+def _calibration(axes: Axes, points: Points) -> None:
+    predicted, observed = _column(points, "predicted"), _column(points, "observed")
+    top = max(*predicted, *observed) * 1.05
+    axes.plot([0, top], [0, top], color=_GREY, linestyle="--", linewidth=1, label="perfect")
+    axes.plot(predicted, observed, color=_BLUE, marker="o", label="model, tenths of the customers")
+    axes.set(title="Calibration, held-out customers", xlabel="Mean predicted probability")
+    axes.set(ylabel="Share that churned")
+    axes.legend(loc="upper left", frameon=False)
+
+
+def _confusion(axes: Axes, points: Points) -> None:
+    names = ["stayed", "churned"]
+    counts = {(p["actual"], p["predicted"]): int(p["customers"]) for p in points}
+    table = [[counts[actual, predicted] for predicted in names] for actual in names]
+    axes.imshow(table, cmap="Blues", vmin=0)
+    largest = max(map(max, table))
+    for i, row in enumerate(table):
+        for j, count in enumerate(row):
+            color = "white" if count > largest / 2 else "black"
+            axes.text(j, i, f"{count:,}", ha="center", va="center", color=color, fontsize=14)
+    axes.set(title="Decisions at the threshold, held-out customers")
+    axes.set(xticks=[0, 1], yticks=[0, 1], xlabel="Predicted", ylabel="Actual")
+    axes.set_xticklabels(names)
+    axes.set_yticklabels(names)
+    axes.grid(visible=False)
+
+
+def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
+    for name, color in (("stayed", _BLUE), ("churned", _ORANGE)):
+        of_kind = [point for point in points if point["actual"] == name]
+        middles, counts = _column(of_kind, "probability"), _column(of_kind, "customers")
+        width = middles[1] - middles[0]
+        axes.bar(middles, counts, width=width, color=color, alpha=0.55, label=name)
+    axes.axvline(threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}")
+    axes.set(title="Predicted probabilities, held-out customers", xlabel="Predicted probability")
+    axes.set(ylabel="Customers", xlim=(0, 1))
+    axes.legend(frameon=False)
+
+
+def _importance(axes: Axes, points: Points) -> None:
+    shown = points[:15][::-1]
+    names = [str(point["column"]) for point in shown]
+    spread = _column(shown, "standard_deviation")
+    axes.barh(names, _column(shown, "importance"), xerr=spread, color=_BLUE, ecolor=_GREY)
+    axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,104 @@
+"""Trying other parameters or another table, without touching the pipeline's own files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churn import params, tracking
+from churn.evaluation import metrics
+from churn.files import read_json, read_parquet
+from churn.params import Params
+from churn.paths import Workspace
+from churn.prediction import load_model
+from churn.stages import evaluate, prepare, track, train
+from churn.tracking import Tracked
+
+_KIND = {"kind": "experiment"}
+
+
+def train_with(
+    root: Path, overrides: dict[str, Any], table: Path | None
+) -> tuple[Tracked, dict[str, Any]]:
+    """Train and evaluate with other parameters, and log a run.
+
+    Nothing below `root` is changed but the MLflow store.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    overrides : dict of str to value
+        Dotted keys of params.yaml and their values.
+    table : Path, optional
+        Another customer table than the one that params.yaml names.
+
+    Returns
+    -------
+    tuple of (Tracked, dict)
+        The run, and its metrics as metrics.json holds them.
+
+    Raises
+    ------
+    ChurnError
+        As the stages do.
+    """
+    settings = params.load(root / "params.yaml", overrides)
+    table = table or root / settings.data.path
+    with _prepared(settings, table) as scratch:
+        train.write(scratch, settings)
+        evaluate.write(scratch, settings, evaluate.artifact.load(scratch.model))
+        record = track.record(scratch, settings, root, table)
+        record.tags.update(_KIND)
+        tracked = tracking.log(tracking.connect(root), record)
+        return tracked, read_json(scratch.metrics, "evaluate")
+
+
+def evaluate_model(root: Path, uri: str, table: Path | None) -> tuple[Tracked, dict[str, Any]]:
+    """Evaluate a model from anywhere on the held-out customers of a table, and log a run.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    uri : str
+        As `churn.prediction.load_model` takes it.
+    table : Path, optional
+        Another customer table than the one that params.yaml names.
+
+    Returns
+    -------
+    tuple of (Tracked, dict)
+        The run, and the metrics.
+    """
+    settings = params.load(root / "params.yaml")
+    model = load_model(uri, root)
+    with _prepared(settings, table or root / settings.data.path) as scratch:
+        test = read_parquet(scratch.split("test"), "prepare")
+    measured = metrics.measure(
+        test[settings.data.target].to_numpy(),
+        model.probability(test),
+        model.card.threshold,
+        settings.decision,
+    )
+    values = metrics.require_all(measured, "test rows")
+    logged = {f"test_{name}": value for name, value in values.items() if value is not None}
+    tags = {**_KIND, "model_uri": uri}
+    tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
+    return tracked, {"threshold": model.card.threshold, "test": values}
+
+
+@contextmanager
+def _prepared(settings: Params, table: Path) -> Iterator[Workspace]:
+    """Give a scratch workspace in which `prepare` has run."""
+    with tempfile.TemporaryDirectory(prefix="churn-experiment-") as folder:
+        scratch = Workspace(Path(folder))
+        document = settings.model_dump(mode="json", exclude_unset=True)
+        scratch.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        prepare.write(scratch, settings, table)
+        yield scratch

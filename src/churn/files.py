@@ -1,0 +1,110 @@
+"""Writing that either happens whole or not at all, and reading that names what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churn.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def atomic(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target` and move it there when the block ends well.
+
+    The temporary path may become a file or a folder. If the block raises, or the process is
+    killed, `target` is as it was.
+
+    Parameters
+    ----------
+    target : Path
+        File or folder to write; its parent is made if it is missing.
+
+    Yields
+    ------
+    Path
+        A path that does not exist yet, on the same file system and with the same suffix.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        fresh = Path(scratch) / target.name
+        yield fresh
+        if fresh.is_dir() and target.exists():
+            os.replace(target, Path(scratch) / "old")  # a folder cannot be replaced in one step
+        elif target.is_dir():
+            shutil.rmtree(target)
+        os.replace(fresh, target)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write `value` as indented JSON; NaN and infinities are refused, not written.
+
+    Raises
+    ------
+    ValueError
+        If `value` holds a number that JSON has no word for.
+    """
+    with atomic(target) as fresh:
+        fresh.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_parquet(target: Path, frame: pd.DataFrame) -> None:
+    """Write a frame without its index, whole or not at all."""
+    with atomic(target) as fresh:
+        frame.to_parquet(fresh, index=False, compression="zstd")
+
+
+def read_parquet(source: Path, stage: str) -> pd.DataFrame:
+    """Read a Parquet file that `stage` writes.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or is not Parquet.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    require(source, stage)
+    try:
+        return pd.read_parquet(source)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"{source}: not Parquet ({error}); run `churn {stage}` again") from error
+
+
+def read_json(source: Path, stage: str) -> Any:
+    """Read a JSON file that `stage` writes.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or is not JSON.
+    """
+    require(source, stage)
+    try:
+        return json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{source}: not JSON ({error}); run `churn {stage}` again") from error
+
+
+def require(source: Path, stage: str) -> None:
+    """Check that what `stage` writes is there.
+
+    Raises
+    ------
+    ArtifactError
+        If `source` does not exist.
+    """
+    if not source.exists():
+        raise ArtifactError(
+            f"{source}: not there; `churn {stage}` writes it (or run `dvc repro`)"
+        )

@@ -1,0 +1,1 @@
+"""The model: features, estimator, decision threshold, and how it is stored."""

@@ -1,0 +1,162 @@
+"""How a model is stored: skops instead of pickle, and the same bytes for the same model."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.pipeline import Pipeline
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from churn.errors import ArtifactError
+from churn.model.threshold import decide
+
+PIPELINE_FILE = "pipeline.skops"
+CARD_FILE = "model.json"
+# The whole list of what a stored model may hold beyond skops' own list of scikit-learn's types.
+TRUSTED_TYPES = [
+    "churn.model.features.RatioFeatures",
+    "churn.model.features.RfmScores",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What goes with the pipeline: its columns, what it makes of them, and its threshold."""
+
+    family: str
+    threshold: float
+    strategy: str
+    id: str
+    target: str
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted pipeline with its card."""
+
+    pipeline: Pipeline
+    card: ModelCard
+
+    def probability(self, customers: pd.DataFrame) -> np.ndarray:
+        """Predict the probability of churn.
+
+        Parameters
+        ----------
+        customers : DataFrame, shape (n_customers, n_columns)
+            Raw columns in any order; others are left out.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_customers,)
+            In [0, 1].
+        """
+        X = customers[[*self.card.numeric, *self.card.categorical]]
+        probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
+        return probability
+
+    def predict(self, customers: pd.DataFrame) -> pd.DataFrame:
+        """Predict probability and decision.
+
+        Returns
+        -------
+        DataFrame, shape (n_customers, 2)
+            ``probability`` in [0, 1] and ``prediction``, 1 at the threshold and above.
+        """
+        probability = self.probability(customers)
+        decision = decide(probability, self.card.threshold)
+        return pd.DataFrame(
+            {"probability": probability, "prediction": decision}, index=customers.index
+        )
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write a model into a new folder: the same model gives the same bytes.
+
+    Parameters
+    ----------
+    model : Model
+    folder : Path
+        Must not exist.
+    """
+    folder.mkdir()
+    (folder / PIPELINE_FILE).write_bytes(_canonical(skops.io.dumps(model.pipeline)))
+    card = json.dumps(dataclasses.asdict(model.card), indent=2)
+    (folder / CARD_FILE).write_text(card + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Model:
+    """Read a model; nothing beyond skops' and our list of types is brought to life.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder is not a model, is damaged, or holds a type that is not on the list.
+    """
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        columns = {name: tuple(card.pop(name)) for name in ("numeric", "categorical", "features")}
+        pipeline = skops.io.load(folder / PIPELINE_FILE, trusted=TRUSTED_TYPES)
+        return Model(pipeline, ModelCard(**card, **columns))
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{folder}: no model there ({Path(error.filename).name} is missing);"
+            " `churn train` writes build/model"
+        ) from error
+    except UntrustedTypesFoundException as error:
+        raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
+    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
+
+
+def _canonical(stored: bytes) -> bytes:
+    """Rewrite a skops archive so that it does not depend on memory addresses or the clock.
+
+    skops names objects and files by `id()`, and zip files carry times. Objects are numbered in
+    the order in which the schema mentions them instead, and times are dropped.
+    """
+    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(files.pop("schema.json"))
+    numbers: dict[int, int] = {}
+    names: dict[str, str] = {}
+    _renumber(schema, numbers, names)
+    content = {"schema.json": json.dumps(schema).encode()}
+    content |= {fresh: files[name] for name, fresh in names.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in content.items():
+            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, value)
+    return buffer.getvalue()
+
+
+def _renumber(node: Any, numbers: dict[int, int], names: dict[str, str]) -> None:
+    """Replace, in place, every object's id and every file's name by its order of appearance."""
+    if isinstance(node, list):
+        for item in node:
+            _renumber(item, numbers, names)
+    elif isinstance(node, dict):
+        if isinstance(node.get("__id__"), int):
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+        if isinstance(node.get("file"), str):
+            suffix = Path(node["file"]).suffix
+            node["file"] = names.setdefault(node["file"], f"{len(names)}{suffix}")
+        for value in node.values():
+            _renumber(value, numbers, names)

@@ -1,0 +1,109 @@
+"""The scikit-learn pipeline: raw columns in, churn probability out."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+from churn.errors import ParamsError
+from churn.model.features import RatioFeatures, RfmScores
+from churn.params import DataParams, Family, FeaturesParams, ModelParams
+
+FAMILIES: dict[Family, type[ClassifierMixin]] = {
+    "logistic_regression": LogisticRegression,
+    "random_forest": RandomForestClassifier,
+    "gradient_boosting": GradientBoostingClassifier,
+    "hist_gradient_boosting": HistGradientBoostingClassifier,
+}
+_SCALED = frozenset({"logistic_regression"})
+# Set elsewhere, or with an effect on what a stored model may hold.
+_NOT_FOR_USERS = frozenset({"random_state", "warm_start", "verbose", "init"})
+
+
+def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pipeline:
+    """Build the unfitted pipeline.
+
+    Parameters
+    ----------
+    data : DataParams
+        The raw columns.
+    features : FeaturesParams
+        What is derived from them.
+    model : ModelParams
+        Family, seed and hyperparameters.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Takes a DataFrame with the columns `data.features` in any order.
+
+    Raises
+    ------
+    ParamsError
+        If a hyperparameter is not one of the family's, or has a value that it does not take.
+    """
+    steps: list[tuple[str, Any]] = [("features", _columns(data, features))]
+    if model.family in _SCALED:
+        steps.append(("scale", StandardScaler()))
+    return Pipeline([*steps, ("classifier", _classifier(model))])
+
+
+def _columns(data: DataParams, features: FeaturesParams) -> ColumnTransformer:
+    branches: list[tuple[str, Any, list[str]]] = []
+    if data.numeric:
+        branches.append(("raw", _impute(), list(data.numeric)))
+    if features.ratios:
+        pairs = [(ratio.numerator, ratio.denominator) for ratio in features.ratios]
+        used = list(dict.fromkeys(name for pair in pairs for name in pair))
+        branches.append(("ratio", make_pipeline(RatioFeatures(pairs), _impute()), used))
+    if features.rfm:
+        rfm = features.rfm
+        scores = RfmScores(reverse=[rfm.recency])
+        columns = [rfm.recency, rfm.frequency, rfm.monetary]
+        branches.append(("rfm", make_pipeline(scores, _impute()), columns))
+    if data.categorical:
+        encoder = make_pipeline(
+            SimpleImputer(strategy="constant", fill_value="missing"),
+            OneHotEncoder(
+                handle_unknown="infrequent_if_exist",
+                min_frequency=features.rare_category_share or None,
+                sparse_output=False,
+            ),
+        )
+        branches.append(("category", encoder, list(data.categorical)))
+    return ColumnTransformer(branches)
+
+
+def _impute() -> SimpleImputer:
+    return SimpleImputer(strategy="median", keep_empty_features=True)
+
+
+def _classifier(model: ModelParams) -> ClassifierMixin:
+    family = FAMILIES[model.family]
+    takes = inspect.signature(family).parameters
+    valid = sorted(set(takes) - _NOT_FOR_USERS)
+    for name in model.hyperparameters:
+        if name not in valid:
+            raise ParamsError(
+                f"model.hyperparameters.{name}: {model.family} has none of that name"
+                f" (valid: {', '.join(valid)})"
+            )
+    classifier = family(random_state=model.seed, **model.hyperparameters)
+    try:
+        classifier._validate_params()
+    except InvalidParameterError as error:
+        raise ParamsError(f"model.hyperparameters: {error}") from error
+    return classifier

@@ -1,0 +1,323 @@
+"""params.yaml as frozen, validated objects: the one description of what may stand in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from churn.errors import ParamsError
+
+Scalar = bool | int | float | str | None
+Share = Annotated[float, Field(gt=0, lt=1)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Family = Literal[
+    "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
+]
+MetricName = Literal[
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "cost",
+]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are refused, values are not converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+class DataParams(Section):
+    """The customer table: where it is and what its columns are."""
+
+    path: str
+    id: str
+    target: str
+    positive: bool | int | float | str
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _columns_have_one_role(self) -> DataParams:
+        columns = [self.id, self.target, *self.numeric, *self.categorical]
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is named twice")
+        if not self.features:
+            raise ValueError("name at least one numeric or categorical column")
+        return self
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that the model sees, in the order in which it takes them."""
+        return (*self.numeric, *self.categorical)
+
+
+class SplitParams(Section):
+    """How customers are divided into train and test."""
+
+    test_share: Share
+    salt: str
+
+
+class Ratio(Section):
+    """A feature `numerator / (denominator + 1)`."""
+
+    numerator: str
+    denominator: str
+
+
+class RfmColumns(Section):
+    """The columns of the RFM scores."""
+
+    recency: str
+    frequency: str
+    monetary: str
+
+
+class FeaturesParams(Section):
+    """What is derived from the raw columns."""
+
+    ratios: tuple[Ratio, ...] = ()
+    rfm: RfmColumns | None = None
+    rare_category_share: Unit = 0.01
+
+
+class ModelParams(Section):
+    """The model family and its scikit-learn hyperparameters."""
+
+    family: Family
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    hyperparameters: dict[str, Scalar] = {}
+
+
+class DecisionParams(Section):
+    """How a probability becomes a decision."""
+
+    strategy: Literal["fixed", "cost", "f1"]
+    threshold: Unit
+    cost_false_negative: Annotated[float, Field(ge=0)]
+    cost_false_positive: Annotated[float, Field(ge=0)]
+    folds: Annotated[int, Field(ge=2, le=50)]
+    max_rows: Annotated[int, Field(ge=50)]
+
+
+class SlicesParams(Section):
+    """The groups of customers for which metrics are computed apart."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    bins: Annotated[int, Field(ge=2, le=20)]
+    min_rows: Annotated[int, Field(ge=1)]
+
+
+class ImportanceParams(Section):
+    """Permutation importance."""
+
+    repeats: Annotated[int, Field(ge=1)]
+    max_rows: Annotated[int, Field(ge=50)]
+
+
+class EvaluationParams(Section):
+    """What is measured."""
+
+    slices: SlicesParams
+    importance: ImportanceParams
+
+
+class Check(Section):
+    """One deepchecks check, its arguments and the conditions that it must meet."""
+
+    check: str
+    arguments: dict[str, Any] = {}
+    conditions: dict[str, Any] = Field(min_length=1)
+
+
+class ChecksParams(Section):
+    """The deepchecks tests; each listed check has to run and to pass."""
+
+    max_rows: Annotated[int, Field(ge=200)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data_integrity: tuple[Check, ...] = ()
+    train_test: tuple[Check, ...] = ()
+    model: tuple[Check, ...] = ()
+
+
+class GatesParams(Section):
+    """Limits that a candidate must keep."""
+
+    minima: dict[MetricName, Unit]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: DataParams
+    split: SplitParams
+    features: FeaturesParams
+    model: ModelParams
+    decision: DecisionParams
+    evaluation: EvaluationParams
+    checks: ChecksParams
+    gates: GatesParams
+
+    @model_validator(mode="after")
+    def _columns_are_declared(self) -> Params:
+        slices, rfm = self.evaluation.slices, self.features.rfm
+        numeric = {
+            "evaluation.slices.numeric": slices.numeric,
+            "features.ratios": [
+                name for ratio in self.features.ratios for name in ratio.model_dump().values()
+            ],
+            "features.rfm": list(rfm.model_dump().values()) if rfm else [],
+        }
+        for key, names in numeric.items():
+            _require_declared(key, names, "data.numeric", self.data.numeric)
+        _require_declared(
+            "evaluation.slices.categorical",
+            slices.categorical,
+            "data.categorical",
+            self.data.categorical,
+        )
+        return self
+
+
+def _require_declared(
+    key: str, names: tuple[str, ...] | list[str], declared_in: str, declared: tuple[str, ...]
+) -> None:
+    for name in names:
+        if name not in declared:
+            raise ValueError(
+                f"{key}: column {name!r} is not in {declared_in}"
+                f" (valid: {', '.join(declared) or 'none'})"
+            )
+
+
+def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
+    """Read and validate a params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    overrides : dict of str to value, optional
+        Dotted keys (``"model.hyperparameters.max_depth"``) that replace what the file says.
+
+    Returns
+    -------
+    Params
+        Frozen and validated; hyperparameters are checked where the model is built, because
+        scikit-learn knows them.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing or not YAML, or a key is unknown, missing or mistyped.
+    """
+    document = read_document(path)
+    for dotted, value in (overrides or {}).items():
+        _replace(document, dotted.split("."), value)
+    try:
+        return Params.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {_first_problem(error)}") from error
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a params.yaml as plain dictionaries, unvalidated.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing, not YAML, or not a mapping.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(
+            f"{path}: not there; run churn in the repository's top folder"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ParamsError(f"{path}:{where} not YAML: {problem}") from error
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: has no sections; see the README's configuration table")
+    return document
+
+
+def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
+    """Turn nested parameters into dotted keys; lists of mappings get their position as key.
+
+    Examples
+    --------
+    >>> flatten({"model": {"seed": 1, "columns": ["a", "b"]}})
+    {'model.seed': 1, 'model.columns': 'a, b'}
+    """
+    if isinstance(document, list) and not any(isinstance(x, (dict, list)) for x in document):
+        return {prefix: ", ".join(map(str, document))}
+    items = document.items() if isinstance(document, dict) else enumerate(document)
+    flat: dict[str, Scalar] = {}
+    for key, value in items:
+        dotted = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, (dict, list)):
+            flat.update(flatten(value, dotted))
+        else:
+            flat[dotted] = value
+    return flat
+
+
+def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:
+    *parents, last = keys
+    for depth, key in enumerate(parents):
+        document = document.setdefault(key, {})
+        if not isinstance(document, dict):
+            raise ParamsError(
+                f"{'.'.join(keys)}: {'.'.join(parents[: depth + 1])} is a single value"
+            )
+    document[last] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Say the first problem as `key: what is wrong (valid: …)`."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        valid = ", ".join(_valid_keys(problem["loc"][:-1]))
+        return f"{key}: unknown key (valid: {valid})"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(problem["input"], (dict, list)) else f", not {problem['input']!r}"
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _valid_keys(loc: tuple[str | int, ...]) -> list[str]:
+    """List the keys that may stand at `loc`."""
+    schema = Params.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in loc:
+        node = _resolve(schema, node)
+        node = node["items"] if isinstance(part, int) else node["properties"][part]
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Follow a JSON schema's reference, through `anyOf` where a value may be null."""
+    for option in node.get("anyOf", [node]):
+        if "$ref" in option:
+            resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
+            return resolved
+    return node

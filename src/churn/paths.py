@@ -1,0 +1,79 @@
+"""Every file that the pipeline reads or writes, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder in which the pipeline works, and the names in it.
+
+    Parameters
+    ----------
+    root : Path, default=Path()
+        The repository's top folder (the current one), or a scratch folder of the same layout.
+    """
+
+    root: Path = Path()
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def dvc_lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def data_stats(self) -> Path:
+        return self.build / "data_stats.json"
+
+    @property
+    def model(self) -> Path:
+        return self.build / "model"
+
+    @property
+    def plot_images(self) -> Path:
+        return self.build / "plots"
+
+    @property
+    def tracked_run(self) -> Path:
+        return self.build / "run.json"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def metrics(self) -> Path:
+        return self.reports / "metrics.json"
+
+    @property
+    def slices(self) -> Path:
+        return self.reports / "slices.json"
+
+    @property
+    def plots(self) -> Path:
+        return self.reports / "plots"
+
+    @property
+    def checks(self) -> Path:
+        return self.reports / "checks.json"
+
+    @property
+    def checks_page(self) -> Path:
+        return self.reports / "checks.html"
+
+    def split(self, side: str) -> Path:
+        """Return the Parquet file of one side of the split, ``"train"`` or ``"test"``."""
+        return self.build / f"{side}.parquet"
+
+    def predictions(self, side: str) -> Path:
+        """Return the Parquet file with the predicted probabilities of one side."""
+        return self.build / "predictions" / f"{side}.parquet"

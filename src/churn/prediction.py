@@ -1,0 +1,86 @@
+"""Scoring a table of customers with a model from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from churn.data import schema
+from churn.data.table import read_table
+from churn.errors import DataError
+from churn.files import atomic
+from churn.model import artifact
+from churn.model.artifact import CARD_FILE, Model
+from churn.params import DataParams
+
+
+def load_model(uri: str, root: Path) -> Model:
+    """Load a model from a folder that `churn train` wrote, or from MLflow.
+
+    Parameters
+    ----------
+    uri : str
+        A folder, or what `churn.tracking.load_model` takes.
+    root : Path
+        Folder of the local MLflow store.
+
+    Raises
+    ------
+    ArtifactError, TrackingError
+        If there is no such model.
+    """
+    if (Path(uri) / CARD_FILE).is_file() or "/" not in uri.partition(":")[2]:
+        return artifact.load(Path(uri))
+    from churn import tracking
+
+    tracking.connect(root)
+    return tracking.load_model(uri)
+
+
+def predict(model: Model, source: Path, target: Path) -> int:
+    """Predict for every customer of a file.
+
+    Parameters
+    ----------
+    model : Model
+    source : Path
+        CSV or Parquet file with the id and the model's columns; a label is not needed.
+    target : Path
+        CSV or Parquet file to write, by its ending: id, ``probability``, ``prediction``.
+
+    Returns
+    -------
+    int
+        Number of customers.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used, or the output not be written; no file is touched then.
+    """
+    if target.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{target}: the name must end in .csv or .parquet")
+    card = model.card
+    data = DataParams(
+        path=str(source),
+        id=card.id,
+        target=card.target,
+        positive=1,
+        numeric=card.numeric,
+        categorical=card.categorical,
+    )
+    customers = read_table(source, data, labelled=False)
+    if customers.empty:
+        raise DataError(f"{source}: no customers in it")
+    customers = schema.validate(customers, data, source, labelled=False)
+    scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
+    try:
+        with atomic(target) as fresh:
+            if target.suffix == ".csv":
+                scored.to_csv(fresh, index=False)
+            else:
+                scored.to_parquet(fresh, index=False)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return len(scored)

@@ -1,0 +1,53 @@
+"""The model as MLflow serves it: raw columns in, probability and prediction out.
+
+MLflow stores this file itself ("models from code") with the model's folder beside it, and runs
+it to load the model; no pickle is involved.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from churn.model import artifact
+
+ARTIFACT = "model"
+
+
+class ChurnModel(PythonModel):
+    """A pyfunc around `churn.model.artifact.Model`."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the model's folder, trusting the listed types only."""
+        self.model = artifact.load(Path(context.artifacts[ARTIFACT]))
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Predict for raw columns.
+
+        Parameters
+        ----------
+        context : PythonModelContext
+            MLflow's; not used.
+        model_input : DataFrame, shape (n_customers, n_columns)
+            The declared columns, in any order.
+        params : dict, optional
+            MLflow's; not used.
+
+        Returns
+        -------
+        DataFrame, shape (n_customers, 2)
+            ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above, else 0.
+        """
+        return self.model.predict(model_input)
+
+
+mlflow.models.set_model(ChurnModel())

@@ -1,0 +1,1 @@
+"""The pipeline's stages: each reads files, calls pure functions, and writes files."""

@@ -1,0 +1,120 @@
+"""Stage `evaluate`: score both sides of the split; metrics, slices and plots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn import params
+from churn.evaluation import curves, metrics, pictures
+from churn.evaluation.importance import permutation_importance
+from churn.evaluation.slices import slices
+from churn.files import atomic, read_parquet, write_json, write_parquet
+from churn.model import artifact
+from churn.model.artifact import Model
+from churn.params import Params
+from churn.paths import Workspace
+from churn.progress import Advance, bar, silent
+
+SIDES = ("train", "test")
+
+
+def run(workspace: Workspace) -> None:
+    """Evaluate the trained model; write predictions, metrics, slices and plots.
+
+    Raises
+    ------
+    ParamsError, ArtifactError, DataError
+        If params.yaml or an earlier stage's output cannot be used, or a metric is undefined.
+    """
+    write(workspace, params.load(workspace.params), artifact.load(workspace.model))
+
+
+def write(workspace: Workspace, settings: Params, model: Model) -> None:
+    """Evaluate `model` on the prepared rows and write the results to the workspace."""
+    frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
+    with bar("evaluating", 2 + len(settings.data.features) + 1) as advance:
+        scored = {}
+        for side, frame in frames.items():
+            scored[side] = model.probability(frame)
+            advance(f"{side} rows scored")
+        measured = measure(frames, scored, model.card.threshold, settings)
+        measured_slices = measure_slices(frames, scored, model.card.threshold, settings)
+        plots = plot_points(frames["test"], scored["test"], model, settings, advance)
+        for side, frame in frames.items():
+            predictions = frame[[settings.data.id]].assign(probability=scored[side])
+            write_parquet(workspace.predictions(side), predictions)
+        with atomic(workspace.plot_images) as fresh:
+            pictures.draw(plots, fresh, model.card.threshold)
+        advance("pictures drawn")
+    for name, points in plots.items():
+        write_json(workspace.plots / f"{name}.json", points)
+    write_json(workspace.slices, measured_slices)
+    write_json(workspace.metrics, measured)
+
+
+def measure(
+    frames: dict[str, pd.DataFrame],
+    scored: dict[str, np.ndarray],
+    threshold: float,
+    settings: Params,
+) -> dict[str, Any]:
+    """Compute the metrics of both sides, as metrics.json holds them."""
+    results: dict[str, Any] = {"threshold": threshold}
+    for side, frame in frames.items():
+        y = frame[settings.data.target].to_numpy()
+        measured = metrics.measure(y, scored[side], threshold, settings.decision)
+        results[side] = metrics.require_all(measured, f"{side} rows")
+    return results
+
+
+def measure_slices(
+    frames: dict[str, pd.DataFrame],
+    scored: dict[str, np.ndarray],
+    threshold: float,
+    settings: Params,
+) -> dict[str, list[dict[str, Any]]]:
+    """Compute the metrics of each slice of both sides, as slices.json holds them."""
+    chosen = settings.evaluation.slices
+    results: dict[str, list[dict[str, Any]]] = {}
+    for side, frame in frames.items():
+        y = frame[settings.data.target].to_numpy()
+        results[side] = []
+        for column, name, members in slices(frames["train"], frame, chosen):
+            n = int(members.sum())
+            entry: dict[str, Any] = {"column": column, "slice": name, "rows": n}
+            if n < chosen.min_rows:
+                entry["skipped"] = f"fewer than {chosen.min_rows} rows"
+            else:
+                measured = metrics.measure(
+                    y[members], scored[side][members], threshold, settings.decision
+                )
+                entry |= {"churned": int(y[members].sum()), "metrics": measured.values}
+                if measured.undefined:
+                    entry["undefined"] = measured.undefined
+            results[side].append(entry)
+    return results
+
+
+def plot_points(
+    test: pd.DataFrame,
+    probability: np.ndarray,
+    model: Model,
+    settings: Params,
+    advance: Advance = silent,
+) -> dict[str, curves.Points]:
+    """Compute the points of every plot on the held-out rows."""
+    y, cut = test[settings.data.target].to_numpy(), model.card.threshold
+    importance = permutation_importance(
+        model, test, y, settings.evaluation.importance, settings.model.seed, advance
+    )
+    return {
+        "roc": curves.roc(y, probability),
+        "precision_recall": curves.precision_recall(y, probability),
+        "calibration": curves.calibration(y, probability),
+        "confusion": curves.confusion(y, probability, cut),
+        "score_histogram": curves.score_histogram(y, probability),
+        "importance": list(importance),
+    }

@@ -1,0 +1,51 @@
+"""Stage `prepare`: check the customer table and split it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churn import params
+from churn.data import schema, split, stats, table
+from churn.errors import DataError
+from churn.files import write_json, write_parquet
+from churn.params import Params
+from churn.paths import Workspace
+
+
+def run(workspace: Workspace) -> None:
+    """Read the table that params.yaml names; write both sides of the split and their statistics.
+
+    Raises
+    ------
+    ParamsError, DataError
+        If params.yaml or the table cannot be used; nothing is written then.
+    """
+    settings = params.load(workspace.params)
+    write(workspace, settings, workspace.root / settings.data.path)
+
+
+def write(workspace: Workspace, settings: Params, source: Path) -> None:
+    """Check `source`, split it, and write the result to the workspace.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used, or a side of the split has customers of one kind only.
+    """
+    data = settings.data
+    customers = schema.validate(table.read_table(source, data), data, source)
+    # By id, so that the order of a table's rows decides nothing.
+    customers = customers.sort_values(data.id, ignore_index=True)
+    held_out = split.is_test(customers[data.id], settings.split.test_share, settings.split.salt)
+    sides = {"train": customers[~held_out], "test": customers[held_out]}
+    for side, rows in sides.items():
+        if rows[data.target].nunique() < 2:
+            raise DataError(
+                f"{source}: the {side} side of the split has {len(rows)} customers, none of them"
+                f" with another {data.target!r} than the rest; take more customers, or change"
+                " split.test_share in params.yaml"
+            )
+    for side, rows in sides.items():
+        write_parquet(workspace.split(side), rows)
+    described = {side: stats.describe(rows, data) for side, rows in sides.items()}
+    write_json(workspace.data_stats, {"rows": len(customers), **described})

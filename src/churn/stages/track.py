@@ -1,0 +1,101 @@
+"""Stage `track`: one MLflow run for each candidate."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from churn import params, tracking
+from churn.candidate import git, input_fingerprint, model_digest
+from churn.errors import ArtifactError
+from churn.files import read_json, read_parquet, require, write_json
+from churn.params import Params
+from churn.paths import Workspace
+from churn.tracking import Record, Tracked
+
+
+def run(workspace: Workspace) -> Tracked:
+    """Log the candidate that the stages before have made, or find its run again.
+
+    Raises
+    ------
+    ParamsError, ArtifactError
+        If params.yaml or an earlier stage's output cannot be used.
+    TrackingError
+        If MLflow cannot be reached.
+    """
+    settings = params.load(workspace.params)
+    checks = read_json(workspace.checks, "validate")
+    logged = record(workspace, settings, workspace.root, workspace.root / settings.data.path)
+    logged.tags["checks"] = f"{checks['passed']}/{len(checks['checks'])}"
+    logged.tags["fingerprint"] = input_fingerprint(workspace.root)
+    for file in (workspace.checks, workspace.checks_page):
+        require(file, "validate")
+        logged.files[file] = ""
+    if workspace.dvc_lock.exists():
+        logged.files[workspace.dvc_lock] = ""
+    identity = f"{logged.tags['fingerprint']}{logged.tags['model_digest']}"
+    candidate = hashlib.sha256(identity.encode()).hexdigest()
+    tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
+    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "uri": tracking.shown_uri()})
+    return tracked
+
+
+def record(workspace: Workspace, settings: Params, repository: Path, table: Path) -> Record:
+    """Gather what prepare, train and evaluate have written.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where the stages have written.
+    settings : Params
+        What they were run with.
+    repository : Path
+        Whose commit is named.
+    table : Path
+        The customer table.
+    """
+    data = settings.data
+    digest = model_digest(workspace.model)
+    card = read_json(workspace.model / "model.json", "train")
+    metrics = read_json(workspace.metrics, "evaluate")
+    files = {workspace.params: "", workspace.data_stats: "", workspace.metrics: ""}
+    files |= {workspace.slices: ""}
+    files |= {picture: "plots" for picture in sorted(workspace.plot_images.glob("*.png"))}
+    flat = params.flatten(settings.model_dump(mode="json"))
+    return Record(
+        name=f"{settings.model.family}-{digest[:8]}",
+        params={**flat, "feature_set": ", ".join(card["features"])[:6000]},
+        metrics=flat_metrics(metrics),
+        tags={**_git_tags(repository), "data_md5": _md5(table), "model_digest": digest},
+        files=files,
+        model=workspace.model,
+        numeric=data.numeric,
+        categorical=data.categorical,
+        example=read_parquet(workspace.split("test"), "prepare")[list(data.features)].head(2),
+    )
+
+
+def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """Turn metrics.json into ``side_metric`` names; undefined ones are left out."""
+    flat = {"threshold": float(metrics["threshold"])}
+    for side in ("train", "test"):
+        for name, value in metrics[side].items():
+            if value is not None:
+                flat[f"{side}_{name}"] = float(value)
+    return flat
+
+
+def _git_tags(repository: Path) -> dict[str, str]:
+    try:
+        commit = git(repository, "rev-parse", "HEAD").strip()
+        dirty = bool(git(repository, "status", "--porcelain", "--untracked-files=no").strip())
+    except ArtifactError:  # no git, or no commit yet
+        return {"git_commit": "none", "git_dirty": "true"}
+    return {"git_commit": commit, "git_dirty": str(dirty).lower()}
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()

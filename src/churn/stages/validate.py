@@ -1,0 +1,56 @@
+"""Stage `validate`: deepchecks over frames and predictions, never over the model."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from churn import deepchecks_program, params
+from churn.checks_page import render
+from churn.errors import ArtifactError
+from churn.files import atomic, read_json, read_parquet, write_json
+from churn.params import Params
+from churn.paths import Workspace
+from churn.progress import bar
+
+SIDES = ("train", "test")
+
+
+def run(workspace: Workspace) -> None:
+    """Run the checks and write what they found, as JSON and as a page.
+
+    A check that fails or crashes does not stop the stage: it stands in checks.json, and the
+    gate blocks on it.
+
+    Raises
+    ------
+    ParamsError, ArtifactError, ChecksError
+        If params.yaml, an earlier stage's output or the checks' program cannot be used.
+    """
+    settings = params.load(workspace.params)
+    frames = {side: _scored(workspace, side, settings) for side in SIDES}
+    threshold = read_json(workspace.metrics, "evaluate")["threshold"]
+    suites = settings.checks.model_dump(include=set(deepchecks_program.SUITES))
+    with bar("checking", sum(map(len, suites.values()))) as advance:
+        results = deepchecks_program.run(
+            frames, settings.data, settings.checks, threshold, advance
+        )
+    statuses = [check["status"] for check in results["checks"]]
+    rows = {side: len(frame) for side, frame in frames.items()}
+    counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}
+    report = {"rows": rows, **counts, **results}
+    with atomic(workspace.checks_page) as fresh:
+        fresh.write_text(render(report), encoding="utf-8")
+    write_json(workspace.checks, report)
+
+
+def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
+    """Read one side with its predictions, sampled."""
+    frame = read_parquet(workspace.split(side), "prepare")
+    predictions = read_parquet(workspace.predictions(side), "evaluate")
+    if not frame[settings.data.id].equals(predictions[settings.data.id]):
+        raise ArtifactError(
+            f"{workspace.predictions(side)}: its customers are not those of"
+            f" {workspace.split(side)}; run `churn evaluate` again"
+        )
+    scored = frame.assign(probability=predictions["probability"])
+    return deepchecks_program.sample(scored, settings.data.id, settings.checks.max_rows)

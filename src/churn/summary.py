@@ -1,0 +1,82 @@
+"""What a person wants to see when the pipeline has run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from churn.files import read_json
+from churn.paths import Workspace
+
+_NAMES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "cost": "cost a customer",
+}
+
+
+def show(workspace: Workspace, console: Console) -> None:
+    """Print metrics, checks, and where everything is.
+
+    Raises
+    ------
+    ArtifactError
+        If the pipeline has not run.
+    """
+    metrics = read_json(workspace.metrics, "evaluate")
+    checks = read_json(workspace.checks, "validate")
+    card = read_json(workspace.model / "model.json", "train")
+    stats = read_json(workspace.data_stats, "prepare")
+    title = f"{card['family']}, {stats['rows']:,} customers"
+    parts = [metrics_table(metrics), Text(), _checks_line(checks), Text(), _places(workspace)]
+    console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False, padding=(1, 2)))
+
+
+def metrics_table(metrics: dict[str, Any]) -> Table:
+    """Lay out metrics.json: a row a metric, a column a side."""
+    sides = [side for side in ("train", "test") if side in metrics]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    for side in sides:
+        name = "held-out customers" if side == "test" else "training rows"
+        table.add_column(name, justify="right", style="bold" if side == "test" else "dim")
+    for key, name in _NAMES.items():
+        values = [metrics[side][key] for side in sides]
+        table.add_row(name, *("undefined" if v is None else f"{v:.3f}" for v in values))
+    table.caption = f"churn is predicted at a probability of {metrics['threshold']:g} and above"
+    return table
+
+
+def _checks_line(checks: dict[str, Any]) -> Text:
+    total = len(checks["checks"])
+    line = Text(f"{checks['passed']} of {total} checks passed")
+    line.stylize("green" if checks["passed"] == total else "bold red")
+    for check in checks["checks"]:
+        if check["status"] != "passed":
+            details = check.get("error") or next(
+                outcome["details"] for outcome in check["outcomes"] if not outcome["passed"]
+            )
+            line.append(f"\n  {check['check']} {check['status']}: {details}", style="red")
+    return line
+
+
+def _places(workspace: Workspace) -> Table:
+    places = Table.grid(padding=(0, 2))
+    places.add_row("checks", str(workspace.checks_page))
+    places.add_row("pictures", f"{workspace.plot_images}/")
+    if workspace.tracked_run.exists():
+        run = read_json(workspace.tracked_run, "track")
+        places.add_row("MLflow run", f"{run['run_id']}  (look at it with: make ui)")
+    places.add_row("change it", "params.yaml, then: dvc repro")
+    return places
