@@ -41,6 +41,8 @@ class ClassImbalance(checks.ClassImbalance):
         def condition(shares: dict) -> ConditionResult:
             ratio = min(shares.values()) / max(shares.values())
             category = ConditionCategory.PASS if ratio > threshold else ConditionCategory.FAIL
-            return ConditionResult(category, f"{ratio:.3f} customers of the rarer label for each other")
+            return ConditionResult(
+                category, f"{ratio:.3f} customers of the rarer label for each other"
+            )
 
         return self.add_condition(f"Ratio of the labels is greater than {threshold}", condition)

@@ -33,7 +33,9 @@ def model_digest(folder: Path) -> str:
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     if not names:
         raise ArtifactError(f"{folder}: no model there; `churn train` writes build/model")
-    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    lines = [
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print, exit code. Nothing heavy is imported before a command runs."""
+"""The command line: parse, call, print, exit code; nothing heavy before a command runs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ class _Command(click.Command):
                 is_flag=True,
                 expose_value=False,
                 help="Show where in the code an error comes from.",
-                callback=lambda context, _, value: context.find_root().meta.update(
-                    traceback=value
-                ),
+                callback=lambda context, _, value: context.find_root().meta.update(traceback=value),
             )
         )
 

@@ -13,6 +13,7 @@ import yaml
 from churn import params, tracking
 from churn.evaluation import metrics
 from churn.files import read_json, read_parquet
+from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
 from churn.prediction import load_model
@@ -52,7 +53,7 @@ def train_with(
     table = table or root / settings.data.path
     with _prepared(settings, table) as scratch:
         train.write(scratch, settings)
-        evaluate.write(scratch, settings, evaluate.artifact.load(scratch.model))
+        evaluate.write(scratch, settings, artifact.load(scratch.model))
         record = track.record(scratch, settings, root, table)
         record.tags.update(_KIND)
         tracked = tracking.log(tracking.connect(root), record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -39,10 +38,10 @@ def atomic(target: Path) -> Iterator[Path]:
         fresh = Path(scratch) / target.name
         yield fresh
         if fresh.is_dir() and target.exists():
-            os.replace(target, Path(scratch) / "old")  # a folder cannot be replaced in one step
+            target.replace(Path(scratch) / "old")  # a folder cannot be replaced in one step
         elif target.is_dir():
             shutil.rmtree(target)
-        os.replace(fresh, target)
+        fresh.replace(target)
 
 
 def write_json(target: Path, value: Any) -> None:
@@ -78,7 +77,9 @@ def read_parquet(source: Path, stage: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(source)
     except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{source}: not Parquet ({error}); run `churn {stage}` again") from error
+        raise ArtifactError(
+            f"{source}: not Parquet ({error}); run `churn {stage}` again"
+        ) from error
 
 
 def read_json(source: Path, stage: str) -> Any:
@@ -105,6 +106,4 @@ def require(source: Path, stage: str) -> None:
         If `source` does not exist.
     """
     if not source.exists():
-        raise ArtifactError(
-            f"{source}: not there; `churn {stage}` writes it (or run `dvc repro`)"
-        )
+        raise ArtifactError(f"{source}: not there; `churn {stage}` writes it (or run `dvc repro`)")

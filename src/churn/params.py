@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -175,7 +176,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:
         slices, rfm = self.evaluation.slices, self.features.rfm
-        numeric = {
+        numeric: dict[str, Sequence[str]] = {
             "evaluation.slices.numeric": slices.numeric,
             "features.ratios": [
                 name for ratio in self.features.ratios for name in ratio.model_dump().values()
@@ -194,7 +195,7 @@ class Params(Section):
 
 
 def _require_declared(
-    key: str, names: tuple[str, ...] | list[str], declared_in: str, declared: tuple[str, ...]
+    key: str, names: Sequence[str], declared_in: str, declared: tuple[str, ...]
 ) -> None:
     for name in names:
         if name not in declared:
@@ -245,9 +246,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ParamsError(
-            f"{path}: not there; run churn in the repository's top folder"
-        ) from error
+        raise ParamsError(f"{path}: not there; run churn in the repository's top folder") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

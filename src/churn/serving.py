@@ -13,8 +13,6 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from churn.model import artifact
-
 ARTIFACT = "model"
 
 
@@ -23,6 +21,10 @@ class ChurnModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model's folder, trusting the listed types only."""
+        # Here, because MLflow runs this file when it stores the model as well, and skops is slow
+        # to import.
+        from churn.model import artifact
+
         self.model = artifact.load(Path(context.artifacts[ARTIFACT]))
 
     def predict(

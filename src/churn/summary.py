@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -39,7 +39,13 @@ def show(workspace: Workspace, console: Console) -> None:
     card = read_json(workspace.model / "model.json", "train")
     stats = read_json(workspace.data_stats, "prepare")
     title = f"{card['family']}, {stats['rows']:,} customers"
-    parts = [metrics_table(metrics), Text(), _checks_line(checks), Text(), _places(workspace)]
+    parts: list[RenderableType] = [
+        metrics_table(metrics),
+        Text(),
+        _checks_line(checks),
+        Text(),
+        _places(workspace),
+    ]
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False, padding=(1, 2)))
 
 

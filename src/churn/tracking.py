@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before MLflow is imported: an answer within seconds where there is no server (its own patience
 # is minutes), no telemetry, and no progress bars of its own.
@@ -24,21 +22,19 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
+from churn import pyfunc
 from churn.errors import TrackingError
-from churn.model.artifact import Model
+
+if TYPE_CHECKING:
+    from churn.model.artifact import Model
 
 EXPERIMENT = "churn"
 CANDIDATE_TAG = "candidate"
-MODEL_NAME = "model"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
-# What a served model imports, at the versions that it was trained with.
-_SERVED_WITH = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scikit-learn", "scipy", "skops")
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
-        _log_model(record)
+        pyfunc.log(record.model, record.numeric, record.categorical, record.example)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True)
 
 
@@ -200,35 +196,14 @@ def load_model(uri: str) -> Model:
     TrackingError
         If there is none, it is not one of this project's, or MLflow cannot be reached.
     """
+    from churn.model.artifact import Model  # skops takes a second and more; logging needs none
+
     with _clear_errors():
         wrapped = mlflow.pyfunc.load_model(uri).unwrap_python_model()
     model = getattr(wrapped, "model", None)
     if not isinstance(model, Model):
         raise TrackingError(f"{uri}: not a model that this project has logged")
     return model
-
-
-def _log_model(record: Record) -> None:
-    columns = [(DataType.double, name) for name in record.numeric]
-    columns += [(DataType.string, name) for name in record.categorical]
-    outputs = [ColSpec(DataType.double, "probability"), ColSpec(DataType.long, "prediction")]
-    package = Path(__file__).resolve().parent
-    with warnings.catch_warnings():
-        # MLflow asks for type hints that describe single rows; ours is a frame with a signature.
-        warnings.simplefilter("ignore")
-        mlflow.pyfunc.log_model(
-            name=MODEL_NAME,
-            python_model=str(package / "serving.py"),
-            artifacts={"model": str(record.model)},
-            code_paths=[str(package)],
-            signature=ModelSignature(
-                inputs=Schema([ColSpec(kind, name) for kind, name in columns]),
-                outputs=Schema(outputs),
-            ),
-            input_example=record.example,
-            # Given, because MLflow would load the model in another process to guess them.
-            pip_requirements=[f"{package}=={version(package)}" for package in _SERVED_WITH],
-        )
 
 
 @contextmanager

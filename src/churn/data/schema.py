@@ -51,7 +51,9 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns)
 
 
-def validate(table: pd.DataFrame, data: DataParams, path: Path, labelled: bool = True) -> pd.DataFrame:
+def validate(
+    table: pd.DataFrame, data: DataParams, path: Path, labelled: bool = True
+) -> pd.DataFrame:
     """Check a table against its schema and bring it to the pipeline's types.
 
     Parameters

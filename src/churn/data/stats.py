@@ -39,13 +39,12 @@ def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
 
 
 def _numeric(values: pd.Series) -> dict[str, Any]:
-    quantiles = values.quantile(_QUANTILES)
     return {
         "missing": int(values.isna().sum()),
         "mean": _number(values.mean()),
         "standard_deviation": _number(values.std()),
         "skewness": _number(values.skew()),
-        "quantiles": {f"{q:g}": _number(value) for q, value in quantiles.items()},
+        "quantiles": {f"{q:g}": _number(float(values.quantile(q))) for q in _QUANTILES},
     }
 
 
@@ -60,5 +59,5 @@ def _categorical(values: pd.Series) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(f"{value:.8g}")

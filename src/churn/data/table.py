@@ -75,8 +75,8 @@ def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     except pa.ArrowInvalid as error:
         what = str(error).splitlines()[0].removeprefix("CSV parse error: ")[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
-    frame = table.to_pandas()
-    words = frame.select_dtypes("str").columns
+    frame: pd.DataFrame = table.to_pandas()
+    words: list[str] = list(frame.select_dtypes("str").columns)
     frame[words] = frame[words].mask(frame[words] == "")
     return frame
 

@@ -102,14 +102,16 @@ def score_histogram(y: np.ndarray, probability: np.ndarray, bins: int = 20) -> P
     return [
         {"probability": _round(middle), "actual": name, "customers": int(count)}
         for label, name in ((0, "stayed"), (1, "churned"))
-        for middle, count in zip(middles, np.histogram(probability[y == label], edges)[0])
+        for middle, count in zip(
+            middles, np.histogram(probability[y == label], edges)[0], strict=True
+        )
     ]
 
 
 def _points(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> Points:
     """Thin a curve to evenly spread points, both ends kept."""
     keep = np.unique(np.linspace(0, len(x) - 1, _MAX_POINTS + 1).round().astype(int))
-    return [{x_name: _round(a), y_name: _round(b)} for a, b in zip(x[keep], y[keep])]
+    return [{x_name: _round(a), y_name: _round(b)} for a, b in zip(x[keep], y[keep], strict=True)]
 
 
 def _round(value: float) -> float:

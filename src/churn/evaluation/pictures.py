@@ -106,7 +106,9 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
         middles, counts = _column(of_kind, "probability"), _column(of_kind, "customers")
         width = middles[1] - middles[0]
         axes.bar(middles, counts, width=width, color=color, alpha=0.55, label=name)
-    axes.axvline(threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}")
+    axes.axvline(
+        threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}"
+    )
     axes.set(title="Predicted probabilities, held-out customers", xlabel="Predicted probability")
     axes.set(ylabel="Customers", xlim=(0, 1))
     axes.legend(frameon=False)

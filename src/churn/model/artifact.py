@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import zipfile
@@ -18,6 +17,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from churn.errors import ArtifactError
 from churn.model.threshold import decide
+from churn.params import Section
 
 PIPELINE_FILE = "pipeline.skops"
 CARD_FILE = "model.json"
@@ -32,8 +32,7 @@ TRUSTED_TYPES = [
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
 
 
-@dataclass(frozen=True)
-class ModelCard:
+class ModelCard(Section):
     """What goes with the pipeline: its columns, what it makes of them, and its threshold."""
 
     family: str
@@ -96,7 +95,7 @@ def save(model: Model, folder: Path) -> None:
     """
     folder.mkdir()
     (folder / PIPELINE_FILE).write_bytes(_canonical(skops.io.dumps(model.pipeline)))
-    card = json.dumps(dataclasses.asdict(model.card), indent=2)
+    card = model.card.model_dump_json(indent=2)
     (folder / CARD_FILE).write_text(card + "\n", encoding="utf-8")
 
 
@@ -109,10 +108,9 @@ def load(folder: Path) -> Model:
         If the folder is not a model, is damaged, or holds a type that is not on the list.
     """
     try:
-        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-        columns = {name: tuple(card.pop(name)) for name in ("numeric", "categorical", "features")}
+        card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
         pipeline = skops.io.load(folder / PIPELINE_FILE, trusted=TRUSTED_TYPES)
-        return Model(pipeline, ModelCard(**card, **columns))
+        return Model(pipeline, card)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{folder}: no model there ({Path(error.filename).name} is missing);"

@@ -100,7 +100,8 @@ class RatioFeatures(_NumericTransformer):
         numbers = self._numbers(X, reset=False)
         above, below = numbers[:, self.pairs_[:, 0]], numbers[:, self.pairs_[:, 1]] + 1.0
         missing = np.full_like(above, np.nan)
-        return np.divide(above, below, out=missing, where=below != 0)
+        ratios: np.ndarray = np.divide(above, below, out=missing, where=below != 0)
+        return ratios
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``numerator/denominator`` for each pair."""
@@ -188,4 +189,6 @@ class RfmScores(_NumericTransformer):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``column_score`` for each column, and ``rfm_score`` for the sum."""
         check_is_fitted(self)
-        return np.array([*(f"{name}_score" for name in self._names_in()), "rfm_score"], dtype=object)
+        return np.array(
+            [*(f"{name}_score" for name in self._names_in()), "rfm_score"], dtype=object
+        )

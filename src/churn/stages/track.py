@@ -62,7 +62,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     metrics = read_json(workspace.metrics, "evaluate")
     files = {workspace.params: "", workspace.data_stats: "", workspace.metrics: ""}
     files |= {workspace.slices: ""}
-    files |= {picture: "plots" for picture in sorted(workspace.plot_images.glob("*.png"))}
+    files |= dict.fromkeys(sorted(workspace.plot_images.glob("*.png")), "plots")
     flat = params.flatten(settings.model_dump(mode="json"))
     return Record(
         name=f"{settings.model.family}-{digest[:8]}",

@@ -31,9 +31,7 @@ def run(workspace: Workspace) -> None:
     threshold = read_json(workspace.metrics, "evaluate")["threshold"]
     suites = settings.checks.model_dump(include=set(deepchecks_program.SUITES))
     with bar("checking", sum(map(len, suites.values()))) as advance:
-        results = deepchecks_program.run(
-            frames, settings.data, settings.checks, threshold, advance
-        )
+        results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
     statuses = [check["status"] for check in results["checks"]]
     rows = {side: len(frame) for side, frame in frames.items()}
     counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}

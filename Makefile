@@ -1,0 +1,68 @@
+# `make` lists what there is. Everything runs in the two locked environments, .venv and
+# .venv-checks; after `source .venv/bin/activate` the same commands work without make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHON
+
+PIPELINE := .venv/pipeline.installed
+DEV := .venv/dev.installed
+CHECKS := .venv-checks/checks.installed
+
+.PHONY: help setup data run test check format lock ui bench clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: $(PIPELINE) $(CHECKS)  ## Make both locked environments
+
+$(PIPELINE): requirements/pipeline.txt requirements/bootstrap.txt pyproject.toml scripts/install
+	@scripts/install .venv requirements/pipeline.txt
+	@$$(command -v uv) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(PIPELINE)
+	@scripts/install .venv requirements/pipeline.txt requirements/dev.txt
+	@touch $@
+
+$(CHECKS): requirements/checks.txt requirements/bootstrap.txt scripts/install
+	@scripts/install .venv-checks requirements/checks.txt
+	@touch $@
+
+data: $(PIPELINE)  ## Get the data that data.dvc names; changes of yours in data/ are kept
+	@dvc fetch --quiet data.dvc
+	@dvc checkout --quiet data.dvc </dev/null 2>/dev/null \
+	  || echo "data/ holds changes of yours: they are used as they are (undo: dvc checkout --force data.dvc)"
+
+run: setup data  ## Run the pipeline as far as something changed, track it, and sum it up
+	@dvc repro
+	@churn track
+	@churn summary
+
+test: $(DEV) $(CHECKS) data  ## Run every test
+	@pytest --numprocesses auto
+
+check: $(DEV)  ## Check formatting, lint and types
+	@ruff format --check .
+	@ruff check .
+	@mypy
+
+format: $(DEV)  ## Format, and mend what the linter can
+	@ruff format .
+	@ruff check --fix .
+
+lock: $(DEV)  ## Renew the locks in requirements/ (make lock UPGRADE=--upgrade for newer versions)
+	@scripts/lock $(UPGRADE)
+
+ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
+	@mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+bench: setup  ## Measure speed and memory against a floor in the same run
+	@python benchmarks/bench.py
+
+clean:  ## Remove the environments and what the pipeline has built; data and MLflow store stay
+	rm -rf .venv .venv-checks build .pytest_cache .mypy_cache .ruff_cache
