@@ -34,9 +34,7 @@ $(CHECKS): requirements/checks.txt requirements/bootstrap.txt scripts/install
 	@touch $@
 
 data: $(PIPELINE)  ## Get the data that data.dvc names; changes of yours in data/ are kept
-	@dvc fetch --quiet data.dvc
-	@dvc checkout --quiet data.dvc </dev/null 2>/dev/null \
-	  || echo "data/ holds changes of yours: they are used as they are (undo: dvc checkout --force data.dvc)"
+	@scripts/data
 
 run: setup data  ## Run the pipeline as far as something changed, track it, and sum it up
 	@dvc repro
@@ -44,7 +42,7 @@ run: setup data  ## Run the pipeline as far as something changed, track it, and 
 	@churn summary
 
 test: $(DEV) $(CHECKS) data  ## Run every test
-	@pytest --numprocesses auto
+	@pytest --numprocesses auto --dist loadfile
 
 check: $(DEV)  ## Check formatting, lint and types
 	@ruff format --check .

@@ -15,6 +15,15 @@ from churn.errors import ChurnError, ParamsError
 from churn.paths import Workspace
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_SETTINGS = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another value for a key of params.yaml, such as data.path=other.csv or"
+    " model.hyperparameters.max_depth=4. May be given more than once; an empty value is as if"
+    " not given.",
+)
 
 
 class _Command(click.Command):
@@ -61,51 +70,42 @@ def prepare() -> None:
 
 
 @cli.command()
-@click.option("--data", type=_FILE, help="Another customer table (CSV or Parquet).")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Another value for a key of params.yaml, such as model.hyperparameters.max_depth=4;"
-    " may be given more than once. An empty value is as if not given.",
-)
-def train(data: Path | None, settings: tuple[str, ...]) -> None:
+@_SETTINGS
+def train(settings: tuple[str, ...]) -> None:
     """Stage 2: fit the model and choose the threshold.
 
-    With --data or --set: an experiment. Prepares, trains and evaluates apart from the pipeline's
-    files, and logs an MLflow run.
+    With --set: an experiment. Prepares, trains and evaluates apart from the pipeline's files, and
+    logs an MLflow run.
     """
-    overrides = _overrides(settings)
-    if data is None and not settings:
+    if not settings:
         from churn.stages import train
 
         train.run(Workspace())
         return
     from churn import experiment
 
-    _show(*experiment.train_with(Path(), overrides, data))
+    _show(*experiment.train_with(Path(), _overrides(settings)))
 
 
 @cli.command()
 @click.option("--model", metavar="URI", help="Another model: a folder, runs:/… or models:/….")
-@click.option("--data", type=_FILE, help="With --model: another customer table.")
-def evaluate(model: str | None, data: Path | None) -> None:
+@_SETTINGS
+def evaluate(model: str | None, settings: tuple[str, ...]) -> None:
     """Stage 3: predictions, metrics, slices and plots.
 
     With --model: evaluates that model on the held-out customers, touches none of the pipeline's
     files, and logs an MLflow run.
     """
     if model is None:
-        if data is not None:
-            raise click.UsageError("--data goes with --model")
+        if settings:
+            raise click.UsageError("--set goes with --model")
         from churn.stages import evaluate
 
         evaluate.run(Workspace())
         return
     from churn import experiment
 
-    _show(*experiment.evaluate_model(Path(), model, data))
+    _show(*experiment.evaluate_model(Path(), model, _overrides(settings)))
 
 
 @cli.command()

@@ -23,9 +23,7 @@ from churn.tracking import Tracked
 _KIND = {"kind": "experiment"}
 
 
-def train_with(
-    root: Path, overrides: dict[str, Any], table: Path | None
-) -> tuple[Tracked, dict[str, Any]]:
+def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str, Any]]:
     """Train and evaluate with other parameters, and log a run.
 
     Nothing below `root` is changed but the MLflow store.
@@ -36,8 +34,6 @@ def train_with(
         The repository.
     overrides : dict of str to value
         Dotted keys of params.yaml and their values.
-    table : Path, optional
-        Another customer table than the one that params.yaml names.
 
     Returns
     -------
@@ -50,7 +46,7 @@ def train_with(
         As the stages do.
     """
     settings = params.load(root / "params.yaml", overrides)
-    table = table or root / settings.data.path
+    table = root / settings.data.path
     with _prepared(settings, table) as scratch:
         train.write(scratch, settings)
         evaluate.write(scratch, settings, artifact.load(scratch.model))
@@ -60,7 +56,9 @@ def train_with(
         return tracked, read_json(scratch.metrics, "evaluate")
 
 
-def evaluate_model(root: Path, uri: str, table: Path | None) -> tuple[Tracked, dict[str, Any]]:
+def evaluate_model(
+    root: Path, uri: str, overrides: dict[str, Any]
+) -> tuple[Tracked, dict[str, Any]]:
     """Evaluate a model from anywhere on the held-out customers of a table, and log a run.
 
     Parameters
@@ -69,17 +67,17 @@ def evaluate_model(root: Path, uri: str, table: Path | None) -> tuple[Tracked, d
         The repository.
     uri : str
         As `churn.prediction.load_model` takes it.
-    table : Path, optional
-        Another customer table than the one that params.yaml names.
+    overrides : dict of str to value
+        Dotted keys of params.yaml and their values, such as another ``data.path``.
 
     Returns
     -------
     tuple of (Tracked, dict)
         The run, and the metrics.
     """
-    settings = params.load(root / "params.yaml")
+    settings = params.load(root / "params.yaml", overrides)
     model = load_model(uri, root)
-    with _prepared(settings, table or root / settings.data.path) as scratch:
+    with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
     measured = metrics.measure(
         test[settings.data.target].to_numpy(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,7 +35,9 @@ def atomic(target: Path) -> Iterator[Path]:
         A path that does not exist yet, on the same file system and with the same suffix.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+    _sweep(target)
+    prefix = f".{target.name}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
         fresh = Path(scratch) / target.name
         yield fresh
         if fresh.is_dir() and target.exists():
@@ -42,6 +45,24 @@ def atomic(target: Path) -> Iterator[Path]:
         elif target.is_dir():
             shutil.rmtree(target)
         fresh.replace(target)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed process has left beside `target`; living ones keep theirs."""
+    for left in target.parent.glob(f".{target.name}-*-*"):
+        pid = left.name.removeprefix(f".{target.name}-").partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_json(target: Path, value: Any) -> None:

@@ -61,6 +61,17 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
     return Pipeline([*steps, ("classifier", _classifier(model))])
 
 
+def forget_machine(pipeline: Pipeline) -> None:
+    """Take out of a fitted pipeline what describes the machine and not the model.
+
+    hist_gradient_boosting remembers the number of threads that put its training rows into bins,
+    which it does not use again; with it, another number of cores would be another model.
+    """
+    bin_mapper = getattr(pipeline["classifier"], "_bin_mapper", None)
+    if bin_mapper is not None:
+        bin_mapper.n_threads = 1
+
+
 def _columns(data: DataParams, features: FeaturesParams) -> ColumnTransformer:
     branches: list[tuple[str, Any, list[str]]] = []
     if data.numeric:

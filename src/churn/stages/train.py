@@ -56,6 +56,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
     if decision.strategy != "fixed":
         cut = threshold.cross_validated(pipeline, X, y, decision, settings.model.seed, advance)
     pipeline.fit(X, y)
+    estimator.forget_machine(pipeline)
     advance("all training rows")
     card = ModelCard(
         family=settings.model.family,

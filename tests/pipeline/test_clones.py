@@ -1,0 +1,150 @@
+"""The pipeline in fresh clones: complete, reproducible, and not done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from churn.candidate import model_digest
+from tests.pipeline.conftest import Clone, make_clone
+
+STAGES = ("prepare", "train", "evaluate", "validate", "track")
+
+
+def test_dvc_pull_gets_everything_that_the_lock_names(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path)
+
+    clone.run("dvc", "pull")
+
+    assert clone.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    assert (clone.root / "data/customers.csv").read_text().count("\n") == 10_001
+    assert (clone.root / "build/model/pipeline.skops").exists()
+
+
+def test_two_clones_build_the_same_bytes(built: Clone, tmp_path: Path) -> None:
+    other = make_clone(tmp_path / "elsewhere")
+    other.run("dvc", "pull", "--quiet", "data.dvc")
+
+    other.run("dvc", "repro", PYTHONHASHSEED="7", OMP_NUM_THREADS="1")
+
+    assert model_digest(other.root / "build/model") == model_digest(built.root / "build/model")
+    assert _outputs(other) == _outputs(built)
+
+
+def _outputs(clone: Clone) -> dict[str, str]:
+    lock = yaml.safe_load((clone.root / "dvc.lock").read_text())
+    return {
+        out["path"]: out["md5"] for name in STAGES for out in lock["stages"][name].get("outs", [])
+    }
+
+
+def test_a_second_repro_runs_no_stage(built: Clone) -> None:
+    said = built.run("dvc", "repro").stdout
+
+    assert "Running stage" not in said
+    for stage in STAGES:
+        assert f"Stage '{stage}' didn't change" in said
+
+
+def test_all_checks_pass_on_the_shipped_data(built: Clone) -> None:
+    checks = json.loads((built.root / "reports/checks.json").read_text())
+
+    assert [c["check"] for c in checks["checks"] if c["status"] != "passed"] == []
+    assert len(checks["checks"]) > 20
+
+
+def test_the_shipped_model_is_good_and_not_too_good(built: Clone) -> None:
+    metrics = json.loads((built.root / "reports/metrics.json").read_text())
+
+    assert 0.78 < metrics["test"]["roc_auc"] < 0.9
+
+
+def test_metrics_and_plots_differ_without_a_remote(built: Clone, tmp_path: Path) -> None:
+    said = built.run("dvc", "metrics", "diff", "--json", "HEAD").stdout
+    assert json.loads(said).get("diff", {}) == {} or "metrics" in said
+
+    built.run("dvc", "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text()
+    for title in ("ROC", "Precision and recall", "Calibration", "Predicted probabilities"):
+        assert title in page
+
+
+def test_the_page_of_the_checks_is_small_and_self_contained(built: Clone) -> None:
+    page = (built.root / "reports/checks.html").read_text()
+
+    assert len(page) < 3_000_000
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "FeatureDrift" in page
+
+
+def test_a_changed_module_retrains_and_a_changed_document_does_not(clone: Clone) -> None:
+    clone.run("dvc", "pull")
+    (clone.root / "README.md").write_text("changed")
+    assert "up to date" in clone.run("dvc", "status").stdout
+
+    with (clone.root / "src/churn/model/features.py").open("a") as file:
+        file.write("\n# changed\n")
+
+    changed = json.loads(clone.run("dvc", "status", "--json").stdout)
+    assert "train" in changed
+    assert "prepare" not in changed
+
+
+def test_the_run_holds_all_that_the_candidate_is(built: Clone) -> None:
+    script = """
+import json, mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+run_id = json.load(open("build/run.json"))["run_id"]
+run = mlflow.get_run(run_id)
+client = mlflow.MlflowClient()
+names = [a.path for a in client.list_artifacts(run_id)]
+names += [a.path for a in client.list_artifacts(run_id, "plots")]
+model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+print(json.dumps([run.data.params, run.data.metrics, run.data.tags, names,
+    model.metadata.signature.to_dict(), model.metadata.saved_input_example_info is not None]))
+"""
+    said = built.run("python", "-c", script).stdout.strip().splitlines()[-1]
+    params, metrics, tags, files, signature, has_example = json.loads(said)
+
+    assert params["model.hyperparameters.max_depth"] == "4"
+    assert "recency_days/frequency" in params["feature_set"]
+    reported = json.loads((built.root / "reports/metrics.json").read_text())
+    assert metrics["test_roc_auc"] == reported["test"]["roc_auc"]
+    assert metrics["train_cost"] == reported["train"]["cost"]
+    assert tags["git_commit"] == built.git("rev-parse", "HEAD")
+    assert tags["git_dirty"] in ("true", "false")
+    assert tags["model_digest"] == model_digest(built.root / "build/model")
+    assert len(tags["data_md5"]) == 32
+    expected = {"data_stats.json", "checks.json", "params.yaml", "dvc.lock", "plots/roc.png"}
+    assert expected <= set(files)
+    assert json.loads(signature["inputs"])[0] == {
+        "type": "double",
+        "name": "recency_days",
+        "required": True,
+    }
+    assert has_example
+
+
+def test_tracking_again_finds_the_run(built: Clone) -> None:
+    said = built.run("churn", "track").stdout
+
+    assert "tracked before" in said
+    assert json.loads((built.root / "build/run.json").read_text())["run_id"] in said
+
+
+def test_the_served_requirements_leave_out_deepchecks_and_dvc(built: Clone) -> None:
+    (requirements,) = (built.root / "mlruns").glob("*/models/*/artifacts/requirements.txt")
+    names = [line.split("==")[0] for line in requirements.read_text().split()]
+
+    assert {"mlflow", "scikit-learn", "skops"} <= set(names)
+    assert not {"deepchecks", "dvc"} & set(names)
+    assert all("==" in line for line in requirements.read_text().split())
+
+
+def test_nothing_in_the_stored_model_is_a_pickle(built: Clone) -> None:
+    (folder,) = (built.root / "mlruns").glob("*/models/*/artifacts")
+
+    assert not list(folder.rglob("*.pkl")) + list(folder.rglob("*.joblib"))
