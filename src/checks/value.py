@@ -33,7 +33,8 @@ def plain(value: Any) -> Any:
 
 def _convert(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
-        return _convert(value.to_dict("records"))
+        named = value.index.is_unique and not isinstance(value.index, pd.RangeIndex)
+        return _convert(value.to_dict("index" if named else "records"))
     if isinstance(value, pd.Series):
         return _convert(value.to_dict())
     if isinstance(value, dict):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from churn.errors import ParamsError
 
 Scalar = bool | int | float | str | None
+_SCALAR_TYPES = ("bool", "int", "float", "str")
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Family = Literal[
@@ -92,7 +93,7 @@ class FeaturesParams(Section):
 
     ratios: tuple[Ratio, ...] = ()
     rfm: RfmColumns | None = None
-    rare_category_share: Unit = 0.01
+    rare_category_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
 
 
 class ModelParams(Section):
@@ -233,6 +234,8 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
         return Params.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise ParamsError(f"{path}: {_first_problem(error)}") from error
+    except TypeError as error:  # a key that is not text, such as a date
+        raise ParamsError(f"{path}: {error}") from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -291,7 +294,9 @@ def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _first_problem(error: ValidationError) -> str:
     """Say the first problem as `key: what is wrong (valid: …)`."""
-    problem = error.errors()[0]
+    # A misspelt key is also a missing one; the misspelling says more.
+    unknown = [problem for problem in error.errors() if problem["type"] == "extra_forbidden"]
+    problem = (unknown or error.errors())[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         valid = ", ".join(_valid_keys(problem["loc"][:-1]))
@@ -299,6 +304,10 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"{key}: missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["loc"] and problem["loc"][-1] in _SCALAR_TYPES:
+        # pydantic reports each type that it has tried as if it were a key.
+        key = key.rpartition(".")[0]
+        message = "Input should be a finite number, a text, true or false"
     shown = "" if isinstance(problem["input"], (dict, list)) else f", not {problem['input']!r}"
     return f"{key}: {message}{shown}" if key else message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,9 +212,9 @@ def _clear_errors() -> Iterator[None]:
     """Turn MLflow's errors into one line that names the server."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
         message = getattr(error, "message", None) or str(error)
-        first_line = _reason(message)
+        first_line = _reason(_without_credentials(message))
         raise TrackingError(
             f"{shown_uri()}: MLflow: {first_line}; check MLFLOW_TRACKING_URI and the server"
         ) from error
@@ -221,14 +222,19 @@ def _clear_errors() -> Iterator[None]:
 
 def shown_uri() -> str:
     """Return the tracking address without user name and password."""
-    uri = str(mlflow.get_tracking_uri())
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else uri
+    return _without_credentials(str(mlflow.get_tracking_uri()))
+
+
+def _without_credentials(text: str) -> str:
+    """Take the user name and password of the tracking address out of a text."""
+    credentials = re.match(r"(?:[\w+.-]+://)?([^/]*@)", str(mlflow.get_tracking_uri()))
+    return text.replace(credentials[1], "") if credentials else text
 
 
 def _reason(message: str) -> str:
     """Pick the part of an error message that says why."""
-    for sign in ("Connection refused", "Name or service not known", "timed out", "401", "403"):
+    signs = ("Connection refused", "Name or service not known", "timed out")
+    for sign in (*signs, "error code 401", "error code 403"):
         if sign in message:
             return sign
     try:

@@ -9,6 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
+from churn.data.table import MISSING_NUMBERS
 from churn.errors import DataError
 from churn.params import DataParams
 
@@ -95,11 +96,17 @@ def validate(
 def _to_numbers(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
     """Bring the numeric columns to float64, or name the first cell that is text."""
     for name in data.numeric:
-        numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
-        text = numbers.isna() & table[name].notna()
+        cells = table[name]
+        if cells.dtype.kind in "mM":  # dates and durations: pandas would count their microseconds
+            cells = cells.astype("str")
+        numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+        text = numbers.isna() & cells.notna()
+        if text.any():
+            # One cell of text makes the column text, with the words for missing numbers in it.
+            text &= ~cells.astype("str").isin(MISSING_NUMBERS)
         if text.any():
             row = int(text.argmax())
-            cell = repr(str(table[name].iloc[row])[:40])
+            cell = repr(str(cells.iloc[row])[:40])
             what = f"is {cell}, which is no number; correct the cell"
             raise DataError(f"{path}: {_place(table, data, name, row)} {what}")
         table[name] = numbers

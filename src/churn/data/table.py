@@ -18,7 +18,7 @@ _CONFLICT_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # What stands for a missing number. A category is missing only where its cell is empty, because
 # "NA" and "null" may be values (NA is Namibia's country code).
-_MISSING_NUMBERS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-"]
+MISSING_NUMBERS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-"]
 
 
 def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
             convert_options=pa.csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(texts, pa.string()),
-                null_values=_MISSING_NUMBERS,
+                null_values=MISSING_NUMBERS,
             ),
         )
     except (UnicodeDecodeError, csv.Error) as error:

@@ -66,6 +66,9 @@ class Model:
             In [0, 1].
         """
         X = customers[[*self.card.numeric, *self.card.categorical]]
+        if self.card.categorical:
+            # As in training: without it None and NA would be unseen categories, not missing ones.
+            X = X.astype(dict.fromkeys(self.card.categorical, "str"))
         probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
 
@@ -111,14 +114,14 @@ def load(folder: Path) -> Model:
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
         pipeline = skops.io.load(folder / PIPELINE_FILE, trusted=TRUSTED_TYPES)
         return Model(pipeline, card)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(
             f"{folder}: no model there ({Path(error.filename).name} is missing);"
             " `churn train` writes build/model"
         ) from error
     except UntrustedTypesFoundException as error:
         raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
-    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib, NumPy and skops each have kinds of their own
         raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
 
 

@@ -1,0 +1,294 @@
+"""Bad input, through the real commands: one line that helps, exit code 2, nothing touched."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from churn.data.synthesize import write
+from tests.pipeline.conftest import ROOT
+
+Lines = list[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with params.yaml, 120 customers, and outputs of an earlier run."""
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    write(tmp_path / "data/customers.csv", 120, seed=1)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/train.parquet").write_text("of an earlier run")
+    return tmp_path
+
+
+def run(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+
+    return subprocess.run(
+        [sys.executable, "-m", "churn", *arguments],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=120,
+    )
+
+
+def refused(project: Path, *arguments: str, **environment: str) -> str:
+    """Run a command that must be refused, and return its one line."""
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
+
+    done = run(project, *arguments, **environment)
+
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("Error: ")
+    after = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
+    assert {p: t for p, t in after.items() if "mlflow.db" not in p.name} == before
+    return lines[0]
+
+
+def cell(lines: Lines, row: int, column: str, value: str) -> Lines:
+    """Put a value into a row (counted from 1 below the header)."""
+    cells = lines[row].split(",")
+    cells[lines[0].split(",").index(column)] = value
+    return [*lines[:row], ",".join(cells), *lines[row + 1 :]]
+
+
+def without(lines: Lines, column: str) -> Lines:
+    place = lines[0].split(",").index(column)
+    return [",".join(c for i, c in enumerate(line.split(",")) if i != place) for line in lines]
+
+
+def labels(lines: Lines, value: str) -> Lines:
+    return [lines[0], *(line.rpartition(",")[0] + f",{value}" for line in lines[1:])]
+
+
+TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
+    "conflict markers": (
+        lambda t: [*t[:5], "<<<<<<< HEAD", *t[5:], ">>>>>>> other"],
+        ["merge-conflict marker in line 6", "choose one side"],
+    ),
+    "wrong delimiter": (
+        lambda t: [line.replace(",", ";") for line in t],
+        ["delimited by semicolons", "export it with commas"],
+    ),
+    "missing column": (
+        lambda t: without(t, "frequency"),
+        ["column 'frequency' is missing", "found: customer_id", "params.yaml"],
+    ),
+    "column twice": (
+        lambda t: [f"{t[0]},age", *(f"{line},1" for line in t[1:])],
+        ["column 'age' stands twice"],
+    ),
+    "text in a number": (
+        lambda t: cell(cell(t, 7, "frequency", "many"), 9, "frequency", "few"),
+        ["column 'frequency', row 7", "C00000007", "'many'", "correct the cell"],
+    ),
+    "infinite": (
+        lambda t: cell(t, 8, "monetary_value", "-inf"),
+        ["column 'monetary_value', row 8", "infinite"],
+    ),
+    "missing label": (
+        lambda t: cell(t, 3, "churned", ""),
+        ["column 'churned', row 3", "missing"],
+    ),
+    "one label": (lambda t: labels(t, "1"), ["column 'churned'", "row 1", "both kinds"]),
+    "three labels": (
+        lambda t: cell(t, 11, "churned", "2"),
+        ["column 'churned', row 11", "third value"],
+    ),
+    "duplicate id": (
+        lambda t: cell(t, 9, "customer_id", "C00000002"),
+        ["column 'customer_id', row 9", "stands already in row 2", "one row a customer"],
+    ),
+    "missing id": (
+        lambda t: cell(t, 4, "customer_id", ""),
+        ["column 'customer_id', row 4", "missing"],
+    ),
+    "few rows": (lambda t: t[:50], ["49 rows", "at least 50"]),
+    "header only": (lambda t: t[:1], ["0 rows", "at least 50"]),
+    "too many cells": (
+        lambda t: [*t[:6], f"{t[6]},1", *t[7:]],
+        ["not a CSV file", "Row #7", "Expected 10 columns, got 11"],
+    ),
+    "too few cells": (
+        lambda t: [*t[:6], "C1,2", *t[7:]],
+        ["not a CSV file", "Row #7", "Expected 10 columns, got 2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_bad_table_is_refused(case: str, project: Path) -> None:
+    spoil, expected = TABLES[case]
+    table = project / "data/customers.csv"
+    table.write_text("\n".join(spoil(table.read_text().splitlines())) + "\n")
+
+    said = refused(project, "prepare")
+
+    assert "data/customers.csv" in said
+    for words in expected:
+        assert words in said
+
+
+def test_a_missing_table_is_refused(project: Path) -> None:
+    (project / "data/customers.csv").unlink()
+
+    assert "data/customers.csv: not there; get it with `dvc pull`" in refused(project, "prepare")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\x89PNG\x00\x00", "not a CSV file (it holds binary data)"),
+        ("customer_id,größe\n1,2\n".encode("latin-1"), "not a CSV file (no UTF-8 text)"),
+        (b"<html>404</html>", "column 'customer_id' is missing"),
+    ],
+)
+def test_what_is_no_table_is_refused(content: bytes, words: str, project: Path) -> None:
+    (project / "data/customers.csv").write_bytes(content)
+
+    said = refused(project, "prepare")
+
+    assert "data/customers.csv" in said
+    assert words in said
+
+
+def test_a_parquet_file_that_is_none_is_refused(project: Path) -> None:
+    (project / "data/customers.csv").rename(project / "data/customers.parquet")
+    _edit(project, "data/customers.csv ", "data/customers.parquet ")
+
+    assert "data/customers.parquet: not a Parquet file" in refused(project, "prepare")
+
+
+def test_a_category_that_is_an_id_is_refused(project: Path) -> None:
+    table = project / "data/customers.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(f"{line},email{i}" for i, line in enumerate(lines)) + "\n")
+    _edit(
+        project, "  categorical: []                 # columns", "  categorical: [email0] # columns"
+    )
+
+    said = refused(project, "prepare")
+
+    assert "column 'email0'" in said
+    assert "like an id" in said
+    assert "data.categorical" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("test_share: 0.2", "test_shar: 0.2", ["split.test_shar: unknown key", "test_share"]),
+        ("test_share: 0.2", 'test_share: "0.2"', ["split.test_share", "number", "'0.2'"]),
+        ("test_share: 0.2", "test_share: 1.5", ["split.test_share", "less than 1"]),
+        ("  salt: churn ", "  # ", ["split.salt: missing"]),
+        ("family: hist_gradient_boosting", "family: xgboost", ["model.family", "random_forest"]),
+        ("strategy: cost ", "strategy: guess ", ["decision.strategy", "'fixed'"]),
+        ("numerator: recency_days", "numerator: recency", ["column 'recency' is not in data.nu"]),
+        ("roc_auc: 0.78", "auc: 0.78", ["gates.minima.auc", "roc_auc"]),
+        ("positive: 1 ", "positive: [1] ", ["data.positive"]),
+        ("data:\n", "data: [\n", ["params.yaml:", "not YAML"]),
+    ],
+)
+def test_a_bad_parameter_is_refused(old: str, new: str, expected: list[str], project: Path) -> None:
+    _edit(project, old, new)
+
+    said = refused(project, "prepare")
+
+    assert "params.yaml" in said
+    for words in expected:
+        assert words in said
+
+
+def test_a_positive_value_that_never_occurs_is_refused(project: Path) -> None:
+    _edit(project, "positive: 1 ", "positive: gone ")
+
+    assert "data.positive" in refused(project, "prepare")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("max_iter: 120", "n_trees: 120", ["model.hyperparameters.n_trees", "valid:", "max_iter"]),
+        ("max_iter: 120", "max_iter: -1", ["max_iter", "-1"]),
+        ("max_iter: 120", "max_iter: many", ["max_iter", "'many'"]),
+        ("max_iter: 120", "random_state: 1", ["random_state", "valid:"]),
+    ],
+)
+def test_a_bad_hyperparameter_is_refused(
+    old: str, new: str, expected: list[str], project: Path
+) -> None:
+    (project / "build/train.parquet").unlink()
+    assert run(project, "prepare").returncode == 0
+    _edit(project, old, new)
+
+    said = refused(project, "train")
+
+    for words in expected:
+        assert words in said
+
+
+def test_a_stage_names_the_one_that_is_missing(project: Path) -> None:
+    assert "`churn train` writes build/model" in refused(project, "evaluate")
+
+
+def test_a_damaged_output_of_an_earlier_stage_is_refused(project: Path) -> None:
+    said = refused(project, "train")
+
+    assert "build/train.parquet: not Parquet" in said
+    assert "run `churn prepare` again" in said
+
+
+def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:
+    assert "run churn in the repository's top folder" in refused(tmp_path, "prepare")
+
+
+def test_an_unreachable_server_is_refused_within_a_minute(project: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://somebody:secret@127.0.0.1:{unused.getsockname()[1]}"
+
+        said = refused(project, "runs", MLFLOW_TRACKING_URI=address)
+
+    assert "http://127.0.0.1" in said
+    assert "MLFLOW_TRACKING_URI" in said
+    assert "secret" not in said
+
+
+def test_the_output_s_ending_must_be_known(project: Path) -> None:
+    said = refused(
+        project, "synthesize", "--customers", "10", "--seed", "1", "--output", "customers.xlsx"
+    )
+
+    assert "customers.xlsx: the name must end in .csv or .parquet" in said
+
+
+def test_traceback_shows_the_rest(project: Path) -> None:
+    (project / "data/customers.csv").write_text("")
+
+    done = run(project, "prepare", "--traceback")
+
+    assert done.returncode == 2
+    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(project: Path) -> None:
+    assert run(project, "prepair").returncode == 2
+    assert run(project, "prepare", "--fast").returncode == 2
+
+
+def _edit(project: Path, old: str, new: str) -> None:
+    text = (project / "params.yaml").read_text()
+    assert old in text
+    (project / "params.yaml").write_text(text.replace(old, new, 1))

@@ -1,0 +1,112 @@
+"""MLproject's entry points, run by MLflow itself, from the folder and from a git address."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Clone, make_clone
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return make_clone(tmp_path_factory.mktemp("project"))
+
+
+def latest(clone: Clone) -> tuple[dict, dict, dict, str]:
+    """Params, metrics, tags and status of the newest run in the clone's store."""
+    script = """
+import json, mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+runs = mlflow.search_runs(search_all_experiments=True, output_format="list",
+    order_by=["attributes.start_time DESC"])
+print(json.dumps([runs[0].data.params, runs[0].data.metrics, runs[0].data.tags,
+    runs[0].info.status]))
+"""
+    return json.loads(clone.run(sys.executable, "-c", script).stdout.splitlines()[-1])
+
+
+def mlflow_run(clone: Clone, address: str, *arguments: str, **environment: str) -> None:
+    store = f"sqlite:///{clone.root}/mlflow.db"
+    command = ("mlflow", "run", address, "--env-manager", "local", *arguments)
+    environment |= {"MLFLOW_TRACKING_URI": store, "MLFLOW_EXPERIMENT_NAME": "churn"}
+    clone.run(*command, **environment)
+
+
+def test_train_logs_a_run_with_the_values_given(project: Clone) -> None:
+    mlflow_run(project, ".", "-e", "train", "-P", "max_depth=2", "-P", "learning_rate=0.2")
+
+    params, metrics, tags, status = latest(project)
+    assert status == "FINISHED"
+    assert params["model.hyperparameters.max_depth"] == "2"
+    assert params["model.hyperparameters.learning_rate"] == "0.2"
+    assert params["model.hyperparameters.max_iter"] == "120"
+    assert 0.7 < metrics["test_roc_auc"] < 1
+    assert tags["kind"] == "experiment"
+    assert not (project.root / "build/model").exists()
+
+
+def test_train_takes_another_table_and_evaluate_another_model(
+    project: Clone, tmp_path: Path
+) -> None:
+    drifted = tmp_path / "drifted.csv"
+    command = ["churn", "synthesize", "--customers", "2000", "--seed", "5", "--drift", "6"]
+    project.run(*command, "--output", str(drifted))
+    mlflow_run(project, ".", "-e", "train", "-P", f"data_path={drifted}")
+    model = f"runs:/{_run_id(project)}/model"
+    _, trained, _, _ = latest(project)
+
+    mlflow_run(
+        project, ".", "-e", "evaluate", "-P", f"model_uri={model}", "-P", f"data_path={drifted}"
+    )
+
+    _, evaluated, tags, _ = latest(project)
+    assert tags["model_uri"] == model
+    assert evaluated["test_roc_auc"] == trained["test_roc_auc"]
+    assert evaluated["test_cost"] == trained["test_cost"]
+
+
+def _run_id(project: Clone) -> str:
+    script = """
+import mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+print(mlflow.search_runs(search_all_experiments=True, output_format="list",
+    order_by=["attributes.start_time DESC"])[0].info.run_id)
+"""
+    return project.run(sys.executable, "-c", script).stdout.split()[-1]
+
+
+def test_a_value_that_the_family_does_not_take_fails_the_run(project: Clone) -> None:
+    done = project.run(
+        "mlflow", "run", ".", "--env-manager", "local", "-e", "train", "-P", "max_depth=-3",
+        check=False, MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db",
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "max_depth" in done.stderr
+    assert latest(project)[3] == "FAILED"
+
+
+def test_main_runs_the_pipeline_from_a_git_address(project: Clone, tmp_path: Path) -> None:
+    bare = tmp_path / "churn.git"
+    project.git("clone", "--quiet", "--bare", ".", str(bare))
+
+    # MLflow takes every path that exists for a folder to run in; git itself is told that this
+    # address is the bare repository.
+    mlflow_run(
+        project,
+        "https://git.example.org/churn.git",
+        GIT_CONFIG_COUNT="1",
+        GIT_CONFIG_KEY_0=f"url.file://{tmp_path}/.insteadOf",
+        GIT_CONFIG_VALUE_0="https://git.example.org/",
+    )
+
+    params, metrics, tags, status = latest(project)
+    assert status == "FINISHED"
+    assert params["model.family"] == "hist_gradient_boosting"
+    assert 0.78 < metrics["test_roc_auc"] < 0.9
+    assert tags["git_commit"] == project.git("rev-parse", "HEAD")
+    assert "candidate" in tags
