@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
+# Tests and benchmarks fit models in processes of their own; see churn.cli.main.
+export OMP_WAIT_POLICY := passive
 
 PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed

@@ -124,5 +124,5 @@ def _read_parquet(path: Path, columns: list[str], texts: list[str]) -> pd.DataFr
         raise DataError(f"{path}: not a Parquet file ({first_line}); write it again") from error
     for name in texts:
         # Whole numbers that pandas holds as floats, because some are missing, lose their ".0".
-        frame[name] = frame[name].convert_dtypes(convert_string=False).astype("str")
+        frame[name] = frame[name].convert_dtypes().astype("str")
     return frame

@@ -1,0 +1,167 @@
+"""`make bench`: time and memory as ratios against a floor that is measured in the same run.
+
+Machines are noisy and differ; a ratio holds better than seconds do. Takes about ten minutes;
+``--rows 100000`` makes the large table smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import measure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOOR = Path(__file__).with_name("floor.py")
+STAGES = ("prepare", "train", "evaluate", "validate", "track")
+SIZES = (10_000, 100_000, 1_000_000)
+STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
+LARGE_TARGET, MEMORY_TARGET, SYNTHESIZE_TARGET, HELP_TARGET = 5.0, 4000.0, 2000.0, 0.5
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the result: what was measured, against what, and how much it may be."""
+
+    what: str
+    measured: float
+    unit: str
+    target: float
+    seen: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is kept."""
+        return self.measured <= self.target
+
+
+def clone(folder: Path) -> Path:
+    """Copy what git tracks or would track, and get the data."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for command in (["git", "init", "--quiet"], ["git", "add", "--all"]):
+        subprocess.run(command, cwd=folder, check=True)
+    measure.run(["dvc", "pull", "--quiet", "data.dvc"], folder)
+    return folder
+
+
+def default_data(folder: Path, times: int) -> list[Line]:
+    """Measure the pipeline on the data that the repository ships with."""
+    python = sys.executable
+    floor = measure.run([python, FLOOR, "stages"], folder).seconds
+    shutil.rmtree(folder / "build")
+    cold = measure.run(["dvc", "repro", "--force"], folder).seconds
+    repro, status = measure.in_turn(["dvc", "repro"], ["dvc", "status"], folder, times)
+    tracks = []
+    for i in range(times):
+        # Another experiment of the same store: the run is logged anew, not found.
+        environment = {"MLFLOW_EXPERIMENT_NAME": f"bench-{i}"}
+        tracks.append(measure.run(["churn", "track"], folder, environment).seconds)
+    helps = [measure.run(["churn", "--help"], folder).seconds for _ in range(times)]
+    ratios = [a / b for a, b in zip(repro, status, strict=True)]
+    noop = statistics.median(ratios)
+    track, shown = statistics.median(tracks), statistics.median(helps)
+    return [
+        Line("cold dvc repro / its computations in one process", cold / floor, "x", STAGES_TARGET,
+             f"{cold:.1f} s / {floor:.1f} s"),
+        Line("no-op dvc repro / dvc status", noop, "x", NOOP_TARGET,
+             f"{statistics.median(repro):.2f} s / {statistics.median(status):.2f} s"),
+        Line("churn track, the store exists", track, "s", TRACK_TARGET,
+             f"best {min(tracks):.1f} s"),
+        Line("churn --help", shown, "s", HELP_TARGET, f"best {min(helps):.2f} s"),
+    ]  # fmt: skip
+
+
+def grow(folder: Path, sizes: list[int]) -> tuple[list[Line], Table]:
+    """Measure each stage on growing tables, and the largest against its floor."""
+    table = Table("rows", *STAGES, "pipeline", "floor", "ratio", box=box.SIMPLE_HEAD)
+    lines = []
+    data = folder / "data" / "customers.csv"
+    for rows in sizes:
+        measure.run(
+            ["churn", "synthesize", "--customers", str(rows), "--seed", "7", "--output", data],
+            folder,
+        )
+        floor = measure.run([sys.executable, FLOOR, "model", data], folder)
+        taken = {
+            stage: measure.run(["dvc", "repro", "--single-item", "--force", stage], folder)
+            for stage in ("data.dvc", *STAGES)
+        }
+        seconds = sum(each.seconds for each in taken.values())
+        peak = max(each.peak_mb for each in taken.values())
+        cells = [f"{taken[s].seconds:.1f} s\n{taken[s].peak_mb:,.0f} MB" for s in STAGES]
+        table.add_row(
+            f"{rows:,}", *cells, f"{seconds:.1f} s\n{peak:,.0f} MB",
+            f"{floor.seconds:.1f} s\n{floor.peak_mb:,.0f} MB", f"{seconds / floor.seconds:.1f}",
+        )  # fmt: skip
+        lines = [
+            Line(f"pipeline on {rows:,} rows / read, fit, predict", seconds / floor.seconds, "x",
+                 LARGE_TARGET, f"{seconds:.1f} s / {floor.seconds:.1f} s"),
+            Line(f"largest stage on {rows:,} rows", peak, "MB", MEMORY_TARGET,
+                 f"floor {floor.peak_mb:,.0f} MB"),
+        ]  # fmt: skip
+    return lines, table
+
+
+def synthesize(folder: Path, rows: int) -> Line:
+    """Measure the memory that making up customers takes."""
+    output = folder / "many.parquet"
+    taken = measure.run(
+        ["churn", "synthesize", "--customers", str(rows), "--seed", "7", "--output", output], folder
+    )
+    return Line(f"synthesize {rows:,} customers", taken.peak_mb, "MB", SYNTHESIZE_TARGET,
+                f"{taken.seconds:.0f} s")  # fmt: skip
+
+
+def show(lines: list[Line], growth: Table, console: Console) -> None:
+    """Print what was measured, and how it grows."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("what", "measured", "target", "verdict", "seen"):
+        table.add_column(name, justify="right" if name in ("measured", "target") else "left")
+    for line in lines:
+        digits = 0 if line.unit == "MB" else 2
+        verdict = "[green]met[/]" if line.met else "[red]missed[/]"
+        table.add_row(
+            line.what,
+            f"{line.measured:,.{digits}f} {line.unit}",
+            f"{line.target:,.{digits}f} {line.unit}",
+            verdict,
+            line.seen,
+        )
+    console.print(table)
+    console.print("How it grows (each stage run by DVC; seconds and peak memory)")
+    console.print(growth)
+
+
+def main() -> None:
+    """Measure, print, and tell by the exit code whether every target was met."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=SIZES[-1], help="rows of the largest table")
+    parser.add_argument("--times", type=int, default=7, help="runs of what is short")
+    arguments = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    with tempfile.TemporaryDirectory(prefix="churn-bench-") as scratch:
+        folder = clone(Path(scratch) / "clone")
+        lines = default_data(folder, arguments.times)
+        sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
+        large, growth = grow(folder, sizes)
+        lines += [*large, synthesize(folder, 10 * arguments.rows)]
+    show(lines, growth, console)
+    sys.exit(0 if all(line.met for line in lines) else 1)
+
+
+if __name__ == "__main__":
+    main()
