@@ -22,16 +22,16 @@ help:  ## List the targets
 
 setup: $(PIPELINE) $(CHECKS)  ## Make both locked environments
 
-$(PIPELINE): requirements/pipeline.txt requirements/bootstrap.txt pyproject.toml scripts/install
+$(PIPELINE): requirements/pipeline.txt pyproject.toml scripts/install scripts/uv
 	@scripts/install .venv requirements/pipeline.txt
-	@$$(command -v uv) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@scripts/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements/dev.txt $(PIPELINE)
 	@scripts/install .venv requirements/pipeline.txt requirements/dev.txt
 	@touch $@
 
-$(CHECKS): requirements/checks.txt requirements/bootstrap.txt scripts/install
+$(CHECKS): requirements/checks.txt scripts/install scripts/uv
 	@scripts/install .venv-checks requirements/checks.txt
 	@touch $@
 
@@ -59,10 +59,13 @@ lock: $(DEV)  ## Renew the locks in requirements/ (make lock UPGRADE=--upgrade f
 	@scripts/lock $(UPGRADE)
 
 ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
-	@mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	@case "$${MLFLOW_TRACKING_URI:=sqlite:///mlflow.db}" in \
+	  http*) echo "the runs are at your server: open MLFLOW_TRACKING_URI in a browser" ;; \
+	  *) mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" ;; \
+	esac
 
 bench: setup  ## Measure speed and memory against a floor in the same run
 	@python benchmarks/bench.py
 
 clean:  ## Remove the environments and what the pipeline has built; data and MLflow store stay
-	rm -rf .venv .venv-checks build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-checks .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache

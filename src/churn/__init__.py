@@ -1,1 +1,1 @@
-"""Train, test, compare and deploy a churn model from pull requests."""
+"""A churn model, from a customer table to a trained, tested and tracked candidate."""

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from churn.candidate import model_digest
 from churn.files import read_json
 from churn.paths import Workspace
 
@@ -81,8 +82,8 @@ def _places(workspace: Workspace) -> Table:
     places = Table.grid(padding=(0, 2))
     places.add_row("checks", str(workspace.checks_page))
     places.add_row("pictures", f"{workspace.plot_images}/")
-    if workspace.tracked_run.exists():
-        run = read_json(workspace.tracked_run, "track")
+    run = read_json(workspace.tracked_run, "track") if workspace.tracked_run.exists() else {}
+    if run.get("model_digest") == model_digest(workspace.model):
         places.add_row("MLflow run", f"{run['run_id']}  (look at it with: make ui)")
     places.add_row("change it", "params.yaml, then: dvc repro")
     return places

@@ -160,7 +160,7 @@ def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, s
 
 
 def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list[Run]:
-    """Return finished runs, best first by `metric`; those without it are left out.
+    """Return finished runs, best first by `metric`; those without it come last.
 
     Raises
     ------

@@ -59,8 +59,7 @@ def uncovered(files: set[Path], deps: list[str], root: Path) -> set[str]:
     return {
         file.relative_to(root).as_posix()
         for file in files
-        if not any(file == dep or dep in file.parents for dep in covered)
-        and not does_nothing(file)
+        if not any(file == dep or dep in file.parents for dep in covered) and not does_nothing(file)
     }
 
 

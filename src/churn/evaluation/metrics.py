@@ -111,6 +111,8 @@ def measure(
 def require_all(measured: Measured, where: str) -> Metrics:
     """Return the metrics of a side of the split, all of which must be defined.
 
+    But for precision, which a model that predicts churn for nobody does not have: it is None.
+
     Raises
     ------
     DataError

@@ -67,6 +67,8 @@ def measure(
         y = frame[settings.data.target].to_numpy()
         measured = metrics.measure(y, scored[side], threshold, settings.decision)
         results[side] = metrics.require_all(measured, f"{side} rows")
+        if measured.undefined:
+            results.setdefault("undefined", {})[side] = measured.undefined
     return results
 
 

@@ -38,7 +38,8 @@ def run(workspace: Workspace) -> Tracked:
     identity = f"{logged.tags['fingerprint']}{logged.tags['model_digest']}"
     candidate = hashlib.sha256(identity.encode()).hexdigest()
     tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
-    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "uri": tracking.shown_uri()})
+    digest = logged.tags["model_digest"]
+    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "model_digest": digest})
     return tracked
 
 
