@@ -1,0 +1,44 @@
+"""What many tests share: the repository's parameters, and customers to look at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from churn import params
+from churn.data import schema, synthesize
+from churn.params import Params
+
+ROOT = Path(__file__).resolve().parents[1]
+# Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
+# threads that spin while they wait turn moments into minutes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+_MLFLOW = ("TRACKING_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID")
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests off the user's MLflow server, and one test's store out of the next test."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in _MLFLOW:
+        # MLflow sets these itself: what is set first and deleted then is restored in the end.
+        monkeypatch.setenv(f"MLFLOW_{name}", "")
+        monkeypatch.delenv(f"MLFLOW_{name}")
+
+
+@pytest.fixture(scope="session")
+def settings() -> Params:
+    """Return the parameters that the repository ships."""
+    return params.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def customers(settings: Params) -> pd.DataFrame:
+    """Return 600 customers as `prepare` has checked them; tests do not change them."""
+    made = pa.concat_tables(synthesize.customers(600, seed=1)).to_pandas()
+    return schema.validate(made, settings.data, Path("customers.csv"))

@@ -1,0 +1,78 @@
+"""A small model with every kind of column, stored, and an MLflow store of one's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn import params
+from churn.model import artifact
+from churn.model.artifact import Model
+from churn.params import Params
+from churn.stages import train
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="session")
+def planned(customers: pd.DataFrame) -> pd.DataFrame:
+    """Return customers with a category: two plans, three customers of a third, some of none."""
+    plan = pd.Series(np.where(customers["total_orders"] > 10, "gold", "basic"), dtype="str")
+    plan[::7] = np.nan
+    plan[:3] = "trial"
+    return customers.assign(plan=plan)
+
+
+@pytest.fixture(scope="session")
+def small(settings: Params) -> Params:
+    """Return parameters for a model that takes a plan and fits in a moment."""
+    overrides = {
+        "data.categorical": ["plan"],
+        "model.hyperparameters": {"max_iter": 15, "max_depth": 3, "min_samples_leaf": 20},
+        "decision.strategy": "fixed",
+        "decision.threshold": 0.4,
+    }
+    return params.load(ROOT / "params.yaml", overrides)
+
+
+@pytest.fixture(scope="session")
+def model(planned: pd.DataFrame, small: Params) -> Model:
+    """Return a fitted model."""
+    return train.fit(planned, small)
+
+
+@pytest.fixture(scope="session")
+def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the fitted model; tests do not change it."""
+    folder = tmp_path_factory.mktemp("stored") / "model"
+    artifact.save(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
+    from churn import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        database = folder / "mlflow.db"
+        tracking.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in a folder with an MLflow store of one's own, and forget it afterwards."""
+    from churn import tracking
+
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    tracking.mlflow.set_tracking_uri(None)
+    yield tmp_path
+    tracking.mlflow.set_tracking_uri(None)

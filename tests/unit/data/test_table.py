@@ -1,0 +1,176 @@
+"""Reading a customer table: what is wrong with a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.data.table import read_table
+from churn.errors import DataError
+from churn.params import DataParams
+
+DATA = DataParams(
+    path="-", id="id", target="left", positive=1, numeric=("age", "spend"), categorical=("plan",)
+)
+HEADER = "id,age,spend,plan,left\n"
+ROWS = "007,41,9.5,gold,0\n008,,1e3,,1\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return the path of a CSV file that a test writes."""
+    return tmp_path / "t.csv"
+
+
+def refusal(file: Path, content: str | bytes) -> str:
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError) as caught:
+        read_table(file, DATA)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    return message.removeprefix(f"{file}: ")
+
+
+def test_ids_and_categories_are_text_and_numbers_are_numbers(file: Path) -> None:
+    file.write_text(HEADER + ROWS)
+    table = read_table(file, DATA)
+    assert table["id"].tolist() == ["007", "008"]
+    assert table["plan"].tolist()[0] == "gold"
+    assert table["age"].iloc[0] == 41
+    assert table["spend"].tolist() == [9.5, 1000.0]
+    assert table["left"].tolist() == [0, 1]
+
+
+def test_an_empty_cell_is_missing(file: Path) -> None:
+    file.write_text(HEADER + ROWS)
+    table = read_table(file, DATA)
+    assert table.isna().sum().to_dict() == {"id": 0, "age": 1, "spend": 0, "plan": 1, "left": 0}
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "NaN", "null", "None", "-"])
+def test_a_word_for_missing_is_missing_among_numbers_and_a_value_among_categories(
+    word: str, file: Path
+) -> None:
+    file.write_text(f"{HEADER}a,{word},1,{word},0\nb,2,3,gold,1\n")
+    table = read_table(file, DATA)
+    assert np.isnan(table["age"].iloc[0])
+    assert table["plan"].tolist() == [word, "gold"]
+
+
+def test_only_the_declared_columns_are_read_whatever_their_order(file: Path) -> None:
+    file.write_text("left,note,plan,spend,age,id\n1,hello,gold,2,3,a\n")
+    assert set(read_table(file, DATA)) == {"id", "age", "spend", "plan", "left"}
+
+
+def test_the_label_is_not_needed_to_predict(file: Path) -> None:
+    file.write_text("id,age,spend,plan\na,1,2,gold\n")
+    assert list(read_table(file, DATA, labelled=False)) == ["id", "age", "spend", "plan"]
+    with pytest.raises(DataError, match="column 'left' is missing"):
+        read_table(file, DATA)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + (HEADER + ROWS).encode(),
+        (HEADER + ROWS).replace("\n", "\r\n").encode(),
+        (HEADER + ROWS + "\n").encode(),
+        b'"id","age","spend","plan","left"\n"007","41","9.5","gold","0"\n"008",,"1000",,"1"\n',
+    ],
+    ids=["byte order mark", "Windows line ends", "blank line", "quotes"],
+)
+def test_usual_dialects_are_read(content: bytes, file: Path) -> None:
+    file.write_text(HEADER + ROWS)
+    plain = read_table(file, DATA)
+    file.write_bytes(content)
+    pd.testing.assert_frame_equal(read_table(file, DATA), plain, check_dtype=False)
+
+
+def test_a_missing_file_is_refused(file: Path) -> None:
+    with pytest.raises(DataError, match=r"t\.csv: not there; get it with `dvc pull`"):
+        read_table(file, DATA)
+    with pytest.raises(DataError, match="not there"):
+        read_table(file.parent, DATA)
+
+
+def test_an_empty_file_is_refused(file: Path) -> None:
+    assert refusal(file, "").startswith("empty")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f"<<<<<<< HEAD\n{HEADER}{ROWS}", 1),
+        (f"{HEADER}{ROWS}<<<<<<< HEAD\n{ROWS}", 4),
+        (f"{HEADER}{ROWS}>>>>>>> 0123abc (other)\n{ROWS}", 4),
+    ],
+)
+def test_a_conflict_marker_is_refused_with_its_line(content: str, line: int, file: Path) -> None:
+    assert refusal(file, content).startswith(f"merge-conflict marker in line {line};")
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
+)
+def test_another_delimiter_is_refused_by_name(delimiter: str, name: str, file: Path) -> None:
+    message = refusal(file, (HEADER + ROWS).replace(",", delimiter))
+    assert message == f"delimited by {name}; export it with commas"
+
+
+def test_a_missing_column_is_refused_with_what_was_found(file: Path) -> None:
+    message = refusal(file, "id,age,cost,plan,left\na,1,2,x,0\n")
+    assert message.startswith("column 'spend' is missing (found: id, age, cost, plan, left)")
+
+
+def test_a_column_that_stands_twice_is_refused(file: Path) -> None:
+    message = refusal(file, "id,age,age,spend,plan,left\na,1,1,2,x,0\n")
+    assert message.startswith("column 'age' stands twice")
+
+
+def test_a_row_of_another_length_is_refused_with_its_number(file: Path) -> None:
+    assert "Row #4: Expected 5 columns, got 2" in refusal(file, HEADER + ROWS + "009,1\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (HEADER + ROWS).encode("utf-16"),
+        b"PK\x03\x04\x00\x00an Excel file",
+        (HEADER + ROWS.replace("gold", "größer")).encode("latin-1"),
+        (HEADER.replace("left", "left,größe")).encode("latin-1"),
+    ],
+    ids=["UTF-16", "binary", "Latin-1", "Latin-1 header"],
+)
+def test_what_is_no_utf_8_text_is_refused(content: bytes, file: Path) -> None:
+    assert refusal(file, content).startswith("not a CSV file (")
+
+
+def test_parquet_gives_the_same_table_as_csv(file: Path) -> None:
+    file.write_text(HEADER + ROWS)
+    expected = read_table(file, DATA)
+    parquet = file.with_suffix(".parquet")
+    expected.assign(note="other").to_parquet(parquet)
+    pd.testing.assert_frame_equal(read_table(parquet, DATA), expected)
+
+
+def test_numeric_ids_in_parquet_become_text_without_a_decimal_point(file: Path) -> None:
+    parquet = file.with_suffix(".parquet")
+    ids = pd.Series([7.0, np.nan])
+    frame = pd.DataFrame({"id": ids, "age": 1.0, "spend": 1.0, "plan": "x", "left": [0, 1]})
+    frame.to_parquet(parquet)
+    table = read_table(parquet, DATA)
+    assert table["id"].iloc[0] == "7"
+    assert table["id"].isna().tolist() == [False, True]
+
+
+def test_a_damaged_parquet_file_is_refused(file: Path) -> None:
+    parquet = file.with_suffix(".parquet")
+    parquet.write_bytes(b"PAR1 nothing more")
+    with pytest.raises(DataError, match=r"t\.parquet: not a Parquet file"):
+        read_table(parquet, DATA)
+    pd.DataFrame({"id": ["a"]}).to_parquet(parquet)
+    with pytest.raises(DataError, match="column 'age' is missing"):
+        read_table(parquet, DATA)

@@ -1,0 +1,83 @@
+"""The curves as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from churn.evaluation import curves, pictures
+
+NAMES = ["calibration", "confusion", "importance", "precision_recall", "roc", "score_histogram"]
+
+
+@pytest.fixture(scope="module")
+def plots() -> dict[str, curves.Points]:
+    """Return the points of every plot."""
+    rng = np.random.default_rng(1)
+    probability = rng.random(300)
+    y = (rng.random(300) < probability).astype(int)
+    return {
+        "roc": curves.roc(y, probability),
+        "precision_recall": curves.precision_recall(y, probability),
+        "calibration": curves.calibration(y, probability),
+        "confusion": curves.confusion(y, probability, 0.5),
+        "score_histogram": curves.score_histogram(y, probability),
+        "importance": [
+            {"column": "age", "importance": 0.2, "standard_deviation": 0.01},
+            {"column": "plan", "importance": -0.01, "standard_deviation": 0.0},
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn(plots: dict[str, curves.Points], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the pictures, with a threshold of 0.3."""
+    folder = tmp_path_factory.mktemp("drawn") / "plots"
+    pictures.draw(plots, folder, 0.3)
+    return folder
+
+
+def test_each_plot_is_a_picture_with_something_on_it(drawn: Path) -> None:
+    assert sorted(file.name for file in drawn.iterdir()) == [f"{name}.png" for name in NAMES]
+    for file in drawn.iterdir():
+        green = matplotlib.image.imread(file)[..., 1]
+        assert green.shape == (440, 572)  # 4.0 x 5.2 inches at 110 dots
+        assert len(np.unique(green)) > 20
+
+
+def test_the_same_points_give_the_same_bytes(
+    drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
+) -> None:
+    pictures.draw(plots, tmp_path / "again", 0.3)
+    for name in NAMES:
+        again = tmp_path / "again" / f"{name}.png"
+        assert again.read_bytes() == (drawn / f"{name}.png").read_bytes()
+    assert b"Software" not in again.read_bytes()
+
+
+def test_the_threshold_is_drawn_into_the_histogram(
+    drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
+) -> None:
+    pictures.draw(plots, tmp_path / "other", 0.7)
+    changed = [
+        name
+        for name in NAMES
+        if (tmp_path / "other" / f"{name}.png").read_bytes() != (drawn / f"{name}.png").read_bytes()
+    ]
+    assert changed == ["score_histogram"]
+
+
+def test_at_most_fifteen_columns_are_drawn(
+    drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
+) -> None:
+    columns = [
+        {"column": f"c{i}", "importance": 1 / (i + 1), "standard_deviation": 0.0} for i in range(30)
+    ]
+    for n in (15, 30):
+        pictures.draw({**plots, "importance": columns[:n]}, tmp_path / str(n), 0.3)
+    content = {n: (tmp_path / str(n) / "importance.png").read_bytes() for n in (15, 30)}
+    assert content[30] == content[15]
+    assert content[15] != (drawn / "importance.png").read_bytes()

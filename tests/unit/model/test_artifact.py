@@ -1,0 +1,210 @@
+"""How a model is stored and loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from churn.candidate import model_digest
+from churn.errors import ArtifactError
+from churn.model import artifact
+from churn.model.artifact import CARD_FILE, PIPELINE_FILE, Model
+from churn.model.estimator import FAMILIES
+from churn.params import Family, Params
+from churn.stages import train
+
+FEW = {"random_forest": {"n_estimators": 5}, "gradient_boosting": {"n_estimators": 5}}
+
+
+@pytest.fixture
+def copied(stored: Path, tmp_path: Path) -> Path:
+    """Return a copy of the stored model that a test may damage."""
+    return Path(shutil.copytree(stored, tmp_path / "model"))
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ArtifactError) as caught:
+        artifact.load(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{folder}: ")
+    return message.removeprefix(f"{folder}: ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_of_each_family_predicts_the_same_after_loading(
+    family: Family, planned: pd.DataFrame, small: Params, tmp_path: Path
+) -> None:
+    chosen = small.model.model_copy(
+        update={"family": family, "hyperparameters": FEW.get(family, {})}
+    )
+    fitted = train.fit(planned, small.model_copy(update={"model": chosen}))
+    artifact.save(fitted, tmp_path / "model")
+    loaded = artifact.load(tmp_path / "model")
+    assert loaded.card == fitted.card
+    np.testing.assert_array_equal(loaded.probability(planned), fitted.probability(planned))
+
+
+def test_the_same_training_gives_the_same_bytes(
+    stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
+) -> None:
+    artifact.save(train.fit(planned.copy(), small), tmp_path / "again")
+    assert model_digest(tmp_path / "again") == model_digest(stored)
+
+
+def test_storing_a_loaded_model_gives_the_same_bytes(stored: Path, tmp_path: Path) -> None:
+    artifact.save(artifact.load(stored), tmp_path / "again")
+    assert model_digest(tmp_path / "again") == model_digest(stored)
+
+
+def test_another_model_gives_other_bytes(
+    stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
+) -> None:
+    artifact.save(train.fit(planned.iloc[1:], small), tmp_path / "other")
+    assert model_digest(tmp_path / "other") != model_digest(stored)
+
+
+def test_no_dates_and_no_object_addresses_are_stored(stored: Path) -> None:
+    with zipfile.ZipFile(stored / PIPELINE_FILE) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        schema = json.loads(archive.read("schema.json"))
+        names = archive.namelist()[1:]
+    ids: set[int] = set()
+
+    def collect(node: Any) -> None:
+        if isinstance(node, dict):
+            ids.update([node["__id__"]] if "__id__" in node else [])
+        for child in node.values() if isinstance(node, dict) else node:
+            if isinstance(child, (dict, list)):
+                collect(child)
+
+    collect(schema)
+    assert ids == set(range(len(ids)))
+    assert [Path(name).stem for name in names] == [str(number) for number in range(len(names))]
+
+
+def test_the_card_says_what_goes_in_and_what_is_made_of_it(model: Model, small: Params) -> None:
+    card = model.card
+    assert (card.id, card.target) == ("customer_id", "churned")
+    assert (*card.numeric, *card.categorical) == small.data.features
+    assert (card.strategy, card.threshold) == ("fixed", 0.4)
+    assert "ratio__recency_days/frequency" in card.features
+    assert len(card.features) == 8 + 4 + 4 + 4  # raw, ratios, scores and sum, plans
+
+
+def test_the_decision_is_made_at_the_threshold(model: Model, planned: pd.DataFrame) -> None:
+    shuffled = planned.sample(frac=1, random_state=1)
+    predicted = model.predict(shuffled)
+    assert predicted.index.equals(shuffled.index)
+    assert predicted["probability"].between(0, 1).all()
+    np.testing.assert_array_equal(predicted["prediction"], predicted["probability"] >= 0.4)
+    assert set(predicted["prediction"]) == {0, 1}
+
+
+def test_other_columns_are_left_out(model: Model, planned: pd.DataFrame) -> None:
+    more = planned.assign(note="x")[["note", *reversed(planned.columns)]]
+    np.testing.assert_array_equal(model.probability(more), model.probability(planned))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        pd.Series([None], dtype=object),
+        pd.Series([np.nan], dtype=object),
+        pd.Series([pd.NA], dtype="string"),
+        pd.Series([pd.NA], dtype=object),
+        pd.Series([None], dtype="category"),
+    ],
+    ids=["None", "NaN", "NA", "NA among objects", "category"],
+)
+def test_a_missing_category_is_missing_however_it_is_written(
+    missing: pd.Series, planned: pd.DataFrame, small: Params
+) -> None:
+    logistic = small.model.model_copy(
+        update={"family": "logistic_regression", "hyperparameters": {}}
+    )
+    # Who has no plan churns here, so that a missing plan and an unseen one are worlds apart.
+    told = planned.assign(churned=planned["plan"].isna().astype("int8"))
+    fitted = train.fit(told, small.model_copy(update={"model": logistic}))
+    customer = planned.head(1).reset_index(drop=True)
+    expected = fitted.probability(customer.assign(plan=pd.Series([np.nan], dtype="str")))
+    np.testing.assert_array_equal(fitted.probability(customer.assign(plan=missing)), expected)
+    assert fitted.probability(customer.assign(plan="never seen")) != expected
+
+
+def test_a_folder_that_is_there_is_not_overwritten(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        artifact.save(model, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_there_is_named(copied: Path) -> None:
+    (copied / PIPELINE_FILE).unlink()
+    assert refusal(copied).startswith("no model there (pipeline.skops is missing)")
+    (copied / CARD_FILE).unlink()
+    assert refusal(copied).startswith("no model there (model.json is missing)")
+    assert refusal(copied / "absent").startswith("no model there (model.json is missing)")
+
+
+def test_a_file_in_place_of_a_folder_is_refused(stored: Path) -> None:
+    assert refusal(stored / CARD_FILE).startswith("no model there")
+
+
+@pytest.mark.parametrize("part", [0, 100, 0.5, 0.99])
+def test_a_truncated_pipeline_is_refused(part: float, copied: Path) -> None:
+    content = (copied / PIPELINE_FILE).read_bytes()
+    kept = int(part * len(content)) if part < 1 else int(part)
+    (copied / PIPELINE_FILE).write_bytes(content[:kept])
+    assert refusal(copied).startswith("damaged (")
+
+
+def test_a_pipeline_with_other_bytes_loads_as_it_was_or_is_refused(
+    copied: Path, model: Model, planned: pd.DataFrame
+) -> None:
+    content = (copied / PIPELINE_FILE).read_bytes()
+    rng = np.random.default_rng(1)
+    refused = 0
+    for place in rng.integers(len(content), size=40):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (copied / PIPELINE_FILE).write_bytes(damaged)
+        try:
+            loaded = artifact.load(copied)
+        except ArtifactError:
+            refused += 1
+        else:  # a byte that nothing depends on
+            np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+    assert refused > 20
+
+
+@pytest.mark.parametrize(
+    "change", [{"threshold": "high"}, {"note": "x"}, {"threshold": None}, {"numeric": "age"}]
+)
+def test_a_card_that_does_not_fit_is_refused(change: dict[str, Any], copied: Path) -> None:
+    card = json.loads((copied / CARD_FILE).read_text())
+    (copied / CARD_FILE).write_text(json.dumps(card | change))
+    assert refusal(copied).startswith("damaged (")
+
+
+def leave_a_trace(X: Any) -> Any:
+    Path("executed").touch()
+    return X
+
+
+def test_a_type_that_is_not_trusted_is_refused_and_not_run(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied)
+    foreign = make_pipeline(FunctionTransformer(leave_a_trace))
+    skops.io.dump(foreign, copied / PIPELINE_FILE)
+    assert refusal(copied).startswith("refused: ")
+    assert not (copied / "executed").exists()

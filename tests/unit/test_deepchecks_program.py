@@ -1,0 +1,218 @@
+"""Calling deepchecks; the real program, in its own environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn import deepchecks_program
+from churn.deepchecks_program import PYTHON_VARIABLE, sample
+from churn.errors import ChecksError, ParamsError
+from churn.params import Check, ChecksParams, Params
+
+THRESHOLD = 0.35
+
+
+def checks(**suites: list[dict[str, Any]]) -> ChecksParams:
+    built = {name: tuple(Check(**check) for check in listed) for name, listed in suites.items()}
+    return ChecksParams(max_rows=5000, seed=1, **built)
+
+
+@pytest.fixture(scope="module")
+def frames(customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return scored sides, with one customer of the training rows among the 121 of the other."""
+    scored = customers.assign(probability=np.random.default_rng(0).random(len(customers)))
+    leaked = scored.iloc[[5]]
+    return {"train": scored.iloc[:480], "test": pd.concat([scored.iloc[480:], leaked])}
+
+
+@pytest.fixture(scope="module")
+def reported(
+    frames: dict[str, pd.DataFrame], settings: Params
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what one run of the program finds, and the steps that it reports."""
+    listed = checks(
+        data_integrity=[
+            {
+                "check": "PercentOfNulls",
+                "conditions": {"percent_of_nulls_not_greater_than": 0.001},
+            },
+            {
+                "check": "ClassImbalance",
+                "conditions": {"class_ratio_greater_than": {"threshold": 0.05}},
+            },
+        ],
+        train_test=[{"check": "IndexTrainTestLeakage", "conditions": {"ratio_less_or_equal": 0}}],
+        model=[
+            {
+                "check": "TrainTestPerformance",
+                "arguments": {"scorers": ["accuracy"]},
+                "conditions": {"train_test_relative_degradation_less_than": 0.9},
+            },
+            {
+                "check": "TrainTestPerformance",
+                "arguments": {"scorers": ["no such scorer"]},
+                "conditions": {"train_test_relative_degradation_less_than": 0.9},
+            },
+            {"check": "CalibrationScore", "conditions": {"brier_score_less_than": 0.9}},
+        ],
+    )
+    steps: list[str] = []
+    results = deepchecks_program.run(frames, settings.data, listed, THRESHOLD, steps.append)
+    return results["checks"], steps
+
+
+def test_each_check_is_reported_in_its_order(
+    reported: tuple[list[dict[str, Any]], list[str]],
+) -> None:
+    results, steps = reported
+    assert steps == [result["check"] for result in results]
+    assert [(result["suite"], result["check"], result["status"]) for result in results] == [
+        ("data_integrity", "PercentOfNulls", "failed"),
+        ("data_integrity", "ClassImbalance", "passed"),
+        ("train_test", "IndexTrainTestLeakage", "failed"),
+        ("model", "TrainTestPerformance", "passed"),
+        ("model", "TrainTestPerformance", "crashed"),
+        ("model", "CalibrationScore", "passed"),
+    ]
+
+
+def test_a_check_that_crashes_says_why_and_has_no_outcomes(
+    reported: tuple[list[dict[str, Any]], list[str]],
+) -> None:
+    crashed = reported[0][4]
+    assert "no such scorer" in crashed["error"]
+    assert crashed["outcomes"] == []
+
+
+def test_integrity_is_tested_on_both_sides_together(
+    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+) -> None:
+    nulls, balance = reported[0][:2]
+    both = pd.concat(frames.values())
+    missing = {column: next(iter(found.values())) for column, found in nulls["value"].items()}
+    assert missing["age"] == pytest.approx(both["age"].isna().mean(), abs=5e-5)
+    assert missing["frequency"] == 0
+    assert [outcome["passed"] for outcome in nulls["outcomes"]] == [False]
+    ratio = both["churned"].sum() / (1 - both["churned"]).sum()
+    found = float(balance["outcomes"][0]["details"].split()[0])
+    assert found == pytest.approx(ratio, abs=0.02)  # deepchecks rounds the shares to percents
+
+
+def test_a_leaked_customer_is_found(
+    reported: tuple[list[dict[str, Any]], list[str]],
+) -> None:
+    assert reported[0][2]["value"] == pytest.approx(1 / 121, abs=5e-5)
+
+
+def test_the_given_predictions_are_judged_at_the_threshold(
+    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+) -> None:
+    performance = reported[0][3]["value"]
+    for side, frame in frames.items():
+        accuracy = ((frame["probability"] >= THRESHOLD) == frame["churned"]).mean()
+        [found] = [row["Value"] for row in performance if row["Dataset"].lower() == side]
+        assert found == pytest.approx(accuracy, abs=5e-5)
+
+
+def test_a_check_of_one_side_gets_the_held_out_one(
+    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+) -> None:
+    test = frames["test"]
+    brier = ((test["probability"] - test["churned"]) ** 2).mean()
+    assert reported[0][5]["outcomes"][0]["details"] == f"Brier score {brier:.3f}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"check": "PercentOfNils"},
+            r"params\.yaml: checks\.train_test\.0: check 'PercentOfNils' is unknown"
+            r" \(valid: .*PercentOfNulls.*RocReport",
+        ),
+        (
+            {"arguments": {"samples": 5}},
+            r"params\.yaml: checks\.train_test\.0\.arguments: IndexTrainTestLeakage argument"
+            r" 'samples' is unknown \(valid: .*n_samples",
+        ),
+        (
+            {"conditions": {"ratio_is_small": None}},
+            r"params\.yaml: checks\.train_test\.0\.conditions: IndexTrainTestLeakage condition"
+            r" 'ratio_is_small' is unknown \(valid: ratio_less_or_equal\)",
+        ),
+    ],
+    ids=["check", "argument", "condition"],
+)
+def test_an_unknown_name_is_refused_with_the_valid_ones(
+    changes: dict[str, Any], message: str, frames: dict[str, pd.DataFrame], settings: Params
+) -> None:
+    good = {"check": "IndexTrainTestLeakage", "conditions": {"ratio_less_or_equal": 0}}
+    with pytest.raises(ParamsError, match=message):
+        deepchecks_program.run(
+            frames, settings.data, checks(train_test=[good | changes]), THRESHOLD
+        )
+
+
+def test_an_environment_without_deepchecks_is_named_with_what_python_said(
+    frames: dict[str, pd.DataFrame], settings: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
+    with pytest.raises(ChecksError, match=r"stopped with code 1: .*No module named 'deepchecks'"):
+        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+
+
+def test_a_missing_environment_is_named(
+    frames: dict[str, pd.DataFrame],
+    settings: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(ChecksError, match=r"python: the checks' environment is not there"):
+        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+
+
+IDS = pd.DataFrame({"id": [f"C{number:05d}" for number in range(4000)]})
+
+
+def test_a_small_table_is_not_sampled() -> None:
+    assert sample(IDS, "id", 4000) is IDS
+
+
+def test_a_sample_has_about_as_many_rows_as_wanted() -> None:
+    # Five standard deviations: 5 sqrt(4,000 x 0.25 x 0.75) = 137.
+    assert len(sample(IDS, "id", 1000)) == pytest.approx(1000, abs=137)
+
+
+def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
+    shuffled = IDS.sample(frac=1, random_state=1)
+    assert set(sample(shuffled, "id", 500)["id"]) == set(sample(IDS, "id", 500)["id"])
+
+
+def test_an_id_that_stands_twice_is_chosen_with_both_rows_or_not_at_all() -> None:
+    chosen = sample(pd.concat([IDS, IDS.head(2000)]), "id", 3000)
+    counts = chosen["id"].value_counts()
+    twice = set(IDS["id"].head(2000))
+    assert {name: (2 if name in twice else 1) for name in counts.index} == counts.to_dict()
+    assert len(twice & set(counts.index)) < 2000
+
+
+def test_a_leaked_id_is_chosen_on_both_sides_or_not_at_all() -> None:
+    train, test = IDS, pd.concat([IDS.head(300), IDS.tail(3700) + "-other"])
+    sides = [set(sample(side, "id", 1000)["id"]) for side in (train, test)]
+    leaked = set(IDS["id"].head(300))
+    assert sides[0] & leaked == sides[1] & leaked
+    assert 0 < len(sides[0] & leaked) < 300
+
+
+def test_a_leaked_id_of_the_larger_side_is_chosen_on_a_smaller_side_as_well() -> None:
+    train, test = IDS, IDS.head(1500)
+    assert set(sample(train, "id", 1000)["id"]) & set(test["id"]) <= set(
+        sample(test, "id", 1000)["id"]
+    )

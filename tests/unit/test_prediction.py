@@ -1,0 +1,71 @@
+"""Scoring a file of customers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.errors import ArtifactError, DataError
+from churn.model.artifact import Model
+from churn.prediction import load_model, predict
+
+
+@pytest.fixture
+def unlabelled(planned: pd.DataFrame, tmp_path: Path) -> Path:
+    """Return a CSV file of thirty customers without a label."""
+    file = tmp_path / "customers.csv"
+    planned.head(30).drop(columns="churned").to_csv(file, index=False)
+    return file
+
+
+@pytest.mark.parametrize(("ending", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_each_customer_gets_a_probability_and_a_decision(
+    ending: str, read: object, unlabelled: Path, model: Model, planned: pd.DataFrame
+) -> None:
+    target = unlabelled.with_name(f"scored.{ending}")
+    assert predict(model, unlabelled, target) == 30
+    scored = read(target)
+    assert list(scored) == ["customer_id", "probability", "prediction"]
+    assert scored["customer_id"].tolist() == planned["customer_id"].head(30).tolist()
+    np.testing.assert_allclose(scored["probability"], model.probability(planned.head(30)))
+    np.testing.assert_array_equal(
+        scored["prediction"], scored["probability"] >= model.card.threshold
+    )
+
+
+@pytest.mark.parametrize("missing", ["customer_id", "age", "plan"])
+def test_a_table_that_cannot_be_used_leaves_the_old_output(
+    missing: str, unlabelled: Path, model: Model
+) -> None:
+    pd.read_csv(unlabelled).drop(columns=missing).to_csv(unlabelled, index=False)
+    target = unlabelled.with_name("scored.csv")
+    target.write_text("old")
+    with pytest.raises(DataError, match=f"column '{missing}' is missing"):
+        predict(model, unlabelled, target)
+    assert target.read_text() == "old"
+
+
+def test_a_table_without_customers_is_refused(unlabelled: Path, model: Model) -> None:
+    unlabelled.write_text(unlabelled.read_text().partition("\n")[0] + "\n")
+    with pytest.raises(DataError, match="no customers in it"):
+        predict(model, unlabelled, unlabelled.with_name("scored.csv"))
+
+
+def test_an_output_of_another_kind_or_place_is_refused(unlabelled: Path, model: Model) -> None:
+    with pytest.raises(DataError, match=r"must end in \.csv or \.parquet"):
+        predict(model, unlabelled, unlabelled.with_name("scored.xlsx"))
+    with pytest.raises(DataError, match="cannot be written"):
+        predict(model, unlabelled, unlabelled / "scored.csv")
+
+
+def test_a_folder_is_loaded_without_mlflow(
+    stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path
+) -> None:
+    loaded = load_model(str(stored), tmp_path)
+    np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+    with pytest.raises(ArtifactError, match="no model there"):
+        load_model(str(tmp_path), tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,227 @@
+"""The model as MLflow stores, loads and serves it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mlflow
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel, scoring_server
+
+from churn import tracking
+from churn.candidate import model_digest
+from churn.model.artifact import Model
+from churn.tracking import Record
+
+
+class Served(NamedTuple):
+    """A model that MLflow has stored: its folder, and what loading it gives."""
+
+    folder: Path
+    model: PyFuncModel
+
+
+@pytest.fixture(scope="module")
+def served(
+    empty_store: Path,
+    stored: Path,
+    model: Model,
+    planned: pd.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Served]:
+    """Log the small model to a store of one's own, and load it from there."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    record = Record(
+        name="served",
+        params={},
+        metrics={},
+        tags={},
+        files={},
+        model=stored,
+        numeric=model.card.numeric,
+        categorical=model.card.categorical,
+        example=raw(planned).head(2),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])  # MLflow adds the code that it has stored
+        mlflow.set_tracking_uri(None)
+        tracked = tracking.log(tracking.connect(folder), record)
+        uri = f"runs:/{tracked.run_id}/model"
+        files = Path(mlflow.artifacts.download_artifacts(uri))
+        yield Served(files, mlflow.pyfunc.load_model(uri))
+        mlflow.set_tracking_uri(None)
+
+
+def raw(customers: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that the model takes."""
+    return customers.drop(columns=["customer_id", "churned"])
+
+
+def test_the_stored_bytes_are_those_that_were_trained(served: Served, stored: Path) -> None:
+    assert model_digest(served.folder / "artifacts" / "model") == model_digest(stored)
+
+
+def test_the_loaded_model_predicts_what_the_trained_one_does(
+    served: Served, model: Model, planned: pd.DataFrame
+) -> None:
+    predicted = served.model.predict(raw(planned))
+    assert list(predicted) == ["probability", "prediction"]
+    np.testing.assert_array_equal(predicted["probability"], model.probability(planned))
+    threshold = model.card.threshold
+    np.testing.assert_array_equal(
+        predicted["prediction"], (predicted["probability"] >= threshold).astype(int)
+    )
+    assert set(predicted["prediction"]) == {0, 1}
+
+
+def test_the_signature_names_the_raw_columns_and_the_answer(served: Served, model: Model) -> None:
+    signature = served.model.metadata.signature
+    types = {column.name: column.type.name for column in signature.inputs.inputs}
+    assert types == {
+        **dict.fromkeys(model.card.numeric, "double"),
+        **dict.fromkeys(model.card.categorical, "string"),
+    }
+    answer = {column.name: column.type.name for column in signature.outputs.inputs}
+    assert answer == {"probability": "double", "prediction": "long"}
+
+
+def test_the_order_of_the_columns_and_other_columns_do_not_matter(
+    served: Served, planned: pd.DataFrame
+) -> None:
+    customers = raw(planned).head(50)
+    other = customers.assign(note="x")[["note", *reversed(customers.columns)]]
+    pd.testing.assert_frame_equal(served.model.predict(other), served.model.predict(customers))
+
+
+def test_a_missing_column_is_refused_by_name(served: Served, planned: pd.DataFrame) -> None:
+    with pytest.raises(MlflowException, match="age"):
+        served.model.predict(raw(planned).drop(columns="age"))
+
+
+def test_text_in_place_of_a_number_is_refused(served: Served, planned: pd.DataFrame) -> None:
+    with pytest.raises(MlflowException, match="age"):
+        served.model.predict(raw(planned).assign(age="old"))
+
+
+def test_whole_numbers_are_accepted_where_doubles_are_declared(
+    served: Served, planned: pd.DataFrame
+) -> None:
+    customers = raw(planned).head(50)
+    whole = customers.astype(dict.fromkeys(["recency_days", "frequency", "total_orders"], "int32"))
+    pd.testing.assert_frame_equal(served.model.predict(whole), served.model.predict(customers))
+
+
+def test_mlflow_wants_whole_numbers_of_64_bits_as_doubles(
+    served: Served, planned: pd.DataFrame
+) -> None:
+    # MLflow's own rule, which the README tells: a 64-bit integer may not fit into a double.
+    whole = raw(planned).head(50).astype({"recency_days": "int64"})
+    with pytest.raises(MlflowException, match="recency_days.* safely convert int64 to float64"):
+        served.model.predict(whole)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan], ids=["None", "NaN"])
+def test_missing_values_are_accepted(
+    nothing: Any, served: Served, model: Model, planned: pd.DataFrame
+) -> None:
+    customers = planned.head(20).assign(age=np.nan, plan=pd.Series([np.nan] * 20, dtype="str"))
+    unknown = raw(customers).assign(
+        age=pd.Series([nothing] * 20, dtype=object), plan=pd.Series([nothing] * 20, dtype=object)
+    )
+    np.testing.assert_array_equal(
+        served.model.predict(unknown)["probability"], model.probability(customers)
+    )
+
+
+def test_an_unseen_category_is_accepted_and_counts_as_a_rare_one(
+    served: Served, planned: pd.DataFrame
+) -> None:
+    customers = raw(planned).head(50)
+    unseen = served.model.predict(customers.assign(plan="never seen"))
+    rare = served.model.predict(customers.assign(plan="trial"))
+    pd.testing.assert_frame_equal(unseen, rare)
+
+
+def test_the_server_answers_json_with_whole_numbers_and_nulls(
+    served: Served, model: Model, planned: pd.DataFrame
+) -> None:
+    # Two customers: of the one everything is known, of the other neither age nor plan.
+    known = planned.dropna().head(2)
+    customers = known.assign(
+        age=[41.0, np.nan], plan=pd.Series(["gold", np.nan], dtype="str", index=known.index)
+    )
+    records = json.loads(raw(customers).to_json(orient="records"))
+    for record in records:
+        record["recency_days"] = int(record["recency_days"])
+    records[0]["age"] = 41
+    assert records[1]["age"] is records[1]["plan"] is None
+    body = json.dumps({"dataframe_records": records})
+    answer = scoring_server.invocations(
+        body, "application/json", served.model, served.model.metadata.get_input_schema()
+    )
+    assert answer.status == 200
+    predictions = json.loads(answer.response)["predictions"]
+    expected = model.predict(customers)
+    assert [p["probability"] for p in predictions] == pytest.approx(
+        expected["probability"].tolist(), rel=1e-12
+    )
+    assert [p["prediction"] for p in predictions] == expected["prediction"].tolist()
+
+
+def test_the_model_is_served_where_this_project_is_not_installed(
+    served: Served, model: Model, planned: pd.DataFrame, tmp_path: Path
+) -> None:
+    # -S leaves out what makes an editable install importable; the libraries are put back.
+    program = (
+        "import sys\n"
+        f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        "import json, mlflow.pyfunc, pandas\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "answer = model.predict(pandas.read_parquet(sys.argv[2]))\n"
+        "import churn\n"
+        "print(json.dumps([churn.__file__, answer['probability'].tolist()]))\n"
+    )
+    raw(planned).head(5).to_parquet(tmp_path / "customers.parquet")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program, served.folder, tmp_path / "customers.parquet"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, probability = json.loads(done.stdout.splitlines()[-1])
+    assert Path(code).is_relative_to(served.folder)
+    assert probability == model.probability(planned.head(5)).tolist()
+
+
+def test_the_requirements_are_pinned_and_few(served: Served) -> None:
+    lines = (served.folder / "requirements.txt").read_text().split()
+    assert all("==" in line for line in lines)
+    names = {line.partition("==")[0] for line in lines}
+    assert names >= {"mlflow", "pandas", "scikit-learn", "skops"}
+    assert not names & {"deepchecks", "dvc"}
+
+
+def test_the_input_example_is_one_that_the_model_takes(served: Served) -> None:
+    example = served.model.metadata.load_input_example(str(served.folder))
+    assert len(served.model.predict(example)) == 2
+
+
+def test_the_model_is_no_pickle(served: Served) -> None:
+    assert not list(served.folder.rglob("*.pkl"))
+    flavor = yaml.safe_load((served.folder / "MLmodel").read_text())["flavors"]["python_function"]
+    assert "python_model" not in flavor

@@ -1,0 +1,97 @@
+"""What a person sees when the pipeline has run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from churn import summary
+from churn.candidate import model_digest
+from churn.errors import ArtifactError
+from churn.files import write_json
+from churn.paths import Workspace
+
+METRICS = dict.fromkeys(
+    [
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+        "brier",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "cost",
+    ],
+    0.25,
+)
+
+
+def shown(workspace: Workspace) -> str:
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        summary.show(workspace, console)
+    return capture.get()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Return a workspace in which all has gone well."""
+    made = Workspace(tmp_path)
+    sides = {"train": METRICS, "test": METRICS | {"roc_auc": 0.8125, "precision": None}}
+    write_json(made.metrics, {"threshold": 0.6, **sides})
+    write_json(made.model / "model.json", {"family": "random_forest"})
+    write_json(made.data_stats, {"rows": 12345})
+    write_json(made.checks, report({"check": "RocReport", "status": "passed"}))
+    return made
+
+
+def report(*checks: dict[str, Any]) -> dict[str, Any]:
+    return {"passed": sum(c["status"] == "passed" for c in checks), "checks": list(checks)}
+
+
+def test_metrics_of_both_sides_are_shown(workspace: Workspace) -> None:
+    text = shown(workspace)
+    assert "random_forest, 12,345 customers" in text
+    [roc_auc] = [line for line in text.splitlines() if "ROC AUC" in line]
+    assert roc_auc.split()[-3:-1] == ["0.250", "0.812"]
+    [precision] = [line for line in text.splitlines() if " precision " in line and "av" not in line]
+    assert precision.split()[-3:-1] == ["0.250", "undefined"]
+    assert "at a probability of 0.6 and above" in text
+
+
+def test_what_did_not_pass_is_named_with_its_reason(workspace: Workspace) -> None:
+    assert "1 of 1 checks passed" in shown(workspace)
+    failed = {
+        "check": "LabelDrift",
+        "status": "failed",
+        "outcomes": [
+            {"passed": True, "details": "fine"},
+            {"passed": False, "details": "drifted by 0.4"},
+        ],
+    }
+    crashed = {"check": "PredictionDrift", "status": "crashed", "outcomes": [], "error": "no rows"}
+    passed = {"check": "RocReport", "status": "passed"}
+    write_json(workspace.checks, report(passed, failed, crashed))
+    text = shown(workspace)
+    assert "1 of 3 checks passed" in text
+    assert "LabelDrift failed: drifted by 0.4" in text
+    assert "PredictionDrift crashed: no rows" in text
+
+
+def test_the_run_is_named_once_this_model_is_tracked(workspace: Workspace) -> None:
+    assert "MLflow run" not in shown(workspace)
+    run = {"run_id": "0123abc", "model_digest": model_digest(workspace.model)}
+    write_json(workspace.tracked_run, run)
+    assert "0123abc" in shown(workspace)
+    write_json(workspace.model / "model.json", {"family": "logistic_regression"})
+    assert "0123abc" not in shown(workspace)  # the run of another model
+
+
+def test_a_stage_that_has_not_run_is_named(workspace: Workspace) -> None:
+    workspace.checks.unlink()
+    with pytest.raises(ArtifactError, match="`churn validate` writes it"):
+        shown(workspace)
