@@ -130,7 +130,7 @@ def test_mlflow_wants_whole_numbers_of_64_bits_as_doubles(
 ) -> None:
     # MLflow's own rule, which the README tells: a 64-bit integer may not fit into a double.
     whole = raw(planned).head(50).astype({"recency_days": "int64"})
-    with pytest.raises(MlflowException, match="recency_days.* safely convert int64 to float64"):
+    with pytest.raises(MlflowException, match=r"recency_days.* safely convert int64 to float64"):
         served.model.predict(whole)
 
 

@@ -208,6 +208,7 @@ def no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Let MLflow forget the stores of other tests."""
     mlflow.set_tracking_uri(None)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "*")
     yield
     mlflow.set_tracking_uri(None)
 
