@@ -27,8 +27,9 @@ _SALT = "checks"
 def sample(frame: pd.DataFrame, ids: str, max_rows: int) -> pd.DataFrame:
     """Choose customers by a hash of their id.
 
-    A customer that stands on both sides of the split, or twice on one, is chosen with all its
-    rows or not at all, so that leaks and duplicates are seen in a sample as well.
+    A customer that stands in a frame twice is chosen with both rows or with none. Of two frames,
+    the one of which a larger share is chosen has every customer that the other one's sample has,
+    if it has them at all. So duplicates and leaks are seen in samples as well.
 
     Parameters
     ----------

@@ -40,6 +40,7 @@ def atomic(target: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
         fresh = Path(scratch) / target.name
         yield fresh
+        fresh.stat()  # a block that has written nothing must not cost what was there
         if fresh.is_dir() and target.exists():
             target.replace(Path(scratch) / "old")  # a folder cannot be replaced in one step
         elif target.is_dir():

@@ -206,6 +206,19 @@ def _require_declared(
             )
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, which takes the last of two equal keys; this one refuses the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                problem = f"key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     """Read and validate a params.yaml.
 
@@ -247,7 +260,7 @@ def read_document(path: Path) -> dict[str, Any]:
         If the file is missing, not YAML, or not a mapping.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: not there; run churn in the repository's top folder") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

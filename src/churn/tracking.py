@@ -68,7 +68,7 @@ def connect(root: Path) -> str:
     Parameters
     ----------
     root : Path
-        Folder of ``mlflow.db`` and ``mlruns/``.
+        Folder of ``mlflow.db``; MLflow itself puts ``mlruns/`` into the current folder.
 
     Returns
     -------

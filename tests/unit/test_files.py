@@ -132,3 +132,11 @@ def test_what_is_damaged_is_named_with_its_stage(
     (tmp_path / "x").write_text("{nothing of the kind")
     with pytest.raises(ArtifactError, match=f"x: not {kind} .*run `churn prepare` again"):
         read(tmp_path / "x", "prepare")
+
+
+def test_a_block_that_writes_nothing_leaves_the_old_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/old").touch()
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "model"):
+        pass
+    assert (tmp_path / "model/old").exists()

@@ -211,3 +211,10 @@ def test_the_examples_in_the_docstrings_hold() -> None:
     done = doctest.testmod(params)
     assert done.attempted > 0
     assert done.failed == 0
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("model:\n  seed: 1\n  family: random_forest\n  seed: 2\n")
+    with pytest.raises(ParamsError, match="line 4 not YAML: key 'seed' stands twice"):
+        params.load(file)

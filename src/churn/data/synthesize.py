@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from scipy import stats
 
 from churn.errors import DataError
 from churn.files import atomic
@@ -76,13 +77,13 @@ def _chunk(rng: np.random.Generator, start: int, drift: float) -> pa.Table:
     tenure = (20 + rng.gamma(1.6, 330, size=n)) * 0.96**drift
     tenure = np.clip(np.round(tenure), 1, _OLDEST_DAYS)
     rate = np.exp(-0.5 + 0.6 * activity)
-    total_orders = 1 + rng.poisson(rate * tenure / _DAYS_A_MONTH)
+    total_orders = 1 + _poisson(rng, rate * tenure / _DAYS_A_MONTH)
     recency, quiet = _last_purchase(rng, activity, rate, tenure)
-    in_window = rng.poisson(rate * np.maximum(90 - recency, 0) / _DAYS_A_MONTH)
+    in_window = _poisson(rng, rate * np.maximum(90 - recency, 0) / _DAYS_A_MONTH)
     frequency = np.where(recency > 90, 0, np.minimum(1 + in_window, total_orders))
     avg_order_value = np.round(np.exp(rng.normal(3.6 + 0.25 * activity + 0.1 * z_age, 0.5)), 2)
     complains = rng.gamma(0.8, 1.25, size=n) * 1.06**drift
-    tickets = rng.poisson(0.25 * complains * np.sqrt(total_orders))
+    tickets = _poisson(rng, 0.25 * complains * np.sqrt(total_orders))
     score = (
         -3.6
         + 0.05 * drift
@@ -119,6 +120,16 @@ def _last_purchase(
     lively = rng.exponential(_DAYS_A_MONTH / rate)
     silent_since = rng.random(len(activity)) * tenure
     return np.floor(np.minimum(np.where(quiet, silent_since, lively), tenure)), quiet
+
+
+def _poisson(rng: np.random.Generator, mean: np.ndarray) -> np.ndarray:
+    """Draw counts by inversion, one uniform number each.
+
+    NumPy's own draw takes more numbers from the stream for some means than for others; with it,
+    drift would change everything that is drawn later.
+    """
+    counts: np.ndarray = stats.poisson.ppf(rng.random(len(mean)), mean)
+    return counts
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -50,9 +50,11 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
     columns = [data.id, *data.features, *([data.target] if labelled else [])]
     texts = [data.id, *data.categorical]
-    if path.suffix == ".parquet":
-        return _read_parquet(path, columns, texts)
-    return _read_csv(path, columns, texts)
+    read = _read_parquet if path.suffix == ".parquet" else _read_csv
+    frame = read(path, columns, texts)
+    words: list[str] = list(frame.select_dtypes("str").columns)
+    frame[words] = frame[words].mask(frame[words] == "")  # an empty cell is a missing one
+    return frame
 
 
 def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
@@ -76,8 +78,6 @@ def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
         what = str(error).splitlines()[0].removeprefix("CSV parse error: ")[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
     frame: pd.DataFrame = table.to_pandas()
-    words: list[str] = list(frame.select_dtypes("str").columns)
-    frame[words] = frame[words].mask(frame[words] == "")
     return frame
 
 
@@ -117,7 +117,11 @@ def _require_columns(path: Path, found: list[str], columns: list[str]) -> None:
 
 def _read_parquet(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     try:
-        _require_columns(path, pa.parquet.read_schema(path).names, columns)
+        schema = pa.parquet.read_schema(path)
+        _require_columns(path, schema.names, columns)
+        for name in columns:
+            if pa.types.is_nested(schema.field(name).type):
+                raise DataError(f"{path}: column {name!r} holds lists; put one value in a cell")
         frame = pd.read_parquet(path, columns=columns)
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0]

@@ -64,7 +64,7 @@ def _name(edges: np.ndarray, i: int) -> str:
     if not len(edges):
         return "all"
     if i == 0:
-        return f"<= {edges[0]:g}"
+        return f"<= {edges[0]:.10g}"
     if i == len(edges):
-        return f"> {edges[-1]:g}"
-    return f"{edges[i - 1]:g} to {edges[i]:g}"
+        return f"> {edges[-1]:.10g}"
+    return f"{edges[i - 1]:.10g} to {edges[i]:.10g}"

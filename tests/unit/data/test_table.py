@@ -174,3 +174,18 @@ def test_a_damaged_parquet_file_is_refused(file: Path) -> None:
     pd.DataFrame({"id": ["a"]}).to_parquet(parquet)
     with pytest.raises(DataError, match="column 'age' is missing"):
         read_table(parquet, DATA)
+
+
+def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "customers.parquet"
+    frame = pd.DataFrame({name: ["1", "2"] for name in (DATA.id, *DATA.features)})
+    frame.assign(**{DATA.target: [[0], [1]]}).to_parquet(path)
+    with pytest.raises(DataError, match=f"column '{DATA.target}' holds lists"):
+        read_table(path, DATA)
+
+
+def test_an_empty_text_in_parquet_is_missing_as_in_csv(tmp_path: Path) -> None:
+    path = tmp_path / "customers.parquet"
+    frame = pd.DataFrame({name: ["1", ""] for name in (DATA.id, *DATA.features)})
+    frame.assign(**{DATA.target: [0, 1]}).to_parquet(path)
+    assert read_table(path, DATA)[DATA.id].isna().tolist() == [False, True]
