@@ -190,8 +190,12 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
         key, separator, value = setting.partition("=")
         if not separator or not key:
             raise ParamsError(f"--set {setting}: write it as KEY=VALUE")
-        if value:
+        if not value:
+            continue
+        try:
             overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ParamsError(f"--set {setting}: {value!r} is not YAML") from error
     return overrides
 
 

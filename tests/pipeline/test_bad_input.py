@@ -283,6 +283,11 @@ def test_traceback_shows_the_rest(project: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
+@pytest.mark.parametrize("setting", ["nonsense", "split.test_share=[1", "split.test_share=9"])
+def test_a_bad_setting_is_refused(setting: str, project: Path) -> None:
+    assert setting.partition("=")[0] in refused(project, "train", "--set", setting)
+
+
 def test_an_unknown_command_or_option_is_a_usage_error(project: Path) -> None:
     assert run(project, "prepair").returncode == 2
     assert run(project, "prepare", "--fast").returncode == 2

@@ -45,7 +45,8 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         something else, or misses a column.
     """
     if not path.is_file():
-        raise DataError(f"{path}: not there; get it with `dvc pull`, or correct the path")
+        what = "not a file" if path.exists() else "not there"
+        raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
     columns = [data.id, *data.features, *([data.target] if labelled else [])]
