@@ -28,7 +28,7 @@ def available() -> dict[str, type[BaseCheck]]:
     return found | {"CalibrationScore": CalibrationScore, "ClassImbalance": ClassImbalance}
 
 
-def build(where: str, specification: dict[str, Any], seed: int) -> BaseCheck:
+def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> BaseCheck:
     """Build one check with its conditions.
 
     Parameters
@@ -40,6 +40,8 @@ def build(where: str, specification: dict[str, Any], seed: int) -> BaseCheck:
         ``add_condition_`` to its only argument, a mapping of arguments, or null for none).
     seed : int
         Given to each check that takes a random state.
+    ids : str
+        The id column. Every row has another id, so duplicates are looked for without it.
 
     Raises
     ------
@@ -54,6 +56,8 @@ def build(where: str, specification: dict[str, Any], seed: int) -> BaseCheck:
         _look_up(f"{where}.arguments: {name} argument", argument, dict.fromkeys(takes))
     if "random_state" in takes:
         arguments.setdefault("random_state", seed)
+    if name == "DataDuplicates" and "columns" not in arguments:
+        arguments.setdefault("ignore_columns", [ids])
     conditions = {m.removeprefix(_PREFIX): m for m in dir(check_class) if m.startswith(_PREFIX)}
     try:
         check = check_class(**arguments)

@@ -16,6 +16,7 @@ from checks.build import build
 from checks.value import plain
 
 PROBABILITY = "probability"
+_EXACT_DIGITS = 15  # what a float64 holds exactly
 
 
 def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str,
     """
     seed = specification["seed"]
     planned = [
-        (suite, listed, build(f"checks.{suite}.{i}", listed, seed))
+        (suite, listed, build(f"checks.{suite}.{i}", listed, seed, specification["id"]))
         for suite, checks in specification["suites"].items()
         for i, listed in enumerate(checks)
     ]
@@ -95,7 +96,10 @@ def _ordered(ids: pd.Series) -> pd.Series:
     """Turn ids that end in digits into numbers: only an order can correlate with the label."""
     digits = ids.str.extract(r"(\d+)$", expand=False)
     prefixes = ids.str.replace(r"\d+$", "", regex=True)
-    return pd.to_numeric(digits) if digits.notna().all() and prefixes.nunique() == 1 else ids
+    if digits.isna().any() or prefixes.nunique() > 1 or digits.str.len().max() > _EXACT_DIGITS:
+        return ids
+    numbers = pd.to_numeric(digits)
+    return numbers if numbers.nunique() == ids.nunique() else ids
 
 
 def _outcome(suite: str, check: BaseCheck, sides: _Sides) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 import traceback
@@ -152,6 +153,9 @@ def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
     from churn.data import synthesize
     from churn.progress import bar
 
+    if not math.isfinite(drift):
+        raise click.BadParameter("must be a number from 0 to 24", param_hint="--drift")
+
     with bar("synthesizing", -(-customers // synthesize.CHUNK_ROWS)) as advance:
         synthesize.write(output, customers, seed, drift, advance)
     click.echo(f"{output}: {customers:,} customers")
@@ -224,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(error.exit_code) from error
     except click.Abort as error:
         raise SystemExit(130) from error
-    except ChurnError as error:
+    except (ChurnError, OSError) as error:
         if show_traceback():
             traceback.print_exc()
         one_line = " ".join(str(error).split())

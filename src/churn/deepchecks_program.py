@@ -20,11 +20,9 @@ from churn.progress import Advance, silent
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
 SUITES = ("data_integrity", "train_test", "model")
 _SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
-# Not the split's salt: by that one, all training rows lie on one side of the share.
-_SALT = "checks"
 
 
-def sample(frame: pd.DataFrame, ids: str, max_rows: int) -> pd.DataFrame:
+def sample(frame: pd.DataFrame, ids: str, max_rows: int, salt: str) -> pd.DataFrame:
     """Choose customers by a hash of their id.
 
     A customer that stands in a frame twice is chosen with both rows or with none. Of two frames,
@@ -38,6 +36,8 @@ def sample(frame: pd.DataFrame, ids: str, max_rows: int) -> pd.DataFrame:
         The id column.
     max_rows : int
         Expected number of rows of the result where the frame has more.
+    salt : str
+        Not the split's: by that one, all training rows lie on one side of the share.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def sample(frame: pd.DataFrame, ids: str, max_rows: int) -> pd.DataFrame:
     """
     if len(frame) <= max_rows:
         return frame
-    return frame[hash_share(frame[ids], _SALT) < max_rows / len(frame)]
+    return frame[hash_share(frame[ids], salt) < max_rows / len(frame)]
 
 
 def run(

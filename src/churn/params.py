@@ -19,17 +19,11 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 Family = Literal[
     "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
 ]
-MetricName = Literal[
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier",
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "cost",
-]
+# The metrics of which more is better; a minimum of a loss would let the worst through.
+GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
+
+
+_OUTPUT_COLUMNS = ("probability", "prediction")
 
 
 class Section(BaseModel):
@@ -56,6 +50,9 @@ class DataParams(Section):
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice")
+        taken = [name for name in columns if name in _OUTPUT_COLUMNS]
+        if taken:
+            raise ValueError(f"column {taken[0]!r} has the name of an output; rename it")
         if not self.features:
             raise ValueError("name at least one numeric or categorical column")
         return self
@@ -86,6 +83,12 @@ class RfmColumns(Section):
     recency: str
     frequency: str
     monetary: str
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> RfmColumns:
+        if len({self.recency, self.frequency, self.monetary}) < 3:
+            raise ValueError("recency, frequency and monetary must be three columns")
+        return self
 
 
 class FeaturesParams(Section):
@@ -159,7 +162,7 @@ class ChecksParams(Section):
 class GatesParams(Section):
     """Limits that a candidate must keep."""
 
-    minima: dict[MetricName, Unit]
+    minima: dict[GatedName, Unit]
 
 
 class Params(Section):
@@ -176,6 +179,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:
+        if not (self.checks.data_integrity and self.checks.train_test and self.checks.model):
+            raise ValueError("checks: data_integrity, train_test and model each need a check")
         slices, rfm = self.evaluation.slices, self.features.rfm
         numeric: dict[str, Sequence[str]] = {
             "evaluation.slices.numeric": slices.numeric,
@@ -212,6 +217,9 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                problem = "a key must be a word"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if key.value in seen:
                 problem = f"key {key.value!r} stands twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)

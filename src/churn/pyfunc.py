@@ -14,7 +14,16 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 MODEL_NAME = "model"
 # What a served model imports, at the versions that it was trained with.
-_REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+_REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "pyyaml",
+    "scikit-learn",
+    "scipy",
+    "skops",
+)
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -68,7 +68,7 @@ def metrics_table(metrics: dict[str, Any]) -> Table:
 def _checks_line(checks: dict[str, Any]) -> Text:
     total = len(checks["checks"])
     line = Text(f"{checks['passed']} of {total} checks passed")
-    line.stylize("green" if checks["passed"] == total else "bold red")
+    line.stylize("green" if 0 < total == checks["passed"] else "bold red")
     for check in checks["checks"]:
         if check["status"] != "passed":
             details = check.get("error") or next(

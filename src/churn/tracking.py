@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from churn.model.artifact import Model
 
 EXPERIMENT = "churn"
+MODEL_FOLDER = "model"
 CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
@@ -197,14 +198,14 @@ def load_model(uri: str) -> Model:
     TrackingError
         If there is none, it is not one of this project's, or MLflow cannot be reached.
     """
-    from churn.model.artifact import Model  # skops takes a second and more; logging needs none
+    from churn.model import artifact  # skops takes a second and more; logging needs none
 
+    # Not by mlflow.pyfunc.load_model: somebody else's model may be a pickle, which it would run.
     with _clear_errors():
-        wrapped = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    model = getattr(wrapped, "model", None)
-    if not isinstance(model, Model):
+        folder = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts" / MODEL_FOLDER
+    if not folder.is_dir():
         raise TrackingError(f"{uri}: not a model that this project has logged")
-    return model
+    return artifact.load(folder)
 
 
 @contextmanager

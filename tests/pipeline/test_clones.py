@@ -62,9 +62,13 @@ def test_the_shipped_model_is_good_and_not_too_good(built: Clone) -> None:
 
 
 def test_metrics_and_plots_differ_without_a_remote(built: Clone, tmp_path: Path) -> None:
-    said = built.run("dvc", "metrics", "diff", "--json", "HEAD").stdout
-    assert json.loads(said).get("diff", {}) == {} or "metrics" in said
-
+    built.edit("reports/metrics.json", '"threshold": 0.', '"threshold": 1.')
+    said = json.loads(built.run("dvc", "metrics", "diff", "--json", "HEAD").stdout)
+    built.edit("reports/metrics.json", '"threshold": 1.', '"threshold": 0.')
+    change = said["diff"]["reports/metrics.json"]["threshold"]["diff"]
+    assert round(change, 6) == 1
+    built.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "diff"))
+    assert "Calibration" in (tmp_path / "diff/index.html").read_text()
     built.run("dvc", "plots", "show", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots/index.html").read_text()
     for title in ("ROC", "Precision and recall", "Calibration", "Predicted probabilities"):

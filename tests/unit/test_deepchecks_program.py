@@ -182,21 +182,23 @@ IDS = pd.DataFrame({"id": [f"C{number:05d}" for number in range(4000)]})
 
 
 def test_a_small_table_is_not_sampled() -> None:
-    assert sample(IDS, "id", 4000) is IDS
+    assert sample(IDS, "id", 4000, "salt") is IDS
 
 
 def test_a_sample_has_about_as_many_rows_as_wanted() -> None:
     # Five standard deviations: 5 sqrt(4,000 x 0.25 x 0.75) = 137.
-    assert len(sample(IDS, "id", 1000)) == pytest.approx(1000, abs=137)
+    assert len(sample(IDS, "id", 1000, "salt")) == pytest.approx(1000, abs=137)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
     shuffled = IDS.sample(frac=1, random_state=1)
-    assert set(sample(shuffled, "id", 500)["id"]) == set(sample(IDS, "id", 500)["id"])
+    assert set(sample(shuffled, "id", 500, "salt")["id"]) == set(
+        sample(IDS, "id", 500, "salt")["id"]
+    )
 
 
 def test_an_id_that_stands_twice_is_chosen_with_both_rows_or_not_at_all() -> None:
-    chosen = sample(pd.concat([IDS, IDS.head(2000)]), "id", 3000)
+    chosen = sample(pd.concat([IDS, IDS.head(2000)]), "id", 3000, "salt")
     counts = chosen["id"].value_counts()
     twice = set(IDS["id"].head(2000))
     assert {name: (2 if name in twice else 1) for name in counts.index} == counts.to_dict()
@@ -205,7 +207,7 @@ def test_an_id_that_stands_twice_is_chosen_with_both_rows_or_not_at_all() -> Non
 
 def test_a_leaked_id_is_chosen_on_both_sides_or_not_at_all() -> None:
     train, test = IDS, pd.concat([IDS.head(300), IDS.tail(3700) + "-other"])
-    sides = [set(sample(side, "id", 1000)["id"]) for side in (train, test)]
+    sides = [set(sample(side, "id", 1000, "salt")["id"]) for side in (train, test)]
     leaked = set(IDS["id"].head(300))
     assert sides[0] & leaked == sides[1] & leaked
     assert 0 < len(sides[0] & leaked) < 300
@@ -213,6 +215,36 @@ def test_a_leaked_id_is_chosen_on_both_sides_or_not_at_all() -> None:
 
 def test_a_leaked_id_of_the_larger_side_is_chosen_on_a_smaller_side_as_well() -> None:
     train, test = IDS, IDS.head(1500)
-    assert set(sample(train, "id", 1000)["id"]) & set(test["id"]) <= set(
-        sample(test, "id", 1000)["id"]
+    assert set(sample(train, "id", 1000, "salt")["id"]) & set(test["id"]) <= set(
+        sample(test, "id", 1000, "salt")["id"]
     )
+
+
+def test_customers_who_stand_twice_under_other_ids_are_found(
+    frames: dict[str, pd.DataFrame], settings: Params
+) -> None:
+    again = frames["test"].assign(customer_id=[f"D{i:08d}" for i in range(len(frames["test"]))])
+    doubled = frames | {"test": pd.concat([frames["test"], again])}
+    listed = checks(
+        data_integrity=[{"check": "DataDuplicates", "conditions": {"ratio_less_or_equal": 0.02}}]
+    )
+    (result,) = deepchecks_program.run(doubled, settings.data, listed, THRESHOLD)["checks"]
+    assert result["status"] == "failed"
+
+
+def test_long_ids_and_ids_that_differ_in_zeros_stay_what_they_are(
+    frames: dict[str, pd.DataFrame], settings: Params
+) -> None:
+    listed = checks(
+        train_test=[{"check": "IndexTrainTestLeakage", "conditions": {"ratio_less_or_equal": 0}}]
+    )
+    for ids in ([f"C{i}" for i in range(1, 1201)], [f"{10**23 + i}" for i in range(1200)]):
+        n = len(frames["test"])
+        train = frames["train"].assign(customer_id=[*ids[:480]])
+        zeros = [name.replace("C", "C0") if name[0] == "C" else name for name in ids]
+        others = zeros[:n] if ids[0][0] == "C" else zeros[600 : 600 + n]
+        test = frames["test"].assign(customer_id=others)
+        results = deepchecks_program.run(
+            {"train": train, "test": test}, settings.data, listed, THRESHOLD
+        )
+        assert [result["status"] for result in results["checks"]] == ["passed"]

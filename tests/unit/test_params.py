@@ -128,7 +128,7 @@ def test_a_model_needs_a_column() -> None:
     ("key", "value"),
     [
         ("features.ratios", [{"numerator": "age", "denominator": "plan"}]),
-        ("features.rfm", {"recency": "age", "frequency": "age", "monetary": "plan"}),
+        ("features.rfm", {"recency": "age", "frequency": "frequency", "monetary": "plan"}),
         ("evaluation.slices.numeric", ["age", "plan"]),
     ],
 )

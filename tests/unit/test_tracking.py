@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -295,3 +296,29 @@ def test_a_server_that_refuses_is_an_error_with_its_answer(
         with pytest.raises(TrackingError, match="MLflow: error code 401; check"):
             tracking.connect(tmp_path)
         server.shutdown()
+
+
+class _Loud:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, sign: Path) -> None:
+        self.sign = sign
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.sign,))
+
+
+def test_somebody_elses_pickled_model_is_refused_and_not_run(tmp_path: Path) -> None:
+    sign = tmp_path / "it-ran"
+
+    class Foreign(mlflow.pyfunc.PythonModel):
+        loud = _Loud(sign)
+
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return model_input
+
+    mlflow.pyfunc.save_model(tmp_path / "foreign", python_model=Foreign(), pip_requirements=[])
+    sign.unlink(missing_ok=True)
+    with pytest.raises(TrackingError, match="not a model that this project has logged"):
+        tracking.load_model(str(tmp_path / "foreign"))
+    assert not sign.exists()

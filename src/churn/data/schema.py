@@ -41,7 +41,7 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     for name in data.numeric:
         columns[name] = pa.Column("float64", finite, nullable=True)
     not_id = pa.Check(
-        lambda values: values.nunique() < _ID_LIKE_SHARE * len(values),
+        lambda values: values.nunique() < max(MIN_ROWS, _ID_LIKE_SHARE * values.count()),
         error="has another value in nearly every row, like an id;"
         " take it out of data.categorical in params.yaml",
     )

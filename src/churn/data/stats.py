@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churn.params import DataParams
@@ -60,4 +61,4 @@ def _categorical(values: pd.Series) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(f"{value:.8g}")
+    return None if not np.isfinite(value) else float(f"{value:.8g}")

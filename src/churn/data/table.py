@@ -55,6 +55,10 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     frame = read(path, columns, texts)
     words: list[str] = list(frame.select_dtypes("str").columns)
     frame[words] = frame[words].mask(frame[words] == "")  # an empty cell is a missing one
+    for name in texts:
+        # Whole numbers with gaps are floats to many programs: "1.0" is the category, or id, 1.
+        if frame[name].str.endswith(".0").any():
+            frame[name] = frame[name].str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     return frame
 
 
@@ -123,7 +127,10 @@ def _read_parquet(path: Path, columns: list[str], texts: list[str]) -> pd.DataFr
         for name in columns:
             if pa.types.is_nested(schema.field(name).type):
                 raise DataError(f"{path}: column {name!r} holds lists; put one value in a cell")
-        frame = pd.read_parquet(path, columns=columns)
+        # Without pandas' own notes in the file, by which an id may be an index and no column.
+        frame: pd.DataFrame = pa.parquet.read_table(path, columns=columns).to_pandas(
+            ignore_metadata=True
+        )
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0]
         raise DataError(f"{path}: not a Parquet file ({first_line}); write it again") from error

@@ -65,7 +65,11 @@ class Model:
         ndarray of float64, shape (n_customers,)
             In [0, 1].
         """
-        X = customers[[*self.card.numeric, *self.card.categorical]]
+        columns = [*self.card.numeric, *self.card.categorical]
+        for name in columns:
+            if name not in customers:
+                raise ArtifactError(f"the model takes the column {name!r}, which is not there")
+        X = customers[columns]
         if self.card.categorical:
             # As in training: without it None and NA would be unseen categories, not missing ones.
             X = X.astype(dict.fromkeys(self.card.categorical, "str"))

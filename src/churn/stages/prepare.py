@@ -45,7 +45,7 @@ def write(workspace: Workspace, settings: Params, source: Path) -> None:
                 f" with another {data.target!r} than the rest; take more customers, or change"
                 " split.test_share in params.yaml"
             )
+    described = {side: stats.describe(rows, data) for side, rows in sides.items()}
     for side, rows in sides.items():
         write_parquet(workspace.split(side), rows)
-    described = {side: stats.describe(rows, data) for side, rows in sides.items()}
     write_json(workspace.data_stats, {"rows": len(customers), **described})

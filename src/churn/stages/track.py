@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from churn import params, tracking
-from churn.candidate import git, input_fingerprint, model_digest
+from churn.candidate import INPUTS, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet, require, write_json
 from churn.params import Params
@@ -58,6 +58,8 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         The customer table.
     """
     data = settings.data
+    if not table.is_file():
+        raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
     card = read_json(workspace.model / "model.json", "train")
     metrics = read_json(workspace.metrics, "evaluate")
@@ -91,7 +93,9 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
 def _git_tags(repository: Path) -> dict[str, str]:
     try:
         commit = git(repository, "rev-parse", "HEAD").strip()
-        dirty = bool(git(repository, "status", "--porcelain", "--untracked-files=no").strip())
+        changed = git(repository, "status", "--porcelain", "--untracked-files=no")
+        new = git(repository, "ls-files", "--others", "--exclude-standard", "--", *INPUTS)
+        dirty = bool(changed.strip() or new.strip())
     except ArtifactError:  # no git, or no commit yet
         return {"git_commit": "none", "git_dirty": "true"}
     return {"git_commit": commit, "git_dirty": str(dirty).lower()}

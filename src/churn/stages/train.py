@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from churn import params
+from churn.errors import ArtifactError, ParamsError
 from churn.files import atomic, read_parquet
 from churn.model import artifact, estimator, threshold
 from churn.model.artifact import Model, ModelCard
@@ -51,11 +52,18 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
     """
     data, decision = settings.data, settings.decision
     pipeline = estimator.build(data, settings.features, settings.model)
+    for name in (*data.features, data.target):
+        if name not in train:
+            raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
     X, y = train[list(data.features)], train[data.target].to_numpy()
     cut = decision.threshold
-    if decision.strategy != "fixed":
-        cut = threshold.cross_validated(pipeline, X, y, decision, settings.model.seed, advance)
-    pipeline.fit(X, y)
+    try:
+        if decision.strategy != "fixed":
+            cut = threshold.cross_validated(pipeline, X, y, decision, settings.model.seed, advance)
+        pipeline.fit(X, y)
+    except (ValueError, OverflowError) as error:  # scikit-learn, of values that do not go together
+        what = str(error).strip().splitlines()[0]
+        raise ParamsError(f"model: {settings.model.family} refuses: {what}") from error
     estimator.forget_machine(pipeline)
     advance("all training rows")
     card = ModelCard(

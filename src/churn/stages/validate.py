@@ -51,4 +51,5 @@ def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
             f" {workspace.split(side)}; run `churn evaluate` again"
         )
     scored = frame.assign(probability=predictions["probability"])
-    return deepchecks_program.sample(scored, settings.data.id, settings.checks.max_rows)
+    salt = f"{settings.split.salt}/checks"
+    return deepchecks_program.sample(scored, settings.data.id, settings.checks.max_rows, salt)

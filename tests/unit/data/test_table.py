@@ -92,7 +92,7 @@ def test_usual_dialects_are_read(content: bytes, file: Path) -> None:
 def test_a_missing_file_is_refused(file: Path) -> None:
     with pytest.raises(DataError, match=r"t\.csv: not there; get it with `dvc pull`"):
         read_table(file, DATA)
-    with pytest.raises(DataError, match="not there"):
+    with pytest.raises(DataError, match="not a file"):
         read_table(file.parent, DATA)
 
 
@@ -189,3 +189,16 @@ def test_an_empty_text_in_parquet_is_missing_as_in_csv(tmp_path: Path) -> None:
     frame = pd.DataFrame({name: ["1", ""] for name in (DATA.id, *DATA.features)})
     frame.assign(**{DATA.target: [0, 1]}).to_parquet(path)
     assert read_table(path, DATA)[DATA.id].isna().tolist() == [False, True]
+
+
+def test_whole_numbers_with_gaps_are_the_same_text_in_csv_and_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({name: [1.0, 2.0, None] for name in (DATA.id, *DATA.features)})
+    frame = frame.assign(**{DATA.target: [0, 1, 0]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.set_index(DATA.id).to_parquet(tmp_path / "t.parquet")  # the id as pandas' index
+    text = read_table(tmp_path / "t.csv", DATA)
+    table = read_table(tmp_path / "t.parquet", DATA)
+    for read in (text, table):
+        for name in (DATA.id, *DATA.categorical):
+            assert read[name].tolist()[:2] == ["1", "2"]
+            assert read[name].isna().tolist() == [False, False, True]
