@@ -65,7 +65,7 @@ def test_metrics_and_plots_differ_without_a_remote(built: Clone, tmp_path: Path)
     built.edit("reports/metrics.json", '"threshold": 0.', '"threshold": 1.')
     said = json.loads(built.run("dvc", "metrics", "diff", "--json", "HEAD").stdout)
     built.edit("reports/metrics.json", '"threshold": 1.', '"threshold": 0.')
-    change = said["diff"]["reports/metrics.json"]["threshold"]["diff"]
+    change = said["reports/metrics.json"]["threshold"]["diff"]
     assert round(change, 6) == 1
     built.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "diff"))
     assert "Calibration" in (tmp_path / "diff/index.html").read_text()
