@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import pyfunc
@@ -37,6 +39,10 @@ MODEL_FOLDER = "model"
 CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
+_TRACKED_AS = "tracked_as"
+_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+# A run is logged within seconds; one that has been under way for longer was killed.
+_DEAD_AFTER_MS = 15 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def connect(root: Path) -> str:
 def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
     """Log a candidate, unless it has a finished run already; then only its git tags are renewed.
 
-    A run of this candidate that was killed half-way is marked so, and a new one is logged.
+    A run of this candidate that was killed half-way is marked so, some time later, and a new one
+    is logged. Inside `mlflow run`, the run that it has opened says which one the candidate has.
 
     Parameters
     ----------
@@ -117,16 +124,28 @@ def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
     """
     client = mlflow.MlflowClient()
     with _clear_errors():
-        for run in client.search_runs(
+        found = client.search_runs(
             [experiment_id], f"tags.{CANDIDATE_TAG} = '{candidate}'", max_results=50
-        ):
-            if run.info.status == _FINISHED:
-                for key in ("git_commit", "git_dirty"):
-                    client.set_tag(run.info.run_id, key, record.tags[key])
-                return Tracked(run.info.run_id, experiment_id, new=False)
-            if run.info.status == _UNDER_WAY:
+        )
+        for run in found:
+            age = time.time() * 1000 - run.info.start_time
+            if run.info.status == _UNDER_WAY and age > _DEAD_AFTER_MS:
                 client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+        for run in found:
+            if run.info.status == _FINISHED:
+                _note_again(client, run.info.run_id, record)
+                return Tracked(run.info.run_id, experiment_id, new=False)
     return log(experiment_id, record, {CANDIDATE_TAG: candidate})
+
+
+def _note_again(client: mlflow.MlflowClient, run_id: str, record: Record) -> None:
+    """Renew the git tags of a candidate's run, and let the run of `mlflow run` point to it."""
+    for key in ("git_commit", "git_dirty"):
+        client.set_tag(run_id, key, record.tags[key])
+    opened = os.environ.get("MLFLOW_RUN_ID")
+    if opened and opened != run_id:
+        client.set_tag(opened, _TRACKED_AS, run_id)
+        client.set_tag(opened, MLFLOW_RUN_NOTE, f"This candidate is in run {run_id}.")
 
 
 def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) -> Tracked:
@@ -163,20 +182,21 @@ def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, s
 def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list[Run]:
     """Return finished runs, best first by `metric`; those without it come last.
 
+    A run of `mlflow run` that only points to the candidate's own is left out.
+
     Raises
     ------
     TrackingError
         If MLflow cannot be reached.
     """
     with _clear_errors():
-        return list(
-            mlflow.MlflowClient().search_runs(
-                [experiment_id],
-                f"attributes.status = '{_FINISHED}'",
-                order_by=[f"metrics.{metric} {'ASC' if ascending else 'DESC'}"],
-                max_results=limit,
-            )
+        found = mlflow.MlflowClient().search_runs(
+            [experiment_id],
+            f"attributes.status = '{_FINISHED}'",
+            order_by=[f"metrics.{metric} {'ASC' if ascending else 'DESC'}"],
+            max_results=limit,
         )
+    return [run for run in found if _TRACKED_AS not in run.data.tags]
 
 
 def run_name(run: Run) -> str:
@@ -216,9 +236,9 @@ def _clear_errors() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
         message = getattr(error, "message", None) or str(error)
         first_line = _reason(_without_credentials(message))
-        raise TrackingError(
-            f"{shown_uri()}: MLflow: {first_line}; check MLFLOW_TRACKING_URI and the server"
-        ) from error
+        missing = getattr(error, "error_code", "") == _NOT_FOUND
+        advice = "check the name" if missing else "check MLFLOW_TRACKING_URI and the server"
+        raise TrackingError(f"{shown_uri()}: MLflow: {first_line}; {advice}") from error
 
 
 def shown_uri() -> str:
