@@ -18,7 +18,6 @@ from churn.params import ChecksParams, DataParams
 from churn.progress import Advance, silent
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
-SUITES = ("data_integrity", "train_test", "model")
 _SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
 
 
@@ -97,7 +96,10 @@ def run(
             "categorical": list(data.categorical),
             "threshold": threshold,
             "seed": checks.seed,
-            "suites": checks.model_dump(include=set(SUITES)),
+            "suites": {
+                suite: [check.model_dump() for check in listed]
+                for suite, listed in checks.suites.items()
+            },
         }
         (folder / "specification.json").write_text(json.dumps(specification), encoding="utf-8")
         _call(folder / "specification.json", folder / "results.json", advance)

@@ -158,6 +158,15 @@ class ChecksParams(Section):
     train_test: tuple[Check, ...] = ()
     model: tuple[Check, ...] = ()
 
+    @property
+    def suites(self) -> dict[str, tuple[Check, ...]]:
+        """The checks by what they look at."""
+        return {
+            "data_integrity": self.data_integrity,
+            "train_test": self.train_test,
+            "model": self.model,
+        }
+
 
 class GatesParams(Section):
     """Limits that a candidate must keep."""
@@ -179,8 +188,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:
-        if not (self.checks.data_integrity and self.checks.train_test and self.checks.model):
-            raise ValueError("checks: data_integrity, train_test and model each need a check")
+        if not all(self.checks.suites.values()):
+            raise ValueError(f"checks: {', '.join(self.checks.suites)} each need a check")
         slices, rfm = self.evaluation.slices, self.features.rfm
         numeric: dict[str, Sequence[str]] = {
             "evaluation.slices.numeric": slices.numeric,

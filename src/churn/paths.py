@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SIDES = ("train", "test")  # of the split
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -11,20 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from churn.candidate import model_digest
+from churn.evaluation.metric_names import TITLES
 from churn.files import read_json
-from churn.paths import Workspace
-
-_NAMES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "cost": "cost a customer",
-}
+from churn.paths import SIDES, Workspace
 
 
 def show(workspace: Workspace, console: Console) -> None:
@@ -52,13 +41,13 @@ def show(workspace: Workspace, console: Console) -> None:
 
 def metrics_table(metrics: dict[str, Any]) -> Table:
     """Lay out metrics.json: a row a metric, a column a side."""
-    sides = [side for side in ("train", "test") if side in metrics]
+    sides = [side for side in SIDES if side in metrics]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric")
     for side in sides:
         name = "held-out customers" if side == "test" else "training rows"
         table.add_column(name, justify="right", style="bold" if side == "test" else "dim")
-    for key, name in _NAMES.items():
+    for key, name in TITLES.items():
         values = [metrics[side][key] for side in sides]
         table.add_row(name, *("undefined" if v is None else f"{v:.3f}" for v in values))
     table.caption = f"churn is predicted at a probability of {metrics['threshold']:g} and above"

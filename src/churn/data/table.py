@@ -21,6 +21,18 @@ _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 MISSING_NUMBERS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-"]
 
 
+def require_known_ending(path: Path) -> None:
+    """Check that a file's name says how it is written.
+
+    Raises
+    ------
+    DataError
+        If it does not end in ``.csv`` or ``.parquet``.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{path}: the name must end in .csv or .parquet")
+
+
 def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFrame:
     """Read the declared columns of a CSV or Parquet file, by its ending.
 
@@ -41,12 +53,13 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     Raises
     ------
     DataError
-        If the file is missing, empty, damaged, holds merge-conflict markers, is delimited by
-        something else, or misses a column.
+        If the file is of another kind, missing, empty, damaged, holds merge-conflict markers, is
+        delimited by something else, or misses a column.
     """
     if not path.is_file():
         what = "not a file" if path.exists() else "not there"
         raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
+    require_known_ending(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
     columns = [data.id, *data.features, *([data.target] if labelled else [])]

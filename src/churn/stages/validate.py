@@ -9,10 +9,8 @@ from churn.checks_page import render
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json
 from churn.params import Params
-from churn.paths import Workspace
+from churn.paths import SIDES, Workspace
 from churn.progress import bar
-
-SIDES = ("train", "test")
 
 
 def run(workspace: Workspace) -> None:
@@ -30,8 +28,7 @@ def run(workspace: Workspace) -> None:
     scored = {side: _scored(workspace, side, settings) for side in SIDES}
     frames = deepchecks_program.sample(scored, settings.data.features, settings.checks.max_rows)
     threshold = read_json(workspace.metrics, "evaluate")["threshold"]
-    suites = settings.checks.model_dump(include=set(deepchecks_program.SUITES))
-    with bar("checking", sum(map(len, suites.values()))) as advance:
+    with bar("checking", sum(map(len, settings.checks.suites.values()))) as advance:
         results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
     statuses = [check["status"] for check in results["checks"]]
     rows = {side: len(frame) for side, frame in frames.items()}
