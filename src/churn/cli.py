@@ -128,6 +128,25 @@ def track() -> None:
 
 
 @cli.command()
+@click.option("--baseline", metavar="REV", help="A revision of git, such as main.")
+@click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
+def compare(baseline: str | None, production: bool) -> None:
+    """Compare the candidate with other models, on customers that none was trained on.
+
+    Gives each metric's difference with its 95 % interval; `churn gate` judges by it.
+    """
+    if baseline is None and not production:
+        raise click.UsageError("name a --baseline, or --production, or both")
+    from rich.console import Console
+
+    from churn import compare
+    from churn.summary import comparison_tables
+
+    report = compare.run(Workspace(), baseline, production)
+    Console().print(*comparison_tables(report))
+
+
+@cli.command()
 def summary() -> None:
     """Show what the pipeline has made: metrics, checks, and where everything is."""
     from rich.console import Console

@@ -16,11 +16,13 @@ Scalar = bool | int | float | str | None
 _SCALAR_TYPES = ("bool", "int", "float", "str")
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Margin = Annotated[float, Field(ge=0)]
 Family = Literal[
     "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
 ]
 # The metrics of which more is better; a minimum of a loss would let the worst through.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
+MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
 
 _OUTPUT_COLUMNS = ("probability", "prediction")
@@ -168,10 +170,21 @@ class ChecksParams(Section):
         }
 
 
+class ComparisonParams(Section):
+    """How a candidate is compared with a baseline."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    resamples: Annotated[int, Field(ge=1000, le=100_000)]
+    max_rows: Annotated[int, Field(ge=50)]
+
+
 class GatesParams(Section):
     """Limits that a candidate must keep."""
 
     minima: dict[GatedName, Unit]
+    margins: dict[MetricName, Margin] = Field(min_length=1)
+    slice_margins: dict[MetricName, Margin]
+    incomparable_baseline: Literal["block", "accept"]
 
 
 class Params(Section):
@@ -184,6 +197,7 @@ class Params(Section):
     decision: DecisionParams
     evaluation: EvaluationParams
     checks: ChecksParams
+    comparison: ComparisonParams
     gates: GatesParams
 
     @model_validator(mode="after")

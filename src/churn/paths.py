@@ -72,6 +72,22 @@ class Workspace:
     def checks_page(self) -> Path:
         return self.reports / "checks.html"
 
+    @property
+    def comparison(self) -> Path:
+        return self.build / "comparison.json"
+
+    @property
+    def verdict(self) -> Path:
+        return self.build / "verdict.json"
+
+    @property
+    def report(self) -> Path:
+        return self.reports / "report.md"
+
+    @property
+    def report_page(self) -> Path:
+        return self.reports / "report.html"
+
     def split(self, side: str) -> Path:
         """Return the Parquet file of one side of the split, ``"train"`` or ``"test"``."""
         return self.build / f"{side}.parquet"

@@ -49,9 +49,44 @@ def metrics_table(metrics: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", style="bold" if side == "test" else "dim")
     for key, name in TITLES.items():
         values = [metrics[side][key] for side in sides]
-        table.add_row(name, *("undefined" if v is None else f"{v:.3f}" for v in values))
+        table.add_row(name, *map(number, values))
     table.caption = f"churn is predicted at a probability of {metrics['threshold']:g} and above"
     return table
+
+
+def comparison_tables(report: dict[str, Any]) -> list[RenderableType]:
+    """Lay out comparison.json: a table a baseline, a row a metric."""
+    return [_comparison_table(entry) for entry in report["baselines"]]
+
+
+def _comparison_table(entry: dict[str, Any]) -> RenderableType:
+    if reason := entry.get("absent") or entry.get("incomparable"):
+        return Text(f"{entry['name']}: not compared: {reason}", style="yellow")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    names = ("metric", entry["name"], "candidate", "difference", "95 % interval", "")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("metric", "") else "right")
+    for one in entry["metrics"]:
+        values = [number(one["baseline"]), number(one["candidate"])]
+        values += [number(one["difference"], sign=True), interval(one)]
+        style = {"better": "green", "worse": "red"}.get(one["word"], "")
+        table.add_row(TITLES[one["metric"]], *values, Text(one["word"] or "unknown", style=style))
+    table.caption = f"on {entry['rows']:,} held-out customers that neither was trained on"
+    return table
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    """Write a metric: three digits after the point, or that it is undefined."""
+    if value is None:
+        return "undefined"
+    return f"{value:+.3f}" if sign else f"{value:.3f}"
+
+
+def interval(difference: dict[str, Any]) -> str:
+    """Write the ends of a difference's interval."""
+    if difference["lower"] is None:
+        return "undefined"
+    return f"{difference['lower']:+.3f} to {difference['upper']:+.3f}"
 
 
 def _checks_line(checks: dict[str, Any]) -> Text:

@@ -88,16 +88,21 @@ def connect(root: Path) -> str:
     TrackingError
         If the server or the file cannot be reached.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
-    with _clear_errors():
+    point_at_store(root)
+    with clear_errors():
         if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return given
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         experiment_id: str = mlflow.set_experiment(name).experiment_id
         return experiment_id
+
+
+def point_at_store(root: Path) -> None:
+    """Point MLflow at the server or the local file, as `connect` does, and make nothing there."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
 
 
 def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
@@ -123,7 +128,7 @@ def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
         If MLflow cannot be reached or refuses.
     """
     client = mlflow.MlflowClient()
-    with _clear_errors():
+    with clear_errors():
         found = client.search_runs(
             [experiment_id], f"tags.{CANDIDATE_TAG} = '{candidate}'", max_results=50
         )
@@ -160,7 +165,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
     name = None if given else record.name
     all_tags = {**record.tags, **(tags or {})}
     with (
-        _clear_errors(),
+        clear_errors(),
         mlflow.start_run(given, experiment_id, run_name=name, tags=all_tags) as run,
     ):
         mlflow.log_params(record.params)
@@ -174,7 +179,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
 def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, str]) -> Tracked:
     """Log a run that has metrics only: another evaluation of a model that stands elsewhere."""
     given = os.environ.get("MLFLOW_RUN_ID")
-    with _clear_errors(), mlflow.start_run(given, experiment_id, tags=tags) as run:
+    with clear_errors(), mlflow.start_run(given, experiment_id, tags=tags) as run:
         mlflow.log_metrics(metrics)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True)
 
@@ -189,7 +194,7 @@ def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list
     TrackingError
         If MLflow cannot be reached.
     """
-    with _clear_errors():
+    with clear_errors():
         found = mlflow.MlflowClient().search_runs(
             [experiment_id],
             f"attributes.status = '{_FINISHED}'",
@@ -221,7 +226,7 @@ def load_model(uri: str) -> Model:
     from churn.model import artifact  # skops takes a second and more; logging needs none
 
     # Not by mlflow.pyfunc.load_model: somebody else's model may be a pickle, which it would run.
-    with _clear_errors():
+    with clear_errors():
         folder = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts" / MODEL_FOLDER
     if not folder.is_dir():
         raise TrackingError(f"{uri}: not a model that this project has logged")
@@ -229,7 +234,7 @@ def load_model(uri: str) -> Model:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Turn MLflow's errors into one line that names the server."""
     try:
         yield
