@@ -40,8 +40,8 @@ class Baseline:
         Folder of the model.
     code : Path
         Folder that holds the package `churn` which the model was trained with.
-    train_rows : Path or None
-        Its training rows, where they are at hand.
+    train_rows, params : Path or None
+        Its training rows and its params.yaml, where they are at hand.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Baseline:
     model: Path
     code: Path
     train_rows: Path | None
+    params: Path | None
 
     def card(self) -> dict[str, Any]:
         """Return the model's card."""
@@ -133,6 +134,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
             model=tree / "build" / "model",
             code=tree / "src",
             train_rows=rows if rows.exists() else None,
+            params=tree / "params.yaml",
         )
 
 
@@ -163,6 +165,7 @@ def in_production(root: Path) -> Iterator[Baseline | None]:
             model=stored / "artifacts" / "model",
             code=stored / "code",
             train_rows=None,
+            params=None,
         )
 
 

@@ -17,6 +17,7 @@ from churn.errors import ChurnError, ParamsError
 from churn.paths import Workspace
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 _SETTINGS = click.option(
     "--set",
     "settings",
@@ -144,6 +145,100 @@ def compare(baseline: str | None, production: bool) -> None:
 
     report = compare.run(Workspace(), baseline, production)
     Console().print(*comparison_tables(report))
+
+
+@cli.command()
+def gate() -> None:
+    """Judge the candidate by the limits of params.yaml.
+
+    Exit code 0: it may be merged. 1: a gate is not passed. 2: something could not be computed,
+    which blocks as well. `churn compare` has to come first.
+    """
+    from churn import verdict
+
+    judged = verdict.run(Workspace())
+    click.echo("\n".join(verdict.lines(judged)))
+    if not judged.passed:
+        raise SystemExit(1)
+
+
+@cli.command()
+def report() -> None:
+    """Write the verdict and what led to it: reports/report.md and reports/report.html."""
+    from churn import report
+
+    report.run(Workspace())
+    click.echo(f"{Workspace().report}\n{Workspace().report_page}")
+
+
+@cli.command()
+@click.option("--baseline", metavar="REV", required=True, help="Where it would be merged to: main.")
+@click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
+@click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder of the packed candidate.",
+)
+def review(baseline: str, production: bool, output: Path) -> None:
+    """Do all that a pull request's job does: train, test, compare, judge, report, pack.
+
+    Trains nothing where no input of the pipeline differs from the baseline's. Exit codes as those
+    of `churn gate`.
+    """
+    from churn import review, verdict
+
+    judged = review.run(
+        Workspace(), baseline, production, output, lambda step: click.echo(f"== {step}", err=True)
+    )
+    click.echo("\n".join(verdict.lines(judged)))
+    click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
+    if not judged.passed:
+        raise SystemExit(2 if judged.outcome == "stopped" else 1)
+
+
+@cli.group(cls=_Group)
+def candidate() -> None:
+    """Pack, verify and show a candidate: what was reviewed, byte for byte."""
+
+
+@candidate.command()
+@click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder to write.",
+)
+def pack(output: Path) -> None:
+    """Copy model, results, verdict and report into one folder, with a manifest."""
+    from churn import bundle
+
+    manifest = bundle.pack(Workspace(), output)
+    click.echo(f"{output}: {len(manifest['files'])} files")
+
+
+@candidate.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--commit", metavar="REV", help="Whose inputs it must have been made from.")
+def verify(folder: Path, commit: str | None) -> None:
+    """Check every byte of a packed candidate, and whose inputs it was made from."""
+    from churn import bundle
+
+    manifest = bundle.verify(folder, Path(), commit)
+    click.echo(f"{folder}: model {manifest['model_digest']}, as its manifest says")
+
+
+@candidate.command("show")
+@click.argument("folder", type=_FOLDER)
+def show_candidate(folder: Path) -> None:
+    """Print the manifest of a packed candidate."""
+    from rich.console import Console
+
+    from churn import bundle
+
+    Console().print_json(data=bundle.read_manifest(folder))
 
 
 @cli.command()

@@ -13,7 +13,8 @@ import pandas as pd
 
 from churn import baseline, params
 from churn.baseline import Baseline
-from churn.candidate import model_digest
+from churn.candidate import changed_inputs, model_digest
+from churn.changes import parameter_changes
 from churn.data import split
 from churn.errors import IncomparableError
 from churn.evaluation import curves
@@ -106,6 +107,7 @@ def _entry(
             "identity": found.identity,
             "source": found.source,
             "model_digest": model_digest(found.model),
+            **_changes(found, candidate),
         }
         try:
             rows, scored = _score(found, candidate)
@@ -188,6 +190,19 @@ def _curves(
 ) -> Iterator[tuple[str, dict[str, curves.Points]]]:
     for curve in (curves.roc, curves.precision_recall, curves.calibration):
         yield curve.__name__, {"baseline": curve(y, baseline), "candidate": curve(y, candidate)}
+
+
+def _changes(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
+    """Say in which parameters and files the candidate's inputs differ from the baseline's."""
+    if found.params is None:
+        return {}
+    documents = [params.read_document(path) for path in (found.params, candidate.workspace.params)]
+    return {
+        "changes": {
+            "parameters": parameter_changes(*documents),
+            "files": changed_inputs(candidate.workspace.root, found.identity),
+        }
+    }
 
 
 def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class Workspace:
     def report_page(self) -> Path:
         return self.reports / "report.html"
 
+    @property
+    def candidate(self) -> Path:
+        return self.build / "candidate"
+
     def split(self, side: str) -> Path:
         """Return the Parquet file of one side of the split, ``"train"`` or ``"test"``."""
         return self.build / f"{side}.parquet"

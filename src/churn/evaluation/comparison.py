@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
 from churn.model.threshold import decide
@@ -112,10 +113,13 @@ def compare(
     ones = np.ones((len(y), 1))
     seen = [line.metrics(ones) for line in lines]
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in seen[0]}
-    for counts in _draws(len(y), resamples, seed):
-        first, second = (line.metrics(counts) for line in lines)
-        for name in drawn:
-            drawn[name].append(second[name] - first[name])
+    # One thread: the products are small, and the order of their sums, so the last digit of a
+    # result, would depend on the number of cores.
+    with threadpool_limits(1, user_api="blas"):
+        for counts in _draws(len(y), resamples, seed):
+            first, second = (line.metrics(counts) for line in lines)
+            for name in drawn:
+                drawn[name].append(second[name] - first[name])
     return [
         _difference(name, float(seen[0][name][0]), float(seen[1][name][0]), np.concatenate(d))
         for name, d in drawn.items()
