@@ -15,8 +15,7 @@ _ALIVE = re.compile(
     r"(?<=@)(?=\w)|(?<=\#)(?=\d)|(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=\b[Gg][Hh])(?=-\d)"
     r"|(?<=\b[0-9a-f]{6})(?=[0-9a-f])"
 )
-_MARKUP = re.compile(r"[&<>*_`\[\]()!|~\\{}$#^=]")
-_PLAIN = re.compile(r"[\w .,:/%=+()<>@#-]*", re.ASCII)
+_MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
 
 
 def clip(text: str, length: int) -> str:
@@ -31,13 +30,13 @@ def clip(text: str, length: int) -> str:
 
 
 def code(text: object, length: int = 80) -> str:
-    """Write a name or a value as a code span; also right inside a table."""
+    """Write a name or a value as a code span; also right inside a table, not inside HTML."""
     shown = clip(str(text), length)
     if not shown:
-        return "`" + " " + "`"
-    if _PLAIN.fullmatch(shown):
+        return "` `"
+    if not {"`", "|"} & set(shown):
         return f"`{shown}`"
-    # Backticks and bars have a meaning even in a code span, so every sign becomes an entity.
+    # Backticks end a code span and bars a cell, so every sign becomes an entity.
     entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in shown)
     return f"<code>{entities}</code>"
 
