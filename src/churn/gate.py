@@ -125,7 +125,8 @@ def _lock(stale: Sequence[str] | None) -> Gate:
     if stale is None:
         return Gate(name, False, "unknown", limit, "whether dvc.lock is up to date is unknown")
     if stale:
-        what = ", ".join(stale[:3]) + (" …" if len(stale) > 3 else "")
+        names = sorted({one.partition(": ")[2] for one in stale})
+        what = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
         reason = (
             f"dvc.lock is stale ({what}); run dvc repro and dvc push, and commit dvc.lock, reports"
             " and dvc-remote"
@@ -194,7 +195,7 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
             yield Gate(name, False, "undefined", limit, reason)
             continue
         value = (
-            f"{one['difference']:+.3f}, 95 % interval {one['lower']:+.3f} to {one['upper']:+.3f}"
+            f"{one['difference']:+.4f}, 95 % interval {one['lower']:+.4f} to {one['upper']:+.4f}"
         )
         passed = loss[1] < margin or one["word"] == "identical"
         kept = "within" if passed else "not within"
@@ -219,7 +220,7 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
             elif loss is None:
                 unknown.append(where)
             elif loss[0] > margin:
-                collapsed.append(f"{where}: {title} {one['difference']:+.3f}")
+                collapsed.append(f"{where}: {title} {one['difference']:+.4f}")
     name, n = f"slices against {entry['name']}", len(entry["slices"])
     limit = ", ".join(f"{TITLES[m]} surely worse by at most {v:g}" for m, v in margins.items())
     if collapsed:
@@ -279,7 +280,7 @@ def _praise(results: Results, gates: GatesParams) -> str:
         return f"the model is {entry['name']}'s, byte for byte"
     metric = next(iter(gates.margins))
     one = next(one for one in entry["metrics"] if one["metric"] == metric)
-    change = f"{one['difference']:+.3f} (95 % interval {one['lower']:+.3f} to {one['upper']:+.3f})"
+    change = f"{one['difference']:+.4f} (95 % interval {one['lower']:+.4f} to {one['upper']:+.4f})"
     word = {
         "better": f"better than {entry['name']}",
         "worse": f"a little worse than {entry['name']}, within the margin",

@@ -76,17 +76,17 @@ def _comparison_table(entry: dict[str, Any]) -> RenderableType:
 
 
 def number(value: float | None, sign: bool = False) -> str:
-    """Write a metric: three digits after the point, or that it is undefined."""
+    """Write a metric with three digits after the point, a difference with its sign and four."""
     if value is None:
         return "undefined"
-    return f"{value:+.3f}" if sign else f"{value:.3f}"
+    return f"{value:+.4f}" if sign else f"{value:.3f}"
 
 
 def interval(difference: dict[str, Any]) -> str:
     """Write the ends of a difference's interval."""
     if difference["lower"] is None:
         return "undefined"
-    return f"{difference['lower']:+.3f} to {difference['upper']:+.3f}"
+    return f"{difference['lower']:+.4f} to {difference['upper']:+.4f}"
 
 
 def _checks_line(checks: dict[str, Any]) -> Text:

@@ -26,7 +26,8 @@ class Section:
     Attributes
     ----------
     title : str
-        Empty for the head, which is never left out.
+        Empty for the head, which is never left out. The title of a folded section stands in HTML,
+        so it holds nothing of the repository.
     body : str
         Markdown.
     weight : int
@@ -95,7 +96,10 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
         for number_, entry in enumerate(facts.compared):
             title = f"Metrics against {code(entry['name'])}"
             yield Section(title, _metrics(entry), 95 - number_)
-    yield Section("Gates", _gates(facts.verdict["gates"]), 90)
+    gates = facts.verdict["gates"]
+    bad = sum(not gate["passed"] for gate in gates)
+    title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
+    yield Section(title, _gates(gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     yield Section("Data", _data(facts), 80)
     yield Section("Files that changed", _files(facts), 40, folded=True)
@@ -106,9 +110,7 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
     yield Section("Slices that got worse", _slices(facts.compared), 75)
     for entry in facts.compared[:1]:
-        yield Section(
-            f"Curves against {code(entry['name'])}", _curves(entry, draw), 20, folded=True
-        )
+        yield Section("Curves of both models", _curves(entry, draw), 20, folded=True)
     yield Section("What this is", _identity(facts), 92, folded=True)
 
 
@@ -150,18 +152,15 @@ def _metrics_alone(metrics: dict[str, Any]) -> str:
 
 
 def _gates(gates: Sequence[dict[str, Any]]) -> str:
+    """Lay out the gates, failed ones first; why one failed stands below the table."""
     ordered = sorted(gates, key=lambda gate: gate["passed"])
     rows = [
-        [
-            "✅" if gate["passed"] else "❌",
-            prose(gate["name"], 100),
-            prose(gate["value"], 100),
-            prose(gate["limit"], 150),
-            "" if gate["passed"] else prose(gate["reason"]),
-        ]
+        ["✅" if gate["passed"] else "❌"]
+        + [prose(gate[key], 150) for key in ("name", "value", "limit")]
         for gate in ordered
     ]
-    return table(["", "gate", "value", "limit", "why"], rows) if rows else ""
+    reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
+    return "\n".join([table(["", "gate", "value", "limit"], rows), "", *reasons]) if rows else ""
 
 
 def _changed_parameters(facts: Facts) -> list[dict[str, Any]]:
