@@ -187,7 +187,7 @@ def predict(model: str, source: Path, output: Path) -> None:
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     """Turn ``key=value`` words into dotted keys and YAML values."""
-    import yaml
+    from churn.document import parse
 
     overrides: dict[str, Any] = {}
     for setting in settings:
@@ -197,9 +197,9 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
         if not value:
             continue
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ParamsError(f"--set {setting}: {value!r} is not YAML") from error
+            overrides[key] = parse(value)
+        except ParamsError as error:
+            raise ParamsError(f"--set {setting[:80]}: {error}") from error
     return overrides
 
 

@@ -198,6 +198,8 @@ def test_a_category_that_is_an_id_is_refused(project: Path) -> None:
         ("roc_auc: 0.78", "auc: 0.78", ["gates.minima.auc", "roc_auc"]),
         ("positive: 1 ", "positive: [1] ", ["data.positive"]),
         ("data:\n", "data: [\n", ["params.yaml:", "not YAML"]),
+        ("data:\n", "more: &more [*more]\ndata:\n", ["params.yaml:", "refers to itself"]),
+        ("test_share: 0.2", "test_share: 1e-3", ["split.test_share", "write 0.001 or 1.0e-3"]),
     ],
 )
 def test_a_bad_parameter_is_refused(old: str, new: str, expected: list[str], project: Path) -> None:
@@ -222,6 +224,7 @@ def test_a_positive_value_that_never_occurs_is_refused(project: Path) -> None:
         ("max_iter: 120", "n_trees: 120", ["model.hyperparameters.n_trees", "valid:", "max_iter"]),
         ("max_iter: 120", "max_iter: -1", ["max_iter", "-1"]),
         ("max_iter: 120", "max_iter: many", ["max_iter", "'many'"]),
+        ("learning_rate: 0.05", "learning_rate: 1e-3", ["'1e-3'", "write 0.001 or 1.0e-3"]),
         ("max_iter: 120", "random_state: 1", ["random_state", "valid:"]),
     ],
 )
@@ -283,9 +286,23 @@ def test_traceback_shows_the_rest(project: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.parametrize("setting", ["nonsense", "split.test_share=[1", "split.test_share=9"])
-def test_a_bad_setting_is_refused(setting: str, project: Path) -> None:
-    assert setting.partition("=")[0] in refused(project, "train", "--set", setting)
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("nonsense", "KEY=VALUE"),
+        ("split.test_share=[1", "not YAML"),
+        ("split.test_share=9", "less than 1"),
+        ("split.test_share=1e-3", "write 0.001 or 1.0e-3"),
+        ("model.hyperparameters.learning_rate=1e-3", "write 0.001 or 1.0e-3"),
+        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "stands twice"),
+        (f"data.numeric={'[' * 5000}", "nested more than 30 levels"),
+    ],
+)
+def test_a_bad_setting_is_refused(setting: str, expected: str, project: Path) -> None:
+    said = refused(project, "train", "--set", setting)
+
+    assert setting.partition("=")[0].rpartition(".")[2] in said
+    assert expected in said
 
 
 def test_an_unknown_command_or_option_is_a_usage_error(project: Path) -> None:
