@@ -117,11 +117,11 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     "header only": (lambda t: t[:1], ["0 rows", "at least 50"]),
     "too many cells": (
         lambda t: [*t[:6], f"{t[6]},1", *t[7:]],
-        ["not a CSV file", "Row #7", "Expected 10 columns, got 11"],
+        ["not a CSV file", "row 6: Expected 10 columns, got 11"],
     ),
     "too few cells": (
         lambda t: [*t[:6], "C1,2", *t[7:]],
-        ["not a CSV file", "Row #7", "Expected 10 columns, got 2"],
+        ["not a CSV file", "row 6: Expected 10 columns, got 2"],
     ),
 }
 
