@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from churn.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -104,19 +106,37 @@ def read_parquet(source: Path, stage: str) -> pd.DataFrame:
         ) from error
 
 
-def read_json(source: Path, stage: str) -> Any:
+def read_json(source: Path, stage: str, shape: type[BaseModel] | None = None) -> Any:
     """Read a JSON file that `stage` writes.
+
+    Parameters
+    ----------
+    source : Path
+    stage : str
+    shape : type of BaseModel, optional
+        What it has to hold, from `churn.shapes`.
 
     Raises
     ------
     ArtifactError
-        If the file is missing or is not JSON.
+        If the file is missing, is not JSON, or does not hold what it has to.
     """
     require(source, stage)
     try:
-        return json.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:
+        text = source.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if shape is not None:
+            shape.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        what = f"{key}: {problem['msg']}" if key else problem["msg"]
+        raise ArtifactError(
+            f"{source}: not what `churn {stage}` writes ({what}); run it again"
+        ) from error
+    except (ValueError, RecursionError, OSError) as error:
         raise ArtifactError(f"{source}: not JSON ({error}); run `churn {stage}` again") from error
+    return value
 
 
 def require(source: Path, stage: str) -> None:

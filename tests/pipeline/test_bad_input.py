@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from churn.data.synthesize import write
+from churn.evaluation.metric_names import TITLES
+from churn.files import write_json, write_parquet
+from churn.paths import SIDES
 from tests.pipeline.conftest import ROOT
 
 Lines = list[str]
@@ -250,6 +255,42 @@ def test_a_damaged_output_of_an_earlier_stage_is_refused(project: Path) -> None:
 
     assert "build/train.parquet: not Parquet" in said
     assert "run `churn prepare` again" in said
+
+
+SIDE = dict.fromkeys(TITLES, 0.5)
+WRITTEN: dict[str, tuple[str, Any]] = {
+    "reports/metrics.json": ("evaluate", {"threshold": 0.5, "train": SIDE, "test": SIDE}),
+    "reports/checks.json": ("validate", {"passed": 0, "checks": []}),
+    "build/model/model.json": ("train", {"family": "random_forest", "features": []}),
+    "build/data_stats.json": ("prepare", {"rows": 120}),
+}
+
+
+@pytest.mark.parametrize(("command", "content"), [("track", "{}"), ("summary", "[]")])
+@pytest.mark.parametrize("damaged", WRITTEN)
+def test_json_that_does_not_hold_what_it_should_is_refused(
+    damaged: str, command: str, content: str, project: Path
+) -> None:
+    for path, (_, value) in WRITTEN.items():
+        write_json(project / path, value)
+    (project / damaged).write_text(content)
+
+    said = refused(project, command)
+
+    assert said.startswith(f"Error: {damaged}: not what `churn {WRITTEN[damaged][0]}` writes")
+
+
+def test_metrics_without_a_threshold_are_refused(project: Path) -> None:
+    (project / "build/train.parquet").unlink()
+    assert run(project, "prepare").returncode == 0
+    for side in SIDES:
+        rows = pd.read_parquet(project / f"build/{side}.parquet")[["customer_id"]]
+        write_parquet(project / f"build/predictions/{side}.parquet", rows.assign(probability=0.5))
+    write_json(project / "reports/metrics.json", {})
+
+    said = refused(project, "validate")
+
+    assert "reports/metrics.json: not what `churn evaluate` writes (threshold: " in said
 
 
 def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:

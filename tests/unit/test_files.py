@@ -14,6 +14,7 @@ import pytest
 
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json, write_parquet
+from churn.shapes import Shape
 
 
 def fail_half_way(target: Path, make: Callable[[Path], Any]) -> None:
@@ -140,3 +141,25 @@ def test_a_block_that_writes_nothing_leaves_the_old_folder(tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "model"):
         pass
     assert (tmp_path / "model/old").exists()
+
+
+def test_json_of_another_shape_is_named_with_its_stage_and_its_key(tmp_path: Path) -> None:
+    class ThisShape(Shape):
+        rows: int
+        sides: dict[str, float | None]
+
+    file = tmp_path / "x.json"
+    good = {"rows": 3, "sides": {"train": 0.5, "test": None}, "more": [1]}
+    write_json(file, good)
+    assert read_json(file, "prepare", ThisShape) == good
+    for bad, key in (
+        ({"rows": 3}, "sides: "),
+        (good | {"rows": "3"}, "rows: "),
+        (good | {"sides": {"train": "x"}}, "sides.train"),
+        ([], "Input should be"),
+    ):
+        write_json(file, bad)
+        with pytest.raises(ArtifactError) as caught:
+            read_json(file, "prepare", ThisShape)
+        message = str(caught.value)
+        assert message.startswith(f"{file}: not what `churn prepare` writes ({key}")
