@@ -18,13 +18,16 @@ from churn.errors import ArtifactError
 if TYPE_CHECKING:
     import pandas as pd
 
+_OLD = "old"  # what stood at the target, in the scratch folder, until the new one stands there
+
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target` and move it there when the block ends well.
 
     The temporary path may become a file or a folder. If the block raises, or the process is
-    killed, `target` is as it was.
+    killed, `target` is as it was. A folder is replaced in two steps; killed between them, the old
+    one is put back by whoever writes there next.
 
     Parameters
     ----------
@@ -43,19 +46,30 @@ def atomic(target: Path) -> Iterator[Path]:
         fresh = Path(scratch) / target.name
         yield fresh
         fresh.stat()  # a block that has written nothing must not cost what was there
-        if fresh.is_dir() and target.exists():
-            target.replace(Path(scratch) / "old")  # a folder cannot be replaced in one step
-        elif target.is_dir():
-            shutil.rmtree(target)
-        fresh.replace(target)
+        if target.exists() and (fresh.is_dir() or target.is_dir()):
+            target.replace(Path(scratch) / _OLD)  # a folder cannot be replaced in one step
+        try:
+            fresh.replace(target)
+        finally:
+            _put_back(Path(scratch), target)
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed process has left beside `target`; living ones keep theirs."""
+    """Clear up after killed processes beside `target`, what they took away first put back.
+
+    Living ones keep theirs.
+    """
     for left in target.parent.glob(f".{target.name}-*-*"):
         pid = left.name.removeprefix(f".{target.name}-").partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
+            _put_back(left, target)
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _put_back(scratch: Path, target: Path) -> None:
+    """Give `target` back what was taken away for something that has not come."""
+    if (scratch / _OLD).exists() and not target.exists():
+        (scratch / _OLD).replace(target)
 
 
 def _is_alive(pid: int) -> bool:
