@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import skops.io
+import yaml
+from sklearn.preprocessing import StandardScaler
 
+from churn.candidate import model_digest
 from churn.data.synthesize import write
 from churn.evaluation.metric_names import TITLES
 from churn.files import write_json, write_parquet
+from churn.model import artifact
 from churn.paths import SIDES
 from tests.pipeline.conftest import ROOT
 
@@ -291,6 +299,128 @@ def test_metrics_without_a_threshold_are_refused(project: Path) -> None:
     said = refused(project, "validate")
 
     assert "reports/metrics.json: not what `churn evaluate` writes (threshold: " in said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `churn prepare` and `churn train` have run on 300 customers."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    write(folder / "data/customers.csv", 300, seed=1)
+    for stage in ("prepare", "train"):
+        assert run(folder, stage).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def scoring(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "scoring"))
+
+
+def scored(model: str, table: str = "data/customers.csv") -> dict[str, list[str]]:
+    """Both commands that take a model from anywhere and a table."""
+    return {
+        "predict": ["predict", "--model", model, "--input", table, "--output", "scored.csv"],
+        "evaluate": ["evaluate", "--model", model, "--set", f"data.path={table}"],
+    }
+
+
+COMMANDS = ("predict", "evaluate")
+SPOILT = ("missing column", "text in a number", "missing id", "too few cells")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_model_is_scored_where_nothing_is_wrong(command: str, scoring: Path) -> None:
+    # The tests below could not fail if this one did.
+    assert run(scoring, *scored("build/model")[command]).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_bad_table_is_not_scored(case: str, command: str, scoring: Path) -> None:
+    spoil, expected = TABLES[case]
+    table = scoring / "data/customers.csv"
+    table.write_text("\n".join(spoil(table.read_text().splitlines())) + "\n")
+
+    said = refused(scoring, *scored("build/model")[command])
+
+    for words in ("data/customers.csv", *expected):
+        assert words in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_table_that_is_not_there_is_not_scored(command: str, scoring: Path) -> None:
+    said = refused(scoring, *scored("build/model", "data/later.csv")[command])
+
+    assert "data/later.csv: not there" in said
+
+
+def truncate(folder: Path) -> None:
+    content = (folder / "pipeline.skops").read_bytes()
+    (folder / "pipeline.skops").write_bytes(content[: len(content) // 2])
+
+
+MODELS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
+    "no folder": (shutil.rmtree, ["build/model"]),
+    "truncated": (truncate, ["build/model: damaged", "train it again"]),
+    "no card": (lambda folder: (folder / "model.json").unlink(), ["model"]),
+    "card of another shape": (
+        lambda folder: (folder / "model.json").write_text("{}"),
+        ["build/model: damaged"],
+    ),
+    "another estimator": (
+        lambda folder: skops.io.dump(StandardScaler(), folder / "pipeline.skops"),
+        ["build/model: not a churn model", "StandardScaler predicts no probabilities"],
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", MODELS)
+def test_what_is_no_model_is_not_used(case: str, command: str, scoring: Path) -> None:
+    spoil, expected = MODELS[case]
+    spoil(scoring / "build/model")
+
+    said = refused(scoring, *scored("build/model")[command])
+
+    for words in expected:
+        assert words in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_that_mlflow_does_not_know_has_no_model(command: str, scoring: Path) -> None:
+    unknown = "0123456789abcdef0123456789abcdef"
+
+    said = refused(scoring, *scored(f"runs:/{unknown}/model")[command])
+
+    assert unknown in said
+
+
+def test_a_killed_training_leaves_the_old_model_and_can_be_run_again(scoring: Path) -> None:
+    before = model_digest(scoring / "build/model")
+    # A forest, which takes seconds to write.
+    params = yaml.safe_load((scoring / "params.yaml").read_text())
+    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 400}}
+    params["decision"]["strategy"] = "fixed"
+    (scoring / "params.yaml").write_text(yaml.safe_dump(params))
+    write(scoring / "data/customers.csv", 8000, seed=1)
+    assert run(scoring, "prepare").returncode == 0
+
+    process = subprocess.Popen([sys.executable, "-m", "churn", "train"], cwd=scoring)
+    while not (left := list((scoring / "build").glob(f".model-{process.pid}-*"))):
+        assert process.poll() is None, "ended before it wrote anything"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+
+    assert process.wait() == -signal.SIGKILL
+    assert left[0].exists()
+    assert model_digest(scoring / "build/model") == before
+
+    assert run(scoring, "train").returncode == 0
+    assert model_digest(scoring / "build/model") != before
+    assert artifact.load(scoring / "build/model").card.family == "random_forest"
+    assert not list((scoring / "build").glob(".model-*"))
 
 
 def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:
