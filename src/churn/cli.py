@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
-import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +27,22 @@ _SETTINGS = click.option(
 )
 
 
-class _Command(click.Command):
-    """A command with `--traceback`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params.append(
-            click.Option(
-                ["--traceback"],
-                is_flag=True,
-                expose_value=False,
-                help="Show where in the code an error comes from.",
-                callback=lambda context, _, value: context.find_root().meta.update(traceback=value),
-            )
-        )
+# Before the command or behind it; `main` gives the object in which it is noted, because the
+# context is gone by the time that an error arrives there.
+_TRACEBACK = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    help="Show where in the code an error comes from.",
+    callback=lambda context, _, given: given and context.ensure_object(set).add("traceback"),
+)
 
 
 class _Group(click.Group):
-    """Commands in the order of the pipeline, not of the alphabet."""
+    """Commands in the order of the pipeline, not of the alphabet, each with `--traceback`."""
 
-    command_class = _Command
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        super().add_command(_TRACEBACK(command), name)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -56,6 +50,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="churn", prog_name="churn")
+@_TRACEBACK
 def cli() -> None:
     """Train, test and track a churn model.
 
@@ -301,7 +296,7 @@ def predict(model: str, source: Path, output: Path) -> None:
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     """Turn ``key=value`` words into dotted keys and YAML values."""
-    import yaml
+    from churn.document import parse
 
     overrides: dict[str, Any] = {}
     for setting in settings:
@@ -311,9 +306,9 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
         if not value:
             continue
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ParamsError(f"--set {setting}: {value!r} is not YAML") from error
+            overrides[key] = parse(value)
+        except ParamsError as error:
+            raise ParamsError(f"--set {setting[:80]}: {error}") from error
     return overrides
 
 
@@ -331,19 +326,19 @@ def main(arguments: list[str] | None = None) -> None:
     # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
     # with other work, spinning made training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    show_traceback: Callable[[], bool] = lambda: "--traceback" in (arguments or sys.argv)  # noqa: E731
+    given: set[str] = set()
     # A command lives for seconds and imports half a million objects, none of which are garbage:
     # looking through them again and again, once more at the exit, took a third of `track`'s time.
     gc.disable()
     try:
-        cli(arguments, standalone_mode=False)
+        cli(arguments, standalone_mode=False, obj=given)
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from error
     except click.Abort as error:
         raise SystemExit(130) from error
     except (ChurnError, OSError) as error:
-        if show_traceback():
+        if "traceback" in given:
             traceback.print_exc()
         one_line = " ".join(str(error).split())
         click.secho(f"Error: {one_line}", fg="red", err=True)

@@ -16,6 +16,7 @@ from churn.baseline import Baseline
 from churn.candidate import changed_inputs, model_digest
 from churn.changes import parameter_changes
 from churn.data import split
+from churn.document import read_document
 from churn.errors import IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
@@ -196,7 +197,7 @@ def _changes(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
     """Say in which parameters and files the candidate's inputs differ from the baseline's."""
     if found.params is None:
         return {}
-    documents = [params.read_document(path) for path in (found.params, candidate.workspace.params)]
+    documents = [read_document(path) for path in (found.params, candidate.workspace.params)]
     return {
         "changes": {
             "parameters": parameter_changes(*documents),

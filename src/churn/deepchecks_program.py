@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -116,10 +116,8 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
     }
     command = [str(_python()), "-m", "checks", str(specification), str(output)]
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
-        ) as process,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
+        _start(command, stderr, environment) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:
@@ -131,6 +129,25 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
         raise ParamsError(f"params.yaml: {said[-1]}")
     if code or not output.is_file():
         raise ChecksError(f"the checks' program stopped with code {code}: {said[-1]}")
+
+
+def _start(
+    command: list[str], stderr: IO[str], environment: dict[str, str]
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:  # no permission, or no program at all
+        raise ChecksError(
+            f"{command[0]}: cannot be run ({error.strerror or error}); run `make setup`, or name"
+            f" another Python in {PYTHON_VARIABLE}"
+        ) from error
 
 
 def _python() -> Path:

@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from churn.candidate import model_digest
+from churn.errors import ArtifactError
 from churn.evaluation.metric_names import TITLES
 from churn.files import read_json
 from churn.paths import SIDES, Workspace
+from churn.shapes import Card, Checks, DataStats, Metrics, TrackedRun
 
 
 def show(workspace: Workspace, console: Console) -> None:
@@ -22,12 +24,13 @@ def show(workspace: Workspace, console: Console) -> None:
     Raises
     ------
     ArtifactError
-        If the pipeline has not run.
+        If the pipeline has not run, or one of its files is damaged.
     """
-    metrics = read_json(workspace.metrics, "evaluate")
-    checks = read_json(workspace.checks, "validate")
-    card = read_json(workspace.model / "model.json", "train")
-    stats = read_json(workspace.data_stats, "prepare")
+    metrics = read_json(workspace.metrics, "evaluate", Metrics)
+    _require_all(metrics, workspace)
+    checks = read_json(workspace.checks, "validate", Checks)
+    card = read_json(workspace.model / "model.json", "train", Card)
+    stats = read_json(workspace.data_stats, "prepare", DataStats)
     title = f"{card['family']}, {stats['rows']:,} customers"
     parts: list[RenderableType] = [
         metrics_table(metrics),
@@ -37,6 +40,15 @@ def show(workspace: Workspace, console: Console) -> None:
         _places(workspace),
     ]
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False, padding=(1, 2)))
+
+
+def _require_all(metrics: dict[str, Any], workspace: Workspace) -> None:
+    for side in SIDES:
+        for name in TITLES:
+            if name not in metrics[side]:
+                raise ArtifactError(
+                    f"{workspace.metrics}: {side}.{name} is missing; run `churn evaluate` again"
+                )
 
 
 def metrics_table(metrics: dict[str, Any]) -> Table:
@@ -95,9 +107,8 @@ def _checks_line(checks: dict[str, Any]) -> Text:
     line.stylize("green" if 0 < total == checks["passed"] else "bold red")
     for check in checks["checks"]:
         if check["status"] != "passed":
-            details = check.get("error") or next(
-                outcome["details"] for outcome in check["outcomes"] if not outcome["passed"]
-            )
+            failed = [o["details"] for o in check.get("outcomes", []) if not o["passed"]]
+            details = check.get("error") or next(iter(failed), "no reason given")
             line.append(f"\n  {check['check']} {check['status']}: {details}", style="red")
     return line
 
@@ -106,7 +117,8 @@ def _places(workspace: Workspace) -> Table:
     places = Table.grid(padding=(0, 2))
     places.add_row("checks", str(workspace.checks_page))
     places.add_row("pictures", f"{workspace.plot_images}/")
-    run = read_json(workspace.tracked_run, "track") if workspace.tracked_run.exists() else {}
+    file = workspace.tracked_run
+    run = read_json(file, "track", TrackedRun) if file.exists() else {}
     if run.get("model_digest") == model_digest(workspace.model):
         places.add_row("MLflow run", f"{run['run_id']}  (look at it with: make ui)")
     places.add_row("change it", "params.yaml, then: dvc repro")

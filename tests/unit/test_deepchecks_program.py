@@ -159,6 +159,23 @@ def test_an_unknown_name_is_refused_with_the_valid_ones(
         )
 
 
+@pytest.mark.parametrize(("mode", "why"), [(0o644, "Permission denied"), (0o755, "Exec format")])
+def test_a_file_that_is_no_program_is_refused(
+    mode: int,
+    why: str,
+    frames: dict[str, pd.DataFrame],
+    settings: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "python").write_text("no program")
+    (tmp_path / "python").chmod(mode)
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(ChecksError, match=f"python: cannot be run .{why}") as caught:
+        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+    assert PYTHON_VARIABLE in str(caught.value)
+
+
 def test_an_environment_without_deepchecks_is_named_with_what_python_said(
     frames: dict[str, pd.DataFrame], settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import mmap
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -77,8 +78,10 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
 
 def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     _refuse_conflict_markers(path)
+    header: list[str] = []
     try:
-        _require_columns(path, _header(path), columns)
+        header = _header(path)
+        _require_columns(path, header, columns)
         table = pa.csv.read_csv(
             path,
             # One thread, because only then does a parse error know its row; it is fast enough.
@@ -93,10 +96,19 @@ def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV file (no UTF-8 text); export it as CSV") from error
     except pa.ArrowInvalid as error:
-        what = str(error).splitlines()[0].removeprefix("CSV parse error: ")[:120]
+        what = _in_own_words(str(error).splitlines()[0], header)[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def _in_own_words(problem: str, header: list[str]) -> str:
+    """Name row and column as all other messages do; pyarrow counts the header as a row."""
+    problem = problem.removeprefix("CSV parse error: ")
+    problem = re.sub(
+        r"^In CSV column #(\d+): ", lambda match: f"column {header[int(match[1])]!r}, ", problem
+    )
+    return re.sub(r"\bRow #(\d+)", lambda match: f"row {int(match[1]) - 1}", problem, count=1)
 
 
 def _header(path: Path) -> list[str]:

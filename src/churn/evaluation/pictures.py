@@ -152,7 +152,8 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
 
 def _importance(axes: Axes, points: Points) -> None:
     shown = points[:15][::-1]
-    names = [str(point["column"]) for point in shown]
+    # Between two dollars matplotlib would read a formula.
+    names = [str(point["column"]).replace("$", r"\$") for point in shown]
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=_BLUE, ecolor=_GREY)
     axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")

@@ -150,7 +150,6 @@ def load(folder: Path) -> Model:
     try:
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
         pipeline = skops.io.load(folder / PIPELINE_FILE, trusted=TRUSTED_TYPES)
-        return Model(pipeline, card)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(
             f"{folder}: no model there ({Path(error.filename).name} is missing);"
@@ -160,6 +159,22 @@ def load(folder: Path) -> Model:
         raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
     except Exception as error:  # zipfile, zlib, NumPy and skops each have kinds of their own
         raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
+    _require_churn_model(pipeline, card, folder)
+    return Model(pipeline, card)
+
+
+def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
+    """Refuse what skops can load and nobody here has stored."""
+    if not hasattr(pipeline, "predict_proba"):
+        raise ArtifactError(
+            f"{folder}: not a churn model (its {type(pipeline).__name__} predicts no"
+            " probabilities); train it again"
+        )
+    takes = [str(name) for name in getattr(pipeline, "feature_names_in_", [])]
+    if takes != [*card.numeric, *card.categorical]:
+        raise ArtifactError(
+            f"{folder}: {PIPELINE_FILE} does not take the columns of {CARD_FILE}; train it again"
+        )
 
 
 def _canonical(stored: bytes) -> bytes:

@@ -13,6 +13,7 @@ from churn.files import read_json, read_parquet, require, write_json
 from churn.params import Params
 from churn.paths import SIDES, Workspace
 from churn.progress import bar
+from churn.shapes import Card, Checks, DataStats, Metrics
 from churn.tracking import Record, Tracked
 
 
@@ -39,7 +40,7 @@ def run(workspace: Workspace) -> Tracked:
 
 def _gather(workspace: Workspace, settings: Params) -> tuple[str, Record]:
     """Return the candidate's identity, and all that its run is to hold."""
-    checks = read_json(workspace.checks, "validate")
+    checks = read_json(workspace.checks, "validate", Checks)
     logged = record(workspace, settings, workspace.root, workspace.root / settings.data.path)
     logged.tags["checks"] = f"{checks['passed']}/{len(checks['checks'])}"
     logged.tags["fingerprint"] = input_fingerprint(workspace.root)
@@ -70,8 +71,10 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     if not table.is_file():
         raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
-    card = read_json(workspace.model / "model.json", "train")
-    metrics = read_json(workspace.metrics, "evaluate")
+    card = read_json(workspace.model / "model.json", "train", Card)
+    metrics = read_json(workspace.metrics, "evaluate", Metrics)
+    read_json(workspace.data_stats, "prepare", DataStats)  # what is logged should be whole
+    require(workspace.slices, "evaluate")
     files = {workspace.params: "", workspace.data_stats: "", workspace.metrics: ""}
     files |= {workspace.slices: ""}
     files |= dict.fromkeys(sorted(workspace.plot_images.glob("*.png")), "plots")

@@ -11,6 +11,7 @@ from churn.files import atomic, read_json, read_parquet, write_json
 from churn.params import Params
 from churn.paths import SIDES, Workspace
 from churn.progress import bar
+from churn.shapes import Metrics
 
 
 def run(workspace: Workspace) -> None:
@@ -27,7 +28,7 @@ def run(workspace: Workspace) -> None:
     settings = params.load(workspace.params)
     scored = {side: _scored(workspace, side, settings) for side in SIDES}
     frames = deepchecks_program.sample(scored, settings.data.features, settings.checks.max_rows)
-    threshold = read_json(workspace.metrics, "evaluate")["threshold"]
+    threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
     with bar("checking", sum(map(len, settings.checks.suites.values()))) as advance:
         results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
     statuses = [check["status"] for check in results["checks"]]
