@@ -207,7 +207,8 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
 
 def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
     margins = gates.slice_margins
-    collapsed, unknown = [], []
+    collapsed: list[tuple[float, str]] = []
+    unknown = []
     for part in entry["slices"]:
         where = f"{part['column']} {part['slice']}"
         for one in part["metrics"]:
@@ -216,15 +217,17 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
             loss, margin = loss_interval(one), margins[one["metric"]]
             title = TITLES[one["metric"]]
             if one["candidate"] is None and one["baseline"] is not None:
-                collapsed.append(f"{where}: {title} is undefined")
+                collapsed.append((math.inf, f"{where}: {title} is undefined"))
             elif loss is None:
                 unknown.append(where)
             elif loss[0] > margin:
-                collapsed.append(f"{where}: {title} {one['difference']:+.4f}")
+                share = loss[0] / margin if margin else math.inf
+                collapsed.append((share, f"{where}: {title} {one['difference']:+.4f}"))
     name, n = f"slices against {entry['name']}", len(entry["slices"])
     limit = ", ".join(f"{TITLES[m]} surely worse by at most {v:g}" for m, v in margins.items())
     if collapsed:
-        what = "; ".join(collapsed[:3]) + (" …" if len(collapsed) > 3 else "")
+        worst = [what for _, what in sorted(collapsed, key=lambda one: -one[0])]
+        what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
         value = f"{len(collapsed)} surely worse"
         return Gate(name, False, value, limit, f"worse than {entry['name']} in a slice: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""

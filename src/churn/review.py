@@ -84,9 +84,7 @@ def _repro(root: Path) -> None:
 
 
 def _why(said: list[str]) -> str:
-    """Pick the stage's own error out of what DVC has printed; DVC only says which stage failed."""
-    for sign in ("Error: ", "ERROR: "):
-        for line in said:
-            if line.startswith(sign):
-                return line.removeprefix(sign)
-    return said[-1] if said else "it stopped and said nothing"
+    """Pick what the stage itself has said last; DVC's own lines only say which stage failed."""
+    of_stage = [line for line in said if line and not line.startswith("ERROR: ")]
+    lines = of_stage or said or ["it stopped and said nothing"]
+    return lines[-1].removeprefix("Error: ")

@@ -130,11 +130,8 @@ print(json.dumps([run.data.params, run.data.metrics, run.data.tags, names,
     assert len(tags["data_md5"]) == 32
     expected = {"data_stats.json", "checks.json", "params.yaml", "dvc.lock", "plots/roc.png"}
     assert expected <= set(files)
-    assert json.loads(signature["inputs"])[0] == {
-        "type": "double",
-        "name": "recency_days",
-        "required": True,
-    }
+    first = json.loads(signature["inputs"])[0]
+    assert (first["name"], first["required"]) == ("recency_days", True)
     assert has_example
 
 

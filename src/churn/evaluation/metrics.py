@@ -69,7 +69,9 @@ def measure(
     Raises
     ------
     ValueError
-        If there are no customers, or a probability is not a number in [0, 1].
+        If there are no customers.
+    DataError
+        If a probability is not a number in [0, 1].
 
     Notes
     -----
@@ -80,7 +82,7 @@ def measure(
     if not len(y):
         raise ValueError("no customers to measure on")
     if not ((probability >= 0) & (probability <= 1)).all():  # false for NaN as well
-        raise ValueError("a predicted probability is not a number from 0 to 1")
+        raise DataError("a predicted probability is not a number from 0 to 1")
     predicted = decide(probability, threshold)
     one_kind = "" if len(np.unique(y)) == 2 else "all customers have the same label"
     no_churn = "" if y.any() else "no customer churned"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from churn.evaluation.curves import Points
@@ -15,7 +15,8 @@ from churn.summary import interval, number
 # GitHub refuses a comment of more than 65,536 characters.
 LIMIT = 60_000
 _MARKS = {"better": "**better**", "worse": "**worse**", "identical": "identical"}
-_MOST_ROWS = 40
+_MOST_ROWS = 1000
+_LEAST_LINES = 6
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -31,15 +32,18 @@ class Section:
     body : str
         Markdown.
     weight : int
-        Of two sections the lighter one is left out first where the report is too long.
+        Of two sections the lighter one is cut first where the report is too long.
     folded : bool
         Whether a reader has to open it.
+    whole : bool
+        Whether it makes no sense in part.
     """
 
     title: str
     body: str
     weight: int
     folded: bool = False
+    whole: bool = False
 
 
 def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
@@ -51,8 +55,8 @@ def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
     draw : callable
         Turns a curve's name, the points of both models and the baseline's name into Markdown.
     limit : int, default=60,000
-        Most characters; the least important sections are left out until it is kept, and the
-        report says which.
+        Most characters. The least important section is cut after as many lines as fit, or left
+        out, then the next one, until it is kept; the report says what it lacks.
 
     Returns
     -------
@@ -61,11 +65,34 @@ def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
     """
     sections = [section for section in _sections(facts, draw) if section.body]
     left_out: list[str] = []
-    while len(text := _joined(sections, left_out)) > limit and len(sections) > 1:
-        lightest = min(sections[1:], key=lambda section: section.weight)
-        sections.remove(lightest)
-        left_out.append(lightest.title)
+    cut: set[str] = set()
+    while (excess := len(text := _joined(sections, left_out)) - limit) > 0:
+        light = [section for section in sections[1:] if section.title not in cut]
+        if not light:
+            break
+        lightest = min(light, key=lambda section: section.weight)
+        place = sections.index(lightest)
+        if shorter := _cut_to(lightest, len(lightest.body) - excess):
+            sections[place] = shorter
+            cut.add(shorter.title)
+        else:
+            del sections[place]
+            left_out.append(lightest.title)
     return text
+
+
+def _cut_to(section: Section, length: int) -> Section | None:
+    """Keep the first lines of a section, if enough of them fit to be worth it."""
+    lines = section.body.splitlines()
+    note = "\n\n{} more lines are in `report.html`."
+    kept, size = 0, len(note) + 10
+    while kept < len(lines) and size + len(lines[kept]) + 1 <= length:
+        size += len(lines[kept]) + 1
+        kept += 1
+    if section.whole or kept < _LEAST_LINES:
+        return None
+    body = "\n".join(lines[:kept]) + note.format(f"{len(lines) - kept:,}")
+    return replace(section, body=body)
 
 
 def _joined(sections: Sequence[Section], left_out: Sequence[str]) -> str:
@@ -110,7 +137,7 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
     yield Section("Slices that got worse", _slices(facts.compared), 75)
     for entry in facts.compared[:1]:
-        yield Section("Curves of both models", _curves(entry, draw), 20, folded=True)
+        yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts), 92, folded=True)
 
 

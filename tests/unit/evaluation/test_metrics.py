@@ -101,7 +101,7 @@ def test_a_defined_metric_may_be_zero() -> None:
 
 @pytest.mark.parametrize("probability", [np.nan, -0.01, 1.01, np.inf])
 def test_what_is_no_probability_is_refused(probability: float) -> None:
-    with pytest.raises(ValueError, match="not a number from 0 to 1"):
+    with pytest.raises(DataError, match="not a number from 0 to 1"):
         measure(np.array([1, 0]), np.array([0.5, probability]), 0.5, COSTS)
 
 
