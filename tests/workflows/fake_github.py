@@ -116,8 +116,8 @@ def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
+            sent = self._sent()
+            body = json.loads(sent) if sent else None
             parts = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             if self.headers.get("Authorization") not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
@@ -132,6 +132,16 @@ def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(raw)
+
+        def _sent(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while length := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(length))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
 
         do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
 
