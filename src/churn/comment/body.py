@@ -20,14 +20,15 @@ _BREAK = "\u200b"
 _LANGUAGES = ("bash", "console", "diff", "json", "mermaid", "text", "yaml")
 _FENCE = re.compile(rf"```({'|'.join(_LANGUAGES)})?[ \t]*")
 _FENCE_END = re.compile(r" {0,3}`{3,}[ \t]*")
+_LIVE = r"@|:(?=//)|\#(?=\d)|(?i:www)(?=\.)|(?i:gh)(?=-\d)"
 _TOKEN = re.compile(
-    r"""
-      \\(?P<escaped>[!-/:-@\[-`{-~])
-    | (?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)
+    rf"""
+      \\(?P<escaped>[!-/:-@\[-`{{-~])
+    | (?P<entity>&(?:\#\d{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)
     | (?P<tag><(?P<close>/?)(?P<name>details|summary|sub|sup)>|<br[ ]?/?>)
     | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
     | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
-    | (?P<live>@|://|\#(?=\d)|(?i:www)(?=\.)|(?i:\bgh)(?=-\d))
+    | (?P<live>{_LIVE})
     | (?P<special>[\[\]<$~`])
     | (?P<image>!(?=\[))
     """,
@@ -164,8 +165,9 @@ def _inert_line(line: str, repository: str, tags: list[str]) -> str:
             _follow(token, tags)
             return token[0]
         if token["ticks"]:
-            # Within HTML, GitHub takes code for text.
-            shown = re.sub(r"@|#(?=\d)", rf"\g<0>{_BREAK}", token["code"]).replace("<", "\u2039")
+            # Within HTML, GitHub takes code for text, and reads tags and entities in it.
+            shown = re.sub(rf"{_LIVE}|&(?=[\#\w])", rf"\g<0>{_BREAK}", token["code"])
+            shown = shown.replace("<", "\u2039")
             return f"{token['ticks']}{shown}{token['ticks']}"
         if token["address"]:
             if re.fullmatch(re.escape(repository) + _LINKED, token["address"], re.ASCII):
