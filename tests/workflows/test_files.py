@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
+from tests.workflows.forge import HERE
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -102,3 +106,78 @@ def test_what_the_branch_requires_needs_every_other_job() -> None:
     [step] = jobs[required]["steps"]
     assert step["run"].count("success") == len(jobs[required]["needs"])
     assert jobs[required]["if"] == "always()"
+
+
+LINTERS = ("actionlint", "zizmor", "check-jsonschema")
+
+
+def lint(folder: Path, *linters: str, store: Path) -> subprocess.CompletedProcess[str]:
+    """Run scripts/lint-workflows where there are only these, as stand-ins."""
+    folder.mkdir()
+    (folder / "bash").symlink_to(str(shutil.which("bash")))
+    (folder / "env").symlink_to(str(shutil.which("env")))
+    for linter in linters:
+        (folder / linter).symlink_to(HERE / "programs" / "log")
+    return subprocess.run(
+        [ROOT / "scripts/lint-workflows"],
+        cwd=ROOT,
+        env={"PATH": str(folder), "TEST_STORE": str(store)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_linter_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = lint(tmp_path / "none", store=tmp_path)
+    assert done.returncode == 0
+    said = done.stdout.splitlines()
+    assert [line.partition(" is not installed")[0] for line in said] == [
+        f"skipped: {linter}" for linter in LINTERS
+    ]
+    assert lint(tmp_path / "all", *LINTERS, store=tmp_path).stdout == ""
+    called = (tmp_path / "calls").read_text()
+    assert all(f"{linter} " in called for linter in LINTERS)
+    assert " --offline " in called
+
+
+@pytest.mark.parametrize("linter", LINTERS)
+def test_what_a_linter_finds_fails(tmp_path: Path, linter: str) -> None:
+    (tmp_path / f"{linter}-fails").touch()
+    assert lint(tmp_path / "bin", *LINTERS, store=tmp_path).returncode != 0
+
+
+INJECTION = """
+on: {pull_request: }
+jobs: {a: {runs-on: ubuntu-latest, steps: [{run: "echo ${{ github.head_ref }}"}]}}
+"""
+MISSPELT = """
+on: {pull_request: }
+jobs: {a: {runs-on: ubuntu-latest, steps: [{run: "true", timeout: 5}]}}
+"""
+
+
+@pytest.mark.parametrize("bad", [INJECTION, MISSPELT], ids=["injection", "misspelt"])
+@pytest.mark.parametrize("linter", LINTERS)
+def test_the_linters_that_are_here_find_what_is_wrong(
+    tmp_path: Path, linter: str, bad: str
+) -> None:
+    if not shutil.which(linter):
+        pytest.skip(f"{linter} is not installed; see scripts/lint-workflows")
+    for name in (".github", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / ".github/workflows/bad.yml").write_text(bad)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / linter).symlink_to(str(shutil.which(linter)))
+    path = f"{tmp_path / 'only'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+    done = subprocess.run(
+        ["scripts/lint-workflows"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    if (linter, bad) == ("check-jsonschema", INJECTION):
+        assert done.returncode == 0  # a schema does not see it: hence the others
+        return
+    assert done.returncode != 0
+    assert "bad.yml" in done.stdout + done.stderr
