@@ -20,6 +20,7 @@ USES = re.compile(r"uses: *([\w.-]+/([\w.-]+)@[0-9a-f]{40})")
 # What each program is for, and how to get it; it is not downloaded from anywhere else.
 PROGRAMS = {
     "act": "go install github.com/nektos/act@v0.2.87",
+    "git": "apt-get install git",
     "gh": "apt-get install gh",
     "openssl": "apt-get install openssl",
     "make": "apt-get install make",

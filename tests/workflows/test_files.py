@@ -90,6 +90,21 @@ def test_only_the_comment_may_write() -> None:
     assert writing == {("comment.yml", "pull-requests")}
 
 
+def test_the_pull_requests_own_code_never_sees_a_token() -> None:
+    text = (GITHUB / "workflows/pull-request.yml").read_text()
+    assert not re.search(r"secrets\.|github\.token|GITHUB_TOKEN", text)
+    assert "secrets." not in (GITHUB / "actions/setup/action.yml").read_text()
+
+
+def test_the_comment_checks_out_the_default_branch_and_calls_one_program() -> None:
+    [job] = yaml.safe_load((GITHUB / "workflows/comment.yml").read_text())["jobs"].values()
+    [checkout, cml, post] = job["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+    assert cml["uses"].startswith("iterative/setup-cml@")
+    assert cml["continue-on-error"] is True
+    assert post["run"] == "python3 -m churn.comment"
+
+
 def test_the_comment_listens_to_the_pull_requests_workflow() -> None:
     listened = yaml.safe_load((GITHUB / "workflows/comment.yml").read_text())[True]["workflow_run"]
     name = yaml.safe_load((GITHUB / "workflows/pull-request.yml").read_text())["name"]
