@@ -22,13 +22,14 @@ help:  ## List the targets
 
 setup: $(PIPELINE) $(CHECKS)  ## Make both locked environments
 
+# Who has the development tools keeps them.
 $(PIPELINE): requirements/pipeline.txt pyproject.toml scripts/install scripts/uv
-	@scripts/install .venv requirements/pipeline.txt
-	@scripts/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@scripts/install --with-churn .venv $(patsubst $(DEV),requirements/dev.txt,$(wildcard $(DEV))) \
+	  requirements/pipeline.txt
 	@touch $@
 
 $(DEV): requirements/dev.txt $(PIPELINE)
-	@scripts/install .venv requirements/pipeline.txt requirements/dev.txt
+	@scripts/install --with-churn .venv requirements/pipeline.txt requirements/dev.txt
 	@touch $@
 
 $(CHECKS): requirements/checks.txt scripts/install scripts/uv

@@ -18,12 +18,13 @@ class CalibrationScore(checks.CalibrationScore):
             In (0, 1]; 0.25 is what predicting one half for everybody scores.
         """
 
-        def condition(scores: dict) -> ConditionResult:
+        def condition(scores: dict[int, float]) -> ConditionResult:
             worst = max(scores.values())
             category = ConditionCategory.PASS if worst < threshold else ConditionCategory.FAIL
             return ConditionResult(category, f"Brier score {worst:.3f}")
 
-        return self.add_condition(f"Brier score is less than {threshold}", condition)
+        self.add_condition(f"Brier score is less than {threshold}", condition)
+        return self
 
 
 class ClassImbalance(checks.ClassImbalance):
@@ -38,11 +39,12 @@ class ClassImbalance(checks.ClassImbalance):
             In (0, 1).
         """
 
-        def condition(shares: dict) -> ConditionResult:
+        def condition(shares: dict[int, float]) -> ConditionResult:
             ratio = min(shares.values()) / max(shares.values())
             category = ConditionCategory.PASS if ratio > threshold else ConditionCategory.FAIL
             return ConditionResult(
                 category, f"{ratio:.3f} customers of the rarer label for each other"
             )
 
-        return self.add_condition(f"Ratio of the labels is greater than {threshold}", condition)
+        self.add_condition(f"Ratio of the labels is greater than {threshold}", condition)
+        return self

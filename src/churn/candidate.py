@@ -65,7 +65,49 @@ def input_fingerprint(root: Path) -> str:
     )
     paths = sorted({path for path in listed.split("\0") if path and (root / path).is_file()})
     ids = git(root, "hash-object", "--stdin-paths", stdin="\n".join(paths) + "\n").split()
-    lines = [f"{object_id}  {path}" for object_id, path in zip(ids, paths, strict=True)]
+    return _fingerprint(dict(zip(paths, ids, strict=True)))
+
+
+def commit_fingerprint(root: Path, commit: str) -> str:
+    """Fingerprint the inputs as they are in a commit.
+
+    Equal to `input_fingerprint` of a work tree that holds that commit and nothing else.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such commit.
+    """
+    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *INPUTS)
+    ids = {}
+    for line in filter(None, listed.split("\0")):
+        described, _, path = line.partition("\t")
+        ids[path] = described.split()[2]
+    return _fingerprint(ids)
+
+
+def changed_inputs(root: Path, commit: str) -> list[str]:
+    """List what may change the model and differs between a commit and the work tree.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    commit : str
+
+    Returns
+    -------
+    list of str
+        Paths below `INPUTS`, ``dvc.lock`` and ``reports``, new and deleted ones among them.
+    """
+    watched = (*INPUTS, "dvc.lock", "reports")
+    tracked = git(root, "diff", "--name-only", "--no-renames", "-z", commit, "--", *watched)
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *watched)
+    return sorted({path for path in (tracked + new).split("\0") if path})
+
+
+def _fingerprint(ids: dict[str, str]) -> str:
+    lines = [f"{ids[path]}  {path}" for path in sorted(ids)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
-import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from churn.errors import ChurnError, ParamsError
 from churn.paths import Workspace
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 _SETTINGS = click.option(
     "--set",
     "settings",
@@ -28,26 +27,22 @@ _SETTINGS = click.option(
 )
 
 
-class _Command(click.Command):
-    """A command with `--traceback`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params.append(
-            click.Option(
-                ["--traceback"],
-                is_flag=True,
-                expose_value=False,
-                help="Show where in the code an error comes from.",
-                callback=lambda context, _, value: context.find_root().meta.update(traceback=value),
-            )
-        )
+# Before the command or behind it; `main` gives the object in which it is noted, because the
+# context is gone by the time that an error arrives there.
+_TRACEBACK = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    help="Show where in the code an error comes from.",
+    callback=lambda context, _, given: given and context.ensure_object(set).add("traceback"),
+)
 
 
 class _Group(click.Group):
-    """Commands in the order of the pipeline, not of the alphabet."""
+    """Commands in the order of the pipeline, not of the alphabet, each with `--traceback`."""
 
-    command_class = _Command
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        super().add_command(_TRACEBACK(command), name)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -55,6 +50,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="churn", prog_name="churn")
+@_TRACEBACK
 def cli() -> None:
     """Train, test and track a churn model.
 
@@ -128,6 +124,119 @@ def track() -> None:
 
 
 @cli.command()
+@click.option("--baseline", metavar="REV", help="A revision of git, such as main.")
+@click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
+def compare(baseline: str | None, production: bool) -> None:
+    """Compare the candidate with other models, on customers that none was trained on.
+
+    Gives each metric's difference with its 95 % interval; `churn gate` judges by it.
+    """
+    if baseline is None and not production:
+        raise click.UsageError("name a --baseline, or --production, or both")
+    from rich.console import Console
+
+    from churn import compare
+    from churn.summary import comparison_tables
+
+    report = compare.run(Workspace(), baseline, production)
+    Console().print(*comparison_tables(report))
+
+
+@cli.command()
+def gate() -> None:
+    """Judge the candidate by the limits of params.yaml.
+
+    Exit code 0: it may be merged. 1: a gate is not passed. 2: something could not be computed,
+    which blocks as well. `churn compare` has to come first.
+    """
+    from churn import verdict
+
+    judged = verdict.run(Workspace())
+    click.echo("\n".join(verdict.lines(judged)))
+    if not judged.passed:
+        raise SystemExit(1)
+
+
+@cli.command()
+def report() -> None:
+    """Write the verdict and what led to it: reports/report.md and reports/report.html."""
+    from churn import report
+
+    report.run(Workspace())
+    click.echo(f"{Workspace().report}\n{Workspace().report_page}")
+
+
+@cli.command()
+@click.option("--baseline", metavar="REV", required=True, help="Where it would be merged to: main.")
+@click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
+@click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder of the packed candidate.",
+)
+def review(baseline: str, production: bool, output: Path) -> None:
+    """Do all that a pull request's job does: train, test, compare, judge, report, pack.
+
+    Trains nothing where no input of the pipeline differs from the baseline's. Exit codes as those
+    of `churn gate`.
+    """
+    from churn import review, verdict
+
+    judged = review.run(
+        Workspace(), baseline, production, output, lambda step: click.echo(f"== {step}", err=True)
+    )
+    click.echo("\n".join(verdict.lines(judged)))
+    click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
+    if not judged.passed:
+        raise SystemExit(2 if judged.outcome == "stopped" else 1)
+
+
+@cli.group(cls=_Group)
+def candidate() -> None:
+    """Pack, verify and show a candidate: what was reviewed, byte for byte."""
+
+
+@candidate.command()
+@click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder to write.",
+)
+def pack(output: Path) -> None:
+    """Copy model, results, verdict and report into one folder, with a manifest."""
+    from churn import bundle
+
+    manifest = bundle.pack(Workspace(), output)
+    click.echo(f"{output}: {len(manifest['files'])} files")
+
+
+@candidate.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--commit", metavar="REV", help="Whose inputs it must have been made from.")
+def verify(folder: Path, commit: str | None) -> None:
+    """Check every byte of a packed candidate, and whose inputs it was made from."""
+    from churn import bundle
+
+    manifest = bundle.verify(folder, Path(), commit)
+    click.echo(f"{folder}: model {manifest['model_digest']}, as its manifest says")
+
+
+@candidate.command("show")
+@click.argument("folder", type=_FOLDER)
+def show_candidate(folder: Path) -> None:
+    """Print the manifest of a packed candidate."""
+    from rich.console import Console
+
+    from churn import bundle
+
+    Console().print_json(data=bundle.read_manifest(folder))
+
+
+@cli.command()
 def summary() -> None:
     """Show what the pipeline has made: metrics, checks, and where everything is."""
     from rich.console import Console
@@ -187,7 +296,7 @@ def predict(model: str, source: Path, output: Path) -> None:
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     """Turn ``key=value`` words into dotted keys and YAML values."""
-    import yaml
+    from churn.document import parse
 
     overrides: dict[str, Any] = {}
     for setting in settings:
@@ -197,9 +306,9 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
         if not value:
             continue
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ParamsError(f"--set {setting}: {value!r} is not YAML") from error
+            overrides[key] = parse(value)
+        except ParamsError as error:
+            raise ParamsError(f"--set {setting[:80]}: {error}") from error
     return overrides
 
 
@@ -217,19 +326,19 @@ def main(arguments: list[str] | None = None) -> None:
     # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
     # with other work, spinning made training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    show_traceback: Callable[[], bool] = lambda: "--traceback" in (arguments or sys.argv)  # noqa: E731
+    given: set[str] = set()
     # A command lives for seconds and imports half a million objects, none of which are garbage:
     # looking through them again and again, once more at the exit, took a third of `track`'s time.
     gc.disable()
     try:
-        cli(arguments, standalone_mode=False)
+        cli(arguments, standalone_mode=False, obj=given)
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from error
     except click.Abort as error:
         raise SystemExit(130) from error
     except (ChurnError, OSError) as error:
-        if show_traceback():
+        if "traceback" in given:
             traceback.print_exc()
         one_line = " ".join(str(error).split())
         click.secho(f"Error: {one_line}", fg="red", err=True)

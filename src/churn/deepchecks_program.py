@@ -7,45 +7,49 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
-from churn.data.split import hash_share
 from churn.errors import ChecksError, ParamsError
 from churn.params import ChecksParams, DataParams
 from churn.progress import Advance, silent
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
-SUITES = ("data_integrity", "train_test", "model")
 _SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
 
 
-def sample(frame: pd.DataFrame, ids: str, max_rows: int, salt: str) -> pd.DataFrame:
-    """Choose customers by a hash of their id.
+def sample(
+    frames: dict[str, pd.DataFrame], features: Sequence[str], max_rows: int
+) -> dict[str, pd.DataFrame]:
+    """Choose customers by a hash of what their features hold, the same share of every frame.
 
-    A customer that stands in a frame twice is chosen with both rows or with none. Of two frames,
-    the one of which a larger share is chosen has every customer that the other one's sample has,
-    if it has them at all. So duplicates and leaks are seen in samples as well.
+    Customers with equal features are chosen together or not at all, within a frame and across
+    frames, so duplicates, conflicting labels and training rows among the held-out ones have the
+    same share in the sample as in the table, however small the sample is.
 
     Parameters
     ----------
-    frame : DataFrame, shape (n_customers, n_columns)
-    ids : str
-        The id column.
+    frames : dict of str to DataFrame
+        The frames with the columns `features`.
+    features : sequence of str
     max_rows : int
-        Expected number of rows of the result where the frame has more.
-    salt : str
-        Not the split's: by that one, all training rows lie on one side of the share.
+        Expected number of rows of all samples together, where the frames have more.
 
     Returns
     -------
-    DataFrame
+    dict of str to DataFrame
     """
-    if len(frame) <= max_rows:
-        return frame
-    return frame[hash_share(frame[ids], salt) < max_rows / len(frame)]
+    share = max_rows / sum(map(len, frames.values()))
+    if share >= 1:
+        return frames
+    chosen = {}
+    for name, frame in frames.items():
+        hashed = pd.util.hash_pandas_object(frame[list(features)], index=False).to_numpy()
+        chosen[name] = frame[hashed < share * 2.0**64]
+    return chosen
 
 
 def run(
@@ -92,7 +96,10 @@ def run(
             "categorical": list(data.categorical),
             "threshold": threshold,
             "seed": checks.seed,
-            "suites": checks.model_dump(include=set(SUITES)),
+            "suites": {
+                suite: [check.model_dump() for check in listed]
+                for suite, listed in checks.suites.items()
+            },
         }
         (folder / "specification.json").write_text(json.dumps(specification), encoding="utf-8")
         _call(folder / "specification.json", folder / "results.json", advance)
@@ -109,10 +116,8 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
     }
     command = [str(_python()), "-m", "checks", str(specification), str(output)]
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
-        ) as process,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
+        _start(command, stderr, environment) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:
@@ -124,6 +129,25 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
         raise ParamsError(f"params.yaml: {said[-1]}")
     if code or not output.is_file():
         raise ChecksError(f"the checks' program stopped with code {code}: {said[-1]}")
+
+
+def _start(
+    command: list[str], stderr: IO[str], environment: dict[str, str]
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:  # no permission, or no program at all
+        raise ChecksError(
+            f"{command[0]}: cannot be run ({error.strerror or error}); run `make setup`, or name"
+            f" another Python in {PYTHON_VARIABLE}"
+        ) from error
 
 
 def _python() -> Path:

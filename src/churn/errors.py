@@ -9,7 +9,10 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── DataError        the customer table: file, column, row
     ├── ArtifactError    a file of the pipeline that is missing or not what it should be
     ├── ChecksError      the deepchecks program could not be run
-    └── TrackingError    the MLflow server or store
+    ├── TrackingError    the MLflow server or store
+    ├── CandidateError   a packed candidate that is not what its manifest says
+    ├── BaselineError    a baseline could not be had: its revision, its model
+    └── IncomparableError  a baseline cannot be scored on the candidate's customers
 """
 
 
@@ -35,3 +38,15 @@ class ChecksError(ChurnError):
 
 class TrackingError(ChurnError):
     """MLflow could not be reached, or refused."""
+
+
+class CandidateError(ChurnError):
+    """A packed candidate is damaged, incomplete, or belongs to other inputs."""
+
+
+class BaselineError(ChurnError):
+    """A baseline's revision or model could not be had."""
+
+
+class IncomparableError(ChurnError):
+    """A baseline exists, and cannot be scored on the candidate's customers."""

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from churn import params, tracking
+from churn.data import split
+from churn.errors import ParamsError
 from churn.evaluation import metrics
 from churn.files import read_json, read_parquet
 from churn.model import artifact
+from churn.model.artifact import ModelCard
 from churn.params import Params
 from churn.paths import Workspace
 from churn.prediction import load_model
@@ -74,11 +78,19 @@ def evaluate_model(
     -------
     tuple of (Tracked, dict)
         The run, and the metrics.
+
+    Raises
+    ------
+    ParamsError
+        If some of the held-out customers are among those that the model was trained on.
+    ChurnError
+        As the stages do.
     """
     settings = params.load(root / "params.yaml", overrides)
     model = load_model(uri, root)
     with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
+    _require_unseen(test, settings, model.card)
     measured = metrics.measure(
         test[settings.data.target].to_numpy(),
         model.probability(test),
@@ -90,6 +102,22 @@ def evaluate_model(
     tags = {**_KIND, "model_uri": uri}
     tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
     return tracked, {"threshold": model.card.threshold, "test": values}
+
+
+def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> None:
+    """Refuse to measure a model on customers that it was trained on."""
+    if settings.data.id != card.id:
+        raise ParamsError(
+            f"data.id: the model's customers are told apart by {card.id!r}, not"
+            f" {settings.data.id!r}; which of them it was trained on cannot be known"
+        )
+    unseen = split.is_test(test[card.id], card.test_share, card.salt)
+    if not unseen.all():
+        raise ParamsError(
+            f"split: {(~unseen).sum():,} of {len(test):,} held-out customers may be training rows"
+            f" of this model; it was trained with --set split.test_share={card.test_share}"
+            f" --set split.salt={card.salt}"
+        )
 
 
 @contextmanager

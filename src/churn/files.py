@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from churn.errors import ArtifactError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_OLD = "old"  # what stood at the target, in the scratch folder, until the new one stands there
 
 
 @contextmanager
@@ -22,7 +26,8 @@ def atomic(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target` and move it there when the block ends well.
 
     The temporary path may become a file or a folder. If the block raises, or the process is
-    killed, `target` is as it was.
+    killed, `target` is as it was. A folder is replaced in two steps; killed between them, the old
+    one is put back by whoever writes there next.
 
     Parameters
     ----------
@@ -41,19 +46,30 @@ def atomic(target: Path) -> Iterator[Path]:
         fresh = Path(scratch) / target.name
         yield fresh
         fresh.stat()  # a block that has written nothing must not cost what was there
-        if fresh.is_dir() and target.exists():
-            target.replace(Path(scratch) / "old")  # a folder cannot be replaced in one step
-        elif target.is_dir():
-            shutil.rmtree(target)
-        fresh.replace(target)
+        if target.exists() and (fresh.is_dir() or target.is_dir()):
+            target.replace(Path(scratch) / _OLD)  # a folder cannot be replaced in one step
+        try:
+            fresh.replace(target)
+        finally:
+            _put_back(Path(scratch), target)
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed process has left beside `target`; living ones keep theirs."""
+    """Clear up after killed processes beside `target`, what they took away first put back.
+
+    Living ones keep theirs.
+    """
     for left in target.parent.glob(f".{target.name}-*-*"):
         pid = left.name.removeprefix(f".{target.name}-").partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
+            _put_back(left, target)
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _put_back(scratch: Path, target: Path) -> None:
+    """Give `target` back what was taken away for something that has not come."""
+    if (scratch / _OLD).exists() and not target.exists():
+        (scratch / _OLD).replace(target)
 
 
 def _is_alive(pid: int) -> bool:
@@ -104,19 +120,37 @@ def read_parquet(source: Path, stage: str) -> pd.DataFrame:
         ) from error
 
 
-def read_json(source: Path, stage: str) -> Any:
+def read_json(source: Path, stage: str, shape: type[BaseModel] | None = None) -> Any:
     """Read a JSON file that `stage` writes.
+
+    Parameters
+    ----------
+    source : Path
+    stage : str
+    shape : type of BaseModel, optional
+        What it has to hold, from `churn.shapes`.
 
     Raises
     ------
     ArtifactError
-        If the file is missing or is not JSON.
+        If the file is missing, is not JSON, or does not hold what it has to.
     """
     require(source, stage)
     try:
-        return json.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:
+        text = source.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if shape is not None:
+            shape.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        what = f"{key}: {problem['msg']}" if key else problem["msg"]
+        raise ArtifactError(
+            f"{source}: not what `churn {stage}` writes ({what}); run it again"
+        ) from error
+    except (ValueError, RecursionError, OSError) as error:
         raise ArtifactError(f"{source}: not JSON ({error}); run `churn {stage}` again") from error
+    return value
 
 
 def require(source: Path, stage: str) -> None:

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from churn.document import first_problem, read_document
 from churn.errors import ParamsError
 
 Scalar = bool | int | float | str | None
-_SCALAR_TYPES = ("bool", "int", "float", "str")
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Margin = Annotated[float, Field(ge=0)]
 Family = Literal[
     "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
 ]
 # The metrics of which more is better; a minimum of a loss would let the worst through.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
+MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
 
 _OUTPUT_COLUMNS = ("probability", "prediction")
@@ -158,11 +159,31 @@ class ChecksParams(Section):
     train_test: tuple[Check, ...] = ()
     model: tuple[Check, ...] = ()
 
+    @property
+    def suites(self) -> dict[str, tuple[Check, ...]]:
+        """The checks by what they look at."""
+        return {
+            "data_integrity": self.data_integrity,
+            "train_test": self.train_test,
+            "model": self.model,
+        }
+
+
+class ComparisonParams(Section):
+    """How a candidate is compared with a baseline."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    resamples: Annotated[int, Field(ge=1000, le=100_000)]
+    max_rows: Annotated[int, Field(ge=50)]
+
 
 class GatesParams(Section):
     """Limits that a candidate must keep."""
 
     minima: dict[GatedName, Unit]
+    margins: dict[MetricName, Margin] = Field(min_length=1)
+    slice_margins: dict[MetricName, Margin]
+    incomparable_baseline: Literal["block", "accept"]
 
 
 class Params(Section):
@@ -175,12 +196,13 @@ class Params(Section):
     decision: DecisionParams
     evaluation: EvaluationParams
     checks: ChecksParams
+    comparison: ComparisonParams
     gates: GatesParams
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:
-        if not (self.checks.data_integrity and self.checks.train_test and self.checks.model):
-            raise ValueError("checks: data_integrity, train_test and model each need a check")
+        if not all(self.checks.suites.values()):
+            raise ValueError(f"checks: {', '.join(self.checks.suites)} each need a check")
         slices, rfm = self.evaluation.slices, self.features.rfm
         numeric: dict[str, Sequence[str]] = {
             "evaluation.slices.numeric": slices.numeric,
@@ -211,22 +233,6 @@ def _require_declared(
             )
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which takes the last of two equal keys; this one refuses the second."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                problem = "a key must be a word"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if key.value in seen:
-                problem = f"key {key.value!r} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     """Read and validate a params.yaml.
 
@@ -254,31 +260,9 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     try:
         return Params.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_first_problem(error)}") from error
+        raise ParamsError(f"{path}: {first_problem(error, Params)}") from error
     except TypeError as error:  # a key that is not text, such as a date
         raise ParamsError(f"{path}: {error}") from error
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Read a params.yaml as plain dictionaries, unvalidated.
-
-    Raises
-    ------
-    ParamsError
-        If the file is missing, not YAML, or not a mapping.
-    """
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: not there; run churn in the repository's top folder") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise ParamsError(f"{path}:{where} not YAML: {problem}") from error
-    if not isinstance(document, dict):
-        raise ParamsError(f"{path}: has no sections; see the README's configuration table")
-    return document
 
 
 def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
@@ -311,42 +295,3 @@ def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:
                 f"{'.'.join(keys)}: {'.'.join(parents[: depth + 1])} is a single value"
             )
     document[last] = value
-
-
-def _first_problem(error: ValidationError) -> str:
-    """Say the first problem as `key: what is wrong (valid: …)`."""
-    # A misspelt key is also a missing one; the misspelling says more.
-    unknown = [problem for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    problem = (unknown or error.errors())[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        valid = ", ".join(_valid_keys(problem["loc"][:-1]))
-        return f"{key}: unknown key (valid: {valid})"
-    if problem["type"] == "missing":
-        return f"{key}: missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["loc"] and problem["loc"][-1] in _SCALAR_TYPES:
-        # pydantic reports each type that it has tried as if it were a key.
-        key = key.rpartition(".")[0]
-        message = "Input should be a finite number, a text, true or false"
-    shown = "" if isinstance(problem["input"], (dict, list)) else f", not {problem['input']!r}"
-    return f"{key}: {message}{shown}" if key else message
-
-
-def _valid_keys(loc: tuple[str | int, ...]) -> list[str]:
-    """List the keys that may stand at `loc`."""
-    schema = Params.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in loc:
-        node = _resolve(schema, node)
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
-    return list(_resolve(schema, node).get("properties", {}))
-
-
-def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a JSON schema's reference, through `anyOf` where a value may be null."""
-    for option in node.get("anyOf", [node]):
-        if "$ref" in option:
-            resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
-            return resolved
-    return node

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SIDES = ("train", "test")  # of the split
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -69,6 +71,26 @@ class Workspace:
     @property
     def checks_page(self) -> Path:
         return self.reports / "checks.html"
+
+    @property
+    def comparison(self) -> Path:
+        return self.build / "comparison.json"
+
+    @property
+    def verdict(self) -> Path:
+        return self.build / "verdict.json"
+
+    @property
+    def report(self) -> Path:
+        return self.reports / "report.md"
+
+    @property
+    def report_page(self) -> Path:
+        return self.reports / "report.html"
+
+    @property
+    def candidate(self) -> Path:
+        return self.build / "candidate"
 
     def split(self, side: str) -> Path:
         """Return the Parquet file of one side of the split, ``"train"`` or ``"test"``."""

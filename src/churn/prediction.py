@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from churn.data import schema
-from churn.data.table import read_table
+from churn.data.table import read_table, require_known_ending
 from churn.errors import DataError
 from churn.files import atomic
 from churn.model import artifact
 from churn.model.artifact import CARD_FILE, Model
 from churn.params import DataParams
+from churn.progress import bar
 
 
 def load_model(uri: str, root: Path) -> Model:
@@ -59,8 +60,7 @@ def predict(model: Model, source: Path, target: Path) -> int:
     DataError
         If the input cannot be used, or the output not be written; no file is touched then.
     """
-    if target.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{target}: the name must end in .csv or .parquet")
+    require_known_ending(target)
     card = model.card
     data = DataParams(
         path=str(source),
@@ -70,11 +70,21 @@ def predict(model: Model, source: Path, target: Path) -> int:
         numeric=card.numeric,
         categorical=card.categorical,
     )
-    customers = read_table(source, data, labelled=False)
-    if customers.empty:
-        raise DataError(f"{source}: no customers in it")
-    customers = schema.validate(customers, data, source, labelled=False)
-    scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
+    with bar("predicting", 4) as advance:
+        customers = read_table(source, data, labelled=False)
+        if customers.empty:
+            raise DataError(f"{source}: no customers in it")
+        advance("read")
+        customers = schema.validate(customers, data, source, labelled=False)
+        advance("checked")
+        scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
+        advance("scored")
+        _write(scored, target)
+        advance("written")
+    return len(scored)
+
+
+def _write(scored: pd.DataFrame, target: Path) -> None:
     try:
         with atomic(target) as fresh:
             if target.suffix == ".csv":
@@ -83,4 +93,3 @@ def predict(model: Model, source: Path, target: Path) -> int:
                 scored.to_parquet(fresh, index=False)
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error.strerror or error})") from error
-    return len(scored)

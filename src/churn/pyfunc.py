@@ -11,6 +11,7 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 MODEL_NAME = "model"
 # What a served model imports, at the versions that it was trained with.
@@ -50,12 +51,16 @@ def log(
     model : Path
         As `churn train` writes it; it is stored byte for byte.
     numeric, categorical : tuple of str
-        The raw columns: doubles (missing ones allowed) and text.
+        The raw columns: numbers and text, missing ones allowed.
     example : DataFrame
         A few rows of raw columns.
     """
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in numeric]
-    inputs += [ColSpec(DataType.string, name) for name in categorical]
+    # MLflow refuses 64-bit integers where doubles are declared, and a table that pandas has read is
+    # full of them. So it checks the names only; the model itself checks and casts the cells.
+    anything = AnyType()  # type: ignore[no-untyped-call]
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(anything, name) for name in (*numeric, *categorical)
+    ]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.double, "probability"),
         ColSpec(DataType.long, "prediction"),
@@ -71,6 +76,7 @@ def log(
         code_paths=[str(_PACKAGE)],
         signature=ModelSignature(Schema(inputs), Schema(outputs)),
         input_example=example,
+        metadata={"numeric": list(numeric), "categorical": list(categorical)},
         # Given, because MLflow would load the model in another process to guess them.
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )

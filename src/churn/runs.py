@@ -12,8 +12,8 @@ from rich.table import Table
 
 from churn import tracking
 from churn.errors import ParamsError
+from churn.evaluation.metric_names import SMALLER_IS_BETTER
 
-_SMALLER_IS_BETTER = ("log_loss", "brier", "cost")
 _SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
 
 
@@ -36,7 +36,7 @@ def show(root: Path, metric: str, limit: int) -> None:
     TrackingError
         If MLflow cannot be reached.
     """
-    ascending = metric.endswith(_SMALLER_IS_BETTER)
+    ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
     found = tracking.search(tracking.connect(root), metric, limit, ascending)
     if not found:
         Console().print("no runs yet: `dvc repro` or `churn track` logs one")

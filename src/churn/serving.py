@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 ARTIFACT = "model"
@@ -48,8 +49,18 @@ class ChurnModel(PythonModel):
         -------
         DataFrame, shape (n_customers, 2)
             ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above, else 0.
+
+        Raises
+        ------
+        MlflowException
+            If a column is missing or a cell is no number; the server answers 400 with the reason.
         """
-        return self.model.predict(model_input)
+        from churn.errors import DataError
+
+        try:
+            return self.model.predict(model_input)
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 mlflow.models.set_model(ChurnModel())

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import pyfunc
@@ -37,6 +39,10 @@ MODEL_FOLDER = "model"
 CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
+_TRACKED_AS = "tracked_as"
+_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+# A run is logged within seconds; one that has been under way for longer was killed.
+_DEAD_AFTER_MS = 15 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,8 @@ def connect(root: Path) -> str:
     TrackingError
         If the server or the file cannot be reached.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
-    with _clear_errors():
+    point_at_store(root)
+    with clear_errors():
         if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return given
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
@@ -94,10 +97,19 @@ def connect(root: Path) -> str:
         return experiment_id
 
 
+def point_at_store(root: Path) -> None:
+    """Point MLflow at the server or the local file, as `connect` does, and make nothing there."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
+
+
 def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
     """Log a candidate, unless it has a finished run already; then only its git tags are renewed.
 
-    A run of this candidate that was killed half-way is marked so, and a new one is logged.
+    A run of this candidate that was killed half-way is marked so, some time later, and a new one
+    is logged. Inside `mlflow run`, the run that it has opened says which one the candidate has.
 
     Parameters
     ----------
@@ -116,17 +128,29 @@ def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
         If MLflow cannot be reached or refuses.
     """
     client = mlflow.MlflowClient()
-    with _clear_errors():
-        for run in client.search_runs(
+    with clear_errors():
+        found = client.search_runs(
             [experiment_id], f"tags.{CANDIDATE_TAG} = '{candidate}'", max_results=50
-        ):
-            if run.info.status == _FINISHED:
-                for key in ("git_commit", "git_dirty"):
-                    client.set_tag(run.info.run_id, key, record.tags[key])
-                return Tracked(run.info.run_id, experiment_id, new=False)
-            if run.info.status == _UNDER_WAY:
+        )
+        for run in found:
+            age = time.time() * 1000 - run.info.start_time
+            if run.info.status == _UNDER_WAY and age > _DEAD_AFTER_MS:
                 client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+        for run in found:
+            if run.info.status == _FINISHED:
+                _note_again(client, run.info.run_id, record)
+                return Tracked(run.info.run_id, experiment_id, new=False)
     return log(experiment_id, record, {CANDIDATE_TAG: candidate})
+
+
+def _note_again(client: mlflow.MlflowClient, run_id: str, record: Record) -> None:
+    """Renew the git tags of a candidate's run, and let the run of `mlflow run` point to it."""
+    for key in ("git_commit", "git_dirty"):
+        client.set_tag(run_id, key, record.tags[key])
+    opened = os.environ.get("MLFLOW_RUN_ID")
+    if opened and opened != run_id:
+        client.set_tag(opened, _TRACKED_AS, run_id)
+        client.set_tag(opened, MLFLOW_RUN_NOTE, f"This candidate is in run {run_id}.")
 
 
 def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) -> Tracked:
@@ -141,7 +165,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
     name = None if given else record.name
     all_tags = {**record.tags, **(tags or {})}
     with (
-        _clear_errors(),
+        clear_errors(),
         mlflow.start_run(given, experiment_id, run_name=name, tags=all_tags) as run,
     ):
         mlflow.log_params(record.params)
@@ -155,7 +179,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
 def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, str]) -> Tracked:
     """Log a run that has metrics only: another evaluation of a model that stands elsewhere."""
     given = os.environ.get("MLFLOW_RUN_ID")
-    with _clear_errors(), mlflow.start_run(given, experiment_id, tags=tags) as run:
+    with clear_errors(), mlflow.start_run(given, experiment_id, tags=tags) as run:
         mlflow.log_metrics(metrics)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True)
 
@@ -163,20 +187,21 @@ def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, s
 def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list[Run]:
     """Return finished runs, best first by `metric`; those without it come last.
 
+    A run of `mlflow run` that only points to the candidate's own is left out.
+
     Raises
     ------
     TrackingError
         If MLflow cannot be reached.
     """
-    with _clear_errors():
-        return list(
-            mlflow.MlflowClient().search_runs(
-                [experiment_id],
-                f"attributes.status = '{_FINISHED}'",
-                order_by=[f"metrics.{metric} {'ASC' if ascending else 'DESC'}"],
-                max_results=limit,
-            )
+    with clear_errors():
+        found = mlflow.MlflowClient().search_runs(
+            [experiment_id],
+            f"attributes.status = '{_FINISHED}'",
+            order_by=[f"metrics.{metric} {'ASC' if ascending else 'DESC'}"],
+            max_results=limit,
         )
+    return [run for run in found if _TRACKED_AS not in run.data.tags]
 
 
 def run_name(run: Run) -> str:
@@ -201,7 +226,7 @@ def load_model(uri: str) -> Model:
     from churn.model import artifact  # skops takes a second and more; logging needs none
 
     # Not by mlflow.pyfunc.load_model: somebody else's model may be a pickle, which it would run.
-    with _clear_errors():
+    with clear_errors():
         folder = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts" / MODEL_FOLDER
     if not folder.is_dir():
         raise TrackingError(f"{uri}: not a model that this project has logged")
@@ -209,16 +234,16 @@ def load_model(uri: str) -> Model:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Turn MLflow's errors into one line that names the server."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
         message = getattr(error, "message", None) or str(error)
         first_line = _reason(_without_credentials(message))
-        raise TrackingError(
-            f"{shown_uri()}: MLflow: {first_line}; check MLFLOW_TRACKING_URI and the server"
-        ) from error
+        missing = getattr(error, "error_code", "") == _NOT_FOUND
+        advice = "check the name" if missing else "check MLFLOW_TRACKING_URI and the server"
+        raise TrackingError(f"{shown_uri()}: MLflow: {first_line}; {advice}") from error
 
 
 def shown_uri() -> str:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+import skops.io
+import yaml
+from sklearn.preprocessing import StandardScaler
 
+from churn.candidate import model_digest
 from churn.data.synthesize import write
+from churn.evaluation.metric_names import TITLES
+from churn.files import write_json, write_parquet
+from churn.model import artifact
+from churn.paths import SIDES
 from tests.pipeline.conftest import ROOT
 
 Lines = list[str]
@@ -117,11 +130,11 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     "header only": (lambda t: t[:1], ["0 rows", "at least 50"]),
     "too many cells": (
         lambda t: [*t[:6], f"{t[6]},1", *t[7:]],
-        ["not a CSV file", "Row #7", "Expected 10 columns, got 11"],
+        ["not a CSV file", "row 6: Expected 10 columns, got 11"],
     ),
     "too few cells": (
         lambda t: [*t[:6], "C1,2", *t[7:]],
-        ["not a CSV file", "Row #7", "Expected 10 columns, got 2"],
+        ["not a CSV file", "row 6: Expected 10 columns, got 2"],
     ),
 }
 
@@ -198,6 +211,8 @@ def test_a_category_that_is_an_id_is_refused(project: Path) -> None:
         ("roc_auc: 0.78", "auc: 0.78", ["gates.minima.auc", "roc_auc"]),
         ("positive: 1 ", "positive: [1] ", ["data.positive"]),
         ("data:\n", "data: [\n", ["params.yaml:", "not YAML"]),
+        ("data:\n", "more: &more [*more]\ndata:\n", ["params.yaml:", "refers to itself"]),
+        ("test_share: 0.2", "test_share: 1e-3", ["split.test_share", "write 0.001 or 1.0e-3"]),
     ],
 )
 def test_a_bad_parameter_is_refused(old: str, new: str, expected: list[str], project: Path) -> None:
@@ -222,6 +237,7 @@ def test_a_positive_value_that_never_occurs_is_refused(project: Path) -> None:
         ("max_iter: 120", "n_trees: 120", ["model.hyperparameters.n_trees", "valid:", "max_iter"]),
         ("max_iter: 120", "max_iter: -1", ["max_iter", "-1"]),
         ("max_iter: 120", "max_iter: many", ["max_iter", "'many'"]),
+        ("learning_rate: 0.05", "learning_rate: 1e-3", ["'1e-3'", "write 0.001 or 1.0e-3"]),
         ("max_iter: 120", "random_state: 1", ["random_state", "valid:"]),
     ],
 )
@@ -247,6 +263,164 @@ def test_a_damaged_output_of_an_earlier_stage_is_refused(project: Path) -> None:
 
     assert "build/train.parquet: not Parquet" in said
     assert "run `churn prepare` again" in said
+
+
+SIDE = dict.fromkeys(TITLES, 0.5)
+WRITTEN: dict[str, tuple[str, Any]] = {
+    "reports/metrics.json": ("evaluate", {"threshold": 0.5, "train": SIDE, "test": SIDE}),
+    "reports/checks.json": ("validate", {"passed": 0, "checks": []}),
+    "build/model/model.json": ("train", {"family": "random_forest", "features": []}),
+    "build/data_stats.json": ("prepare", {"rows": 120}),
+}
+
+
+@pytest.mark.parametrize(("command", "content"), [("track", "{}"), ("summary", "[]")])
+@pytest.mark.parametrize("damaged", WRITTEN)
+def test_json_that_does_not_hold_what_it_should_is_refused(
+    damaged: str, command: str, content: str, project: Path
+) -> None:
+    for path, (_, value) in WRITTEN.items():
+        write_json(project / path, value)
+    (project / damaged).write_text(content)
+
+    said = refused(project, command)
+
+    assert said.startswith(f"Error: {damaged}: not what `churn {WRITTEN[damaged][0]}` writes")
+
+
+def test_metrics_without_a_threshold_are_refused(project: Path) -> None:
+    (project / "build/train.parquet").unlink()
+    assert run(project, "prepare").returncode == 0
+    for side in SIDES:
+        rows = pd.read_parquet(project / f"build/{side}.parquet")[["customer_id"]]
+        write_parquet(project / f"build/predictions/{side}.parquet", rows.assign(probability=0.5))
+    write_json(project / "reports/metrics.json", {})
+
+    said = refused(project, "validate")
+
+    assert "reports/metrics.json: not what `churn evaluate` writes (threshold: " in said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `churn prepare` and `churn train` have run on 300 customers."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    write(folder / "data/customers.csv", 300, seed=1)
+    for stage in ("prepare", "train"):
+        assert run(folder, stage).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def scoring(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "scoring"))
+
+
+def scored(model: str, table: str = "data/customers.csv") -> dict[str, list[str]]:
+    """Both commands that take a model from anywhere and a table."""
+    return {
+        "predict": ["predict", "--model", model, "--input", table, "--output", "scored.csv"],
+        "evaluate": ["evaluate", "--model", model, "--set", f"data.path={table}"],
+    }
+
+
+COMMANDS = ("predict", "evaluate")
+SPOILT = ("missing column", "text in a number", "missing id", "too few cells")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_model_is_scored_where_nothing_is_wrong(command: str, scoring: Path) -> None:
+    # The tests below could not fail if this one did.
+    assert run(scoring, *scored("build/model")[command]).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_bad_table_is_not_scored(case: str, command: str, scoring: Path) -> None:
+    spoil, expected = TABLES[case]
+    table = scoring / "data/customers.csv"
+    table.write_text("\n".join(spoil(table.read_text().splitlines())) + "\n")
+
+    said = refused(scoring, *scored("build/model")[command])
+
+    for words in ("data/customers.csv", *expected):
+        assert words in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_table_that_is_not_there_is_not_scored(command: str, scoring: Path) -> None:
+    said = refused(scoring, *scored("build/model", "data/later.csv")[command])
+
+    assert "data/later.csv: not there" in said
+
+
+def truncate(folder: Path) -> None:
+    content = (folder / "pipeline.skops").read_bytes()
+    (folder / "pipeline.skops").write_bytes(content[: len(content) // 2])
+
+
+MODELS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
+    "no folder": (shutil.rmtree, ["build/model"]),
+    "truncated": (truncate, ["build/model: damaged", "train it again"]),
+    "no card": (lambda folder: (folder / "model.json").unlink(), ["model"]),
+    "card of another shape": (
+        lambda folder: (folder / "model.json").write_text("{}"),
+        ["build/model: damaged"],
+    ),
+    "another estimator": (
+        lambda folder: skops.io.dump(StandardScaler(), folder / "pipeline.skops"),
+        ["build/model: not a churn model", "StandardScaler predicts no probabilities"],
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", MODELS)
+def test_what_is_no_model_is_not_used(case: str, command: str, scoring: Path) -> None:
+    spoil, expected = MODELS[case]
+    spoil(scoring / "build/model")
+
+    said = refused(scoring, *scored("build/model")[command])
+
+    for words in expected:
+        assert words in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_that_mlflow_does_not_know_has_no_model(command: str, scoring: Path) -> None:
+    unknown = "0123456789abcdef0123456789abcdef"
+
+    said = refused(scoring, *scored(f"runs:/{unknown}/model")[command])
+
+    assert unknown in said
+
+
+def test_a_killed_training_leaves_the_old_model_and_can_be_run_again(scoring: Path) -> None:
+    before = model_digest(scoring / "build/model")
+    # A forest, which takes seconds to write.
+    params = yaml.safe_load((scoring / "params.yaml").read_text())
+    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 400}}
+    params["decision"]["strategy"] = "fixed"
+    (scoring / "params.yaml").write_text(yaml.safe_dump(params))
+    write(scoring / "data/customers.csv", 8000, seed=1)
+    assert run(scoring, "prepare").returncode == 0
+
+    process = subprocess.Popen([sys.executable, "-m", "churn", "train"], cwd=scoring)
+    while not (left := list((scoring / "build").glob(f".model-{process.pid}-*"))):
+        assert process.poll() is None, "ended before it wrote anything"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+
+    assert process.wait() == -signal.SIGKILL
+    assert left[0].exists()
+    assert model_digest(scoring / "build/model") == before
+
+    assert run(scoring, "train").returncode == 0
+    assert model_digest(scoring / "build/model") != before
+    assert artifact.load(scoring / "build/model").card.family == "random_forest"
+    assert not list((scoring / "build").glob(".model-*"))
 
 
 def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:
@@ -283,9 +457,23 @@ def test_traceback_shows_the_rest(project: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.parametrize("setting", ["nonsense", "split.test_share=[1", "split.test_share=9"])
-def test_a_bad_setting_is_refused(setting: str, project: Path) -> None:
-    assert setting.partition("=")[0] in refused(project, "train", "--set", setting)
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("nonsense", "KEY=VALUE"),
+        ("split.test_share=[1", "not YAML"),
+        ("split.test_share=9", "less than 1"),
+        ("split.test_share=1e-3", "write 0.001 or 1.0e-3"),
+        ("model.hyperparameters.learning_rate=1e-3", "write 0.001 or 1.0e-3"),
+        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "stands twice"),
+        (f"data.numeric={'[' * 5000}", "nested more than 30 levels"),
+    ],
+)
+def test_a_bad_setting_is_refused(setting: str, expected: str, project: Path) -> None:
+    said = refused(project, "train", "--set", setting)
+
+    assert setting.partition("=")[0].rpartition(".")[2] in said
+    assert expected in said
 
 
 def test_an_unknown_command_or_option_is_a_usage_error(project: Path) -> None:

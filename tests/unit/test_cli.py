@@ -100,11 +100,19 @@ def test_a_known_error_is_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["prepare", "--traceback"], ["--traceback", "prepare"], ["--traceback", "train"]],
+    ids=" ".join,
+)
 def test_traceback_shows_where_it_comes_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("prepare", "--traceback") == 2
+    assert run(*arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert any("read_document" in line for line in lines)
@@ -153,3 +161,16 @@ def test_predict_writes_predictions_and_says_so(
     assert run("predict", "--model", str(stored), *files) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'out.csv'}: 40 customers\n"
     assert set(pd.read_csv(tmp_path / "out.csv")["prediction"]) <= {0, 1}
+
+
+def test_a_value_that_reads_like_the_option_shows_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("evaluate", "--model", "--traceback") == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_every_command_takes_traceback() -> None:
+    for name, command in cli.commands.items():
+        assert "--traceback" in {opt for option in command.params for opt in option.opts}, name

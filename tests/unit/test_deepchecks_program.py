@@ -159,6 +159,23 @@ def test_an_unknown_name_is_refused_with_the_valid_ones(
         )
 
 
+@pytest.mark.parametrize(("mode", "why"), [(0o644, "Permission denied"), (0o755, "Exec format")])
+def test_a_file_that_is_no_program_is_refused(
+    mode: int,
+    why: str,
+    frames: dict[str, pd.DataFrame],
+    settings: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "python").write_text("no program")
+    (tmp_path / "python").chmod(mode)
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(ChecksError, match=f"python: cannot be run .{why}") as caught:
+        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+    assert PYTHON_VARIABLE in str(caught.value)
+
+
 def test_an_environment_without_deepchecks_is_named_with_what_python_said(
     frames: dict[str, pd.DataFrame], settings: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,46 +195,56 @@ def test_a_missing_environment_is_named(
         deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
 
 
-IDS = pd.DataFrame({"id": [f"C{number:05d}" for number in range(4000)]})
+NUMBERS = np.random.default_rng(1).normal(size=4000)
+WORDS = pd.Series(np.random.default_rng(2).choice(["a", "b", None], 4000), dtype="str")
+TABLE = pd.DataFrame({"id": range(4000), "number": NUMBERS, "word": WORDS})
+FEATURES = ["number", "word"]
 
 
 def test_a_small_table_is_not_sampled() -> None:
-    assert sample(IDS, "id", 4000, "salt") is IDS
+    sides = {"train": TABLE, "test": TABLE.head(500)}
+    assert sample(sides, FEATURES, 4500) is sides
 
 
-def test_a_sample_has_about_as_many_rows_as_wanted() -> None:
-    # Five standard deviations: 5 sqrt(4,000 x 0.25 x 0.75) = 137.
-    assert len(sample(IDS, "id", 1000, "salt")) == pytest.approx(1000, abs=137)
+def test_a_sample_has_about_as_many_rows_as_wanted_and_the_sides_keep_their_proportion() -> None:
+    chosen = sample({"train": TABLE.head(3200), "test": TABLE.tail(800)}, FEATURES, 1000)
+    # Five standard deviations: 5 sqrt(n x 0.25 x 0.75).
+    assert len(chosen["train"]) == pytest.approx(800, abs=122)
+    assert len(chosen["test"]) == pytest.approx(200, abs=61)
 
 
-def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
-    shuffled = IDS.sample(frac=1, random_state=1)
-    assert set(sample(shuffled, "id", 500, "salt")["id"]) == set(
-        sample(IDS, "id", 500, "salt")["id"]
+def test_a_sample_does_not_depend_on_the_order_of_the_rows_or_on_their_ids() -> None:
+    shuffled = TABLE.sample(frac=1, random_state=1)
+    one, other = (sample({"all": t}, FEATURES, 500)["all"]["id"] for t in (TABLE, shuffled))
+    assert set(one) == set(other)
+
+
+def test_a_small_sample_holds_the_same_share_of_duplicates_as_the_table() -> None:
+    again = TABLE.head(2000).assign(id=range(4000, 6000))
+    chosen = sample({"train": TABLE, "test": again}, FEATURES, 600)
+    copied = chosen["test"].merge(chosen["train"], on=FEATURES)
+    assert len(copied) == len(chosen["test"]) > 100
+
+
+def test_training_rows_among_the_held_out_ones_are_found_in_a_sample(
+    frames: dict[str, pd.DataFrame], settings: Params
+) -> None:
+    rng = np.random.default_rng(3)
+    train = frames["train"].sample(6000, replace=True, random_state=1, ignore_index=True)
+    train["monetary_value"] += rng.random(6000)  # nobody stands twice
+    train["customer_id"] = [f"C{i:08d}" for i in range(6000)]
+    fresh = train.head(1500).assign(monetary_value=train["monetary_value"].head(1500) + 1)
+    test = pd.concat([fresh, train.tail(60)])  # one in 26 is a training row
+    test["customer_id"] = [f"D{i:08d}" for i in range(len(test))]
+    listed = checks(
+        train_test=[
+            {"check": "TrainTestSamplesMix", "conditions": {"duplicates_ratio_less_or_equal": 0.01}}
+        ]
     )
-
-
-def test_an_id_that_stands_twice_is_chosen_with_both_rows_or_not_at_all() -> None:
-    chosen = sample(pd.concat([IDS, IDS.head(2000)]), "id", 3000, "salt")
-    counts = chosen["id"].value_counts()
-    twice = set(IDS["id"].head(2000))
-    assert {name: (2 if name in twice else 1) for name in counts.index} == counts.to_dict()
-    assert len(twice & set(counts.index)) < 2000
-
-
-def test_a_leaked_id_is_chosen_on_both_sides_or_not_at_all() -> None:
-    train, test = IDS, pd.concat([IDS.head(300), IDS.tail(3700) + "-other"])
-    sides = [set(sample(side, "id", 1000, "salt")["id"]) for side in (train, test)]
-    leaked = set(IDS["id"].head(300))
-    assert sides[0] & leaked == sides[1] & leaked
-    assert 0 < len(sides[0] & leaked) < 300
-
-
-def test_a_leaked_id_of_the_larger_side_is_chosen_on_a_smaller_side_as_well() -> None:
-    train, test = IDS, IDS.head(1500)
-    assert set(sample(train, "id", 1000, "salt")["id"]) & set(test["id"]) <= set(
-        sample(test, "id", 1000, "salt")["id"]
-    )
+    chosen = sample({"train": train, "test": test}, settings.data.features, 2000)
+    (result,) = deepchecks_program.run(chosen, settings.data, listed, THRESHOLD)["checks"]
+    assert len(chosen["test"]) < 500
+    assert result["status"] == "failed"
 
 
 def test_customers_who_stand_twice_under_other_ids_are_found(

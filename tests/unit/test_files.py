@@ -14,6 +14,7 @@ import pytest
 
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json, write_parquet
+from churn.shapes import Shape
 
 
 def fail_half_way(target: Path, make: Callable[[Path], Any]) -> None:
@@ -58,6 +59,73 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
     assert done.returncode == -9
     assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["written again", "failed again"])
+def test_a_folder_that_a_killed_process_took_away_is_put_back(
+    goes_on: bool, tmp_path: Path
+) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    program = (
+        "import os, pathlib, sys\n"
+        "from churn.files import atomic\n"
+        "replace = pathlib.Path.replace\n"
+        "def last(self, other):\n"
+        "    replace(self, other)\n"
+        "    os._exit(9)\n"
+        "pathlib.Path.replace = last\n"
+        "with atomic(pathlib.Path(sys.argv[1])) as fresh:\n"
+        "    fresh.mkdir()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
+    assert done.returncode == 9
+    assert not target.exists()
+
+    if goes_on:
+        with atomic(target) as fresh:
+            assert names(target) == ["old"]
+            fresh.mkdir()
+    else:
+        with pytest.raises(RuntimeError, match="half-way"):
+            fail_half_way(target, Path.mkdir)
+
+    assert names(target) == ([] if goes_on else ["old"])
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    replace = Path.replace
+
+    def refuse(self: Path, other: Path) -> Path:
+        if (self.name, Path(other)) == ("model", target):
+            raise OSError("no")
+        return replace(self, other)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="no"), atomic(target) as fresh:
+        fresh.mkdir()
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_what_a_killed_process_took_away_does_not_replace_what_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "newer").touch()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".model-{dead.pid}-x/old").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="half-way"):
+        fail_half_way(target, Path.mkdir)
+    assert names(target) == ["newer"]
+    assert names(tmp_path) == ["model"]
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -140,3 +208,25 @@ def test_a_block_that_writes_nothing_leaves_the_old_folder(tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "model"):
         pass
     assert (tmp_path / "model/old").exists()
+
+
+def test_json_of_another_shape_is_named_with_its_stage_and_its_key(tmp_path: Path) -> None:
+    class ThisShape(Shape):
+        rows: int
+        sides: dict[str, float | None]
+
+    file = tmp_path / "x.json"
+    good = {"rows": 3, "sides": {"train": 0.5, "test": None}, "more": [1]}
+    write_json(file, good)
+    assert read_json(file, "prepare", ThisShape) == good
+    for bad, key in (
+        ({"rows": 3}, "sides: "),
+        (good | {"rows": "3"}, "rows: "),
+        (good | {"sides": {"train": "x"}}, "sides.train"),
+        ([], "Input should be"),
+    ):
+        write_json(file, bad)
+        with pytest.raises(ArtifactError) as caught:
+            read_json(file, "prepare", ThisShape)
+        message = str(caught.value)
+        assert message.startswith(f"{file}: not what `churn prepare` writes ({key}")

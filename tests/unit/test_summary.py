@@ -43,7 +43,7 @@ def workspace(tmp_path: Path) -> Workspace:
     made = Workspace(tmp_path)
     sides = {"train": METRICS, "test": METRICS | {"roc_auc": 0.8125, "precision": None}}
     write_json(made.metrics, {"threshold": 0.6, **sides})
-    write_json(made.model / "model.json", {"family": "random_forest"})
+    write_json(made.model / "model.json", {"family": "random_forest", "features": []})
     write_json(made.data_stats, {"rows": 12345})
     write_json(made.checks, report({"check": "RocReport", "status": "passed"}))
     return made
@@ -87,7 +87,7 @@ def test_the_run_is_named_once_this_model_is_tracked(workspace: Workspace) -> No
     run = {"run_id": "0123abc", "model_digest": model_digest(workspace.model)}
     write_json(workspace.tracked_run, run)
     assert "0123abc" in shown(workspace)
-    write_json(workspace.model / "model.json", {"family": "logistic_regression"})
+    write_json(workspace.model / "model.json", {"family": "logistic_regression", "features": []})
     assert "0123abc" not in shown(workspace)  # the run of another model
 
 
@@ -95,3 +95,39 @@ def test_a_stage_that_has_not_run_is_named(workspace: Workspace) -> None:
     workspace.checks.unlink()
     with pytest.raises(ArtifactError, match="`churn validate` writes it"):
         shown(workspace)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", "3", "", "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [
+        ("reports/metrics.json", "evaluate"),
+        ("reports/checks.json", "validate"),
+        ("build/model/model.json", "train"),
+        ("build/data_stats.json", "prepare"),
+        ("build/run.json", "track"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_stage(
+    path: str, stage: str, content: str, workspace: Workspace
+) -> None:
+    (workspace.root / path).write_text(content)
+    with pytest.raises(ArtifactError) as caught:
+        shown(workspace)
+    assert str(caught.value).startswith(f"{workspace.root / path}: not ")
+    assert f"`churn {stage}`" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("test", [METRICS | {"f1": "0.5"}, {"roc_auc": 0.8}])
+def test_metrics_that_are_text_or_missing_are_refused(
+    test: dict[str, Any], workspace: Workspace
+) -> None:
+    write_json(workspace.metrics, {"threshold": 0.6, "train": METRICS, "test": test})
+    with pytest.raises(ArtifactError, match=r"metrics\.json: .*test\."):
+        shown(workspace)
+
+
+def test_a_check_that_failed_without_a_reason_is_shown(workspace: Workspace) -> None:
+    write_json(workspace.checks, report({"check": "LabelDrift", "status": "failed"}))
+    assert "LabelDrift failed: no reason given" in shown(workspace)

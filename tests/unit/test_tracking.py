@@ -106,13 +106,23 @@ def test_another_candidate_is_another_run(experiment: str, record: Record) -> No
 
 def test_a_run_that_was_killed_is_marked_and_logged_anew(experiment: str, record: Record) -> None:
     # What a killed process leaves: a run under way that nobody will end.
-    left = client().create_run(experiment, tags={tracking.CANDIDATE_TAG: CANDIDATE})
+    an_hour_ago = int((time.time() - 3600) * 1000)
+    tags = {tracking.CANDIDATE_TAG: CANDIDATE}
+    left = client().create_run(experiment, start_time=an_hour_ago, tags=tags)
     tracked = tracking.log_once(experiment, CANDIDATE, record)
     assert tracked.new
     assert tracked.run_id != left.info.run_id
     assert client().get_run(left.info.run_id).info.status == "KILLED"
     assert client().get_run(tracked.run_id).info.status == "FINISHED"
     assert tracking.log_once(experiment, CANDIDATE, record) == replace(tracked, new=False)
+
+
+def test_a_run_that_another_process_is_logging_right_now_is_left_alone(
+    experiment: str, record: Record
+) -> None:
+    live = client().create_run(experiment, tags={tracking.CANDIDATE_TAG: CANDIDATE})
+    tracking.log_once(experiment, CANDIDATE, record)
+    assert client().get_run(live.info.run_id).info.status == "RUNNING"
 
 
 def test_the_running_run_of_another_candidate_is_left_alone(
@@ -159,6 +169,19 @@ def test_a_second_mlflow_run_finds_the_candidate_and_logs_nothing(
     assert client().get_run(opened).info.status == "RUNNING"  # mlflow run ends it
 
 
+def test_a_second_mlflow_run_points_to_the_candidates_run_and_is_not_listed(
+    experiment: str, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tracking.log_once(experiment, CANDIDATE, record)
+    opened = client().create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    tracking.log_once(experiment, CANDIDATE, record)
+    client().set_terminated(opened)
+    assert first.run_id in client().get_run(opened).data.tags["mlflow.note.content"]
+    found = tracking.search(experiment, "test_roc_auc", 10, ascending=False)
+    assert [run.info.run_id for run in found] == [first.run_id]
+
+
 def test_metrics_alone_can_be_logged(experiment: str) -> None:
     tracked = tracking.log_metrics(experiment, {"test_f1": 0.5}, {"kind": "experiment"})
     run = client().get_run(tracked.run_id)
@@ -194,7 +217,7 @@ def test_a_logged_model_is_loaded_with_its_card(
 
 @pytest.mark.parametrize("uri", ["runs:/{}/model".format("401" + "0" * 29), "models:/absent@new"])
 def test_a_model_that_is_not_there_is_refused_with_the_reason(experiment: str, uri: str) -> None:
-    with pytest.raises(TrackingError, match=r"not found|does not exist"):
+    with pytest.raises(TrackingError, match=r"(not found|does not exist).*; check the name$"):
         tracking.load_model(uri)
 
 

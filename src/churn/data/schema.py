@@ -156,6 +156,11 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
             f" (found: {shown}); the target must have two"
         )
     positive = [value for value in values if _same(value, data.positive)]
+    if len(positive) > 1:
+        raise DataError(
+            f"{path}: column {data.target!r} holds {shown}, and both are {data.positive!r};"
+            " write each of the two values in one way"
+        )
     if not positive:
         raise DataError(
             f"{path}: column {data.target!r} holds {shown}, never {data.positive!r};"
@@ -165,8 +170,14 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
 
 
 def _same(value: object, positive: bool | int | float | str) -> bool:
-    """Compare as numbers where both are, else as text."""
+    """Compare as numbers where both are, else as text; TRUE, True and true are one value."""
+    # TRUE is a truth value in a CSV file, and a text in a Parquet file or in quotes in params.yaml.
+    one, other = _truth(value), _truth(positive)
     try:
-        return float(value) == float(positive)  # type: ignore[arg-type]
+        return float(one) == float(other)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return str(value) == str(positive)
+        return str(one) == str(other)
+
+
+def _truth(value: object) -> object:
+    return {"true": True, "false": False}.get(str(value).casefold(), value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import mmap
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,18 @@ _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # What stands for a missing number. A category is missing only where its cell is empty, because
 # "NA" and "null" may be values (NA is Namibia's country code).
 MISSING_NUMBERS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-"]
+
+
+def require_known_ending(path: Path) -> None:
+    """Check that a file's name says how it is written.
+
+    Raises
+    ------
+    DataError
+        If it does not end in ``.csv`` or ``.parquet``.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{path}: the name must end in .csv or .parquet")
 
 
 def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFrame:
@@ -41,12 +54,13 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     Raises
     ------
     DataError
-        If the file is missing, empty, damaged, holds merge-conflict markers, is delimited by
-        something else, or misses a column.
+        If the file is of another kind, missing, empty, damaged, holds merge-conflict markers, is
+        delimited by something else, or misses a column.
     """
     if not path.is_file():
         what = "not a file" if path.exists() else "not there"
         raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
+    require_known_ending(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
     columns = [data.id, *data.features, *([data.target] if labelled else [])]
@@ -64,8 +78,10 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
 
 def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     _refuse_conflict_markers(path)
+    header: list[str] = []
     try:
-        _require_columns(path, _header(path), columns)
+        header = _header(path)
+        _require_columns(path, header, columns)
         table = pa.csv.read_csv(
             path,
             # One thread, because only then does a parse error know its row; it is fast enough.
@@ -80,10 +96,19 @@ def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV file (no UTF-8 text); export it as CSV") from error
     except pa.ArrowInvalid as error:
-        what = str(error).splitlines()[0].removeprefix("CSV parse error: ")[:120]
+        what = _in_own_words(str(error).splitlines()[0], header)[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def _in_own_words(problem: str, header: list[str]) -> str:
+    """Name row and column as all other messages do; pyarrow counts the header as a row."""
+    problem = problem.removeprefix("CSV parse error: ")
+    problem = re.sub(
+        r"^In CSV column #(\d+): ", lambda match: f"column {header[int(match[1])]!r}, ", problem
+    )
+    return re.sub(r"\bRow #(\d+)", lambda match: f"row {int(match[1]) - 1}", problem, count=1)
 
 
 def _header(path: Path) -> list[str]:

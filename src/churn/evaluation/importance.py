@@ -62,7 +62,9 @@ def permutation_importance(
         shuffles = []
         for _ in range(params.repeats):
             shuffled = rows[column].array.take(rng.permutation(len(rows)))
-            shuffles.append(rows.assign(**{column: shuffled}))
+            other = rows.copy()  # not by `assign`, which takes no column called self
+            other[column] = shuffled
+            shuffles.append(other)
         probability = model.probability(pd.concat(shuffles)).reshape(params.repeats, -1)
         losses = np.array([baseline - roc_auc_score(y, one) for one in probability])
         results.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from churn.evaluation.curves import Points
+from churn.evaluation.curves import COMPARED, Points
 
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
@@ -52,6 +53,41 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
             paint(figure.subplots(), plots[name])
             # No version in the file, so that a newer matplotlib alone changes no bytes.
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def draw_compared(curve: str, baseline: Points, candidate: Points, name: str) -> bytes:
+    """Draw one curve of two models into one picture.
+
+    Parameters
+    ----------
+    curve : {"roc", "precision_recall", "calibration"}
+    baseline, candidate : list of dict
+        Points on the same customers.
+    name : str
+        The baseline's.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    x, y, title, labels = COMPARED[curve]
+    picture = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 4.0), layout="constrained")
+        axes = figure.subplots()
+        marker = "o" if curve == "calibration" else None
+        for points, color, label in (
+            (baseline, _GREY, name.replace("$", r"\$")),
+            (candidate, _BLUE, "this change"),
+        ):
+            axes.plot(
+                _column(points, x), _column(points, y), color=color, marker=marker, label=label
+            )
+        axes.set(title=title, xlabel=labels[0], ylabel=labels[1])
+        axes.legend(frameon=False)
+        figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
 
 
 def _column(points: Points, name: str) -> list[float]:
@@ -116,7 +152,8 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
 
 def _importance(axes: Axes, points: Points) -> None:
     shown = points[:15][::-1]
-    names = [str(point["column"]) for point in shown]
+    # Between two dollars matplotlib would read a formula.
+    names = [str(point["column"]).replace("$", r"\$") for point in shown]
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=_BLUE, ecolor=_GREY)
     axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")

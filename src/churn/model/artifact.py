@@ -15,7 +15,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from churn.errors import ArtifactError
+from churn.errors import ArtifactError, DataError
 from churn.model.threshold import decide
 from churn.params import Section
 
@@ -33,7 +33,11 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
 
 
 class ModelCard(Section):
-    """What goes with the pipeline: its columns, what it makes of them, and its threshold."""
+    """What goes with the pipeline.
+
+    Its columns, what it makes of them, its threshold, and the split that says which customers it
+    was not trained on (`churn.data.split.is_test`).
+    """
 
     family: str
     threshold: float
@@ -43,6 +47,8 @@ class ModelCard(Section):
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     features: tuple[str, ...]
+    test_share: float
+    salt: str
 
 
 @dataclass(frozen=True)
@@ -64,15 +70,18 @@ class Model:
         -------
         ndarray of float64, shape (n_customers,)
             In [0, 1].
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or a numeric one holds text, true or false, or an infinity.
         """
-        columns = [*self.card.numeric, *self.card.categorical]
+        columns = dict.fromkeys(self.card.numeric, _number)
+        columns |= dict.fromkeys(self.card.categorical, _category)
         for name in columns:
             if name not in customers:
-                raise ArtifactError(f"the model takes the column {name!r}, which is not there")
-        X = customers[columns]
-        if self.card.categorical:
-            # As in training: without it None and NA would be unseen categories, not missing ones.
-            X = X.astype(dict.fromkeys(self.card.categorical, "str"))
+                raise DataError(f"the model takes the column {name!r}, which is not there")
+        X = pd.DataFrame({name: cast(customers[name]) for name, cast in columns.items()})
         probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
 
@@ -89,6 +98,30 @@ class Model:
         return pd.DataFrame(
             {"probability": probability, "prediction": decision}, index=customers.index
         )
+
+
+def _number(cells: pd.Series) -> pd.Series:
+    """Bring a numeric column to float64, whatever kind of number a caller has put into it."""
+    if cells.dtype == np.float64 and not np.isinf(cells.to_numpy()).any():
+        return cells
+    known = cells[cells.notna()]
+    is_number = [
+        isinstance(x, (int, float, np.number)) and not isinstance(x, bool) and np.isfinite(x)
+        for x in known
+    ]
+    if not all(is_number):
+        cell = known.iloc[is_number.index(False)]
+        raise DataError(
+            f"column {cells.name!r} holds {str(cell)[:40]!r}, which is no finite number"
+        )
+    return cells.mask(cells.isna(), np.nan).astype("float64")
+
+
+def _category(cells: pd.Series) -> pd.Series:
+    """Bring a categorical column to text, as in training: None and NA are missing, 1.0 is 1."""
+    if cells.dtype.kind == "f":
+        cells = cells.convert_dtypes()
+    return cells.astype("str")
 
 
 def save(model: Model, folder: Path) -> None:
@@ -117,7 +150,6 @@ def load(folder: Path) -> Model:
     try:
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
         pipeline = skops.io.load(folder / PIPELINE_FILE, trusted=TRUSTED_TYPES)
-        return Model(pipeline, card)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(
             f"{folder}: no model there ({Path(error.filename).name} is missing);"
@@ -127,6 +159,22 @@ def load(folder: Path) -> Model:
         raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
     except Exception as error:  # zipfile, zlib, NumPy and skops each have kinds of their own
         raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
+    _require_churn_model(pipeline, card, folder)
+    return Model(pipeline, card)
+
+
+def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
+    """Refuse what skops can load and nobody here has stored."""
+    if not hasattr(pipeline, "predict_proba"):
+        raise ArtifactError(
+            f"{folder}: not a churn model (its {type(pipeline).__name__} predicts no"
+            " probabilities); train it again"
+        )
+    takes = [str(name) for name in getattr(pipeline, "feature_names_in_", [])]
+    if takes != [*card.numeric, *card.categorical]:
+        raise ArtifactError(
+            f"{folder}: {PIPELINE_FILE} does not take the columns of {CARD_FILE}; train it again"
+        )
 
 
 def _canonical(stored: bytes) -> bytes:

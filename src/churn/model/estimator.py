@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
+from churn.document import number_hint
 from churn.errors import ParamsError
 from churn.model.features import RatioFeatures, RfmScores
 from churn.params import DataParams, Family, FeaturesParams, ModelParams
@@ -116,5 +117,6 @@ def _classifier(model: ModelParams) -> ClassifierMixin:
     try:
         classifier._validate_params()
     except InvalidParameterError as error:
-        raise ParamsError(f"model.hyperparameters: {error}") from error
+        hints = (number_hint(v) for k, v in model.hyperparameters.items() if f"'{k}'" in str(error))
+        raise ParamsError(f"model.hyperparameters: {error}{''.join(hints)}") from error
     return classifier

@@ -15,10 +15,8 @@ from churn.files import atomic, read_parquet, write_json, write_parquet
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.params import Params
-from churn.paths import Workspace
+from churn.paths import SIDES, Workspace
 from churn.progress import Advance, bar, silent
-
-SIDES = ("train", "test")
 
 
 def run(workspace: Workspace) -> None:

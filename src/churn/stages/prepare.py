@@ -10,6 +10,7 @@ from churn.errors import DataError
 from churn.files import write_json, write_parquet
 from churn.params import Params
 from churn.paths import Workspace
+from churn.progress import Advance, bar
 
 
 def run(workspace: Workspace) -> None:
@@ -32,10 +33,17 @@ def write(workspace: Workspace, settings: Params, source: Path) -> None:
     DataError
         If the table cannot be used, or a side of the split has customers of one kind only.
     """
+    with bar("preparing", 4) as advance:
+        _write(workspace, settings, source, advance)
+
+
+def _write(workspace: Workspace, settings: Params, source: Path, advance: Advance) -> None:
     data = settings.data
-    customers = schema.validate(table.read_table(source, data), data, source)
+    customers = table.read_table(source, data)
+    advance("read")
     # By id, so that the order of a table's rows decides nothing.
-    customers = customers.sort_values(data.id, ignore_index=True)
+    customers = schema.validate(customers, data, source).sort_values(data.id, ignore_index=True)
+    advance("checked")
     held_out = split.is_test(customers[data.id], settings.split.test_share, settings.split.salt)
     sides = {"train": customers[~held_out], "test": customers[held_out]}
     for side, rows in sides.items():
@@ -46,6 +54,8 @@ def write(workspace: Workspace, settings: Params, source: Path) -> None:
                 " split.test_share in params.yaml"
             )
     described = {side: stats.describe(rows, data) for side, rows in sides.items()}
+    advance("split and described")
     for side, rows in sides.items():
         write_parquet(workspace.split(side), rows)
     write_json(workspace.data_stats, {"rows": len(customers), **described})
+    advance("written")

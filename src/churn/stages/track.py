@@ -11,7 +11,9 @@ from churn.candidate import INPUTS, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet, require, write_json
 from churn.params import Params
-from churn.paths import Workspace
+from churn.paths import SIDES, Workspace
+from churn.progress import bar
+from churn.shapes import Card, Checks, DataStats, Metrics
 from churn.tracking import Record, Tracked
 
 
@@ -26,7 +28,19 @@ def run(workspace: Workspace) -> Tracked:
         If MLflow cannot be reached.
     """
     settings = params.load(workspace.params)
-    checks = read_json(workspace.checks, "validate")
+    with bar("tracking", 2) as advance:
+        candidate, logged = _gather(workspace, settings)
+        advance("gathered")
+        tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
+        advance("logged")
+    digest = logged.tags["model_digest"]
+    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "model_digest": digest})
+    return tracked
+
+
+def _gather(workspace: Workspace, settings: Params) -> tuple[str, Record]:
+    """Return the candidate's identity, and all that its run is to hold."""
+    checks = read_json(workspace.checks, "validate", Checks)
     logged = record(workspace, settings, workspace.root, workspace.root / settings.data.path)
     logged.tags["checks"] = f"{checks['passed']}/{len(checks['checks'])}"
     logged.tags["fingerprint"] = input_fingerprint(workspace.root)
@@ -36,11 +50,7 @@ def run(workspace: Workspace) -> Tracked:
     if workspace.dvc_lock.exists():
         logged.files[workspace.dvc_lock] = ""
     identity = f"{logged.tags['fingerprint']}{logged.tags['model_digest']}"
-    candidate = hashlib.sha256(identity.encode()).hexdigest()
-    tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
-    digest = logged.tags["model_digest"]
-    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "model_digest": digest})
-    return tracked
+    return hashlib.sha256(identity.encode()).hexdigest(), logged
 
 
 def record(workspace: Workspace, settings: Params, repository: Path, table: Path) -> Record:
@@ -61,8 +71,10 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     if not table.is_file():
         raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
-    card = read_json(workspace.model / "model.json", "train")
-    metrics = read_json(workspace.metrics, "evaluate")
+    card = read_json(workspace.model / "model.json", "train", Card)
+    metrics = read_json(workspace.metrics, "evaluate", Metrics)
+    read_json(workspace.data_stats, "prepare", DataStats)  # what is logged should be whole
+    require(workspace.slices, "evaluate")
     files = {workspace.params: "", workspace.data_stats: "", workspace.metrics: ""}
     files |= {workspace.slices: ""}
     files |= dict.fromkeys(sorted(workspace.plot_images.glob("*.png")), "plots")
@@ -83,7 +95,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
 def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
     """Turn metrics.json into ``side_metric`` names; undefined ones are left out."""
     flat = {"threshold": float(metrics["threshold"])}
-    for side in ("train", "test"):
+    for side in SIDES:
         for name, value in metrics[side].items():
             if value is not None:
                 flat[f"{side}_{name}"] = float(value)

@@ -75,5 +75,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
         numeric=data.numeric,
         categorical=data.categorical,
         features=tuple(pipeline["features"].get_feature_names_out()),
+        test_share=settings.split.test_share,
+        salt=settings.split.salt,
     )
     return Model(pipeline, card)

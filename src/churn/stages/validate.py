@@ -9,10 +9,9 @@ from churn.checks_page import render
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json
 from churn.params import Params
-from churn.paths import Workspace
+from churn.paths import SIDES, Workspace
 from churn.progress import bar
-
-SIDES = ("train", "test")
+from churn.shapes import Metrics
 
 
 def run(workspace: Workspace) -> None:
@@ -27,10 +26,10 @@ def run(workspace: Workspace) -> None:
         If params.yaml, an earlier stage's output or the checks' program cannot be used.
     """
     settings = params.load(workspace.params)
-    frames = {side: _scored(workspace, side, settings) for side in SIDES}
-    threshold = read_json(workspace.metrics, "evaluate")["threshold"]
-    suites = settings.checks.model_dump(include=set(deepchecks_program.SUITES))
-    with bar("checking", sum(map(len, suites.values()))) as advance:
+    scored = {side: _scored(workspace, side, settings) for side in SIDES}
+    frames = deepchecks_program.sample(scored, settings.data.features, settings.checks.max_rows)
+    threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
+    with bar("checking", sum(map(len, settings.checks.suites.values()))) as advance:
         results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
     statuses = [check["status"] for check in results["checks"]]
     rows = {side: len(frame) for side, frame in frames.items()}
@@ -42,7 +41,7 @@ def run(workspace: Workspace) -> None:
 
 
 def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
-    """Read one side with its predictions, sampled."""
+    """Read one side with its predictions."""
     frame = read_parquet(workspace.split(side), "prepare")
     predictions = read_parquet(workspace.predictions(side), "evaluate")
     if not frame[settings.data.id].equals(predictions[settings.data.id]):
@@ -50,6 +49,4 @@ def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
             f"{workspace.predictions(side)}: its customers are not those of"
             f" {workspace.split(side)}; run `churn evaluate` again"
         )
-    scored = frame.assign(probability=predictions["probability"])
-    salt = f"{settings.split.salt}/checks"
-    return deepchecks_program.sample(scored, settings.data.id, settings.checks.max_rows, salt)
+    return frame.assign(probability=predictions["probability"])

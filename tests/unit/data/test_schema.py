@@ -143,6 +143,29 @@ def test_a_positive_value_that_never_occurs_is_refused() -> None:
     assert message.startswith("column 'left' holds a, b, never 'yes'")
 
 
+@pytest.mark.parametrize("positive", ["TRUE", "True", "true", True])
+@pytest.mark.parametrize("words", [(False, True), ("FALSE", "TRUE"), ("false", "true")])
+def test_true_is_true_however_it_is_written(positive: Any, words: tuple[Any, Any]) -> None:
+    labels = list(words) * (N // 2)
+    checked = validate(table(left=labels), declared(positive), FILE)
+    assert checked["left"].tolist() == [0, 1] * (N // 2)
+
+
+def test_false_can_be_the_value_that_means_churned() -> None:
+    checked = validate(table(left=[False, True] * (N // 2)), declared("FALSE"), FILE)
+    assert checked["left"].tolist() == [1, 0] * (N // 2)
+
+
+def test_other_texts_are_told_apart_by_case() -> None:
+    checked = validate(table(left=["y", "Y"] * (N // 2)), declared("Y"), FILE)
+    assert checked["left"].tolist() == [0, 1] * (N // 2)
+
+
+def test_one_value_written_in_two_ways_is_refused() -> None:
+    message = refusal(table(left=["True", "TRUE"] * (N // 2)), positive=True)
+    assert message.startswith("column 'left' holds True, TRUE, and both are True")
+
+
 def test_a_category_with_another_value_in_every_row_is_refused_for_training_only() -> None:
     names = [f"name {i}" for i in range(N)]
     assert refusal(table(plan=names)).startswith("column 'plan' has another value in nearly every")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.data.schema import validate
 from churn.data.table import read_table
 from churn.errors import DataError
 from churn.params import DataParams
@@ -131,7 +132,26 @@ def test_a_column_that_stands_twice_is_refused(file: Path) -> None:
 
 
 def test_a_row_of_another_length_is_refused_with_its_number(file: Path) -> None:
-    assert "Row #4: Expected 5 columns, got 2" in refusal(file, HEADER + ROWS + "009,1\n")
+    # The third customer: rows are counted from 1 below the header, here as in the schema.
+    assert "(row 3: Expected 5 columns, got 2" in refusal(file, HEADER + ROWS + "009,1\n")
+    assert "(row 3: Expected 5 columns, got 2" in refusal(file, HEADER + ROWS + "\n\n009,1\n")
+
+
+def test_a_cell_that_is_no_utf_8_is_refused_with_its_place(file: Path) -> None:
+    # Far enough down that looking at the header does not find it.
+    many = "".join(f"{i},{i},1,gold,{i % 2}\n" for i in range(1, 3001))
+    content = f"note,{HEADER}{many}3001,1,2,größer,0\n".replace("\n", "\nx,").removesuffix("x,")
+    message = refusal(file, content.encode("latin-1"))
+    assert "(column 'plan', row 3001: CSV conversion error to string: invalid UTF8" in message
+
+
+def test_a_row_is_counted_alike_whether_the_file_or_a_cell_is_wrong(file: Path) -> None:
+    many = "".join(f"{i},{i},1,{'gold' if i % 2 else 'basic'},{i % 2}\n" for i in range(60))
+    short = many.replace("7,7,1,gold,1\n", "7,7\n", 1)
+    assert "(row 8: " in refusal(file, HEADER + short)
+    file.write_text(HEADER + many.replace("7,7,1,", "7,x,1,", 1))
+    with pytest.raises(DataError, match=r"column 'age', row 8 \(id 7\)"):
+        validate(read_table(file, DATA), DATA, file)
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,17 @@ def test_each_column_is_reported(fitted: Model, rows: pd.DataFrame) -> None:
     params = ImportanceParams(repeats=1, max_rows=50)
     permutation_importance(fitted, rows, rows["left"].to_numpy(), params, 1, steps.append)
     assert steps == ["flat", "strong", "noise", "word"]
+
+
+def test_a_column_may_be_called_self(rows: pd.DataFrame, small: Params) -> None:
+    renamed = rows.rename(columns={"strong": "self", "noise": "$ spent, $ returned"})
+    data = DataParams(
+        path="-",
+        id="id",
+        target="left",
+        positive=1,
+        numeric=("self", "$ spent, $ returned"),
+    )
+    settings = small.model_copy(update={"data": data, "features": FeaturesParams()})
+    results = importance(train.fit(renamed, settings), renamed)
+    assert results[0]["column"] == "self"

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from churn.evaluation import curves, pictures
 
@@ -68,6 +69,23 @@ def test_the_threshold_is_drawn_into_the_histogram(
         if (tmp_path / "other" / f"{name}.png").read_bytes() != (drawn / f"{name}.png").read_bytes()
     ]
     assert changed == ["score_histogram"]
+
+
+@pytest.mark.parametrize("name", ["$ spent, $ returned", r"$\frac{$", "a $b$", "$", r"1 \$ $"])
+def test_a_dollar_in_a_column_s_name_is_a_dollar_and_no_formula(
+    name: str, plots: dict[str, curves.Points], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, bool]] = []
+    original = Text._preprocess_math
+
+    def noted(text: Text, s: str) -> tuple[str, bool]:
+        drawn.append(original(text, s))
+        return drawn[-1]
+
+    monkeypatch.setattr(Text, "_preprocess_math", noted)
+    columns: curves.Points = [{"column": name, "importance": 0.1, "standard_deviation": 0.0}]
+    pictures.draw({**plots, "importance": columns}, tmp_path / "plots", 0.3)
+    assert (name, False) in drawn
 
 
 def test_at_most_fifteen_columns_are_drawn(

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from churn.candidate import model_digest
 from churn.errors import ArtifactError
@@ -193,6 +194,30 @@ def test_a_card_that_does_not_fit_is_refused(change: dict[str, Any], copied: Pat
     card = json.loads((copied / CARD_FILE).read_text())
     (copied / CARD_FILE).write_text(json.dumps(card | change))
     assert refusal(copied).startswith("damaged (")
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (StandardScaler(), "its StandardScaler predicts no probabilities"),
+        (make_pipeline(StandardScaler()), "its Pipeline predicts no probabilities"),
+        (LinearRegression(), "its LinearRegression predicts no probabilities"),
+        ({"model": 1}, "its dict predicts no probabilities"),
+    ],
+    ids=["transformer", "pipeline of transformers", "regression", "no estimator"],
+)
+def test_what_predicts_no_probabilities_is_refused(other: Any, why: str, copied: Path) -> None:
+    skops.io.dump(other, copied / PIPELINE_FILE)
+    assert refusal(copied) == f"not a churn model ({why}); train it again"
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_classifier_of_other_columns_is_refused(fitted: bool, copied: Path) -> None:
+    other = LogisticRegression()
+    if fitted:
+        other.fit(pd.DataFrame({"a": [0.0, 1.0]}), [0, 1])
+    skops.io.dump(other, copied / PIPELINE_FILE)
+    assert "does not take the columns of model.json" in refusal(copied)
 
 
 def leave_a_trace(X: Any) -> Any:

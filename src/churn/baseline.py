@@ -1,0 +1,256 @@
+"""What a candidate is compared with: the model of another commit, or the one in Production."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+
+from churn.candidate import git
+from churn.errors import ArtifactError, BaselineError, IncomparableError
+from churn.files import read_json, read_parquet
+
+PRODUCTION = "Production"
+_STAGE = "train"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A model with the code that belongs to it.
+
+    Attributes
+    ----------
+    name : str
+        As the user called it: a revision, or ``Production``.
+    identity : str
+        Commit, or version in the registry.
+    source : {"stored", "reproduced", "registry"}
+        Where the model came from.
+    model : Path
+        Folder of the model.
+    code : Path
+        Folder that holds the package `churn` which the model was trained with.
+    train_rows, params : Path or None
+        Its training rows and its params.yaml, where they are at hand.
+    """
+
+    name: str
+    identity: str
+    source: Literal["stored", "reproduced", "registry"]
+    model: Path
+    code: Path
+    train_rows: Path | None
+    params: Path | None
+
+    def card(self) -> dict[str, Any]:
+        """Return the model's card."""
+        card: dict[str, Any] = read_json(self.model / "model.json", _STAGE)
+        return card
+
+    def predict(self, rows: Path) -> pd.DataFrame:
+        """Predict with the baseline's own code, in a process of its own.
+
+        Its transformers may have been changed since; a model that is run with other code than it
+        was trained with is another model.
+
+        Parameters
+        ----------
+        rows : Path
+            Parquet file with the id and the raw columns.
+
+        Returns
+        -------
+        DataFrame, shape (n_customers, 3)
+            Id, ``probability`` and ``prediction``, in the order of `rows`.
+
+        Raises
+        ------
+        IncomparableError
+            If the baseline does not take these rows.
+        """
+        with tempfile.TemporaryDirectory(prefix="churn-baseline-") as folder:
+            scored = Path(folder) / "scored.parquet"
+            command = [
+                sys.executable,
+                "-m",
+                "churn",
+                "predict",
+                "--model",
+                str(self.model.resolve()),
+            ]
+            command += ["--input", str(rows.resolve()), "--output", str(scored)]
+            done = _run(command, Path(folder), PYTHONPATH=str(self.code.resolve()))
+            if done.returncode:
+                reason = _last_line(done.stderr).removeprefix("Error: ")
+                raise IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
+            return read_parquet(scored, "predict")
+
+
+@contextmanager
+def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
+    """Give the model of another commit.
+
+    From the DVC cache or remote where its ``dvc.lock`` is current; else its training is
+    reproduced, with its own code, in a temporary worktree that shares the DVC cache.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    revision : str
+        Whatever git understands.
+
+    Yields
+    ------
+    Baseline or None
+        None where that commit has no pipeline: the first pull request ever.
+
+    Raises
+    ------
+    BaselineError
+        If there is no such revision, or its model can neither be got nor reproduced.
+    """
+    commit = resolve(root, revision)
+    if not has_pipeline(root, commit):
+        yield None
+        return
+    with _worktree(root, commit) as tree:
+        source = _provide(tree)
+        rows = tree / "build" / "train.parquet"
+        yield Baseline(
+            name=revision,
+            identity=commit,
+            source=source,
+            model=tree / "build" / "model",
+            code=tree / "src",
+            train_rows=rows if rows.exists() else None,
+            params=tree / "params.yaml",
+        )
+
+
+@contextmanager
+def in_production(root: Path) -> Iterator[Baseline | None]:
+    """Give the model that is in Production; None where there is none yet.
+
+    Raises
+    ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not (root / "mlflow.db").exists():
+        yield None  # no server and no store: nothing was ever registered
+        return
+    from churn import registry
+
+    version = registry.production(root)
+    if version is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
+        stored = registry.download(version, Path(folder))
+        yield Baseline(
+            name=PRODUCTION,
+            identity=version.version,
+            source="registry",
+            model=stored / "artifacts" / "model",
+            code=stored / "code",
+            train_rows=None,
+            params=None,
+        )
+
+
+def resolve(root: Path, revision: str) -> str:
+    """Return the commit that a revision names.
+
+    Raises
+    ------
+    BaselineError
+        If there is none.
+    """
+    try:
+        return git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
+    except ArtifactError as error:
+        raise BaselineError(
+            f"--baseline {revision}: no such revision here; get it with `git fetch origin`"
+        ) from error
+
+
+def has_pipeline(root: Path, commit: str) -> bool:
+    """Tell whether a commit has a `dvc.yaml` that trains."""
+    if not git(root, "ls-tree", "--name-only", commit, "dvc.yaml"):
+        return False
+    document = yaml.safe_load(git(root, "show", f"{commit}:dvc.yaml"))
+    return isinstance(document, dict) and _STAGE in (document.get("stages") or {})
+
+
+@contextmanager
+def _worktree(root: Path, commit: str) -> Iterator[Path]:
+    """Check a commit out beside the work tree; DVC finds what it needs in the same cache."""
+    git(root, "worktree", "prune")  # what a killed process has left
+    with tempfile.TemporaryDirectory(prefix="churn-baseline-") as folder:
+        tree = Path(folder) / "tree"
+        git(root, "worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
+        try:
+            local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
+            if local.exists():
+                shutil.copy(local, tree / ".dvc" / "config.local")
+            (root / ".dvc" / "cache").mkdir(exist_ok=True)
+            (tree / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
+            yield tree
+        finally:
+            git(root, "worktree", "remove", "--force", str(tree.resolve()))
+
+
+def _provide(tree: Path) -> Literal["stored", "reproduced"]:
+    """Get the model and the training rows of the commit that is checked out in `tree`."""
+    outputs = ("build/model", "build/train.parquet")
+    lock = tree / "dvc.lock"
+    if lock.exists():
+        # Does nothing where the lock belongs to the inputs, whether or not the outputs are here.
+        before = lock.read_bytes()
+        done = _dvc(tree, "repro", "--quiet", "--pull", "--allow-missing", _STAGE, check=False)
+        stored = lock.read_bytes() == before
+        if not done.returncode:
+            done = _dvc(tree, "pull", "--quiet", *outputs, check=False)
+        if not done.returncode and (tree / "build" / "model").is_dir():
+            return "stored" if stored else "reproduced"
+    _dvc(tree, "pull", "--quiet", "data.dvc", check=False)  # repro says what is missing
+    _dvc(tree, "repro", "--quiet", _STAGE)
+    return "reproduced"
+
+
+def _dvc(tree: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = _run(command, tree, PYTHONPATH=str((tree / "src").resolve()), PATH=path)
+    if check and done.returncode:
+        raise BaselineError(f"dvc {arguments[0]} in the baseline: {_last_line(done.stderr)}")
+    return done
+
+
+def _run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _last_line(text: str) -> str:
+    """Return the line that says what went wrong, without DVC's prefix and its advice."""
+    errors = [line for line in text.splitlines() if line.startswith(("ERROR: ", "Error: "))]
+    lines = errors or text.strip().splitlines() or ["it said nothing"]
+    return lines[-1].removeprefix("ERROR: ")

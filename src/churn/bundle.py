@@ -1,0 +1,206 @@
+"""A candidate as one folder: what was reviewed, and a manifest that knows each byte of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churn.candidate import commit_fingerprint, git, input_fingerprint, model_digest
+from churn.errors import ArtifactError, CandidateError
+from churn.files import atomic, require
+from churn.paths import Workspace
+
+MANIFEST = "manifest.json"
+MODEL = "model"
+_FORMAT = 1
+# What decides how the model behaves where it is served.
+_LIBRARIES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """Copy a judged candidate into a folder, with its manifest; whole or not at all.
+
+    A candidate that was stopped before it had a model is packed as far as it came: verdict and
+    report have to be there.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    folder : Path
+        What was there is replaced, if it is a candidate.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    ArtifactError
+        If verdict or report are missing.
+    CandidateError
+        If `folder` holds something else.
+    """
+    require(workspace.verdict, "gate")
+    require(workspace.report, "report")
+    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+        raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
+    with atomic(folder) as fresh:
+        fresh.mkdir()
+        for source, name in _contents(workspace).items():
+            if source.is_dir():
+                shutil.copytree(source, fresh / name)
+            elif source.exists():
+                shutil.copyfile(source, fresh / name)
+        manifest = _manifest(workspace, fresh)
+        (fresh / MANIFEST).write_text(_written(manifest), encoding="utf-8")
+    return manifest
+
+
+def verify(folder: Path, root: Path | None = None, commit: str | None = None) -> dict[str, Any]:
+    """Check that a packed candidate is what its manifest says.
+
+    Parameters
+    ----------
+    folder : Path
+    root : Path, optional
+        Top folder of a git repository, for `commit`.
+    commit : str, optional
+        A commit whose inputs must be those that the candidate was made from.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    CandidateError
+        If a byte differs, a file is missing or added, there is no model, or the inputs are
+        others.
+    """
+    manifest = read_manifest(folder)
+    found = _digests(folder)
+    found.pop(MANIFEST, None)
+    for name in sorted(set(manifest["files"]) | set(found)):
+        if name not in found:
+            raise CandidateError(f"{folder / name}: missing")
+        if name not in manifest["files"]:
+            raise CandidateError(f"{folder / name}: not in the manifest")
+        if found[name] != manifest["files"][name]:
+            raise CandidateError(f"{folder / name}: its bytes are not those of the manifest")
+    if manifest["model_digest"] is None:
+        raise CandidateError(f"{folder}: holds no model; its pipeline was stopped")
+    if model_digest(folder / MODEL) != manifest["model_digest"]:
+        raise CandidateError(f"{folder / MODEL}: its digest is not that of the manifest")
+    if commit is not None:
+        wanted = commit_fingerprint(root or Path(), commit)
+        if manifest["fingerprint"] != wanted:
+            raise CandidateError(
+                f"{folder}: made from other inputs than those of {commit}"
+                f" (fingerprint {manifest['fingerprint'][:12]}, not {wanted[:12]})"
+            )
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a manifest and check it against its own digest.
+
+    Raises
+    ------
+    CandidateError
+        If there is none, or it was changed.
+    """
+    file = folder / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+        manifest: dict[str, Any] = json.loads(text)
+        unchanged = _written(manifest) == text and manifest["format"] == _FORMAT
+    except FileNotFoundError as error:
+        raise CandidateError(f"{folder}: no candidate there ({MANIFEST} is missing)") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CandidateError(f"{file}: not a manifest") from error
+    if not unchanged:
+        raise CandidateError(f"{file}: its bytes are not those that were written")
+    return manifest
+
+
+def _contents(workspace: Workspace) -> dict[Path, str]:
+    """Name what goes into a candidate; what an early stop has left out is skipped."""
+    files = [
+        workspace.params,
+        workspace.dvc_lock,
+        workspace.data_stats,
+        workspace.metrics,
+        workspace.slices,
+        workspace.checks,
+        workspace.checks_page,
+        workspace.comparison,
+        workspace.verdict,
+        workspace.report,
+        workspace.report_page,
+    ]
+    verdict = json.loads(workspace.verdict.read_text(encoding="utf-8"))
+    if verdict["outcome"] != "judged":
+        # What else lies there may be an earlier candidate's.
+        files = [workspace.params, workspace.verdict, workspace.report, workspace.report_page]
+        return {file: file.name for file in files}
+    return {workspace.model: MODEL, **{file: file.name for file in files}}
+
+
+def _manifest(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    has_model = (folder / MODEL).is_dir()
+    return {
+        "format": _FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
+        "fingerprint": input_fingerprint(workspace.root),
+        "model_digest": model_digest(folder / MODEL) if has_model else None,
+        "data_md5": _data_md5(workspace.root),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "files": _digests(folder),
+    }
+
+
+def _written(manifest: dict[str, Any]) -> str:
+    """Write a manifest with the digest of all else in it, always in the same way."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps(content | {"digest": digest}, indent=2, sort_keys=True) + "\n"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Digest every file below a folder.
+
+    Raises
+    ------
+    CandidateError
+        If something is neither a file nor a folder, such as a link that leads out of it.
+    """
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise CandidateError(f"{path}: neither a file nor a folder")
+        if path.is_file():
+            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(
+                path.read_bytes()
+            ).hexdigest()
+    return digests
+
+
+def _data_md5(root: Path) -> str | None:
+    """Return the digest by which `data.dvc` names the data."""
+    try:
+        document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
+        return str(document["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise ArtifactError(f"{root / 'data.dvc'}: does not name the data") from error

@@ -1,0 +1,110 @@
+"""Whether `dvc.lock` belongs to the inputs: a stale one would describe another model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churn.candidate import INPUTS, git
+from churn.errors import ArtifactError
+
+LOCK = "dvc.lock"
+
+
+def stale(root: Path) -> list[str]:
+    """List what `dvc.lock` does not know as it is.
+
+    In the work tree, whatever `dvc status` finds. And where the inputs are those of the last
+    commit, as on a runner after `dvc repro`, also what the *committed* lock has missed.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+
+    Returns
+    -------
+    list of str
+        ``stage: path`` each; empty where the lock is up to date.
+
+    Raises
+    ------
+    ArtifactError
+        If git or DVC cannot be asked.
+    """
+    if not (root / LOCK).exists():
+        return [f"{LOCK}: not there"]
+    current = yaml.safe_load((root / LOCK).read_text(encoding="utf-8"))
+    found = _status(root, _made(current))
+    if not git(root, "status", "--porcelain", "--", *INPUTS).strip():
+        # What is not committed yet will be, together with the lock.
+        if not git(root, "ls-tree", "--name-only", "HEAD", LOCK):
+            return [f"{LOCK}: not committed"]
+        found += differences(yaml.safe_load(git(root, "show", f"HEAD:{LOCK}")), current)
+    return sorted(set(found))
+
+
+def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]:
+    """Compare two locks by what goes in; what came out may differ from platform to platform.
+
+    Returns
+    -------
+    list of str
+        ``stage: path`` for each input that differs.
+    """
+    one, other = _inputs(committed), _inputs(current)
+    keys = sorted(set(one) | set(other))
+    return [
+        f"{stage}: {name}"
+        for stage, name in keys
+        if one.get((stage, name)) != other.get((stage, name))
+    ]
+
+
+def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return what each stage takes from outside the pipeline."""
+    made = _made(lock)
+    inputs: dict[tuple[str, str], Any] = {}
+    for name, stage in (lock.get("stages") or {}).items():
+        inputs[name, "command"] = stage.get("cmd")
+        for file, values in stage.get("params", {}).items():
+            inputs |= {(name, f"{file} {key}"): value for key, value in values.items()}
+        for dep in stage.get("deps", []):
+            if dep["path"] not in made:
+                inputs[name, dep["path"]] = dep.get("md5")
+    return inputs
+
+
+def _made(lock: dict[str, Any]) -> set[str]:
+    """Return the paths that stages write."""
+    stages = lock.get("stages") or {}
+    return {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def _status(root: Path, made: set[str]) -> list[str]:
+    """Ask DVC, but not about what a later stage reads of an earlier one.
+
+    That may differ where the lock was written on another platform. A stage whose own inputs
+    differ, or whose outputs were changed by hand, is told all the same.
+    """
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ArtifactError(f"dvc status: {said}")
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return [
+        f"{stage}: {path}"
+        for stage, changes in found.items()
+        for change in changes
+        if isinstance(change, dict)
+        for kind, paths in change.items()
+        for path in (paths if isinstance(paths, dict) else [str(paths)])
+        if not (kind == "changed deps" and path in made)
+    ]

@@ -1,0 +1,276 @@
+"""The report as Markdown: what a reviewer reads first stands first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from churn.evaluation.curves import Points
+from churn.evaluation.metric_names import TITLES
+from churn.report.facts import Facts
+from churn.report.text import code, prose
+from churn.summary import interval, number
+
+# GitHub refuses a comment of more than 65,536 characters.
+LIMIT = 60_000
+_MARKS = {"better": "**better**", "worse": "**worse**", "identical": "identical"}
+_MOST_ROWS = 40
+Draw = Callable[[str, Points, Points, str], str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes
+    ----------
+    title : str
+        Empty for the head, which is never left out. The title of a folded section stands in HTML,
+        so it holds nothing of the repository.
+    body : str
+        Markdown.
+    weight : int
+        Of two sections the lighter one is left out first where the report is too long.
+    folded : bool
+        Whether a reader has to open it.
+    """
+
+    title: str
+    body: str
+    weight: int
+    folded: bool = False
+
+
+def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    facts : Facts
+    draw : callable
+        Turns a curve's name, the points of both models and the baseline's name into Markdown.
+    limit : int, default=60,000
+        Most characters; the least important sections are left out until it is kept, and the
+        report says which.
+
+    Returns
+    -------
+    str
+        GitHub's Markdown, in which no text of the repository comes alive.
+    """
+    sections = [section for section in _sections(facts, draw) if section.body]
+    left_out: list[str] = []
+    while len(text := _joined(sections, left_out)) > limit and len(sections) > 1:
+        lightest = min(sections[1:], key=lambda section: section.weight)
+        sections.remove(lightest)
+        left_out.append(lightest.title)
+    return text
+
+
+def _joined(sections: Sequence[Section], left_out: Sequence[str]) -> str:
+    parts = [_shown(section) for section in sections]
+    if left_out:
+        what = ", ".join(title.lower() for title in left_out)
+        parts.append(
+            f"Left out, because a comment has a largest length: {what}. See `report.html`."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _shown(section: Section) -> str:
+    if not section.title:
+        return section.body
+    if section.folded:
+        head = f"<details><summary>{section.title}</summary>"
+        return f"{head}\n\n{section.body}\n\n</details>"
+    return f"### {section.title}\n\n{section.body}"
+
+
+def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
+    """Give the sections in the order in which a reviewer needs them."""
+    yield Section("", _head(facts), 100)
+    if facts.metrics:
+        if not facts.compared:
+            yield Section("Metrics", _metrics_alone(facts.metrics), 95)
+        for number_, entry in enumerate(facts.compared):
+            title = f"Metrics against {code(entry['name'])}"
+            yield Section(title, _metrics(entry), 95 - number_)
+    gates = facts.verdict["gates"]
+    bad = sum(not gate["passed"] for gate in gates)
+    title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
+    yield Section(title, _gates(gates), 90)
+    yield Section("Parameters", _parameters(facts), 70)
+    yield Section("Data", _data(facts), 80)
+    yield Section("Files that changed", _files(facts), 40, folded=True)
+    if facts.checks:
+        failed = [check for check in facts.checks["checks"] if check["status"] != "passed"]
+        passed = [check for check in facts.checks["checks"] if check["status"] == "passed"]
+        yield Section("Checks that did not pass", _checks(failed), 85)
+        yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
+    yield Section("Slices that got worse", _slices(facts.compared), 75)
+    for entry in facts.compared[:1]:
+        yield Section("Curves of both models", _curves(entry, draw), 20, folded=True)
+    yield Section("What this is", _identity(facts), 92, folded=True)
+
+
+def _head(facts: Facts) -> str:
+    verdict = facts.verdict
+    reason = prose(verdict["reason"])
+    if verdict["outcome"] == "unchanged":
+        return f"## ✅ {reason[0].upper()}{reason[1:]}\n\nNothing was trained."
+    word = "✅ Merge" if verdict["passed"] else "❌ Do not merge"
+    lines = [f"## {word}: {reason}"]
+    if verdict["outcome"] == "stopped":
+        lines.append("Nothing could be judged. The log of the run says more.")
+    limits = [one for one in _changed_parameters(facts) if one["limit"]]
+    if limits:
+        named = ", ".join(code(one["key"]) for one in limits[:5])
+        more = f" and {len(limits) - 5} more" if len(limits) > 5 else ""
+        lines.append(f"⚠️ **This change moves its own limits:** {named}{more}.")
+    return "\n\n".join(lines)
+
+
+def _metrics(entry: dict[str, Any]) -> str:
+    rows = []
+    for one in entry["metrics"]:
+        values = [number(one["baseline"]), number(one["candidate"])]
+        change = [number(one["difference"], sign=True), interval(one)]
+        word = _MARKS.get(one["word"], one["word"] or "unknown")
+        rows.append([TITLES[one["metric"]], *values, *change, word])
+    header = ["", code(entry["name"]), "this change", "difference", "95 % interval", ""]
+    note = (
+        f"On {entry['rows']:,} held-out customers that neither model was trained on;"
+        " paired bootstrap."
+    )
+    return f"{table(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
+
+
+def _metrics_alone(metrics: dict[str, Any]) -> str:
+    rows = [[title, number(metrics["test"].get(name))] for name, title in TITLES.items()]
+    return table(["", "held-out customers"], rows, numbers=(1,))
+
+
+def _gates(gates: Sequence[dict[str, Any]]) -> str:
+    """Lay out the gates, failed ones first; why one failed stands below the table."""
+    ordered = sorted(gates, key=lambda gate: gate["passed"])
+    rows = [
+        ["✅" if gate["passed"] else "❌"]
+        + [prose(gate[key], 150) for key in ("name", "value", "limit")]
+        for gate in ordered
+    ]
+    reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
+    return "\n".join([table(["", "gate", "value", "limit"], rows), "", *reasons]) if rows else ""
+
+
+def _changed_parameters(facts: Facts) -> list[dict[str, Any]]:
+    return [
+        one for entry in facts.baselines for one in entry.get("changes", {}).get("parameters", [])
+    ]
+
+
+def _parameters(facts: Facts) -> str:
+    changed = _changed_parameters(facts)
+    rows = [[code(one["key"], 120), code(one["before"]), code(one["after"])] for one in changed]
+    return _cut(["parameter", "before", "after"], rows)
+
+
+def _data(facts: Facts) -> str:
+    return "\n\n".join(_drift(entry) for entry in facts.baselines if "data" in entry)
+
+
+def _drift(entry: dict[str, Any]) -> str:
+    data = entry["data"]
+    before, after = data["rows"]
+    lines = [f"Training rows: {before:,} before, {after:,} now."]
+    if "label_rate" in data:
+        lines[0] += (
+            f" Churned: {data['label_rate'][0]:.1%} before, {data['label_rate'][1]:.1%} now."
+        )
+    drifted = [one for one in data["columns"] if one["word"] != "none"]
+    if not drifted:
+        lines.append("No column has drifted (population stability index below 0.1).")
+        return "\n\n".join(lines)
+    rows = [
+        [
+            code(one["column"]),
+            one["word"],
+            f"{one['psi']:.2f}",
+            *("" if one[side] is None else f"{one[side]:g}" for side in ("before", "after")),
+        ]
+        for one in drifted
+    ]
+    header = ["column", "drift", "index", "mean before", "mean now"]
+    lines.append(_cut(header, rows, numbers=(2, 3, 4)))
+    lines.append("Population stability index: moderate from 0.1, large from 0.25.")
+    return "\n\n".join(lines)
+
+
+def _files(facts: Facts) -> str:
+    files = [
+        name for entry in facts.baselines for name in entry.get("changes", {}).get("files", [])
+    ]
+    shown = [f"- {code(name, 150)}" for name in files[:_MOST_ROWS]]
+    if len(files) > _MOST_ROWS:
+        shown.append(f"- and {len(files) - _MOST_ROWS} more")
+    return "\n".join(shown)
+
+
+def _checks(checks: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for check in checks:
+        bad = [outcome for outcome in check["outcomes"] if not outcome["passed"]]
+        outcome = (bad or check["outcomes"] or [None])[0]
+        found = check.get("error") or (outcome["details"] if outcome else "it has no condition")
+        rows.append([code(check["check"]), check["status"], prose(found, 300)])
+    return _cut(["check", "", "found"], rows)
+
+
+def _slices(compared: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for entry in compared:
+        for part in entry["slices"]:
+            for one in part["metrics"]:
+                if one["word"] == "worse":
+                    values = [number(one["difference"], sign=True), interval(one)]
+                    names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
+                    rows.append([*names, TITLES[one["metric"]], *values, code(entry["name"])])
+    header = ["column", "slice", "customers", "metric", "difference", "95 % interval", "against"]
+    return _cut(header, rows, numbers=(2, 4, 5))
+
+
+def _curves(entry: dict[str, Any], draw: Draw) -> str:
+    charts = [
+        draw(curve, points["baseline"], points["candidate"], entry["name"])
+        for curve, points in entry["curves"].items()
+    ]
+    return "\n\n".join(filter(None, charts))
+
+
+def _identity(facts: Facts) -> str:
+    rows = [["commit", code(facts.commit)], ["fingerprint of the inputs", code(facts.fingerprint)]]
+    if facts.model_digest:
+        rows.append(["digest of the model", code(facts.model_digest)])
+    for entry in facts.baselines:
+        if "identity" in entry:
+            rows.append([f"model of {code(entry['name'])}", code(entry["model_digest"])])
+            rows.append([f"where {code(entry['name'])} is", code(entry["identity"])])
+    rows += [[title, address] for title, address in facts.links.items()]
+    names = [entry["name"] for entry in facts.baselines if entry["name"] != "Production"]
+    revision = names[0] if names else "main"
+    again = f"churn review --baseline {revision}"
+    return f"{table(['', ''], rows)}\n\nThe same at your desk, with this commit: {code(again, 120)}"
+
+
+def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:
+    """Lay out a table of rows whose number a pull request decides: the first ones, and a count."""
+    if not rows:
+        return ""
+    shown = table(header, rows[:_MOST_ROWS], numbers)
+    return shown if len(rows) <= _MOST_ROWS else f"{shown}\n\nand {len(rows) - _MOST_ROWS} more"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:
+    """Lay out a Markdown table; the columns at `numbers` are set to the right."""
+    rule = ["---:" if i in set(numbers) else "---" for i in range(len(header))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))

@@ -1,0 +1,47 @@
+"""Text from the repository inside Markdown: shown as it is, and nothing of it comes alive.
+
+Column names, category names, parameter values and messages are written by whoever opens the pull
+request. GitHub would make links, mentions, references, emoji, formulas and markup of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_BREAK = "\u200b"  # zero width: nothing to see, but no mention, link or reference goes across it
+# GitHub looks for these in the text that a reader sees, so no entity keeps it from finding them.
+_ALIVE = re.compile(
+    r"(?<=@)(?=\w)|(?<=\#)(?=\d)|(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=\b[Gg][Hh])(?=-\d)"
+    r"|(?<=\b[0-9a-f]{6})(?=[0-9a-f])"
+)
+_MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
+
+
+def clip(text: str, length: int) -> str:
+    """Make one printable line of a text, at most `length` characters long.
+
+    Line breaks and runs of spaces become one space; what has no shape of its own (controls, marks
+    that turn the direction of writing, surrogates) is left out.
+    """
+    one_line = " ".join(text.split())
+    shown = "".join(c for c in one_line if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
+
+
+def code(text: object, length: int = 80) -> str:
+    """Write a name or a value as a code span; also right inside a table, not inside HTML."""
+    shown = clip(str(text), length)
+    if not shown:
+        return "` `"
+    if not {"`", "|"} & set(shown):
+        return f"`{shown}`"
+    # Backticks end a code span and bars a cell, so every sign becomes an entity.
+    entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in shown)
+    return f"<code>{entities}</code>"
+
+
+def prose(text: str, length: int = 400) -> str:
+    """Write a sentence that holds names from the repository as plain text."""
+    broken = _ALIVE.sub(_BREAK, clip(text, length))
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", broken)

@@ -1,0 +1,46 @@
+"""Command `gate`: read what there is, judge it, write the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from churn import gate, lockfile, params
+from churn.candidate import model_digest
+from churn.files import read_json, write_json
+from churn.gate import Results, Verdict
+from churn.paths import Workspace
+
+
+def run(workspace: Workspace) -> Verdict:
+    """Judge the candidate that the pipeline and `compare` have made.
+
+    Raises
+    ------
+    ParamsError, ArtifactError
+        If params.yaml or a result cannot be read: nothing is judged then, which blocks.
+    """
+    settings = params.load(workspace.params)
+    results = Results(
+        stale=lockfile.stale(workspace.root),
+        metrics=read_json(workspace.metrics, "evaluate"),
+        checks=read_json(workspace.checks, "validate"),
+        comparison=read_json(workspace.comparison, "compare"),
+        model_digest=model_digest(workspace.model),
+    )
+    verdict = gate.judge(results, settings.gates, settings.checks)
+    write(workspace, verdict)
+    return verdict
+
+
+def write(workspace: Workspace, verdict: Verdict) -> None:
+    """Write ``build/verdict.json``."""
+    write_json(workspace.verdict, asdict(verdict))
+
+
+def lines(verdict: Verdict) -> Sequence[str]:
+    """Say a verdict on a terminal: one line a gate, then the whole."""
+    shown = [
+        f"{'pass' if one.passed else 'FAIL'}  {one.name}: {one.reason}" for one in verdict.gates
+    ]
+    return [*shown, f"{'Merge' if verdict.passed else 'Do not merge'}: {verdict.reason}"]

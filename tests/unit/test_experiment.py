@@ -1,0 +1,80 @@
+"""Other parameters and other models, apart from the pipeline's own files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from churn import experiment
+from churn.errors import ParamsError
+from tests.conftest import ROOT
+
+SMALL = {
+    "model.hyperparameters": {"max_iter": 10, "max_depth": 2},
+    "decision.strategy": "fixed",
+    "evaluation.importance.repeats": 1,
+}
+
+
+@pytest.fixture
+def repository(store: Path, customers: pd.DataFrame) -> Path:
+    """Return a folder with parameters, a table of 600 customers and an MLflow store."""
+    shutil.copy(ROOT / "params.yaml", store)
+    (store / "data").mkdir()
+    customers.to_csv(store / "data/customers.csv", index=False)
+    return store
+
+
+def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> None:
+    before = sorted(repository.rglob("*.parquet"))
+
+    tracked, metrics = experiment.train_with(repository, SMALL)
+
+    assert tracked.new
+    assert 0.5 < metrics["test"]["roc_auc"] < 1
+    assert sorted(repository.rglob("*.parquet")) == before
+    assert not (repository / "build").exists()
+
+
+@pytest.fixture
+def trained(repository: Path) -> str:
+    """Return the address of a model that was trained on the table."""
+    tracked, _ = experiment.train_with(repository, SMALL)
+    return f"runs:/{tracked.run_id}/model"
+
+
+def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(
+    repository: Path, trained: str
+) -> None:
+    _, metrics = experiment.evaluate_model(repository, trained, {})
+
+    assert 0.5 < metrics["test"]["roc_auc"] < 1
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"split.salt": "another"}, "may be training rows.*split.salt=churn"),
+        ({"split.test_share": 0.3}, "may be training rows.*split.test_share=0.2"),
+        ({"data.id": "age", "data.numeric": ["recency_days"]}, "told apart by 'customer_id'"),
+    ],
+)
+def test_a_model_is_not_measured_on_what_it_was_trained_on(
+    other: dict, message: str, repository: Path, trained: str
+) -> None:
+    if "data.id" in other:
+        table = pd.read_csv(repository / "data/customers.csv")
+        table["age"] = range(len(table))
+        table.to_csv(repository / "data/customers.csv", index=False)
+        other |= {"features.ratios": [], "features.rfm": None, "evaluation.slices.numeric": []}
+    with pytest.raises(ParamsError, match=message):
+        experiment.evaluate_model(repository, trained, other)
+
+
+def test_a_smaller_holdout_of_the_same_split_is_as_good(repository: Path, trained: str) -> None:
+    _, metrics = experiment.evaluate_model(repository, trained, {"split.test_share": 0.15})
+
+    assert 0.5 < metrics["test"]["roc_auc"] < 1
