@@ -25,13 +25,13 @@ RUN = Run(77, 12, "success", HEAD, "better", "stranger/shop", REPOSITORY)
 BOT = "github-actions[bot]"
 OWN_LINK = f"[the run]({REPOSITORY}/actions/runs/77)"
 # As the report is laid out. None of it may be harmed.
-REPORT = f"""## Churn model: ✅ better
+REPORT = f"""## ✅ Merge: better
 
 **ROC AUC** rose by 0.01 ({OWN_LINK}).
 
 | metric | main | this | difference |
 | --- | ---: | ---: | :--- |
-| `roc_auc` | 0.848 | 0.858 | +0.010 (0.004 to 0.016) |
+| <code>roc&#124;auc</code> | 0.848 | 0.858 | +0.010 (0.004 to 0.016) |
 
 <details><summary>27 checks passed</summary>
 
@@ -44,6 +44,10 @@ xychart-beta
   title "ROC @ main"
   line [0.1, 0.5, 1]
 ```
+
+| | |
+| --- | --- |
+| run and files | {REPOSITORY}/actions/runs/77 |
 
 <sub>*digest* 0123abc</sub>"""
 
@@ -111,6 +115,8 @@ def test_a_report_of_ours_stays_as_it_is() -> None:
         "![x](https://evil.example/pixel.png) ![x][1] !\\[x](https://evil.example)",
         "[x](https://evil.example) [x](javascript:alert(1)) [x][1] [^1]\n\n[1]: https://evil.example",
         f"[x]({REPOSITORY}evil/actions/runs/1) [x]({REPOSITORY}/actions/runs/../../../evil)",
+        f"{REPOSITORY}/actions/runs/../../../evil {REPOSITORY}evil/actions/runs/1",
+        f"{REPOSITORY}/actions/runs/7%2e%2e/%2e%2e/%2e%2e/%2e%2e/evil {REPOSITORY}/issues/1",
         f"[x]({REPOSITORY}/issues/1) ![x]({REPOSITORY}/actions/runs/77)",
         "<https://evil.example> <a href='https://evil.example'>x</a> <img src=x onerror=y>",
         "<script>alert(1)</script> <!-- @everyone --> <details open> <sub onclick=x> <sub\n>",
@@ -127,13 +133,13 @@ def test_nothing_comes_alive(hostile: str) -> None:
 
 _WORDS = """
 @a @ #1 # 1 GH-1 gh-1 https://e.x :// www.e.x www. ` `` ``` ~~~ | \\ [ ] ( ) ![ ]( < </ > <img <a
-<details> </details> <summary> </summary> <sub> </sub> <br> <!-- --> <script> <pre> </pre> &#64;
-&#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b === --- <?
+<details> </details> <summary> </summary> <code> </code> <sub> </sub> <br> <!-- --> <script> <pre> </pre>
+&#64; &#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b === --- <?
 <![CDATA[ x@y.z octo/shop#1 !
 """
 _PIECES = re.findall(r"\S+", _WORDS)
 _PIECES += ["\n", "\n\n", "\n\n```mermaid\n", "\n```mermaid\n", "\n```\n", "    ", "\t", "> ", " "]
-_PIECES += ["|\n|---|---|\n|", "\u00a0", OWN_LINK, "[x](javascript:a)"]
+_PIECES += ["|\n|---|---|\n|", "\u00a0", OWN_LINK, "[x](javascript:a)", RUN.address]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -201,9 +207,9 @@ def test_a_too_large_artifact_is_refused_by_its_listing() -> None:
 
 @pytest.mark.parametrize("hostile", ["\x1b[31m", "\x00", "\r", "\x85", "\u202e", "\u2066"])
 def test_control_characters_are_refused(hostile: str) -> None:
-    assert artifact.decode(b"## Churn model: x\r\n\ty\n") == "## Churn model: x\n\ty\n"
+    assert artifact.decode("## ✅ Merge: x\r\n\ty\n".encode()) == "## ✅ Merge: x\n\ty\n"
     with pytest.raises(RefusedError, match="control characters"):
-        artifact.decode(f"## Churn model: {hostile}".encode())
+        artifact.decode(f"## ✅ Merge: {hostile}".encode())
 
 
 def comment(number: int, login: str = BOT, text: str | None = None) -> dict[str, Any]:

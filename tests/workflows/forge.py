@@ -180,7 +180,7 @@ def cache_standins(cache: Path) -> None:
         for stamp in stamps:
             (cache / environment / f"{stamp}.installed").touch()
     programs = cache / ".venv" / "bin"
-    for name in ("ruff", "mypy", "pytest", "actionlint", "zizmor", "check-jsonschema"):
+    for name in ("ruff", "mypy", "pytest", "actionlint", "zizmor", "check-jsonschema", "dvc"):
         (programs / name).symlink_to(HERE / "programs" / "log")
     (programs / "churn").symlink_to(HERE / "programs" / "churn")
 

@@ -41,12 +41,12 @@ def zipped(text: str | bytes, name: str = "report.md") -> bytes:
     return made.getvalue()
 
 
-REPORT = zipped("## Churn model: passed\n\n| metric | main |\n| --- | --- |\n| ROC AUC | 0.85 |\n")
+REPORT = zipped("## ✅ Merge: passed\n\n| metric | main |\n| --- | --- |\n| ROC AUC | 0.85 |\n")
 
 
 def test_two_pushes_leave_one_comment(repository: Forge, github: FakeGitHub, poster: str) -> None:
     github.add_comment("a word of a reviewer", "reviewer")
-    head = repository.open_pull_request({"standin.sh": "verdict='passed, and better'"})
+    head = repository.open_pull_request({"standin.sh": "verdict='✅ Merge: better'"})
     github.open_pull(3, "octo/shop", "better", head)
     assert repository.pull_request().code == 0
     github.add_artifact(repository.artifact("comment").read_bytes())
@@ -56,11 +56,11 @@ def test_two_pushes_leave_one_comment(repository: Forge, github: FakeGitHub, pos
     assert first.code == 0, first.log
     assert ("cml is not installed" in first.log) == (poster == "gh")
     [_, comment] = github.comments
-    assert comment["body"].startswith("## Churn model: passed, and better\n")
+    assert comment["body"].startswith("## ✅ Merge: better\n")
     assert f"[Run 12](https://{github.host}/octo/shop/actions/runs/77)" in comment["body"]
     assert f"{head}: success" in comment["body"]
 
-    worse = repository.push({"standin.sh": "code=1 verdict='blocked, cost rose'"})
+    worse = repository.push({"standin.sh": "code=1 verdict='❌ Do not merge: cost rose'"})
     github.pulls[0]["head"]["sha"] = worse
     assert repository.pull_request().code != 0
     github.add_artifact(repository.artifact("comment").read_bytes())
@@ -69,7 +69,7 @@ def test_two_pushes_leave_one_comment(repository: Forge, github: FakeGitHub, pos
 
     assert second.code == 0, second.log
     assert [c["id"] for c in github.comments] == [1000, comment["id"]]
-    assert comment["body"].startswith("## Churn model: blocked, cost rose\n")
+    assert comment["body"].startswith("## ❌ Do not merge: cost rose\n")
     assert f"{worse}: failure" in comment["body"]
     assert sum(asked.startswith("POST") for asked in github.asked) == 1
 
@@ -156,7 +156,7 @@ def test_a_run_without_a_report_is_told(repository: Forge, github: FakeGitHub, p
 
     assert ran.code == 0, ran.log
     [comment] = github.comments
-    assert comment["body"].startswith("## Churn model: ❌ blocked\n")
+    assert comment["body"].startswith("## ❌ Do not merge: no report\n")
     assert "The run ended before it could say more" in comment["body"]
     assert "/actions/runs/77)" in comment["body"]
 
@@ -165,7 +165,7 @@ def test_another_ones_comment_with_the_mark_is_left_alone(
     repository: Forge, github: FakeGitHub, poster: str
 ) -> None:
     # CML alone would write into it, and its author could then say what he likes in it.
-    forged = github.add_comment(f"## Churn model: passed\n\n{MARK}", "stranger")
+    forged = github.add_comment(f"## ✅ Merge: passed\n\n{MARK}", "stranger")
     github.open_pull(3, FORK, "better", HEAD)
     github.add_artifact(REPORT)
 
@@ -173,7 +173,7 @@ def test_another_ones_comment_with_the_mark_is_left_alone(
         ran = repository.comment(ended(source=FORK), github.host)
         assert ran.code == 0, ran.log
 
-    assert forged["body"] == f"## Churn model: passed\n\n{MARK}"
+    assert forged["body"] == f"## ✅ Merge: passed\n\n{MARK}"
     assert [c["user"]["login"] for c in github.comments] == ["stranger", BOT]
 
 
@@ -190,13 +190,13 @@ def test_the_comment_is_found_behind_a_hundred_others(
 
     assert ran.code == 0, ran.log
     assert len(github.comments) == 121
-    assert mine["body"].startswith("## Churn model: passed")
+    assert mine["body"].startswith("## ✅ Merge: passed")
 
 
 def test_what_a_stranger_writes_into_the_report_stays_dead(
     repository: Forge, github: FakeGitHub, poster: str
 ) -> None:
-    report = """## Churn model: passed @everyone
+    report = """## ✅ Merge: passed @everyone
 
 ![x](https://evil.example/pixel.png) [merge](https://evil.example) closes #1 <img src=x onerror=y>
 <a href="https://evil.example">here</a> <script>alert(1)</script> &#64;octo/team www.evil.example
@@ -224,7 +224,7 @@ kept
 def two_members() -> bytes:
     made = io.BytesIO(REPORT)
     with zipfile.ZipFile(made, "a") as archive:
-        archive.writestr("second.md", "## Churn model: passed\n")
+        archive.writestr("second.md", "## ✅ Merge: passed\n")
     return made.getvalue()
 
 
@@ -239,15 +239,15 @@ def link() -> bytes:
 
 HOSTILE = {
     "a second member": (two_members(), "something else than one report.md"),
-    "a path": (zipped("## Churn model: x", "../report.md"), "something else than one report.md"),
+    "a path": (zipped("## ✅ Merge: x", "../report.md"), "something else than one report.md"),
     "a link": (link(), "is a link"),
     "a bomb": (zipped(b"\0" * 50_000_000), "unpacks to more than"),
-    "no zip file": (b"## Churn model: passed", "not a zip file"),
-    "no UTF-8": (zipped(b"## Churn model: \xff"), "not UTF-8"),
-    "an escape": (zipped("## Churn model: \x1b[2J"), "control characters"),
-    "too long": (zipped("## Churn model: " + "x" * 60_000), "60,000 characters or more"),
+    "no zip file": ("## ✅ Merge: passed".encode(), "not a zip file"),
+    "no UTF-8": (zipped("## ✅ Merge: ".encode() + b"\xff"), "not UTF-8"),
+    "an escape": (zipped("## ✅ Merge: \x1b[2J"), "control characters"),
+    "too long": (zipped("## ✅ Merge: " + "x" * 60_000), "more than 60,000 characters"),
     "no report": (zipped("# Merge me\n"), "does not begin with its heading"),
-    "an open block": (zipped("## Churn model: x\n\n```text\n"), "leaves a block"),
+    "an open block": (zipped("## ✅ Merge: x\n\n```text\n"), "leaves a block"),
 }
 
 
@@ -265,7 +265,7 @@ def test_a_hostile_artifact_is_refused_and_that_is_told(
     [line] = [line for line in ran.log.splitlines() if "Error: the" in line or "Error: rep" in line]
     assert reason in line
     [comment] = github.comments
-    assert comment["body"].startswith("## Churn model: ❌ blocked\n\nThe report of this run was")
+    assert comment["body"].startswith("## ❌ Do not merge: no report\n\nThe report of this run was")
     assert reason in comment["body"]
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.workflows.forge import Forge
 
-REVIEW = "churn review --baseline HEAD^1 --production --output candidate"
+REVIEW = "churn review --baseline main --production --output candidate"
 PASSED = {"quality": "succeeded", "candidate": "succeeded", "required": "succeeded"}
 
 
 def test_a_change_of_the_model_is_reviewed_and_kept(repository: Forge) -> None:
-    repository.open_pull_request({"standin.sh": "verdict='passed, and better'"})
+    repository.open_pull_request({"standin.sh": "verdict='✅ Merge: better'"})
 
     ran = repository.pull_request()
 
@@ -24,8 +24,8 @@ def test_a_change_of_the_model_is_reviewed_and_kept(repository: Forge) -> None:
         assert sorted(candidate.namelist()) == ["manifest.json", "report.md"]
     with zipfile.ZipFile(repository.artifact("comment")) as comment:
         assert comment.namelist() == ["report.md"]
-        assert comment.read("report.md") == b"## Churn model: passed, and better\n"
-    assert ran.summary == "## Churn model: passed, and better"
+        assert comment.read("report.md") == "## ✅ Merge: better\n".encode()
+    assert ran.summary == "## ✅ Merge: better"
 
 
 def test_the_environments_come_from_the_cache(repository: Forge) -> None:
@@ -62,15 +62,15 @@ def test_what_the_cache_does_not_have_is_installed(repository: Forge) -> None:
 
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_blocked_candidate_blocks_and_is_told_all_the_same(repository: Forge, code: int) -> None:
-    repository.open_pull_request({"standin.sh": f"code={code} verdict='blocked, cost rose'"})
+    repository.open_pull_request({"standin.sh": f"code={code} verdict='❌ No: cost rose'"})
 
     ran = repository.pull_request()
 
     assert ran.code != 0
     assert ran.jobs == PASSED | {"candidate": "failed", "required": "failed"}
-    assert ran.summary == "## Churn model: blocked, cost rose"
+    assert ran.summary == "## ❌ No: cost rose"
     with zipfile.ZipFile(repository.artifact("comment")) as comment:
-        assert b"blocked, cost rose" in comment.read("report.md")
+        assert b"cost rose" in comment.read("report.md")
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "pytest"])
@@ -100,7 +100,7 @@ def test_only_documents_train_nothing(repository: Forge) -> None:
     ran = repository.pull_request()
 
     assert ran.code == 0, ran.log
-    assert ran.summary == "## Churn model: no change to the model"
+    assert ran.summary == "## ✅ No change to the model"
 
 
 def test_what_main_has_changed_since_is_not_the_pull_requests_doing(repository: Forge) -> None:
@@ -111,4 +111,4 @@ def test_what_main_has_changed_since_is_not_the_pull_requests_doing(repository: 
 
     ran = repository.pull_request()
 
-    assert ran.summary == "## Churn model: no change to the model", ran.log
+    assert ran.summary == "## ✅ No change to the model", ran.log

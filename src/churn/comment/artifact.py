@@ -13,10 +13,10 @@ from churn.errors import ChurnError
 
 NAME = "comment"
 MEMBER = "report.md"
-HEADING = "## Churn model: "
 MAX_ARCHIVE_BYTES = 1_000_000
 MAX_CHARACTERS = 60_000
 _MAX_BYTES = 4 * MAX_CHARACTERS
+_HEADING = re.compile(r"## (?:✅|❌) \S")
 # They turn the order of what follows around: text that reads otherwise than it is.
 _TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -86,9 +86,9 @@ def decode(content: bytes) -> str:
         raise RefusedError("the report is not UTF-8") from error
     if has_control_characters(text):
         raise RefusedError("the report holds control characters")
-    if len(text) >= MAX_CHARACTERS:
-        raise RefusedError(f"the report has {MAX_CHARACTERS:,} characters or more")
-    if not text.startswith(HEADING):
+    if len(text) > MAX_CHARACTERS:
+        raise RefusedError(f"the report has more than {MAX_CHARACTERS:,} characters")
+    if not _HEADING.match(text):
         raise RefusedError("the report does not begin with its heading")
     return text
 

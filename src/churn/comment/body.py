@@ -25,9 +25,10 @@ _TOKEN = re.compile(
     rf"""
       \\(?P<escaped>[!-/:-@\[-`{{-~])
     | (?P<entity>&(?:\#\d{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)
-    | (?P<tag><(?P<close>/?)(?P<name>details|summary|sub|sup)>|<br[ ]?/?>)
+    | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
     | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
     | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
+    | (?<![\w(])(?P<bare>https?://[\w./:-]+)(?=[\s|]|$)
     | (?P<live>{_LIVE})
     | (?P<special>[\[\]<$~`])
     | (?P<image>!(?=\[))
@@ -88,7 +89,7 @@ def compose(report: str, run: Run) -> str:
 
 def notice(reason: str, run: Run) -> str:
     """Make the comment of a run whose report cannot be shown, in words of our own."""
-    return f"## Churn model: ❌ blocked\n\n{reason}\n\n---\n\n{footer(run)}\n"
+    return f"## ❌ Do not merge: no report\n\n{reason}\n\n---\n\n{footer(run)}\n"
 
 
 def footer(run: Run) -> str:
@@ -157,6 +158,7 @@ def _limited(block: str) -> str:
 
 def _inert_line(line: str, repository: str, tags: list[str]) -> str:
     """Make a line inert; `tags` are those that are open, and change."""
+    linked = re.compile(re.escape(repository) + _LINKED, re.ASCII)
 
     def replace(token: re.Match[str]) -> str:
         if token["escaped"] or token["entity"]:
@@ -170,9 +172,13 @@ def _inert_line(line: str, repository: str, tags: list[str]) -> str:
             shown = shown.replace("<", "\u2039")
             return f"{token['ticks']}{shown}{token['ticks']}"
         if token["address"]:
-            if re.fullmatch(re.escape(repository) + _LINKED, token["address"], re.ASCII):
+            if linked.fullmatch(token["address"]):
                 return f"[{_TOKEN.sub(replace, token['label'])}]({token['address']})"
             return f"&#91;{_TOKEN.sub(replace, token[0][1:])}"
+        if token["bare"]:
+            if linked.fullmatch(token["bare"]):
+                return token[0]
+            return f"h{_TOKEN.sub(replace, token[0][1:])}"
         return token[0] + _BREAK if token["live"] else f"&#{ord(token[0])};"
 
     return _TOKEN.sub(replace, line)
