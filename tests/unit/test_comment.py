@@ -6,6 +6,7 @@ import ast
 import random
 import re
 import sys
+import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -133,9 +134,9 @@ def test_nothing_comes_alive(hostile: str) -> None:
 
 _WORDS = """
 @a @ #1 # 1 GH-1 gh-1 https://e.x :// www.e.x www. ` `` ``` ~~~ | \\ [ ] ( ) ![ ]( < </ > <img <a
-<details> </details> <summary> </summary> <code> </code> <sub> </sub> <br> <!-- --> <script> <pre> </pre>
-&#64; &#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b === --- <?
-<![CDATA[ x@y.z octo/shop#1 !
+<details> </details> <summary> </summary> <code> </code> <sub> </sub> <br> <!-- --> <script> <pre>
+</pre> &#64; &#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b
+=== --- <? <![CDATA[ x@y.z octo/shop#1 !
 """
 _PIECES = re.findall(r"\S+", _WORDS)
 _PIECES += ["\n", "\n\n", "\n\n```mermaid\n", "\n```mermaid\n", "\n```\n", "    ", "\t", "> ", " "]
@@ -302,3 +303,14 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
                 assert top in sys.stdlib_module_names or name.startswith("churn."), name
                 assert top != "churn" or re.match(r"churn\.(comment|errors)", name), name
     assert body.MAX_CHARACTERS < 65_536
+
+
+@pytest.mark.parametrize("piece", [*_PIECES, "`a", "[a](", "[a](b) ", "https:///actions/runs/1"])
+def test_no_text_takes_long(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    started = time.perf_counter()
+    try:
+        inert(text, REPOSITORY)
+    except RefusedError:
+        pass
+    assert time.perf_counter() - started < 5

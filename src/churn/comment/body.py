@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
     | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
     | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
-    | (?<![\w(])(?P<bare>https?://[\w./:-]+)(?=[\s|]|$)
+    | (?<![^\s|])(?P<bare>https?://[\w./:-]+/actions/runs/\d+)(?=[\s|]|$)
     | (?P<live>{_LIVE})
     | (?P<special>[\[\]<$~`])
     | (?P<image>!(?=\[))
