@@ -36,7 +36,7 @@ REPORT = f"""## ✅ Merge: better
 
 <details><summary>27 checks passed</summary>
 
-- FeatureDrift<br>on `recency_days`
+- FeatureDrift<br>on `recency_days` in `<= 15`
 
 </details>
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 BOT = "github-actions[bot]"
 TOKEN = "the-token"
+HEAD = "a" * 40
 _API = "/api/v3"
 
 
@@ -89,6 +90,22 @@ class FakeGitHub:
         [comment] = [c for c in self.comments if c["id"] == number]
         comment["body"] = body  # GitHub lets the token of a workflow write into anyone's
         return 200, comment
+
+
+def ended(
+    head: str = HEAD, source: str = "octo/shop", conclusion: str = "success", branch: str = "better"
+) -> dict[str, Any]:
+    """Return what GitHub tells of a run that has ended; it names no pull request for forks."""
+    return {
+        "id": 77,
+        "run_number": 12,
+        "event": "pull_request",
+        "conclusion": conclusion,
+        "head_sha": head,
+        "head_branch": branch,
+        "head_repository": {"full_name": source},
+        "pull_requests": [],
+    }
 
 
 def page(listed: list[Any], query: dict[str, str]) -> list[Any]:

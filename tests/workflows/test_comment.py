@@ -5,33 +5,15 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-from typing import Any
 
 import pytest
 
 from tests.workflows.conftest import install_cml
-from tests.workflows.fake_github import BOT, FakeGitHub
+from tests.workflows.fake_github import BOT, HEAD, FakeGitHub, ended
 from tests.workflows.forge import Forge
 
 MARK = '![](https://cml.dev/watermark.png#0123abc "CML watermark churn-report")'
 FORK = "stranger/shop"
-HEAD = "a" * 40
-
-
-def ended(
-    head: str = HEAD, source: str = "octo/shop", conclusion: str = "success", branch: str = "better"
-) -> dict[str, Any]:
-    """Return what GitHub tells of a run that has ended; it names no pull request for forks."""
-    return {
-        "id": 77,
-        "run_number": 12,
-        "event": "pull_request",
-        "conclusion": conclusion,
-        "head_sha": head,
-        "head_branch": branch,
-        "head_repository": {"full_name": source},
-        "pull_requests": [],
-    }
 
 
 def zipped(text: str | bytes, name: str = "report.md") -> bytes:

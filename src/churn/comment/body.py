@@ -169,7 +169,7 @@ def _inert_line(line: str, repository: str, tags: list[str]) -> str:
         if token["ticks"]:
             # Within HTML, GitHub takes code for text, and reads tags and entities in it.
             shown = re.sub(rf"{_LIVE}|&(?=[\#\w])", rf"\g<0>{_BREAK}", token["code"])
-            shown = shown.replace("<", "\u2039")
+            shown = re.sub(r"<(?=[a-zA-Z/!?])", "\u2039", shown)
             return f"{token['ticks']}{shown}{token['ticks']}"
         if token["address"]:
             if linked.fullmatch(token["address"]):
