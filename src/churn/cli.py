@@ -127,9 +127,10 @@ def track() -> None:
 @click.option("--baseline", metavar="REV", help="A revision of git, such as main.")
 @click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
 def compare(baseline: str | None, production: bool) -> None:
-    """Compare the candidate with other models, on customers that none was trained on.
+    """Compare the candidate with other models.
 
-    Gives each metric's difference with its 95 % interval; `churn gate` judges by it.
+    On held-out customers that none of them was trained on. Gives each metric's difference with its
+    95 % interval; `churn gate` judges by it.
     """
     if baseline is None and not production:
         raise click.UsageError("name a --baseline, or --production, or both")
@@ -159,7 +160,10 @@ def gate() -> None:
 
 @cli.command()
 def report() -> None:
-    """Write the verdict and what led to it: reports/report.md and reports/report.html."""
+    """Write reports/report.md and reports/report.html.
+
+    The verdict of `churn gate` and all that led to it: for a comment, and as a page.
+    """
     from churn import report
 
     report.run(Workspace())
@@ -177,10 +181,10 @@ def report() -> None:
     help="Folder of the packed candidate.",
 )
 def review(baseline: str, production: bool, output: Path) -> None:
-    """Do all that a pull request's job does: train, test, compare, judge, report, pack.
+    """Do all that a pull request's job does.
 
-    Trains nothing where no input of the pipeline differs from the baseline's. Exit codes as those
-    of `churn gate`.
+    Runs the pipeline, compares, judges, writes the report and packs the candidate. Trains nothing
+    where no input of the pipeline differs from the baseline's. Exit codes as those of `churn gate`.
     """
     from churn import review, verdict
 
@@ -207,7 +211,7 @@ def candidate() -> None:
     help="Folder to write.",
 )
 def pack(output: Path) -> None:
-    """Copy model, results, verdict and report into one folder, with a manifest."""
+    """Copy model, results and report into one folder."""
     from churn import bundle
 
     manifest = bundle.pack(Workspace(), output)
@@ -218,7 +222,7 @@ def pack(output: Path) -> None:
 @click.argument("folder", type=_FOLDER)
 @click.option("--commit", metavar="REV", help="Whose inputs it must have been made from.")
 def verify(folder: Path, commit: str | None) -> None:
-    """Check every byte of a packed candidate, and whose inputs it was made from."""
+    """Check every byte of the candidate in FOLDER, and whose inputs it was made from."""
     from churn import bundle
 
     manifest = bundle.verify(folder, Path(), commit)
@@ -228,7 +232,7 @@ def verify(folder: Path, commit: str | None) -> None:
 @candidate.command("show")
 @click.argument("folder", type=_FOLDER)
 def show_candidate(folder: Path) -> None:
-    """Print the manifest of a packed candidate."""
+    """Print the manifest of the candidate in FOLDER."""
     from rich.console import Console
 
     from churn import bundle

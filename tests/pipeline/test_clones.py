@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 
+import pytest
 import yaml
 
 from churn.candidate import model_digest
 from tests.pipeline.conftest import Clone, make_clone
+from tests.unit.test_readme import README, commands
 
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
 
@@ -119,7 +123,9 @@ print(json.dumps([run.data.params, run.data.metrics, run.data.tags, names,
     assert metrics["test_roc_auc"] == reported["test"]["roc_auc"]
     assert metrics["train_cost"] == reported["train"]["cost"]
     assert tags["git_commit"] == built.git("rev-parse", "HEAD")
-    assert tags["git_dirty"] in ("true", "false")
+    # dvc.lock and reports/ change where the committed ones are not those of this machine.
+    changed = built.git("status", "--porcelain", "--untracked-files=no")
+    assert tags["git_dirty"] == ("true" if changed else "false")
     assert tags["model_digest"] == model_digest(built.root / "build/model")
     assert len(tags["data_md5"]) == 32
     expected = {"data_stats.json", "checks.json", "params.yaml", "dvc.lock", "plots/roc.png"}
@@ -137,6 +143,71 @@ def test_tracking_again_finds_the_run(built: Clone) -> None:
 
     assert "tracked before" in said
     assert json.loads((built.root / "build/run.json").read_text())["run_id"] in said
+
+
+def test_tracking_again_notes_the_commit_and_whether_all_is_in_it(built: Clone) -> None:
+    script = """
+import json, mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+print(json.dumps(mlflow.get_run(json.load(open("build/run.json"))["run_id"]).data.tags))
+"""
+
+    def tracked() -> dict[str, str]:
+        assert "tracked before" in built.run("churn", "track").stdout
+        return json.loads(built.run("python", "-c", script).stdout.splitlines()[-1])
+
+    readme = (built.root / "README.md").read_text()
+    (built.root / "README.md").write_text("changed")
+    tags = tracked()
+    assert (tags["git_commit"], tags["git_dirty"]) == (built.git("rev-parse", "HEAD"), "true")
+
+    (built.root / "README.md").write_text(readme)
+    built.git("commit", "--quiet", "--all", "--allow-empty", "--message", "as it was built")
+    tags = tracked()
+    assert (tags["git_commit"], tags["git_dirty"]) == (built.git("rev-parse", "HEAD"), "false")
+
+
+def test_an_unreachable_server_ends_track_in_one_line_within_a_minute(built: Clone) -> None:
+    noted = (built.root / "build/run.json").read_text()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        started = time.monotonic()
+
+        done = built.run("churn", "track", check=False, MLFLOW_TRACKING_URI=address)
+
+    # Not a matter of speed: MLflow's own patience with a server that is not there is minutes.
+    assert time.monotonic() - started < 60
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"Error: {address}: MLflow: ")
+    assert "MLFLOW_TRACKING_URI" in line
+    assert (built.root / "build/run.json").read_text() == noted
+
+
+# What the README tells to do with a pipeline that has run, and what has to come of it.
+README_COMMANDS = {
+    "churn summary": "checks passed",
+    "dvc metrics diff": "",
+    "dvc plots diff": "dvc_plots",
+    "churn runs": "RUN_ID",
+    "churn predict": "scored.csv: 10,000 customers",
+    "churn evaluate": "MLflow run",
+}
+
+
+@pytest.mark.parametrize("named", README_COMMANDS)
+def test_the_readme_s_day_by_day_commands_run(named: str, built: Clone) -> None:
+    section = README.partition("## Day by day")[2].partition("\n## ")[0]
+    told = [words for words in commands(section) if words[: len(named.split())] == named.split()]
+    assert told, f"the README no longer says `{named}`"
+    run_id = json.loads((built.root / "build/run.json").read_text())["run_id"]
+
+    for words in told:
+        done = built.run(*(word.replace("RUN_ID", run_id) for word in words))
+
+        assert README_COMMANDS[named].replace("RUN_ID", run_id) in done.stdout
+    (built.root / "scored.csv").unlink(missing_ok=True)
 
 
 def test_the_served_requirements_leave_out_deepchecks_and_dvc(built: Clone) -> None:

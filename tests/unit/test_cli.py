@@ -14,8 +14,14 @@ import pytest
 from churn.cli import cli, main
 
 HEAVY = {"mlflow", "pandas", "numpy", "sklearn", "matplotlib", "rich", "yaml", "pydantic"}
+GROUPS = {name: c for name, c in cli.commands.items() if isinstance(c, click.Group)}
+COMMANDS = cli.commands | {
+    f"{name} {sub}": command
+    for name, group in GROUPS.items()
+    for sub, command in group.commands.items()
+}
 PARAMETERS = [
-    (name, parameter) for name, command in cli.commands.items() for parameter in command.params
+    (name, parameter) for name, command in COMMANDS.items() for parameter in command.params
 ]
 
 
@@ -46,17 +52,20 @@ def loaded_after(arguments: list[list[str]]) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("name", cli.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    purpose = (cli.commands[name].help or "").partition("\n")[0]
+    purpose = (COMMANDS[name].help or "").partition("\n")[0]
     assert len(purpose) > 10
-    assert run(name, "--help") == 0
-    assert purpose in capsys.readouterr().out
+    assert run(*name.split(), "--help") == 0
+    assert purpose in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS, ids=lambda value: str(value))
 def test_every_option_has_help(name: str, parameter: click.Parameter) -> None:
-    assert isinstance(parameter, click.Option), f"{name}: {parameter.name} is no option"
+    if isinstance(parameter, click.Argument):
+        assert parameter.human_readable_name in (COMMANDS[name].help or "")
+        return
+    assert isinstance(parameter, click.Option)
     assert parameter.help
 
 

@@ -33,13 +33,13 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
 @pytest.mark.parametrize(
     ("key", "valid"),
     [
-        ("modell", "data, split, features, model, decision, evaluation, checks, gates"),
+        ("modell", "data, split, features, model, decision, evaluation, checks, comparison, gates"),
         ("data.nummeric", "path, id, target, positive, numeric, categorical"),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),
         ("evaluation.slices.bin", "numeric, categorical, bins, min_rows"),
-        ("gates.maxima", "minima"),
+        ("gates.maxima", "minima, margins, slice_margins, incomparable_baseline"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_valid_ones(key: str, valid: str) -> None:

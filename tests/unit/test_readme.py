@@ -21,7 +21,13 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 # A mapping that forks fill as they need is one row, whatever it holds.
-_ONE_ROW = {"features.rfm", "model.hyperparameters", "gates.minima"}
+_ONE_ROW = {
+    "features.rfm",
+    "model.hyperparameters",
+    "gates.minima",
+    "gates.margins",
+    "gates.slice_margins",
+}
 
 
 def commands(text: str) -> Iterator[list[str]]:
