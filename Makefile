@@ -47,10 +47,11 @@ run: setup data  ## Run the pipeline as far as something changed, track it, and 
 test: $(DEV) $(CHECKS) data  ## Run every test
 	@pytest --numprocesses auto --dist loadfile
 
-check: $(DEV)  ## Check formatting, lint and types
+check: $(DEV)  ## Check formatting, lint, types and workflows
 	@ruff format --check .
 	@ruff check .
 	@mypy
+	@scripts/lint-workflows
 
 format: $(DEV)  ## Format, and mend what the linter can
 	@ruff format .

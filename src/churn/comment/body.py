@@ -1,0 +1,201 @@
+"""The text of the comment: the report made inert, and a line that says where it comes from.
+
+The report is written by the pull request's own code, so anything may stand in it. What may come
+alive is listed here; all else is shown as the characters that it is made of.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from churn.comment.artifact import RefusedError, has_control_characters
+
+MAX_CHARACTERS = 65_000  # GitHub refuses more than 65,536, and the mark needs its place
+MAX_DIAGRAMS = 6
+MAX_DIAGRAM_CHARACTERS = 20_000
+# Between "@" and a name, "#" and a number: nobody sees it, and GitHub finds no mention.
+_BREAK = "\u200b"
+_LANGUAGES = ("bash", "console", "diff", "json", "mermaid", "text", "yaml")
+_FENCE = re.compile(rf"```({'|'.join(_LANGUAGES)})?[ \t]*")
+_FENCE_END = re.compile(r" {0,3}`{3,}[ \t]*")
+_LIVE = r"@|:(?=//)|\#(?=\d)|(?i:www)(?=\.)|(?i:gh)(?=-\d)"
+_TOKEN = re.compile(
+    rf"""
+      \\(?P<escaped>[!-/:-@\[-`{{-~])
+    | (?P<entity>&(?:\#\d{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)
+    | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
+    | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
+    | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
+    | (?<![^\s|])(?P<bare>https?://[\w./:-]+/actions/runs/\d+)(?=[\s|]|$)
+    | (?P<live>{_LIVE})
+    | (?P<special>[\[\]<$~`])
+    | (?P<image>!(?=\[))
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_LINKED = r"/(?:actions/runs|blob|commit|compare|tree)/(?!.*\.\.)[\w./#?=&+-]+"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The workflow run that the comment tells of, from GitHub's own event.
+
+    Parameters
+    ----------
+    id : int
+    number : int
+        As the run is called on GitHub's pages.
+    conclusion : str
+        ``"success"``, ``"failure"``, ``"cancelled"``, …
+    head : str
+        Newest commit of the pull request, 40 hexadecimal digits.
+    branch : str
+        Branch of the pull request, in `source`.
+    source : str
+        Repository that the pull request comes from, ``owner/name``; a fork perhaps.
+    repository : str
+        Address of the repository that it goes to, such as ``https://github.com/owner/name``.
+    """
+
+    id: int
+    number: int
+    conclusion: str
+    head: str
+    branch: str
+    source: str
+    repository: str
+
+    @property
+    def address(self) -> str:
+        """Address of the run's page."""
+        return f"{self.repository}/actions/runs/{self.id}"
+
+
+def compose(report: str, run: Run) -> str:
+    """Make the comment of a report.
+
+    Raises
+    ------
+    RefusedError
+        If the report cannot be made inert, or becomes too long.
+    """
+    body = f"{inert(report, run.repository)}\n\n---\n\n{footer(run)}\n"
+    if len(body) > MAX_CHARACTERS:
+        raise RefusedError(f"the comment would have more than {MAX_CHARACTERS:,} characters")
+    return body
+
+
+def notice(reason: str, run: Run) -> str:
+    """Make the comment of a run whose report cannot be shown, in words of our own."""
+    return f"## ❌ Do not merge: no report\n\n{reason}\n\n---\n\n{footer(run)}\n"
+
+
+def footer(run: Run) -> str:
+    """Say which run and commit a comment belongs to, and how that run has ended."""
+    return (
+        f"<sub>[Run {run.number}]({run.address}) of {run.head}: {run.conclusion}."
+        " The report is written by the code of the pull request; whether it may be merged is"
+        " decided by the check `required`.</sub>"
+    )
+
+
+def inert(text: str, repository: str) -> str:
+    """Take from a report all that could come alive.
+
+    Diagrams and other fenced blocks stay as they are; GitHub shows them as text, or draws them in a
+    frame of their own. Tables, emphasis, headings and lists stay. Left are links to runs and files
+    of this repository, and HTML tags without attributes that the report is laid out with.
+
+    Parameters
+    ----------
+    text : str
+        Markdown; its lines end in a newline alone.
+    repository : str
+        Address of the repository.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    RefusedError
+        If a block or tag that is opened is not closed (it would swallow what follows), if there are
+        too many diagrams, or if a character that is written by its number is a control character.
+    """
+    done: list[str] = []
+    fenced: list[str] | None = None
+    diagrams = 0
+    tags: list[str] = []
+    previous = ""
+    for line in text.split("\n"):
+        # Only behind an empty line: within HTML, GitHub does not take it for the start of a block.
+        if fenced is None and not previous.strip(" \t") and _FENCE.fullmatch(line):
+            fenced = [line]
+            diagrams += line.startswith("```mermaid")
+        elif fenced is None:
+            done.append(_inert_line(line, repository, tags))
+        else:
+            fenced.append(line)
+            if _FENCE_END.fullmatch(line):
+                done.append(_limited("\n".join(fenced)))
+                fenced = None
+        previous = line
+    if fenced is not None or tags:
+        raise RefusedError("the report leaves a block or an HTML tag open")
+    if diagrams > MAX_DIAGRAMS:
+        raise RefusedError(f"the report has more than {MAX_DIAGRAMS} diagrams")
+    return "\n".join(done).rstrip()
+
+
+def _limited(block: str) -> str:
+    if len(block) > MAX_DIAGRAM_CHARACTERS:
+        raise RefusedError(f"a diagram has more than {MAX_DIAGRAM_CHARACTERS:,} characters")
+    return block
+
+
+def _inert_line(line: str, repository: str, tags: list[str]) -> str:
+    """Make a line inert; `tags` are those that are open, and change."""
+    linked = re.compile(re.escape(repository) + _LINKED, re.ASCII)
+
+    def replace(token: re.Match[str]) -> str:
+        if token["escaped"] or token["entity"]:
+            return _literal(token["escaped"] or html.unescape(token["entity"]))
+        if token["tag"]:
+            _follow(token, tags)
+            return token[0]
+        if token["ticks"]:
+            # Within HTML, GitHub takes code for text, and reads tags and entities in it.
+            shown = re.sub(rf"{_LIVE}|&(?=[\#\w])", rf"\g<0>{_BREAK}", token["code"])
+            shown = re.sub(r"<(?=[a-zA-Z/!?])", "\u2039", shown)
+            return f"{token['ticks']}{shown}{token['ticks']}"
+        if token["address"]:
+            if linked.fullmatch(token["address"]):
+                return f"[{_TOKEN.sub(replace, token['label'])}]({token['address']})"
+            return f"&#91;{_TOKEN.sub(replace, token[0][1:])}"
+        if token["bare"]:
+            if linked.fullmatch(token["bare"]):
+                return token[0]
+            return f"h{_TOKEN.sub(replace, token[0][1:])}"
+        return token[0] + _BREAK if token["live"] else f"&#{ord(token[0])};"
+
+    return _TOKEN.sub(replace, line)
+
+
+def _follow(tag: re.Match[str], tags: list[str]) -> None:
+    if tag["name"] and not tag["close"]:
+        tags.append(tag["name"])
+    elif tag["name"] and (not tags or tags.pop() != tag["name"]):
+        raise RefusedError("the report closes an HTML tag that is not open")
+
+
+def _literal(characters: str) -> str:
+    """Show characters that were written with a backslash or as an entity, and nothing else."""
+    if has_control_characters(characters):
+        raise RefusedError("the report holds control characters, written by their numbers")
+    return "".join(
+        f"{_BREAK}{c}{_BREAK}" if c.isalnum() or c in "@#:/.-" else f"&#{ord(c)};"
+        for c in characters
+    )

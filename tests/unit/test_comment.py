@@ -1,0 +1,316 @@
+"""The comment's choices and its text; tests/workflows runs the whole over HTTPS."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+import sys
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+import churn.comment.__main__ as program
+from churn.comment import artifact, body, sticky
+from churn.comment.artifact import RefusedError
+from churn.comment.body import Run, compose, inert
+from churn.comment.github import GitHubError
+from tests.conftest import ROOT
+
+REPOSITORY = "https://github.com/octo/shop"
+HEAD = "a" * 40
+RUN = Run(77, 12, "success", HEAD, "better", "stranger/shop", REPOSITORY)
+BOT = "github-actions[bot]"
+OWN_LINK = f"[the run]({REPOSITORY}/actions/runs/77)"
+# As the report is laid out. None of it may be harmed.
+REPORT = f"""## ✅ Merge: better
+
+**ROC AUC** rose by 0.01 ({OWN_LINK}).
+
+| metric | main | this | difference |
+| --- | ---: | ---: | :--- |
+| <code>roc&#124;auc</code> | 0.848 | 0.858 | +0.010 (0.004 to 0.016) |
+
+<details><summary>27 checks passed</summary>
+
+- FeatureDrift<br>on `recency_days` in `<= 15`
+
+</details>
+
+```mermaid
+xychart-beta
+  title "ROC @ main"
+  line [0.1, 0.5, 1]
+```
+
+| | |
+| --- | --- |
+| run and files | {REPOSITORY}/actions/runs/77 |
+
+<sub>*digest* 0123abc</sub>"""
+
+
+class Rendered(HTMLParser):
+    """Tags with their attributes, and the text outside of fenced blocks."""
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.text = ""
+        self._fenced = False
+        parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+        self.feed(parser.render(markdown))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(attrs)))
+        self._fenced |= tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._fenced &= tag != "pre"
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._fenced else f"{data}\n"
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.append(("a comment", ()))
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
+
+    @property
+    def alive(self) -> list[str]:
+        """What a reader could be hurt or notified by."""
+        tags = "a blockquote br code del details em h[1-6] hr li ol p pre s strong sub summary sup"
+        allowed = re.compile(f"{tags} t(able|body|d|h|head|r) ul".replace(" ", "|"))
+        found = [tag for tag, _ in self.tags if not allowed.fullmatch(tag)]
+        for tag, attributes in self.tags:
+            for name, value in attributes:
+                known = (tag, name) in (("code", "class"), ("td", "style"), ("th", "style"))
+                known |= (tag, name) == ("ol", "start")
+                if not known and not (name == "href" and str(value).startswith(REPOSITORY)):
+                    found.append(f"{tag} {name}={value}")
+        text = self.text.replace(f"{REPOSITORY}/actions", "")
+        found += re.findall(r"@\w+|#\d+|(?:gh|GH)-\d|\w+://\S+|www\.\S+", text, re.ASCII)
+        return found
+
+
+def test_the_oracle_sees_what_is_alive() -> None:
+    text = "@a #1 GH-2 <https://e.x> ![i](j) <b onclick=x>c</b> <!-- d --> www.e.x"
+    assert len(Rendered(text).alive) == 12
+
+
+def test_a_report_of_ours_stays_as_it_is() -> None:
+    assert inert(REPORT, REPOSITORY) == REPORT
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "@octo/team @everyone mail@example.org",
+        "&#64;everyone &#x40;everyone &commat;everyone \\@everyone &&#35;64;everyone",
+        "`@everyone` <summary>`@everyone &commat;everyone &#x40;everyone`</summary>",
+        "closes #1, fixes octo/shop#2, GH-3, &#35;4, #&#53;, `#6`",
+        "https://evil.example http://evil.example www.evil.example &#119;ww.evil.example",
+        "![x](https://evil.example/pixel.png) ![x][1] !\\[x](https://evil.example)",
+        "[x](https://evil.example) [x](javascript:alert(1)) [x][1] [^1]\n\n[1]: https://evil.example",
+        f"[x]({REPOSITORY}evil/actions/runs/1) [x]({REPOSITORY}/actions/runs/../../../evil)",
+        f"{REPOSITORY}/actions/runs/../../../evil {REPOSITORY}evil/actions/runs/1",
+        f"{REPOSITORY}/actions/runs/7%2e%2e/%2e%2e/%2e%2e/%2e%2e/evil {REPOSITORY}/issues/1",
+        f"[x]({REPOSITORY}/issues/1) ![x]({REPOSITORY}/actions/runs/77)",
+        "<https://evil.example> <a href='https://evil.example'>x</a> <img src=x onerror=y>",
+        "<script>alert(1)</script> <!-- @everyone --> <details open> <sub onclick=x> <sub\n>",
+        "<details>\n```mermaid\n<img src=x> @everyone\n```\n</details>",
+        "<details>\n\u00a0\n```mermaid\n<img src=x> @everyone\n```\n</details>",
+        "| a `b | c` @everyone |\n| --- | --- |\n| `@a | b` |",
+        "x ` y\n` @everyone `z`",
+        "    ```\n<img src=x>\n    ```",
+    ],
+)
+def test_nothing_comes_alive(hostile: str) -> None:
+    assert Rendered(inert(hostile, REPOSITORY)).alive == []
+
+
+_WORDS = """
+@a @ #1 # 1 GH-1 gh-1 https://e.x :// www.e.x www. ` `` ``` ~~~ | \\ [ ] ( ) ![ ]( < </ > <img <a
+<details> </details> <summary> </summary> <code> </code> <sub> </sub> <br> <!-- --> <script> <pre>
+</pre> &#64; &#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b
+=== --- <? <![CDATA[ x@y.z octo/shop#1 !
+"""
+_PIECES = re.findall(r"\S+", _WORDS)
+_PIECES += ["\n", "\n\n", "\n\n```mermaid\n", "\n```mermaid\n", "\n```\n", "    ", "\t", "> ", " "]
+_PIECES += ["|\n|---|---|\n|", "\u00a0", OWN_LINK, "[x](javascript:a)", RUN.address]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_comes_alive_in_what_nobody_has_thought_of(seed: int) -> None:
+    chosen = random.Random(seed)
+    shown = 0
+    for _ in range(2000):
+        text = "".join(chosen.choices(_PIECES, k=chosen.randint(1, 20)))
+        try:
+            made = inert(text, REPOSITORY)
+        except RefusedError:
+            continue
+        shown += 1
+        assert Rendered(made).alive == [], repr(text)
+    assert shown > 500
+
+
+@pytest.mark.parametrize(
+    ("hostile", "reason"),
+    [
+        ("```text\n", "leaves a block"),
+        ("<details>\n\nx", "leaves a block or an HTML tag open"),
+        ("</details>", "closes an HTML tag that is not open"),
+        ("<sub></details></sub>", "closes an HTML tag"),
+        ("a &#8238; b", "control characters, written by their numbers"),
+        ("\n\n".join(["```mermaid\npie\n```"] * 7), "more than 6 diagrams"),
+        (f"```mermaid\n{'x' * 20_000}\n```", "a diagram has more than 20,000 characters"),
+    ],
+)
+def test_a_report_that_harms_the_rest_of_the_comment_is_refused(hostile: str, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        inert(hostile, REPOSITORY)
+
+
+def test_a_comment_says_which_run_and_commit_it_belongs_to() -> None:
+    made = compose(REPORT, RUN)
+    assert made.startswith(
+        f"{REPORT}\n\n---\n\n<sub>[Run 12]({REPOSITORY}/actions/runs/77) of aaaa"
+    )
+    assert f"{HEAD}: success." in made
+    # The report cannot put it away: it is a paragraph of its own.
+    assert ("a", (("href", RUN.address),)) in Rendered(made).tags
+
+
+def test_a_comment_that_grows_too_long_is_refused() -> None:
+    with pytest.raises(RefusedError, match="more than 65,000 characters"):
+        compose("[" * 59_000, RUN)
+
+
+def listed(number: int, **other: Any) -> dict[str, Any]:
+    return {"id": number, "name": "comment", "size_in_bytes": 9, "expired": False} | other
+
+
+def test_the_artifact_of_the_last_attempt_is_chosen() -> None:
+    found = [listed(4), listed(5), listed(6, expired=True), listed(7, name="candidate")]
+    chosen = artifact.newest(found)
+    assert chosen and chosen["id"] == 5
+    assert artifact.newest(found[2:]) is None
+
+
+def test_a_too_large_artifact_is_refused_by_its_listing() -> None:
+    with pytest.raises(RefusedError, match="larger than 1,000,000 bytes"):
+        artifact.newest([listed(4, size_in_bytes=1_000_001)])
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[31m", "\x00", "\r", "\x85", "\u202e", "\u2066"])
+def test_control_characters_are_refused(hostile: str) -> None:
+    assert artifact.decode("## ✅ Merge: x\r\n\ty\n".encode()) == "## ✅ Merge: x\n\ty\n"
+    with pytest.raises(RefusedError, match="control characters"):
+        artifact.decode(f"## ✅ Merge: {hostile}".encode())
+
+
+def comment(number: int, login: str = BOT, text: str | None = None) -> dict[str, Any]:
+    text = sticky.mark("x", HEAD) if text is None else text
+    return {"id": number, "body": text, "user": {"login": login}}
+
+
+def test_only_a_comment_of_the_bot_with_the_mark_is_ours() -> None:
+    others = [comment(1, "stranger"), comment(2, text="x"), comment(3, text="CML watermark")]
+    assert sticky.ours(others, BOT) is None
+    assert sticky.ours([*others, comment(4)], BOT) == comment(4)
+    assert sticky.ours([{**comment(1), "user": None, "body": None}], BOT) is None
+
+
+def test_cml_writes_only_where_it_finds_what_is_ours() -> None:
+    talk = [comment(n, "reviewer", "talk") for n in range(30)]
+    assert sticky.cml_agrees([], BOT)
+    assert sticky.cml_agrees([comment(1)], BOT)
+    assert sticky.cml_agrees(talk, BOT)
+    assert not sticky.cml_agrees([comment(1, "stranger")], BOT)
+    assert not sticky.cml_agrees([comment(1), comment(2, "stranger")], BOT)
+    assert not sticky.cml_agrees([*talk, comment(31)], BOT)
+
+
+def pull(number: int, source: str, branch: str = "better", head: str = HEAD) -> dict[str, Any]:
+    return {
+        "number": number,
+        "head": {"ref": branch, "sha": head, "repo": source and {"full_name": source}},
+    }
+
+
+class Repository:
+    """A repository that has these pull requests open."""
+
+    def __init__(self, *pulls: dict[str, Any]) -> None:
+        self.pulls = list(pulls)
+
+    def pull_requests(self, owner: str, branch: str) -> list[dict[str, Any]]:
+        assert (owner, branch) == ("stranger", "better")
+        return self.pulls
+
+
+def found(*pulls: dict[str, Any], run: Run = RUN) -> int | None:
+    return program.find_pull_request(run, Repository(*pulls))  # type: ignore[arg-type]
+
+
+def test_the_pull_request_is_found_by_source_branch_and_commit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # GitHub answers with every open pull request where it does not understand `head`.
+    others = [pull(1, "octo/shop"), pull(2, "stranger/shop", "other"), pull(4, "")]
+    assert found(*others, pull(3, "stranger/shop")) == 3
+    assert found(*others) is None
+    assert "not open" in capsys.readouterr().out
+    assert found(*others, pull(3, "stranger/shop", head="b" * 40)) is None
+    assert "a newer push has superseded it" in capsys.readouterr().out
+    with pytest.raises(GitHubError, match="several"):
+        found(pull(3, "stranger/shop"), pull(5, "stranger/shop"))
+
+
+def test_a_run_that_waits_for_approval_says_nothing() -> None:
+    waiting = Run(77, 12, "action_required", HEAD, "better", "stranger/shop", REPOSITORY)
+    assert found(pull(3, "stranger/shop"), run=waiting) is None
+
+
+def test_a_fork_that_is_gone_has_no_pull_request() -> None:
+    run = {"id": 1, "run_number": 2, "conclusion": "success", "head_sha": HEAD}
+    event = {"workflow_run": run | {"head_branch": "better", "head_repository": None}}
+    assert program.read_event(event, REPOSITORY).source == "None"
+
+
+def test_outside_of_a_workflow_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        program.main([])
+    assert stopped.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("Error: 'GITHUB_EVENT_PATH' is missing")
+
+
+def test_it_needs_nothing_but_the_standard_library() -> None:
+    for file in (ROOT / "src/churn/comment").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                top = name.partition(".")[0]
+                assert top in sys.stdlib_module_names or name.startswith("churn."), name
+                assert top != "churn" or re.match(r"churn\.(comment|errors)", name), name
+    assert body.MAX_CHARACTERS < 65_536
+
+
+@pytest.mark.parametrize("piece", [*_PIECES, "`a", "[a](", "[a](b) ", "https:///actions/runs/1"])
+def test_no_text_takes_long(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    started = time.perf_counter()
+    try:
+        inert(text, REPOSITORY)
+    except RefusedError:
+        pass
+    assert time.perf_counter() - started < 5

@@ -1,0 +1,69 @@
+"""A forge for each test, and GitHub beside it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Clone, make_clone
+from tests.workflows import forge
+from tests.workflows.fake_github import FakeGitHub, make_certificate, serve
+from tests.workflows.forge import Forge
+
+
+@pytest.fixture(scope="session")
+def _main(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    if lacking := forge.missing():
+        pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
+    made = make_clone(tmp_path_factory.mktemp("main"))
+    made.git("remote", "add", "origin", "https://github.com/octo/shop")
+    return made
+
+
+@pytest.fixture
+def repository(_main: Clone, tmp_path: Path) -> Forge:
+    """Return a forge of one's own, whose `churn` and tools are stand-ins."""
+    shutil.copytree(_main.root, tmp_path / "origin")
+    (tmp_path / "home").mkdir()
+    store = forge.make_store(tmp_path / "store")
+    forge.cache_standins(store / "cache")
+    return Forge(Clone(tmp_path / "origin", tmp_path / "home"), store)
+
+
+@pytest.fixture
+def real_repository(repository: Forge) -> Forge:
+    """Return a forge whose `churn review` is the real one, in the environments of these tests."""
+    forge.cache_real_environments(repository.store / "cache")
+    return repository
+
+
+@pytest.fixture(scope="session")
+def certificate(_main: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def github(repository: Forge, certificate: Path) -> Iterator[FakeGitHub]:
+    """Return a GitHub without pull requests and comments, which the forge's jobs trust."""
+    state = FakeGitHub()
+    server = serve(state, certificate)
+    repository.environment["SSL_CERT_FILE"] = str(certificate)
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(params=["cml", "gh"])
+def poster(request: pytest.FixtureRequest, repository: Forge) -> str:
+    """Return who posts: CML, or gh where CML cannot be installed."""
+    if request.param == "cml":
+        install_cml(repository)
+    return str(request.param)
+
+
+def install_cml(repository: Forge) -> None:
+    (repository.store / "cml").mkdir()
+    shutil.copy(forge.HERE / "programs" / "cml", repository.store / "cml" / "cml")

@@ -1,0 +1,174 @@
+"""As much of GitHub's API as the comment needs, over real HTTPS, with its state to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+BOT = "github-actions[bot]"
+TOKEN = "the-token"
+HEAD = "a" * 40
+_API = "/api/v3"
+
+
+@dataclass
+class FakeGitHub:
+    """The server's state, and what was asked of it."""
+
+    repository: str = "octo/shop"
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    comments: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    archives: dict[int, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    host: str = ""
+    certificate: Path = Path()
+
+    def open_pull(self, number: int, source: str, branch: str, head: str) -> None:
+        owner = source.partition("/")[0]
+        repo = {"full_name": source, "owner": {"login": owner}}
+        self.pulls.append({"number": number, "head": {"ref": branch, "sha": head, "repo": repo}})
+
+    def add_artifact(self, archive: bytes, name: str = "comment", size: int | None = None) -> None:
+        number = len(self.artifacts) + 1
+        size = len(archive) if size is None else size
+        listed = {"id": number, "name": name, "size_in_bytes": size, "expired": False}
+        self.artifacts.append(listed)
+        self.archives[number] = archive
+
+    def add_comment(self, body: str, login: str = BOT) -> dict[str, Any]:
+        number = 1000 + len(self.comments)
+        address = f"https://{self.host}/{self.repository}/pull/3#issuecomment-{number}"
+        made = {"id": number, "body": body, "user": {"login": login}, "html_url": address}
+        self.comments.append(made)
+        return made
+
+    def answer(
+        self, method: str, path: str, query: dict[str, str], body: Any
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Return status, content and headers of the answer to a request."""
+        self.asked.append(f"{method} {path}")
+        repo = re.escape(f"{_API}/repos/{self.repository}")
+        routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
+            (rf"GET {repo}/pulls", lambda: (200, self._pulls(query["head"]))),
+            (rf"GET {repo}/actions/runs/\d+/artifacts", lambda: (200, self._listing(query))),
+            (rf"GET {repo}/issues/\d+/comments", lambda: (200, page(self.comments, query))),
+            (rf"POST {repo}/issues/\d+/comments", lambda: (201, self.add_comment(body["body"]))),
+            (rf"PATCH {repo}/issues/comments/(\d+)", lambda n: self._patch(int(n), body["body"])),
+            (rf"GET {_API}/users/[^/]+", lambda: (200, {"login": BOT})),
+            (r"GET /storage/(\d+)", lambda n: (200, self.archives[int(n)])),
+        ]
+        if zipped := re.fullmatch(rf"{repo}/actions/artifacts/(\d+)/zip", path):
+            return 302, b"", {"Location": f"https://{self.host}/storage/{zipped[1]}"}
+        for pattern, reply in routes:
+            if matched := re.fullmatch(pattern, f"{method} {path}"):
+                return *reply(*matched.groups()), {}
+        return 404, {"message": "Not Found"}, {}
+
+    def _pulls(self, head: str) -> list[dict[str, Any]]:
+        owner, _, branch = head.partition(":")
+        return [
+            pull
+            for pull in self.pulls
+            if (pull["head"]["repo"]["owner"]["login"], pull["head"]["ref"]) == (owner, branch)
+        ]
+
+    def _listing(self, query: dict[str, str]) -> dict[str, Any]:
+        named = [a for a in self.artifacts if a["name"] == query["name"]]
+        return {"total_count": len(named), "artifacts": page(named, query)}
+
+    def _patch(self, number: int, body: str) -> tuple[int, Any]:
+        [comment] = [c for c in self.comments if c["id"] == number]
+        comment["body"] = body  # GitHub lets the token of a workflow write into anyone's
+        return 200, comment
+
+
+def ended(
+    head: str = HEAD, source: str = "octo/shop", conclusion: str = "success", branch: str = "better"
+) -> dict[str, Any]:
+    """Return what GitHub tells of a run that has ended; it names no pull request for forks."""
+    return {
+        "id": 77,
+        "run_number": 12,
+        "event": "pull_request",
+        "conclusion": conclusion,
+        "head_sha": head,
+        "head_branch": branch,
+        "head_repository": {"full_name": source},
+        "pull_requests": [],
+    }
+
+
+def page(listed: list[Any], query: dict[str, str]) -> list[Any]:
+    """Return a page of a list, 30 entries a page where nothing else is asked for, as GitHub."""
+    size, number = int(query.get("per_page", 30)), int(query.get("page", 1))
+    return listed[(number - 1) * size : number * size]
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a certificate for 127.0.0.1, in one file with its key."""
+    target = folder / "certificate.pem"
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+    named = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(target), "-out", str(folder / "cert")]
+    subprocess.run(
+        ["openssl", "req", *options.split(), *named, *files], check=True, capture_output=True
+    )
+    with target.open("a") as file:
+        file.write((folder / "cert").read_text())
+    return target
+
+
+def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
+    """Answer requests in a thread, until the server is shut down."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            sent = self._sent()
+            body = json.loads(sent) if sent else None
+            parts = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            if self.headers.get("Authorization") not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
+                status, content, headers = 401, {"message": "Bad credentials"}, {}
+            else:
+                status, content, headers = state.answer(self.command, parts.path, query, body)
+            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(raw)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def _sent(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while length := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(length))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
+        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    state.host, state.certificate = f"127.0.0.1:{server.server_port}", certificate
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

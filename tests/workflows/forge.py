@@ -1,0 +1,227 @@
+"""A repository with pull requests, and act, which runs its workflows on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.pipeline.conftest import ROOT, Clone
+
+HERE = Path(__file__).resolve().parent
+WORKFLOWS = ROOT / ".github"
+USES = re.compile(r"uses: *([\w.-]+/([\w.-]+)@[0-9a-f]{40})")
+# What each program is for, and how to get it; it is not downloaded from anywhere else.
+PROGRAMS = {
+    "act": "go install github.com/nektos/act@v0.2.87",
+    "git": "apt-get install git",
+    "gh": "apt-get install gh",
+    "openssl": "apt-get install openssl",
+    "make": "apt-get install make",
+}
+_NUMBER = 3
+# A run under act shall not take itself for the run that the tests are part of.
+_DROPPED = re.compile(
+    r"(GITHUB|RUNNER|ACTIONS|MLFLOW|CHURN|GH|CML|PYTHON)_|PYTHONPATH|VIRTUAL_ENV|CI$"
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What act has printed, and how the jobs have ended."""
+
+    code: int
+    log: str
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        return dict(re.findall(r"\[[^/\]]+/(\w+) *\].*Job (succeeded|failed)", self.log))
+
+    @property
+    def summary(self) -> str:
+        """What the steps have written into the summary of the run."""
+        return self.log.partition("Summary - ")[2].partition("\n[")[0]
+
+
+@dataclass
+class Forge:
+    """A repository, its one pull request, and a store that stands for GitHub's own.
+
+    In `store`: ``cache/`` (what actions/cache finds, by path), ``artifacts/`` (what was uploaded),
+    ``cml/`` (what iterative/setup-cml installs), ``calls`` (what stand-ins were called with).
+    """
+
+    origin: Clone
+    store: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def open_pull_request(self, changes: dict[str, str], branch: str = "better") -> str:
+        """Make a pull request to main, and return its newest commit."""
+        self.origin.git("switch", "--quiet", "--create", branch, "main")
+        return self.push(changes)
+
+    def push(self, changes: dict[str, str]) -> str:
+        """Commit to the pull request's branch, and make the commit that merging it would make."""
+        branch = self.origin.git("branch", "--show-current")
+        self._commit(changes, "a change")
+        head = self.origin.git("rev-parse", "HEAD")
+        self.origin.git("switch", "--quiet", "--detach", "main")
+        self.origin.git("merge", "--quiet", "--no-ff", "--message", "merged", branch)
+        self.origin.git("update-ref", f"refs/pull/{_NUMBER}/merge", "HEAD")
+        self.origin.git("switch", "--quiet", branch)
+        return head
+
+    def commit_to_main(self, changes: dict[str, str]) -> None:
+        self.origin.git("switch", "--quiet", "main")
+        self._commit(changes, "main moves on")
+
+    def _commit(self, changes: dict[str, str], message: str) -> None:
+        for name, content in changes.items():
+            (self.origin.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.origin.root / name).write_text(content)
+        self.origin.git("add", "--all")
+        self.origin.git("commit", "--quiet", "--message", message)
+
+    def artifact(self, name: str) -> Path:
+        return self.store / "artifacts" / f"{name}.zip"
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.store / "calls").read_text().splitlines()
+
+    def pull_request(self) -> Ran:
+        """Run pull-request.yml on the pull request."""
+        # The base is what it was when the pull request was opened; main may have moved since.
+        head = self.origin.git("rev-parse", "HEAD")
+        base = self.origin.git("merge-base", "main", head)
+        pull = {"number": _NUMBER, "head": {"sha": head}, "base": {"ref": "main", "sha": base}}
+        event = {"action": "synchronize", "number": _NUMBER, "pull_request": pull}
+        return self._act("pull_request", "pull-request.yml", event, "github.com")
+
+    def comment(self, run: dict[str, Any], host: str) -> Ran:
+        """Run comment.yml on the end of a run, against the API at `host`."""
+        repository = {"full_name": "octo/shop", "default_branch": "main"}
+        event = {"action": "completed", "workflow_run": run, "repository": repository}
+        return self._act("workflow_run", "comment.yml", event, host)
+
+    def _act(self, trigger: str, workflow: str, event: dict[str, Any], host: str) -> Ran:
+        path = self.store / "event.json"
+        path.write_text(json.dumps(event))
+        self.origin.git("remote", "set-url", "origin", f"https://{host}/octo/shop")
+        command = ["act", trigger, "--workflows", f".github/workflows/{workflow}"]
+        command += ["--eventpath", str(path), "--platform", "ubuntu-latest=-self-hosted"]
+        command += ["--no-skip-checkout", "--no-cache-server", "--github-instance", host]
+        command += ["--secret", "GITHUB_TOKEN=the-token"]
+        for action in swapped():
+            command += ["--local-repository", action]
+        done = subprocess.run(
+            command,
+            cwd=self.origin.root,
+            env=self._environment | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+        )
+        return Ran(done.returncode, done.stdout)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not _DROPPED.match(k)}
+        return kept | {
+            "HOME": str(self.origin.home),
+            "XDG_CACHE_HOME": str(self.origin.home / ".cache"),
+            "PATH": f"{self.store / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "TEST_ORIGIN": str(self.origin.root),
+            "TEST_STORE": str(self.store),
+        }
+
+
+def swapped() -> list[str]:
+    """Name for each action that the workflows use the folder that stands in for it."""
+    used = {
+        match
+        for file in WORKFLOWS.rglob("*.yml")
+        for match in USES.findall(file.read_text(encoding="utf-8"))
+    }
+    return [f"{action}={HERE / 'actions' / name}" for action, name in sorted(used)]
+
+
+def missing() -> list[str]:
+    """Say of each program that is not here how to install it."""
+    return [f"{name} ({how})" for name, how in PROGRAMS.items() if not shutil.which(name)]
+
+
+def make_store(folder: Path) -> Path:
+    """Make the store; its ``bin`` is all that a job finds beside the system's own programs."""
+    for name in ("bin", "cache", "artifacts"):
+        (folder / name).mkdir(parents=True)
+    for name in PROGRAMS:
+        (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+    # Without the packages of the environment that runs the tests.
+    (folder / "bin" / "python3").symlink_to(sys.base_prefix + "/bin/python3")
+    return folder
+
+
+def cache_standins(cache: Path) -> None:
+    """Put environments into the cache whose programs only note that they were called."""
+    for environment, stamps in (
+        (".venv", ("pipeline", "dev")),
+        (".venv-checks", ("checks",)),
+    ):
+        (cache / environment / "bin").mkdir(parents=True)
+        for stamp in stamps:
+            (cache / environment / f"{stamp}.installed").touch()
+    programs = cache / ".venv" / "bin"
+    for name in ("ruff", "mypy", "pytest", "actionlint", "zizmor", "check-jsonschema", "dvc"):
+        (programs / name).symlink_to(HERE / "programs" / "log")
+    (programs / "churn").symlink_to(HERE / "programs" / "churn")
+
+
+_ENTRY_POINTS = {
+    "churn": "churn.cli:main",
+    "dvc": "dvc.cli:main",
+    "mlflow": "mlflow.cli:cli",
+}
+
+
+def cache_real_environments(cache: Path) -> None:
+    """Put the environment that runs the tests into the cache, and deepchecks' beside it.
+
+    Links lead to the packages, but `churn` is imported from the job's own checkout. Linters and
+    pytest stay stand-ins.
+    """
+    shutil.rmtree(cache)
+    cache_standins(cache)
+    packages = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages")
+    own = cache / ".venv" / packages.relative_to(sys.prefix)
+    own.mkdir(parents=True)
+    for entry in packages.iterdir():
+        if not entry.name.startswith("_editable_impl_churn"):  # it leads to the tested work tree
+            (own / entry.name).symlink_to(entry)
+    (own / "churn.pth").write_text(
+        "import os, sys; sys.path.insert(0, os.environ['GITHUB_WORKSPACE'] + '/src')\n"
+    )
+    (cache / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
+    programs = cache / ".venv" / "bin"
+    for name in ("python", "python3"):
+        (programs / name).symlink_to(Path(sys.prefix, "bin", "python"))
+    for name, entry_point in _ENTRY_POINTS.items():
+        module, _, function = entry_point.partition(":")
+        (programs / name).unlink(missing_ok=True)
+        (programs / name).write_text(
+            f"#!/usr/bin/env python\nimport sys\nfrom {module} import {function}\n"
+            f"sys.exit({function}())\n"
+        )
+        (programs / name).chmod(0o755)
+    checks = Path(sys.prefix).parent / ".venv-checks"
+    (cache / ".venv-checks" / "bin").rmdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (cache / ".venv-checks" / name).symlink_to(checks / name)

@@ -1,0 +1,198 @@
+"""What holds of every workflow file, as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.workflows.forge import HERE
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+FILES = [*WORKFLOWS, *sorted((GITHUB / "actions").glob("*/action.yml"))]
+USES = re.compile(r"^\s*(?:- )?uses: (.+)$", re.MULTILINE)
+_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/actions/\w+")
+
+
+def faults(text: str, is_workflow: bool = True) -> set[str]:
+    """Say what is wrong with a workflow, or with a composite action."""
+    document = yaml.safe_load(text)
+    found = {f"not pinned: {used}" for used in USES.findall(text) if not _PINNED.fullmatch(used)}
+    jobs: dict[str, Any] = document["jobs"] if is_workflow else {"action": document["runs"]}
+    for name, job in jobs.items():
+        if is_workflow and "timeout-minutes" not in job:
+            found.add(f"no timeout: {name}")
+        for step in job["steps"]:
+            if "${{" in step.get("run", ""):
+                found.add(f"an expression in a script: {name}")
+            if len(step.get("run", "").splitlines()) > 1:
+                found.add(f"logic in a script: {name}")
+            if "actions/checkout@" in step.get("uses", "") and (
+                step.get("with", {}).get("persist-credentials") is not False
+            ):
+                found.add(f"a token is left behind: {name}")
+    if is_workflow and document.get("permissions") != {}:
+        found.add("permissions for every job")
+    triggers = document.get(True, {})  # YAML 1.1 takes `on` for a truth value
+    if "pull_request_target" in triggers:
+        found.add("pull_request_target")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(GITHUB)))
+def test_nothing_is_wrong_with(path: Path) -> None:
+    assert faults(path.read_text(), path in WORKFLOWS) == set()
+
+
+def test_what_is_wrong_is_found() -> None:
+    bad = """
+on: {pull_request_target: }
+jobs:
+  one:
+    steps:
+      - uses: actions/checkout@v7
+      - uses: actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae
+      - run: echo ${{ github.head_ref }}
+      - run: |
+          if true; then
+            echo
+          fi
+"""
+    assert faults(bad) == {
+        "not pinned: actions/checkout@v7",
+        "not pinned: actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae",
+        "no timeout: one",
+        "an expression in a script: one",
+        "logic in a script: one",
+        "a token is left behind: one",
+        "permissions for every job",
+        "pull_request_target",
+    }
+
+
+def test_only_the_comment_may_write() -> None:
+    writing = {
+        (path.name, permission)
+        for path in WORKFLOWS
+        for job in yaml.safe_load(path.read_text())["jobs"].values()
+        for permission, level in job.get("permissions", {}).items()
+        if level == "write" and path.name in ("pull-request.yml", "comment.yml")
+    }
+    assert writing == {("comment.yml", "pull-requests")}
+
+
+def test_the_pull_requests_own_code_never_sees_a_token() -> None:
+    text = (GITHUB / "workflows/pull-request.yml").read_text()
+    assert not re.search(r"secrets\.|github\.token|GITHUB_TOKEN", text)
+    assert "secrets." not in (GITHUB / "actions/setup/action.yml").read_text()
+
+
+def test_the_comment_checks_out_the_default_branch_and_calls_one_program() -> None:
+    [job] = yaml.safe_load((GITHUB / "workflows/comment.yml").read_text())["jobs"].values()
+    [checkout, cml, post] = job["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+    assert cml["uses"].startswith("iterative/setup-cml@")
+    assert cml["continue-on-error"] is True
+    assert post["run"] == "python3 -m churn.comment"
+
+
+def test_the_comment_listens_to_the_pull_requests_workflow() -> None:
+    listened = yaml.safe_load((GITHUB / "workflows/comment.yml").read_text())[True]["workflow_run"]
+    name = yaml.safe_load((GITHUB / "workflows/pull-request.yml").read_text())["name"]
+    assert listened["workflows"] == [name]
+
+
+def test_what_the_branch_requires_needs_every_other_job() -> None:
+    rules = json.loads((GITHUB / "rulesets/main.json").read_text())["rules"]
+    [checks] = [rule for rule in rules if rule["type"] == "required_status_checks"]
+    [required] = [check["context"] for check in checks["parameters"]["required_status_checks"]]
+    jobs = yaml.safe_load((GITHUB / "workflows/pull-request.yml").read_text())["jobs"]
+    assert {required, *jobs[required]["needs"]} == set(jobs)
+    # One word for each, or a job that is added here could fail unseen.
+    [step] = jobs[required]["steps"]
+    assert step["run"].count("success") == len(jobs[required]["needs"])
+    assert jobs[required]["if"] == "always()"
+
+
+LINTERS = ("actionlint", "zizmor", "check-jsonschema")
+
+
+def lint(folder: Path, *linters: str, store: Path) -> subprocess.CompletedProcess[str]:
+    """Run scripts/lint-workflows where there are only these, as stand-ins."""
+    folder.mkdir()
+    (folder / "bash").symlink_to(str(shutil.which("bash")))
+    (folder / "env").symlink_to(str(shutil.which("env")))
+    for linter in linters:
+        (folder / linter).symlink_to(HERE / "programs" / "log")
+    return subprocess.run(
+        [ROOT / "scripts/lint-workflows"],
+        cwd=ROOT,
+        env={"PATH": str(folder), "TEST_STORE": str(store)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_linter_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = lint(tmp_path / "none", store=tmp_path)
+    assert done.returncode == 0
+    said = done.stdout.splitlines()
+    assert [line.partition(" is not installed")[0] for line in said] == [
+        f"skipped: {linter}" for linter in LINTERS
+    ]
+    assert lint(tmp_path / "all", *LINTERS, store=tmp_path).stdout == ""
+    called = (tmp_path / "calls").read_text()
+    assert all(f"{linter} " in called for linter in LINTERS)
+    assert " --offline " in called
+
+
+@pytest.mark.parametrize("linter", LINTERS)
+def test_what_a_linter_finds_fails(tmp_path: Path, linter: str) -> None:
+    (tmp_path / f"{linter}-fails").touch()
+    assert lint(tmp_path / "bin", *LINTERS, store=tmp_path).returncode != 0
+
+
+INJECTION = """
+on: {pull_request: }
+jobs: {a: {runs-on: ubuntu-latest, steps: [{run: "echo ${{ github.head_ref }}"}]}}
+"""
+MISSPELT = """
+on: {pull_request: }
+jobs: {a: {runs-on: ubuntu-latest, steps: [{run: "true", timeout: 5}]}}
+"""
+
+
+@pytest.mark.parametrize("bad", [INJECTION, MISSPELT], ids=["injection", "misspelt"])
+@pytest.mark.parametrize("linter", LINTERS)
+def test_the_linters_that_are_here_find_what_is_wrong(
+    tmp_path: Path, linter: str, bad: str
+) -> None:
+    if not shutil.which(linter):
+        pytest.skip(f"{linter} is not installed; see scripts/lint-workflows")
+    for name in (".github", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / ".github/workflows/bad.yml").write_text(bad)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / linter).symlink_to(str(shutil.which(linter)))
+    path = f"{tmp_path / 'only'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+    done = subprocess.run(
+        ["scripts/lint-workflows"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    if (linter, bad) == ("check-jsonschema", INJECTION):
+        assert done.returncode == 0  # a schema does not see it: hence the others
+        return
+    assert done.returncode != 0
+    assert "bad.yml" in done.stdout + done.stderr
