@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from churn.errors import ArtifactError
@@ -100,9 +101,13 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
     list of str
         Paths below `INPUTS`, ``dvc.lock`` and ``reports``, new and deleted ones among them.
     """
-    watched = (*INPUTS, "dvc.lock", "reports")
-    tracked = git(root, "diff", "--name-only", "--no-renames", "-z", commit, "--", *watched)
-    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *watched)
+    return changed(root, commit, (*INPUTS, "dvc.lock", "reports"))
+
+
+def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
+    """List the files below some paths that differ between a commit and the work tree."""
+    tracked = git(root, "diff", "--name-only", "--no-renames", "-z", commit, "--", *paths)
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
     return sorted({path for path in (tracked + new).split("\0") if path})
 
 

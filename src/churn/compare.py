@@ -13,7 +13,7 @@ import pandas as pd
 
 from churn import baseline, params
 from churn.baseline import Baseline
-from churn.candidate import changed_inputs, model_digest
+from churn.candidate import INPUTS, changed, model_digest
 from churn.changes import parameter_changes
 from churn.data import split
 from churn.document import read_document
@@ -28,6 +28,19 @@ from churn.paths import Workspace
 from churn.progress import Advance, bar, silent
 
 _MIN_ROWS = 50
+# Who changes these changes who decides about the change.
+JUDGE = (
+    ".github",
+    "src/checks",
+    "src/churn/candidate.py",
+    "src/churn/compare.py",
+    "src/churn/evaluation",
+    "src/churn/gate.py",
+    "src/churn/lockfile.py",
+    "src/churn/report",
+    "src/churn/review.py",
+    "src/churn/verdict.py",
+)
 
 
 def run(workspace: Workspace, revision: str | None, production: bool) -> dict[str, Any]:
@@ -198,10 +211,12 @@ def _changes(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
     if found.params is None:
         return {}
     documents = [read_document(path) for path in (found.params, candidate.workspace.params)]
+    root = candidate.workspace.root
     return {
         "changes": {
             "parameters": parameter_changes(*documents),
-            "files": changed_inputs(candidate.workspace.root, found.identity),
+            "files": changed(root, found.identity, INPUTS),
+            "judge": changed(root, found.identity, JUDGE),
         }
     }
 

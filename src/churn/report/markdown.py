@@ -150,12 +150,17 @@ def _head(facts: Facts) -> str:
     lines = [f"## {word}: {reason}"]
     if verdict["outcome"] == "stopped":
         lines.append("Nothing could be judged. The log of the run says more.")
-    limits = [one for one in _changed_parameters(facts) if one["limit"]]
-    if limits:
-        named = ", ".join(code(one["key"]) for one in limits[:5])
-        more = f" and {len(limits) - 5} more" if len(limits) > 5 else ""
-        lines.append(f"⚠️ **This change moves its own limits:** {named}{more}.")
+    limits = [one["key"] for one in _changed_parameters(facts) if one["limit"]]
+    lines += _warning("This change moves its own limits", limits)
+    lines += _warning("This change touches its own judge", _changed_files(facts, "judge"))
     return "\n\n".join(lines)
+
+
+def _warning(what: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return [f"⚠️ **{what}:** {', '.join(map(code, names[:5]))}{more}."]
 
 
 def _metrics(entry: dict[str, Any]) -> str:
@@ -196,6 +201,10 @@ def _changed_parameters(facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
+def _changed_files(facts: Facts, kind: str) -> list[str]:
+    return [n for entry in facts.baselines for n in entry.get("changes", {}).get(kind, [])]
+
+
 def _parameters(facts: Facts) -> str:
     changed = _changed_parameters(facts)
     rows = [[code(one["key"], 120), code(one["before"]), code(one["after"])] for one in changed]
@@ -234,9 +243,7 @@ def _drift(entry: dict[str, Any]) -> str:
 
 
 def _files(facts: Facts) -> str:
-    files = [
-        name for entry in facts.baselines for name in entry.get("changes", {}).get("files", [])
-    ]
+    files = _changed_files(facts, "files")
     shown = [f"- {code(name, 150)}" for name in files[:_MOST_ROWS]]
     if len(files) > _MOST_ROWS:
         shown.append(f"- and {len(files) - _MOST_ROWS} more")
