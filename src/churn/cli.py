@@ -130,7 +130,7 @@ def compare(baseline: str | None, production: bool) -> None:
     """Compare the candidate with other models.
 
     On held-out customers that none of them was trained on. Gives each metric's difference with its
-    95 % interval; `churn gate` judges by it.
+    95% interval; `churn gate` judges by it.
     """
     if baseline is None and not production:
         raise click.UsageError("name a --baseline, or --production, or both")

@@ -195,7 +195,7 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
             yield Gate(name, False, "undefined", limit, reason)
             continue
         value = (
-            f"{one['difference']:+.4f}, 95 % interval {one['lower']:+.4f} to {one['upper']:+.4f}"
+            f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
         )
         passed = loss[1] < margin or one["word"] == "identical"
         kept = "within" if passed else "not within"
@@ -283,7 +283,7 @@ def _praise(results: Results, gates: GatesParams) -> str:
         return f"the model is {entry['name']}'s, byte for byte"
     metric = next(iter(gates.margins))
     one = next(one for one in entry["metrics"] if one["metric"] == metric)
-    change = f"{one['difference']:+.4f} (95 % interval {one['lower']:+.4f} to {one['upper']:+.4f})"
+    change = f"{one['difference']:+.4f} (95% interval {one['lower']:+.4f} to {one['upper']:+.4f})"
     word = {
         "better": f"better than {entry['name']}",
         "worse": f"a little worse than {entry['name']}, within the margin",

@@ -75,7 +75,7 @@ def _comparison_table(entry: dict[str, Any]) -> RenderableType:
     if reason := entry.get("absent") or entry.get("incomparable"):
         return Text(f"{entry['name']}: not compared: {reason}", style="yellow")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    names = ("metric", entry["name"], "candidate", "difference", "95 % interval", "")
+    names = ("metric", entry["name"], "candidate", "difference", "95% interval", "")
     for name in names:
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
     for one in entry["metrics"]:

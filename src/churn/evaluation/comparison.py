@@ -95,7 +95,7 @@ def compare(
     seed : int
         Decides the draws.
     resamples : int
-        Number of draws, 1,000 or more for the ends of a 95 % interval to stand still.
+        Number of draws, 1,000 or more for the ends of a 95% interval to stand still.
 
     Returns
     -------

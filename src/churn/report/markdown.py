@@ -170,7 +170,7 @@ def _metrics(entry: dict[str, Any]) -> str:
         change = [number(one["difference"], sign=True), interval(one)]
         word = _MARKS.get(one["word"], one["word"] or "unknown")
         rows.append([TITLES[one["metric"]], *values, *change, word])
-    header = ["", code(entry["name"]), "this change", "difference", "95 % interval", ""]
+    header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     note = (
         f"On {entry['rows']:,} held-out customers that neither model was trained on;"
         " paired bootstrap."
@@ -192,6 +192,7 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
         for gate in ordered
     ]
     reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
+    reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
     return "\n".join([table(["", "gate", "value", "limit"], rows), "", *reasons]) if rows else ""
 
 
@@ -269,7 +270,7 @@ def _slices(compared: Sequence[dict[str, Any]]) -> str:
                     values = [number(one["difference"], sign=True), interval(one)]
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
                     rows.append([*names, TITLES[one["metric"]], *values, code(entry["name"])])
-    header = ["column", "slice", "customers", "metric", "difference", "95 % interval", "against"]
+    header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
     return _cut(header, rows, numbers=(2, 4, 5))
 
 
