@@ -25,6 +25,7 @@ FLOOR = Path(__file__).with_name("floor.py")
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
 SIZES = (10_000, 100_000, 1_000_000)
 STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
+REVIEW_TARGET, UNCHANGED_TARGET = 1.5, 10.0
 LARGE_TARGET, MEMORY_TARGET, SYNTHESIZE_TARGET, HELP_TARGET = 5.0, 4000.0, 2000.0, 0.5
 
 
@@ -52,7 +53,7 @@ def clone(folder: Path) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    for command in (["git", "init", "--quiet"], ["git", "add", "--all"]):
+    for command in (["git", "init", "--quiet", "--initial-branch=main"], ["git", "add", "--all"]):
         subprocess.run(command, cwd=folder, check=True)
     measure.run(["dvc", "pull", "--quiet", "data.dvc"], folder)
     return folder
@@ -84,6 +85,52 @@ def default_data(folder: Path, times: int) -> list[Line]:
              f"best {min(tracks):.1f} s; importing mlflow {statistics.median(imports):.1f} s"),
         Line("churn --help", shown, "s", HELP_TARGET, f"best {min(helps):.2f} s"),
     ]  # fmt: skip
+
+
+def pull_request(folder: Path) -> list[Line]:
+    """Measure what the job of a pull request does after its set-up, as on a runner without cache.
+
+    A change of the model, against the cold `dvc repro` of that change alone; and a change of
+    documents. The baseline's model comes from the DVC remote.
+    """
+    review = ["churn", "review", "--baseline", "main"]
+
+    def without_cache(command: list[str]) -> measure.Taken:
+        for name in ("build", ".dvc/cache"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        git(folder, "checkout", "--quiet", "--", ".")
+        measure.run(["dvc", "pull", "--quiet", "data.dvc"], folder)
+        return measure.run(command, folder)
+
+    commit(folder, "main")
+    git(folder, "switch", "--quiet", "--create", "change")
+    (folder / "README.md").write_text("Other words.\n")
+    commit(folder, "documents")
+    unchanged = without_cache(review).seconds
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("max_iter: 120", "max_iter: 110"))
+    commit(folder, "model")
+    repro = without_cache(["dvc", "repro"]).seconds
+    reviewed = without_cache(review).seconds
+    return [
+        Line("pull request with another model / cold dvc repro", reviewed / repro, "x",
+             REVIEW_TARGET, f"{reviewed:.1f} s / {repro:.1f} s"),
+        Line("pull request with other documents", unchanged, "s", UNCHANGED_TARGET, ""),
+    ]  # fmt: skip
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit what is there, with a lock and a remote that belong to it."""
+    measure.run(["dvc", "repro", "--quiet"], folder)
+    measure.run(["dvc", "push", "--quiet"], folder)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git as somebody."""
+    who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    subprocess.run(["git", *who, *words], cwd=folder, check=True)
 
 
 def grow(folder: Path, sizes: list[int]) -> tuple[list[Line], Table]:
@@ -157,6 +204,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="churn-bench-") as scratch:
         folder = clone(Path(scratch) / "clone")
         lines = default_data(folder, arguments.times)
+        lines += pull_request(folder)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         lines += [*large, synthesize(folder, 10 * arguments.rows)]

@@ -194,9 +194,7 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
             reason = f"how {title} compares with {baseline} could not be computed"
             yield Gate(name, False, "undefined", limit, reason)
             continue
-        value = (
-            f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
-        )
+        value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
         passed = loss[1] < margin or one["word"] == "identical"
         kept = "within" if passed else "not within"
         reason = f"{title} against {baseline} is {value}: {kept} the margin of {margin:g}"
