@@ -99,7 +99,8 @@ class Forge:
         """Run pull-request.yml on the pull request."""
         # The base is what it was when the pull request was opened; main may have moved since.
         head = self.origin.git("rev-parse", "HEAD")
-        base = self.origin.git("merge-base", "main", head)
+        found = self.origin.run("git", "merge-base", "main", head, check=False).stdout.strip()
+        base = found or self.origin.git("rev-parse", "main")  # no common commit: the first ever
         pull = {"number": _NUMBER, "head": {"sha": head}, "base": {"ref": "main", "sha": base}}
         event = {"action": "synchronize", "number": _NUMBER, "pull_request": pull}
         return self._act("pull_request", "pull-request.yml", event, "github.com")

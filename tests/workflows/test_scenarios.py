@@ -1,7 +1,7 @@
-"""Pull requests of every kind, through the real commands in a real repository.
+"""Pull requests of every kind: at the desk with `churn review`, and in the executed workflow.
 
-Each changes something on a branch and asks `churn review --baseline main` whether to merge it. The
-table is small and the model fits in a moment, so that each takes seconds; everything is real.
+Each changes something on a branch of a real repository and asks whether to merge it. The table is
+small and the model fits in a moment; the commands, DVC, deepchecks and the environments are real.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from churn.comment import artifact, body
 from tests.pipeline.conftest import Clone, make_clone
+from tests.workflows import forge
+from tests.workflows.forge import Forge
 
 CHECKS = {
     "data_integrity": [
@@ -92,19 +97,29 @@ def commit(clone: Clone, message: str) -> None:
     clone.git("commit", "--quiet", "--allow-empty", "--message", message)
 
 
+@dataclass(frozen=True)
 class Reviewed:
-    """What `churn review` has said and written."""
+    """What a review has said and written."""
 
-    def __init__(self, clone: Clone, baseline: str = "main", **environment: str) -> None:
-        done = clone.run("churn", "review", "--baseline", baseline, check=False, **environment)
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
-        folder = clone.root / "build/candidate"
-        assert folder.is_dir(), f"{done.stdout}\n{done.stderr}"
-        self.report = (folder / "report.md").read_text()
-        self.page = (folder / "report.html").read_text()
-        self.verdict = json.loads((folder / "verdict.json").read_text())
-        self.manifest = json.loads((folder / "manifest.json").read_text())
-        self.trained = "Running stage 'train'" in self.out + self.err
+    passed: bool
+    log: str
+    files: dict[str, str]
+
+    @property
+    def report(self) -> str:
+        return self.files["report.md"]
+
+    @property
+    def page(self) -> str:
+        return self.files["report.html"]
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        return json.loads(self.files["verdict.json"])
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads(self.files["manifest.json"])
 
     @property
     def head(self) -> str:
@@ -114,99 +129,149 @@ class Reviewed:
     def failed(self) -> list[str]:
         return [gate["name"] for gate in self.verdict["gates"] if not gate["passed"]]
 
+    @property
+    def trained(self) -> bool:
+        return "Running stage 'train'" in self.log
 
-def test_a_better_model_passes(branch: Clone) -> None:
+
+Review = Callable[[Clone], Reviewed]
+TEXTS = ("report.md", "report.html", "verdict.json", "manifest.json")
+
+
+@pytest.fixture(params=["desk", "workflow"])
+def review(request: pytest.FixtureRequest, tmp_path: Path) -> Review:
+    """Return what reviews a branch: the command, or pull-request.yml as act runs it."""
+    if request.param == "desk":
+        return at_the_desk
+    if lacking := forge.missing():
+        pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
+    return lambda clone: in_the_workflow(clone, tmp_path / "store")
+
+
+def at_the_desk(clone: Clone) -> Reviewed:
+    done = clone.run("churn", "review", "--baseline", "main", check=False)
+    folder = clone.root / "build/candidate"
+    assert folder.is_dir(), f"{done.stdout}\n{done.stderr}"
+    files = {name: (folder / name).read_text() for name in TEXTS}
+    reviewed = Reviewed(done.returncode == 0, done.stdout + done.stderr, files)
+    if reviewed.verdict["outcome"] == "judged":
+        assert done.returncode == (0 if reviewed.passed else 1)
+        assert clone.run("churn", "gate", check=False).returncode == done.returncode
+        clone.run("churn", "candidate", "verify", "build/candidate", "--commit", "HEAD")
+    else:
+        assert done.returncode == (0 if reviewed.passed else 2)
+    return reviewed
+
+
+def in_the_workflow(clone: Clone, folder: Path) -> Reviewed:
+    store = forge.make_store(folder)
+    forge.cache_real_environments(store / "cache")
+    shutil.copytree(clone.root / ".dvc/cache", store / "cache/.dvc/cache")
+    # The commit that merging would make; the branch has all that main has.
+    merged = clone.git("commit-tree", "HEAD^{tree}", "-p", "main", "-p", "HEAD", "-m", "merged")
+    clone.git("update-ref", "refs/pull/3/merge", merged)
+    there = Forge(clone, store)
+    ran = there.pull_request()
+    assert there.artifact("candidate").exists(), ran.log
+    with zipfile.ZipFile(there.artifact("candidate")) as candidate:
+        files = {name: candidate.read(name).decode() for name in TEXTS}
+    text = artifact.unpack(there.artifact("comment").read_bytes())
+    assert text == files["report.md"]
+    assert body.inert(text, "https://github.com/octo/shop") == text.rstrip()
+    assert ran.jobs["candidate"] == ran.jobs["required"], ran.log
+    return Reviewed(ran.jobs["required"] == "succeeded", ran.log, files)
+
+
+def test_a_better_model_passes(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 1})
     commit_with_lock(branch, "hardly a model")
     branch.git("branch", "--force", "main")
     edit(branch, {"model.hyperparameters.max_iter": 60})
     commit_with_lock(branch, "a model")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 0, reviewed.out
+    assert reviewed.passed, reviewed.log
     assert reviewed.head.startswith("## ✅ Merge: better than main: ROC AUC +0.")
     assert "**better**" in reviewed.report
-    assert branch.run("churn", "candidate", "verify", "build/candidate", "--commit", "HEAD")
-    assert branch.run("churn", "gate").returncode == 0
 
 
-def test_a_stump_is_blocked_and_named(branch: Clone) -> None:
+def test_a_stump_is_blocked_and_named(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
     commit_with_lock(branch, "stump")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 1
+    assert not reviewed.passed
     assert reviewed.head.startswith("## ❌ Do not merge: ROC AUC is 0.")
     assert {"minimum of ROC AUC", "ROC AUC against main"} <= set(reviewed.failed)
     assert "**worse**" in reviewed.report
-    assert branch.run("churn", "gate", check=False).returncode == 1
 
 
-def test_what_is_equal_within_noise_is_inconclusive_and_allowed(branch: Clone) -> None:
+def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
+    branch: Clone, review: Review
+) -> None:
     edit(branch, {"model.hyperparameters.min_samples_leaf": 38})
     commit_with_lock(branch, "nearly the same")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 0, reviewed.out
+    assert reviewed.passed, reviewed.log
     assert reviewed.head.startswith("## ✅ Merge: no worse than main within the margin")
     assert "inconclusive" in reviewed.report
 
 
-def test_the_drift_of_other_data_is_visible_and_named(branch: Clone) -> None:
+def test_the_drift_of_other_data_is_visible_and_named(branch: Clone, review: Review) -> None:
     branch.run("churn", "synthesize", "--customers", "6000", "--seed", "4", "--drift", "14",
                "--output", "data/customers.csv")  # fmt: skip
     branch.run("dvc", "add", "--quiet", "data")
     commit_with_lock(branch, "fourteen months later")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
     data = reviewed.report.partition("### Data")[2]
     assert "| `days_since_signup` | large |" in data
     assert "`data.dvc`" in reviewed.report
 
 
-def test_documents_alone_train_nothing(branch: Clone) -> None:
+def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
     commit(branch, "words")
     shutil.rmtree(branch.root / "build")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 0
+    assert reviewed.passed, reviewed.log
     assert not reviewed.trained
-    assert not (branch.root / "build/model").exists()
     assert "No change to the model" in reviewed.head
     assert reviewed.manifest["model_digest"] is None
 
 
-def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone) -> None:
+def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
     commit(branch, "and no dvc repro")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 1
+    assert not reviewed.passed
     assert reviewed.trained
     assert reviewed.failed == ["dvc.lock"]
     assert "run dvc repro and dvc push, and commit dvc.lock" in reviewed.head
 
 
-def test_a_changed_helper_module_is_retrained(branch: Clone) -> None:
+def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> None:
     with (branch.root / "src/churn/model/threshold.py").open("a") as file:
         file.write("\n# changed\n")
     commit(branch, "a helper")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
     assert reviewed.trained
     assert reviewed.manifest["model_digest"] is not None
     assert "identical" in reviewed.report
 
 
-def test_a_check_that_crashes_is_blocked(branch: Clone) -> None:
+def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
     crashing = {
         "check": "TrainTestPerformance",
         "arguments": {"scorers": ["no such scorer"]},
@@ -215,15 +280,15 @@ def test_a_check_that_crashes_is_blocked(branch: Clone) -> None:
     edit(branch, {"checks.model": [*CHECKS["model"], crashing]})
     commit_with_lock(branch, "a check that cannot run")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 1
+    assert not reviewed.passed
     assert reviewed.failed == ["deepchecks"]
     assert "TrainTestPerformance crashed" in reviewed.head
     assert "This change moves its own limits" in reviewed.report
 
 
-def test_a_metric_that_is_no_number_is_blocked(branch: Clone) -> None:
+def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) -> None:
     branch.edit(
         "src/churn/model/artifact.py",
         "        return probability\n",
@@ -231,27 +296,31 @@ def test_a_metric_that_is_no_number_is_blocked(branch: Clone) -> None:
     )
     commit(branch, "nan")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 2
+    assert not reviewed.passed
     assert reviewed.verdict["outcome"] == "stopped"
     assert "not a number from 0 to 1" in reviewed.head
 
 
-def test_the_first_pull_request_ever_is_decided_by_minima_and_checks(branch: Clone) -> None:
+def test_the_first_pull_request_ever_is_decided_by_minima_and_checks(
+    branch: Clone, review: Review
+) -> None:
     branch.git("switch", "--quiet", "--orphan", "empty")
     branch.git("commit", "--quiet", "--allow-empty", "--message", "nothing")
     branch.git("branch", "--force", "main")
     branch.git("switch", "--quiet", "change")
     branch.run("dvc", "checkout", "--quiet")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 0, reviewed.out
+    assert reviewed.passed, reviewed.log
     assert "minima and checks are kept; main has no pipeline yet" in reviewed.head
 
 
-def test_a_slice_that_collapses_while_the_average_rises_is_blocked(branch: Clone) -> None:
+def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
+    branch: Clone, review: Review
+) -> None:
     stump = {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}}
     edit(branch, stump | {"gates.minima": {"roc_auc": 0.6}})
     commit_with_lock(branch, "a stump on main")
@@ -267,9 +336,9 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(branch: Clone
     )
     commit_with_lock(branch, "the old are guessed")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 1
+    assert not reviewed.passed
     assert "| ROC AUC |" in reviewed.report
     assert "**better**" in next(x for x in reviewed.report.splitlines() if "| ROC AUC |" in x)
     assert reviewed.failed == ["slices against main"]
@@ -279,7 +348,7 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(branch: Clone
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
 
 
-def test_hostile_text_stays_text(branch: Clone) -> None:
+def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
     table = branch.root / "data/customers.csv"
     lines = table.read_text().splitlines()
     plans = [f'"{HOSTILE}"', '"<b>@here</b>"', '"fine"']
@@ -294,9 +363,9 @@ def test_hostile_text_stays_text(branch: Clone) -> None:
     branch.run("dvc", "add", "--quiet", "data")
     commit_with_lock(branch, HOSTILE)
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
-    assert reviewed.code == 1
+    assert not reviewed.passed
     rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(reviewed.report)
     assert "onerror" in rendered  # it is shown
     for text in (rendered, reviewed.page):
@@ -309,7 +378,7 @@ def test_hostile_text_stays_text(branch: Clone) -> None:
 
 
 def test_a_report_that_is_too_long_is_cut_at_its_least_important_and_says_so(
-    branch: Clone,
+    branch: Clone, review: Review
 ) -> None:
     column = "a column with a name that is as long as names of columns ever are " * 2
     table = branch.root / "data/customers.csv"
@@ -328,7 +397,7 @@ def test_a_report_that_is_too_long_is_cut_at_its_least_important_and_says_so(
     branch.run("dvc", "add", "--quiet", "data")
     commit_with_lock(branch, "many long names")
 
-    reviewed = Reviewed(branch)
+    reviewed = review(branch)
 
     assert 50_000 < len(reviewed.report) <= 60_000
     assert "Left out, because a comment has a largest length: 152 checks passed" in reviewed.report
