@@ -212,10 +212,13 @@ def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
         return {}
     before, after = read_parquet(found.train_rows, "prepare"), candidate.train
     data = candidate.settings.data
+    card = found.card()
+    used = [*card["numeric"], *card["categorical"]]
     described: dict[str, Any] = {
         "rows": [len(before), len(after)],
         "columns": [asdict(one) for one in drift(before, after, data.numeric, data.categorical)],
-        "gone": [c for c in found.card()["numeric"] if c not in after],
+        "gone": [column for column in used if column not in after],
+        "new": [column for column in data.features if column not in before],
     }
     if data.target in before:
         described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]
