@@ -11,38 +11,11 @@ import pytest
 
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
+from tests.unit.repositories import commit, write
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(content)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a repository with one commit."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "test")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
-    root = tmp_path / "repository"
-    root.mkdir()
-    git(root, "init", "--quiet", "--initial-branch=main")
-    files = {"params.yaml": "a: 1\n", "src/churn/x.py": "x = 1\n", "README.md": "hello\n"}
-    write(root, {**files, ".gitignore": "*.pyc\n"})
-    commit(root)
-    return root
-
-
-def commit(root: Path) -> None:
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "change")
 
 
 def test_the_digest_is_over_names_and_contents_sorted(tmp_path: Path) -> None:
