@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from churn import gate, lockfile, params
+from churn import gate, lockfile, params, shapes
 from churn.candidate import input_fingerprint, model_digest
 from churn.files import read_json, write_json
 from churn.gate import Results, Verdict
@@ -23,9 +23,9 @@ def run(workspace: Workspace) -> Verdict:
     settings = params.load(workspace.params)
     results = Results(
         stale=lockfile.stale(workspace.root),
-        metrics=read_json(workspace.metrics, "evaluate"),
-        checks=read_json(workspace.checks, "validate"),
-        comparison=read_json(workspace.comparison, "compare"),
+        metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
+        checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
+        comparison=read_json(workspace.comparison, "compare", shapes.Comparison),
         model_digest=model_digest(workspace.model),
     )
     verdict = gate.judge(results, settings.gates, settings.checks)
