@@ -232,14 +232,15 @@ def _provide(tree: Path) -> Literal["stored", "reproduced"]:
     if lock.exists():
         # Does nothing where the lock belongs to the inputs, whether or not the outputs are here.
         before = lock.read_bytes()
-        done = _dvc(tree, "repro", "--quiet", "--pull", "--allow-missing", _STAGE, check=False)
+        done = _dvc(tree, "repro", "--pull", "--allow-missing", _STAGE, check=False)
         stored = lock.read_bytes() == before
         if not done.returncode:
-            done = _dvc(tree, "pull", "--quiet", *outputs, check=False)
+            done = _dvc(tree, "pull", *outputs, check=False)
         if not done.returncode and (tree / "build" / "model").is_dir():
             return "stored" if stored else "reproduced"
-    _dvc(tree, "pull", "--quiet", "data.dvc", check=False)  # repro says what is missing
-    _dvc(tree, "repro", "--quiet", _STAGE)
+    # Not quiet: DVC would keep its errors to itself.
+    _dvc(tree, "pull", "data.dvc", check=False)  # repro says what is missing
+    _dvc(tree, "repro", _STAGE)
     return "reproduced"
 
 
