@@ -126,7 +126,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
         return
     with _worktree(root, commit) as tree:
         source = _provide(tree)
-        rows = tree / "build" / "train.parquet"
+        rows, params = tree / "build" / "train.parquet", tree / "params.yaml"
         yield Baseline(
             name=revision,
             identity=commit,
@@ -134,7 +134,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
             model=tree / "build" / "model",
             code=tree / "src",
             train_rows=rows if rows.exists() else None,
-            params=tree / "params.yaml",
+            params=params if params.exists() else None,
         )
 
 
@@ -186,21 +186,35 @@ def resolve(root: Path, revision: str) -> str:
 
 
 def has_pipeline(root: Path, commit: str) -> bool:
-    """Tell whether a commit has a `dvc.yaml` that trains."""
+    """Tell whether a commit has a `dvc.yaml` that trains.
+
+    Raises
+    ------
+    BaselineError
+        If that cannot be told: taken for a commit without a pipeline, it would be no baseline.
+    """
     if not git(root, "ls-tree", "--name-only", commit, "dvc.yaml"):
         return False
-    document = yaml.safe_load(git(root, "show", f"{commit}:dvc.yaml"))
+    try:
+        document = yaml.safe_load(git(root, "show", f"{commit}:dvc.yaml"))
+    except yaml.YAMLError as error:
+        raise BaselineError(f"dvc.yaml of {commit[:12]}: not YAML") from error
     return isinstance(document, dict) and _STAGE in (document.get("stages") or {})
 
 
 @contextmanager
 def _worktree(root: Path, commit: str) -> Iterator[Path]:
     """Check a commit out beside the work tree; DVC finds what it needs in the same cache."""
+    if not (root / ".dvc").is_dir():
+        raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
     git(root, "worktree", "prune")  # what a killed process has left
     with tempfile.TemporaryDirectory(prefix="churn-baseline-") as folder:
         tree = Path(folder) / "tree"
-        git(root, "worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
+        # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
+        add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
+        git(root, "-c", "core.hooksPath=/dev/null", *add)
         try:
+            (tree / ".dvc").mkdir(exist_ok=True)
             local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
             if local.exists():
                 shutil.copy(local, tree / ".dvc" / "config.local")
@@ -218,14 +232,15 @@ def _provide(tree: Path) -> Literal["stored", "reproduced"]:
     if lock.exists():
         # Does nothing where the lock belongs to the inputs, whether or not the outputs are here.
         before = lock.read_bytes()
-        done = _dvc(tree, "repro", "--quiet", "--pull", "--allow-missing", _STAGE, check=False)
+        done = _dvc(tree, "repro", "--pull", "--allow-missing", _STAGE, check=False)
         stored = lock.read_bytes() == before
         if not done.returncode:
-            done = _dvc(tree, "pull", "--quiet", *outputs, check=False)
+            done = _dvc(tree, "pull", *outputs, check=False)
         if not done.returncode and (tree / "build" / "model").is_dir():
             return "stored" if stored else "reproduced"
-    _dvc(tree, "pull", "--quiet", "data.dvc", check=False)  # repro says what is missing
-    _dvc(tree, "repro", "--quiet", _STAGE)
+    # Not quiet: DVC would keep its errors to itself.
+    _dvc(tree, "pull", "data.dvc", check=False)  # repro says what is missing
+    _dvc(tree, "repro", _STAGE)
     return "reproduced"
 
 

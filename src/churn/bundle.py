@@ -9,20 +9,39 @@ import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
 from churn.candidate import commit_fingerprint, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError, CandidateError
-from churn.files import atomic, require
+from churn.files import atomic, read_json, require
 from churn.paths import Workspace
+from churn.verdict import identity
 
 MANIFEST = "manifest.json"
 MODEL = "model"
 _FORMAT = 1
 # What decides how the model behaves where it is served.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+class _Manifest(BaseModel):
+    """What has to stand in a manifest; somebody else may have written it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: Literal[1]
+    created: str
+    commit: str
+    fingerprint: str
+    model_digest: str | None
+    data_md5: str | None
+    python: str
+    libraries: dict[str, str]
+    files: dict[str, str]
+    digest: str
 
 
 def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
@@ -47,20 +66,26 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
     ArtifactError
         If verdict or report are missing.
     CandidateError
-        If `folder` holds something else.
+        If `folder` holds something else, or the verdict is not on what is there now.
     """
-    require(workspace.verdict, "gate")
+    verdict = read_json(workspace.verdict, "gate")
     require(workspace.report, "report")
-    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()) and not _is_candidate(folder):
         raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
+    judged = verdict["outcome"] == "judged"
+    if judged and verdict.get("of") != identity(workspace):
+        raise CandidateError(
+            f"{workspace.verdict}: the verdict on another model, or on other inputs;"
+            " run churn compare, churn gate and churn report again"
+        )
     with atomic(folder) as fresh:
         fresh.mkdir()
-        for source, name in _contents(workspace).items():
+        for source, name in _contents(workspace, judged).items():
             if source.is_dir():
                 shutil.copytree(source, fresh / name)
             elif source.exists():
                 shutil.copyfile(source, fresh / name)
-        manifest = _manifest(workspace, fresh)
+        manifest = _manifest(workspace, fresh, judged)
         (fresh / MANIFEST).write_text(_written(manifest), encoding="utf-8")
     return manifest
 
@@ -120,20 +145,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If there is none, or it was changed.
     """
     file = folder / MANIFEST
+    if file.is_symlink() or not file.is_file():
+        raise CandidateError(f"{folder}: no candidate there ({MANIFEST} is missing)")
     try:
         text = file.read_text(encoding="utf-8")
         manifest: dict[str, Any] = json.loads(text)
-        unchanged = _written(manifest) == text and manifest["format"] == _FORMAT
-    except FileNotFoundError as error:
-        raise CandidateError(f"{folder}: no candidate there ({MANIFEST} is missing)") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _Manifest.model_validate(manifest)
+        unchanged = _written(manifest) == text
+    except (ValueError, RecursionError) as error:
         raise CandidateError(f"{file}: not a manifest") from error
     if not unchanged:
         raise CandidateError(f"{file}: its bytes are not those that were written")
     return manifest
 
 
-def _contents(workspace: Workspace) -> dict[Path, str]:
+def _is_candidate(folder: Path) -> bool:
+    """Tell whether what is there may be replaced; other programs have a manifest.json as well."""
+    try:
+        read_manifest(folder)
+    except CandidateError:
+        return False
+    return True
+
+
+def _contents(workspace: Workspace, judged: bool) -> dict[Path, str]:
     """Name what goes into a candidate; what an early stop has left out is skipped."""
     files = [
         workspace.params,
@@ -148,15 +183,14 @@ def _contents(workspace: Workspace) -> dict[Path, str]:
         workspace.report,
         workspace.report_page,
     ]
-    verdict = json.loads(workspace.verdict.read_text(encoding="utf-8"))
-    if verdict["outcome"] != "judged":
+    if not judged:
         # What else lies there may be an earlier candidate's.
         files = [workspace.params, workspace.verdict, workspace.report, workspace.report_page]
         return {file: file.name for file in files}
     return {workspace.model: MODEL, **{file: file.name for file in files}}
 
 
-def _manifest(workspace: Workspace, folder: Path) -> dict[str, Any]:
+def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any]:
     has_model = (folder / MODEL).is_dir()
     return {
         "format": _FORMAT,
@@ -164,7 +198,7 @@ def _manifest(workspace: Workspace, folder: Path) -> dict[str, Any]:
         "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
         "fingerprint": input_fingerprint(workspace.root),
         "model_digest": model_digest(folder / MODEL) if has_model else None,
-        "data_md5": _data_md5(workspace.root),
+        "data_md5": _data_md5(workspace.root) if judged else None,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "files": _digests(folder),
@@ -197,7 +231,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return digests
 
 
-def _data_md5(root: Path) -> str | None:
+def _data_md5(root: Path) -> str:
     """Return the digest by which `data.dvc` names the data."""
     try:
         document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from churn.errors import ArtifactError
 
 # What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
 INPUTS = ("data.dvc", "dvc.yaml", "params.yaml", "src", "requirements")
+_AT_ONCE = 500  # paths for one call of git
 
 
 def model_digest(folder: Path) -> str:
@@ -64,9 +66,18 @@ def input_fingerprint(root: Path) -> str:
     listed = git(
         root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *INPUTS
     )
-    paths = sorted({path for path in listed.split("\0") if path and (root / path).is_file()})
-    ids = git(root, "hash-object", "--stdin-paths", stdin="\n".join(paths) + "\n").split()
-    return _fingerprint(dict(zip(paths, ids, strict=True)))
+    there = {path for path in listed.split("\0") if path and os.path.lexists(root / path)}
+    # Of a link git keeps where it leads, not what is there.
+    links = sorted(path for path in there if (root / path).is_symlink())
+    ids = {
+        path: git(root, "hash-object", "--stdin", stdin=str((root / path).readlink())).strip()
+        for path in links
+    }
+    paths = sorted(there.difference(links))
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+        ids |= zip(some, git(root, "hash-object", "--", *some).split(), strict=True)
+    return _fingerprint(ids)
 
 
 def commit_fingerprint(root: Path, commit: str) -> str:
@@ -79,7 +90,9 @@ def commit_fingerprint(root: Path, commit: str) -> str:
     ArtifactError
         If there is no such commit.
     """
-    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *INPUTS)
+    # Resolved first, so that nothing that begins with a dash becomes an option.
+    found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
+    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", found, "--", *INPUTS)
     ids = {}
     for line in filter(None, listed.split("\0")):
         described, _, path = line.partition("\t")
@@ -113,7 +126,7 @@ def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
 
 def _fingerprint(ids: dict[str, str]) -> str:
     lines = [f"{ids[path]}  {path}" for path in sorted(ids)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
@@ -126,11 +139,18 @@ def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
     """
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=root, input=stdin, capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=root,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # names of files are bytes
+            check=True,
         )
     except FileNotFoundError as error:
         raise ArtifactError("git: not found; install it") from error
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip().splitlines() or ["it said nothing"])[0]
-        raise ArtifactError(f"git {arguments[0]} in {root.resolve()}: {said}") from error
+        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
+        raise ArtifactError(f"git {verb} in {root.resolve()}: {said}") from error
     return done.stdout

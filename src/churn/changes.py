@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from churn.params import Scalar, flatten
 
 # Who changes these changes what is asked of the change itself.
-_LIMITS = ("gates.", "checks.", "comparison.", "evaluation.slices.")
+_LIMITS = ("gates.", "checks.", "comparison.", "evaluation.slices.", "decision.cost_", "split.")
 _ABSENT = "absent"
+# A text that reads like something else, such as "1" or "true", is shown in quotes.
+_AMBIGUOUS = re.compile(rf"{_ABSENT}|null|true|false|[-+.\d][\w.+-]*", re.IGNORECASE)
 
 
 def parameter_changes(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
@@ -46,7 +49,9 @@ def _named(flat: dict[str, Scalar]) -> dict[str, str]:
 def _text(value: Scalar) -> str:
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) and _AMBIGUOUS.fullmatch(value) else str(value)
 
 
 def _by_name(node: Any) -> Any:

@@ -17,7 +17,7 @@ from churn.candidate import INPUTS, changed, model_digest
 from churn.changes import parameter_changes
 from churn.data import split
 from churn.document import read_document
-from churn.errors import IncomparableError
+from churn.errors import ArtifactError, IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
 from churn.evaluation.drift import drift
@@ -98,6 +98,11 @@ class _Candidate:
         self.train = read_parquet(workspace.split("train"), "prepare")
         test = read_parquet(workspace.split("test"), "prepare")
         predictions = read_parquet(workspace.predictions("test"), "evaluate")
+        if not test[settings.data.id].equals(predictions[settings.data.id]):
+            raise ArtifactError(
+                f"{workspace.predictions('test')}: of other customers than"
+                f" {workspace.split('test')}; run dvc repro"
+            )
         test = test.assign(_probability=predictions["probability"].to_numpy())
         share = settings.comparison.max_rows / len(test)
         if share < 1:
@@ -142,6 +147,11 @@ def _absence(name: str) -> str:
 def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
     """Return the held-out customers that the baseline has not seen, and what it says of them."""
     card, ids = found.card(), candidate.settings.data.id
+    if unknown := [key for key in ("id", "test_share", "salt", "threshold") if key not in card]:
+        raise IncomparableError(
+            f"{found.name}: its model does not say which customers it was trained on"
+            f" (model.json has no {', '.join(unknown)})"
+        )
     if card["id"] != ids:
         raise IncomparableError(
             f"{found.name}: its customers are told apart by {card['id']!r}, these by {ids!r}"
@@ -161,6 +171,8 @@ def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored
         predicted = found.predict(file)
     finally:
         file.unlink()
+    if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
+        raise IncomparableError(f"{found.name}: predicts for other customers than it was given")
     return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
 
 
@@ -227,10 +239,13 @@ def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
         return {}
     before, after = read_parquet(found.train_rows, "prepare"), candidate.train
     data = candidate.settings.data
+    card = found.card()
+    used = [*card.get("numeric", []), *card.get("categorical", [])]
     described: dict[str, Any] = {
         "rows": [len(before), len(after)],
         "columns": [asdict(one) for one in drift(before, after, data.numeric, data.categorical)],
-        "gone": [c for c in found.card()["numeric"] if c not in after],
+        "gone": [column for column in used if column not in after],
+        "new": [column for column in data.features if column not in before],
     }
     if data.target in before:
         described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]

@@ -158,7 +158,7 @@ def _against_baselines(
         reason = "the candidate was compared with nothing; run churn compare --baseline main"
         yield Gate(name, False, "none", limit, reason)
         return
-    if comparison["model_digest"] != digest:
+    if digest is None or comparison["model_digest"] != digest:
         reason = "the comparison is one of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
@@ -209,11 +209,12 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
     unknown = []
     for part in entry["slices"]:
         where = f"{part['column']} {part['slice']}"
-        for one in part["metrics"]:
-            if one["metric"] not in margins:
+        found = {one["metric"]: one for one in part["metrics"]}
+        for metric, margin in margins.items():
+            if (one := found.get(metric)) is None:
+                unknown.append(where)
                 continue
-            loss, margin = loss_interval(one), margins[one["metric"]]
-            title = TITLES[one["metric"]]
+            loss, title = loss_interval(one), TITLES[metric]
             if one["candidate"] is None and one["baseline"] is not None:
                 collapsed.append((math.inf, f"{where}: {title} is undefined"))
             elif loss is None:
@@ -272,7 +273,8 @@ def _checks(report: Mapping[str, Any] | None, listed: ChecksParams) -> Gate:
 def _praise(results: Results, gates: GatesParams) -> str:
     """Say in one sentence why a candidate may be merged, by the first metric that has a margin."""
     assert results.comparison is not None
-    entry = results.comparison["baselines"][0]
+    entries = results.comparison["baselines"]
+    entry = next((one for one in entries if not one.get("absent")), entries[0])
     if entry.get("absent"):
         return f"minima and checks are kept; {entry['absent']}, so nothing was compared"
     if entry.get("incomparable"):

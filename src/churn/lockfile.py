@@ -40,14 +40,24 @@ def stale(root: Path) -> list[str]:
     """
     if not (root / LOCK).exists():
         return [f"{LOCK}: not there"]
-    current = yaml.safe_load((root / LOCK).read_text(encoding="utf-8"))
+    current = _parse((root / LOCK).read_text(encoding="utf-8", errors="replace"))
     found = _status(root, _made(current))
     if not git(root, "status", "--porcelain", "--", *INPUTS).strip():
         # What is not committed yet will be, together with the lock.
         if not git(root, "ls-tree", "--name-only", "HEAD", LOCK):
             return [f"{LOCK}: not committed"]
-        found += differences(yaml.safe_load(git(root, "show", f"HEAD:{LOCK}")), current)
+        found += differences(_parse(git(root, "show", f"HEAD:{LOCK}")), current)
     return sorted(set(found))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Read a lock; one that is none knows nothing."""
+    try:
+        document: dict[str, Any] = yaml.safe_load(text)
+        _inputs(document)
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        return {}
+    return document
 
 
 def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]:

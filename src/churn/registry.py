@@ -13,6 +13,8 @@ from churn import tracking
 MODEL = "churn-predictor"
 PRODUCTION_ALIAS = "champion"
 _PRODUCTION_STAGE = "Production"
+# A database says the first, a server of another make the second.
+_NO_SUCH_ALIAS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 
 
 def production(root: Path) -> ModelVersion | None:
@@ -41,7 +43,9 @@ def production(root: Path) -> ModelVersion | None:
             return None
         try:
             return client.get_model_version_by_alias(MODEL, PRODUCTION_ALIAS)
-        except MlflowException:  # no version has it: the search above shows that all else is well
+        except MlflowException as error:
+            if error.error_code not in _NO_SUCH_ALIAS:
+                raise
             in_stage = [v for v in found if v.current_stage == _PRODUCTION_STAGE]
             return max(in_stage, key=lambda v: int(v.version), default=None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,8 +43,11 @@ def run(workspace: Workspace, revision: str, production: bool, output: Path, say
     """
     try:
         judged = _judge(workspace, revision, production, say)
-    except ChurnError as error:
+    except (ChurnError, OSError) as error:
         judged = gate.stopped(" ".join(str(error).split()))
+    except Exception as error:  # a defect of this project: without a verdict nobody would be told
+        traceback.print_exc()
+        judged = gate.stopped(f"a defect of churn itself: {type(error).__name__}: {error}")
     verdict.write(workspace, judged)
     say("report")
     report.run(workspace)

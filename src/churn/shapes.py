@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 # By metric; null where one is undefined.
 Measured = dict[str, float | None]
@@ -45,6 +45,64 @@ class Checks(Shape):
 
     passed: int
     checks: list[CheckResult]
+
+
+class JudgedCheck(CheckResult):
+    """A check of which it has to be known in which list it stands."""
+
+    suite: str
+
+
+class JudgedChecks(Shape):
+    """checks.json, where it is held against params.yaml."""
+
+    checks: list[JudgedCheck]
+
+
+class Difference(Shape):
+    """One metric of two models, `churn.evaluation.comparison.Difference`."""
+
+    metric: str
+    baseline: float | None
+    candidate: float | None
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    word: str | None
+
+
+class ComparedSlice(Shape):
+    """A group of customers."""
+
+    column: str
+    slice: str
+    rows: int
+    metrics: list[Difference]
+
+
+class ComparedBaseline(Shape):
+    """One baseline: absent, incomparable, or compared."""
+
+    name: str
+    absent: str | None = None
+    incomparable: str | None = None
+    model_digest: str | None = None
+    metrics: list[Difference] | None = None
+    slices: list[ComparedSlice] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_three(self) -> ComparedBaseline:
+        compared = None not in (self.model_digest, self.metrics, self.slices)
+        if not (self.absent or self.incomparable or compared):
+            raise ValueError("neither compared nor said why not")
+        return self
+
+
+class Comparison(Shape):
+    """comparison.json."""
+
+    model_digest: str
+    baselines: list[ComparedBaseline]
 
 
 class Card(Shape):

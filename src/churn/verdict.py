@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from churn import gate, lockfile, params
-from churn.candidate import model_digest
+from churn import gate, lockfile, params, shapes
+from churn.candidate import input_fingerprint, model_digest
 from churn.files import read_json, write_json
 from churn.gate import Results, Verdict
 from churn.paths import Workspace
@@ -23,9 +23,9 @@ def run(workspace: Workspace) -> Verdict:
     settings = params.load(workspace.params)
     results = Results(
         stale=lockfile.stale(workspace.root),
-        metrics=read_json(workspace.metrics, "evaluate"),
-        checks=read_json(workspace.checks, "validate"),
-        comparison=read_json(workspace.comparison, "compare"),
+        metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
+        checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
+        comparison=read_json(workspace.comparison, "compare", shapes.Comparison),
         model_digest=model_digest(workspace.model),
     )
     verdict = gate.judge(results, settings.gates, settings.checks)
@@ -34,8 +34,19 @@ def run(workspace: Workspace) -> Verdict:
 
 
 def write(workspace: Workspace, verdict: Verdict) -> None:
-    """Write ``build/verdict.json``."""
-    write_json(workspace.verdict, asdict(verdict))
+    """Write ``build/verdict.json``; of what was judged, also by what it is known."""
+    content = asdict(verdict)
+    if verdict.outcome == "judged":
+        content["of"] = identity(workspace)
+    write_json(workspace.verdict, content)
+
+
+def identity(workspace: Workspace) -> dict[str, str]:
+    """Return by what a candidate is known: its model's digest and its inputs' fingerprint."""
+    return {
+        "model_digest": model_digest(workspace.model),
+        "fingerprint": input_fingerprint(workspace.root),
+    }
 
 
 def lines(verdict: Verdict) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ import pandas as pd
 import pytest
 
 from churn import params
+from churn.candidate import git
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.params import Params
 from churn.stages import train
 from tests.conftest import ROOT
+from tests.unit.repositories import commit, write
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +79,20 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tracking.mlflow.set_tracking_uri(None)
     yield tmp_path
     tracking.mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a git repository with one commit, on `main`."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+    root = tmp_path / "repository"
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main")
+    files = {"params.yaml": "a: 1\n", "src/churn/x.py": "x = 1\n", "README.md": "hello\n"}
+    write(root, {**files, ".gitignore": "*.pyc\n/build\n/reports/report.*\n"})
+    commit(root)
+    return root

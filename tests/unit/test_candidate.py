@@ -9,40 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from churn.candidate import git, input_fingerprint, model_digest
+from churn.candidate import changed_inputs, commit_fingerprint, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
+from tests.unit.repositories import commit, write
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(content)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a repository with one commit."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "test")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
-    root = tmp_path / "repository"
-    root.mkdir()
-    git(root, "init", "--quiet", "--initial-branch=main")
-    files = {"params.yaml": "a: 1\n", "src/churn/x.py": "x = 1\n", "README.md": "hello\n"}
-    write(root, {**files, ".gitignore": "*.pyc\n"})
-    commit(root)
-    return root
-
-
-def commit(root: Path) -> None:
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "change")
 
 
 def test_the_digest_is_over_names_and_contents_sorted(tmp_path: Path) -> None:
@@ -126,3 +99,134 @@ def test_outside_git_there_is_no_fingerprint(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(ArtifactError, match=r"git ls-files in .*not a git repository"):
         input_fingerprint(tmp_path)
+
+
+def test_a_commit_has_the_fingerprint_of_its_clean_work_tree(repository: Path) -> None:
+    files = {
+        "data.dvc": "outs: []\n",
+        "dvc.yaml": "stages: {}\n",
+        "requirements/pipeline.txt": "a\n",
+        "src/churn/deep/er/y.py": "",
+        'src/churn/ä b\t"c".py': "odd\n",
+        "src/-n.py": "x\r\n",
+        "docs/z.md": "z\n",
+    }
+    write(repository, files)
+    (repository / "src" / "link.py").symlink_to("churn/x.py")
+    (repository / "src" / "folder").symlink_to("churn")
+    (repository / "src" / "nowhere").symlink_to("/does/not/exist")
+    (repository / "src/churn/x.py").chmod(0o755)
+    made = commit(repository)
+    assert commit_fingerprint(repository, made) == input_fingerprint(repository)
+    assert commit_fingerprint(repository, "HEAD") == input_fingerprint(repository)
+    assert commit_fingerprint(repository, "main") == input_fingerprint(repository)
+
+
+@pytest.mark.parametrize("name", [b"src/a\nb.py", b"src/\xff\xfe.py", b'src/"quoted".py'])
+def test_no_name_of_a_file_is_too_odd_for_a_fingerprint(name: bytes, repository: Path) -> None:
+    before = input_fingerprint(repository)
+    (repository / os.fsdecode(name)).write_text("x")
+    found = input_fingerprint(repository)
+    assert found != before
+    assert commit_fingerprint(repository, commit(repository)) == found
+    assert len(changed_inputs(repository, "HEAD~1")) == 1
+
+
+def test_where_a_link_leads_counts(repository: Path) -> None:
+    (repository / "src" / "link.py").symlink_to("churn/x.py")
+    before = input_fingerprint(repository)
+    write(repository, {"README.md": "x = 1\n"})
+    (repository / "src" / "link.py").unlink()
+    (repository / "src" / "link.py").symlink_to("../README.md")  # leads to the same bytes
+    assert input_fingerprint(repository) != before
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "src/churn/x.py"])
+def test_a_changed_byte_changes_the_fingerprint_of_a_commit(name: str, repository: Path) -> None:
+    before = commit_fingerprint(repository, "HEAD")
+    content = (repository / name).read_text()
+    write(repository, {name: content.replace("1", "2")})
+    assert commit_fingerprint(repository, "HEAD") == before  # not committed yet
+    assert commit_fingerprint(repository, commit(repository)) != before
+    write(repository, {name: content})
+    assert commit_fingerprint(repository, commit(repository)) == before
+
+
+def test_a_name_alone_changes_the_fingerprint_of_a_commit(repository: Path) -> None:
+    before = commit_fingerprint(repository, "HEAD")
+    git(repository, "mv", "src/churn/x.py", "src/churn/y.py")
+    assert commit_fingerprint(repository, commit(repository)) != before
+
+
+def test_the_fingerprint_of_a_commit_survives_squash_rebase_and_clone(
+    repository: Path, tmp_path: Path
+) -> None:
+    git(repository, "switch", "--quiet", "--create", "change")
+    for i in (2, 3):
+        write(repository, {"params.yaml": f"a: {i}\n"})
+        reviewed = commit(repository)
+    before = commit_fingerprint(repository, reviewed)
+    git(repository, "switch", "--quiet", "main")
+    write(repository, {"docs/a.md": "elsewhere\n"})
+    commit(repository)
+
+    git(repository, "switch", "--quiet", "change")
+    git(repository, "rebase", "--quiet", "main")
+    rebased = git(repository, "rev-parse", "HEAD").strip()
+    git(repository, "switch", "--quiet", "main")
+    git(repository, "merge", "--quiet", "--squash", "change")
+    squashed = commit(repository)
+    assert len({reviewed, rebased, squashed}) == 3
+    assert commit_fingerprint(repository, rebased) == before
+    assert commit_fingerprint(repository, squashed) == before
+
+    subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
+    assert commit_fingerprint(tmp_path / "clone", "HEAD") == before
+
+
+@pytest.mark.parametrize("name", ["absent", "--all", "--name-only", "HEAD:src"])
+def test_what_is_no_commit_has_no_fingerprint(name: str, repository: Path) -> None:
+    with pytest.raises(ArtifactError, match="git rev-parse"):
+        commit_fingerprint(repository, name)
+
+
+def test_changed_inputs_are_modified_new_and_deleted_ones(repository: Path) -> None:
+    assert changed_inputs(repository, "HEAD") == []
+    write(repository, {"requirements/old.txt": "x\n", "reports/metrics.json": "{}\n"})
+    base = commit(repository)
+
+    write(repository, {"params.yaml": "a: 2\n", "src/churn/new.py": "", "dvc.lock": "x\n"})
+    write(repository, {"README.md": "other\n", "docs/a.md": "new\n", "tests/test_x.py": "\n"})
+    write(repository, {"build/model": "x", "src/churn/y.pyc": "x", "reports/report.md": "x"})
+    (repository / "requirements/old.txt").unlink()
+    (repository / "reports/metrics.json").write_text('{"a": 1}\n')
+    expected = [
+        "dvc.lock",
+        "params.yaml",
+        "reports/metrics.json",
+        "requirements/old.txt",
+        "src/churn/new.py",
+    ]
+    assert changed_inputs(repository, base) == expected
+    git(repository, "add", "--all")
+    assert changed_inputs(repository, base) == expected
+    commit(repository)
+    assert changed_inputs(repository, base) == expected
+    assert changed_inputs(repository, "HEAD") == []
+
+
+def test_a_renamed_input_is_one_that_went_and_one_that_came(repository: Path) -> None:
+    git(repository, "mv", "src/churn/x.py", "src/churn/y.py")
+    assert changed_inputs(repository, "HEAD") == ["src/churn/x.py", "src/churn/y.py"]
+
+
+def test_an_input_that_was_touched_and_not_changed_is_no_change(repository: Path) -> None:
+    os.utime(repository / "params.yaml", (0, 0))
+    assert changed_inputs(repository, "HEAD") == []
+
+
+def test_docs_alone_change_no_input(repository: Path) -> None:
+    base = git(repository, "rev-parse", "HEAD").strip()
+    write(repository, {"README.md": "other\n", "docs/a.md": "new\n", ".github/x.yml": "\n"})
+    commit(repository)
+    assert changed_inputs(repository, base) == []

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.model.threshold import decide
 from churn.params import DecisionParams
 
@@ -89,7 +89,8 @@ def compare(
     y : ndarray of int, shape (n_customers,)
         1 where the customer churned, else 0.
     baseline, candidate : Scored
-        Both for the same customers in the same order.
+        Both for the same customers in the same order. Of a model with a probability that is no
+        number in [0, 1] every metric is undefined.
     decision : DecisionParams
         The costs.
     seed : int
@@ -131,6 +132,8 @@ class _Model:
 
     def __init__(self, y: np.ndarray, scored: Scored, decision: DecisionParams) -> None:
         p = scored.probability
+        # A rank or a decision can be had of a probability that is none: nothing is to be learned.
+        self._usable = bool(((p >= 0) & (p <= 1)).all())
         predicted = decide(p, scored.threshold)
         true_positive, false_positive = predicted * y, predicted * (1 - y)
         false_negative = (1 - predicted) * y
@@ -170,6 +173,8 @@ class _Model:
         -------
         dict of str to ndarray of float, shape (n_draws,)
         """
+        if not self._usable:
+            return {name: np.full(counts.shape[1], np.nan) for name in TITLES}
         log_loss, brier, right, cost, tp, fp, fn, n = self._sums.T @ counts
         auc, precision_area = self._ranking(counts)
         with np.errstate(divide="ignore", invalid="ignore"):

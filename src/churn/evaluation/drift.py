@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 _BINS = 10
 # Of an empty bin the logarithm is taken as if it held this share.
@@ -65,8 +66,13 @@ def drift(
     categories, and one bin for missing values. Source: Siddiqi, N. (2006), Credit Risk
     Scorecards, chapter 8 (system stability index).
     """
+
+    def both_numbers(column: str) -> bool:
+        # A column may have been text before, and be a number now.
+        return all(is_numeric_dtype(table[column]) for table in (before, after))
+
     shared = [c for c in (*numeric, *categorical) if c in before and c in after]
-    found = [_column(before[c], after[c], c in numeric) for c in shared]
+    found = [_column(before[c], after[c], c in numeric and both_numbers(c)) for c in shared]
     return sorted(found, key=lambda one: -one.psi)
 
 

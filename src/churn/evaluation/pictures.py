@@ -78,14 +78,16 @@ def draw_compared(curve: str, baseline: Points, candidate: Points, name: str) ->
         axes = figure.subplots()
         marker = "o" if curve == "calibration" else None
         for points, color, label in (
-            (baseline, _GREY, name.replace("$", r"\$")),
+            (baseline, _GREY, "baseline"),
             (candidate, _BLUE, "this change"),
         ):
             axes.plot(
                 _column(points, x), _column(points, y), color=color, marker=marker, label=label
             )
         axes.set(title=title, xlabel=labels[0], ylabel=labels[1])
-        axes.legend(frameon=False)
+        # Named afterwards: a line whose label begins with _ is left out of a legend.
+        named = axes.legend(frameon=False).get_texts()[0]
+        named.set_text((name if len(name) <= 40 else f"{name[:39]}…").replace("$", r"\$"))
         figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
 

@@ -86,10 +86,10 @@ def links(environment: Mapping[str, str]) -> dict[str, str]:
 def _read(file: Path) -> dict[str, Any] | None:
     """Read a file that an earlier step may not have written."""
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content
+    return content if isinstance(content, dict) else None
 
 
 def _digest(model: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ LIMIT = 60_000
 _MARKS = {"better": "**better**", "worse": "**worse**", "identical": "identical"}
 _MOST_ROWS = 1000
 _LEAST_LINES = 6
+_MOST_NAMES = 10
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -224,6 +226,13 @@ def _drift(entry: dict[str, Any]) -> str:
         lines[0] += (
             f" Churned: {data['label_rate'][0]:.1%} before, {data['label_rate'][1]:.1%} now."
         )
+    for key, what in (
+        ("gone", "Columns that are no longer there"),
+        ("new", "Columns that are new"),
+    ):
+        if names := data.get(key):
+            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            lines.append(f"{what}: {', '.join(map(code, names[:_MOST_NAMES]))}{more}.")
     drifted = [one for one in data["columns"] if one["word"] != "none"]
     if not drifted:
         lines.append("No column has drifted (population stability index below 0.1).")
@@ -293,7 +302,7 @@ def _identity(facts: Facts) -> str:
     rows += [[title, address] for title, address in facts.links.items()]
     names = [entry["name"] for entry in facts.baselines if entry["name"] != "Production"]
     revision = names[0] if names else "main"
-    again = f"churn review --baseline {revision}"
+    again = f"churn review --baseline {shlex.quote(revision)}"
     return f"{table(['', ''], rows)}\n\nThe same at your desk, with this commit: {code(again, 120)}"
 
 

@@ -34,6 +34,8 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     places of the stretch that both cover.
     """
     x_name, y_name, title, (x_label, y_label) = COMPARED[curve]
+    if not (baseline and candidate):
+        return ""
     lines = [_line(points, x_name, y_name) for points in (baseline, candidate)]
     left, right = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
     if not left < right:
@@ -67,4 +69,4 @@ def _line(points: Points, x_name: str, y_name: str) -> tuple[list[float], list[f
 
 def _quoted(name: str) -> str:
     """Keep of a revision's name what has no meaning in Mermaid."""
-    return re.sub(r"[^\w ./-]", "", name, flags=re.ASCII)[:40]
+    return re.sub(r"[^\w ./~^-]", "", name, flags=re.ASCII)[:40]

@@ -12,10 +12,13 @@ import unicodedata
 _BREAK = "\u200b"  # zero width: nothing to see, but no mention, link or reference goes across it
 # GitHub looks for these in the text that a reader sees, so no entity keeps it from finding them.
 _ALIVE = re.compile(
-    r"(?<=@)(?=\w)|(?<=\#)(?=\d)|(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=\b[Gg][Hh])(?=-\d)"
-    r"|(?<=\b[0-9a-f]{6})(?=[0-9a-f])"
+    r"(?<=@)(?=\w)|(?<=\#)(?=\d)|(?<=:)(?=[\w/+-])|(?<=[Ww]{3})(?=\.)|(?<=\b[Gg][Hh])(?=-\d)"
+    r"|(?<=[0-9a-fA-F]{6})(?=[0-9a-fA-F])"
 )
 _MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
+# At the beginning of a line or of a list's item: a list, or the rule below a title.
+_LEADING = re.compile(r"^(\d*)([-+=.)])")
+_SHAPELESS = ("Cc", "Cf", "Cs", "Co")
 
 
 def clip(text: str, length: int) -> str:
@@ -24,8 +27,8 @@ def clip(text: str, length: int) -> str:
     Line breaks and runs of spaces become one space; what has no shape of its own (controls, marks
     that turn the direction of writing, surrogates) is left out.
     """
-    one_line = " ".join(text.split())
-    shown = "".join(c for c in one_line if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    printable = (c for c in text if c.isspace() or unicodedata.category(c) not in _SHAPELESS)
+    shown = " ".join("".join(printable).split())
     return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
 
 
@@ -36,12 +39,15 @@ def code(text: object, length: int = 80) -> str:
         return "` `"
     if not {"`", "|"} & set(shown):
         return f"`{shown}`"
-    # Backticks end a code span and bars a cell, so every sign becomes an entity.
-    entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in shown)
+    # Backticks end a code span and bars a cell, so every sign becomes an entity. What stands in
+    # HTML's <code> is text to a Markdown reader, which would still find addresses in it.
+    broken = _ALIVE.sub(_BREAK, shown)
+    entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in broken)
     return f"<code>{entities}</code>"
 
 
 def prose(text: str, length: int = 400) -> str:
     """Write a sentence that holds names from the repository as plain text."""
     broken = _ALIVE.sub(_BREAK, clip(text, length))
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", broken)
+    escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", broken)
+    return _LEADING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)

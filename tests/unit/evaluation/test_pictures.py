@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from churn.evaluation import curves, pictures
@@ -99,3 +103,59 @@ def test_at_most_fifteen_columns_are_drawn(
     content = {n: (tmp_path / str(n) / "importance.png").read_bytes() for n in (15, 30)}
     assert content[30] == content[15]
     assert content[15] != (drawn / "importance.png").read_bytes()
+
+
+def compared() -> tuple[dict[str, curves.Points], dict[str, curves.Points]]:
+    """Return the three curves of two models."""
+    rng = np.random.default_rng(1)
+    probability = rng.random(300)
+    y = (rng.random(300) < probability).astype(int)
+    noisy = np.clip(probability + rng.normal(0, 0.2, 300), 0, 1)
+    functions = (curves.roc, curves.precision_recall, curves.calibration)
+    return (
+        {one.__name__: one(y, noisy) for one in functions},
+        {one.__name__: one(y, probability) for one in functions},
+    )
+
+
+@pytest.mark.parametrize("curve", list(curves.COMPARED))
+def test_a_picture_of_two_models_has_both_colours_and_is_always_the_same(curve: str) -> None:
+    baseline, candidate = (models[curve] for models in compared())
+    png = pictures.draw_compared(curve, baseline, candidate, "main")
+    assert pictures.draw_compared(curve, baseline, candidate, "main") == png
+    assert b"Software" not in png
+    image = matplotlib.image.imread(io.BytesIO(png))[..., :3]
+    assert image.shape == (440, 572, 3)
+    for color in ("#999999", "#0072B2"):
+        wanted = matplotlib.colors.to_rgb(color)
+        assert (np.abs(image - wanted).max(axis=2) < 0.02).sum() > 50, color
+
+
+@pytest.mark.parametrize("curve", list(curves.COMPARED))
+def test_each_model_has_its_line(curve: str) -> None:
+    baseline, candidate = (models[curve] for models in compared())
+    both = pictures.draw_compared(curve, baseline, candidate, "main")
+    assert pictures.draw_compared(curve, candidate, baseline, "main") != both
+    assert pictures.draw_compared(curve, baseline, baseline, "main") != both
+    assert pictures.draw_compared(curve, baseline, candidate, "other") != both
+
+
+@pytest.mark.parametrize("name", ["_release", "$x$", r"$\frac{$", "HEAD~1", "a" * 300, "a_b^c"])
+def test_the_legend_names_the_baseline_whatever_it_is_called(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legends: list[Legend] = []
+    original = Axes.legend
+
+    def noted(axes: Axes, *args: object, **kwargs: object) -> Legend:
+        legends.append(original(axes, *args, **kwargs))
+        return legends[-1]
+
+    monkeypatch.setattr(Axes, "legend", noted)
+    baseline, candidate = (models["roc"] for models in compared())
+    pictures.draw_compared("roc", baseline, candidate, name)
+    [legend] = legends
+    shown, other = (text.get_text() for text in legend.get_texts())
+    assert other == "this change"
+    assert shown.replace(r"\$", "$").startswith(name[:39])
+    assert len(shown) < 60

@@ -1,0 +1,126 @@
+"""What a report is made of, read from a real work tree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from churn import report
+from churn.candidate import git, input_fingerprint, model_digest
+from churn.errors import ArtifactError
+from churn.paths import Workspace
+from churn.report.facts import gather, links
+from tests.unit.report.samples import check, entry
+
+ACTIONS = {
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "o/r",
+    "GITHUB_RUN_ID": "7",
+}
+
+
+def test_the_run_is_linked_on_actions_only() -> None:
+    expected = {"run and files": "https://github.com/o/r/actions/runs/7"}
+    assert links(ACTIONS) == expected
+    assert links({}) == {}
+    for name in ACTIONS:
+        assert links({**ACTIONS, name: ""}) == {}
+        assert links({key: value for key, value in ACTIONS.items() if key != name}) == {}
+
+
+@pytest.fixture
+def workspace(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Return a repository in which a candidate was judged."""
+    for name in ACTIONS:
+        monkeypatch.delenv(name, raising=False)
+    made = Workspace(repository)
+    verdict = {"passed": True, "outcome": "judged", "reason": "fine", "gates": []}
+    content: dict[Path, Any] = {
+        made.verdict: verdict,
+        made.metrics: {"threshold": 0.5, "train": {}, "test": {}},
+        made.checks: {"checks": [check("Good")]},
+        made.comparison: {"baselines": [entry()]},
+    }
+    for file, value in content.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(value))
+    made.model.mkdir()
+    (made.model / "model.json").write_text("{}")
+    return made
+
+
+def outcome(workspace: Workspace, which: str) -> None:
+    verdict = json.loads(workspace.verdict.read_text())
+    workspace.verdict.write_text(json.dumps(verdict | {"outcome": which}))
+
+
+def test_the_facts_are_those_of_the_work_tree(workspace: Workspace) -> None:
+    known = gather(workspace)
+    assert known.commit == git(workspace.root, "rev-parse", "HEAD").strip()
+    assert known.fingerprint == input_fingerprint(workspace.root)
+    assert known.model_digest == model_digest(workspace.model)
+    assert [one["name"] for one in known.compared] == ["main"]
+    assert known.links == {}
+
+
+def test_a_baseline_without_metrics_is_one_but_was_not_compared(workspace: Workspace) -> None:
+    entries = [{"name": "main", "absent": "none"}, {"name": "Production", "incomparable": "x"}]
+    workspace.comparison.write_text(json.dumps({"baselines": entries}))
+    known = gather(workspace)
+    assert len(known.baselines) == 2
+    assert known.compared == []
+
+
+@pytest.mark.parametrize("which", ["unchanged", "stopped"])
+def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
+    which: str, workspace: Workspace
+) -> None:
+    outcome(workspace, which)
+    known = gather(workspace)
+    assert (known.metrics, known.checks, known.comparison, known.model_digest) == (None,) * 4
+    assert known.baselines == []
+
+
+@pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '"x"'])
+def test_a_result_that_is_missing_or_broken_does_not_keep_the_verdict_from_being_told(
+    name: str, content: str | None, workspace: Workspace
+) -> None:
+    file = getattr(workspace, name)
+    file.unlink()
+    if content:
+        file.write_text(content)
+    assert getattr(gather(workspace), name) is None
+    report.run(workspace)
+    assert workspace.report.read_text().startswith("## ✅ Merge: fine")
+
+
+def test_without_a_verdict_there_is_no_report(workspace: Workspace) -> None:
+    workspace.verdict.unlink()
+    with pytest.raises(ArtifactError, match=r"verdict.json: not there; `churn gate` writes it"):
+        report.run(workspace)
+    assert not workspace.report.exists()
+
+
+def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
+    (workspace.model / "model.json").unlink()
+    assert gather(workspace).model_digest is None
+
+
+def test_both_reports_are_written(workspace: Workspace) -> None:
+    report.run(workspace)
+    assert "### Metrics against `main`" in workspace.report.read_text()
+    page = workspace.report_page.read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("data:image/png") == 3
+
+
+def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
+    files = (workspace.report, workspace.report_page)
+    report.run(workspace)
+    first = [file.read_bytes() for file in files]
+    report.run(workspace)
+    assert [file.read_bytes() for file in files] == first

@@ -1,0 +1,347 @@
+"""The report as Markdown: its order, its length, and text that does not come alive."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from churn.evaluation.metric_names import TITLES
+from churn.report import markdown, mermaid
+from churn.report.facts import Facts
+from tests.unit.report.samples import (
+    ALIVE,
+    CMARK_GFM,
+    HOSTILE,
+    Seen,
+    as_github,
+    check,
+    difference,
+    entry,
+    facts,
+    hostile_facts,
+    in_html,
+    random_texts,
+)
+
+_ALLOWED = {"p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "h2", "h3"}
+_ALLOWED |= {"details", "summary", "strong", "pre"}
+
+
+def render(known: Facts, limit: int = markdown.LIMIT) -> str:
+    return markdown.render(known, mermaid.chart, limit)
+
+
+def titles(text: str) -> list[str]:
+    return re.findall(r"^(?:#+ |<details><summary>)(.*?)(?:</summary>)?$", text, re.MULTILINE)
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_the_sections_stand_in_the_order_in_which_a_reviewer_needs_them() -> None:
+    assert titles(render(facts())) == [
+        "❌ Do not merge: ROC AUC is 0.7",
+        "Metrics against `main`",
+        "1 of 2 gates failed",
+        "Parameters",
+        "Data",
+        "Files that changed",
+        "Checks that did not pass",
+        "1 checks passed",
+        "Slices that got worse",
+        "Curves of both models",
+        "What this is",
+    ]
+
+
+def test_the_first_line_is_the_verdict_and_its_reason() -> None:
+    verdict = {"passed": True, "outcome": "judged", "reason": "better", "gates": []}
+    assert render(facts(verdict=verdict)).splitlines()[0] == "## ✅ Merge: better"
+    first = render(facts()).splitlines()[0]
+    assert first == "## ❌ Do not merge: ROC AUC is 0.7"
+
+
+def test_the_metrics_have_both_values_difference_interval_and_word() -> None:
+    text = render(facts())
+    [row] = lines_with(text, "| ROC AUC | 0.810")
+    cells = row.strip("| ").split(" | ")
+    assert cells == ["ROC AUC", "0.810", "0.820", "+0.0100", "+0.0020 to +0.0180", "**better**"]
+    for title in TITLES.values():
+        assert f"| {title} | 0.810 |" in text
+    assert "2,055 held-out customers" in text
+
+
+def test_an_undefined_metric_is_said_to_be_so_and_is_no_number() -> None:
+    none = dict.fromkeys(("candidate", "difference", "lower", "upper", "word"))
+    one = entry(metrics=[difference(**none)], slices=[])
+    [row] = lines_with(render(facts(comparison={"baselines": [one]})), "| ROC AUC |")
+    assert row == "| ROC AUC | 0.810 | undefined | undefined | undefined | unknown |"
+
+
+@pytest.mark.parametrize("word", ["better", "worse", "inconclusive", "identical"])
+def test_each_word_of_a_comparison_is_shown(word: str) -> None:
+    one = entry(metrics=[difference(word=word)], slices=[])
+    [row] = lines_with(render(facts(comparison={"baselines": [one]})), "| ROC AUC |")
+    assert row.rstrip("| ").rsplit("| ", 1)[1].strip("*") == word
+
+
+def test_failed_gates_come_first_with_their_reasons() -> None:
+    known = facts()
+    slices = {"name": "slices", "passed": False, "value": "1", "limit": "", "reason": "one fell"}
+    gates = [*known.verdict["gates"], slices]
+    text = render(replace(known, verdict=known.verdict | {"gates": gates}))
+    assert text.index("| ❌ | ROC |") < text.index("| ✅ | dvc.lock |")
+    assert "\n- too low\n- one fell\n" in text
+    assert "- it is" not in text
+
+
+def test_the_only_reason_is_not_said_twice() -> None:
+    assert "- too low" not in render(facts())
+
+
+def test_a_change_of_its_own_limits_is_said_in_the_head() -> None:
+    head = render(facts()).partition("###")[0]
+    assert "moves its own limits:** `gates.minima.roc_auc`." in head
+    assert "model.seed" not in head
+    assert "model.seed" in render(facts())
+
+
+def test_no_limit_that_was_moved_is_no_warning() -> None:
+    one = entry(changes={"parameters": [], "files": []})
+    assert "limits" not in render(facts(comparison={"baselines": [one]})).partition("###")[0]
+
+
+def test_failed_checks_are_open_and_passed_ones_folded() -> None:
+    text = render(facts())
+    failed, _, rest = text.partition("### Checks that did not pass")[2].partition("<details>")
+    assert "`Bad` | failed | is bad" in failed
+    assert "Good" not in failed
+    assert "`Good` | passed | fine" in rest.partition("</details>")[0]
+
+
+def test_a_crashed_check_shows_its_error_and_a_failed_one_what_it_found() -> None:
+    crashed = check("Broken", "crashed", outcomes=[], error="ValueError: no column")
+    mixed = check("Mixed", "failed")
+    mixed["outcomes"] = [
+        {"condition": "one", "passed": True, "details": "all right"},
+        {"condition": "two", "passed": False, "details": "all wrong"},
+    ]
+    bare = check("Bare", "failed", outcomes=[])
+    text = render(facts(checks={"checks": [crashed, mixed, bare]}))
+    assert "`Broken` | crashed | ValueError: no column |" in text
+    assert "`Mixed` | failed | all wrong |" in text
+    assert "`Bare` | failed | it has no condition |" in text
+
+
+def test_only_slices_that_got_worse_are_told() -> None:
+    section = render(facts()).partition("### Slices that got worse")[2].partition("<details>")[0]
+    assert "`age` | `<= 30` | 500 | recall | -0.1000 |" in section
+    assert "north" not in section
+
+
+def test_drifted_columns_are_named_and_steady_ones_are_not() -> None:
+    section = render(facts()).partition("### Data")[2].partition("<details>")[0]
+    assert "Training rows: 8,000 before, 8,100 now. Churned: 28.0% before, 31.0% now." in section
+    assert "`frequency` | large | 0.31 | 4.5 | 9 |" in section
+    assert "steady" not in section
+
+
+def test_columns_that_are_gone_or_new_are_named() -> None:
+    data = {"rows": [1, 2], "columns": [], "gone": ["fax_number"], "new": ["e_mail"]}
+    text = render(facts(comparison={"baselines": [entry(data=data)]}))
+    assert "Columns that are no longer there: `fax_number`." in text
+    assert "Columns that are new: `e_mail`." in text
+
+
+def test_without_a_comparison_the_metrics_stand_alone() -> None:
+    absent = {"baselines": [{"name": "main", "absent": "main has no pipeline yet"}]}
+    text = render(facts(comparison=absent))
+    assert "### Metrics\n\n|  | held-out customers |" in text
+    assert "Curves" not in text
+
+
+def test_an_unchanged_model_is_two_lines_and_what_it_is() -> None:
+    verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
+    known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
+    text = render(known)
+    assert titles(text) == ["✅ No change", "What this is"]
+    assert "Nothing was trained." in text
+
+
+def test_a_stopped_candidate_says_so_and_does_not_merge() -> None:
+    gates = [{"name": "p", "passed": False, "value": "x", "limit": "y", "reason": "broken"}]
+    verdict = {"passed": False, "outcome": "stopped", "reason": "broken", "gates": gates}
+    known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
+    assert render(known).startswith("## ❌ Do not merge: broken\n\nNothing could be judged.")
+
+
+def test_digest_fingerprint_commit_and_the_command_are_there() -> None:
+    text = render(facts()).partition("What this is")[2]
+    for value in ("a" * 40, "b" * 64, "c" * 64, "1" * 40, "2" * 64):
+        assert f"`{value}`" in text
+    assert "`churn review --baseline main`" in text
+
+
+def test_the_command_can_be_copied_whatever_the_baseline_is_called() -> None:
+    one = entry(name="main;rm${IFS}-rf${IFS}.")
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "`churn review --baseline 'main;rm${IFS}-rf${IFS}.'`" in text
+
+
+def test_the_command_names_a_revision_and_not_production() -> None:
+    known = facts(comparison={"baselines": [entry(name="Production"), entry(name="release")]})
+    assert "--baseline release" in render(known)
+
+
+@pytest.mark.parametrize("github", [False, True])
+def test_the_run_is_linked_where_there_is_one(github: bool) -> None:
+    address = "https://github.com/o/r/actions/runs/1"
+    text = render(facts(links={"run and files": address} if github else {}))
+    assert (address in text) == github
+    assert ("://" in text) == github
+
+
+RENDERERS = [
+    pytest.param(in_html, id="markdown-it"),
+    pytest.param(
+        as_github,
+        id="cmark-gfm",
+        marks=pytest.mark.skipif(CMARK_GFM is None, reason="needs cmark-gfm: apt install it"),
+    ),
+]
+
+
+@pytest.mark.parametrize("to_html", RENDERERS)
+@pytest.mark.parametrize("text", [*HOSTILE, *random_texts(40, seed=3)], ids=lambda text: None)
+def test_no_text_of_the_repository_comes_alive(text: str, to_html: Any) -> None:
+    seen = Seen(to_html(render(hostile_facts(text))))
+    assert set(seen.tags) <= _ALLOWED
+    names = {name for name, _ in seen.attributes}
+    assert names <= {"align", "style", "class"}  # alignment of cells, language of charts
+    assert [pattern.pattern for pattern in ALIVE if pattern.search(seen.text)] == []
+
+
+def test_tables_keep_their_columns_whatever_is_in_them() -> None:
+    plain = Seen(in_html(render(hostile_facts("x"))))
+    for text in [*HOSTILE, *random_texts(40, seed=4)]:
+        seen = Seen(in_html(render(hostile_facts(text))))
+        for tag in ("table", "tr", "td", "th", "h2", "h3", "details", "summary", "li"):
+            assert seen.tags.count(tag) == plain.tags.count(tag), (tag, text)
+
+
+def test_nothing_of_the_repository_stands_in_a_summary() -> None:
+    seen = Seen(in_html(render(hostile_facts("marker"))))
+    assert seen.summaries == [
+        "Files that changed",
+        "1 checks passed",
+        "Curves of both models",
+        "What this is",
+    ]
+
+
+def crowded(n: int) -> Facts:
+    """Return facts of which there are very many."""
+    changed = [
+        {"key": f"model.{i}|{'`' * 70}", "before": "|" * 90, "after": "`" * 90, "limit": True}
+        for i in range(n)
+    ]
+    worse = [
+        {
+            "column": "|" * 90,
+            "slice": f"{i}|{'`' * 90}",
+            "rows": 60,
+            "metrics": [difference(m, word="worse") for m in TITLES],
+        }
+        for i in range(n)
+    ]
+    columns = [
+        {"column": f"{i}{'|' * 90}", "psi": 0.4, "word": "large", "before": 1.0, "after": 2.0}
+        for i in range(n)
+    ]
+    data = {"rows": [1, 2], "columns": columns, "gone": ["|" * 90] * n, "new": ["`" * 90] * n}
+    gate = {"name": "*" * 900, "passed": False, "value": "*" * 900, "limit": "*" * 900}
+    files = [f"src/{i}{'`|' * 90}" for i in range(n)]
+    one = entry(slices=worse, data=data, changes={"parameters": changed, "files": files})
+    reason = "*" * 5000
+    return facts(
+        verdict={
+            "passed": False,
+            "outcome": "judged",
+            "reason": reason,
+            "gates": [gate | {"reason": reason}] * min(n, 30),
+        },
+        checks={"checks": [check("|" * 900, "failed", "*" * 5000)] * n + [check("ok")] * n},
+        comparison={"baselines": [one]},
+    )
+
+
+@pytest.mark.parametrize("n", [1, 30, 3000])
+def test_a_comment_keeps_its_length_whatever_there_is_to_say(n: int) -> None:
+    text = render(crowded(n))
+    assert len(text) <= 60_000
+    assert text.startswith("## ❌ Do not merge")
+    if n > 1:
+        assert "Left out, because a comment has a largest length:" in text
+        assert "`report.html`" in text
+    rendered = Seen(in_html(text))
+    assert rendered.tags.count("summary") == rendered.tags.count("details")
+    assert set(rendered.tags) <= _ALLOWED
+
+
+def test_the_least_important_is_left_out_first() -> None:
+    whole = render(facts(), 10**9)
+    kept = titles(whole)
+    order = []
+    limit = len(whole)
+    while len(kept) > 1:
+        text = render(facts(), limit - 1)
+        gone = [title for title in kept if title not in titles(text)]
+        order += gone
+        kept = [title for title in kept if title not in gone]
+        limit = min(len(text), limit - 1)
+    assert order == [
+        "1 checks passed",
+        "Curves of both models",
+        "Files that changed",
+        "Parameters",
+        "Slices that got worse",
+        "Data",
+        "Checks that did not pass",
+        "1 of 2 gates failed",
+        "What this is",
+        "Metrics against `main`",
+    ]
+
+
+def test_what_is_left_out_is_named_and_nothing_else_is() -> None:
+    whole = render(facts(), 10**9)
+    assert "Left out" not in whole
+    assert render(facts(), len(whole)) == whole
+    shorter = render(facts(), len(whole) - 1)
+    note = "Left out, because a comment has a largest length: 1 checks passed."
+    assert note in shorter
+    assert "Good" not in shorter
+
+
+def test_a_head_that_is_long_alone_stays_below_the_limit() -> None:
+    known = crowded(3000)
+    head = render(known, 1)
+    assert titles(head)[1:] == []
+    assert len(head) < 10_000
+
+
+def test_a_table_that_is_cut_says_how_much_is_missing() -> None:
+    changed = [
+        {"key": f"model.{i:04}", "before": "1", "after": "2", "limit": False} for i in range(1234)
+    ]
+    one = entry(changes={"parameters": changed, "files": [f"src/{i:04}" for i in range(1234)]})
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "`model.0999`" in text
+    assert "`model.1000`" not in text
+    assert "\n\nand 234 more" in text
+    assert "`src/0999`" in text
+    assert "- and 234 more" in text

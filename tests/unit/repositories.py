@@ -1,0 +1,21 @@
+"""Changes in small git repositories of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churn.candidate import git
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Write files below `root`."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+def commit(root: Path) -> str:
+    """Commit all that there is, and return the commit."""
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "change")
+    return git(root, "rev-parse", "HEAD").strip()

@@ -1,0 +1,345 @@
+"""A baseline's model: from DVC's cache, from a remote, or made again; in real repositories."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from churn import registry
+from churn.baseline import Baseline, in_production, of_revision
+from churn.candidate import git
+from churn.errors import ArtifactError, BaselineError, IncomparableError
+from tests.unit.repositories import commit, write
+
+PIPELINE = """
+stages:
+  prepare:
+    cmd: mkdir -p build && cp data/rows.csv build/train.parquet
+    deps: [data/rows.csv]
+    outs: [build/train.parquet]
+  train:
+    cmd: python src/churn/x.py
+    deps: [build/train.parquet, src/churn/x.py]
+    params: [a]
+    outs: [build/model]
+"""
+TRAIN = """
+import os, pathlib
+pathlib.Path("build/model").mkdir(parents=True)
+text = pathlib.Path("params.yaml").read_text()
+pathlib.Path("build/model/model.json").write_text('{"made": "%s"}' % text.strip())
+with open(os.environ["TRAINED"], "a") as log:
+    log.write("once\\n")
+"""
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository with a model on `main`, its cache full and its remote empty."""
+    root = tmp_path_factory.mktemp("made") / "repository"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        prepare_environment(patch, root.parent)
+        git(root, "init", "--quiet", "--initial-branch=main")
+        dvc(root, "init", "--quiet")
+        dvc(root, "config", "core.analytics", "false")
+        dvc(root, "remote", "add", "--quiet", "--default", "store", str(root.parent / "remote"))
+        write(root, {"README.md": "x\n"})
+        commit(root)
+        git(root, "tag", "empty")
+        write(root, {"data/rows.csv": "id\n1\n", "dvc.yaml": PIPELINE, "params.yaml": "a: 1\n"})
+        write(root, {"src/churn/x.py": TRAIN, "src/churn/__init__.py": ""})
+        dvc(root, "add", "--quiet", "data")
+        dvc(root, "repro", "--quiet")
+        commit(root)
+    return root
+
+
+def prepare_environment(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    patch.setenv("TRAINED", str(folder / "trained.log"))
+    patch.setenv("PATH", f"{Path(sys.executable).parent}:{Path('/usr/bin')}:/bin")
+    for who in ("AUTHOR", "COMMITTER"):
+        patch.setenv(f"GIT_{who}_NAME", "test")
+        patch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of that repository in which somebody is at work."""
+    prepare_environment(monkeypatch, tmp_path)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    copied = tmp_path / "repository"
+    shutil.copytree(made, copied, symlinks=True)
+    dvc(copied, "remote", "modify", "--local", "store", "url", str(tmp_path / "remote"))
+    write(copied, {"params.yaml": "a: 2\n", "build/model/model.json": "mine", "new.txt": "mine"})
+    return copied
+
+
+def times_trained(root: Path) -> int:
+    log = root.parent / "trained.log"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def empty_cache(root: Path) -> None:
+    shutil.rmtree(root / ".dvc" / "cache")
+
+
+@contextmanager
+def nothing_touched(root: Path) -> Iterator[None]:
+    """Check that the user's files are as they were, and that no worktree is left."""
+
+    def state() -> tuple[Any, ...]:
+        files = [f for f in root.rglob("*") if f.is_file() and ".git" not in f.parts]
+        own = {f: f.read_bytes() for f in files if ".dvc" not in f.parts}
+        return own, git(root, "status", "--porcelain"), git(root, "rev-parse", "HEAD")
+
+    before = state()
+    try:
+        yield
+    finally:
+        assert state() == before
+        assert git(root, "worktree", "list").count("\n") == 1
+        assert list((root / ".git").glob("worktrees/*")) == []
+        assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+
+def of_main(root: Path) -> tuple[str, dict[str, Any]]:
+    """Return the source and the card of main's model, looked at while it is there."""
+    with of_revision(root, "main") as found:
+        assert found is not None
+        assert found.name == "main"
+        assert found.identity == git(root, "rev-parse", "main").strip()
+        assert found.train_rows is not None
+        assert found.train_rows.read_text() == "id\n1\n"
+        assert found.params is not None
+        assert found.params.read_text() == "a: 1\n"
+        assert (found.code / "churn" / "x.py").read_text() == TRAIN
+        return found.source, found.card()
+
+
+def test_a_model_comes_from_the_cache(root: Path) -> None:
+    with nothing_touched(root):
+        assert of_main(root) == ("stored", {"made": "a: 1"})
+    assert times_trained(root) == 0
+
+
+def test_a_model_comes_from_the_remote_where_the_cache_is_empty(root: Path, made: Path) -> None:
+    dvc(root, "push", "--quiet")
+    empty_cache(root)
+    with nothing_touched(root):
+        assert of_main(root) == ("stored", {"made": "a: 1"})
+    assert times_trained(root) == 0
+
+
+def test_a_model_that_nobody_has_is_made_again(root: Path) -> None:
+    dvc(root, "push", "--quiet", "data.dvc")
+    empty_cache(root)
+    with nothing_touched(root):
+        assert of_main(root) == ("reproduced", {"made": "a: 1"})
+    assert times_trained(root) == 1
+    with nothing_touched(root):  # it is in the shared cache from now on
+        assert of_main(root) == ("stored", {"made": "a: 1"})
+    assert times_trained(root) == 1
+
+
+def test_a_model_of_a_stale_lock_is_not_taken_for_the_commit_s(root: Path) -> None:
+    git(root, "stash", "--quiet")
+    write(root, {"params.yaml": "a: 3\n"})
+    commit(root)  # without dvc repro
+    with nothing_touched(root), of_revision(root, "HEAD") as found:
+        assert found is not None
+        assert (found.source, found.card()) == ("reproduced", {"made": "a: 3"})
+    assert times_trained(root) == 1
+
+
+def test_a_commit_without_a_lock_is_reproduced(root: Path) -> None:
+    git(root, "rm", "--quiet", "dvc.lock")
+    git(root, "commit", "--quiet", "--message", "no lock")
+    with nothing_touched(root):
+        source, card = of_main(root)
+    assert source == "reproduced"
+    assert card == {"made": "a: 1"}
+
+
+def test_what_cannot_be_had_at_all_is_an_error_and_leaves_nothing(root: Path) -> None:
+    empty_cache(root)
+    with (
+        nothing_touched(root),
+        pytest.raises(BaselineError, match=r"^dvc repro in the baseline: .*(rows|missing|data)"),
+        of_revision(root, "main"),
+    ):
+        pytest.fail("there is no such model")
+
+
+def test_an_error_while_a_baseline_is_used_leaves_nothing(root: Path) -> None:
+    def use() -> None:
+        with of_revision(root, "main") as found:
+            assert found is not None
+            (found.model / "model.json").unlink()
+            raise ZeroDivisionError
+
+    with nothing_touched(root), pytest.raises(ZeroDivisionError):
+        use()
+    assert of_main(root) == ("stored", {"made": "a: 1"})  # the cache has kept its own
+
+
+def test_what_a_killed_comparison_has_left_is_no_obstacle(root: Path, tmp_path: Path) -> None:
+    git(root, "worktree", "add", "--quiet", "--detach", str(tmp_path / "killed"), "main")
+    shutil.rmtree(tmp_path / "killed")
+    with nothing_touched(root):
+        assert of_main(root)[0] == "stored"
+
+
+def test_hooks_of_the_user_do_not_run(root: Path) -> None:
+    hook = root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {root.parent}/hooked\nexit 1\n")
+    hook.chmod(0o755)
+    with nothing_touched(root):
+        assert of_main(root)[0] == "stored"
+    assert not (root.parent / "hooked").exists()
+
+
+def test_the_local_configuration_of_dvc_counts(root: Path) -> None:
+    dvc(root, "remote", "add", "--local", "store", str(root.parent / "elsewhere"), "--force")
+    dvc(root, "push", "--quiet")
+    empty_cache(root)
+    assert (root.parent / "elsewhere").is_dir()
+    with nothing_touched(root):
+        assert of_main(root)[0] == "stored"
+
+
+def test_a_commit_without_a_pipeline_is_no_baseline(root: Path) -> None:
+    with nothing_touched(root), of_revision(root, "empty") as found:
+        assert found is None
+
+
+@pytest.mark.parametrize("content", ["", "stages: {}\n", "stages:\n", "[]\n", "stages: {fit: {}}"])
+def test_a_pipeline_that_does_not_train_is_no_baseline(content: str, root: Path) -> None:
+    write(root, {"dvc.yaml": content})
+    commit(root)
+    with of_revision(root, "HEAD") as found:
+        assert found is None
+
+
+def test_a_pipeline_that_cannot_be_read_is_not_taken_for_none(root: Path) -> None:
+    write(root, {"dvc.yaml": "stages: [\n"})
+    commit(root)
+    with pytest.raises(BaselineError, match="not YAML"), of_revision(root, "HEAD"):
+        pytest.fail("nobody knows whether it trains")
+
+
+@pytest.mark.parametrize("name", ["absent", "", "--all", "HEAD:README.md", "HEAD~99"])
+def test_an_unknown_revision_is_an_error(name: str, root: Path) -> None:
+    with (
+        nothing_touched(root),
+        pytest.raises(BaselineError, match="no such revision here"),
+        of_revision(root, name),
+    ):
+        pytest.fail("there is no such revision")
+
+
+def test_without_dvc_there_is_an_error(root: Path) -> None:
+    shutil.rmtree(root / ".dvc")
+    with pytest.raises(BaselineError, match=r"no \.dvc there"), of_revision(root, "main"):
+        pytest.fail("there is no DVC")
+
+
+# what a baseline predicts
+
+OWN_CODE = """
+import sys, pathlib
+import pandas as pd
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+assert sys.argv[1] == "predict" and pathlib.Path(words["--model"]).is_dir()
+rows = pd.read_parquet(words["--input"])
+rows.assign(probability=0.25, prediction=0).to_parquet(words["--output"])
+"""
+
+
+def with_code(folder: Path, code: str) -> Baseline:
+    write(folder, {"src/churn/__init__.py": "", "src/churn/__main__.py": code, "model/x": "x"})
+    return Baseline("main", "1", "stored", folder / "model", folder / "src", None, None)
+
+
+def test_a_baseline_predicts_with_its_own_code(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.parquet"
+    pd.DataFrame({"customer_id": ["b", "a"]}).to_parquet(rows)
+    found = with_code(tmp_path, OWN_CODE).predict(rows)
+    assert found["customer_id"].tolist() == ["b", "a"]
+    assert found["probability"].tolist() == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import sys; sys.exit('Error: the model takes the column x')", "takes the column x"),
+        ("raise KeyError('y')", "KeyError: 'y'"),
+        ("import sys; sys.exit(3)", "it said nothing"),
+    ],
+)
+def test_a_baseline_that_does_not_take_the_rows_is_incomparable(
+    code: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(IncomparableError, match="main: cannot be scored on these rows") as error:
+        with_code(tmp_path, code).predict(tmp_path / "rows.parquet")
+    assert said in str(error.value)
+    assert "Error: the" not in str(error.value)
+
+
+def test_a_baseline_that_writes_nothing_has_no_predictions(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="not there"):
+        with_code(tmp_path, "").predict(tmp_path / "rows.parquet")
+
+
+# Production
+
+
+def test_without_a_store_nothing_is_in_production(tmp_path: Path) -> None:
+    with in_production(tmp_path) as found:
+        assert found is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_the_model_has_nothing_in_production(store: Path) -> None:
+    with in_production(store) as found:
+        assert found is None
+
+
+def test_the_model_in_production_brings_its_code(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(version: Any, folder: Path) -> Path:
+        write(folder, {"artifacts/model/model.json": json.dumps({"id": "x"}), "code/churn/y": ""})
+        return folder
+
+    monkeypatch.setattr(registry, "production", lambda root: SimpleNamespace(version="7"))
+    monkeypatch.setattr(registry, "download", download)
+    with in_production(store) as found:
+        assert found is not None
+        assert (found.name, found.identity, found.source) == ("Production", "7", "registry")
+        assert found.card() == {"id": "x"}
+        assert (found.code / "churn").is_dir()
+        assert (found.train_rows, found.params) == (None, None)
+        kept = found.model
+    assert not kept.exists()

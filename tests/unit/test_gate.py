@@ -1,0 +1,508 @@
+"""The gates: each is held against what it must block, and against what it must let through."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from churn import gate
+from churn.gate import Gate, Results, Verdict
+from churn.params import Check, ChecksParams, GatesParams
+
+DIGEST = "c" * 64
+GATES = GatesParams(
+    minima={"roc_auc": 0.78, "average_precision": 0.6},
+    margins={"roc_auc": 0.01, "cost": 0.03},
+    slice_margins={"roc_auc": 0.02, "brier": 0.01},
+    incomparable_baseline="block",
+)
+
+
+def listed(*names: str) -> tuple[Check, ...]:
+    return tuple(Check(check=name, conditions={"c": 1}) for name in names)
+
+
+CHECKS = ChecksParams(
+    max_rows=1000,
+    seed=1,
+    data_integrity=listed("Nulls", "Twice", "Twice"),
+    train_test=listed("Drift"),
+    model=listed("Twice"),
+)
+
+
+def difference(metric: str, lower: float | None, upper: float | None, **others: Any) -> Any:
+    middle = None if lower is None or upper is None else (lower + upper) / 2
+    return {
+        "metric": metric,
+        "baseline": 0.8,
+        "candidate": 0.8 + (middle or 0),
+        "difference": middle,
+        "lower": lower,
+        "upper": upper,
+        "word": "inconclusive",
+    } | others
+
+
+def part(*metrics: Any, column: str = "age", name: str = "<= 30") -> dict[str, Any]:
+    return {"column": column, "slice": name, "rows": 100, "metrics": list(metrics)}
+
+
+def entry(**others: Any) -> dict[str, Any]:
+    return {
+        "name": "main",
+        "model_digest": "b" * 64,
+        "metrics": [difference("roc_auc", -0.005, 0.02), difference("cost", -0.05, 0.02)],
+        "slices": [part(difference("roc_auc", -0.01, 0.03), difference("brier", -0.01, 0.005))],
+    } | others
+
+
+def ran(suite: str, check: str, status: str = "passed") -> dict[str, Any]:
+    return {"suite": suite, "check": check, "status": status, "outcomes": []}
+
+
+ALL_RAN = [
+    ran("data_integrity", "Nulls"),
+    ran("data_integrity", "Twice"),
+    ran("data_integrity", "Twice"),
+    ran("train_test", "Drift"),
+    ran("model", "Twice"),
+]
+
+
+def results(**others: Any) -> Results:
+    """Return results that keep every limit."""
+    return replace(
+        Results(
+            stale=[],
+            metrics={"test": {"roc_auc": 0.78, "average_precision": 0.61}, "train": {}},
+            checks={"checks": copy.deepcopy(ALL_RAN)},
+            comparison={"model_digest": DIGEST, "baselines": [entry()]},
+            model_digest=DIGEST,
+        ),
+        **others,
+    )
+
+
+def compared(*entries: dict[str, Any]) -> Results:
+    return results(comparison={"model_digest": DIGEST, "baselines": list(entries)})
+
+
+def judge(found: Results, gates: GatesParams = GATES) -> Verdict:
+    return gate.judge(found, gates, CHECKS)
+
+
+def failed(verdict: Verdict) -> list[str]:
+    assert verdict.passed == all(one.passed for one in verdict.gates)
+    return [one.name for one in verdict.gates if not one.passed]
+
+
+def only_failure(verdict: Verdict) -> Gate:
+    [one] = [one for one in verdict.gates if not one.passed]
+    assert not verdict.passed
+    assert verdict.outcome == "judged"
+    assert verdict.reason == one.reason
+    return one
+
+
+def test_a_candidate_that_keeps_every_limit_passes() -> None:
+    verdict = judge(results())
+    assert failed(verdict) == []
+    assert verdict.outcome == "judged"
+    assert [one.name for one in verdict.gates] == [
+        "dvc.lock",
+        "minimum of ROC AUC",
+        "minimum of average precision",
+        "ROC AUC against main",
+        "cost a customer against main",
+        "slices against main",
+        "deepchecks",
+    ]
+    assert all(one.value and one.limit and one.reason for one in verdict.gates)
+
+
+def test_nothing_at_all_is_blocked_by_every_gate() -> None:
+    verdict = judge(Results(None, None, None, None, None))
+    assert not verdict.passed
+    assert not any(one.passed for one in verdict.gates)
+    assert len(verdict.gates) == 5
+    assert verdict.reason.endswith(" (and 4 more)")
+
+
+# dvc.lock
+
+
+def test_an_unknown_lock_blocks() -> None:
+    one = only_failure(judge(results(stale=None)))
+    assert (one.name, one.value) == ("dvc.lock", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("stale", "named"),
+    [
+        (["train: params.yaml model.seed"], "(params.yaml model.seed)"),
+        (["train: src/b", "evaluate: src/b", "prepare: src/a"], "(src/a, src/b)"),
+        (["a: 1", "a: 2", "a: 3"], "(1, 2, 3)"),
+        (["a: 4", "a: 1", "a: 2", "a: 3"], "(1, 2, 3 …)"),
+        (["dvc.lock: not there"], "(not there)"),
+    ],
+)
+def test_a_stale_lock_blocks_and_the_reason_says_what_to_do(stale: list[str], named: str) -> None:
+    one = only_failure(judge(results(stale=stale)))
+    assert one.name == "dvc.lock"
+    assert f"stale {named}; run dvc repro and dvc push, and commit" in one.reason
+
+
+# minima
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf"), "absent"])
+def test_a_metric_that_is_no_number_blocks(value: Any) -> None:
+    test = {"average_precision": 0.7} | ({} if value == "absent" else {"roc_auc": value})
+    one = only_failure(judge(results(metrics={"test": test})))
+    assert (one.name, one.value) == ("minimum of ROC AUC", "undefined")
+
+
+@pytest.mark.parametrize("metrics", [None, {}, {"train": {"roc_auc": 1, "average_precision": 1}}])
+def test_without_metrics_of_the_held_out_customers_every_minimum_blocks(metrics: Any) -> None:
+    minima = ["minimum of ROC AUC", "minimum of average precision"]
+    assert failed(judge(results(metrics=metrics))) == minima
+
+
+@pytest.mark.parametrize(
+    ("value", "passed"), [(0.7799999, False), (0.78, True), (0.9, True), (0.0, False)]
+)
+def test_a_minimum_is_the_least_that_passes(value: float, passed: bool) -> None:
+    verdict = judge(results(metrics={"test": {"roc_auc": value, "average_precision": 0.7}}))
+    assert verdict.passed == passed
+    if not passed:
+        assert only_failure(verdict).reason.endswith("below the minimum of 0.78")
+
+
+# the comparison
+
+
+@pytest.mark.parametrize("comparison", [None, {"model_digest": DIGEST, "baselines": []}])
+def test_without_a_comparison_there_is_no_passing(comparison: Any) -> None:
+    one = only_failure(judge(results(comparison=comparison)))
+    assert one.name == "comparison"
+    assert "run churn compare" in one.reason
+
+
+def test_a_comparison_of_another_model_counts_for_nothing() -> None:
+    one = only_failure(judge(results(model_digest="d" * 64)))
+    assert (one.name, one.value) == ("comparison", "another model's")
+
+
+def test_a_comparison_counts_for_nothing_where_the_model_is_unknown() -> None:
+    found = results(comparison={"model_digest": None, "baselines": [entry()]}, model_digest=None)
+    assert only_failure(judge(found)).name == "comparison"
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower", "upper", "passed"),
+    [
+        # More is better: the lower end counts.
+        ("roc_auc", -0.0099, 0.05, True),
+        ("roc_auc", -0.01, 0.05, False),
+        ("roc_auc", -0.0101, 0.05, False),
+        ("roc_auc", -0.5, 0.9, False),
+        ("roc_auc", -0.009, -0.001, True),
+        ("roc_auc", 0.02, 0.9, True),
+        # Less is better: the upper end counts.
+        ("cost", -0.05, 0.0299, True),
+        ("cost", -0.05, 0.03, False),
+        ("cost", -0.05, 0.0301, False),
+        ("cost", -0.9, 0.5, False),
+        ("cost", 0.001, 0.029, True),
+        ("cost", -0.9, -0.02, True),
+    ],
+)
+def test_the_whole_interval_has_to_keep_the_margin(
+    metric: str, lower: float, upper: float, passed: bool
+) -> None:
+    good = [one for one in entry()["metrics"] if one["metric"] != metric]
+    verdict = judge(compared(entry(metrics=[difference(metric, lower, upper), *good])))
+    assert verdict.passed == passed
+    if not passed:
+        one = only_failure(verdict)
+        assert one.name.endswith(" against main")
+        assert f"{lower:+.4f} to {upper:+.4f}" in one.reason
+
+
+@pytest.mark.parametrize("ends", [(None, None), (None, 0.1), (0.1, None)])
+@pytest.mark.parametrize("metric", ["roc_auc", "cost"])
+def test_a_difference_without_an_interval_blocks(metric: str, ends: Any) -> None:
+    good = [one for one in entry()["metrics"] if one["metric"] != metric]
+    verdict = judge(compared(entry(metrics=[difference(metric, *ends), *good])))
+    assert "could not be computed" in only_failure(verdict).reason
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("end", ["lower", "upper"])
+@pytest.mark.parametrize("metric", ["roc_auc", "cost"])
+def test_an_interval_whose_end_is_no_number_blocks(metric: str, end: str, value: float) -> None:
+    good = [one for one in entry()["metrics"] if one["metric"] != metric]
+    bad = difference(metric, 0.0, 0.0) | {end: value}
+    assert not judge(compared(entry(metrics=[bad, *good]))).passed
+
+
+def test_a_metric_that_was_not_compared_blocks() -> None:
+    verdict = judge(compared(entry(metrics=[difference("roc_auc", 0.01, 0.02)])))
+    assert only_failure(verdict).name == "cost a customer against main"
+
+
+def test_a_margin_of_zero_lets_the_identical_through_and_nothing_that_may_be_worse() -> None:
+    strict = GATES.model_copy(update={"margins": {"roc_auc": 0.0}})
+    same = difference("roc_auc", 0.0, 0.0, word="identical")
+    assert judge(compared(entry(metrics=[same])), strict).passed
+    for lower, upper in ((0.0, 0.1), (-1e-9, 0.1)):
+        unsure = difference("roc_auc", lower, upper)
+        assert not judge(compared(entry(metrics=[unsure])), strict).passed
+    better = difference("roc_auc", 0.001, 0.1, word="better")
+    assert judge(compared(entry(metrics=[better])), strict).passed
+
+
+def test_a_worse_model_is_named_worse() -> None:
+    bad = difference("roc_auc", -0.2, -0.1, word="worse")
+    verdict = judge(compared(entry(metrics=[bad, difference("cost", 0, 0.01)])))
+    assert only_failure(verdict).reason.startswith("ROC AUC is worse than main's: -0.1500")
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_every_baseline_counts(position: int) -> None:
+    bad = entry(
+        name="Production",
+        metrics=[difference("roc_auc", -0.2, -0.1), difference("cost", 0, 0.01)],
+    )
+    entries = [entry()]
+    entries.insert(position, bad)
+    assert failed(judge(compared(*entries))) == ["ROC AUC against Production"]
+
+
+# slices
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower", "upper", "passed"),
+    [
+        ("roc_auc", -0.5, -0.0201, False),
+        ("roc_auc", -0.5, -0.02, True),
+        ("roc_auc", -0.5, 0.0, True),
+        ("roc_auc", 0.1, 0.5, True),
+        ("brier", 0.0101, 0.5, False),
+        ("brier", 0.01, 0.5, True),
+        ("brier", -0.5, -0.1, True),
+        ("recall", -0.9, -0.8, True),  # has no margin
+    ],
+)
+def test_a_slice_is_blocked_where_its_whole_interval_is_beyond_the_margin(
+    metric: str, lower: float, upper: float, passed: bool
+) -> None:
+    fine = part(difference("roc_auc", 0.0, 0.1), difference("brier", -0.1, 0.0), name="> 30")
+    bad = part(difference("roc_auc", 0.0, 0.1), difference(metric, lower, upper))
+    for slices in ([fine, bad], [bad, fine]):
+        verdict = judge(compared(entry(slices=slices)))
+        assert verdict.passed == passed
+        if not passed:
+            one = only_failure(verdict)
+            assert one.name == "slices against main"
+            assert "worse than main in a slice: age <= 30: " in one.reason
+
+
+def test_a_slice_that_collapses_blocks_while_the_average_rises() -> None:
+    up = [difference("roc_auc", 0.05, 0.07, word="better"), difference("cost", -0.2, -0.1)]
+    verdict = judge(compared(entry(metrics=up, slices=[part(difference("roc_auc", -0.3, -0.1))])))
+    assert failed(verdict) == ["slices against main"]
+
+
+def test_a_metric_that_a_slice_has_lost_is_a_collapse() -> None:
+    lost = difference("roc_auc", None, None, candidate=None, word=None)
+    one = only_failure(judge(compared(entry(slices=[part(lost)]))))
+    assert one.reason.endswith("age <= 30: ROC AUC is undefined")
+
+
+def test_a_slice_without_an_interval_is_said_to_have_none() -> None:
+    unknown = part(difference("roc_auc", None, None), difference("brier", None, None))
+    nobody = part(difference("roc_auc", None, None, candidate=None, baseline=None), name="x")
+    verdict = judge(compared(entry(slices=[unknown, nobody])))
+    assert verdict.passed  # small slices are many; the whole is gated
+    [one] = [one for one in verdict.gates if one.name == "slices against main"]
+    assert one.reason == "2 slices looked at, 2 of them without an interval"
+
+
+def test_a_slice_that_lacks_a_gated_metric_was_not_looked_at_whole() -> None:
+    verdict = judge(compared(entry(slices=[part(difference("brier", 0.0, 0.0))])))
+    [one] = [one for one in verdict.gates if one.name == "slices against main"]
+    assert one.reason == "1 slices looked at, 1 of them without an interval"
+
+
+def test_many_collapsed_slices_are_counted_and_three_are_named() -> None:
+    slices = [part(difference("roc_auc", -0.3, -0.1), name=str(i)) for i in range(5)]
+    one = only_failure(judge(compared(entry(slices=slices))))
+    assert one.value == "5 surely worse"
+    assert "age 2" in one.reason
+    assert "age 3" not in one.reason
+    assert one.reason.endswith(" …")
+
+
+# baselines that are not there, or not comparable
+
+
+def test_the_first_pull_request_ever_is_judged_by_minima_and_checks() -> None:
+    absent = {"name": "main", "absent": "main has no pipeline yet"}
+    verdict = judge(compared(absent))
+    assert verdict.passed
+    assert verdict.reason == (
+        "minima and checks are kept; main has no pipeline yet, so nothing was compared"
+    )
+    assert Gate(
+        "against main", True, "no baseline", "with a baseline", "main has no pipeline yet"
+    ) in (verdict.gates)
+    low = replace(compared(absent), metrics={"test": {"roc_auc": 0.5, "average_precision": 0.7}})
+    assert failed(judge(low)) == ["minimum of ROC AUC"]
+    crashed = replace(compared(absent), checks={"checks": ALL_RAN[1:]})
+    assert failed(judge(crashed)) == ["deepchecks"]
+
+
+@pytest.mark.parametrize("absent_first", [True, False])
+def test_what_one_baseline_lacks_is_not_said_of_another(absent_first: bool) -> None:
+    absent = {"name": "Production", "absent": "no version is in Production yet"}
+    entries = [absent, entry()] if absent_first else [entry(), absent]
+    verdict = judge(compared(*entries))
+    assert verdict.passed
+    assert verdict.reason.startswith("no worse than main within the margin: ROC AUC +0.0075")
+    bad = entry(metrics=[difference("roc_auc", -1, -0.5), difference("cost", 0, 0)])
+    assert not judge(compared(absent, bad)).passed
+
+
+def test_a_baseline_that_cannot_be_compared_blocks_and_the_reason_says_the_way_out() -> None:
+    one = only_failure(judge(compared({"name": "main", "incomparable": "other customers"})))
+    assert one.name == "against main"
+    assert one.reason.startswith("other customers; if this change is meant to bring")
+    assert "gates.incomparable_baseline to accept" in one.reason
+
+
+def test_a_baseline_that_cannot_be_compared_may_be_accepted() -> None:
+    accept = GATES.model_copy(update={"incomparable_baseline": "accept"})
+    entries = [{"name": "main", "incomparable": "other customers"}]
+    verdict = judge(compared(*entries), accept)
+    assert verdict.passed
+    assert "not comparable, as this change accepts" in verdict.reason
+    bad = entry(name="Production", metrics=[])
+    assert not judge(compared(*entries, bad), accept).passed
+
+
+# checks
+
+
+@pytest.mark.parametrize("status", ["failed", "crashed", "skipped", ""])
+@pytest.mark.parametrize("position", range(len(ALL_RAN)))
+def test_each_check_has_to_pass(position: int, status: str) -> None:
+    checks = copy.deepcopy(ALL_RAN)
+    checks[position]["status"] = status
+    one = only_failure(judge(results(checks={"checks": checks})))
+    word = "crashed" if status == "crashed" else "failed"
+    assert one.name == "deepchecks"
+    assert one.reason == f"deepchecks: {checks[position]['check']} {word}"
+    assert one.value == "4 of 5 passed"
+
+
+@pytest.mark.parametrize("position", range(len(ALL_RAN)))
+def test_each_listed_check_has_to_have_run(position: int) -> None:
+    checks = [one for i, one in enumerate(ALL_RAN) if i != position]
+    one = only_failure(judge(results(checks={"checks": checks})))
+    assert one.reason == f"checks that did not run: {ALL_RAN[position]['check']}"
+
+
+def test_a_check_of_another_suite_does_not_stand_in() -> None:
+    checks = [*ALL_RAN[:-1], ran("train_test", "Twice")]
+    one = only_failure(judge(results(checks={"checks": checks})))
+    assert one.reason == "checks that did not run: Twice"
+
+
+@pytest.mark.parametrize("checks", [None, {"checks": []}])
+def test_without_results_of_the_checks_there_is_no_passing(checks: Any) -> None:
+    assert failed(judge(results(checks=checks))) == ["deepchecks"]
+
+
+def test_a_check_that_nobody_has_listed_may_not_fail_either() -> None:
+    checks = [*ALL_RAN, ran("model", "Extra", "failed")]
+    assert failed(judge(results(checks={"checks": checks}))) == ["deepchecks"]
+
+
+def test_crashed_and_failed_checks_are_told_apart() -> None:
+    checks = copy.deepcopy(ALL_RAN)
+    checks[0]["status"], checks[3]["status"] = "failed", "crashed"
+    one = only_failure(judge(results(checks={"checks": checks})))
+    assert one.reason == "deepchecks: Drift crashed; Nulls failed"
+
+
+# the reason
+
+
+def test_the_reason_is_that_of_the_most_serious_kind_and_counts_the_others() -> None:
+    found = results(stale=["train: x"], checks=None, metrics=None)
+    verdict = judge(found)
+    assert verdict.reason.startswith("dvc.lock is stale")
+    assert verdict.reason.endswith(" (and 3 more)")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("better", "better than main: ROC AUC"),
+        ("worse", "a little worse than main, within the margin: ROC AUC"),
+        ("inconclusive", "no worse than main within the margin: ROC AUC"),
+        ("identical", "no worse than main within the margin: ROC AUC"),
+    ],
+)
+def test_the_reason_to_merge_is_what_the_first_gated_metric_says(word: str, said: str) -> None:
+    metrics = [difference("roc_auc", -0.005, 0.02, word=word), difference("cost", 0, 0.01)]
+    assert judge(compared(entry(metrics=metrics))).reason.startswith(said)
+
+
+def test_the_same_bytes_are_said_to_be_the_same() -> None:
+    verdict = judge(compared(entry(model_digest=DIGEST)))
+    assert verdict.reason == "the model is main's, byte for byte"
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"), [("roc_auc", (-0.02, 0.01)), ("cost", (-0.01, 0.02))]
+)
+def test_a_loss_is_positive_where_the_candidate_is_worse(
+    metric: str, expected: tuple[float, float]
+) -> None:
+    assert gate.loss_interval(difference(metric, -0.01, 0.02)) == expected
+
+
+def test_what_was_stopped_does_not_pass_and_says_why() -> None:
+    verdict = gate.stopped("no data")
+    assert (verdict.passed, verdict.outcome, verdict.reason) == (False, "stopped", "no data")
+    assert failed(verdict) == ["pipeline"]
+
+
+def test_what_is_unchanged_passes_and_judges_nothing() -> None:
+    verdict = gate.unchanged("origin/main")
+    assert (verdict.passed, verdict.outcome, verdict.gates) == (True, "unchanged", ())
+    assert verdict.reason.startswith("no change to the model")
+    assert "origin/main" in verdict.reason
+
+
+_REMOVED: list[Callable[[Results], Results]] = [
+    lambda found: replace(found, stale=None),
+    lambda found: replace(found, metrics=None),
+    lambda found: replace(found, checks=None),
+    lambda found: replace(found, comparison=None),
+    lambda found: replace(found, model_digest=None),
+]
+
+
+@pytest.mark.parametrize("remove", _REMOVED)
+def test_each_result_is_needed(remove: Callable[[Results], Results]) -> None:
+    assert judge(results()).passed
+    assert not judge(remove(results())).passed

@@ -1,0 +1,201 @@
+"""Command `review`: whatever happens, there are a verdict, a report and a packed candidate."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from churn import bundle, compare, gate, review, verdict
+from churn.candidate import git
+from churn.errors import BaselineError, DataError
+from churn.gate import Verdict
+from churn.paths import Workspace
+from tests.unit.repositories import commit, write
+
+GOOD = Verdict(True, "judged", "fine", ())
+
+
+@pytest.fixture
+def workspace(repository: Path) -> Workspace:
+    """Return a repository with a model from before."""
+    files = {
+        "data.dvc": "outs:\n- md5: 0123.dir\n  path: data\n",
+        "build/model/model.json": "{}",
+        "build/comparison.json": '{"baselines": []}',
+    }
+    write(repository, files)
+    commit(repository)
+    return Workspace(repository)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace what takes time, and note in which order it is called."""
+    called: list[str] = []
+
+    def judge(workspace: Workspace) -> Verdict:
+        called.append("gate")
+        return GOOD
+
+    def compared(workspace: Workspace, revision: str, production: bool) -> None:
+        called.append(f"compare {revision} {production}")
+
+    monkeypatch.setattr(review, "_repro", lambda root: called.append("repro"))
+    monkeypatch.setattr(compare, "run", compared)
+    monkeypatch.setattr(verdict, "run", judge)
+    return called
+
+
+def run(workspace: Workspace, revision: str = "HEAD", production: bool = False) -> Verdict:
+    return review.run(workspace, revision, production, workspace.candidate, lambda step: None)
+
+
+def packed(workspace: Workspace) -> dict[str, Any]:
+    manifest = bundle.read_manifest(workspace.candidate)
+    assert (workspace.candidate / "report.md").read_text().startswith("## ")
+    written: dict[str, Any] = json.loads((workspace.candidate / "verdict.json").read_text())
+    assert "verdict.json" in manifest["files"]
+    return written
+
+
+@pytest.mark.parametrize("production", [False, True])
+def test_a_change_is_trained_compared_judged_reported_and_packed(
+    production: bool, workspace: Workspace, steps: list[str]
+) -> None:
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    assert run(workspace, production=production) == GOOD
+    assert steps == ["repro", f"compare HEAD {production}", "gate"]
+    assert packed(workspace)["passed"] is True
+    assert bundle.verify(workspace.candidate)
+
+
+@pytest.mark.parametrize("files", [{}, {"README.md": "other"}, {"docs/a.md": "new"}])
+def test_where_no_input_has_changed_nothing_is_trained(
+    files: dict[str, str], workspace: Workspace, steps: list[str]
+) -> None:
+    git(workspace.root, "branch", "base")
+    write(workspace.root, files)
+    commit(workspace.root)
+    judged = run(workspace, "base")
+    assert steps == []
+    assert (judged.passed, judged.outcome) == (True, "unchanged")
+    assert packed(workspace)["outcome"] == "unchanged"
+    assert not (workspace.candidate / "model").exists()  # the one that lies there is an older one
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DataError("customers.csv: no\n   rows"), "customers.csv: no rows"),
+        (BaselineError("main: no model"), "main: no model"),
+        (OSError("disk full"), "disk full"),
+        (KeyError("salt"), "a defect of churn itself: KeyError: 'salt'"),
+    ],
+)
+@pytest.mark.parametrize("where", ["_repro", "compare", "gate"])
+def test_what_goes_wrong_is_a_verdict_that_blocks(
+    where: str,
+    error: Exception,
+    said: str,
+    workspace: Workspace,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    target = {"_repro": (review, "_repro"), "compare": (compare, "run"), "gate": (verdict, "run")}
+    monkeypatch.setattr(*target[where], fail)
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    judged = run(workspace)
+    assert (judged.passed, judged.outcome, judged.reason) == (False, "stopped", said)
+    written = packed(workspace)
+    assert (written["passed"], written["reason"]) == (False, said)
+    assert not (workspace.candidate / "model").exists()
+    assert "Do not merge" in (workspace.candidate / "report.md").read_text()
+
+
+def test_an_unknown_baseline_blocks(workspace: Workspace, steps: list[str]) -> None:
+    judged = run(workspace, "absent")
+    assert judged.outcome == "stopped"
+    assert "no such revision" in judged.reason
+    assert steps == []
+
+
+@pytest.mark.parametrize("name", ["data.dvc", "params.yaml"])
+def test_a_change_that_deletes_an_input_is_blocked_and_reported(
+    name: str, workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(root: Path) -> None:
+        raise DataError(f"{name}: gone")
+
+    monkeypatch.setattr(review, "_repro", fail)
+    (workspace.root / name).unlink()
+    assert run(workspace).outcome == "stopped"
+    assert packed(workspace)["passed"] is False
+
+
+def test_an_earlier_good_verdict_does_not_survive(
+    workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    assert run(workspace).passed
+    monkeypatch.setattr(compare, "run", lambda *_: (_ for _ in ()).throw(DataError("bad")))
+    assert not run(workspace).passed
+    assert packed(workspace)["passed"] is False
+    assert json.loads(workspace.verdict.read_text())["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (["Running stage 'train':", "Error: column x", "ERROR: failed to reproduce"], "column x"),
+        (["ERROR: failed to reproduce 'train'"], "failed to reproduce 'train'"),
+        (["first", "last"], "last"),
+        ([], "it stopped and said nothing"),
+    ],
+)
+def test_the_stage_s_own_error_is_the_reason(said: list[str], why: str) -> None:
+    assert review._why(said) == why
+
+
+@pytest.mark.parametrize(
+    ("command", "check"),
+    [
+        ("mkdir -p reports && echo done > reports/checks.json", lambda text: text is None),
+        ("echo 'Error: no customers' >&2; exit 2", lambda text: "no customers" in text),
+    ],
+)
+def test_the_real_pipeline_runs_up_to_its_checks(
+    command: str, check: Callable[[str | None], bool], repository: Path
+) -> None:
+    stages = f"""
+stages:
+  validate:
+    cmd: {json.dumps(command)}
+    outs: [reports/checks.json]
+  track:
+    cmd: touch tracked
+    deps: [reports/checks.json]
+"""
+    write(repository, {"dvc.yaml": stages})
+    dvc = [sys.executable, "-m", "dvc", "init", "--quiet"]
+    subprocess.run(dvc, cwd=repository, check=True, env=os.environ)
+    error = None
+    try:
+        review._repro(repository)
+    except Exception as caught:
+        error = str(caught)
+    assert check(error)
+    assert not (repository / "tracked").exists()
+
+
+def test_a_stopped_verdict_is_the_gate_s() -> None:
+    assert gate.stopped("x").outcome == "stopped"
