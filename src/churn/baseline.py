@@ -18,10 +18,11 @@ import yaml
 
 from churn.candidate import git
 from churn.errors import ArtifactError, BaselineError, IncomparableError
-from churn.files import read_json, read_parquet
+from churn.files import is_alive, read_json, read_parquet
 
 PRODUCTION = "Production"
 _STAGE = "train"
+_PREFIX = "churn-baseline-"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Baseline:
         Folder of the model.
     code : Path
         Folder that holds the package `churn` which the model was trained with.
-    train_rows, params : Path or None
-        Its training rows and its params.yaml, where they are at hand.
+    train_rows : Path or None
+        Its training rows, where they are at hand.
     """
 
     name: str
@@ -50,7 +51,6 @@ class Baseline:
     model: Path
     code: Path
     train_rows: Path | None
-    params: Path | None
 
     def card(self) -> dict[str, Any]:
         """Return the model's card."""
@@ -78,7 +78,7 @@ class Baseline:
         IncomparableError
             If the baseline does not take these rows.
         """
-        with tempfile.TemporaryDirectory(prefix="churn-baseline-") as folder:
+        with tempfile.TemporaryDirectory(prefix="churn-scored-") as folder:
             scored = Path(folder) / "scored.parquet"
             command = [
                 sys.executable,
@@ -126,7 +126,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
         return
     with _worktree(root, commit) as tree:
         source = _provide(tree)
-        rows, params = tree / "build" / "train.parquet", tree / "params.yaml"
+        rows = tree / "build" / "train.parquet"
         yield Baseline(
             name=revision,
             identity=commit,
@@ -134,8 +134,26 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
             model=tree / "build" / "model",
             code=tree / "src",
             train_rows=rows if rows.exists() else None,
-            params=params if params.exists() else None,
         )
+
+
+@contextmanager
+def stored_at(root: Path, revision: str) -> Iterator[Baseline | None]:
+    """Give the model that a revision's ``dvc.lock`` names, whatever its inputs are.
+
+    Yields
+    ------
+    Baseline or None
+        None where neither cache nor remote has it.
+    """
+    commit = resolve(root, revision)
+    with _worktree(root, commit) as tree:
+        done = _dvc(tree, "pull", "build/model", check=False)
+        model = tree / "build" / "model"
+        if done.returncode or not model.is_dir():
+            yield None
+            return
+        yield Baseline(revision, commit, "stored", model, tree / "src", None)
 
 
 @contextmanager
@@ -165,7 +183,6 @@ def in_production(root: Path) -> Iterator[Baseline | None]:
             model=stored / "artifacts" / "model",
             code=stored / "code",
             train_rows=None,
-            params=None,
         )
 
 
@@ -207,8 +224,8 @@ def _worktree(root: Path, commit: str) -> Iterator[Path]:
     """Check a commit out beside the work tree; DVC finds what it needs in the same cache."""
     if not (root / ".dvc").is_dir():
         raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
-    git(root, "worktree", "prune")  # what a killed process has left
-    with tempfile.TemporaryDirectory(prefix="churn-baseline-") as folder:
+    _sweep(root)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
         tree = Path(folder) / "tree"
         # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
         add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
@@ -223,6 +240,15 @@ def _worktree(root: Path, commit: str) -> Iterator[Path]:
             yield tree
         finally:
             git(root, "worktree", "remove", "--force", str(tree.resolve()))
+
+
+def _sweep(root: Path) -> None:
+    """Remove the worktrees of killed processes; those of living ones stay."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    git(root, "worktree", "prune")
 
 
 def _provide(tree: Path) -> Literal["stored", "reproduced"]:

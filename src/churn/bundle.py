@@ -70,8 +70,7 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
     """
     verdict = read_json(workspace.verdict, "gate")
     require(workspace.report, "report")
-    if folder.exists() and any(folder.iterdir()) and not _is_candidate(folder):
-        raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
+    _require_replaceable(folder)
     judged = verdict["outcome"] == "judged"
     if judged and verdict.get("of") != identity(workspace):
         raise CandidateError(
@@ -88,6 +87,24 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
         manifest = _manifest(workspace, fresh, judged)
         (fresh / MANIFEST).write_text(_written(manifest), encoding="utf-8")
     return manifest
+
+
+def remove(folder: Path) -> None:
+    """Remove a candidate, if one is there.
+
+    Raises
+    ------
+    CandidateError
+        If `folder` holds something else.
+    """
+    _require_replaceable(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _require_replaceable(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not _is_candidate(folder):
+        raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
 
 
 def verify(folder: Path, root: Path | None = None, commit: str | None = None) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from churn.errors import ArtifactError
 
 # What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
 INPUTS = ("data.dvc", "dvc.yaml", "params.yaml", "src", "requirements")
+# Not inputs, and yet a change of them alone may change which model a commit stands for.
+_RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
 _AT_ONCE = 500  # paths for one call of git
 
 
@@ -112,9 +114,9 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
     Returns
     -------
     list of str
-        Paths below `INPUTS`, ``dvc.lock`` and ``reports``, new and deleted ones among them.
+        Paths below `INPUTS`, and of what DVC and its remote hold, new and deleted ones among them.
     """
-    return changed(root, commit, (*INPUTS, "dvc.lock", "reports"))
+    return changed(root, commit, (*INPUTS, *_RESULTS))
 
 
 def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:

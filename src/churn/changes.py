@@ -8,7 +8,17 @@ from typing import Any
 from churn.params import Scalar, flatten
 
 # Who changes these changes what is asked of the change itself.
-_LIMITS = ("gates.", "checks.", "comparison.", "evaluation.slices.", "decision.cost_", "split.")
+_LIMITS = (
+    "gates.",
+    "checks.",
+    "comparison.",
+    "evaluation.slices.",
+    "decision.cost_",
+    "split.",
+    "data.id",
+    "data.positive",
+    "data.target",
+)
 _ABSENT = "absent"
 # A text that reads like something else, such as "1" or "true", is shown in quotes.
 _AMBIGUOUS = re.compile(rf"{_ABSENT}|null|true|false|[-+.\d][\w.+-]*", re.IGNORECASE)

@@ -174,13 +174,18 @@ def report() -> None:
 @click.option("--baseline", metavar="REV", required=True, help="Where it would be merged to: main.")
 @click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
 @click.option(
+    "--from-scratch",
+    is_flag=True,
+    help="Run every stage, and trust nothing that was computed before, as a runner does.",
+)
+@click.option(
     "--output",
     type=_FOLDER,
     default=Workspace().candidate,
     show_default=True,
     help="Folder of the packed candidate.",
 )
-def review(baseline: str, production: bool, output: Path) -> None:
+def review(baseline: str, production: bool, from_scratch: bool, output: Path) -> None:
     """Do all that a pull request's job does.
 
     Runs the pipeline, compares, judges, writes the report and packs the candidate. Trains nothing
@@ -188,9 +193,8 @@ def review(baseline: str, production: bool, output: Path) -> None:
     """
     from churn import review, verdict
 
-    judged = review.run(
-        Workspace(), baseline, production, output, lambda step: click.echo(f"== {step}", err=True)
-    )
+    plan = review.Plan(baseline, production, from_scratch)
+    judged = review.run(Workspace(), plan, output, lambda step: click.echo(f"== {step}", err=True))
     click.echo("\n".join(verdict.lines(judged)))
     click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
     if not judged.passed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -11,12 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn import baseline, params
+from churn import baseline, params, proposal
 from churn.baseline import Baseline
-from churn.candidate import INPUTS, changed, model_digest
-from churn.changes import parameter_changes
+from churn.candidate import model_digest
 from churn.data import split
-from churn.document import read_document
 from churn.errors import ArtifactError, IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
@@ -28,19 +27,6 @@ from churn.paths import Workspace
 from churn.progress import Advance, bar, silent
 
 _MIN_ROWS = 50
-# Who changes these changes who decides about the change.
-JUDGE = (
-    ".github",
-    "src/checks",
-    "src/churn/candidate.py",
-    "src/churn/compare.py",
-    "src/churn/evaluation",
-    "src/churn/gate.py",
-    "src/churn/lockfile.py",
-    "src/churn/report",
-    "src/churn/review.py",
-    "src/churn/verdict.py",
-)
 
 
 def run(workspace: Workspace, revision: str | None, production: bool) -> dict[str, Any]:
@@ -72,6 +58,7 @@ def run(workspace: Workspace, revision: str | None, production: bool) -> dict[st
     candidate = _Candidate(workspace, settings)
     wanted: list[tuple[str, AbstractContextManager[Baseline | None]]] = []
     if revision is not None:
+        proposal.write(workspace, baseline.resolve(workspace.root, revision))
         wanted.append((revision, baseline.of_revision(workspace.root, revision)))
     if production:
         wanted.append((baseline.PRODUCTION, baseline.in_production(workspace.root)))
@@ -120,13 +107,13 @@ def _entry(
     with source as found:
         advance("model found")
         if found is None:
-            return {"name": name, "absent": _absence(name)}
+            return {"name": name, "kind": _kind(name), "absent": _absence(name)}
         entry = {
             "name": name,
+            "kind": _kind(name),
             "identity": found.identity,
             "source": found.source,
             "model_digest": model_digest(found.model),
-            **_changes(found, candidate),
         }
         try:
             rows, scored = _score(found, candidate)
@@ -138,9 +125,13 @@ def _entry(
         return entry
 
 
+def _kind(name: str) -> str:
+    return "production" if name == baseline.PRODUCTION else "revision"
+
+
 def _absence(name: str) -> str:
     if name == baseline.PRODUCTION:
-        return "no version is in Production yet"
+        return "nothing is in Production in the registry that is named here"
     return f"{name} has no pipeline yet"
 
 
@@ -165,12 +156,10 @@ def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored
             f"{found.name}: only {len(rows)} of the held-out customers are not among its training"
             f" rows, {labels.sum()} of them churned; keep split.salt and split.test_share"
         )
-    file = candidate.workspace.build / ".comparison.parquet"
-    rows.drop(columns="_probability").to_parquet(file, index=False)
-    try:
+    with tempfile.TemporaryDirectory(prefix="churn-compare-") as folder:
+        file = Path(folder) / "rows.parquet"
+        rows.drop(columns="_probability").to_parquet(file, index=False)
         predicted = found.predict(file)
-    finally:
-        file.unlink()
     if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
         raise IncomparableError(f"{found.name}: predicts for other customers than it was given")
     return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
@@ -216,21 +205,6 @@ def _curves(
 ) -> Iterator[tuple[str, dict[str, curves.Points]]]:
     for curve in (curves.roc, curves.precision_recall, curves.calibration):
         yield curve.__name__, {"baseline": curve(y, baseline), "candidate": curve(y, candidate)}
-
-
-def _changes(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
-    """Say in which parameters and files the candidate's inputs differ from the baseline's."""
-    if found.params is None:
-        return {}
-    documents = [read_document(path) for path in (found.params, candidate.workspace.params)]
-    root = candidate.workspace.root
-    return {
-        "changes": {
-            "parameters": parameter_changes(*documents),
-            "files": changed(root, found.identity, INPUTS),
-            "judge": changed(root, found.identity, JUDGE),
-        }
-    }
 
 
 def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _sweep(target: Path) -> None:
     """
     for left in target.parent.glob(f".{target.name}-*-*"):
         pid = left.name.removeprefix(f".{target.name}-").partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             _put_back(left, target)
             shutil.rmtree(left, ignore_errors=True)
 
@@ -72,7 +72,8 @@ def _put_back(scratch: Path, target: Path) -> None:
         (scratch / _OLD).replace(target)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of that number is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -66,6 +66,8 @@ class Results:
     ----------
     stale : sequence of str or None
         Inputs that `dvc.lock` does not know as they are.
+    foreign : sequence of str or None
+        Results that the commit names and its inputs do not give.
     metrics, checks, comparison : dict or None
         As metrics.json, checks.json and comparison.json hold them.
     model_digest : str or None
@@ -73,6 +75,7 @@ class Results:
     """
 
     stale: Sequence[str] | None
+    foreign: Sequence[str] | None
     metrics: Mapping[str, Any] | None
     checks: Mapping[str, Any] | None
     comparison: Mapping[str, Any] | None
@@ -97,6 +100,7 @@ def judge(results: Results, gates: GatesParams, checks: ChecksParams) -> Verdict
     """
     judged = (
         _lock(results.stale),
+        _committed(results.foreign),
         *_minima(results.metrics, gates),
         *_against_baselines(results.comparison, results.model_digest, gates),
         _checks(results.checks, checks),
@@ -135,6 +139,20 @@ def _lock(stale: Sequence[str] | None) -> Gate:
     return Gate(name, True, "up to date", limit, "it belongs to the inputs")
 
 
+def _committed(foreign: Sequence[str] | None) -> Gate:
+    name, limit = "committed results", "those of the inputs"
+    if foreign is None:
+        reason = "whether the committed results are those of the inputs is unknown"
+        return Gate(name, False, "unknown", limit, reason)
+    if foreign:
+        reason = (
+            f"the commit names results that its inputs do not give: {'; '.join(foreign)};"
+            " run dvc repro --force and dvc push, and commit what they change"
+        )
+        return Gate(name, False, "others", limit, reason)
+    return Gate(name, True, "those of the inputs", limit, "they are those of the inputs")
+
+
 def _minima(metrics: Mapping[str, Any] | None, gates: GatesParams) -> Iterator[Gate]:
     for metric, minimum in gates.minima.items():
         name, title = f"minimum of {TITLES[metric]}", TITLES[metric]
@@ -162,6 +180,9 @@ def _against_baselines(
         reason = "the comparison is one of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
+    if all(entry.get("kind") == "production" for entry in comparison["baselines"]):
+        reason = "compared with Production alone; run churn compare --baseline main"
+        yield Gate(name, False, "Production alone", limit, reason)
     for entry in comparison["baselines"]:
         if reason := entry.get("absent"):
             yield Gate(f"against {entry['name']}", True, "no baseline", limit, reason)
@@ -219,6 +240,10 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
                 collapsed.append((math.inf, f"{where}: {title} is undefined"))
             elif loss is None:
                 unknown.append(where)
+                # Too few customers for an interval is no leave to fall without one.
+                if (fall := _fall(one)) is not None and fall > margin:
+                    what = f"{where}: {title} {one['difference']:+.4f}, without an interval"
+                    collapsed.append((fall / margin if margin else math.inf, what))
             elif loss[0] > margin:
                 share = loss[0] / margin if margin else math.inf
                 collapsed.append((share, f"{where}: {title} {one['difference']:+.4f}"))
@@ -227,10 +252,18 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
     if collapsed:
         worst = [what for _, what in sorted(collapsed, key=lambda one: -one[0])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
-        value = f"{len(collapsed)} surely worse"
+        value = f"{len(collapsed)} worse"
         return Gate(name, False, value, limit, f"worse than {entry['name']} in a slice: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
     return Gate(name, True, f"none of {n} worse", limit or "none", f"{n} slices looked at{aside}")
+
+
+def _fall(one: Mapping[str, Any]) -> float | None:
+    """Return how much worse a candidate was seen to be, without regard to chance."""
+    change = one["difference"]
+    if change is None:
+        return None
+    return float(change if one["metric"] in SMALLER_IS_BETTER else -change)
 
 
 def loss_interval(one: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -15,6 +15,8 @@ from churn.candidate import INPUTS, git
 from churn.errors import ArtifactError
 
 LOCK = "dvc.lock"
+# It makes nothing: whether a run was logged says nothing about the model.
+_LOGS_ONLY = "track"
 
 
 def stale(root: Path) -> list[str]:
@@ -50,6 +52,15 @@ def stale(root: Path) -> list[str]:
     return sorted(set(found))
 
 
+def altered_data(root: Path) -> str | None:
+    """Name the data that is here and is not what ``data.dvc`` says; None where it is, or absent."""
+    for change in _ask(root, "data.dvc").get("data.dvc", []):
+        for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
+            if how != "deleted":
+                return str(path)
+    return None
+
+
 def _parse(text: str) -> dict[str, Any]:
     """Read a lock; one that is none knows nothing."""
     try:
@@ -82,6 +93,8 @@ def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
     made = _made(lock)
     inputs: dict[tuple[str, str], Any] = {}
     for name, stage in (lock.get("stages") or {}).items():
+        if name == _LOGS_ONLY:
+            continue
         inputs[name, "command"] = stage.get("cmd")
         for file, values in stage.get("params", {}).items():
             inputs |= {(name, f"{file} {key}"): value for key, value in values.items()}
@@ -103,18 +116,23 @@ def _status(root: Path, made: set[str]) -> list[str]:
     That may differ where the lock was written on another platform. A stage whose own inputs
     differ, or whose outputs were changed by hand, is told all the same.
     """
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ArtifactError(f"dvc status: {said}")
-    found: dict[str, list[Any]] = json.loads(done.stdout)
     return [
         f"{stage}: {path}"
-        for stage, changes in found.items()
+        for stage, changes in _ask(root).items()
+        if stage != _LOGS_ONLY
         for change in changes
         if isinstance(change, dict)
         for kind, paths in change.items()
         for path in (paths if isinstance(paths, dict) else [str(paths)])
         if not (kind == "changed deps" and path in made)
     ]
+
+
+def _ask(root: Path, *targets: str) -> dict[str, list[Any]]:
+    command = [sys.executable, "-m", "dvc", "status", "--json", *targets]
+    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ArtifactError(f"dvc status: {said}")
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found

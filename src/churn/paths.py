@@ -77,6 +77,10 @@ class Workspace:
         return self.build / "comparison.json"
 
     @property
+    def changes(self) -> Path:
+        return self.build / "changes.json"
+
+    @property
     def verdict(self) -> Path:
         return self.build / "verdict.json"
 

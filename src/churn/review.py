@@ -7,10 +7,11 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from churn import baseline, bundle, compare, gate, report, verdict
-from churn.candidate import changed_inputs
+from churn import baseline, bundle, compare, gate, lockfile, proposal, report, verdict
+from churn.candidate import changed_inputs, git
 from churn.errors import ArtifactError, ChurnError
 from churn.gate import Verdict
 from churn.paths import Workspace
@@ -18,19 +19,37 @@ from churn.paths import Workspace
 Say = Callable[[str], None]
 
 
-def run(workspace: Workspace, revision: str, production: bool, output: Path, say: Say) -> Verdict:
+@dataclass(frozen=True)
+class Plan:
+    """What a review looks at.
+
+    Attributes
+    ----------
+    revision : str
+        The baseline: where the pull request would be merged to.
+    production : bool
+        Whether to compare with the model in Production as well.
+    from_scratch : bool
+        Whether every stage is run, whatever was computed before. A runner does: what `dvc.lock`
+        and a cache say came out of a stage was written by whoever opened the pull request.
+    """
+
+    revision: str
+    production: bool = False
+    from_scratch: bool = False
+
+
+def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     """Train, test, compare, judge, report and pack; whatever happens, there is a verdict.
 
-    Where no input of the pipeline differs from the baseline's, nothing is trained.
+    Where no input of the pipeline differs from the baseline's, nothing is trained. What an earlier
+    review has left is removed first, so that no old verdict stands for a new change.
 
     Parameters
     ----------
     workspace : Workspace
         In the top folder of a git repository.
-    revision : str
-        The baseline: where the pull request would be merged to.
-    production : bool
-        Whether to compare with the model in Production as well.
+    plan : Plan
     output : Path
         Folder of the packed candidate.
     say : callable
@@ -40,9 +59,20 @@ def run(workspace: Workspace, revision: str, production: bool, output: Path, say
     -------
     Verdict
         Also in the candidate's folder, with the report.
+
+    Raises
+    ------
+    ArtifactError
+        If this is not the top folder of a git repository; nothing is written then.
     """
+    if git(workspace.root, "rev-parse", "--show-prefix").strip():
+        raise ArtifactError(f"{Path.cwd()}: not the repository's top folder; run churn there")
+    bundle.remove(output)
+    for left in (workspace.changes, workspace.comparison, workspace.verdict, workspace.report,
+                 workspace.report_page):  # fmt: skip
+        left.unlink(missing_ok=True)
     try:
-        judged = _judge(workspace, revision, production, say)
+        judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:
         judged = gate.stopped(" ".join(str(error).split()))
     except Exception as error:  # a defect of this project: without a verdict nobody would be told
@@ -56,27 +86,38 @@ def run(workspace: Workspace, revision: str, production: bool, output: Path, say
     return judged
 
 
-def _judge(workspace: Workspace, revision: str, production: bool, say: Say) -> Verdict:
-    commit = baseline.resolve(workspace.root, revision)
-    if not changed_inputs(workspace.root, commit):
-        return gate.unchanged(revision)
+def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
+    root = workspace.root
+    commit = baseline.resolve(root, plan.revision)
+    proposal.write(workspace, commit)
+    if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
+        raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
+    if altered := lockfile.altered_data(root):
+        raise ArtifactError(f"{altered} differs from data.dvc; run dvc add data, or dvc checkout")
+    if not changed_inputs(root, commit):
+        return gate.unchanged(plan.revision)
     say("dvc repro")
-    _repro(workspace.root)
-    say(f"compare with {revision}")
-    compare.run(workspace, revision, production)
+    _repro(root, plan.from_scratch)
+    say(f"compare with {plan.revision}")
+    compare.run(workspace, plan.revision, plan.production)
     say("gate")
     return verdict.run(workspace)
 
 
-def _repro(root: Path) -> None:
+def _repro(root: Path, from_scratch: bool) -> None:
     """Run the pipeline up to its checks; what it prints goes through.
 
     Not `track`: a run is logged for what is merged, and a runner of a pull request has no store.
     """
-    command = [sys.executable, "-m", "dvc", "repro", "validate"]
+    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if from_scratch else [])]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with subprocess.Popen(
-        command, cwd=root, env=os.environ | {"PATH": path}, stderr=subprocess.PIPE, text=True
+        [*command, "validate"],
+        cwd=root,
+        env=os.environ | {"PATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as process:
         assert process.stderr is not None
         said = []

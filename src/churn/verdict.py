@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from churn import gate, lockfile, params, shapes
+from churn import committed, gate, lockfile, params, shapes
 from churn.candidate import input_fingerprint, model_digest
 from churn.files import read_json, write_json
 from churn.gate import Results, Verdict
@@ -23,6 +23,7 @@ def run(workspace: Workspace) -> Verdict:
     settings = params.load(workspace.params)
     results = Results(
         stale=lockfile.stale(workspace.root),
+        foreign=committed.foreign(workspace),
         metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
         checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
         comparison=read_json(workspace.comparison, "compare", shapes.Comparison),

@@ -95,8 +95,13 @@ def _column(before: pd.Series, after: pd.Series, is_number: bool) -> ColumnDrift
 
 def _number_bins(values: pd.Series) -> np.ndarray:
     known = values.dropna().to_numpy(dtype=float)
-    inner = np.linspace(0, 1, _BINS + 1)[1:-1]
-    return np.unique(np.quantile(known, inner)) if len(known) else np.array([])
+    if not len(known):
+        return np.array([])
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    if edges[0] == known.min():
+        # Much of the table stands on its smallest value; what falls below it has drifted.
+        edges = np.array([np.nextafter(edges[0], -np.inf), *edges])
+    return edges
 
 
 def _shares(values: pd.Series, bins: np.ndarray | pd.Index, is_number: bool) -> np.ndarray:

@@ -26,6 +26,8 @@ class Facts:
     metrics, checks, comparison : dict or None
         As the files of these names hold them; None where the pipeline was stopped, or nothing
         was to be judged.
+    changes : dict
+        As changes.json holds them; empty where nobody has asked.
     commit, fingerprint : str
     model_digest : str or None
     links : dict of str to str
@@ -36,6 +38,7 @@ class Facts:
     metrics: dict[str, Any] | None
     checks: dict[str, Any] | None
     comparison: dict[str, Any] | None
+    changes: dict[str, Any]
     commit: str
     fingerprint: str
     model_digest: str | None
@@ -67,6 +70,7 @@ def gather(workspace: Workspace) -> Facts:
         metrics=_read(workspace.metrics) if judged else None,
         checks=_read(workspace.checks) if judged else None,
         comparison=_read(workspace.comparison) if judged else None,
+        changes=_read(workspace.changes) or {},
         commit=git(workspace.root, "rev-parse", "HEAD").strip(),
         fingerprint=input_fingerprint(workspace.root),
         model_digest=_digest(workspace.model) if judged else None,

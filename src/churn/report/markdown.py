@@ -146,15 +146,15 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
 def _head(facts: Facts) -> str:
     verdict = facts.verdict
     reason = prose(verdict["reason"])
-    if verdict["outcome"] == "unchanged":
-        return f"## ✅ {reason[0].upper()}{reason[1:]}\n\nNothing was trained."
     word = "✅ Merge" if verdict["passed"] else "❌ Do not merge"
     lines = [f"## {word}: {reason}"]
+    if verdict["outcome"] == "unchanged":
+        lines = [f"## ✅ {reason[0].upper()}{reason[1:]}", "Nothing was trained."]
     if verdict["outcome"] == "stopped":
         lines.append("Nothing could be judged. The log of the run says more.")
-    limits = [one["key"] for one in _changed_parameters(facts) if one["limit"]]
+    limits = [one["key"] for one in facts.changes.get("parameters", []) if one["limit"]]
     lines += _warning("This change moves its own limits", limits)
-    lines += _warning("This change touches its own judge", _changed_files(facts, "judge"))
+    lines += _warning("This change touches its own judge", facts.changes.get("judge", []))
     return "\n\n".join(lines)
 
 
@@ -198,18 +198,8 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
     return "\n".join([table(["", "gate", "value", "limit"], rows), "", *reasons]) if rows else ""
 
 
-def _changed_parameters(facts: Facts) -> list[dict[str, Any]]:
-    return [
-        one for entry in facts.baselines for one in entry.get("changes", {}).get("parameters", [])
-    ]
-
-
-def _changed_files(facts: Facts, kind: str) -> list[str]:
-    return [n for entry in facts.baselines for n in entry.get("changes", {}).get(kind, [])]
-
-
 def _parameters(facts: Facts) -> str:
-    changed = _changed_parameters(facts)
+    changed = facts.changes.get("parameters", [])
     rows = [[code(one["key"], 120), code(one["before"]), code(one["after"])] for one in changed]
     return _cut(["parameter", "before", "after"], rows)
 
@@ -253,7 +243,7 @@ def _drift(entry: dict[str, Any]) -> str:
 
 
 def _files(facts: Facts) -> str:
-    files = _changed_files(facts, "files")
+    files = facts.changes.get("files", [])
     shown = [f"- {code(name, 150)}" for name in files[:_MOST_ROWS]]
     if len(files) > _MOST_ROWS:
         shown.append(f"- and {len(files) - _MOST_ROWS} more")
@@ -300,10 +290,12 @@ def _identity(facts: Facts) -> str:
             rows.append([f"model of {code(entry['name'])}", code(entry["model_digest"])])
             rows.append([f"where {code(entry['name'])} is", code(entry["identity"])])
     rows += [[title, address] for title, address in facts.links.items()]
-    names = [entry["name"] for entry in facts.baselines if entry["name"] != "Production"]
-    revision = names[0] if names else "main"
+    revisions = [one for one in facts.baselines if one.get("kind") != "production"]
+    revision = next((one.get("identity", one["name"]) for one in revisions), "main")
     again = f"churn review --baseline {shlex.quote(revision)}"
-    return f"{table(['', ''], rows)}\n\nThe same at your desk, with this commit: {code(again, 120)}"
+    if facts.links:  # on a runner, where the commit is one that merging would make
+        again = f"git fetch origin {facts.commit} && git switch --detach FETCH_HEAD && {again}"
+    return f"{table(['', ''], rows)}\n\nThe same at your desk: {code(again, 300)}"
 
 
 def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:

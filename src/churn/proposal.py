@@ -1,0 +1,62 @@
+"""What a change proposes, as far as git knows: parameters, inputs, and who judges it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from churn.candidate import INPUTS, changed, git
+from churn.changes import parameter_changes
+from churn.document import read_document
+from churn.files import write_json
+from churn.paths import Workspace
+
+# Who changes these changes who decides about the change, or what it is judged by. Of the code all
+# but what a model is made of.
+_JUDGE = (
+    ".dvc",
+    ".github",
+    "Makefile",
+    "dvc.yaml",
+    "pyproject.toml",
+    "scripts",
+    "src/checks",
+    "src/churn",
+    ":(exclude)src/churn/data/synthesize.py",
+    ":(exclude)src/churn/model/estimator.py",
+    ":(exclude)src/churn/model/features.py",
+)
+
+
+def write(workspace: Workspace, commit: str) -> dict[str, Any]:
+    """Write ``build/changes.json``: how the work tree differs from a commit.
+
+    Returns
+    -------
+    dict
+        ``parameters`` (`churn.changes.parameter_changes`), ``files`` (inputs of the pipeline) and
+        ``judge`` (paths that decide about a change).
+    """
+    root = workspace.root
+    changes = {
+        "parameters": parameter_changes(
+            _params(workspace, commit), read_document(workspace.params)
+        ),
+        "files": changed(root, commit, INPUTS),
+        "judge": changed(root, commit, _JUDGE),
+    }
+    write_json(workspace.changes, changes)
+    return changes
+
+
+def _params(workspace: Workspace, commit: str) -> dict[str, Any]:
+    """Return a commit's params.yaml; empty where it has none, or one that cannot be read."""
+    name = workspace.params.name
+    if not git(workspace.root, "ls-tree", "--name-only", commit, name):
+        return {}
+    try:
+        document = yaml.safe_load(git(workspace.root, "show", f"{commit}:{name}"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
