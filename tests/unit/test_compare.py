@@ -337,7 +337,7 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     first, second = report["baselines"]
     assert second == {"name": "Production", "absent": "no version is in Production yet"}
     assert {one["word"] for one in first["metrics"]} == {"identical"}
-    assert first["changes"] == {"parameters": [], "files": []}
+    assert first["changes"] == {"parameters": [], "files": [], "judge": []}
     assert first["model_digest"] == report["model_digest"]
     assert "data" not in first
 

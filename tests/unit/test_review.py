@@ -157,7 +157,7 @@ def test_an_earlier_good_verdict_does_not_survive(
     ("said", "why"),
     [
         (["Running stage 'train':", "Error: column x", "ERROR: failed to reproduce"], "column x"),
-        (["ERROR: failed to reproduce 'train'"], "failed to reproduce 'train'"),
+        (["ERROR: failed to reproduce 'train'"], "ERROR: failed to reproduce 'train'"),
         (["first", "last"], "last"),
         ([], "it stopped and said nothing"),
     ],

@@ -197,7 +197,7 @@ def hostile_facts(text: str) -> Facts:
     one = entry(
         name=text,
         identity=text,
-        changes={"parameters": changed, "files": [text]},
+        changes={"parameters": changed, "files": [text], "judge": [text]},
         slices=[{"column": text, "slice": text, "rows": 60, "metrics": [difference(word="worse")]}],
         data={"rows": [1, 2], "columns": [drifted], "gone": [text], "label_rate": [0.1, 0.2]},
     )

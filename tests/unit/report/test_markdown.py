@@ -265,7 +265,9 @@ def crowded(n: int) -> Facts:
     data = {"rows": [1, 2], "columns": columns, "gone": ["|" * 90] * n, "new": ["`" * 90] * n}
     gate = {"name": "*" * 900, "passed": False, "value": "*" * 900, "limit": "*" * 900}
     files = [f"src/{i}{'`|' * 90}" for i in range(n)]
-    one = entry(slices=worse, data=data, changes={"parameters": changed, "files": files})
+    one = entry(
+        slices=worse, data=data, changes={"parameters": changed, "files": files, "judge": files}
+    )
     reason = "*" * 5000
     return facts(
         verdict={
