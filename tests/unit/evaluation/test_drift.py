@@ -78,6 +78,15 @@ def test_a_category_that_is_new_is_drift_and_one_that_is_gone_too() -> None:
     assert one(texts(*"ab" * 50), texts(*"a" * 100), "categorical").word == "large"
 
 
+@pytest.mark.parametrize("fresh", ["c", None])
+def test_what_is_new_or_missing_has_a_bin_of_its_own(fresh: str | None) -> None:
+    found = one(texts(*"ab" * 50), texts(*"a" * 50, *[fresh] * 50), "categorical")
+    least = 1e-4
+    gone = (least - 0.5) * np.log(least / 0.5)
+    came = (0.5 - least) * np.log(0.5 / least)
+    assert found.psi == pytest.approx(gone + came, abs=1e-3)
+
+
 def test_numbers_beyond_all_that_was_are_drift() -> None:
     before = numbers(*np.linspace(0, 1, 100))
     assert one(before, numbers(*np.linspace(5, 6, 100))).word == "large"
