@@ -76,6 +76,7 @@ HOSTILE = [
     " ",
     "\n",
 ]
+_OTHER_WORDS = ("better", "inconclusive", "identical", None)
 _SIGNS = [*"@#:/.`|\\<>[]()!*_~$&;-+=1a \n\t'\"{}^%?", "www.", "http://", "GH-1", "@u", "x.y"]
 _SIGNS += ["\u200b", "\u202e", "<a", "<!--", "```", "](", "&#", "abcdef1", "é", "语", "mail@x.yz"]
 
@@ -139,7 +140,10 @@ def entry(name: str = "main", **others: Any) -> dict[str, Any]:
                 "column": "region",
                 "slice": "north",
                 "rows": 400,
-                "metrics": [difference("recall", word="better")],
+                "metrics": [
+                    difference(name, word=word)
+                    for name, word in zip(TITLES, _OTHER_WORDS, strict=False)
+                ],
             },
         ],
         "curves": points(),

@@ -98,3 +98,9 @@ def test_a_line_break_does_not_join_two_words() -> None:
 def test_prose_of_ordinary_words_has_nothing_to_see_in_it() -> None:
     sentence = "ROC AUC is 0.712, below the minimum of 0.78 (and 2 more)"
     assert prose(sentence) == sentence
+
+
+def test_prose_has_no_sign_that_github_reads_before_its_parser_does() -> None:
+    # Formulas: whatever stands between dollars, wherever in the text.
+    for text in ALL:
+        assert not set("$`<>|[]*_~\\") & set(prose(text)), text
