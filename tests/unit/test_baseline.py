@@ -131,8 +131,6 @@ def of_main(root: Path) -> tuple[str, dict[str, Any]]:
         assert found.identity == git(root, "rev-parse", "main").strip()
         assert found.train_rows is not None
         assert found.train_rows.read_text() == "id\n1\n"
-        assert found.params is not None
-        assert found.params.read_text() == "a: 1\n"
         assert (found.code / "churn" / "x.py").read_text() == TRAIN
         return found.source, found.card()
 
@@ -279,7 +277,7 @@ rows.assign(probability=0.25, prediction=0).to_parquet(words["--output"])
 
 def with_code(folder: Path, code: str) -> Baseline:
     write(folder, {"src/churn/__init__.py": "", "src/churn/__main__.py": code, "model/x": "x"})
-    return Baseline("main", "1", "stored", folder / "model", folder / "src", None, None)
+    return Baseline("main", "1", "stored", folder / "model", folder / "src", None)
 
 
 def test_a_baseline_predicts_with_its_own_code(tmp_path: Path) -> None:
@@ -340,6 +338,6 @@ def test_the_model_in_production_brings_its_code(
         assert (found.name, found.identity, found.source) == ("Production", "7", "registry")
         assert found.card() == {"id": "x"}
         assert (found.code / "churn").is_dir()
-        assert (found.train_rows, found.params) == (None, None)
+        assert found.train_rows is None
         kept = found.model
     assert not kept.exists()

@@ -55,7 +55,7 @@ class Pretended(Baseline):
 
 def pretended(**said: Any) -> Pretended:
     nowhere = Path("nowhere")
-    return Pretended("main", "1" * 40, "stored", nowhere, nowhere, None, None, said=said)
+    return Pretended("main", "1" * 40, "stored", nowhere, nowhere, None, said=said)
 
 
 @pytest.fixture(scope="module")
@@ -196,16 +196,6 @@ def test_an_answer_for_other_customers_is_no_comparison(
         compare._score(pretended(), candidate)
 
 
-def test_the_file_for_the_baseline_is_gone_afterwards_whatever_happens(
-    candidate: compare._Candidate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compare._score(pretended(), candidate)
-    monkeypatch.setattr(Pretended, "predict", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        compare._score(pretended(), candidate)
-    assert not list(candidate.workspace.build.glob(".comparison*"))
-
-
 @pytest.mark.parametrize("change", [lambda p: p.iloc[::-1], lambda p: p.iloc[1:]])
 def test_predictions_of_other_customers_are_an_error(
     change: Any, candidate: compare._Candidate
@@ -261,7 +251,7 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     before = many.iloc[:2000].drop(columns="recency_days").assign(age=30.0)
     file = tmp_path / "before.parquet"
     before.to_parquet(file, index=False)
-    found = Pretended("main", "1", "stored", tmp_path, tmp_path, file, None)
+    found = Pretended("main", "1", "stored", tmp_path, tmp_path, file)
     described = compare._data(found, candidate)["data"]
     assert described["rows"] == [2000, len(candidate.train)]
     assert described["columns"][0]["column"] == "age"
@@ -277,7 +267,7 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
 def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: Path) -> None:
     same = tmp_path / "same.parquet"
     shutil.copy(candidate.workspace.split("train"), same)
-    found = Pretended("main", "1", "stored", tmp_path, tmp_path, same, None)
+    found = Pretended("main", "1", "stored", tmp_path, tmp_path, same)
     assert compare._data(found, candidate) == {}
 
 
@@ -327,7 +317,6 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
         workspace.model,
         ROOT / "src",
         workspace.split("train"),
-        workspace.params,
     )
     monkeypatch.setattr(baseline, "of_revision", gives(same))
     monkeypatch.setattr(baseline, "in_production", gives(None))
@@ -335,9 +324,10 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     assert json.loads(workspace.comparison.read_text()) == report
     assert report["model_digest"] == model_digest(workspace.model)
     first, second = report["baselines"]
-    assert second == {"name": "Production", "absent": "no version is in Production yet"}
+    assert (second["kind"], second["name"]) == ("production", "Production")
+    assert "nothing is in Production" in second["absent"]
     assert {one["word"] for one in first["metrics"]} == {"identical"}
-    assert first["changes"] == {"parameters": [], "files": [], "judge": []}
+    assert json.loads(workspace.changes.read_text())["parameters"] == []
     assert first["model_digest"] == report["model_digest"]
     assert "data" not in first
 
@@ -347,36 +337,34 @@ def test_a_revision_without_a_pipeline_is_absent(
 ) -> None:
     monkeypatch.setattr(baseline, "of_revision", gives(None))
     report = compare.run(workspace, "main", production=False)
-    assert report["baselines"] == [{"name": "main", "absent": "main has no pipeline yet"}]
+    [entry] = report["baselines"]
+    assert entry == {"name": "main", "kind": "revision", "absent": "main has no pipeline yet"}
 
 
-def test_an_incomparable_baseline_says_why_and_what_has_changed(
+def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(workspace.model, other)
     card = json.loads((other / "model.json").read_text())
     (other / "model.json").write_text(json.dumps(card | {"id": "email"}))
-    changed = tmp_path / "params.yaml"
-    changed.write_text(workspace.params.read_text().replace("seed: 42", "seed: 41", 1))
     moved = tmp_path / "train.parquet"
     pd.read_parquet(workspace.split("train")).iloc[:300].to_parquet(moved, index=False)
-    found = Baseline("main", "HEAD", "stored", other, ROOT / "src", moved, changed)
+    found = Baseline("main", "HEAD", "stored", other, ROOT / "src", moved)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False)["baselines"]
     assert "told apart by 'email'" in entry["incomparable"]
     assert "metrics" not in entry
-    assert [one["after"] for one in entry["changes"]["parameters"]] == ["42"]
     assert entry["data"]["rows"][0] == 300
 
 
-def test_without_the_baseline_s_parameters_nothing_is_said_of_changes(
+def test_nothing_is_said_of_changes_against_production(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None, None)
+    found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
     monkeypatch.setattr(baseline, "in_production", gives(found))
     [entry] = compare.run(workspace, None, production=True)["baselines"]
-    assert "changes" not in entry
+    assert not workspace.changes.exists()
     assert "data" not in entry
     assert entry["source"] == "registry"
 
@@ -384,7 +372,7 @@ def test_without_the_baseline_s_parameters_nothing_is_said_of_changes(
 def test_what_is_compared_can_be_reported(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None, None)
+    found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
     monkeypatch.setattr(baseline, "in_production", gives(found))
     compare.run(workspace, None, production=True)
     gates: list[Any] = []

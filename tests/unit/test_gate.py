@@ -79,6 +79,7 @@ def results(**others: Any) -> Results:
     return replace(
         Results(
             stale=[],
+            foreign=[],
             metrics={"test": {"roc_auc": 0.78, "average_precision": 0.61}, "train": {}},
             checks={"checks": copy.deepcopy(ALL_RAN)},
             comparison={"model_digest": DIGEST, "baselines": [entry()]},
@@ -115,6 +116,7 @@ def test_a_candidate_that_keeps_every_limit_passes() -> None:
     assert verdict.outcome == "judged"
     assert [one.name for one in verdict.gates] == [
         "dvc.lock",
+        "committed results",
         "minimum of ROC AUC",
         "minimum of average precision",
         "ROC AUC against main",
@@ -126,11 +128,11 @@ def test_a_candidate_that_keeps_every_limit_passes() -> None:
 
 
 def test_nothing_at_all_is_blocked_by_every_gate() -> None:
-    verdict = judge(Results(None, None, None, None, None))
+    verdict = judge(Results(None, None, None, None, None, None))
     assert not verdict.passed
     assert not any(one.passed for one in verdict.gates)
-    assert len(verdict.gates) == 5
-    assert verdict.reason.endswith(" (and 4 more)")
+    assert len(verdict.gates) == 6
+    assert verdict.reason.endswith(" (and 5 more)")
 
 
 # dvc.lock
@@ -344,7 +346,7 @@ def test_a_slice_that_lacks_a_gated_metric_was_not_looked_at_whole() -> None:
 def test_many_collapsed_slices_are_counted_and_three_are_named() -> None:
     slices = [part(difference("roc_auc", -0.3, -0.1), name=str(i)) for i in range(5)]
     one = only_failure(judge(compared(entry(slices=slices))))
-    assert one.value == "5 surely worse"
+    assert one.value == "5 worse"
     assert "age 2" in one.reason
     assert "age 3" not in one.reason
     assert one.reason.endswith(" …")
@@ -506,3 +508,25 @@ _REMOVED: list[Callable[[Results], Results]] = [
 def test_each_result_is_needed(remove: Callable[[Results], Results]) -> None:
     assert judge(results()).passed
     assert not judge(remove(results())).passed
+
+
+@pytest.mark.parametrize("foreign", [None, ["build/model: another"]])
+def test_results_that_the_inputs_do_not_give_are_blocked(foreign: list[str] | None) -> None:
+    one = only_failure(judge(results(foreign=foreign)))
+    assert one.name == "committed results"
+    assert "build/model: another" in one.reason or foreign is None
+
+
+def test_a_comparison_with_production_alone_is_not_enough() -> None:
+    alone = entry() | {"name": "Production", "kind": "production"}
+    one = only_failure(judge(compared(alone)))
+    assert "compared with Production alone" in one.reason
+    assert judge(compared(entry() | {"kind": "revision"}, alone)).passed
+
+
+@pytest.mark.parametrize(("fall", "blocked"), [(0.4, True), (0.01, False)])
+def test_a_slice_that_falls_without_an_interval_is_blocked(fall: float, blocked: bool) -> None:
+    bare = {"metric": "roc_auc", "baseline": 0.9, "candidate": 0.9 - fall, "difference": -fall}
+    bare |= {"lower": None, "upper": None, "word": None}
+    verdict = judge(compared(entry(slices=[part(bare, difference("brier", 0.0, 0.0))])))
+    assert failed(verdict) == (["slices against main"] if blocked else [])

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from churn import bundle, compare, gate, review, verdict
+from churn import bundle, compare, gate, lockfile, review, verdict
 from churn.candidate import git
-from churn.errors import BaselineError, DataError
+from churn.errors import ArtifactError, BaselineError, DataError
 from churn.gate import Verdict
 from churn.paths import Workspace
 from tests.unit.repositories import commit, write
@@ -47,14 +47,16 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def compared(workspace: Workspace, revision: str, production: bool) -> None:
         called.append(f"compare {revision} {production}")
 
-    monkeypatch.setattr(review, "_repro", lambda root: called.append("repro"))
+    monkeypatch.setattr(review, "_repro", lambda root, scratch: called.append("repro"))
+    monkeypatch.setattr(lockfile, "altered_data", lambda root: None)
     monkeypatch.setattr(compare, "run", compared)
     monkeypatch.setattr(verdict, "run", judge)
     return called
 
 
 def run(workspace: Workspace, revision: str = "HEAD", production: bool = False) -> Verdict:
-    return review.run(workspace, revision, production, workspace.candidate, lambda step: None)
+    plan = review.Plan(revision, production)
+    return review.run(workspace, plan, workspace.candidate, lambda step: None)
 
 
 def packed(workspace: Workspace) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def test_an_unknown_baseline_blocks(workspace: Workspace, steps: list[str]) -> N
 def test_a_change_that_deletes_an_input_is_blocked_and_reported(
     name: str, workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(root: Path) -> None:
+    def fail(root: Path, scratch: bool) -> None:
         raise DataError(f"{name}: gone")
 
     monkeypatch.setattr(review, "_repro", fail)
@@ -190,7 +192,7 @@ stages:
     subprocess.run(dvc, cwd=repository, check=True, env=os.environ)
     error = None
     try:
-        review._repro(repository)
+        review._repro(repository, False)
     except Exception as caught:
         error = str(caught)
     assert check(error)
@@ -199,3 +201,49 @@ stages:
 
 def test_a_stopped_verdict_is_the_gate_s() -> None:
     assert gate.stopped("x").outcome == "stopped"
+
+
+def test_in_a_subfolder_nothing_is_reviewed_and_nothing_written(
+    workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace.root / "src").mkdir(exist_ok=True)
+    monkeypatch.chdir(workspace.root / "src")
+    below = Workspace()
+    with pytest.raises(ArtifactError, match="not the repository's top folder"):
+        review.run(below, review.Plan("HEAD"), below.candidate, lambda step: None)
+    assert not Path("build").exists()
+
+
+def test_data_that_data_dvc_does_not_name_are_no_unchanged_data(
+    workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockfile, "altered_data", lambda root: "data")
+    judged = run(workspace)
+    assert (judged.outcome, steps) == ("stopped", [])
+    assert "dvc add data" in judged.reason
+
+
+def test_a_cache_in_git_is_refused(workspace: Workspace, steps: list[str]) -> None:
+    write(workspace.root, {".dvc/cache/files/md5/aa/bb": "a model of somebody's"})
+    git(workspace.root, "add", "--force", ".dvc/cache")
+    judged = run(workspace)
+    assert (judged.outcome, steps) == ("stopped", [])
+    assert "DVC's cache is in git" in judged.reason
+
+
+def test_a_change_of_the_remote_alone_is_reviewed(workspace: Workspace, steps: list[str]) -> None:
+    write(workspace.root, {"dvc-remote/files/md5/aa/bb": "other bytes"})
+    run(workspace)
+    assert steps == ["repro", "compare HEAD False", "gate"]
+
+
+def test_what_an_earlier_review_has_left_is_gone_when_a_review_is_killed(
+    workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    assert run(workspace).passed
+    monkeypatch.setattr(compare, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(workspace)
+    assert not workspace.verdict.exists()
+    assert not workspace.candidate.exists()

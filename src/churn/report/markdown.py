@@ -291,10 +291,12 @@ def _identity(facts: Facts) -> str:
             rows.append([f"where {code(entry['name'])} is", code(entry["identity"])])
     rows += [[title, address] for title, address in facts.links.items()]
     revisions = [one for one in facts.baselines if one.get("kind") != "production"]
-    revision = next((one.get("identity", one["name"]) for one in revisions), "main")
-    again = f"churn review --baseline {shlex.quote(revision)}"
+    baseline = revisions[0] if revisions else {"name": "main"}
+    again = f"churn review --baseline {shlex.quote(baseline['name'])}"
     if facts.links:  # on a runner, where the commit is one that merging would make
-        again = f"git fetch origin {facts.commit} && git switch --detach FETCH_HEAD && {again}"
+        revision = shlex.quote(baseline.get("identity", baseline["name"]))
+        again = f"git fetch origin {facts.commit} && git switch --detach FETCH_HEAD"
+        again += f" && churn review --baseline {revision}"
     return f"{table(['', ''], rows)}\n\nThe same at your desk: {code(again, 300)}"
 
 

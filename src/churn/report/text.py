@@ -17,7 +17,7 @@ _ALIVE = re.compile(
 )
 _MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
 # At the beginning of a line or of a list's item: a list, or the rule below a title.
-_LEADING = re.compile(r"^(\d*)([-+=.)])")
+_LEADING = re.compile(r"^(?=(?:\d{1,9}[.)]|[-+=]+)(?:\s|$))")
 _SHAPELESS = ("Cc", "Cf", "Cs", "Co")
 
 
@@ -50,4 +50,4 @@ def prose(text: str, length: int = 400) -> str:
     """Write a sentence that holds names from the repository as plain text."""
     broken = _ALIVE.sub(_BREAK, clip(text, length))
     escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", broken)
-    return _LEADING.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
+    return _LEADING.sub(_BREAK, escaped)

@@ -119,13 +119,6 @@ def entry(name: str = "main", **others: Any) -> dict[str, Any]:
         "identity": "1" * 40,
         "source": "stored",
         "model_digest": "2" * 64,
-        "changes": {
-            "parameters": [
-                {"key": "model.seed", "before": "42", "after": "43", "limit": False},
-                {"key": "gates.minima.roc_auc", "before": "0.8", "after": "0.7", "limit": True},
-            ],
-            "files": ["params.yaml", "src/churn/x.py"],
-        },
         "rows": 2055,
         "threshold": 0.16,
         "metrics": [difference(metric) for metric in TITLES],
@@ -182,6 +175,13 @@ def facts(**others: Any) -> Facts:
         "metrics": {"threshold": 0.16, "train": {}, "test": dict.fromkeys(TITLES, 0.5)},
         "checks": {"checks": [check("Good"), check("Bad", "failed", "is bad")]},
         "comparison": {"baselines": [entry()]},
+        "changes": {
+            "parameters": [
+                {"key": "model.seed", "before": "42", "after": "43", "limit": False},
+                {"key": "gates.minima.roc_auc", "before": "0.8", "after": "0.7", "limit": True},
+            ],
+            "files": ["params.yaml", "src/churn/x.py"],
+        },
         "commit": "a" * 40,
         "fingerprint": "b" * 64,
         "model_digest": "c" * 64,
@@ -201,7 +201,6 @@ def hostile_facts(text: str) -> Facts:
     one = entry(
         name=text,
         identity=text,
-        changes={"parameters": changed, "files": [text], "judge": [text]},
         slices=[{"column": text, "slice": text, "rows": 60, "metrics": [difference(word="worse")]}],
         data={"rows": [1, 2], "columns": [drifted], "gone": [text], "label_rate": [0.1, 0.2]},
     )
@@ -215,6 +214,7 @@ def hostile_facts(text: str) -> Facts:
             ]
         },
         comparison={"baselines": [one, entry(name=text, incomparable=text)]},
+        changes={"parameters": changed, "files": [text], "judge": [text]},
     )
 
 

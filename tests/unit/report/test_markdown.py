@@ -111,8 +111,15 @@ def test_a_change_of_its_own_limits_is_said_in_the_head() -> None:
 
 
 def test_no_limit_that_was_moved_is_no_warning() -> None:
-    one = entry(changes={"parameters": [], "files": []})
-    assert "limits" not in render(facts(comparison={"baselines": [one]})).partition("###")[0]
+    assert "limits" not in render(facts(changes={})).partition("###")[0]
+
+
+@pytest.mark.parametrize("outcome", ["judged", "unchanged", "stopped"])
+def test_a_change_of_its_own_judge_is_said_whatever_the_outcome(outcome: str) -> None:
+    verdict = facts().verdict | {"outcome": outcome}
+    changes = {"judge": [".github/workflows/pull-request.yml"]}
+    head = render(facts(verdict=verdict, changes=changes)).partition("###")[0]
+    assert "touches its own judge:** `.github/workflows/pull-request.yml`." in head
 
 
 def test_failed_checks_are_open_and_passed_ones_folded() -> None:
@@ -164,9 +171,17 @@ def test_without_a_comparison_the_metrics_stand_alone() -> None:
     assert "Curves" not in text
 
 
+def test_on_a_runner_the_command_fetches_the_merge_commit() -> None:
+    text = render(facts(links={"run and files": "https://github.com/o/r/actions/runs/1"}))
+    fetched = f"git fetch origin {'a' * 40} && git switch --detach FETCH_HEAD"
+    assert f"`{fetched} && churn review --baseline {'1' * 40}`" in text
+
+
 def test_an_unchanged_model_is_two_lines_and_what_it_is() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
-    known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
+    known = facts(
+        verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None, changes={}
+    )
     text = render(known)
     assert titles(text) == ["✅ No change", "What this is"]
     assert "Nothing was trained." in text
@@ -193,7 +208,11 @@ def test_the_command_can_be_copied_whatever_the_baseline_is_called() -> None:
 
 
 def test_the_command_names_a_revision_and_not_production() -> None:
-    known = facts(comparison={"baselines": [entry(name="Production"), entry(name="release")]})
+    known = facts(
+        comparison={
+            "baselines": [entry(name="Production", kind="production"), entry(name="release")]
+        }
+    )
     assert "--baseline release" in render(known)
 
 
@@ -265,11 +284,10 @@ def crowded(n: int) -> Facts:
     data = {"rows": [1, 2], "columns": columns, "gone": ["|" * 90] * n, "new": ["`" * 90] * n}
     gate = {"name": "*" * 900, "passed": False, "value": "*" * 900, "limit": "*" * 900}
     files = [f"src/{i}{'`|' * 90}" for i in range(n)]
-    one = entry(
-        slices=worse, data=data, changes={"parameters": changed, "files": files, "judge": files}
-    )
+    one = entry(slices=worse, data=data)
     reason = "*" * 5000
     return facts(
+        changes={"parameters": changed, "files": files, "judge": files},
         verdict={
             "passed": False,
             "outcome": "judged",
@@ -340,8 +358,8 @@ def test_a_table_that_is_cut_says_how_much_is_missing() -> None:
     changed = [
         {"key": f"model.{i:04}", "before": "1", "after": "2", "limit": False} for i in range(1234)
     ]
-    one = entry(changes={"parameters": changed, "files": [f"src/{i:04}" for i in range(1234)]})
-    text = render(facts(comparison={"baselines": [one]}))
+    files = [f"src/{i:04}" for i in range(1234)]
+    text = render(facts(changes={"parameters": changed, "files": files}))
     assert "`model.0999`" in text
     assert "`model.1000`" not in text
     assert "\n\nand 234 more" in text
