@@ -15,6 +15,7 @@ import yaml
 from churn import baseline
 from churn.candidate import INPUTS, git
 from churn.errors import IncomparableError
+from churn.evaluation.metric_names import TITLES
 from churn.files import read_json, read_parquet
 from churn.paths import Workspace
 
@@ -62,7 +63,8 @@ def _metrics(workspace: Workspace) -> list[str]:
         for metric, value in metrics.items():
             said = committed[side].get(metric)
             if not _close(said, value):
-                wrong.append(f"{name}: {side} {metric} is {value}, not {said}")
+                title = TITLES.get(metric, metric)
+                wrong.append(f"{name}: {title} of the {side} rows is {value}, not {said}")
     return wrong[:1]
 
 

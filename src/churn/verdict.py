@@ -21,9 +21,11 @@ def run(workspace: Workspace) -> Verdict:
         If params.yaml or a result cannot be read: nothing is judged then, which blocks.
     """
     settings = params.load(workspace.params)
+    stale = lockfile.stale(workspace.root)
     results = Results(
-        stale=lockfile.stale(workspace.root),
-        foreign=committed.foreign(workspace),
+        stale=stale,
+        # Of other inputs other results are no wonder; and stale blocks by itself.
+        foreign=[] if stale else committed.foreign(workspace),
         metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
         checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
         comparison=read_json(workspace.comparison, "compare", shapes.Comparison),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from churn.candidate import model_digest
-from tests.pipeline.conftest import Clone, make_clone
+from tests.pipeline.conftest import ROOT, Clone, make_clone
 from tests.unit.test_readme import README, commands
 
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
@@ -25,6 +26,27 @@ def test_dvc_pull_gets_everything_that_the_lock_names(tmp_path: Path) -> None:
     assert clone.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     assert (clone.root / "data/customers.csv").read_text().count("\n") == 10_001
     assert (clone.root / "build/model/pipeline.skops").exists()
+
+
+def test_the_embedded_remote_holds_under_each_name_what_has_that_digest() -> None:
+    # DVC takes a remote's word for it unless it is told not to; .dvc/config tells it.
+    objects = [path for path in (ROOT / "dvc-remote/files/md5").glob("??/*") if path.is_file()]
+    assert len(objects) > 10
+    for path in objects:
+        name = (path.parent.name + path.name).removesuffix(".dir")
+        assert hashlib.md5(path.read_bytes()).hexdigest() == name
+
+
+def test_an_object_of_the_remote_that_was_altered_is_refused(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path)
+    for path in (clone.root / "dvc-remote/files/md5").glob("??/*"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes().replace(b",0\n", b",1\n"))
+
+    done = clone.run("scripts/data", check=False)
+
+    assert done.returncode != 0
+    assert not (clone.root / "data/customers.csv").exists()
 
 
 def test_two_clones_build_the_same_bytes(built: Clone, tmp_path: Path) -> None:

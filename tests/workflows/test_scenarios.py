@@ -149,7 +149,9 @@ def review(request: pytest.FixtureRequest, tmp_path: Path) -> Review:
 
 
 def at_the_desk(clone: Clone) -> Reviewed:
-    done = clone.run("churn", "review", "--baseline", "main", check=False)
+    # As a runner does it only where the commit may lie about what was computed.
+    scratch = ["--from-scratch"] if clone.git("log", "-1", "--format=%s") == "innocent" else []
+    done = clone.run("churn", "review", "--baseline", "main", *scratch, check=False)
     folder = clone.root / "build/candidate"
     assert folder.is_dir(), f"{done.stdout}\n{done.stderr}"
     files = {name: (folder / name).read_text() for name in TEXTS}
@@ -343,6 +345,38 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
     assert "**better**" in next(x for x in reviewed.report.splitlines() if "| ROC AUC |" in x)
     assert reviewed.failed == ["slices against main"]
     assert "worse than main in a slice: age" in reviewed.head
+
+
+@pytest.mark.parametrize("forged", ["model", "metrics"])
+def test_results_that_the_inputs_do_not_give_are_blocked(
+    forged: str, branch: Clone, review: Review
+) -> None:
+    # What main's dvc.lock names is what later pull requests are compared with.
+    if forged == "metrics":
+        said = json.loads((branch.root / "reports/metrics.json").read_text())["test"]["roc_auc"]
+        branch.edit("reports/metrics.json", f'"roc_auc": {said}', '"roc_auc": 0.999')
+    else:
+        true, params = model_md5(branch), (branch.root / "params.yaml").read_text()
+        edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
+        branch.run("dvc", "repro", "--quiet", "validate")
+        branch.run("dvc", "push", "--quiet")
+        stump = model_md5(branch)
+        branch.git("checkout", "--quiet", "--", "dvc.lock", "reports")
+        (branch.root / "params.yaml").write_text(params)
+        branch.edit("dvc.lock", true, stump)
+    commit(branch, "innocent")
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed
+    assert reviewed.failed == ["committed results"]
+    assert ("build/model" if forged == "model" else "ROC AUC of the test rows") in reviewed.head
+
+
+def model_md5(clone: Clone) -> str:
+    lock = yaml.safe_load((clone.root / "dvc.lock").read_text())
+    [md5] = [o["md5"] for o in lock["stages"]["train"]["outs"] if o["path"] == "build/model"]
+    return md5
 
 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
