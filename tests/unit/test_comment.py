@@ -18,7 +18,9 @@ from churn.comment import artifact, body, sticky
 from churn.comment.artifact import RefusedError
 from churn.comment.body import Run, compose, inert
 from churn.comment.github import GitHubError
+from churn.report.text import code, prose
 from tests.conftest import ROOT
+from tests.unit.report.samples import HOSTILE
 
 REPOSITORY = "https://github.com/octo/shop"
 HEAD = "a" * 40
@@ -105,12 +107,41 @@ def test_a_report_of_ours_stays_as_it_is() -> None:
     assert inert(REPORT, REPOSITORY) == REPORT
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_the_report_has_made_inert_stays_as_it_is(name: str) -> None:
+    # A code span with such a name is changed all the same: within HTML it would be text.
+    for made in (prose(name), code(f"{name} a|b.c-d")):
+        for line in (made, f"| {made} |", f"- {made}"):
+            assert inert(line, REPOSITORY) == line.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("R&D &amp; &#x40 &copy;", "R&#38;D &#38;amp; &#38;#x40 &#38;copy;"),
+        ("&#64;everyone", "&#38;#\u200b64;everyone"),
+        ("&#97;", "&#38;#\u200b97;"),
+        (
+            "&#1114112; &#55296; &#57344;",
+            "&#38;#\u200b1114112; &#38;#\u200b55296; &#38;#\u200b57344;",
+        ),
+        ("&#096; &#96", "&#38;#\u200b096; &#38;#\u200b96"),
+    ],
+)
+def test_what_the_report_does_not_write_by_its_number_is_shown(hostile: str, shown: str) -> None:
+    assert inert(hostile, REPOSITORY) == shown
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
         "@octo/team @everyone mail@example.org",
         "&#64;everyone &#x40;everyone &commat;everyone \\@everyone &&#35;64;everyone",
         "`@everyone` <summary>`@everyone &commat;everyone &#x40;everyone`</summary>",
+        "<details><summary>&#x40octocat &#x40org/team &#64octocat</summary>\n\n</details>",
+        "<sub>\n&#x00000040;octocat &#00000064;octocat &#X040octocat\n</sub>",
+        "&#64;everyone &#64;&#101;veryone x@&#45;y.example &#35;7 www&#46;evil.example gh&#45;3",
+        "https&#58;//evil.example https:&#47;/evil.example https&#58;&#47;&#47;evil.example",
         "closes #1, fixes octo/shop#2, GH-3, &#35;4, #&#53;, `#6`",
         "https://evil.example http://evil.example www.evil.example &#119;ww.evil.example",
         "![x](https://evil.example/pixel.png) ![x][1] !\\[x](https://evil.example)",
@@ -136,7 +167,7 @@ _WORDS = """
 @a @ #1 # 1 GH-1 gh-1 https://e.x :// www.e.x www. ` `` ``` ~~~ | \\ [ ] ( ) ![ ]( < </ > <img <a
 <details> </details> <summary> </summary> <code> </code> <sub> </sub> <br> <!-- --> <script> <pre>
 </pre> &#64; &#35; &#60; &lt; &amp; &#x40; &commat; &num; & #x40; #64; amp; - * _ $ [x]: [^1] a b
-=== --- <? <![CDATA[ x@y.z octo/shop#1 !
+=== --- <? <![CDATA[ x@y.z octo/shop#1 ! &#x40 &#x00000040; &#58; &#47; &#46; &#45; &#8203; &#49;
 """
 _PIECES = re.findall(r"\S+", _WORDS)
 _PIECES += ["\n", "\n\n", "\n\n```mermaid\n", "\n```mermaid\n", "\n```\n", "    ", "\t", "> ", " "]

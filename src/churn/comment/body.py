@@ -6,8 +6,9 @@ alive is listed here; all else is shown as the characters that it is made of.
 
 from __future__ import annotations
 
-import html
 import re
+import sys
+import unicodedata
 from dataclasses import dataclass
 
 from churn.comment.artifact import RefusedError, has_control_characters
@@ -20,17 +21,22 @@ _BREAK = "\u200b"
 _LANGUAGES = ("bash", "console", "diff", "json", "mermaid", "text", "yaml")
 _FENCE = re.compile(rf"```({'|'.join(_LANGUAGES)})?[ \t]*")
 _FENCE_END = re.compile(r" {0,3}`{3,}[ \t]*")
-_LIVE = r"@|:(?=//)|\#(?=\d)|(?i:www)(?=\.)|(?i:gh)(?=-\d)"
+# What follows may be written by its number; behind "@" it may as well be such a break already.
+_LIVE = (
+    r"@(?!\u200b|&\#8203;|[\s<]|$)|:(?=(?:/|&\#47;){2})|\#(?=\d)"
+    r"|(?i:www)(?=\.|&\#46;)|(?i:gh)(?=(?:-|&\#45;)\d)"
+)
+_LONGEST_BEHIND = 20
 _TOKEN = re.compile(
     rf"""
       \\(?P<escaped>[!-/:-@\[-`{{-~])
-    | (?P<entity>&(?:\#\d{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)
+    | &\#(?P<number>[1-9]\d{{1,6}});
     | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
     | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
     | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
     | (?<![^\s|])(?P<bare>https?://[\w./:-]+/actions/runs/\d+)(?=[\s|]|$)
     | (?P<live>{_LIVE})
-    | (?P<special>[\[\]<$~`])
+    | (?P<special>[&\[\]<$~`])
     | (?P<image>!(?=\[))
     """,
     re.VERBOSE | re.ASCII,
@@ -161,8 +167,10 @@ def _inert_line(line: str, repository: str, tags: list[str]) -> str:
     linked = re.compile(re.escape(repository) + _LINKED, re.ASCII)
 
     def replace(token: re.Match[str]) -> str:
-        if token["escaped"] or token["entity"]:
-            return _literal(token["escaped"] or html.unescape(token["entity"]))
+        if token["escaped"]:
+            return _literal(token["escaped"])
+        if token["number"]:
+            return token[0] if _is_dead(token) else f"&#38;{_TOKEN.sub(replace, token[0][1:])}"
         if token["tag"]:
             _follow(token, tags)
             return token[0]
@@ -191,11 +199,22 @@ def _follow(tag: re.Match[str], tags: list[str]) -> None:
         raise RefusedError("the report closes an HTML tag that is not open")
 
 
-def _literal(characters: str) -> str:
-    """Show characters that were written with a backslash or as an entity, and nothing else."""
-    if has_control_characters(characters):
+def _literal(sign: str) -> str:
+    """Show a sign that was written with a backslash, and nothing else."""
+    return f"{_BREAK}{sign}{_BREAK}" if sign in "@#:/.-" else f"&#{ord(sign)};"
+
+
+def _is_dead(reference: re.Match[str]) -> bool:
+    """Tell whether a reference by number is as the report writes them, and does nothing.
+
+    A browser reads more than the report writes: without a semicolon, with zeros in front, in
+    hexadecimal, by name. None of that gets here; its "&" is shown as one.
+    """
+    number = int(reference["number"])
+    sign = chr(number) if number <= sys.maxunicode else ""
+    if has_control_characters(sign):
         raise RefusedError("the report holds control characters, written by their numbers")
-    return "".join(
-        f"{_BREAK}{c}{_BREAK}" if c.isalnum() or c in "@#:/.-" else f"&#{ord(c)};"
-        for c in characters
-    )
+    if not sign or sign.isalnum() or sign.isspace() or unicodedata.category(sign) in ("Cs", "Co"):
+        return False
+    behind = reference.string[reference.end() : reference.end() + _LONGEST_BEHIND]
+    return not re.match(_LIVE, sign + behind, re.ASCII)
