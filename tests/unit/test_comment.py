@@ -30,7 +30,7 @@ OWN_LINK = f"[the run]({REPOSITORY}/actions/runs/77)"
 # As the report is laid out. None of it may be harmed.
 REPORT = f"""## ✅ Merge: better
 
-**ROC AUC** rose by 0.01 ({OWN_LINK}).
+**ROC AUC** rose by 0.01 (see below).
 
 | metric | main | this | difference |
 | --- | ---: | ---: | :--- |
@@ -107,6 +107,17 @@ def test_a_report_of_ours_stays_as_it_is() -> None:
     assert inert(REPORT, REPOSITORY) == REPORT
 
 
+@pytest.mark.parametrize("path", ["blob/main/x", "commit/0123abc", "compare/a...b", "tree/main"])
+def test_no_address_is_a_link_but_that_of_a_run(path: str) -> None:
+    for address in (f"{REPOSITORY}/{path}", f"{REPOSITORY}/{path}/actions/runs/1"):
+        for text in (f"[Merge]({address})", address, f"| {address} |"):
+            made = inert(text, REPOSITORY)
+            assert "://" not in made
+            assert "a" not in [tag for tag, _ in Rendered(made).tags]
+    assert "a" not in [tag for tag, _ in Rendered(inert(OWN_LINK, REPOSITORY)).tags]
+    assert inert(RUN.address, REPOSITORY) == RUN.address
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_the_report_has_made_inert_stays_as_it_is(name: str) -> None:
     # A code span with such a name is changed all the same: within HTML it would be text.
@@ -149,6 +160,7 @@ def test_what_the_report_does_not_write_by_its_number_is_shown(hostile: str, sho
         f"[x]({REPOSITORY}evil/actions/runs/1) [x]({REPOSITORY}/actions/runs/../../../evil)",
         f"{REPOSITORY}/actions/runs/../../../evil {REPOSITORY}evil/actions/runs/1",
         f"{REPOSITORY}/actions/runs/7%2e%2e/%2e%2e/%2e%2e/%2e%2e/evil {REPOSITORY}/issues/1",
+        f"{OWN_LINK} [x]({REPOSITORY}/blob/main/README.md) {REPOSITORY}/blob/main/README.md",
         f"[x]({REPOSITORY}/issues/1) ![x]({REPOSITORY}/actions/runs/77)",
         "<https://evil.example> <a href='https://evil.example'>x</a> <img src=x onerror=y>",
         "<script>alert(1)</script> <!-- @everyone --> <details open> <sub onclick=x> <sub\n>",

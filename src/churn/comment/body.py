@@ -33,15 +33,13 @@ _TOKEN = re.compile(
     | &\#(?P<number>[1-9]\d{{1,6}});
     | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
     | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
-    | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
-    | (?<![^\s|])(?P<bare>https?://[\w./:-]+/actions/runs/\d+)(?=[\s|]|$)
+    | (?<![^\s|])(?P<address>https?://[\w./:-]+)/actions/runs/\d+(?=[\s|]|$)
     | (?P<live>{_LIVE})
     | (?P<special>[&\[\]<$~`])
     | (?P<image>!(?=\[))
     """,
     re.VERBOSE | re.ASCII,
 )
-_LINKED = r"/(?:actions/runs|blob|commit|compare|tree)/(?!.*\.\.)[\w./#?=&+-]+"
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,9 @@ def inert(text: str, repository: str) -> str:
     """Take from a report all that could come alive.
 
     Diagrams and other fenced blocks stay as they are; GitHub shows them as text, or draws them in a
-    frame of their own. Tables, emphasis, headings and lists stay. Left are links to runs and files
-    of this repository, and HTML tags without attributes that the report is laid out with.
+    frame of their own. Tables, emphasis, headings and lists stay, and of what could come alive:
+    addresses of this repository's runs, and HTML tags without attributes that the report is laid
+    out with.
 
     Parameters
     ----------
@@ -164,7 +163,6 @@ def _limited(block: str) -> str:
 
 def _inert_line(line: str, repository: str, tags: list[str]) -> str:
     """Make a line inert; `tags` are those that are open, and change."""
-    linked = re.compile(re.escape(repository) + _LINKED, re.ASCII)
 
     def replace(token: re.Match[str]) -> str:
         if token["escaped"]:
@@ -180,13 +178,8 @@ def _inert_line(line: str, repository: str, tags: list[str]) -> str:
             shown = re.sub(r"<(?=[a-zA-Z/!?])", "\u2039", shown)
             return f"{token['ticks']}{shown}{token['ticks']}"
         if token["address"]:
-            if linked.fullmatch(token["address"]):
-                return f"[{_TOKEN.sub(replace, token['label'])}]({token['address']})"
-            return f"&#91;{_TOKEN.sub(replace, token[0][1:])}"
-        if token["bare"]:
-            if linked.fullmatch(token["bare"]):
-                return token[0]
-            return f"h{_TOKEN.sub(replace, token[0][1:])}"
+            ours = token["address"] == repository
+            return token[0] if ours else f"h{_TOKEN.sub(replace, token[0][1:])}"
         return token[0] + _BREAK if token["live"] else f"&#{ord(token[0])};"
 
     return _TOKEN.sub(replace, line)
