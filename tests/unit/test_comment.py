@@ -7,6 +7,7 @@ import random
 import re
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -226,6 +227,33 @@ def test_a_comment_says_which_run_and_commit_it_belongs_to() -> None:
     assert f"{HEAD}: success." in made
     # The report cannot put it away: it is a paragraph of its own.
     assert ("a", (("href", RUN.address),)) in Rendered(made).tags
+
+
+@pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out", "None"])
+@pytest.mark.parametrize("report", [REPORT, "## ✅ Merge: better\n===\n", "## ✅ x"])
+def test_a_run_that_has_not_succeeded_is_not_told_as_one_to_merge(
+    conclusion: str, report: str
+) -> None:
+    made = compose(report, replace(RUN, conclusion=conclusion))
+    first, empty, weaker, below, *rest = made.split("\n")
+    assert first == f"## ❌ Do not merge: the run ended as {conclusion}"
+    said = report.partition("\n")[0].removeprefix("## ")
+    assert weaker == f"The report of this run says otherwise: {said}"
+    # Nothing below makes a heading or a table of that line.
+    assert empty == below == ""
+    assert Rendered(made).alive == []
+    tags = [tag for tag, _ in Rendered(made).tags]
+    assert tags[:2] == ["h2", "p"]
+    assert tags.count("h2") == 1
+    assert f"{HEAD}: {conclusion}." in made
+    if report == REPORT:
+        assert REPORT.partition("\n")[2].strip() in "\n".join(rest)
+
+
+def test_a_report_that_says_so_itself_keeps_its_heading() -> None:
+    for conclusion in ("success", "failure"):
+        made = compose("## ❌ Do not merge: cost rose\n", replace(RUN, conclusion=conclusion))
+        assert made.startswith("## ❌ Do not merge: cost rose\n\n---\n")
 
 
 def test_a_comment_that_grows_too_long_is_refused() -> None:

@@ -42,6 +42,9 @@ _TOKEN = re.compile(
 )
 
 
+_MERGE = "## ✅"
+
+
 @dataclass(frozen=True)
 class Run:
     """The workflow run that the comment tells of, from GitHub's own event.
@@ -80,12 +83,22 @@ class Run:
 def compose(report: str, run: Run) -> str:
     """Make the comment of a report.
 
+    The report may hold a model for good where the run that it comes from has failed: over a test,
+    or because the report is forged. Then the run has the first word.
+
     Raises
     ------
     RefusedError
         If the report cannot be made inert, or becomes too long.
     """
-    body = f"{inert(report, run.repository)}\n\n---\n\n{footer(run)}\n"
+    shown = inert(report, run.repository)
+    if run.conclusion != "success" and shown.startswith(_MERGE):
+        said, _, rest = shown.removeprefix(_MERGE).partition("\n")
+        shown = (
+            f"## ❌ Do not merge: the run ended as {run.conclusion}\n\n"
+            f"The report of this run says otherwise: ✅{said}\n\n{rest}"
+        ).rstrip()
+    body = f"{shown}\n\n---\n\n{footer(run)}\n"
     if len(body) > MAX_CHARACTERS:
         raise RefusedError(f"the comment would have more than {MAX_CHARACTERS:,} characters")
     return body
