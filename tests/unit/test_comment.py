@@ -19,6 +19,8 @@ from churn.comment import artifact, body, sticky
 from churn.comment.artifact import RefusedError
 from churn.comment.body import Run, compose, inert
 from churn.comment.github import GitHubError
+from churn.evaluation.curves import COMPARED, Points
+from churn.report.mermaid import chart
 from churn.report.text import code, prose
 from tests.conftest import ROOT
 from tests.unit.report.samples import HOSTILE
@@ -28,6 +30,8 @@ HEAD = "a" * 40
 RUN = Run(77, 12, "success", HEAD, "better", "stranger/shop", REPOSITORY)
 BOT = "github-actions[bot]"
 OWN_LINK = f"[the run]({REPOSITORY}/actions/runs/77)"
+LINE: Points = [{"recall": x / 10, "precision": 1 - x / 20} for x in range(11)]
+CHART = chart("precision_recall", LINE, LINE, "release/1.2~^_x-y")
 # As the report is laid out. None of it may be harmed.
 REPORT = f"""## ✅ Merge: better
 
@@ -43,11 +47,7 @@ REPORT = f"""## ✅ Merge: better
 
 </details>
 
-```mermaid
-xychart-beta
-  title "ROC @ main"
-  line [0.1, 0.5, 1]
-```
+{CHART}
 
 | | |
 | --- | --- |
@@ -117,6 +117,51 @@ def test_no_address_is_a_link_but_that_of_a_run(path: str) -> None:
             assert "a" not in [tag for tag, _ in Rendered(made).tags]
     assert "a" not in [tag for tag, _ in Rendered(inert(OWN_LINK, REPOSITORY)).tags]
     assert inert(RUN.address, REPOSITORY) == RUN.address
+
+
+@pytest.mark.parametrize("curve", COMPARED)
+def test_the_charts_of_the_report_are_drawn(curve: str) -> None:
+    x_name, y_name, *_ = COMPARED[curve]
+    line: Points = [{x_name: x / 7, y_name: x / 9} for x in range(8)]
+    for name in (*HOSTILE, "main", "v1.2.3~4^5", "a" * 60):
+        assert (drawn := chart(curve, line, line, name)).startswith("```mermaid\n")
+        assert inert(drawn, REPOSITORY) == drawn
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("xychart-beta", "flowchart LR"),
+        ("  line", '  click A href "https://evil.example"\n  line'),
+        ("  line", "  %%{init: {'securityLevel': 'loose'}}%%\n  line"),
+        ("grey, this change blue", "grey, <b>this</b> change blue"),
+        ("grey, this change blue", "grey, this change <img src=x> blue"),
+        ("Recall", "Recall &quot;"),
+        ("Recall", "Recall\u200b"),
+        ("width: 480", 'width: "480"'),
+        ("  themeVariables:", "  securityLevel: loose\n  themeVariables:"),
+        ("#999999", "url(x)"),
+        ("1.000,", "1e3,"),
+        ("1.000,", "NaN,"),
+        ("1.000,", "\u0661.000,"),
+        ("0 --> ", "-1 --> "),
+        ("\n```", "\n\n```"),
+        ("\n```", "\n ```"),
+        ("```mermaid", "```mermaid "),
+    ],
+)
+def test_any_other_diagram_is_shown_as_plain_code(old: str, new: str) -> None:
+    assert old in CHART
+    block = CHART.replace(old, new, 1)
+    made = inert(f"\n{block}\n\nx", REPOSITORY)
+    assert made == f"\n```text\n{block.partition(chr(10))[2]}\n\nx"
+
+
+def test_a_diagram_that_lacks_a_row_or_repeats_one_is_shown_as_plain_code() -> None:
+    lines = CHART.splitlines()
+    for i in range(1, len(lines) - 1):
+        for changed in ([*lines[:i], *lines[i + 1 :]], [*lines[:i], lines[i], *lines[i:]]):
+            assert inert("\n".join(changed), REPOSITORY).startswith("```text\n")
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 
+from churn.comment import diagram
 from churn.comment.artifact import RefusedError, has_control_characters
 
 MAX_CHARACTERS = 65_000  # GitHub refuses more than 65,536, and the mark needs its place
@@ -121,10 +122,9 @@ def footer(run: Run) -> str:
 def inert(text: str, repository: str) -> str:
     """Take from a report all that could come alive.
 
-    Diagrams and other fenced blocks stay as they are; GitHub shows them as text, or draws them in a
-    frame of their own. Tables, emphasis, headings and lists stay, and of what could come alive:
-    addresses of this repository's runs, and HTML tags without attributes that the report is laid
-    out with.
+    Fenced blocks stay, as text; only a diagram that is one of the report's own is drawn. Tables,
+    emphasis, headings and lists stay, and of what could come alive: addresses of this repository's
+    runs, and HTML tags without attributes that the report is laid out with.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def inert(text: str, repository: str) -> str:
         else:
             fenced.append(line)
             if _FENCE_END.fullmatch(line):
-                done.append(_limited("\n".join(fenced)))
+                done.append(_shown(fenced))
                 fenced = None
         previous = line
     if fenced is not None or tags:
@@ -168,10 +168,13 @@ def inert(text: str, repository: str) -> str:
     return "\n".join(done).rstrip()
 
 
-def _limited(block: str) -> str:
-    if len(block) > MAX_DIAGRAM_CHARACTERS:
+def _shown(block: list[str]) -> str:
+    if block[0].startswith("```mermaid") and not diagram.is_ours(block):
+        block = ["```text", *block[1:]]
+    shown = "\n".join(block)
+    if len(shown) > MAX_DIAGRAM_CHARACTERS:
         raise RefusedError(f"a diagram has more than {MAX_DIAGRAM_CHARACTERS:,} characters")
-    return block
+    return shown
 
 
 def _inert_line(line: str, repository: str, tags: list[str]) -> str:
