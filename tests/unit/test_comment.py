@@ -329,6 +329,24 @@ def test_control_characters_are_refused(hostile: str) -> None:
         artifact.decode(f"## ✅ Merge: {hostile}".encode())
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    "\u00ad\u061c\u180e\u200c\u200d\u200e\u2060\u2064\u206a\ufeff\ufff9\U0001d173"
+    "\U000e0000\U000e0001\U000e0041\U000e007f\u115f\u1160\u2800\u3164",
+    ids=ascii,
+)
+def test_what_nobody_sees_is_refused(hidden: str) -> None:
+    with pytest.raises(RefusedError, match="hidden or control characters"):
+        artifact.decode(f"## ✅ Merge: a{hidden}b".encode())
+    with pytest.raises(RefusedError, match="hidden or control characters, written by"):
+        inert(f"a&#{ord(hidden)};b", REPOSITORY)
+
+
+def test_the_signs_of_the_report_are_no_hidden_ones() -> None:
+    report = "## ✅ Merge: ❌ ⚠️ @\u200bx &#8203; … é 语 ‰"
+    assert artifact.decode(report.encode()) == report
+
+
 def comment(number: int, login: str = BOT, text: str | None = None) -> dict[str, Any]:
     text = sticky.mark("x", HEAD) if text is None else text
     return {"id": number, "body": text, "user": {"login": login}}

@@ -118,7 +118,7 @@ def inert(text: str, repository: str) -> str:
     ------
     RefusedError
         If a block or tag that is opened is not closed (it would swallow what follows), if there are
-        too many diagrams, or if a character that is written by its number is a control character.
+        too many diagrams, or if a hidden or control character is written by its number.
     """
     done: list[str] = []
     fenced: list[str] | None = None

@@ -6,7 +6,7 @@ import re
 import sys
 import unicodedata
 
-from churn.comment.artifact import RefusedError, has_control_characters
+from churn.comment.artifact import RefusedError, has_hidden_characters
 
 # Between "@" and a name, "#" and a number: nobody sees it, and GitHub finds no mention.
 _BREAK = "\u200b"
@@ -45,7 +45,8 @@ def make_inert(line: str, repository: str, tags: list[str]) -> str:
     Raises
     ------
     RefusedError
-        If a tag is closed that is not open, or a control character is written by its number.
+        If a tag is closed that is not open, or a hidden or control character is written by its
+        number.
     """
 
     def replace(token: re.Match[str]) -> str:
@@ -89,8 +90,10 @@ def _is_dead(reference: re.Match[str]) -> bool:
     """
     number = int(reference["number"])
     sign = chr(number) if number <= sys.maxunicode else ""
-    if has_control_characters(sign):
-        raise RefusedError("the report holds control characters, written by their numbers")
+    if has_hidden_characters(sign):
+        raise RefusedError(
+            "the report holds hidden or control characters, written by their numbers"
+        )
     if not sign or sign.isalnum() or sign.isspace() or unicodedata.category(sign) in ("Cs", "Co"):
         return False
     behind = reference.string[reference.end() : reference.end() + _LONGEST_BEHIND]
