@@ -27,7 +27,7 @@ from tests.unit.report.samples import HOSTILE
 
 REPOSITORY = "https://github.com/octo/shop"
 HEAD = "a" * 40
-RUN = Run(77, 12, "success", HEAD, "better", "stranger/shop", REPOSITORY)
+RUN = Run(77, 12, "success", HEAD, "better", "stranger/shop", REPOSITORY, "main")
 BOT = "github-actions[bot]"
 OWN_LINK = f"[the run]({REPOSITORY}/actions/runs/77)"
 LINE: Points = [{"recall": x / 10, "precision": 1 - x / 20} for x in range(11)]
@@ -369,9 +369,12 @@ def test_cml_writes_only_where_it_finds_what_is_ours() -> None:
     assert not sticky.cml_agrees([*talk, comment(31)], BOT)
 
 
-def pull(number: int, source: str, branch: str = "better", head: str = HEAD) -> dict[str, Any]:
+def pull(
+    number: int, source: str, branch: str = "better", head: str = HEAD, base: str = "main"
+) -> dict[str, Any]:
     return {
         "number": number,
+        "base": {"ref": base},
         "head": {"ref": branch, "sha": head, "repo": source and {"full_name": source}},
     }
 
@@ -405,15 +408,25 @@ def test_the_pull_request_is_found_by_source_branch_and_commit(
         found(pull(3, "stranger/shop"), pull(5, "stranger/shop"))
 
 
+def test_of_two_pull_requests_of_one_commit_the_one_to_the_default_branch_is_meant() -> None:
+    ours, other = pull(3, "stranger/shop"), pull(5, "stranger/shop", base="release")
+    assert found(ours, other) == found(other, ours) == 3
+    assert found(ours, other, run=replace(RUN, base="release")) == 5
+    assert found(other) == 5  # the workflow was told to run for that branch as well
+    with pytest.raises(GitHubError, match="several"):
+        found(other, pull(7, "stranger/shop", base="next"))
+
+
 def test_a_run_that_waits_for_approval_says_nothing() -> None:
-    waiting = Run(77, 12, "action_required", HEAD, "better", "stranger/shop", REPOSITORY)
+    waiting = Run(77, 12, "action_required", HEAD, "better", "stranger/shop", REPOSITORY, "main")
     assert found(pull(3, "stranger/shop"), run=waiting) is None
 
 
 def test_a_fork_that_is_gone_has_no_pull_request() -> None:
     run = {"id": 1, "run_number": 2, "conclusion": "success", "head_sha": HEAD}
     event = {"workflow_run": run | {"head_branch": "better", "head_repository": None}}
-    assert program.read_event(event, REPOSITORY).source == "None"
+    made = program.read_event(event | {"repository": {"default_branch": "trunk"}}, REPOSITORY)
+    assert (made.source, made.base) == ("None", "trunk")
 
 
 def test_outside_of_a_workflow_it_says_what_is_missing(

@@ -42,6 +42,7 @@ def read_event(event: dict[str, Any], repository: str) -> Run:
         branch=str(run["head_branch"]),
         source=str((run["head_repository"] or {}).get("full_name")),
         repository=repository,
+        base=str(event["repository"]["default_branch"]),
     )
 
 
@@ -73,21 +74,23 @@ def find_pull_request(run: Run, repository: Repository) -> int | None:
     Raises
     ------
     GitHubError
-        If several pull requests have this head: the run may be any one's.
+        If several pull requests have this head, and not one of them goes to the default branch.
     """
     if run.conclusion in _NOTHING_TO_SAY:
         print(f"run {run.id} ended as {run.conclusion}: no comment")
         return None
     opened = repository.pull_requests(run.source.partition("/")[0], run.branch)
     pulls = sticky.pull_requests_of(run, opened)
-    current = [int(pull["number"]) for pull in pulls if pull["head"]["sha"] == run.head]
+    current = [pull for pull in pulls if pull["head"]["sha"] == run.head]
     if not current:
         why = "a newer push has superseded it" if pulls else "its pull request is not open"
         print(f"run {run.id}: {why}, no comment")
         return None
-    if len(current) > 1:
+    if len(current) > 1:  # to a branch of releases as well: pull-request.yml runs for main
+        current = [pull for pull in current if pull["base"]["ref"] == run.base]
+    if len(current) != 1:
         raise GitHubError(f"run {run.id}: its commit is the head of several pull requests")
-    return current[0]
+    return int(current[0]["number"])
 
 
 def make_comment(run: Run, repository: Repository) -> str:

@@ -42,6 +42,8 @@ class Run:
         Repository that the pull request comes from, ``owner/name``; a fork perhaps.
     repository : str
         Address of the repository that it goes to, such as ``https://github.com/owner/name``.
+    base : str
+        Default branch of `repository`.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Run:
     branch: str
     source: str
     repository: str
+    base: str
 
     @property
     def address(self) -> str:
