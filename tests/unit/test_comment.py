@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import random
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
 import churn.comment.__main__ as program
-from churn.comment import artifact, body, sticky
+from churn.comment import artifact, body, github, sticky
 from churn.comment.artifact import RefusedError
 from churn.comment.body import Run, compose, inert
 from churn.comment.github import GitHubError
@@ -438,6 +442,120 @@ def test_outside_of_a_workflow_it_says_what_is_missing(
     assert stopped.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("Error: 'GITHUB_EVENT_PATH' is missing")
+
+
+EVENT = {
+    "repository": {"default_branch": "main"},
+    "workflow_run": {
+        "id": 77,
+        "run_number": 12,
+        "conclusion": "success",
+        "head_sha": HEAD,
+        "head_branch": "better",
+        "head_repository": {"full_name": "stranger/shop"},
+    },
+}
+PULLS = json.dumps([pull(3, "stranger/shop")])
+ONE_ARTIFACT = json.dumps({"artifacts": [listed(1)]})
+# Stand-ins for gh: what they do where pulls, the list of artifacts and the archive are asked for.
+GH = """#!/bin/sh
+case "$*" in
+*/pulls*) {pulls} ;;
+*runs/77/artifacts*) {artifacts} ;;
+*/zip*) {archive} ;;
+esac
+"""
+
+
+@pytest.fixture
+def gh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Return what makes a workflow whose gh does as it is told."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(EVENT))
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "octo/shop")
+    monkeypatch.setenv("GH_TOKEN", "x")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def make(
+        pulls: str = f"echo '{PULLS}'",
+        artifacts: str = f"echo '{ONE_ARTIFACT}'",
+        archive: str = "exit 1",
+        sent: str | None = None,
+    ) -> None:
+        (tmp_path / "gh").write_text(GH.format(pulls=pulls, artifacts=artifacts, archive=archive))
+        (tmp_path / "gh").chmod(0o755)
+        if sent is not None:
+            event.write_text(sent)
+
+    return make
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the program, which has to fail, and return its one line."""
+    with pytest.raises(SystemExit) as stopped:
+        program.main([])
+    assert stopped.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("Error: ")
+    return line.removeprefix("Error: ")
+
+
+@pytest.mark.parametrize("asked", ["pulls", "artifacts", "archive"])
+def test_a_gh_that_does_not_answer_is_one_line(
+    gh: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+) -> None:
+    gh(**{asked: "exec sleep 20"})
+    monkeypatch.setattr(github, "_PATIENCE_S", 0.5)
+    started = time.perf_counter()
+    assert "no answer in 0.5 seconds" in said(capsys)
+    assert time.perf_counter() - started < 10
+
+
+def test_a_gh_that_sends_and_then_does_not_end_is_one_line(
+    gh: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gh(archive="echo x; exec sleep 20 >&-")
+    monkeypatch.setattr(github, "_PATIENCE_S", 0.5)
+    assert said(capsys) == "downloading the artifact: no answer in 0.5 seconds"
+
+
+@pytest.mark.parametrize(
+    ("does", "line"),
+    [
+        ({"pulls": "echo '[{}]'"}, "GitHub's answer is not as expected: KeyError 'head'"),
+        ({"artifacts": "echo '{}'"}, "GitHub's answer is not as expected: KeyError 'artifacts'"),
+        ({"artifacts": "echo '[]'"}, "GitHub's answer is not as expected: TypeError list indices"),
+        ({"pulls": "echo '<html>'"}, "GET pulls: the answer is not JSON"),
+        ({"archive": "echo gone >&2; exit 1"}, "downloading the artifact: gone"),
+        ({"sent": "{}"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: KeyError"),
+        ({"sent": "[]"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: TypeError"),
+        ({"sent": "x"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: JSONDecodeError"),
+    ],
+)
+def test_what_is_not_as_expected_is_called_by_its_name(
+    gh: Callable[..., None], capsys: pytest.CaptureFixture[str], does: dict[str, str], line: str
+) -> None:
+    gh(**does)
+    found = said(capsys)
+    assert found.startswith(line)
+    assert "comment.yml" not in found
+
+
+@pytest.mark.parametrize("name", ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GH_TOKEN"])
+def test_a_variable_that_is_missing_is_named(
+    gh: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    gh()
+    monkeypatch.delenv(name)
+    assert said(capsys) == f"'{name}' is missing; run this in comment.yml"
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
