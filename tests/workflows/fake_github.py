@@ -33,10 +33,13 @@ class FakeGitHub:
     host: str = ""
     certificate: Path = Path()
 
-    def open_pull(self, number: int, source: str, branch: str, head: str) -> None:
+    def open_pull(
+        self, number: int, source: str, branch: str, head: str, base: str = "main"
+    ) -> None:
         owner = source.partition("/")[0]
         repo = {"full_name": source, "owner": {"login": owner}}
-        self.pulls.append({"number": number, "head": {"ref": branch, "sha": head, "repo": repo}})
+        pull = {"number": number, "base": {"ref": base}}
+        self.pulls.append(pull | {"head": {"ref": branch, "sha": head, "repo": repo}})
 
     def add_artifact(self, archive: bytes, name: str = "comment", size: int | None = None) -> None:
         number = len(self.artifacts) + 1

@@ -130,6 +130,20 @@ def test_a_commit_of_two_pull_requests_is_not_guessed_at(
     assert not github.comments
 
 
+def test_a_commit_that_goes_to_main_and_to_a_release_is_told_where_it_goes_to_main(
+    repository: Forge, github: FakeGitHub
+) -> None:
+    github.open_pull(3, "octo/shop", "better", HEAD)
+    github.open_pull(4, "octo/shop", "better", HEAD, base="release")
+    github.add_artifact(REPORT)
+
+    ran = repository.comment(ended(), github.host)
+
+    assert ran.code == 0, ran.log
+    posts = [asked for asked in github.asked if asked.startswith("POST")]
+    assert posts == ["POST /api/v3/repos/octo/shop/issues/3/comments"]
+
+
 def test_a_run_without_a_report_is_told(repository: Forge, github: FakeGitHub, poster: str) -> None:
     github.open_pull(3, "octo/shop", "better", HEAD)
     github.add_artifact(REPORT, name="candidate")

@@ -123,6 +123,27 @@ def test_what_the_branch_requires_needs_every_other_job() -> None:
     assert jobs[required]["if"] == "always()"
 
 
+def test_no_other_app_can_say_that_all_is_well_and_owners_are_asked() -> None:
+    rules = json.loads((GITHUB / "rulesets/main.json").read_text())["rules"]
+    parameters = {rule["type"]: rule.get("parameters", {}) for rule in rules}
+    github_actions = 15368
+    assert parameters["required_status_checks"]["required_status_checks"] == [
+        {"context": "required", "integration_id": github_actions}
+    ]
+    assert parameters["pull_request"]["require_code_owner_review"] is True
+
+
+def test_only_pull_requests_to_the_protected_branch_are_run() -> None:
+    triggers = yaml.safe_load((GITHUB / "workflows/pull-request.yml").read_text())[True]
+    assert triggers == {"pull_request": {"branches": ["main"]}, "merge_group": None}
+    rules = json.loads((GITHUB / "rulesets/main.json").read_text())
+    assert rules["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
+    # Which may have another name: whoever sets a repository up has to read where that goes.
+    pages = (ROOT / "docs/pull-requests.md").read_text().partition("## A new repository")[2]
+    new_repository = pages.partition("\n## ")[0]
+    assert "on.pull_request.branches" in new_repository
+
+
 LINTERS = ("actionlint", "zizmor", "check-jsonschema")
 
 

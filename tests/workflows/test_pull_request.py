@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflows.forge import Forge
 
-REVIEW = "churn review --baseline main --production --output candidate"
+REVIEW = "churn review --baseline main --production --from-scratch --output candidate"
 PASSED = {"quality": "succeeded", "candidate": "succeeded", "required": "succeeded"}
 
 

@@ -2,6 +2,7 @@
 
 This is the one part of the project that runs with a token that may write, on what a stranger may
 have written (.github/workflows/comment.yml). So it imports the standard library alone and runs no
-code of the pull request's. The report is checked (`artifact`), made inert (`body`), and posted
-under a mark by which the next one finds it again (`sticky`). `github` does the talking.
+code of the pull request's. The report is checked (`artifact`), made inert (`body`, its signs in
+`line`, its charts in `diagram`), and posted under a mark by which the next one finds it again
+(`sticky`). `github` does the talking.
 """

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from churn.comment import artifact, body, sticky
 from churn.comment.artifact import RefusedError
@@ -42,6 +42,7 @@ def read_event(event: dict[str, Any], repository: str) -> Run:
         branch=str(run["head_branch"]),
         source=str((run["head_repository"] or {}).get("full_name")),
         repository=repository,
+        base=str(event["repository"]["default_branch"]),
     )
 
 
@@ -73,21 +74,23 @@ def find_pull_request(run: Run, repository: Repository) -> int | None:
     Raises
     ------
     GitHubError
-        If several pull requests have this head: the run may be any one's.
+        If several pull requests have this head, and not one of them goes to the default branch.
     """
     if run.conclusion in _NOTHING_TO_SAY:
         print(f"run {run.id} ended as {run.conclusion}: no comment")
         return None
     opened = repository.pull_requests(run.source.partition("/")[0], run.branch)
     pulls = sticky.pull_requests_of(run, opened)
-    current = [int(pull["number"]) for pull in pulls if pull["head"]["sha"] == run.head]
+    current = [pull for pull in pulls if pull["head"]["sha"] == run.head]
     if not current:
         why = "a newer push has superseded it" if pulls else "its pull request is not open"
         print(f"run {run.id}: {why}, no comment")
         return None
-    if len(current) > 1:
+    if len(current) > 1:  # to a branch of releases as well: pull-request.yml runs for main
+        current = [pull for pull in current if pull["base"]["ref"] == run.base]
+    if len(current) != 1:
         raise GitHubError(f"run {run.id}: its commit is the head of several pull requests")
-    return current[0]
+    return int(current[0]["number"])
 
 
 def make_comment(run: Run, repository: Repository) -> str:
@@ -128,16 +131,33 @@ def main(arguments: list[str] | None = None) -> None:
     )
     author = parser.parse_args(arguments).author
     try:
-        event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        run, repository = read_environment()
+        comment_on(run, repository, author)
+    except (ChurnError, OSError) as error:
+        stop(str(error), error)
+    except (KeyError, TypeError) as error:
+        stop(f"GitHub's answer is not as expected: {type(error).__name__} {error}", error)
+
+
+def read_environment() -> tuple[Run, Repository]:
+    """Take from the environment the run that has ended, and its repository."""
+    try:
+        event = Path(os.environ["GITHUB_EVENT_PATH"])
         address = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
         repository = Repository(address, os.environ["GH_TOKEN"])
-        comment_on(read_event(event, address), repository, author)
     except KeyError as error:
-        print(f"Error: {error} is missing; run this in comment.yml", file=sys.stderr)
-        raise SystemExit(2) from error
-    except (ChurnError, OSError) as error:
-        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from error
+        stop(f"{error} is missing; run this in comment.yml", error)
+    try:
+        return read_event(json.loads(event.read_text(encoding="utf-8")), address), repository
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"{type(error).__name__} {error}"
+        stop(f"GITHUB_EVENT_PATH holds no workflow_run that has ended: {why}", error)
+
+
+def stop(reason: str, error: Exception) -> NoReturn:
+    """End the program with one line and exit code 2."""
+    print(f"Error: {' '.join(reason.split())}", file=sys.stderr)
+    raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ MAX_ARCHIVE_BYTES = 1_000_000
 MAX_CHARACTERS = 60_000
 _MAX_BYTES = 4 * MAX_CHARACTERS
 _HEADING = re.compile(r"## (?:✅|❌) \S")
-# They turn the order of what follows around: text that reads otherwise than it is.
-_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Fillers and an empty pattern, which are letters or signs by their category, and tags.
+_BLANK = re.compile("[\u115f\u1160\u2800\u3164\U000e0000-\U000e007f]")
+_ALLOWED = {"\n", "\t", "\u200b"}  # the last is what the report breaks mentions with
 
 
 class RefusedError(ChurnError):
@@ -78,14 +79,15 @@ def decode(content: bytes) -> str:
     Raises
     ------
     RefusedError
-        If it is not UTF-8, holds control characters, is too long, or does not begin as a report.
+        If it is not UTF-8, holds hidden or control characters, is too long, or does not begin as a
+        report.
     """
     try:
         text = content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise RefusedError("the report is not UTF-8") from error
-    if has_control_characters(text):
-        raise RefusedError("the report holds control characters")
+    if has_hidden_characters(text):
+        raise RefusedError("the report holds hidden or control characters")
     if len(text) > MAX_CHARACTERS:
         raise RefusedError(f"the report has more than {MAX_CHARACTERS:,} characters")
     if not _HEADING.match(text):
@@ -93,8 +95,11 @@ def decode(content: bytes) -> str:
     return text
 
 
-def has_control_characters(text: str) -> bool:
-    """Tell whether a text holds control characters, other than tab and newline, or turns around."""
-    if _TURNING.search(text):
+def has_hidden_characters(text: str) -> bool:
+    """Tell whether a text holds what nobody sees, or turns the order of what follows around.
+
+    Such text reads otherwise than it is: to a person, or to a program that is given the comment.
+    """
+    if _BLANK.search(text):
         return True
-    return any(unicodedata.category(c) == "Cc" for c in set(text) - {"\n", "\t"})
+    return any(unicodedata.category(c) in ("Cc", "Cf") for c in set(text) - _ALLOWED)

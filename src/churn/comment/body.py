@@ -1,41 +1,26 @@
 """The text of the comment: the report made inert, and a line that says where it comes from.
 
 The report is written by the pull request's own code, so anything may stand in it. What may come
-alive is listed here; all else is shown as the characters that it is made of.
+alive is listed, blocks here and signs in `line`; all else is shown as the characters that it is
+made of.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 
-from churn.comment.artifact import RefusedError, has_control_characters
+from churn.comment import diagram
+from churn.comment.artifact import RefusedError
+from churn.comment.line import make_inert
 
 MAX_CHARACTERS = 65_000  # GitHub refuses more than 65,536, and the mark needs its place
 MAX_DIAGRAMS = 6
 MAX_DIAGRAM_CHARACTERS = 20_000
-# Between "@" and a name, "#" and a number: nobody sees it, and GitHub finds no mention.
-_BREAK = "\u200b"
 _LANGUAGES = ("bash", "console", "diff", "json", "mermaid", "text", "yaml")
 _FENCE = re.compile(rf"```({'|'.join(_LANGUAGES)})?[ \t]*")
 _FENCE_END = re.compile(r" {0,3}`{3,}[ \t]*")
-_LIVE = r"@|:(?=//)|\#(?=\d)|(?i:www)(?=\.)|(?i:gh)(?=-\d)"
-_TOKEN = re.compile(
-    rf"""
-      \\(?P<escaped>[!-/:-@\[-`{{-~])
-    | (?P<entity>&(?:\#\d{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)
-    | (?P<tag><(?P<close>/?)(?P<name>code|details|summary|sub|sup)>|<br[ ]?/?>)
-    | (?<!`)(?P<ticks>`+)(?P<code>[^`|]+)(?P=ticks)(?!`)
-    | \[(?P<label>[^\[\]()`<>&\\!]+)\]\((?P<address>[\w./\#?=&+:-]+)\)
-    | (?<![^\s|])(?P<bare>https?://[\w./:-]+/actions/runs/\d+)(?=[\s|]|$)
-    | (?P<live>{_LIVE})
-    | (?P<special>[\[\]<$~`])
-    | (?P<image>!(?=\[))
-    """,
-    re.VERBOSE | re.ASCII,
-)
-_LINKED = r"/(?:actions/runs|blob|commit|compare|tree)/(?!.*\.\.)[\w./#?=&+-]+"
+_MERGE = "## ✅"
 
 
 @dataclass(frozen=True)
@@ -57,6 +42,8 @@ class Run:
         Repository that the pull request comes from, ``owner/name``; a fork perhaps.
     repository : str
         Address of the repository that it goes to, such as ``https://github.com/owner/name``.
+    base : str
+        Default branch of `repository`.
     """
 
     id: int
@@ -66,6 +53,7 @@ class Run:
     branch: str
     source: str
     repository: str
+    base: str
 
     @property
     def address(self) -> str:
@@ -76,12 +64,22 @@ class Run:
 def compose(report: str, run: Run) -> str:
     """Make the comment of a report.
 
+    The report may hold a model for good where the run that it comes from has failed: over a test,
+    or because the report is forged. Then the run has the first word.
+
     Raises
     ------
     RefusedError
         If the report cannot be made inert, or becomes too long.
     """
-    body = f"{inert(report, run.repository)}\n\n---\n\n{footer(run)}\n"
+    shown = inert(report, run.repository)
+    if run.conclusion != "success" and shown.startswith(_MERGE):
+        said, _, rest = shown.removeprefix(_MERGE).partition("\n")
+        shown = (
+            f"## ❌ Do not merge: the run ended as {run.conclusion}\n\n"
+            f"The report of this run says otherwise: ✅{said}\n\n{rest}"
+        ).rstrip()
+    body = f"{shown}\n\n---\n\n{footer(run)}\n"
     if len(body) > MAX_CHARACTERS:
         raise RefusedError(f"the comment would have more than {MAX_CHARACTERS:,} characters")
     return body
@@ -104,9 +102,9 @@ def footer(run: Run) -> str:
 def inert(text: str, repository: str) -> str:
     """Take from a report all that could come alive.
 
-    Diagrams and other fenced blocks stay as they are; GitHub shows them as text, or draws them in a
-    frame of their own. Tables, emphasis, headings and lists stay. Left are links to runs and files
-    of this repository, and HTML tags without attributes that the report is laid out with.
+    Fenced blocks stay, as text; only a diagram that is one of the report's own is drawn. Tables,
+    emphasis, headings and lists stay, and of what could come alive: addresses of this repository's
+    runs, and HTML tags without attributes that the report is laid out with.
 
     Parameters
     ----------
@@ -123,7 +121,7 @@ def inert(text: str, repository: str) -> str:
     ------
     RefusedError
         If a block or tag that is opened is not closed (it would swallow what follows), if there are
-        too many diagrams, or if a character that is written by its number is a control character.
+        too many diagrams, or if a hidden or control character is written by its number.
     """
     done: list[str] = []
     fenced: list[str] | None = None
@@ -136,11 +134,11 @@ def inert(text: str, repository: str) -> str:
             fenced = [line]
             diagrams += line.startswith("```mermaid")
         elif fenced is None:
-            done.append(_inert_line(line, repository, tags))
+            done.append(make_inert(line, repository, tags))
         else:
             fenced.append(line)
             if _FENCE_END.fullmatch(line):
-                done.append(_limited("\n".join(fenced)))
+                done.append(_shown(fenced))
                 fenced = None
         previous = line
     if fenced is not None or tags:
@@ -150,52 +148,10 @@ def inert(text: str, repository: str) -> str:
     return "\n".join(done).rstrip()
 
 
-def _limited(block: str) -> str:
-    if len(block) > MAX_DIAGRAM_CHARACTERS:
+def _shown(block: list[str]) -> str:
+    if block[0].startswith("```mermaid") and not diagram.is_ours(block):
+        block = ["```text", *block[1:]]
+    shown = "\n".join(block)
+    if len(shown) > MAX_DIAGRAM_CHARACTERS:
         raise RefusedError(f"a diagram has more than {MAX_DIAGRAM_CHARACTERS:,} characters")
-    return block
-
-
-def _inert_line(line: str, repository: str, tags: list[str]) -> str:
-    """Make a line inert; `tags` are those that are open, and change."""
-    linked = re.compile(re.escape(repository) + _LINKED, re.ASCII)
-
-    def replace(token: re.Match[str]) -> str:
-        if token["escaped"] or token["entity"]:
-            return _literal(token["escaped"] or html.unescape(token["entity"]))
-        if token["tag"]:
-            _follow(token, tags)
-            return token[0]
-        if token["ticks"]:
-            # Within HTML, GitHub takes code for text, and reads tags and entities in it.
-            shown = re.sub(rf"{_LIVE}|&(?=[\#\w])", rf"\g<0>{_BREAK}", token["code"])
-            shown = re.sub(r"<(?=[a-zA-Z/!?])", "\u2039", shown)
-            return f"{token['ticks']}{shown}{token['ticks']}"
-        if token["address"]:
-            if linked.fullmatch(token["address"]):
-                return f"[{_TOKEN.sub(replace, token['label'])}]({token['address']})"
-            return f"&#91;{_TOKEN.sub(replace, token[0][1:])}"
-        if token["bare"]:
-            if linked.fullmatch(token["bare"]):
-                return token[0]
-            return f"h{_TOKEN.sub(replace, token[0][1:])}"
-        return token[0] + _BREAK if token["live"] else f"&#{ord(token[0])};"
-
-    return _TOKEN.sub(replace, line)
-
-
-def _follow(tag: re.Match[str], tags: list[str]) -> None:
-    if tag["name"] and not tag["close"]:
-        tags.append(tag["name"])
-    elif tag["name"] and (not tags or tags.pop() != tag["name"]):
-        raise RefusedError("the report closes an HTML tag that is not open")
-
-
-def _literal(characters: str) -> str:
-    """Show characters that were written with a backslash or as an entity, and nothing else."""
-    if has_control_characters(characters):
-        raise RefusedError("the report holds control characters, written by their numbers")
-    return "".join(
-        f"{_BREAK}{c}{_BREAK}" if c.isalnum() or c in "@#:/.-" else f"&#{ord(c)};"
-        for c in characters
-    )
+    return shown

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,12 +59,23 @@ class Repository:
             ) as process,
         ):
             assert process.stdout is not None
-            content = process.stdout.read(max_bytes + 1)
-            if len(content) > max_bytes:
-                process.kill()
-            elif process.wait(_PATIENCE_S):
-                said.seek(0)
-                raise GitHubError(f"downloading the artifact: {said.read().decode().strip()}")
+            # Neither reading nor leaving this block has a time limit of its own.
+            limit = threading.Timer(_PATIENCE_S, process.kill)
+            limit.start()
+            try:
+                content = process.stdout.read(max_bytes + 1)
+                if len(content) > max_bytes:
+                    process.kill()
+                    return content
+                code = process.wait()
+            finally:
+                limit.cancel()
+            said.seek(0)
+            reason = said.read().decode(errors="replace").strip()
+        if code == -signal.SIGKILL:
+            raise GitHubError(f"downloading the artifact: no answer in {_PATIENCE_S} seconds")
+        if code:
+            raise GitHubError(f"downloading the artifact: {reason}")
         return content
 
     def comments(self, number: int) -> list[dict[str, Any]]:
@@ -134,7 +147,10 @@ class Repository:
             raise GitHubError(f"{method} {path}: no answer in {_PATIENCE_S} seconds") from error
         if done.returncode:
             raise GitHubError(f"{method} {path}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
+        try:
+            return json.loads(done.stdout)
+        except ValueError as error:
+            raise GitHubError(f"{method} {path}: the answer is not JSON") from error
 
     @property
     def _environment(self) -> dict[str, str]:
