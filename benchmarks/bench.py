@@ -93,7 +93,7 @@ def pull_request(folder: Path) -> list[Line]:
     A change of the model, against the cold `dvc repro` of that change alone; and a change of
     documents. The baseline's model comes from the DVC remote.
     """
-    review = ["churn", "review", "--baseline", "main"]
+    review = ["churn", "review", "--baseline", "main", "--from-scratch"]
 
     def without_cache(command: list[str]) -> measure.Taken:
         for name in ("build", ".dvc/cache"):

@@ -78,16 +78,12 @@ class Baseline:
         IncomparableError
             If the baseline does not take these rows.
         """
+        if not (self.code / "churn").is_dir():  # Python would take the candidate's instead
+            raise IncomparableError(f"{self.name}: its code is not there")
         with tempfile.TemporaryDirectory(prefix="churn-scored-") as folder:
             scored = Path(folder) / "scored.parquet"
-            command = [
-                sys.executable,
-                "-m",
-                "churn",
-                "predict",
-                "--model",
-                str(self.model.resolve()),
-            ]
+            command = [sys.executable, "-m", "churn", "predict"]
+            command += ["--model", str(self.model.resolve())]
             command += ["--input", str(rows.resolve()), "--output", str(scored)]
             done = _run(command, Path(folder), PYTHONPATH=str(self.code.resolve()))
             if done.returncode:

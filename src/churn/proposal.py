@@ -39,22 +39,23 @@ def write(workspace: Workspace, commit: str) -> dict[str, Any]:
         ``judge`` (paths that decide about a change).
     """
     root = workspace.root
+    after = read_document(workspace.params)
+    before = _params(workspace, commit)
     changes = {
-        "parameters": parameter_changes(
-            _params(workspace, commit), read_document(workspace.params)
-        ),
+        # The very first pull request changes no limit and no judge: it brings them.
+        "parameters": [] if before is None else parameter_changes(before, after),
         "files": changed(root, commit, INPUTS),
-        "judge": changed(root, commit, _JUDGE),
+        "judge": [] if before is None else changed(root, commit, _JUDGE),
     }
     write_json(workspace.changes, changes)
     return changes
 
 
-def _params(workspace: Workspace, commit: str) -> dict[str, Any]:
-    """Return a commit's params.yaml; empty where it has none, or one that cannot be read."""
+def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
+    """Return a commit's params.yaml, empty if it cannot be read; None where it has none."""
     name = workspace.params.name
     if not git(workspace.root, "ls-tree", "--name-only", commit, name):
-        return {}
+        return None
     try:
         document = yaml.safe_load(git(workspace.root, "show", f"{commit}:{name}"))
     except (yaml.YAMLError, ValueError, RecursionError):

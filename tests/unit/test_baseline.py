@@ -305,6 +305,13 @@ def test_a_baseline_that_does_not_take_the_rows_is_incomparable(
     assert "Error: the" not in str(error.value)
 
 
+def test_a_baseline_without_code_is_not_run_with_the_candidate_s(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    bare = Baseline("main", "1", "stored", tmp_path / "model", tmp_path / "src", None)
+    with pytest.raises(IncomparableError, match="its code is not there"):
+        bare.predict(tmp_path / "rows.parquet")
+
+
 def test_a_baseline_that_writes_nothing_has_no_predictions(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not there"):
         with_code(tmp_path, "").predict(tmp_path / "rows.parquet")

@@ -1,0 +1,62 @@
+"""What a change proposes, as far as git knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from churn import proposal
+from churn.candidate import git
+from churn.paths import Workspace
+from tests.unit.repositories import commit, write
+
+
+@pytest.fixture
+def before(repository: Path) -> str:
+    """Return a commit with parameters, code and a workflow."""
+    write(repository, {
+        "params.yaml": "model: {seed: 1}\ngates: {minima: {roc_auc: 0.8}}\n",
+        "src/churn/gate.py": "", "src/churn/model/features.py": "", ".github/workflows/a.yml": "",
+    })  # fmt: skip
+    return commit(repository)
+
+
+def test_parameters_files_and_judges_are_told_apart(repository: Path, before: str) -> None:
+    write(repository, {
+        "params.yaml": "model: {seed: 2}\ngates: {minima: {roc_auc: 0.5}}\n",
+        "src/churn/gate.py": "#", "src/churn/model/features.py": "#",
+        ".github/workflows/a.yml": "#", "README.md": "#",
+    })  # fmt: skip
+
+    found = proposal.write(Workspace(repository), before)
+
+    assert json.loads((repository / "build/changes.json").read_text()) == found
+    assert {one["key"]: one["limit"] for one in found["parameters"]} == {
+        "model.seed": False,
+        "gates.minima.roc_auc": True,
+    }
+    assert found["files"] == ["params.yaml", "src/churn/gate.py", "src/churn/model/features.py"]
+    assert found["judge"] == [".github/workflows/a.yml", "src/churn/gate.py"]
+
+
+def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str) -> None:
+    found = proposal.write(Workspace(repository), before)
+    assert found == {"parameters": [], "files": [], "judge": []}
+
+
+def test_the_first_pull_request_moves_no_limits(repository: Path, before: str) -> None:
+    git(repository, "rm", "--quiet", "-r", "--cached", ".")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "nothing")
+    found = proposal.write(Workspace(repository), "HEAD")
+    assert (found["parameters"], found["judge"]) == ([], [])
+    assert "params.yaml" in found["files"]
+
+
+def test_a_baseline_that_cannot_be_read_makes_every_limit_a_change(repository: Path) -> None:
+    write(repository, {"params.yaml": "gates: ["})
+    broken = commit(repository)
+    write(repository, {"params.yaml": "gates: {minima: {roc_auc: 0.5}}\n"})
+    [one] = proposal.write(Workspace(repository), broken)["parameters"]
+    assert one["limit"]
