@@ -292,12 +292,13 @@ def _identity(facts: Facts) -> str:
     rows += [[title, address] for title, address in facts.links.items()]
     revisions = [one for one in facts.baselines if one.get("kind") != "production"]
     baseline = revisions[0] if revisions else {"name": "main"}
-    again = f"churn review --baseline {shlex.quote(baseline['name'])}"
+    again = [f"churn review --baseline {shlex.quote(baseline['name'])}"]
     if facts.links:  # on a runner, where the commit is one that merging would make
         revision = shlex.quote(baseline.get("identity", baseline["name"]))
-        again = f"git fetch origin {facts.commit} && git switch --detach FETCH_HEAD"
-        again += f" && churn review --baseline {revision}"
-    return f"{table(['', ''], rows)}\n\nThe same at your desk: {code(again, 300)}"
+        again = [f"git fetch origin {facts.commit}", "git switch --detach FETCH_HEAD"]
+        again += [f"churn review --baseline {revision}"]
+    steps = ", ".join(code(step, 120) for step in again)
+    return f"{table(['', ''], rows)}\n\nThe same at your desk: {steps}"
 
 
 def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:

@@ -18,16 +18,22 @@ _ALIVE = re.compile(
 _MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
 # At the beginning of a line or of a list's item: a list, or the rule below a title.
 _LEADING = re.compile(r"^(?=(?:\d{1,9}[.)]|[-+=]+)(?:\s|$))")
-_SHAPELESS = ("Cc", "Cf", "Cs", "Co")
+_LOUD = re.compile(r"[`|@#:&]|<[a-z/!?]|www", re.IGNORECASE)
+_SHAPELESS = ("Cc", "Cf", "Cs", "Co", "Cn")
+_BLANK = "\u115f\u1160\u2800\u3164"  # letters that nobody sees
 
 
 def clip(text: str, length: int) -> str:
     """Make one printable line of a text, at most `length` characters long.
 
     Line breaks and runs of spaces become one space; what has no shape of its own (controls, marks
-    that turn the direction of writing, surrogates) is left out.
+    that turn the direction of writing, surrogates, blank letters) is left out.
     """
-    printable = (c for c in text if c.isspace() or unicodedata.category(c) not in _SHAPELESS)
+    printable = (
+        c
+        for c in text
+        if c.isspace() or (unicodedata.category(c) not in _SHAPELESS and c not in _BLANK)
+    )
     shown = " ".join("".join(printable).split())
     return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
 
@@ -37,10 +43,11 @@ def code(text: object, length: int = 80) -> str:
     shown = clip(str(text), length)
     if not shown:
         return "` `"
-    if not {"`", "|"} & set(shown):
+    if not _LOUD.search(shown):
         return f"`{shown}`"
-    # Backticks end a code span and bars a cell, so every sign becomes an entity. What stands in
-    # HTML's <code> is text to a Markdown reader, which would still find addresses in it.
+    # Backticks end a code span and bars a cell; the rest would come alive where somebody takes the
+    # span for text. So every sign becomes an entity. What stands in HTML's <code> is text to a
+    # Markdown reader, which would still find addresses in it.
     broken = _ALIVE.sub(_BREAK, shown)
     entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in broken)
     return f"<code>{entities}</code>"

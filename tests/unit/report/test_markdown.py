@@ -173,8 +173,8 @@ def test_without_a_comparison_the_metrics_stand_alone() -> None:
 
 def test_on_a_runner_the_command_fetches_the_merge_commit() -> None:
     text = render(facts(links={"run and files": "https://github.com/o/r/actions/runs/1"}))
-    fetched = f"git fetch origin {'a' * 40} && git switch --detach FETCH_HEAD"
-    assert f"`{fetched} && churn review --baseline {'1' * 40}`" in text
+    steps = f"`git fetch origin {'a' * 40}`, `git switch --detach FETCH_HEAD`"
+    assert f"{steps}, `churn review --baseline {'1' * 40}`" in text
 
 
 def test_an_unchanged_model_is_two_lines_and_what_it_is() -> None:
