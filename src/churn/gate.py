@@ -100,7 +100,8 @@ def judge(results: Results, gates: GatesParams, checks: ChecksParams) -> Verdict
     """
     judged = (
         _lock(results.stale),
-        _committed(results.foreign),
+        # Of a lock that is stale other results are no wonder, and it blocks by itself.
+        *([] if results.stale else [_committed(results.foreign)]),
         *_minima(results.metrics, gates),
         *_against_baselines(results.comparison, results.model_digest, gates),
         _checks(results.checks, checks),
@@ -226,7 +227,7 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
 
 def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
     margins = gates.slice_margins
-    collapsed: list[tuple[float, str]] = []
+    collapsed: list[tuple[Mapping[str, Any], float, str]] = []
     unknown = []
     for part in entry["slices"]:
         where = f"{part['column']} {part['slice']}"
@@ -237,22 +238,23 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
                 continue
             loss, title = loss_interval(one), TITLES[metric]
             if one["candidate"] is None and one["baseline"] is not None:
-                collapsed.append((math.inf, f"{where}: {title} is undefined"))
+                collapsed.append((part, math.inf, f"{where}: {title} is undefined"))
             elif loss is None:
                 unknown.append(where)
                 # Too few customers for an interval is no leave to fall without one.
                 if (fall := _fall(one)) is not None and fall > margin:
                     what = f"{where}: {title} {one['difference']:+.4f}, without an interval"
-                    collapsed.append((fall / margin if margin else math.inf, what))
+                    collapsed.append((part, fall / margin if margin else math.inf, what))
             elif loss[0] > margin:
                 share = loss[0] / margin if margin else math.inf
-                collapsed.append((share, f"{where}: {title} {one['difference']:+.4f}"))
+                collapsed.append((part, share, f"{where}: {title} {one['difference']:+.4f}"))
     name, n = f"slices against {entry['name']}", len(entry["slices"])
     limit = ", ".join(f"{TITLES[m]} surely worse by at most {v:g}" for m, v in margins.items())
     if collapsed:
-        worst = [what for _, what in sorted(collapsed, key=lambda one: -one[0])]
+        worst = [what for _, _, what in sorted(collapsed, key=lambda one: -one[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
-        value = f"{len(collapsed)} worse"
+        slices = {(part["column"], part["slice"]) for part, _, _ in collapsed}
+        value = f"{len(slices)} of {n} worse"
         return Gate(name, False, value, limit, f"worse than {entry['name']} in a slice: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
     return Gate(name, True, f"none of {n} worse", limit or "none", f"{n} slices looked at{aside}")

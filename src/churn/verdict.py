@@ -24,8 +24,7 @@ def run(workspace: Workspace) -> Verdict:
     stale = lockfile.stale(workspace.root)
     results = Results(
         stale=stale,
-        # Of other inputs other results are no wonder; and stale blocks by itself.
-        foreign=[] if stale else committed.foreign(workspace),
+        foreign=None if stale else committed.foreign(workspace),
         metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
         checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
         comparison=read_json(workspace.comparison, "compare", shapes.Comparison),

@@ -346,7 +346,7 @@ def test_a_slice_that_lacks_a_gated_metric_was_not_looked_at_whole() -> None:
 def test_many_collapsed_slices_are_counted_and_three_are_named() -> None:
     slices = [part(difference("roc_auc", -0.3, -0.1), name=str(i)) for i in range(5)]
     one = only_failure(judge(compared(entry(slices=slices))))
-    assert one.value == "5 worse"
+    assert one.value == "5 of 5 worse"
     assert "age 2" in one.reason
     assert "age 3" not in one.reason
     assert one.reason.endswith(" …")
@@ -530,3 +530,9 @@ def test_a_slice_that_falls_without_an_interval_is_blocked(fall: float, blocked:
     bare |= {"lower": None, "upper": None, "word": None}
     verdict = judge(compared(entry(slices=[part(bare, difference("brier", 0.0, 0.0))])))
     assert failed(verdict) == (["slices against main"] if blocked else [])
+
+
+def test_of_a_stale_lock_the_committed_results_are_not_judged() -> None:
+    verdict = judge(results(stale=["train: src"], foreign=None))
+    assert failed(verdict) == ["dvc.lock"]
+    assert "committed results" not in {one.name for one in verdict.gates}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.candidate import git, input_fingerprint, model_digest
+from churn.candidate import INPUTS, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.files import read_json
 from churn.paths import Workspace
@@ -29,6 +29,8 @@ class Facts:
     changes : dict
         As changes.json holds them; empty where nobody has asked.
     commit, fingerprint : str
+    uncommitted : bool
+        Whether inputs differ from those of the commit.
     model_digest : str or None
     links : dict of str to str
         Addresses by title: the run on the server that made the candidate.
@@ -40,6 +42,7 @@ class Facts:
     comparison: dict[str, Any] | None
     changes: dict[str, Any]
     commit: str
+    uncommitted: bool
     fingerprint: str
     model_digest: str | None
     links: dict[str, str]
@@ -72,6 +75,7 @@ def gather(workspace: Workspace) -> Facts:
         comparison=_read(workspace.comparison) if judged else None,
         changes=_read(workspace.changes) or {},
         commit=git(workspace.root, "rev-parse", "HEAD").strip(),
+        uncommitted=bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
         fingerprint=input_fingerprint(workspace.root),
         model_digest=_digest(workspace.model) if judged else None,
         links=links(os.environ),

@@ -19,6 +19,7 @@ _MARKS = {"better": "**better**", "worse": "**worse**", "identical": "identical"
 _MOST_ROWS = 1000
 _LEAST_LINES = 6
 _MOST_NAMES = 10
+_OPEN_ROWS = 15
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -137,7 +138,8 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
         passed = [check for check in facts.checks["checks"] if check["status"] == "passed"]
         yield Section("Checks that did not pass", _checks(failed), 85)
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
-    yield Section("Slices that got worse", _slices(facts.compared), 75)
+    worse = _slices(facts.compared)
+    yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts), 92, folded=True)
@@ -224,6 +226,9 @@ def _drift(entry: dict[str, Any]) -> str:
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
             lines.append(f"{what}: {', '.join(map(code, names[:_MOST_NAMES]))}{more}.")
     drifted = [one for one in data["columns"] if one["word"] != "none"]
+    if not data["columns"]:
+        lines.append("No column is in both tables, so no drift was measured.")
+        return "\n\n".join(lines)
     if not drifted:
         lines.append("No column has drifted (population stability index below 0.1).")
         return "\n\n".join(lines)
@@ -282,7 +287,9 @@ def _curves(entry: dict[str, Any], draw: Draw) -> str:
 
 
 def _identity(facts: Facts) -> str:
-    rows = [["commit", code(facts.commit)], ["fingerprint of the inputs", code(facts.fingerprint)]]
+    aside = " and changes that are not committed" if facts.uncommitted else ""
+    rows = [["commit", f"{code(facts.commit)}{aside}"]]
+    rows += [["fingerprint of the inputs", code(facts.fingerprint)]]
     if facts.model_digest:
         rows.append(["digest of the model", code(facts.model_digest)])
     for entry in facts.baselines:

@@ -183,6 +183,7 @@ def facts(**others: Any) -> Facts:
             "files": ["params.yaml", "src/churn/x.py"],
         },
         "commit": "a" * 40,
+        "uncommitted": False,
         "fingerprint": "b" * 64,
         "model_digest": "c" * 64,
         "links": {},

@@ -177,6 +177,28 @@ def test_on_a_runner_the_command_fetches_the_merge_commit() -> None:
     assert f"{steps}, `churn review --baseline {'1' * 40}`" in text
 
 
+def test_changes_that_are_not_committed_are_said() -> None:
+    assert "not committed" in render(facts(uncommitted=True))
+    assert "not committed" not in render(facts())
+
+
+def test_tables_without_a_common_column_have_no_drift_to_measure() -> None:
+    one = entry(data={"rows": [8000, 240], "columns": [], "gone": ["fax"], "new": ["country"]})
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "No column is in both tables" in text
+    assert "No column has drifted" not in text
+
+
+def test_many_worse_slices_are_folded() -> None:
+    parts = [
+        {"column": "age", "slice": str(i), "rows": 60, "metrics": [difference(word="worse")]}
+        for i in range(20)
+    ]
+    text = render(facts(comparison={"baselines": [entry(slices=parts)]}))
+    assert "<details><summary>Slices that got worse</summary>" in text
+    assert "### Slices that got worse" in render(facts())
+
+
 def test_an_unchanged_model_is_two_lines_and_what_it_is() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
     known = facts(
