@@ -340,7 +340,7 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
 
     reviewed = review(branch)
 
-    assert not reviewed.passed
+    assert not reviewed.passed, reviewed.report
     assert "| ROC AUC |" in reviewed.report
     assert "**better**" in next(x for x in reviewed.report.splitlines() if "| ROC AUC |" in x)
     assert reviewed.failed == ["slices against main"]
