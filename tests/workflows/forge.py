@@ -208,7 +208,7 @@ def cache_real_environments(cache: Path) -> None:
         if not entry.name.startswith("_editable_impl_churn"):  # it leads to the tested work tree
             (own / entry.name).symlink_to(entry)
     (own / "churn.pth").write_text(
-        # At the end, as an editable install: PYTHONPATH, by which a baseline runs its own code, wins.
+        # At the end, as by an editable install: a baseline brings its own code by PYTHONPATH.
         "import os, sys; sys.path.append(os.environ['GITHUB_WORKSPACE'] + '/src')\n"
     )
     (cache / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
