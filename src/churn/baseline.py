@@ -19,6 +19,7 @@ import yaml
 from churn.candidate import git
 from churn.errors import ArtifactError, BaselineError, IncomparableError
 from churn.files import is_alive, read_json, read_parquet
+from churn.params import ReleaseParams
 
 PRODUCTION = "Production"
 _STAGE = "train"
@@ -153,8 +154,15 @@ def stored_at(root: Path, revision: str) -> Iterator[Baseline | None]:
 
 
 @contextmanager
-def in_production(root: Path) -> Iterator[Baseline | None]:
+def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | None]:
     """Give the model that is in Production; None where there is none yet.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the local MLflow store.
+    settings : ReleaseParams
+        Which registered model it is.
 
     Raises
     ------
@@ -164,9 +172,10 @@ def in_production(root: Path) -> Iterator[Baseline | None]:
     if not os.environ.get("MLFLOW_TRACKING_URI") and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
-    from churn import registry
+    from churn.registry import Registry
 
-    version = registry.production(root)
+    registry = Registry(root, settings)
+    version = registry.production()
     if version is None:
         yield None
         return
@@ -174,7 +183,7 @@ def in_production(root: Path) -> Iterator[Baseline | None]:
         stored = registry.download(version, Path(folder))
         yield Baseline(
             name=PRODUCTION,
-            identity=version.version,
+            identity=str(version.number),
             source="registry",
             model=stored / "artifacts" / "model",
             code=stored / "code",

@@ -37,6 +37,7 @@ class _Manifest(BaseModel):
     commit: str
     fingerprint: str
     model_digest: str | None
+    predictions_digest: str | None
     data_md5: str | None
     python: str
     libraries: dict[str, str]
@@ -79,7 +80,7 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
         )
     with atomic(folder) as fresh:
         fresh.mkdir()
-        for source, name in _contents(workspace, judged).items():
+        for source, name in contents(workspace, judged).items():
             if source.is_dir():
                 shutil.copytree(source, fresh / name)
             elif source.exists():
@@ -185,8 +186,12 @@ def _is_candidate(folder: Path) -> bool:
     return True
 
 
-def _contents(workspace: Workspace, judged: bool) -> dict[Path, str]:
-    """Name what goes into a candidate; what an early stop has left out is skipped."""
+def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
+    """Name what goes into a candidate, by where the stages put it.
+
+    What an early stop has left out is skipped. No customers: who may read a run's artifacts need
+    not be allowed to read the data.
+    """
     files = [
         workspace.params,
         workspace.dvc_lock,
@@ -195,6 +200,7 @@ def _contents(workspace: Workspace, judged: bool) -> dict[Path, str]:
         workspace.slices,
         workspace.checks,
         workspace.checks_page,
+        workspace.changes,
         workspace.comparison,
         workspace.verdict,
         workspace.report,
@@ -204,7 +210,8 @@ def _contents(workspace: Workspace, judged: bool) -> dict[Path, str]:
         # What else lies there may be an earlier candidate's.
         files = [workspace.params, workspace.verdict, workspace.report, workspace.report_page]
         return {file: file.name for file in files}
-    return {workspace.model: MODEL, **{file: file.name for file in files}}
+    folders = {workspace.model: MODEL, workspace.plot_images: workspace.plot_images.name}
+    return {**folders, **{file: file.name for file in files}}
 
 
 def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any]:
@@ -215,6 +222,8 @@ def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any
         "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
         "fingerprint": input_fingerprint(workspace.root),
         "model_digest": model_digest(folder / MODEL) if has_model else None,
+        # What it says of the held-out customers: code can change that without the model's bytes.
+        "predictions_digest": _digest(workspace.predictions("test")) if judged else None,
         "data_md5": _data_md5(workspace.root) if judged else None,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
@@ -242,10 +251,12 @@ def _digests(folder: Path) -> dict[str, str]:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise CandidateError(f"{path}: neither a file nor a folder")
         if path.is_file():
-            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(
-                path.read_bytes()
-            ).hexdigest()
+            digests[path.relative_to(folder).as_posix()] = _digest(path)
     return digests
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _data_md5(root: Path) -> str:

@@ -10,6 +10,7 @@ from churn.params import Scalar, flatten
 # Who changes these changes what is asked of the change itself.
 _LIMITS = (
     "gates.",
+    "release.",
     "checks.",
     "comparison.",
     "evaluation.slices.",

@@ -144,7 +144,10 @@ def compare(baseline: str | None, production: bool) -> None:
 
 
 @cli.command()
-def gate() -> None:
+@click.option(
+    "--release", is_flag=True, help="Judge it for a release: against Production, not a revision."
+)
+def gate(release: bool) -> None:
     """Judge the candidate by the limits of params.yaml.
 
     Exit code 0: it may be merged. 1: a gate is not passed. 2: something could not be computed,
@@ -152,8 +155,8 @@ def gate() -> None:
     """
     from churn import verdict
 
-    judged = verdict.run(Workspace())
-    click.echo("\n".join(verdict.lines(judged)))
+    judged = verdict.run(Workspace(), release)
+    click.echo("\n".join(verdict.lines(judged, "Release" if release else "Merge")))
     if not judged.passed:
         raise SystemExit(1)
 
@@ -171,7 +174,7 @@ def report() -> None:
 
 
 @cli.command()
-@click.option("--baseline", metavar="REV", required=True, help="Where it would be merged to: main.")
+@click.option("--baseline", metavar="REV", help="Where it would be merged to: main.")
 @click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
 @click.option(
     "--from-scratch",
@@ -185,17 +188,20 @@ def report() -> None:
     show_default=True,
     help="Folder of the packed candidate.",
 )
-def review(baseline: str, production: bool, from_scratch: bool, output: Path) -> None:
+def review(baseline: str | None, production: bool, from_scratch: bool, output: Path) -> None:
     """Do all that a pull request's job does.
 
     Runs the pipeline, compares, judges, writes the report and packs the candidate. Trains nothing
-    where no input of the pipeline differs from the baseline's. Exit codes as those of `churn gate`.
+    where no input of the pipeline differs from the baseline's. With --production alone: what is
+    here is judged for a release. Exit codes as those of `churn gate`.
     """
+    if baseline is None and not production:
+        raise click.UsageError("name a --baseline, or --production, or both")
     from churn import review, verdict
 
     plan = review.Plan(baseline, production, from_scratch)
     judged = review.run(Workspace(), plan, output, lambda step: click.echo(f"== {step}", err=True))
-    click.echo("\n".join(verdict.lines(judged)))
+    click.echo("\n".join(verdict.lines(judged, "Merge" if baseline else "Release")))
     click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
     if not judged.passed:
         raise SystemExit(2 if judged.outcome == "stopped" else 1)
@@ -242,6 +248,92 @@ def show_candidate(folder: Path) -> None:
     from churn import bundle
 
     Console().print_json(data=bundle.read_manifest(folder))
+
+
+@cli.command()
+@click.argument("folder", type=_FOLDER, required=False)
+@click.option(
+    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
+)
+@click.option(
+    "--until",
+    type=click.Choice(["staging", "integration", "production"]),
+    default="production",
+    show_default=True,
+    help="The last step. The same command without it goes on from there.",
+)
+@click.option("--why", default="released", help="For the audit trail.")
+@click.option(
+    "--embedded",
+    is_flag=True,
+    help="Only where there is no server and everything is committed; else say so and do nothing.",
+)
+def release(folder: Path | None, commit: str, until: str, why: str, embedded: bool) -> None:
+    """Bring the candidate in FOLDER into Production.
+
+    Verifies it, holds it against Production, registers it, moves it to Staging, tests it as it is
+    served, moves it to Production, and looks whether it works there; if not, the version from
+    before is put back. Without FOLDER: what is here is run, judged and packed first. Started again,
+    it goes on where it was killed.
+
+    Exit code 0: it is in Production. 1: a gate or a test has stopped it. 2: an error.
+    """
+    from churn import desk
+
+    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded))
+
+
+@cli.command()
+@click.argument("folder", type=_FOLDER, default=Workspace().candidate)
+@click.option(
+    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
+)
+def register(folder: Path, commit: str) -> None:
+    """Register the candidate in FOLDER, or find the version that it is."""
+    from churn import desk
+
+    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered", False))
+
+
+@cli.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--to", type=click.Choice(["staging", "production"]), required=True)
+@click.option("--why", default="by hand", help="For the audit trail.")
+def promote(version: int, to: str, why: str) -> None:
+    """Move VERSION to Staging or Production by hand.
+
+    Its files have to be those of its manifest. Into Production goes only what has passed the
+    integration tests, and never an older commit's model.
+    """
+    from churn import desk
+
+    desk.promote(Path(), version, to, why)
+
+
+@cli.command()
+@click.option("--to", "version", type=click.IntRange(1), help="Version; else the one before.")
+@click.option("--why", required=True, help="For the audit trail.")
+def rollback(version: int | None, why: str) -> None:
+    """Put an earlier version back into Production."""
+    from churn import desk
+
+    desk.rollback(Path(), version, why)
+
+
+@cli.command()
+def status() -> None:
+    """Show the version in Production, where it comes from, and what is in Staging."""
+    from churn import desk
+
+    desk.status(Path())
+
+
+@cli.command()
+def history() -> None:
+    """Show the audit trail: what was registered, moved and rolled back, by whom, and why."""
+    from churn import desk
+
+    desk.history(Path())
 
 
 @cli.command()

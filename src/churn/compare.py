@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from churn.paths import Workspace
 from churn.progress import Advance, bar, silent
 
 _MIN_ROWS = 50
+Wanted = tuple[str, AbstractContextManager[Baseline | None]]
 
 
 def run(workspace: Workspace, revision: str | None, production: bool) -> dict[str, Any]:
@@ -55,13 +56,19 @@ def run(workspace: Workspace, revision: str | None, production: bool) -> dict[st
         If a baseline could not be had.
     """
     settings = params.load(workspace.params)
-    candidate = _Candidate(workspace, settings)
-    wanted: list[tuple[str, AbstractContextManager[Baseline | None]]] = []
+    wanted: list[Wanted] = []
     if revision is not None:
         proposal.write(workspace, baseline.resolve(workspace.root, revision))
         wanted.append((revision, baseline.of_revision(workspace.root, revision)))
     if production:
-        wanted.append((baseline.PRODUCTION, baseline.in_production(workspace.root)))
+        found = baseline.in_production(workspace.root, settings.release)
+        wanted.append((baseline.PRODUCTION, found))
+    return against(workspace, settings, wanted)
+
+
+def against(workspace: Workspace, settings: Params, wanted: Sequence[Wanted]) -> dict[str, Any]:
+    """Compare with baselines from anywhere, each by its name; see `run`."""
+    candidate = _Candidate(workspace, settings)
     entries = []
     with bar("comparing", 3 * len(wanted)) as advance:
         for name, source in wanted:

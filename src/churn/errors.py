@@ -10,6 +10,8 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── ArtifactError    a file of the pipeline that is missing or not what it should be
     ├── ChecksError      the deepchecks program could not be run
     ├── TrackingError    the MLflow server or store
+    ├── RegistryError    a version that is not there, or may not be moved now
+    ├── GitHubError      GitHub, or the program that asks it, refused
     ├── CandidateError   a packed candidate that is not what its manifest says
     ├── BaselineError    a baseline could not be had: its revision, its model
     └── IncomparableError  a baseline cannot be scored on the candidate's customers
@@ -38,6 +40,14 @@ class ChecksError(ChurnError):
 
 class TrackingError(ChurnError):
     """MLflow could not be reached, or refused."""
+
+
+class RegistryError(ChurnError):
+    """A version is not there or may not be moved, or somebody else is moving one."""
+
+
+class GitHubError(ChurnError):
+    """GitHub, or the program that asks it, refused."""
 
 
 class CandidateError(ChurnError):

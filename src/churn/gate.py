@@ -82,7 +82,9 @@ class Results:
     model_digest: str | None
 
 
-def judge(results: Results, gates: GatesParams, checks: ChecksParams) -> Verdict:
+def judge(
+    results: Results, gates: GatesParams, checks: ChecksParams, release: bool = False
+) -> Verdict:
     """Hold results against the limits of params.yaml.
 
     Parameters
@@ -92,6 +94,9 @@ def judge(results: Results, gates: GatesParams, checks: ChecksParams) -> Verdict
         Minima and margins.
     checks : ChecksParams
         The checks that must have run and passed.
+    release : bool, default=False
+        Whether it is to be released, for which Production alone is compared with; else it is to
+        be merged.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def judge(results: Results, gates: GatesParams, checks: ChecksParams) -> Verdict
         # Of a lock that is stale other results are no wonder, and it blocks by itself.
         *([] if results.stale else [_committed(results.foreign)]),
         *_minima(results.metrics, gates),
-        *_against_baselines(results.comparison, results.model_digest, gates),
+        *_against_baselines(results.comparison, results.model_digest, gates, release),
         _checks(results.checks, checks),
     )
     failed = [gate for gate in judged if not gate.passed]
@@ -170,7 +175,7 @@ def _minima(metrics: Mapping[str, Any] | None, gates: GatesParams) -> Iterator[G
 
 
 def _against_baselines(
-    comparison: Mapping[str, Any] | None, digest: str | None, gates: GatesParams
+    comparison: Mapping[str, Any] | None, digest: str | None, gates: GatesParams, release: bool
 ) -> Iterator[Gate]:
     name, limit = "comparison", "with a baseline"
     if comparison is None or not comparison["baselines"]:
@@ -181,7 +186,11 @@ def _against_baselines(
         reason = "the comparison is one of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
-    if all(entry.get("kind") == "production" for entry in comparison["baselines"]):
+    kinds = {entry.get("kind") for entry in comparison["baselines"]}
+    if release and "production" not in kinds:
+        reason = "not compared with Production; run churn compare --production"
+        yield Gate(name, False, "without Production", limit, reason)
+    if not release and kinds == {"production"}:
         reason = "compared with Production alone; run churn compare --baseline main"
         yield Gate(name, False, "Production alone", limit, reason)
     for entry in comparison["baselines"]:

@@ -186,6 +186,16 @@ class GatesParams(Section):
     incomparable_baseline: Literal["block", "accept"]
 
 
+class ReleaseParams(Section):
+    """The registered model, and what it has to keep where it is served."""
+
+    model: Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+){0,2}$")]
+    stages: bool
+    parity_rows: Annotated[int, Field(ge=50, le=10_000)]
+    start_s: Annotated[float, Field(gt=0)]
+    p95_ms: Annotated[float, Field(gt=0)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -198,6 +208,7 @@ class Params(Section):
     checks: ChecksParams
     comparison: ComparisonParams
     gates: GatesParams
+    release: ReleaseParams
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

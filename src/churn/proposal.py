@@ -23,6 +23,7 @@ _JUDGE = (
     "scripts",
     "src/checks",
     "src/churn",
+    "tests/integration",
     ":(exclude)src/churn/data/synthesize.py",
     ":(exclude)src/churn/model/estimator.py",
     ":(exclude)src/churn/model/features.py",

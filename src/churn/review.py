@@ -25,8 +25,9 @@ class Plan:
 
     Attributes
     ----------
-    revision : str
-        The baseline: where the pull request would be merged to.
+    revision : str or None
+        The baseline: where the pull request would be merged to. None for what is to be released:
+        it is compared with Production alone, and never taken for unchanged.
     production : bool
         Whether to compare with the model in Production as well.
     from_scratch : bool
@@ -34,7 +35,7 @@ class Plan:
         and a cache say came out of a stage was written by whoever opened the pull request.
     """
 
-    revision: str
+    revision: str | None
     production: bool = False
     from_scratch: bool = False
 
@@ -88,20 +89,21 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
 
 def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     root = workspace.root
-    commit = baseline.resolve(root, plan.revision)
-    proposal.write(workspace, commit)
+    commit = None if plan.revision is None else baseline.resolve(root, plan.revision)
+    if commit is not None:
+        proposal.write(workspace, commit)
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
     if altered := lockfile.altered_data(root):
         raise ArtifactError(f"{altered} differs from data.dvc; run dvc add data, or dvc checkout")
-    if not changed_inputs(root, commit):
-        return gate.unchanged(plan.revision)
+    if commit is not None and not changed_inputs(root, commit):
+        return gate.unchanged(str(plan.revision))
     say("dvc repro")
     _repro(root, plan.from_scratch)
-    say(f"compare with {plan.revision}")
+    say(f"compare with {plan.revision or baseline.PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production)
     say("gate")
-    return verdict.run(workspace)
+    return verdict.run(workspace, release=commit is None)
 
 
 def _repro(root: Path, from_scratch: bool) -> None:

@@ -118,6 +118,16 @@ class DataStats(Shape):
     rows: int
 
 
+class ServingReport(Shape):
+    """What the integration tests have found; `start_s` and `p95_ms` null where not measured."""
+
+    passed: int
+    failed: list[str]
+    skipped: list[str]
+    start_s: float | None
+    p95_ms: float | None
+
+
 class TrackedRun(Shape):
     """run.json."""
 

@@ -40,7 +40,7 @@ CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
 _TRACKED_AS = "tracked_as"
-_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 # A run is logged within seconds; one that has been under way for longer was killed.
 _DEAD_AFTER_MS = 15 * 60 * 1000
 
@@ -204,6 +204,59 @@ def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list
     return [run for run in found if _TRACKED_AS not in run.data.tags]
 
 
+def download(run_id: str, path: str, folder: Path) -> Path:
+    """Copy a file or folder of a run into `folder`, below the same path.
+
+    Raises
+    ------
+    TrackingError
+        If it cannot be had.
+    """
+    with clear_errors():
+        return Path(mlflow.MlflowClient().download_artifacts(run_id, path, str(folder)))
+
+
+def fetch(uri: str, folder: Path) -> Path:
+    """Copy what stands at an address of MLflow into a folder, and return where it is.
+
+    Raises
+    ------
+    TrackingError
+        If it cannot be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with clear_errors():
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+
+
+def add_files(run_id: str, folder: Path, path: str) -> None:
+    """Add a folder's files to a run, below `path`.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow cannot be reached or refuses.
+    """
+    with clear_errors():
+        mlflow.MlflowClient().log_artifacts(run_id, str(folder), path)
+
+
+def logged_model(run_id: str) -> str:
+    """Return the address of the model that a run has logged.
+
+    Raises
+    ------
+    TrackingError
+        If it has none.
+    """
+    with clear_errors():
+        run = mlflow.MlflowClient().get_run(run_id)
+        made = run.outputs.model_outputs if run.outputs else []
+        if not made:
+            raise MlflowException(f"run {run_id} holds no model")
+        return f"models:/{made[-1].model_id}"
+
+
 def run_name(run: Run) -> str:
     """Return a run's name."""
     return str(run.data.tags.get(MLFLOW_RUN_NAME, ""))
@@ -241,7 +294,7 @@ def clear_errors() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
         message = getattr(error, "message", None) or str(error)
         first_line = _reason(_without_credentials(message))
-        missing = getattr(error, "error_code", "") == _NOT_FOUND
+        missing = getattr(error, "error_code", "") == NOT_FOUND
         advice = "check the name" if missing else "check MLFLOW_TRACKING_URI and the server"
         raise TrackingError(f"{shown_uri()}: MLflow: {first_line}; {advice}") from error
 

@@ -12,8 +12,14 @@ from churn.gate import Results, Verdict
 from churn.paths import Workspace
 
 
-def run(workspace: Workspace) -> Verdict:
+def run(workspace: Workspace, release: bool = False) -> Verdict:
     """Judge the candidate that the pipeline and `compare` have made.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    release : bool, default=False
+        Whether it is to be released; see `churn.gate.judge`.
 
     Raises
     ------
@@ -30,7 +36,7 @@ def run(workspace: Workspace) -> Verdict:
         comparison=read_json(workspace.comparison, "compare", shapes.Comparison),
         model_digest=model_digest(workspace.model),
     )
-    verdict = gate.judge(results, settings.gates, settings.checks)
+    verdict = gate.judge(results, settings.gates, settings.checks, release)
     write(workspace, verdict)
     return verdict
 
@@ -51,9 +57,10 @@ def identity(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def lines(verdict: Verdict) -> Sequence[str]:
+def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
     """Say a verdict on a terminal: one line a gate, then the whole."""
     shown = [
         f"{'pass' if one.passed else 'FAIL'}  {one.name}: {one.reason}" for one in verdict.gates
     ]
-    return [*shown, f"{'Merge' if verdict.passed else 'Do not merge'}: {verdict.reason}"]
+    whole = verb if verdict.passed else f"Do not {verb.lower()}"
+    return [*shown, f"{whole}: {verdict.reason}"]

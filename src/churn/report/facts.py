@@ -53,6 +53,11 @@ class Facts:
         return [entry for entry in self.baselines if "metrics" in entry]
 
     @property
+    def for_release(self) -> bool:
+        """Whether it is what main would release: compared with Production alone."""
+        return {entry.get("kind") for entry in self.baselines} == {"production"}
+
+    @property
     def baselines(self) -> list[dict[str, Any]]:
         """All baselines that were asked for."""
         return list(self.comparison["baselines"]) if self.comparison else []

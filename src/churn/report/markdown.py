@@ -148,7 +148,8 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
 def _head(facts: Facts) -> str:
     verdict = facts.verdict
     reason = prose(verdict["reason"])
-    word = "✅ Merge" if verdict["passed"] else "❌ Do not merge"
+    verb = "release" if facts.for_release else "merge"
+    word = f"✅ {verb.title()}" if verdict["passed"] else f"❌ Do not {verb}"
     lines = [f"## {word}: {reason}"]
     if verdict["outcome"] == "unchanged":
         lines = [f"## ✅ {reason[0].upper()}{reason[1:]}", "Nothing was trained."]

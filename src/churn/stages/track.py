@@ -29,7 +29,7 @@ def run(workspace: Workspace) -> Tracked:
     """
     settings = params.load(workspace.params)
     with bar("tracking", 2) as advance:
-        candidate, logged = _gather(workspace, settings)
+        candidate, logged = gather(workspace, settings, workspace.root)
         advance("gathered")
         tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
         advance("logged")
@@ -38,12 +38,21 @@ def run(workspace: Workspace) -> Tracked:
     return tracked
 
 
-def _gather(workspace: Workspace, settings: Params) -> tuple[str, Record]:
-    """Return the candidate's identity, and all that its run is to hold."""
+def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[str, Record]:
+    """Return the candidate's identity, and all that its run is to hold.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where the results are.
+    settings : Params
+    repository : Path
+        Where the inputs are that they came from.
+    """
     checks = read_json(workspace.checks, "validate", Checks)
-    logged = record(workspace, settings, workspace.root, workspace.root / settings.data.path)
+    logged = record(workspace, settings, repository, repository / settings.data.path)
     logged.tags["checks"] = f"{checks['passed']}/{len(checks['checks'])}"
-    logged.tags["fingerprint"] = input_fingerprint(workspace.root)
+    logged.tags["fingerprint"] = input_fingerprint(repository)
     for file in (workspace.checks, workspace.checks_page):
         require(file, "validate")
         logged.files[file] = ""

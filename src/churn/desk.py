@@ -1,0 +1,138 @@
+"""The commands that move versions, as a person at a desk or a job of a workflow gives them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from churn import (
+    lineage,
+    params,
+    promotion,
+    review,
+    verdict,
+)
+from churn import (
+    release as releasing,
+)
+from churn import (
+    status as standing,
+)
+from churn.candidate import INPUTS, changed_inputs, git
+from churn.errors import ArtifactError, ChurnError
+from churn.paths import Workspace
+from churn.registry import Registry
+from churn.release import BlockedError, Plan
+
+
+def release(
+    root: Path, folder: Path | None, commit: str, until: Any, why: str, embedded: bool
+) -> int:
+    """Release, say how it went and what is in Production now, and return the exit code."""
+    if embedded and (reason := _not_embedded(root)):
+        click.echo(f"not released: {reason}")
+        return 0
+    registry = _registry(root)
+    try:
+        folder = _packed(root, registry) if folder is None else folder
+        plan = Plan(folder, whoever(root), why, commit, until, lineage.read(folder))
+        done = releasing.run(root, plan, _say)
+    except BlockedError as error:
+        _tell(registry, f"blocked: {error}")
+        return 1
+    except ChurnError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        _tell(registry, "not released")
+        return 2
+    _tell(registry, done.done)
+    return 0
+
+
+def _packed(root: Path, registry: Registry) -> Path:
+    """Run, judge and pack what is here."""
+    workspace = Workspace(root)
+    plan = review.Plan(revision=None, production=True)
+    judged = review.run(workspace, plan, workspace.candidate, _say)
+    if not judged.passed:
+        click.echo("\n".join(verdict.lines(judged, "Release")), err=True)
+        raise BlockedError(judged.reason)
+    return workspace.candidate
+
+
+def _not_embedded(root: Path) -> str | None:
+    """Say why nothing is to be released here on the way."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "MLFLOW_TRACKING_URI names a server, to which deploy.yml or churn release brings it"
+    try:
+        git(root, "rev-parse", "HEAD")
+        altered = changed_inputs(root, "HEAD")
+    except ArtifactError:
+        return "there is no commit yet, and a version in Production belongs to one"
+    inputs = [name for name in altered if name.startswith(INPUTS)]
+    if inputs:
+        return f"{', '.join(inputs[:3])} not committed yet, and a version belongs to a commit"
+    return None
+
+
+def promote(root: Path, version: int, to: Any, why: str) -> None:
+    """Move a version by hand, and say so."""
+    registry = _registry(root)
+    moved = promotion.promote(root, registry, version, to, whoever(root), why)
+    click.echo(f"version {moved.number} is in {to.title()}")
+
+
+def rollback(root: Path, version: int | None, why: str) -> None:
+    """Roll back, and say so."""
+    registry = _registry(root)
+    before, now = promotion.rollback(registry, version, whoever(root), why)
+    click.echo(f"version {now.number} is in Production again; it was version {before.number}")
+
+
+def status(root: Path) -> None:
+    """Print what is in Production."""
+    standing.show(_registry(root), _console())
+
+
+def history(root: Path) -> None:
+    """Print the audit trail."""
+    standing.history(_registry(root), _console())
+
+
+def whoever(root: Path) -> str:
+    """Return who is at work: the actor of the workflow, or as git calls them, or the account."""
+    if actor := os.environ.get("GITHUB_ACTOR"):
+        return actor
+    try:
+        return git(root, "config", "user.name").strip() or getpass.getuser()
+    except (ArtifactError, OSError):
+        return getpass.getuser()
+
+
+def _registry(root: Path) -> Registry:
+    return Registry(root, params.load(Workspace(root).params).release)
+
+
+def _say(step: str) -> None:
+    click.echo(f"== {step}", err=True)
+
+
+def _tell(registry: Registry, what: str) -> None:
+    """Say the last line: what has happened, and what is in Production."""
+    try:
+        version = registry.production()
+    except ChurnError as error:
+        click.echo(f"{what}; what is in Production cannot be asked: {error}")
+        return
+    now = "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
+    click.echo(f"{what}. Production: {now}")
+
+
+def _console() -> Console:
+    # A table that is cut off is worth nothing in a file or a pipe.
+    console = Console()
+    return console if console.is_terminal else Console(width=160)

@@ -1,0 +1,226 @@
+"""What has to hold before a version is moved, and moving it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from churn import tracking
+from churn.candidate import git, model_digest
+from churn.errors import ArtifactError, CandidateError, RegistryError
+from churn.registry import Registry, Target, Version
+
+CANDIDATE_FOLDER = "candidate"  # in the version's run
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, as far as the order of releases goes.
+
+    Attributes
+    ----------
+    id : str
+        40 hexadecimal digits.
+    time : int
+        When it was committed, in seconds since 1970.
+    """
+
+    id: str
+    time: int
+
+    @classmethod
+    def of(cls, root: Path, revision: str) -> Commit:
+        """Look a revision up.
+
+        Raises
+        ------
+        ArtifactError
+            If there is none.
+        """
+        named = git(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        time = git(root, "show", "--no-patch", "--format=%ct", named.strip())
+        return cls(named.strip(), int(time))
+
+    @classmethod
+    def newest_of(cls, version: Version) -> Commit | None:
+        """Return the newest commit whose model a version was found to be."""
+        time = version.tags.get("newest_commit_time", "")
+        return cls(version.tags["newest_commit"], int(time)) if time.isdigit() else None
+
+
+def promote(root: Path, registry: Registry, number: int, to: Target, by: str, why: str) -> Version:
+    """Move a version to Staging or Production by hand.
+
+    Parameters
+    ----------
+    root : Path
+        The repository, for the order of commits.
+    registry : Registry
+    number : int
+    to : {"staging", "production"}
+    by, why : str
+        For the audit trail.
+
+    Raises
+    ------
+    RegistryError
+        If it may not be moved there: unknown, not tested, or of an older commit.
+    CandidateError
+        If its files are not those that were registered.
+    """
+    with registry.locked(by):
+        version = registry.version(number)
+        current = registry.production()
+        if current is not None and current.number == number:
+            if to == "staging":
+                raise RegistryError(f"version {number} is in Production; it stays there")
+            return current
+        require_bytes(registry, version)
+        if to == "production":
+            require_tested(version)
+            if current is not None:
+                require_newer(root, Commit.newest_of(version), current)
+        registry.move(version, to, by, why)
+        return registry.version(number)
+
+
+def rollback(registry: Registry, number: int | None, by: str, why: str) -> tuple[Version, Version]:
+    """Put an earlier version back into Production.
+
+    Parameters
+    ----------
+    registry : Registry
+    number : int or None
+        None for the one that today's has replaced.
+    by, why : str
+
+    Returns
+    -------
+    tuple of Version
+        The one that was in Production, and the one that is.
+
+    Raises
+    ------
+    RegistryError
+        If there is none to go back to.
+    CandidateError
+        If its files are not those that were registered.
+    """
+    with registry.locked(by):
+        current = registry.production()
+        if current is None:
+            raise RegistryError("nothing is in Production, so nothing can be rolled back")
+        target = registry.version(_before(current) if number is None else number)
+        if target.number == current.number:
+            raise RegistryError(f"version {target.number} is in Production already")
+        if not target.was_in_production:
+            raise RegistryError(
+                f"version {target.number} was never in Production; see churn history, or move it"
+                f" there: churn promote {target.number} --to production"
+            )
+        require_bytes(registry, target)
+        registry.move(target, "rollback", by, why)
+        return current, registry.version(target.number)
+
+
+def _before(current: Version) -> int:
+    if current.replaced is None:
+        raise RegistryError(
+            f"version {current.number} is the first in Production: there is none before it;"
+            " name another with --to"
+        )
+    return current.replaced
+
+
+def require_bytes(registry: Registry, version: Version) -> None:
+    """Make sure that a version's files are those of the manifest with which it was registered.
+
+    Raises
+    ------
+    CandidateError
+        If they differ, or nobody can tell.
+    TrackingError
+        If they cannot be had.
+    """
+    from churn import bundle
+
+    what = f"version {version.number}"
+    if not version.digest or not version.run_id:
+        raise CandidateError(f"{what}: registered without a digest; register it with churn")
+    with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
+        there = Path(folder)
+        try:
+            found = model_digest(registry.download(version, there / "v") / "artifacts" / "model")
+        except ArtifactError as error:
+            raise CandidateError(f"{what}: holds no model of this project") from error
+        tracking.download(version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there)
+        manifest = bundle.read_manifest(there / CANDIDATE_FOLDER)
+    if manifest["model_digest"] != version.digest:
+        raise CandidateError(f"{what}: its manifest is of another model; never promoted")
+    if found != version.digest:
+        raise CandidateError(
+            f"{what}: its model is {found[:12]}, its manifest says {version.digest[:12]}; its files"
+            " were changed, and it is never promoted"
+        )
+
+
+def require_tested(version: Version) -> None:
+    """Make sure that a version has passed the integration tests.
+
+    Raises
+    ------
+    RegistryError
+        If not.
+    """
+    if version.tags.get("integration") != "passed":
+        raise RegistryError(
+            f"version {version.number} has not passed the integration tests; churn release runs"
+            " them"
+        )
+
+
+def require_newer(root: Path, commit: Commit | None, current: Version) -> None:
+    """Make sure that an older commit's model does not replace a newer one's.
+
+    By the history where it is known here, else by the times of the commits.
+
+    Raises
+    ------
+    RegistryError
+        If it would.
+    """
+    there = Commit.newest_of(current)
+    if there is None:  # registered by other means: nobody can tell, and nobody has said
+        return
+    if commit is None:
+        raise RegistryError("a version without a commit does not replace one that has one")
+    if commit.id == there.id:
+        return
+    older = commit.time < there.time
+    if _known(root, commit) and _known(root, there):
+        if _is_ancestor(root, commit, there):
+            older = True
+        elif _is_ancestor(root, there, commit):
+            older = False
+    if older:
+        raise RegistryError(
+            f"commit {commit.id[:12]} is older than {there.id[:12]}, whose model is in Production"
+            f" (version {current.number}); an earlier one comes back by churn rollback only"
+        )
+
+
+def _known(root: Path, commit: Commit) -> bool:
+    try:
+        git(root, "cat-file", "-e", f"{commit.id}^{{commit}}")
+    except ArtifactError:
+        return False
+    return True
+
+
+def _is_ancestor(root: Path, one: Commit, other: Commit) -> bool:
+    try:
+        git(root, "merge-base", "--is-ancestor", one.id, other.id)
+    except ArtifactError:  # it says no by its exit code
+        return False
+    return True

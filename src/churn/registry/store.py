@@ -1,0 +1,275 @@
+"""Looking versions up and moving them, in MLflow's registry."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from churn import tracking
+from churn.errors import RegistryError
+from churn.params import ReleaseParams
+from churn.registry import lock
+from churn.registry.version import CHAMPION, PREVIOUS, STAGING, Event, Move, Version, by_number
+
+_STAGE_NONE, _STAGE_STAGING, _STAGE_PRODUCTION, _STAGE_ARCHIVED = (
+    "None",
+    "Staging",
+    "Production",
+    "Archived",
+)
+_PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
+_PAGE = 200
+
+
+class Registry:
+    """The registered model.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the local MLflow store.
+    settings : ReleaseParams
+        Its name, and whether it has stages.
+    """
+
+    def __init__(self, root: Path, settings: ReleaseParams) -> None:
+        tracking.point_at_store(root)
+        self.name = settings.model
+        self.has_stages = settings.stages
+        self._client = mlflow.MlflowClient()
+        self._lock: lock.Lock | None = None
+
+    def versions(self) -> list[Version]:
+        """Return every version, oldest first; empty where nothing was ever registered.
+
+        Raises
+        ------
+        TrackingError
+            If the registry cannot be reached.
+        """
+        with tracking.clear_errors():
+            try:
+                aliased = self._client.get_registered_model(self.name).aliases
+            except MlflowException as error:
+                if error.error_code == tracking.NOT_FOUND:
+                    return []
+                raise
+            found = [_version(one, aliased) for one in self._search()]
+        return sorted(found, key=lambda version: version.number)
+
+    def _search(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._client.search_model_versions(
+                f"name = '{self.name}'", max_results=_PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def version(self, number: int) -> Version:
+        """Return a version.
+
+        Raises
+        ------
+        RegistryError
+            If there is none of that number.
+        """
+        found = by_number(self.versions())
+        if number not in found:
+            known = ", ".join(map(str, found)) or "none"
+            raise RegistryError(f"{self.name} has no version {number} (there are: {known})")
+        return found[number]
+
+    def production(self) -> Version | None:
+        """Return the version in Production: the one with the alias, else the one in the stage."""
+        return _production(self.versions())
+
+    def download(self, version: Version, folder: Path) -> Path:
+        """Copy a version's files into `folder`, and return where they are.
+
+        Raises
+        ------
+        TrackingError
+            If they cannot be had.
+        """
+        return tracking.fetch(f"models:/{self.name}/{version.number}", folder)
+
+    def uri(self, target: Move) -> str:
+        """Return the address under which what is in a stage is served."""
+        stage, alias = (
+            (_STAGE_STAGING, STAGING) if target == "staging" else (_STAGE_PRODUCTION, CHAMPION)
+        )
+        return f"models:/{self.name}/{stage}" if self.has_stages else f"models:/{self.name}@{alias}"
+
+    @contextmanager
+    def locked(self, by: str) -> Iterator[None]:
+        """Be the only one who moves versions; what somebody else has left half done is mended.
+
+        Raises
+        ------
+        RegistryError
+            If somebody else is at it.
+        TrackingError
+            If the registry cannot be reached.
+        """
+        with lock.held(self._client, self.name, by) as self._lock:
+            self.settle()
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
+        """Make a version of a logged model."""
+        self._require_lock()
+        with tracking.clear_errors():
+            try:
+                self._client.create_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+                    raise
+            made = self._client.create_model_version(
+                self.name, source, run_id=run_id, tags=tags, description=description
+            )
+        return _version(made, {})
+
+    def tag(self, version: Version, tags: dict[str, str]) -> None:
+        """Write tags of a version."""
+        with tracking.clear_errors():
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self.name, str(version.number), key, value)
+
+    def note(self, version: Version, event: Event) -> None:
+        """Add to a version's audit trail."""
+        self.tag(version, {event.key: event.text})
+
+    def move(self, version: Version, what: Move, by: str, why: str) -> None:
+        """Put a version into Staging or Production.
+
+        Killed at any point, the registry is as before or as after once `settle` has run, and there
+        is a version in Production at each moment if there was one before.
+
+        Parameters
+        ----------
+        version : Version
+        what : {"staging", "production", "rollback"}
+        by, why : str
+            For the audit trail.
+        """
+        current = self.production()
+        replaced = current.number if current and what != "staging" else None
+        self.tag(version, {_PENDING: Event.now(what, by, why, replaced).text})
+        self._require_lock()
+        self._set_alias(STAGING if what == "staging" else CHAMPION, version.number)
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring everything into step with the aliases ``champion`` and ``staging``."""
+        self._require_lock()
+        versions = self.versions()
+        champion = _production(versions)
+        if champion is not None and CHAMPION not in champion.aliases:
+            self._set_alias(CHAMPION, champion.number)  # a registry from before aliases
+        for version in versions:
+            if _PENDING in version.tags:
+                self._settle_move(version, versions)
+        versions = self.versions()
+        self._settle_aliases(versions)
+        if self.has_stages:
+            self._settle_stages(self.versions())
+
+    def _settle_move(self, version: Version, versions: list[Version]) -> None:
+        event = Event.parse(version.tags[_PENDING])
+        alias = STAGING if event and event.what == "staging" else CHAMPION
+        if event and alias in version.aliases:  # its switch was done: write down what it was
+            self.note(version, event)
+            self.tag(version, {"promoted_by": event.by, "promoted_at": event.when,
+                               "promoted_why": event.why})  # fmt: skip
+            if event.what == "production":
+                replaced = "" if event.replaced is None else str(event.replaced)
+                self.tag(version, {"replaced": replaced, "rolled_back": ""})
+            elif event.what == "rollback" and (bad := by_number(versions).get(event.replaced or 0)):
+                self.tag(bad, {"rolled_back": event.text})
+                self.tag(version, {"rolled_back": ""})
+        with tracking.clear_errors():
+            self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)
+
+    def _settle_aliases(self, versions: list[Version]) -> None:
+        champion = _production(versions)
+        held = {alias: v.number for v in versions for alias in v.aliases}
+        if champion is None:
+            return
+        if held.get(STAGING) == champion.number:
+            self._delete_alias(STAGING)
+        previous = champion.replaced
+        if previous not in by_number(versions):
+            previous = None
+        if previous is None and PREVIOUS in held:
+            self._delete_alias(PREVIOUS)
+        elif previous is not None and held.get(PREVIOUS) != previous:
+            self._set_alias(PREVIOUS, previous)
+
+    def _settle_stages(self, versions: list[Version]) -> None:
+        """Put each version into the stage that its alias says, the new ones first."""
+        leaving = []
+        for version in versions:
+            if CHAMPION in version.aliases:
+                wanted = _STAGE_PRODUCTION
+            elif STAGING in version.aliases:
+                wanted = _STAGE_STAGING
+            elif version.stage in (_STAGE_PRODUCTION, _STAGE_STAGING):
+                leaving.append(version)
+                continue
+            else:
+                continue
+            if version.stage != wanted:
+                self._transition(version, wanted)
+        for version in leaving:
+            self._transition(version, _STAGE_ARCHIVED)
+
+    def _transition(self, version: Version, stage: str) -> None:
+        with tracking.clear_errors(), warnings.catch_warnings():
+            # Stages are deprecated (MLflow's issue 10336), and people still look for them.
+            warnings.simplefilter("ignore", FutureWarning)
+            self._client.transition_model_version_stage(
+                self.name, str(version.number), stage, archive_existing_versions=False
+            )
+
+    def _set_alias(self, alias: str, number: int) -> None:
+        with tracking.clear_errors():
+            self._client.set_registered_model_alias(self.name, alias, str(number))
+
+    def _delete_alias(self, alias: str) -> None:
+        with tracking.clear_errors():
+            self._client.delete_registered_model_alias(self.name, alias)
+
+    def _require_lock(self) -> None:
+        if self._lock is None:
+            raise RuntimeError("versions are moved inside `locked` only")
+        self._lock.require()
+
+
+def _version(found: Any, aliased: dict[str, Any]) -> Version:
+    number = int(found.version)
+    return Version(
+        number=number,
+        stage=found.current_stage or _STAGE_NONE,
+        aliases=frozenset(alias for alias, of in aliased.items() if int(of) == number),
+        description=found.description or "",
+        run_id=found.run_id or "",
+        tags=dict(found.tags),
+    )
+
+
+def _production(versions: list[Version]) -> Version | None:
+    by_alias = [version for version in versions if CHAMPION in version.aliases]
+    in_stage = [version for version in versions if version.stage == _STAGE_PRODUCTION]
+    return next(iter([*by_alias, *reversed(in_stage)]), None)

@@ -1,0 +1,114 @@
+"""A version of the registered model, and what has happened to it; nothing here asks a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Target = Literal["staging", "production"]
+Move = Literal["registered", "staging", "tested", "production", "rollback", "confirmed"]
+
+CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
+EVENT_PREFIX = "event."
+_LONGEST_REASON = 300  # some registries cut a tag's value at 1,000 characters
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of the audit trail.
+
+    Attributes
+    ----------
+    what : str
+        ``registered``, ``staging``, ``tested``, ``production``, ``rollback`` or ``confirmed``.
+    by : str
+        Who did it.
+    why : str
+    when : str
+        ISO 8601, UTC.
+    replaced : int or None
+        Of ``production`` and ``rollback``: the version that was in Production until then.
+    """
+
+    what: Move
+    by: str
+    why: str
+    when: str
+    replaced: int | None = None
+
+    @classmethod
+    def now(cls, what: Move, by: str, why: str, replaced: int | None = None) -> Event:
+        """Make an event of this moment."""
+        when = datetime.now(UTC).isoformat(timespec="microseconds")
+        return cls(what, by, why[:_LONGEST_REASON], when, replaced)
+
+    @classmethod
+    def parse(cls, text: str) -> Event | None:
+        """Read an event from a tag; None if it is none, since anybody may write tags."""
+        try:
+            found = cls(**json.loads(text))
+            datetime.fromisoformat(found.when)
+        except (ValueError, TypeError):
+            return None
+        return found
+
+    @property
+    def text(self) -> str:
+        """The event as a tag's value."""
+        return json.dumps(asdict(self))
+
+    @property
+    def key(self) -> str:
+        """The event as a tag's name: unique, in the order of time, the same each time."""
+        digits = "".join(c for c in self.when.partition("+")[0] if c.isdigit() or c == "T")
+        return f"{EVENT_PREFIX}{digits}.{self.what}"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version, as it was when it was looked up."""
+
+    number: int
+    stage: str
+    aliases: frozenset[str]
+    description: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Digest of its model, as was said when it was registered."""
+        return self.tags.get("model_digest", "")
+
+    @property
+    def events(self) -> list[Event]:
+        """What has happened to it, oldest first."""
+        found = [
+            event
+            for key, text in self.tags.items()
+            if key.startswith(EVENT_PREFIX) and (event := Event.parse(text))
+        ]
+        return sorted(found, key=lambda event: event.when)
+
+    @property
+    def replaced(self) -> int | None:
+        """The version that it has replaced in Production."""
+        text = self.tags.get("replaced", "")
+        return int(text) if text.isdigit() else None
+
+    @property
+    def was_in_production(self) -> bool:
+        """Whether it is or was in Production, and not only put back at once."""
+        return any(event.what in ("production", "rollback") for event in self.events)
+
+    def last(self, *what: Move) -> Event | None:
+        """Return the newest event of some kinds."""
+        return next((e for e in reversed(self.events) if e.what in what), None)
+
+
+def by_number(versions: Iterable[Version]) -> dict[int, Version]:
+    """Return versions by their number."""
+    return {version.number: version for version in versions}

@@ -1,0 +1,350 @@
+"""Command `release`: from a candidate to Production, or back to what was there.
+
+Each step looks first whether it was done before, so that a release that was killed, or that goes
+from job to job of a workflow, is the same command started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from churn import baseline, bundle, compare, gate, integration, params, promotion, tracking
+from churn.candidate import git, input_fingerprint, model_digest
+from churn.description import describe
+from churn.errors import CandidateError, ChurnError, RegistryError, TrackingError
+from churn.files import read_json, read_parquet
+from churn.lineage import Source
+from churn.model import artifact
+from churn.params import Params
+from churn.paths import Workspace
+from churn.promotion import Commit
+from churn.registry import Event, Registry, Version
+from churn.restored import restored
+from churn.stages import track
+
+Say = Callable[[str], None]
+Until = Literal["registered", "staging", "integration", "production"]
+_SMOKE_ROWS = 200
+
+
+class BlockedError(ChurnError):
+    """A candidate is not released, and that is what its limits or its tests are for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is released, and how far.
+
+    Attributes
+    ----------
+    candidate : Path
+        Folder of a packed candidate.
+    by : str
+        Who releases, for the audit trail.
+    why : str
+    commit : str
+        Whose model it is.
+    until : {"registered", "staging", "integration", "production"}
+        The last thing that is done.
+    source : Source
+        How the candidate was got.
+    """
+
+    candidate: Path
+    by: str
+    why: str = "released"
+    commit: str = "HEAD"
+    until: Until = "production"
+    source: Source = field(default_factory=Source)
+
+
+@dataclass(frozen=True)
+class Released:
+    """How a release has ended.
+
+    Attributes
+    ----------
+    version : Version
+    before : Version or None
+        What was in Production.
+    done : str
+        In one line.
+    """
+
+    version: Version
+    before: Version | None
+    done: str
+
+
+def run(root: Path, plan: Plan, say: Say) -> Released:
+    """Verify, hold against Production, register, stage, test, promote, and look whether it works.
+
+    Before the switch to Production any failure leaves Production as it was. After it, the version
+    from before is put back.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository, at the commit whose model is released.
+    plan : Plan
+    say : callable
+        Told what is being done.
+
+    Raises
+    ------
+    BlockedError
+        If a gate, the integration tests or the smoke test are not passed.
+    CandidateError
+        If the candidate is not what its manifest says, or of other inputs.
+    RegistryError
+        If another release is under way, or Production has a newer commit's model.
+    TrackingError
+        If the registry cannot be reached.
+    """
+    say("verify")
+    settings = params.load(Workspace(root).params)
+    manifest = verify(root, plan)
+    registry = Registry(root, settings.release)
+    with registry.locked(plan.by):
+        return _Release(root, plan, say, settings, manifest, registry).run()
+
+
+def verify(root: Path, plan: Plan) -> dict[str, Any]:
+    """Make sure that a candidate is whole, was judged good, and is of the commit's inputs."""
+    manifest = bundle.verify(plan.candidate, root, plan.commit)
+    if input_fingerprint(root) != manifest["fingerprint"]:
+        raise CandidateError(
+            f"{plan.candidate}: of {plan.commit}, and the work tree holds other inputs; check that"
+            " commit out, without changes"
+        )
+    verdict = read_json(plan.candidate / "verdict.json", "gate")
+    if verdict.get("outcome") != "judged" or verdict.get("passed") is not True:
+        raise BlockedError(f"{plan.candidate}: its verdict is not to release it")
+    return manifest
+
+
+class _Release:
+    """One release, under the lock."""
+
+    def __init__(
+        self,
+        root: Path,
+        plan: Plan,
+        say: Say,
+        settings: Params,
+        manifest: dict[str, Any],
+        registry: Registry,
+    ) -> None:
+        self.root, self.plan, self.say = root, plan, say
+        self.settings, self.manifest, self.registry = settings, manifest, registry
+        self.commit = Commit.of(root, plan.commit)
+        self.before = registry.production()
+
+    def run(self) -> Released:
+        before = self.before
+        if self.plan.until == "registered":
+            return self._only_register()
+        if before is not None and not self._is_same(before):
+            promotion.require_newer(self.root, self.commit, before)
+        if before is not None and self._is_same(before) and before.tags.get("smoke") == "passed":
+            self._confirm(before)
+            return Released(before, before, f"version {before.number} is in Production already")
+        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+            if before is not None and self._is_same(before):  # it was killed before it had looked
+                version = before
+            else:
+                self._judge(workspace)
+                version = self._register(workspace)
+                self._stage(version)
+                if self.plan.until == "staging":
+                    return Released(version, before, f"version {version.number} is in Staging")
+                self._test(version, workspace)
+                if self.plan.until == "integration":
+                    done = f"version {version.number} has passed its integration tests in Staging"
+                    return Released(version, before, done)
+                self._promote(version)
+            self._smoke(version, workspace)
+        released = self.registry.version(version.number)
+        was = f" (version {before.number} before)" if before and before != version else ""
+        return Released(released, before, f"version {version.number} is in Production{was}")
+
+    def _only_register(self) -> Released:
+        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+            version = self._register(workspace)
+        return Released(version, self.before, f"version {version.number} is registered")
+
+    def _is_same(self, version: Version) -> bool:
+        """Tell whether a version is this candidate: its bytes, and what it says of customers."""
+        return bool(
+            version.digest == self.manifest["model_digest"]
+            and version.tags.get("predictions_digest") == self.manifest["predictions_digest"]
+        )
+
+    def _confirm(self, version: Version) -> None:
+        """Note that a newer commit has the same model, for the order of later releases."""
+        newest = Commit.newest_of(version)
+        if newest is not None and newest.time < self.commit.time:
+            self.registry.tag(version, self._newest())
+            why = f"the model of {self.commit.id[:12]} is the same"
+            self.registry.note(version, Event.now("confirmed", self.plan.by, why))
+
+    def _newest(self) -> dict[str, str]:
+        return {
+            "newest_commit": self.commit.id,
+            "newest_commit_time": str(self.commit.time),
+            "newest_fingerprint": self.manifest["fingerprint"],
+        }
+
+    def _judge(self, workspace: Workspace) -> None:
+        """Hold the candidate against its limits and against what is in Production now."""
+        self.say("gate")
+        results = gate.Results(
+            stale=[],
+            foreign=[],
+            metrics=read_json(workspace.metrics, "evaluate"),
+            checks=read_json(workspace.checks, "validate"),
+            comparison=self._comparison(workspace),
+            model_digest=self.manifest["model_digest"],
+        )
+        verdict = gate.judge(results, self.settings.gates, self.settings.checks, release=True)
+        if not verdict.passed:
+            raise BlockedError(verdict.reason)
+
+    def _comparison(self, workspace: Workspace) -> dict[str, Any]:
+        """Return the review's comparison where Production has not changed since, else a new one."""
+        reviewed: dict[str, Any] = read_json(workspace.comparison, "compare")
+        entries = [e for e in reviewed["baselines"] if e.get("kind") == "production"]
+        now = None if self.before is None else str(self.before.number)
+        digest = None if self.before is None else self.before.digest
+        for entry in entries:
+            if (entry.get("identity"), entry.get("model_digest")) == (now, digest):
+                return reviewed
+        found = baseline.in_production(self.root, self.settings.release)
+        return compare.against(workspace, self.settings, [(baseline.PRODUCTION, found)])
+
+    def _register(self, workspace: Workspace) -> Version:
+        """Find the version that has this model, or make it."""
+        self.say("register")
+        for version in reversed(self.registry.versions()):
+            if self._is_same(version):
+                self._require_not_rolled_back(version)
+                self.registry.tag(version, self._newest())
+                return version
+        identity, record = track.gather(workspace, self.settings, self.root)
+        tracked = tracking.log_once(tracking.connect(self.root), identity, record)
+        tracking.add_files(tracked.run_id, self.plan.candidate, promotion.CANDIDATE_FOLDER)
+        event = Event.now("registered", self.plan.by, self.plan.source.told)
+        return self.registry.register(
+            tracking.logged_model(tracked.run_id),
+            tracked.run_id,
+            self._description(workspace),
+            {**self._lineage(), event.key: event.text},
+        )
+
+    def _require_not_rolled_back(self, version: Version) -> None:
+        if event := Event.parse(version.tags.get("rolled_back", "")):
+            raise BlockedError(
+                f"this is version {version.number}, which {event.by} rolled back on"
+                f" {event.when[:16]} ({event.why}); if it is to come back all the same:"
+                f" churn promote {version.number} --to production"
+            )
+
+    def _lineage(self) -> dict[str, str]:
+        manifest = self.manifest
+        return {
+            "commit": self.commit.id,
+            "reviewed_commit": manifest["commit"],
+            "fingerprint": manifest["fingerprint"],
+            "model_digest": manifest["model_digest"],
+            "predictions_digest": manifest["predictions_digest"],
+            "manifest_digest": manifest["digest"],
+            "data_md5": manifest["data_md5"],
+            **self.plan.source.tags,
+            **self._newest(),
+        }
+
+    def _description(self, workspace: Workspace) -> str:
+        changes = read_json(workspace.changes, "compare") if workspace.changes.exists() else {}
+        subject = git(self.root, "show", "--no-patch", "--format=%s", self.commit.id).strip()
+        return describe(
+            subject,
+            [
+                *self.plan.source.lines,
+                f"commit {self.commit.id}",
+                f"model {self.manifest['model_digest']}",
+            ],
+            changes,
+            read_json(workspace.metrics, "evaluate"),
+            read_json(workspace.comparison, "compare"),
+            read_json(workspace.checks, "validate"),
+        )
+
+    def _stage(self, version: Version) -> None:
+        self.say("staging")
+        if "staging" not in self.registry.version(version.number).aliases:
+            self.registry.move(version, "staging", self.plan.by, self.plan.why)
+
+    def _test(self, version: Version, workspace: Workspace) -> None:
+        """Run the integration tests, unless this version has passed them."""
+        if self.registry.version(version.number).tags.get("integration") == "passed":
+            return
+        self.say("integration tests")
+        promotion.require_bytes(self.registry, version)
+        tested = integration.run(self.root, self.registry.uri("staging"), workspace, self.settings)
+        self.registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
+        self.registry.note(version, Event.now("tested", self.plan.by, tested.told))
+        if not tested.passed:
+            self.say(tested.output.rstrip())
+            raise BlockedError(tested.told)
+
+    def _promote(self, version: Version) -> None:
+        self.say("production")
+        promotion.require_bytes(self.registry, version)
+        promotion.require_tested(self.registry.version(version.number))
+        self.registry.tag(version, {"smoke": "pending"})
+        self.registry.move(version, "production", self.plan.by, self.plan.why)
+
+    def _smoke(self, version: Version, workspace: Workspace) -> None:
+        """Load what Production is now, as a caller does; put the old one back if that fails."""
+        self.say("smoke test")
+        try:
+            self._require_works(workspace)
+        except Exception as error:
+            raise self._put_back(version, error) from error
+        self.registry.tag(version, {"smoke": "passed"})
+
+    def _require_works(self, workspace: Workspace) -> None:
+        folder = tracking.fetch(self.registry.uri("production"), workspace.root / "served")
+        model = folder / "artifacts" / "model"
+        if (found := model_digest(model)) != self.manifest["model_digest"]:
+            raise BlockedError(f"what is served from Production is {found[:12]}")
+        rows = read_parquet(workspace.split("test"), "prepare").head(_SMOKE_ROWS)
+        said = read_parquet(workspace.predictions("test"), "evaluate").head(_SMOKE_ROWS)
+        served = artifact.load(model).probability(rows)
+        if not np.array_equal(served, said["probability"].to_numpy()):
+            raise BlockedError("what is served from Production predicts otherwise than it did")
+
+    def _put_back(self, version: Version, error: Exception) -> ChurnError:
+        reason = f"the smoke test failed: {error}"
+        current = self.registry.version(version.number)
+        if current.replaced is None:
+            return BlockedError(
+                f"{reason}; version {version.number} is the first: none to put back"
+            )
+        try:
+            before = self.registry.version(current.replaced)
+            self.registry.tag(version, {"smoke": "failed"})
+            self.registry.move(before, "rollback", self.plan.by, reason)
+            if isinstance(error, TrackingError):  # the registry's fault; it may be tried again
+                self.registry.tag(version, {"rolled_back": ""})
+        except ChurnError as failed:
+            return RegistryError(
+                f"{reason}; version {current.replaced} could not be put back ({failed}): churn"
+                f" rollback --to {current.replaced}"
+            )
+        return BlockedError(f"{reason}; version {before.number} was put back into Production")
