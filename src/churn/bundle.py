@@ -73,6 +73,8 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
     require(workspace.report, "report")
     _require_replaceable(folder)
     judged = verdict["outcome"] == "judged"
+    if judged:
+        require(workspace.predictions("test"), "evaluate")
     if judged and verdict.get("of") != identity(workspace):
         raise CandidateError(
             f"{workspace.verdict}: the verdict on another model, or on other inputs;"

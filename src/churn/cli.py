@@ -297,7 +297,9 @@ def register(folder: Path, commit: str) -> None:
 
 @cli.command()
 @click.argument("version", type=click.IntRange(1))
-@click.option("--to", type=click.Choice(["staging", "production"]), required=True)
+@click.option(
+    "--to", type=click.Choice(["staging", "production"]), required=True, help="Where it goes."
+)
 @click.option("--why", default="by hand", help="For the audit trail.")
 def promote(version: int, to: str, why: str) -> None:
     """Move VERSION to Staging or Production by hand.
@@ -311,21 +313,34 @@ def promote(version: int, to: str, why: str) -> None:
 
 
 @cli.command()
-@click.option("--to", "version", type=click.IntRange(1), help="Version; else the one before.")
-@click.option("--why", required=True, help="For the audit trail.")
-def rollback(version: int | None, why: str) -> None:
-    """Put an earlier version back into Production."""
+@click.option(
+    "--to",
+    "version",
+    default="previous",
+    show_default=True,
+    metavar="VERSION",
+    help="Number of the version, or previous.",
+)
+@click.option("--why", default="by hand", help="For the audit trail.")
+def rollback(version: str, why: str) -> None:
+    """Put an earlier version back into Production.
+
+    One that was there before. What was rolled back is not released again by itself.
+    """
     from churn import desk
 
-    desk.rollback(Path(), version, why)
+    if version != "previous" and not version.isdecimal():
+        raise click.BadParameter("a number, or previous", param_hint="--to")
+    desk.rollback(Path(), None if version == "previous" else int(version), why)
 
 
 @cli.command()
-def status() -> None:
+@click.option("--markdown", is_flag=True, help="For the summary of a workflow's run.")
+def status(markdown: bool) -> None:
     """Show the version in Production, where it comes from, and what is in Staging."""
     from churn import desk
 
-    desk.status(Path())
+    desk.status(Path(), markdown)
 
 
 @cli.command()

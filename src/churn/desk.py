@@ -23,34 +23,55 @@ from churn import (
 from churn import (
     status as standing,
 )
-from churn.candidate import INPUTS, changed_inputs, git
+from churn.candidate import INPUTS, changed_inputs, git, input_fingerprint
 from churn.errors import ArtifactError, ChurnError
+from churn.files import atomic
 from churn.paths import Workspace
 from churn.registry import Registry
 from churn.release import BlockedError, Plan
+from churn.report.text import prose
 
 
 def release(
     root: Path, folder: Path | None, commit: str, until: Any, why: str, embedded: bool
 ) -> int:
-    """Release, say how it went and what is in Production now, and return the exit code."""
+    """Release, say how it went and what is in Production now, and return the exit code.
+
+    Raises
+    ------
+    ChurnError
+        As `churn.release.run` does, but for what was blocked.
+    """
     if embedded and (reason := _not_embedded(root)):
         click.echo(f"not released: {reason}")
         return 0
     registry = _registry(root)
     try:
+        if folder is None and _is_released(root, registry, commit):
+            return 0
         folder = _packed(root, registry) if folder is None else folder
         plan = Plan(folder, whoever(root), why, commit, until, lineage.read(folder))
         done = releasing.run(root, plan, _say)
     except BlockedError as error:
-        _tell(registry, f"blocked: {error}")
+        _tell(root, registry, f"blocked: {error}")
         return 1
-    except ChurnError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
-        _tell(registry, "not released")
-        return 2
-    _tell(registry, done.done)
+    except ChurnError:
+        _tell(root, registry, "not released, because of an error")
+        raise
+    _tell(root, registry, done.done)
     return 0
+
+
+def _is_released(root: Path, registry: Registry, revision: str) -> bool:
+    """Tell whether Production is of these very inputs, and say so; it takes a moment."""
+    version, fingerprint = registry.production(), input_fingerprint(root)
+    if version is None or not promotion.is_released(version, fingerprint):
+        return False
+    commit, by = promotion.Commit.of(root, revision), whoever(root)
+    with registry.locked(by):
+        promotion.confirm(registry, version, promotion.newest(commit, fingerprint), by)
+    _tell(root, registry, f"version {version.number} is in Production already")
+    return True
 
 
 def _packed(root: Path, registry: Registry) -> Path:
@@ -58,6 +79,8 @@ def _packed(root: Path, registry: Registry) -> Path:
     workspace = Workspace(root)
     plan = review.Plan(revision=None, production=True)
     judged = review.run(workspace, plan, workspace.candidate, _say)
+    if judged.outcome == "stopped":
+        raise ArtifactError(judged.reason)
     if not judged.passed:
         click.echo("\n".join(verdict.lines(judged, "Release")), err=True)
         raise BlockedError(judged.reason)
@@ -93,9 +116,12 @@ def rollback(root: Path, version: int | None, why: str) -> None:
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
 
 
-def status(root: Path) -> None:
+def status(root: Path, markdown: bool) -> None:
     """Print what is in Production."""
-    standing.show(_registry(root), _console())
+    if markdown:
+        click.echo(standing.markdown(_registry(root), "In Production"))
+    else:
+        standing.show(_registry(root), _console())
 
 
 def history(root: Path) -> None:
@@ -121,14 +147,16 @@ def _say(step: str) -> None:
     click.echo(f"== {step}", err=True)
 
 
-def _tell(registry: Registry, what: str) -> None:
-    """Say the last line: what has happened, and what is in Production."""
+def _tell(root: Path, registry: Registry, what: str) -> None:
+    """Say the last line, what has happened and what is in Production, and write it down."""
     try:
         version = registry.production()
+        now = "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
+        note = standing.markdown(registry, what)
     except ChurnError as error:
-        click.echo(f"{what}; what is in Production cannot be asked: {error}")
-        return
-    now = "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
+        now, note = f"unknown ({error})", f"## {prose(what)}\n"
+    with atomic(Workspace(root).release_note) as fresh:
+        fresh.write_text(note, encoding="utf-8")
     click.echo(f"{what}. Production: {now}")
 
 

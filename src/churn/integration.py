@@ -22,7 +22,7 @@ TESTS = Path("tests/integration")
 
 
 @dataclass(frozen=True)
-class Tested:
+class Findings:
     """What the tests have found.
 
     Attributes
@@ -40,7 +40,7 @@ class Tested:
     output: str
 
 
-def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Tested:
+def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Findings:
     """Serve a model with `mlflow models serve`, and test it as its callers see it.
 
     Parameters
@@ -55,7 +55,7 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Tested:
 
     Returns
     -------
-    Tested
+    Findings
         Not passed where the tests could not be run, either.
     """
     if not (root / TESTS).is_dir():
@@ -79,9 +79,9 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Tested:
         )
         if not report.exists():
             last = next(iter(reversed(done.stdout.strip().splitlines())), "pytest said nothing")
-            return Tested(False, f"the integration tests did not run: {last}", done.stdout)
+            return Findings(False, f"the integration tests did not run: {last}", done.stdout)
         found = read_json(report, "release", ServingReport)
-    return Tested(*_told(found, done.returncode), done.stdout)
+    return Findings(*_told(found, done.returncode), done.stdout)
 
 
 def _told(found: dict[str, object], code: int) -> tuple[bool, str]:

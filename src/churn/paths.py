@@ -93,6 +93,10 @@ class Workspace:
         return self.reports / "report.html"
 
     @property
+    def release_note(self) -> Path:
+        return self.build / "release.md"
+
+    @property
     def candidate(self) -> Path:
         return self.build / "candidate"
 

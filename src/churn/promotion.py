@@ -9,7 +9,7 @@ from pathlib import Path
 from churn import tracking
 from churn.candidate import git, model_digest
 from churn.errors import ArtifactError, CandidateError, RegistryError
-from churn.registry import Registry, Target, Version
+from churn.registry import Event, Registry, Target, Version
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
 
@@ -47,6 +47,41 @@ class Commit:
         """Return the newest commit whose model a version was found to be."""
         time = version.tags.get("newest_commit_time", "")
         return cls(version.tags["newest_commit"], int(time)) if time.isdigit() else None
+
+
+def newest(commit: Commit, fingerprint: str) -> dict[str, str]:
+    """Return the tags that say which commit a version's model was last found to be of."""
+    return {
+        "newest_commit": commit.id,
+        "newest_commit_time": str(commit.time),
+        "newest_fingerprint": fingerprint,
+    }
+
+
+def is_released(version: Version | None, fingerprint: str) -> bool:
+    """Tell whether a version is what these inputs give, and has been seen to work."""
+    if version is None or version.tags.get("smoke") != "passed":
+        return False
+    return version.tags.get("newest_fingerprint") == fingerprint
+
+
+def confirm(registry: Registry, version: Version, tags: dict[str, str], by: str) -> None:
+    """Note that a newer commit has a version's model, for the order of later releases.
+
+    Parameters
+    ----------
+    registry : Registry
+        Locked.
+    version : Version
+    tags : dict
+        See `newest`.
+    by : str
+    """
+    known = version.tags.get("newest_commit_time", "")
+    if known.isdigit() and int(known) < int(tags["newest_commit_time"]):
+        registry.tag(version, tags)
+        why = f"commit {tags['newest_commit'][:12]} has the same model"
+        registry.note(version, Event.now("confirmed", by, why))
 
 
 def promote(root: Path, registry: Registry, number: int, to: Target, by: str, why: str) -> Version:
@@ -154,8 +189,10 @@ def require_bytes(registry: Registry, version: Version) -> None:
             found = model_digest(registry.download(version, there / "v") / "artifacts" / "model")
         except ArtifactError as error:
             raise CandidateError(f"{what}: holds no model of this project") from error
-        tracking.download(version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there)
-        manifest = bundle.read_manifest(there / CANDIDATE_FOLDER)
+        file = tracking.download(
+            version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there / "m"
+        )
+        manifest = bundle.read_manifest(file.parent)
     if manifest["model_digest"] != version.digest:
         raise CandidateError(f"{what}: its manifest is of another model; never promoted")
     if found != version.digest:

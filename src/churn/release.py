@@ -152,7 +152,7 @@ class _Release:
         if before is not None and not self._is_same(before):
             promotion.require_newer(self.root, self.commit, before)
         if before is not None and self._is_same(before) and before.tags.get("smoke") == "passed":
-            self._confirm(before)
+            promotion.confirm(self.registry, before, self._newest(), self.plan.by)
             return Released(before, before, f"version {before.number} is in Production already")
         with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             if before is not None and self._is_same(before):  # it was killed before it had looked
@@ -185,20 +185,8 @@ class _Release:
             and version.tags.get("predictions_digest") == self.manifest["predictions_digest"]
         )
 
-    def _confirm(self, version: Version) -> None:
-        """Note that a newer commit has the same model, for the order of later releases."""
-        newest = Commit.newest_of(version)
-        if newest is not None and newest.time < self.commit.time:
-            self.registry.tag(version, self._newest())
-            why = f"the model of {self.commit.id[:12]} is the same"
-            self.registry.note(version, Event.now("confirmed", self.plan.by, why))
-
     def _newest(self) -> dict[str, str]:
-        return {
-            "newest_commit": self.commit.id,
-            "newest_commit_time": str(self.commit.time),
-            "newest_fingerprint": self.manifest["fingerprint"],
-        }
+        return promotion.newest(self.commit, self.manifest["fingerprint"])
 
     def _judge(self, workspace: Workspace) -> None:
         """Hold the candidate against its limits and against what is in Production now."""

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from churn.errors import RegistryError
-from churn.registry import Registry, Version
-from churn.registry.version import CHAMPION, PREVIOUS, STAGING
+from churn.registry import Move, Registry, Version
+from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
+from churn.report.text import prose
 
 _EMPTY = "nothing is registered yet: churn release does it"
+
+
+_PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
+    ("Production", CHAMPION, ("production", "rollback")),
+    ("before it", PREVIOUS, ("production", "rollback")),
+    ("Staging", STAGING, ("staging",)),
+)
+_COLUMNS = ("", "version", "model", "commit", "since", "by")
 
 
 def show(registry: Registry, console: Console) -> None:
@@ -28,27 +39,57 @@ def show(registry: Registry, console: Console) -> None:
         console.print(_EMPTY)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "version", "model", "commit", "since", "by"):
+    for name in _COLUMNS:
         table.add_column(name, no_wrap=True)
-    for title, alias, what in (
-        ("Production", CHAMPION, ("production", "rollback")),
-        ("before it", PREVIOUS, ("production", "rollback")),
-        ("Staging", STAGING, ("staging",)),
-    ):
+    for row in _places(versions):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    if champion := in_production(versions):
+        lines = Table.grid(padding=(0, 2))
+        for name, value in lineage(champion).items():
+            lines.add_row(name, Text(value))
+        console.print(lines)
+    for warning in warnings(versions, registry.has_stages):
+        console.print(Text(warning, style="yellow"), soft_wrap=True)
+
+
+def markdown(registry: Registry, title: str) -> str:
+    """Write the same as Markdown, in which no text of the registry comes alive.
+
+    Parameters
+    ----------
+    registry : Registry
+    title : str
+        The first line: what has happened.
+    """
+    versions = registry.versions()
+    rows = [[prose(cell) for cell in row] for row in _places(versions)]
+    lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    lines += [_row(row) for row in rows]
+    if champion := in_production(versions):
+        lines += ["", "### Lineage", ""]
+        lines += [f"- {name}: {prose(value)}" for name, value in lineage(champion).items()]
+    lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, registry.has_stages))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _places(versions: Sequence[Version]) -> list[list[str]]:
+    """Say which version is where, since when, and who put it there."""
+    rows = []
+    for title, alias, moves in _PLACES:
         found = next((v for v in versions if alias in v.aliases), None)
         if found is None:
-            table.add_row(title, "none")
+            rows.append([title, "none", "", "", "", ""])
             continue
-        event = found.last(*what)
-        since, by = (_time(event.when), event.by) if event else ("", "")
+        event = found.last(*moves)
+        since = [_time(event.when), event.by] if event else ["", ""]
         commit = found.tags.get("commit", "")[:12]
-        table.add_row(title, str(found.number), found.digest[:12], commit, since, by)
-    console.print(table)
-    champion = registry.production()
-    if champion is not None:
-        console.print(_lineage(champion))
-    for warning in warnings(versions, registry.has_stages):
-        console.print(f"[yellow]{warning}[/]", soft_wrap=True)
+        rows.append([title, str(found.number), found.digest[:12], commit, *since])
+    return rows
 
 
 def warnings(versions: list[Version], has_stages: bool) -> list[str]:
@@ -70,26 +111,21 @@ def warnings(versions: list[Version], has_stages: bool) -> list[str]:
     return found
 
 
-def _lineage(version: Version) -> Table:
-    """Lay out version ← candidate ← pull request ← commit ← data."""
+def lineage(version: Version) -> dict[str, str]:
+    """Say where a version comes from: version ← candidate ← pull request ← commit ← data."""
     tags = version.tags
-    lines = Table.grid(padding=(0, 2))
-    candidate = f"{tags.get('candidate', 'unknown')}, run {tags.get('candidate_run') or 'here'}"
-    number = tags.get("pull_request")
-    rows = {
-        "version": f"{version.number}, model {version.digest}",
-        "candidate": f"{candidate}, fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
-        "pull request": f"#{number}" if number else "none",
+    number, run = tags.get("pull_request"), tags.get("candidate_run")
+    tested = version.last("tested")
+    return {
+        "version": f"{version.number}, model {version.digest or 'unknown'}",
+        "candidate": f"{tags.get('candidate', 'unknown')}{f', run {run}' if run else ''},"
+        f" fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
+        "pull request": f"number {number}" if number else "none",
         "commit": tags.get("commit", "unknown"),
         "data": tags.get("data_md5", "unknown"),
-        "tests": next(
-            (e.why for e in reversed(version.events) if e.what == "tested"), "not tested"
-        ),
+        "tests": tested.why if tested else "not tested",
         "smoke test": tags.get("smoke", "not run"),
     }
-    for name, value in rows.items():
-        lines.add_row(name, value)
-    return lines
 
 
 def history(registry: Registry, console: Console) -> None:
@@ -108,7 +144,8 @@ def history(registry: Registry, console: Console) -> None:
         table.add_column(name, no_wrap=name != "why")
     told = [(event, version) for version in versions for event in version.events]
     for event, version in sorted(told, key=lambda pair: pair[0].when):
-        table.add_row(_time(event.when), str(version.number), event.what, event.by, event.why)
+        cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 

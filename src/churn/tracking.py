@@ -212,8 +212,7 @@ def download(run_id: str, path: str, folder: Path) -> Path:
     TrackingError
         If it cannot be had.
     """
-    with clear_errors():
-        return Path(mlflow.MlflowClient().download_artifacts(run_id, path, str(folder)))
+    return fetch(f"runs:/{run_id}/{path}", folder)
 
 
 def fetch(uri: str, folder: Path) -> Path:

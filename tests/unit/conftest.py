@@ -18,6 +18,8 @@ from churn.model.artifact import Model
 from churn.params import Params
 from churn.stages import train
 from tests.conftest import ROOT
+from tests.unit import releases
+from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
 
 
@@ -81,14 +83,19 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tracking.mlflow.set_tracking_uri(None)
 
 
+def as_somebody(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let git know who commits, and nothing above `folder`."""
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
+    patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for who in ("AUTHOR", "COMMITTER"):
+        patch.setenv(f"GIT_{who}_NAME", "test")
+        patch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a git repository with one commit, on `main`."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "test")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+    as_somebody(monkeypatch, tmp_path)
     root = tmp_path / "repository"
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=main")
@@ -96,3 +103,38 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(root, {**files, ".gitignore": "*.pyc\n/build\n/reports/report.*\n"})
     commit(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def _both(
+    customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Two commits with their candidates, the first of them released; tests copy it."""
+    folder = tmp_path_factory.mktemp("released")
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, folder)
+        patch.chdir(folder)
+        shutil.copy(empty_store, folder / "mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        releases.make(folder, customers)
+    return folder
+
+
+@pytest.fixture
+def candidates(
+    _both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Candidates]:
+    """Two commits with their candidates, and a registry in which nothing is yet.
+
+    The integration tests of a served model have tests of their own; here they pass.
+    """
+    from churn import integration, tracking
+
+    as_somebody(monkeypatch, tmp_path)
+    shutil.copytree(_both, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    tracking.mlflow.set_tracking_uri(None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setattr(integration, "run", lambda *_: releases.PASSED)
+    yield Candidates((tmp_path / "first", tmp_path / "second"))
+    tracking.mlflow.set_tracking_uri(None)

@@ -16,12 +16,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn import registry
+from churn import params
 from churn.baseline import Baseline, in_production, of_revision
 from churn.candidate import git
 from churn.errors import ArtifactError, BaselineError, IncomparableError
+from churn.registry import Registry
+from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 
+RELEASE = params.load(ROOT / "params.yaml").release
 PIPELINE = """
 stages:
   prepare:
@@ -321,26 +324,26 @@ def test_a_baseline_that_writes_nothing_has_no_predictions(tmp_path: Path) -> No
 
 
 def test_without_a_store_nothing_is_in_production(tmp_path: Path) -> None:
-    with in_production(tmp_path) as found:
+    with in_production(tmp_path, RELEASE) as found:
         assert found is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_without_the_model_has_nothing_in_production(store: Path) -> None:
-    with in_production(store) as found:
+    with in_production(store, RELEASE) as found:
         assert found is None
 
 
 def test_the_model_in_production_brings_its_code(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(version: Any, folder: Path) -> Path:
+    def download(_: Registry, version: Any, folder: Path) -> Path:
         write(folder, {"artifacts/model/model.json": json.dumps({"id": "x"}), "code/churn/y": ""})
         return folder
 
-    monkeypatch.setattr(registry, "production", lambda root: SimpleNamespace(version="7"))
-    monkeypatch.setattr(registry, "download", download)
-    with in_production(store) as found:
+    monkeypatch.setattr(Registry, "production", lambda _: SimpleNamespace(number=7))
+    monkeypatch.setattr(Registry, "download", download)
+    with in_production(store, RELEASE) as found:
         assert found is not None
         assert (found.name, found.identity, found.source) == ("Production", "7", "registry")
         assert found.card() == {"id": "x"}

@@ -34,6 +34,8 @@ def workspace(repository: Path) -> Workspace:
             "dvc.lock": "stages: {}\n",
             "build/model/model.json": '{"a": 1}\n',
             "build/data_stats.json": "{}\n",
+            "build/predictions/test.parquet": "0.1\n",
+            "build/plots/roc.png": "a picture\n",
             "build/comparison.json": "{}\n",
             "reports/metrics.json": "{}\n",
             "reports/slices.json": "{}\n",
@@ -76,6 +78,7 @@ def test_what_is_packed_is_verified(workspace: Workspace, packed: Path) -> None:
         "model/model.json",
         "model/pipeline.skops",
         "params.yaml",
+        "plots/roc.png",
         "report.html",
         "report.md",
         "slices.json",
@@ -97,7 +100,7 @@ def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path
 
 def test_every_changed_byte_is_found(packed: Path) -> None:
     files = sorted(file for file in packed.rglob("*") if file.is_file())
-    assert len(files) == 14
+    assert len(files) == 15
     for file in files:
         content = file.read_bytes()
         step = 1 if file.name == MANIFEST else max(1, len(content) // 7)

@@ -33,7 +33,11 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
 @pytest.mark.parametrize(
     ("key", "valid"),
     [
-        ("modell", "data, split, features, model, decision, evaluation, checks, comparison, gates"),
+        (
+            "modell",
+            "data, split, features, model, decision, evaluation, checks, comparison, gates,"
+            " release",
+        ),
         ("data.nummeric", "path, id, target, positive, numeric, categorical"),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),

@@ -27,6 +27,7 @@ def workspace(repository: Path) -> Workspace:
     """Return a repository with a model from before."""
     files = {
         "data.dvc": "outs:\n- md5: 0123.dir\n  path: data\n",
+        "build/predictions/test.parquet": "0.1\n",
         "build/model/model.json": "{}",
         "build/comparison.json": '{"baselines": []}',
     }
@@ -40,8 +41,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace what takes time, and note in which order it is called."""
     called: list[str] = []
 
-    def judge(workspace: Workspace) -> Verdict:
-        called.append("gate")
+    def judge(workspace: Workspace, release: bool) -> Verdict:
+        called.append("gate for release" if release else "gate")
         return GOOD
 
     def compared(workspace: Workspace, revision: str, production: bool) -> None:
@@ -54,7 +55,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return called
 
 
-def run(workspace: Workspace, revision: str = "HEAD", production: bool = False) -> Verdict:
+def run(workspace: Workspace, revision: str | None = "HEAD", production: bool = False) -> Verdict:
     plan = review.Plan(revision, production)
     return review.run(workspace, plan, workspace.candidate, lambda step: None)
 
@@ -76,6 +77,14 @@ def test_a_change_is_trained_compared_judged_reported_and_packed(
     assert steps == ["repro", f"compare HEAD {production}", "gate"]
     assert packed(workspace)["passed"] is True
     assert bundle.verify(workspace.candidate)
+
+
+def test_what_is_to_be_released_is_judged_against_production_and_never_unchanged(
+    workspace: Workspace, steps: list[str]
+) -> None:
+    assert run(workspace, None, production=True) == GOOD
+    assert steps == ["repro", "compare None True", "gate for release"]
+    assert bundle.verify(workspace.candidate, workspace.root, "HEAD")
 
 
 @pytest.mark.parametrize("files", [{}, {"README.md": "other"}, {"docs/a.md": "new"}])
@@ -110,7 +119,7 @@ def test_what_goes_wrong_is_a_verdict_that_blocks(
     steps: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     target = {"_repro": (review, "_repro"), "compare": (compare, "run"), "gate": (verdict, "run")}

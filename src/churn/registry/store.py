@@ -15,14 +15,21 @@ from churn import tracking
 from churn.errors import RegistryError
 from churn.params import ReleaseParams
 from churn.registry import lock
-from churn.registry.version import CHAMPION, PREVIOUS, STAGING, Event, Move, Version, by_number
-
-_STAGE_NONE, _STAGE_STAGING, _STAGE_PRODUCTION, _STAGE_ARCHIVED = (
-    "None",
-    "Staging",
-    "Production",
-    "Archived",
+from churn.registry.version import (
+    CHAMPION,
+    PREVIOUS,
+    STAGE_ARCHIVED,
+    STAGE_NONE,
+    STAGE_PRODUCTION,
+    STAGE_STAGING,
+    STAGING,
+    Event,
+    Move,
+    Version,
+    by_number,
+    in_production,
 )
+
 _PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
 _PAGE = 200
 
@@ -90,7 +97,7 @@ class Registry:
 
     def production(self) -> Version | None:
         """Return the version in Production: the one with the alias, else the one in the stage."""
-        return _production(self.versions())
+        return in_production(self.versions())
 
     def download(self, version: Version, folder: Path) -> Path:
         """Copy a version's files into `folder`, and return where they are.
@@ -105,7 +112,7 @@ class Registry:
     def uri(self, target: Move) -> str:
         """Return the address under which what is in a stage is served."""
         stage, alias = (
-            (_STAGE_STAGING, STAGING) if target == "staging" else (_STAGE_PRODUCTION, CHAMPION)
+            (STAGE_STAGING, STAGING) if target == "staging" else (STAGE_PRODUCTION, CHAMPION)
         )
         return f"models:/{self.name}/{stage}" if self.has_stages else f"models:/{self.name}@{alias}"
 
@@ -175,7 +182,7 @@ class Registry:
         """Bring everything into step with the aliases ``champion`` and ``staging``."""
         self._require_lock()
         versions = self.versions()
-        champion = _production(versions)
+        champion = in_production(versions)
         if champion is not None and CHAMPION not in champion.aliases:
             self._set_alias(CHAMPION, champion.number)  # a registry from before aliases
         for version in versions:
@@ -203,7 +210,7 @@ class Registry:
             self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)
 
     def _settle_aliases(self, versions: list[Version]) -> None:
-        champion = _production(versions)
+        champion = in_production(versions)
         held = {alias: v.number for v in versions for alias in v.aliases}
         if champion is None:
             return
@@ -222,10 +229,10 @@ class Registry:
         leaving = []
         for version in versions:
             if CHAMPION in version.aliases:
-                wanted = _STAGE_PRODUCTION
+                wanted = STAGE_PRODUCTION
             elif STAGING in version.aliases:
-                wanted = _STAGE_STAGING
-            elif version.stage in (_STAGE_PRODUCTION, _STAGE_STAGING):
+                wanted = STAGE_STAGING
+            elif version.stage in (STAGE_PRODUCTION, STAGE_STAGING):
                 leaving.append(version)
                 continue
             else:
@@ -233,7 +240,7 @@ class Registry:
             if version.stage != wanted:
                 self._transition(version, wanted)
         for version in leaving:
-            self._transition(version, _STAGE_ARCHIVED)
+            self._transition(version, STAGE_ARCHIVED)
 
     def _transition(self, version: Version, stage: str) -> None:
         with tracking.clear_errors(), warnings.catch_warnings():
@@ -261,15 +268,9 @@ def _version(found: Any, aliased: dict[str, Any]) -> Version:
     number = int(found.version)
     return Version(
         number=number,
-        stage=found.current_stage or _STAGE_NONE,
+        stage=found.current_stage or STAGE_NONE,
         aliases=frozenset(alias for alias, of in aliased.items() if int(of) == number),
         description=found.description or "",
         run_id=found.run_id or "",
         tags=dict(found.tags),
     )
-
-
-def _production(versions: list[Version]) -> Version | None:
-    by_alias = [version for version in versions if CHAMPION in version.aliases]
-    in_stage = [version for version in versions if version.stage == _STAGE_PRODUCTION]
-    return next(iter([*by_alias, *reversed(in_stage)]), None)

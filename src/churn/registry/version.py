@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,6 +12,12 @@ Target = Literal["staging", "production"]
 Move = Literal["registered", "staging", "tested", "production", "rollback", "confirmed"]
 
 CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
+STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
+    "None",
+    "Staging",
+    "Production",
+    "Archived",
+)
 EVENT_PREFIX = "event."
 _LONGEST_REASON = 300  # some registries cut a tag's value at 1,000 characters
 
@@ -112,3 +118,10 @@ class Version:
 def by_number(versions: Iterable[Version]) -> dict[int, Version]:
     """Return versions by their number."""
     return {version.number: version for version in versions}
+
+
+def in_production(versions: Sequence[Version]) -> Version | None:
+    """Return the version with the alias, else the newest one in the stage."""
+    by_alias = [version for version in versions if CHAMPION in version.aliases]
+    in_stage = [version for version in versions if version.stage == STAGE_PRODUCTION]
+    return next(iter([*by_alias, *reversed(in_stage)]), None)

@@ -1,0 +1,389 @@
+"""A release: what it needs, what it leaves, and what is left where a step fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from churn import integration, promotion, release, tracking
+from churn.candidate import git
+from churn.errors import ArtifactError, CandidateError, ChurnError, RegistryError, TrackingError
+from churn.integration import Findings
+from churn.lineage import Source
+from churn.model.artifact import Model
+from churn.paths import Workspace
+from churn.registry import Registry
+from churn.release import BlockedError
+from tests.unit.releases import Candidates
+from tests.unit.repositories import commit
+
+REVIEWED = Source("reviewed", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
+
+
+def stages(registry: Registry) -> dict[int, tuple[str, set[str]]]:
+    return {v.number: (v.stage, set(v.aliases)) for v in registry.versions()}
+
+
+def told(candidates: Candidates) -> list[tuple[int, str]]:
+    events = [(e.when, v.number, e.what) for v in candidates.registry.versions() for e in v.events]
+    return [(number, what) for _, number, what in sorted(events)]
+
+
+def test_a_first_release_is_registered_tested_and_in_production(candidates: Candidates) -> None:
+    done = candidates.release(1, source=REVIEWED)
+
+    assert candidates.production == done.version
+    assert done.before is None
+    assert done.version.digest == candidates.digest(1)
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+    assert told(candidates) == [
+        (1, "registered"), (1, "staging"), (1, "tested"), (1, "production"),
+    ]  # fmt: skip
+
+
+def test_a_version_says_where_it_comes_from(candidates: Candidates) -> None:
+    version = candidates.release(1, source=REVIEWED, why="the first").version
+
+    head = git(candidates.roots[0], "rev-parse", "HEAD").strip()
+    manifest = json.loads((candidates.plan(1).candidate / "manifest.json").read_text())
+    assert version.tags["commit"] == head
+    assert version.tags["pull_request"] == "12"
+    assert version.tags["candidate_run"] == REVIEWED.run
+    for key in ("fingerprint", "model_digest", "data_md5"):
+        assert version.tags[key] == manifest[key]
+    assert version.tags["promoted_by"] == "somebody"
+    assert version.tags["promoted_why"] == "the first"
+    assert "pull request" in version.description
+    assert "| ROC AUC | 0." in version.description
+    assert "3 of 3 checks passed" in version.description
+
+
+def test_a_second_release_archives_the_first_and_keeps_it_within_reach(
+    candidates: Candidates,
+) -> None:
+    candidates.release(1)
+    done = candidates.release(2)
+
+    assert done.version.digest == candidates.digest(2)
+    assert stages(candidates.registry) == {
+        1: ("Archived", {"previous"}),
+        2: ("Production", {"champion"}),
+    }
+    assert "| 95% interval |" in done.version.description  # against Production
+
+
+def test_the_same_candidate_again_finds_what_is_there(candidates: Candidates) -> None:
+    first = candidates.release(1).version
+    again = candidates.release(1)
+
+    assert again.version.number == first.number
+    assert again.done == "version 1 is in Production already"
+    assert len(candidates.registry.versions()) == 1
+
+
+def test_registering_again_finds_the_version(candidates: Candidates) -> None:
+    assert candidates.release(1, until="registered").version.number == 1
+    assert candidates.release(1, until="registered").version.number == 1
+    assert stages(candidates.registry) == {1: ("None", set())}
+    assert told(candidates) == [(1, "registered")]
+
+
+def test_the_same_model_with_code_that_predicts_otherwise_is_another_version(
+    candidates: Candidates,
+) -> None:
+    version = candidates.release(1).version
+    candidates.registry.tag(version, {"predictions_digest": "of other code"})
+    assert candidates.release(1).version.number == 2
+
+
+def test_a_release_goes_on_where_it_was_told_to_stop(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1, until="staging")
+    assert stages(candidates.registry) == {1: ("Staging", {"staging"})}
+    candidates.release(1, until="integration")
+    assert candidates.production is None
+    monkeypatch.setattr(integration, "run", lambda *_: pytest.fail("tested twice"))
+    candidates.release(1)
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+    assert [what for _, what in told(candidates)].count("staging") == 1
+
+
+def test_a_later_commit_with_the_same_model_is_remembered(candidates: Candidates) -> None:
+    candidates.release(1)
+    root = candidates.roots[0]
+    (root / "README.md").write_text("words")
+    git(root, "-c", "user.name=x", "add", "--all")
+    later = commit_at(root, "2030-01-01T00:00:00Z")
+    candidates.release(1)
+    version = candidates.production
+    assert version is not None
+    assert version.tags["newest_commit"] == later
+    assert version.tags["commit"] != later
+    assert told(candidates)[-1] == (1, "confirmed")
+    with pytest.raises(RegistryError, match="is older than"):  # the second lies before it now
+        candidates.release(2)
+
+
+def commit_at(root: Path, when: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_COMMITTER_DATE", when)
+        return commit(root)
+
+
+def test_an_older_commit_never_replaces_a_newer_one(candidates: Candidates) -> None:
+    candidates.release(2)
+    with pytest.raises(RegistryError, match="older"):
+        candidates.release(1)
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+
+
+def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candidates) -> None:
+    candidates.release(1)
+    candidates.release(2)
+    promotion.rollback(candidates.registry, None, "night shift", "it was worse")
+    with pytest.raises(BlockedError, match=r"night shift rolled back .*\(it was worse\)"):
+        candidates.release(2)
+    assert stages(candidates.registry) == {
+        1: ("Production", {"champion"}),
+        2: ("Archived", set()),
+    }
+    promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "after all")
+    assert stages(candidates.registry)[2] == ("Production", {"champion"})
+
+
+def fail(error: BaseException) -> Callable[..., Any]:
+    def raising(*_: Any, **__: Any) -> None:
+        raise error
+
+    return raising
+
+
+BROKEN = {
+    "verify": (release, "verify", CandidateError("a byte differs")),
+    "gate": (release.gate, "judge", ArtifactError("no comparison")),
+    "register: run": (tracking, "log_once", TrackingError("gone")),
+    "register: files": (tracking, "add_files", TrackingError("gone")),
+    "register: version": (Registry, "register", TrackingError("gone")),
+    "staging": (Registry, "move", TrackingError("gone")),
+    "integration: bytes": (promotion, "require_bytes", CandidateError("changed")),
+    "integration: tests": (integration, "run", OSError("disk full")),
+    "integration: failed": (integration, "run", BlockedError("2 tests failed")),
+    "production: tests": (promotion, "require_tested", RegistryError("not tested")),
+    "smoke": (Model, "probability", ArtifactError("does not load")),
+}
+
+
+@pytest.mark.parametrize("step", BROKEN)
+def test_where_a_step_fails_production_is_what_it_was_and_the_next_try_finishes(
+    step: str, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    owner, name, error = BROKEN[step]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fail(error))
+        with pytest.raises((ChurnError, OSError)):
+            candidates.release(2)
+    production = candidates.production
+    assert production is not None
+    assert production.number == 1
+    assert stages(candidates.registry)[1][0] == "Production"
+    promotion.require_bytes(candidates.registry, production)
+    if step == "smoke":  # it was seen to fail in Production: that is a rollback
+        with pytest.raises(BlockedError, match="rolled back"):
+            candidates.release(2)
+    else:
+        assert candidates.release(2).version.digest == candidates.digest(2)
+
+
+def test_failing_integration_tests_block_and_say_which(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    failed = Findings(False, "integration tests failed: test_parity", "E  assert 0.1 == 0.2")
+    monkeypatch.setattr(integration, "run", lambda *_: failed)
+    said: list[str] = []
+    with pytest.raises(BlockedError, match="test_parity"):
+        release.run(candidates.roots[1], candidates.plan(2), said.append)
+    assert "E  assert 0.1 == 0.2" in said
+    assert stages(candidates.registry) == {
+        1: ("Production", {"champion"}),
+        2: ("Staging", {"staging"}),
+    }
+    with pytest.raises(RegistryError, match="has not passed the integration tests"):
+        promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "now")
+
+
+def test_a_smoke_test_that_fails_puts_the_old_version_back(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    real = Model.probability
+    monkeypatch.setattr(Model, "probability", lambda self, rows: np.nextafter(real(self, rows), 1))
+    with pytest.raises(BlockedError, match=r"smoke test failed.*version 1 was put back"):
+        candidates.release(2)
+    assert stages(candidates.registry) == {
+        1: ("Production", {"champion"}),
+        2: ("Archived", set()),
+    }
+    assert told(candidates)[-2:] == [(2, "production"), (1, "rollback")]
+
+
+def test_a_first_version_that_does_not_work_has_none_to_be_put_back(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "probability", fail(ArtifactError("does not load")))
+    with pytest.raises(BlockedError, match="is the first: none to put back"):
+        candidates.release(1)
+
+
+def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(release._Release, "_require_works", fail(TrackingError("timed out")))
+        with pytest.raises(BlockedError, match="put back"):
+            candidates.release(2)
+    assert candidates.production is not None
+    assert candidates.production.number == 1
+    assert candidates.release(2).version.number == 2
+
+
+def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(release._Release, "_smoke", fail(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            candidates.release(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "probability", fail(ArtifactError("does not load")))
+        with pytest.raises(BlockedError, match="version 1 was put back"):
+            candidates.release(2)
+    assert stages(candidates.registry)[1] == ("Production", {"champion"})
+
+
+def test_what_production_has_become_since_the_review_is_what_counts(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+    real = release.compare.against
+
+    def against(workspace: Workspace, settings: Any, wanted: Any) -> Any:
+        compared.append(wanted[0][0])
+        return real(workspace, settings, wanted)
+
+    monkeypatch.setattr(release.compare, "against", against)
+    candidates.release(1)  # reviewed when nothing was in Production, and nothing is
+    assert compared == []
+    candidates.release(2)  # reviewed when nothing was, and now there is
+    assert compared == ["Production"]
+
+
+def test_a_candidate_that_is_worse_than_production_is_blocked(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    real = release.compare.against
+
+    def against(*arguments: Any) -> Any:
+        found = real(*arguments)
+        [auc] = [m for m in found["baselines"][0]["metrics"] if m["metric"] == "roc_auc"]
+        auc |= {"difference": -0.5, "lower": -0.6, "upper": -0.4, "word": "worse"}
+        return found
+
+    monkeypatch.setattr(release.compare, "against", against)
+    with pytest.raises(BlockedError, match="ROC AUC is worse than Production's"):
+        candidates.release(2)
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+
+
+@pytest.mark.parametrize("outcome", [("judged", False), ("stopped", False), ("unchanged", True)])
+def test_only_what_was_judged_and_passed_is_released(
+    outcome: tuple[str, bool], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = release.read_json
+    verdict = {"outcome": outcome[0], "passed": outcome[1]}
+    monkeypatch.setattr(
+        release, "read_json", lambda f, s: verdict if f.name == "verdict.json" else real(f, s)
+    )
+    with pytest.raises(BlockedError, match="its verdict"):
+        candidates.release(1)
+
+
+def test_a_candidate_with_another_byte_is_not_released(candidates: Candidates) -> None:
+    model = candidates.plan(1).candidate / "model" / "pipeline.skops"
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(CandidateError, match="its bytes are not those of the manifest"):
+        candidates.release(1)
+    assert candidates.registry.versions() == []
+
+
+def test_a_candidate_of_other_inputs_is_not_released(candidates: Candidates) -> None:
+    shutil.rmtree(candidates.plan(1).candidate)
+    shutil.copytree(candidates.plan(2).candidate, candidates.plan(1).candidate)
+    with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):
+        candidates.release(1)
+
+
+def test_a_work_tree_with_other_inputs_releases_nothing(candidates: Candidates) -> None:
+    with (candidates.roots[0] / "params.yaml").open("a") as file:
+        file.write("# changed\n")
+    with pytest.raises(CandidateError, match="the work tree holds other inputs"):
+        candidates.release(1)
+
+
+def test_registered_files_that_were_changed_are_never_promoted(candidates: Candidates) -> None:
+    version = candidates.release(1, until="integration").version
+    [model] = list(Path().glob("**/mlruns/**/models/*/artifacts/artifacts/model/model.json")) or [
+        None
+    ]
+    assert model is not None
+    model.write_text(model.read_text().replace("0.3", "0.9"))
+    with pytest.raises(CandidateError, match="its files were changed"):
+        candidates.release(1)
+    with pytest.raises(CandidateError, match="its files were changed"):
+        promotion.promote(
+            candidates.roots[0], candidates.registry, version.number, "production", "me", "now"
+        )
+    assert candidates.production is None
+
+
+def test_of_two_at_once_one_wins_and_the_other_says_why(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> Findings:
+        under_way.set()
+        assert go_on.wait(60)
+        return Findings(True, "16 passed", "")
+
+    monkeypatch.setattr(integration, "run", slow)
+    first = threading.Thread(target=candidates.release, args=(1,))
+    first.start()
+    assert under_way.wait(60)
+    with pytest.raises(RegistryError, match="another release is under way: by somebody on"):
+        candidates.release(2)
+    go_on.set()
+    first.join()
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+
+
+def test_a_registry_that_cannot_be_reached_is_an_error(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracking.mlflow.set_tracking_uri(None)
+    with pytest.raises(TrackingError, match="Connection refused"):
+        candidates.release(1)
