@@ -28,7 +28,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
-from churn import pyfunc
+from churn import embedded, pyfunc
 from churn.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def point_at_store(root: Path) -> None:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if not os.environ.get("MLFLOW_TRACKING_URI"):
+        embedded.follow(root)
         mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
 
 

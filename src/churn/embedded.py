@@ -1,0 +1,64 @@
+"""The MLflow store without a server: ``mlflow.db``, with ``mlruns/`` beside it.
+
+MLflow writes absolute paths into the database (its issue 3144). Moved or copied, as from one job of
+a workflow to the next, the store would look for its files where they were; so the paths are made to
+follow the folder.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+_FILES = "mlruns"
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("logged_models", "artifact_location"),
+)
+_LOCATION = re.compile(rf"((?:file://)?/.*)/{_FILES}/([^/]+)")
+
+
+def follow(root: Path) -> None:
+    """Make the paths in ``mlflow.db`` lead to the files that lie beside it.
+
+    Costs a millisecond where they do. Files that somebody keeps elsewhere on purpose stay there:
+    only a folder ``mlruns`` that has one of its experiments here is taken for the one that was
+    moved.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of ``mlflow.db``.
+    """
+    database = root / "mlflow.db"
+    if not database.is_file() or not (root / _FILES).is_dir():
+        return
+    here = root.resolve()
+    with closing(sqlite3.connect(database)) as store, store:
+        try:
+            found = store.execute("SELECT artifact_location FROM experiments").fetchall()
+        except sqlite3.DatabaseError:  # MLflow will say what is wrong with it
+            return
+        for before in _moved([str(location) for (location,) in found], here):
+            prefix = "file://" if before.startswith("file://") else ""
+            for table, column in _COLUMNS:
+                store.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608 our names
+                    f" WHERE substr({column}, 1, ?) = ?",
+                    (f"{prefix}{here}", len(before) + 1, len(before) + 1, f"{before}/"),
+                )
+
+
+def _moved(locations: list[str], here: Path) -> set[str]:
+    """Return the folders, as they are written, in which the store lay before."""
+    places = [match for text in locations if (match := _LOCATION.fullmatch(text))]
+    return {
+        place[1]
+        for place in places
+        if place[1].removeprefix("file://") != str(here) and (here / _FILES / place[2]).is_dir()
+    }
