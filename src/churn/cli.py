@@ -335,6 +335,25 @@ def rollback(version: str, why: str) -> None:
 
 
 @cli.command()
+@click.option(
+    "--source",
+    metavar="URI",
+    default="sqlite:///mlflow.db",
+    show_default=True,
+    help="The MLflow that has the versions.",
+)
+def migrate(source: str) -> None:
+    """Copy all versions into the registry that MLFLOW_TRACKING_URI names.
+
+    With their runs, files, numbers, aliases and audit trail; for instance from the file to a
+    server. The source stays as it is. Started again, it copies what is missing.
+    """
+    from churn import desk
+
+    desk.migrate(Path(), source)
+
+
+@cli.command()
 @click.option("--markdown", is_flag=True, help="For the summary of a workflow's run.")
 def status(markdown: bool) -> None:
     """Show the version in Production, where it comes from, and what is in Staging."""

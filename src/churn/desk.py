@@ -10,13 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from churn import (
-    lineage,
-    params,
-    promotion,
-    review,
-    verdict,
-)
+from churn import embedded, lineage, params, promotion, review, tracking, verdict
 from churn import (
     release as releasing,
 )
@@ -24,12 +18,15 @@ from churn import (
     status as standing,
 )
 from churn.candidate import INPUTS, changed_inputs, git, input_fingerprint
-from churn.errors import ArtifactError, ChurnError
+from churn.errors import ArtifactError, ChurnError, RegistryError
 from churn.files import atomic
 from churn.paths import Workspace
 from churn.registry import Registry
+from churn.registry import migrate as moving
 from churn.release import BlockedError, Plan
 from churn.report.text import prose
+
+_FILE = "sqlite:///mlflow.db"
 
 
 def release(
@@ -114,6 +111,18 @@ def rollback(root: Path, version: int | None, why: str) -> None:
     registry = _registry(root)
     before, now = promotion.rollback(registry, version, whoever(root), why)
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
+
+
+def migrate(root: Path, source: str) -> None:
+    """Copy all versions from another MLflow, and say how many."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise RegistryError("set MLFLOW_TRACKING_URI to the server that the versions are to go to")
+    settings = params.load(Workspace(root).params).release
+    if source == _FILE and not Path("mlflow.db").exists():
+        raise RegistryError("mlflow.db: not there; name the source with --source")
+    embedded.follow(root)
+    count = moving.migrate(root, source, settings, whoever(root), click.echo)
+    click.echo(f"{count} versions copied to {tracking.shown_uri()}")
 
 
 def status(root: Path, markdown: bool) -> None:

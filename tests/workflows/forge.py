@@ -16,7 +16,7 @@ from tests.pipeline.conftest import ROOT, Clone
 
 HERE = Path(__file__).resolve().parent
 WORKFLOWS = ROOT / ".github"
-USES = re.compile(r"uses: *([\w.-]+/([\w.-]+)@[0-9a-f]{40})")
+USES = re.compile(r"uses: *([\w.-]+/([\w.-]+))(?:/[\w-]+)?(@[0-9a-f]{40})")
 # What each program is for, and how to get it; it is not downloaded from anywhere else.
 PROGRAMS = {
     "act": "go install github.com/nektos/act@v0.2.87",
@@ -111,6 +111,26 @@ class Forge:
         event = {"action": "completed", "workflow_run": run, "repository": repository}
         return self._act("workflow_run", "comment.yml", event, host)
 
+    def push_to_main(self, host: str = "github.com") -> Ran:
+        """Run deploy.yml on the newest commit of main."""
+        event = {
+            "ref": "refs/heads/main",
+            "after": self.origin.git("rev-parse", "main"),
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+        }
+        self.origin.git("switch", "--quiet", "main")
+        return self._act("push", "deploy.yml", event, host)
+
+    def roll_back(self, version: str, reason: str) -> Ran:
+        """Run rollback.yml, as somebody does by hand."""
+        event = {
+            "ref": "refs/heads/main",
+            "inputs": {"version": version, "reason": reason},
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+        }
+        self.origin.git("switch", "--quiet", "main")
+        return self._act("workflow_dispatch", "rollback.yml", event, "github.com")
+
     def _act(self, trigger: str, workflow: str, event: dict[str, Any], host: str) -> Ran:
         path = self.store / "event.json"
         path.write_text(json.dumps(event))
@@ -152,7 +172,7 @@ def swapped() -> list[str]:
         for file in WORKFLOWS.rglob("*.yml")
         for match in USES.findall(file.read_text(encoding="utf-8"))
     }
-    return [f"{action}={HERE / 'actions' / name}" for action, name in sorted(used)]
+    return [f"{action}{at}={HERE / 'actions' / name}" for action, name, at in sorted(used)]
 
 
 def missing() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,15 @@ class Registry:
         Folder of the local MLflow store.
     settings : ReleaseParams
         Its name, and whether it has stages.
+    uri : str, optional
+        Another MLflow than the one that is set.
     """
 
-    def __init__(self, root: Path, settings: ReleaseParams) -> None:
+    def __init__(self, root: Path, settings: ReleaseParams, uri: str | None = None) -> None:
         tracking.point_at_store(root)
         self.name = settings.model
         self.has_stages = settings.stages
-        self._client = mlflow.MlflowClient()
+        self._client = mlflow.MlflowClient(uri, uri)
         self._lock: lock.Lock | None = None
 
     def versions(self) -> list[Version]:
@@ -134,8 +136,8 @@ class Registry:
             finally:
                 self._lock = None
 
-    def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
-        """Make a version of a logged model."""
+    def make(self) -> None:
+        """Make the registered model, if it is not there."""
         self._require_lock()
         with tracking.clear_errors():
             try:
@@ -143,6 +145,23 @@ class Registry:
             except MlflowException as error:
                 if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
                     raise
+
+    def adopt(self, found: Sequence[Version]) -> None:
+        """Put versions that are here under the same numbers where others of a registry are."""
+        self._require_lock()
+        if champion := in_production(found):
+            self._set_alias(CHAMPION, champion.number)
+        for version in found:
+            if STAGING in version.aliases:
+                self._set_alias(STAGING, version.number)
+            if self.has_stages and version.stage == STAGE_ARCHIVED:
+                self._transition(version, STAGE_ARCHIVED)
+        self.settle()
+
+    def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
+        """Make a version of a logged model."""
+        self.make()
+        with tracking.clear_errors():
             made = self._client.create_model_version(
                 self.name, source, run_id=run_id, tags=tags, description=description
             )

@@ -1,0 +1,178 @@
+"""Moving versions from one MLflow to another: from the SQLite file to a server, most of all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunStatus, RunTag
+from mlflow.models import Model
+
+from churn import tracking
+from churn.errors import RegistryError
+from churn.params import ReleaseParams
+from churn.registry.store import Registry
+from churn.registry.version import Version, by_number
+
+_BATCH = 100  # parameters and tags that a server takes at once
+_GAP = "gap"  # a version that stands for one that the source has no more
+_SYSTEM = "mlflow."  # tags that MLflow writes by itself
+_KEPT = ("mlflow.runName", "mlflow.note.content", "mlflow.user", "mlflow.source.git.commit")
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Where versions come from, and where they go."""
+
+    source: mlflow.MlflowClient
+    source_uri: str
+    target: mlflow.MlflowClient
+    experiment_id: str
+    name: str
+
+
+def migrate(
+    root: Path, source_uri: str, settings: ReleaseParams, by: str, say: Callable[[str], None]
+) -> int:
+    """Copy every version with its run, files, tags, description, alias and number.
+
+    To the registry that ``MLFLOW_TRACKING_URI`` names. Started again, it goes on with what is
+    missing; the source is not changed.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the local MLflow store.
+    source_uri : str
+        Where the versions are: ``sqlite:///mlflow.db``, or another server.
+    settings : ReleaseParams
+    by : str
+        Who does it.
+    say : callable
+        Told of each version.
+
+    Returns
+    -------
+    int
+        Number of versions that were copied.
+
+    Raises
+    ------
+    RegistryError
+        If there is nothing to copy, or the target has other versions under these numbers.
+    TrackingError
+        If one of the two cannot be reached.
+    """
+    experiment_id = tracking.connect(root)
+    target_uri = mlflow.get_tracking_uri()
+    source = Registry(root, settings, source_uri)
+    found = source.versions()
+    if not found:
+        raise RegistryError(f"{source_uri}: no versions of {settings.model} there")
+    target = Registry(root, settings)
+    ends = _Ends(
+        mlflow.MlflowClient(source_uri, source_uri),
+        source_uri,
+        mlflow.MlflowClient(target_uri, target_uri),
+        experiment_id,
+        settings.model,
+    )
+    with target.locked(by):
+        target.make()
+        missing = _missing(found, target.versions())
+        for version in missing:
+            say(f"version {version.number}")
+            with tracking.clear_errors():
+                _copy(ends, version)
+        target.adopt(found)
+    return len(missing)
+
+
+def _missing(found: list[Version], there: list[Version]) -> list[Version]:
+    """Return what is still to be copied; what is there under the same number has to be the same."""
+    known = by_number(version for version in there if _GAP not in version.tags)
+    ours = by_number(found)
+    for number, version in known.items():
+        if number not in ours or ours[number].digest != version.digest:
+            raise RegistryError(
+                f"version {number} of the target is another model; versions are copied into a"
+                " registry of their own only"
+            )
+    return [version for version in found if version.number not in known]
+
+
+def _copy(ends: _Ends, version: Version) -> None:
+    run = ends.source.get_run(version.run_id)
+    with tempfile.TemporaryDirectory(prefix="churn-migrate-") as folder:
+        scratch = Path(folder)
+        files, there = scratch / "files", scratch / "model"
+        for place in (files, there):
+            place.mkdir()
+        # Where its files are; "models:/…" would be looked up in the registry that is set.
+        uri = ends.source.get_model_version_download_uri(ends.name, str(version.number))
+        model = Path(
+            mlflow.artifacts.download_artifacts(
+                uri, dst_path=str(there), tracking_uri=ends.source_uri
+            )
+        )
+        for entry in ends.source.list_artifacts(version.run_id):
+            ends.source.download_artifacts(version.run_id, entry.path, str(files))
+        made = _copy_run(ends.target, ends.experiment_id, run, files)
+        model_id = _copy_model(ends, made, model)
+    _create(ends, version, made, model_id)
+
+
+def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:
+    """Make the version under its old number; where one was deleted before it, a gap stays."""
+    client, name, source = ends.target, ends.name, f"models:/{model_id}"
+    there = client.search_model_versions(f"name = '{name}'")
+    first = max((int(one.version) for one in there), default=0) + 1
+    gaps = [
+        client.create_model_version(name, source, run_id, {_GAP: "yes"}, model_id=model_id)
+        for _ in range(first, version.number)
+    ]
+    client.create_model_version(
+        name,
+        source,
+        run_id,
+        {key: value for key, value in version.tags.items() if value},
+        description=version.description,
+        model_id=model_id,
+    )
+    for gap in gaps:
+        client.delete_model_version(name, str(gap.version))
+
+
+def _copy_run(client: mlflow.MlflowClient, experiment_id: str, run: Run, files: Path) -> str:
+    tags = {
+        key: value
+        for key, value in run.data.tags.items()
+        if not key.startswith(_SYSTEM) or key in _KEPT
+    }
+    made = client.create_run(experiment_id, run.info.start_time, tags, run.info.run_name)
+    run_id = str(made.info.run_id)
+    parameters = [Param(key, value) for key, value in run.data.params.items()]
+    end = run.info.end_time or run.info.start_time
+    metrics = [Metric(key, value, end, 0) for key, value in run.data.metrics.items()]
+    for start in range(0, len(parameters), _BATCH):
+        client.log_batch(run_id, params=parameters[start : start + _BATCH])
+    client.log_batch(run_id, metrics=metrics, tags=[RunTag("migrated_from", run.info.run_id)])
+    client.log_artifacts(run_id, str(files))
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED), end)
+    return run_id
+
+
+def _copy_model(ends: _Ends, run_id: str, folder: Path) -> str:
+    """Log a model's folder once more; only MLflow's own file about it says where it is now."""
+    made = ends.target.create_logged_model(ends.experiment_id, "model", run_id)
+    model_id = str(made.model_id)
+    described = Model.load(str(folder))
+    described.model_id, described.run_id = model_id, run_id
+    described.save(str(folder / "MLmodel"))
+    ends.target.log_model_artifacts(model_id, str(folder))
+    ends.target.finalize_logged_model(model_id, "READY")
+    ends.target.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    return model_id

@@ -1,0 +1,136 @@
+"""From one MLflow to another, without losing a version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from churn import params, promotion, tracking
+from churn.candidate import model_digest
+from churn.errors import RegistryError, TrackingError
+from churn.registry import Registry
+from churn.registry import migrate as module
+from churn.registry.migrate import migrate
+from tests.unit.releases import Candidates
+
+Move = Callable[[], int]
+
+
+@pytest.fixture
+def source(candidates: Candidates) -> Candidates:
+    """Two releases, of which the second was rolled back and came back by hand."""
+    candidates.release(1)
+    candidates.release(2)
+    promotion.rollback(candidates.registry, None, "night shift", "it was slow")
+    promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "it is fine")
+    return candidates
+
+
+@pytest.fixture
+def move(
+    source: Candidates, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Move:
+    """Return what moves all to another store; MLflow is asked there afterwards."""
+    root = source.roots[0]
+    there = tmp_path / "there"
+    there.mkdir()
+    shutil.copy(empty_store, there / "mlflow.db")
+    monkeypatch.chdir(there)
+    before = os.environ["MLFLOW_TRACKING_URI"]
+    tracking.mlflow.set_tracking_uri(None)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # MLflow sets it, of the other store
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there / 'mlflow.db'}")
+    settings = params.load(root / "params.yaml").release
+    return lambda: migrate(root, before, settings, "me", lambda text: None)
+
+
+def test_versions_keep_numbers_stages_aliases_tags_and_bytes(
+    source: Candidates, move: Move, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    before = Registry(source.roots[0], params.load(source.roots[0] / "params.yaml").release, uri)
+    expected = before.versions()
+
+    assert move() == 2
+
+    found = source.registry.versions()
+    for old, new in zip(expected, found, strict=True):
+        assert (old.number, old.stage, old.aliases) == (new.number, new.stage, new.aliases)
+        assert {k: v for k, v in old.tags.items() if v} == dict(new.tags)
+        assert old.description == new.description
+        assert old.run_id != new.run_id
+        promotion.require_bytes(source.registry, new)
+        folder = source.registry.download(new, tmp_path / f"got-{new.number}")
+        assert model_digest(folder / "artifacts" / "model") == source.digest(new.number)
+    run = mlflow.MlflowClient().get_run(found[0].run_id)
+    assert run.data.tags["migrated_from"] == expected[0].run_id
+    assert "test_roc_auc" in run.data.metrics
+    assert run.data.params["model.hyperparameters.max_iter"] == "12"
+
+
+def test_the_source_stays_and_what_was_moved_can_be_released_on(
+    source: Candidates, move: Move
+) -> None:
+    move()
+    promotion.rollback(source.registry, None, "me", "once more")
+    assert source.production is not None
+    assert source.production.number == 1
+    loaded = mlflow.pyfunc.load_model(source.registry.uri("production"))
+    assert loaded.metadata.model_id
+
+
+def test_started_again_it_copies_what_is_missing(
+    source: Candidates, move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, copied = module._copy, []
+
+    def once(ends: object, version: object) -> None:
+        if copied:
+            raise KeyboardInterrupt
+        copied.append(version)
+        real(ends, version)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_copy", once)
+        with pytest.raises(KeyboardInterrupt):
+            move()
+    assert move() == 1
+    assert move() == 0
+    assert [version.number for version in source.registry.versions()] == [1, 2]
+
+
+def test_a_number_that_was_deleted_stays_free(
+    source: Candidates, move: Move, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = mlflow.MlflowClient(uri, uri)
+    client.delete_model_version(source.registry.name, "1")
+    assert move() == 1
+    assert [version.number for version in source.registry.versions()] == [2]
+
+
+def test_a_registry_that_has_others_is_left_alone(source: Candidates, move: Move) -> None:
+    move()
+    client = mlflow.MlflowClient()
+    client.set_model_version_tag(source.registry.name, "2", "model_digest", "another")
+    with pytest.raises(RegistryError, match="version 2 of the target is another model"):
+        move()
+
+
+def test_where_there_is_nothing_nothing_is_copied(
+    source: Candidates, move: Move, tmp_path: Path
+) -> None:
+    settings = params.load(source.roots[0] / "params.yaml").release
+    with pytest.raises(RegistryError, match="no versions of churn-predictor there"):
+        migrate(source.roots[0], f"sqlite:///{tmp_path}/there/mlflow.db", settings, "me", print)
+
+
+def test_a_source_that_cannot_be_reached_is_named(source: Candidates, move: Move) -> None:
+    settings = params.load(source.roots[0] / "params.yaml").release
+    with pytest.raises(TrackingError):
+        migrate(source.roots[0], "http://127.0.0.1:9", settings, "me", print)
