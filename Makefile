@@ -39,10 +39,12 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 data: $(PIPELINE)  ## Get the data that data.dvc names; changes of yours in data/ are kept
 	@scripts/data
 
-run: setup data  ## Run the pipeline as far as something changed, track it, and sum it up
+run: setup data  ## Run the pipeline as far as something changed, track, release, and sum it up
 	@dvc repro
 	@churn track
 	@churn summary
+	@churn release --embedded
+	@churn status
 
 test: $(DEV) $(CHECKS) data  ## Run every test
 	@pytest --numprocesses auto --dist loadfile

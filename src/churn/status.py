@@ -13,7 +13,7 @@ from rich.text import Text
 from churn.errors import RegistryError
 from churn.registry import Move, Registry, Version
 from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
-from churn.report.text import prose
+from churn.report.text import code, prose
 
 _EMPTY = "nothing is registered yet: churn release does it"
 
@@ -63,12 +63,12 @@ def markdown(registry: Registry, title: str) -> str:
         The first line: what has happened.
     """
     versions = registry.versions()
-    rows = [[prose(cell) for cell in row] for row in _places(versions)]
+    rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
     lines += [_row(row) for row in rows]
     if champion := in_production(versions):
         lines += ["", "### Lineage", ""]
-        lines += [f"- {name}: {prose(value)}" for name, value in lineage(champion).items()]
+        lines += [f"- {name}: {code(value, 200)}" for name, value in lineage(champion).items()]
     lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, registry.has_stages))]
     return "\n".join(lines).rstrip() + "\n"
 

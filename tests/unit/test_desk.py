@@ -1,0 +1,154 @@
+"""The commands that move versions: what they say, and how they end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from churn import cli, desk, integration
+from churn.candidate import git
+from churn.errors import RegistryError
+from churn.integration import Findings
+from churn.paths import Workspace
+from tests.unit.releases import Candidates
+
+
+@pytest.fixture
+def first(candidates: Candidates, monkeypatch: pytest.MonkeyPatch) -> Candidates:
+    """Work in the repository at its first commit."""
+    monkeypatch.chdir(candidates.roots[0])
+    monkeypatch.setenv("GITHUB_ACTOR", "octocat")
+    return candidates
+
+
+def run(*words: str) -> int:
+    try:
+        cli.main(list(words))
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.strip().splitlines()[-1]
+
+
+def test_a_release_says_what_is_in_production(
+    first: Candidates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("release", "build/candidate") == 0
+    digest = first.digest(1)[:12]
+    assert last_line(capsys) == (f"version 1 is in Production. Production: version 1 ({digest})")
+    note = Workspace().release_note.read_text()
+    assert note.startswith("## version 1 is in Production\n")
+    assert first.production is not None
+    assert first.production.tags["promoted_by"] == "octocat"
+
+
+def test_what_is_blocked_ends_with_one_and_says_that_production_stays(
+    first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = Findings(False, "integration tests failed: test_parity", "")
+    monkeypatch.setattr(integration, "run", lambda *_: failed)
+    assert run("release", "build/candidate") == 1
+    assert last_line(capsys) == (
+        "blocked: integration tests failed: test_parity. Production: nothing"
+    )
+
+
+def test_an_error_ends_with_two_and_says_what_is_in_production(
+    first: Candidates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("release", "build/candidate") == 0
+    (first.plan(1).candidate / "metrics.json").write_text("{}")
+    assert run("release", "build/candidate") == 2
+    said = capsys.readouterr()
+    assert "Error: build/candidate/metrics.json: its bytes are not" in said.err
+    assert "Production: version 1" in said.out.strip().splitlines()[-1]
+
+
+def test_the_commands_of_the_registry(
+    first: Candidates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("register", "build/candidate") == 0
+    assert run("promote", "1", "--to", "staging") == 0
+    assert last_line(capsys) == "version 1 is in Staging"
+    assert run("promote", "1", "--to", "production") == 2
+    assert "has not passed the integration tests" in capsys.readouterr().err
+    assert run("release", "build/candidate") == 0
+    os.chdir(first.roots[1])
+    assert run("release", "build/candidate") == 0
+    assert run("rollback", "--why", "it was slow") == 0
+    assert last_line(capsys) == "version 1 is in Production again; it was version 2"
+    assert run("rollback") == 2
+    assert "is the first in Production" in capsys.readouterr().err
+    assert run("rollback", "--to", "x") == 2
+    assert run("status") == 0
+    assert run("history") == 0
+    assert "it was slow" in capsys.readouterr().out
+
+
+def test_on_the_way_nothing_is_released_to_a_server(
+    first: Candidates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("release", "--embedded") == 0  # the tests' store has an address
+    assert "MLFLOW_TRACKING_URI names a server" in last_line(capsys)
+    assert first.registry.versions() == []
+
+
+def test_on_the_way_nothing_is_released_that_is_not_committed(
+    first: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert desk._not_embedded(Path()) is None
+    Path("README.md").write_text("words")
+    assert desk._not_embedded(Path()) is None
+    with Path("params.yaml").open("a") as file:
+        file.write("# changed\n")
+    assert desk._not_embedded(Path()) == (
+        "params.yaml not committed yet, and a version belongs to a commit"
+    )
+
+
+def test_what_is_in_production_already_is_not_run_again(
+    first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("release", "build/candidate") == 0
+    monkeypatch.setattr(desk.review, "run", lambda *_: pytest.fail("it was run"))
+    assert run("release") == 0
+    assert "version 1 is in Production already" in last_line(capsys)
+
+
+def test_what_is_here_is_judged_first(
+    first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.review, "run", lambda *_: desk.review.gate.stopped("no data"))
+    assert run("release") == 2
+    assert "Error: no data" in capsys.readouterr().err
+    bad = desk.review.Verdict(False, "judged", "it is worse", ())
+    monkeypatch.setattr(desk.review, "run", lambda *_: bad)
+    assert run("release") == 1
+    assert "blocked: it is worse" in last_line(capsys)
+
+
+def test_versions_are_moved_to_where_the_address_says(
+    first: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with pytest.raises(RegistryError, match="set MLFLOW_TRACKING_URI"):
+        desk.migrate(Path(), "sqlite:///mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(RegistryError, match="not there; name the source"):
+        desk.migrate(Path(), "sqlite:///mlflow.db")
+
+
+def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "octocat")
+    assert desk.whoever(repository) == "octocat"
+    monkeypatch.delenv("GITHUB_ACTOR")
+    git(repository, "config", "user.name", "At the desk")
+    assert desk.whoever(repository) == "At the desk"
+    git(repository, "config", "--unset", "user.name")
+    assert desk.whoever(repository)
