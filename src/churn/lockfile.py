@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +126,15 @@ def _status(root: Path, made: set[str]) -> list[str]:
 
 
 def _ask(root: Path, *targets: str) -> dict[str, list[Any]]:
-    command = [sys.executable, "-m", "dvc", "status", "--json", *targets]
-    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ArtifactError(f"dvc status: {said}")
-    found: dict[str, list[Any]] = json.loads(done.stdout)
-    return found
+    """Ask DVC within this process: starting another one takes twice as long as the answer."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            found: dict[str, list[Any]] = repo.status(targets=list(targets) or None)
+    except DvcException as error:
+        said = (str(error).strip().splitlines() or ["it said nothing"])[-1]
+        raise ArtifactError(f"dvc status: {said}") from error
+    # Seen from another folder, DVC puts the path of the stage's file in front.
+    return {re.split("[:/]", name)[-1]: changes for name, changes in found.items()}
