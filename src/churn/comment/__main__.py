@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from churn.comment import artifact, body, sticky
 from churn.comment.artifact import RefusedError
 from churn.comment.body import Run
-from churn.comment.github import GitHubError, Repository
-from churn.errors import ChurnError
+from churn.comment.github import Repository
+from churn.errors import ChurnError, GitHubError
 
 # A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
 _NOTHING_TO_SAY = ("action_required", "skipped", "stale")
