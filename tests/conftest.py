@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 from churn import params
 from churn.data import schema, synthesize
 from churn.params import Params
+from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 # Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
@@ -42,3 +45,18 @@ def customers(settings: Params) -> pd.DataFrame:
     """Return 600 customers as `prepare` has checked them; tests do not change them."""
     made = pa.concat_tables(synthesize.customers(600, seed=1)).to_pandas()
     return schema.validate(made, settings.data, Path("customers.csv"))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a certificate for 127.0.0.1, with its key."""
+    if lacking := [name for name in ("gh", "openssl") if not shutil.which(name)]:
+        pytest.skip(f"GitHub cannot be asked here; install {', '.join(lacking)}")
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def served_github(certificate: Path) -> Iterator[FakeGitHub]:
+    """Return a GitHub without pull requests and comments, trusted by who trusts its certificate."""
+    with serving(certificate) as state:
+        yield state

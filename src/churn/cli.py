@@ -209,7 +209,38 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
 
 @cli.group(cls=_Group)
 def candidate() -> None:
-    """Pack, verify and show a candidate: what was reviewed, byte for byte."""
+    """Get, pack, verify and show a candidate: what was reviewed, byte for byte."""
+
+
+@candidate.command()
+@click.option(
+    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose candidate it is."
+)
+@click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder to write.",
+)
+def fetch(commit: str, output: Path) -> None:
+    """Get the candidate that was reviewed for a commit.
+
+    It is the one of the merge queue or of the pull request that was merged as that commit, from
+    GitHub (GITHUB_REPOSITORY and GH_TOKEN), verified. Where that cannot be had, or comes from a
+    fork, it is made again here and judged, and the reason is said. Where Production has a model of
+    the same inputs, there is nothing to release and nothing is written.
+
+    Exit code 0: it is there, or there is nothing to release. 1: what was made again is blocked by
+    a gate. 2: an error.
+    """
+    from churn import reviewed
+
+    fetched = reviewed.fetch(
+        Path(), commit, output, lambda step: click.echo(f"== {step}", err=True)
+    )
+    click.echo("\n".join(fetched.lines))
+    raise SystemExit(fetched.code)
 
 
 @candidate.command()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.conftest import Clone, make_clone
 from tests.workflows import forge
-from tests.workflows.fake_github import FakeGitHub, make_certificate, serve
+from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.forge import Forge
 
 
@@ -40,20 +39,11 @@ def real_repository(repository: Forge) -> Forge:
     return repository
 
 
-@pytest.fixture(scope="session")
-def certificate(_main: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
 @pytest.fixture
-def github(repository: Forge, certificate: Path) -> Iterator[FakeGitHub]:
+def github(repository: Forge, served_github: FakeGitHub) -> FakeGitHub:
     """Return a GitHub without pull requests and comments, which the forge's jobs trust."""
-    state = FakeGitHub()
-    server = serve(state, certificate)
-    repository.environment["SSL_CERT_FILE"] = str(certificate)
-    yield state
-    server.shutdown()
-    server.server_close()
+    repository.environment["SSL_CERT_FILE"] = str(served_github.certificate)
+    return served_github
 
 
 @pytest.fixture(params=["cml", "gh"])

@@ -1,4 +1,4 @@
-"""As much of GitHub's API as the comment needs, over real HTTPS, with its state to look at."""
+"""As much of GitHub's API as is asked here, over real HTTPS, with its state to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ BOT = "github-actions[bot]"
 TOKEN = "the-token"
 HEAD = "a" * 40
 _API = "/api/v3"
+_FILTERS = ("event", "head_sha")  # of runs
 
 
 @dataclass
@@ -26,6 +28,10 @@ class FakeGitHub:
 
     repository: str = "octo/shop"
     pulls: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # by pull request
+    commits: dict[str, list[int]] = field(default_factory=dict)  # with their pull requests
+    outage: tuple[int, Any] | None = None  # status and content of every answer
     comments: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     archives: dict[int, bytes] = field(default_factory=dict)
@@ -36,17 +42,42 @@ class FakeGitHub:
     def open_pull(
         self, number: int, source: str, branch: str, head: str, base: str = "main"
     ) -> None:
-        owner = source.partition("/")[0]
-        repo = {"full_name": source, "owner": {"login": owner}}
-        pull = {"number": number, "base": {"ref": base}}
+        repo = self.place(source) | {"owner": {"login": source.partition("/")[0]}}
+        pull = {"number": number, "state": "open", "merged_at": None, "base": {"ref": base}}
         self.pulls.append(pull | {"head": {"ref": branch, "sha": head, "repo": repo}})
 
-    def add_artifact(self, archive: bytes, name: str = "comment", size: int | None = None) -> None:
+    def merge_pull(self, number: int, commit: str) -> None:
+        [pull] = [pull for pull in self.pulls if pull["number"] == number]
+        pull |= {"state": "closed", "merged_at": f"2026-02-01T00:00:{number:02}Z"}
+        self.commits.setdefault(commit, []).append(number)
+
+    def place(self, name: str) -> dict[str, Any]:
+        return {"id": sum(map(ord, name)), "full_name": name}
+
+    def add_run(
+        self, run: dict[str, Any], event: str = "pull_request", created: str = "2026-01-01"
+    ) -> dict[str, Any]:
+        """Add a run of pull-request.yml, as `ended` tells it."""
+        source = run["head_repository"]
+        run |= {
+            "event": event,
+            "status": "completed",
+            "created_at": f"{created}T00:00:00Z",
+            "head_repository": source and self.place(source["full_name"]),
+            "repository": self.place(self.repository),
+        }
+        self.runs.append(run)
+        return run
+
+    def add_artifact(
+        self, archive: bytes, name: str = "comment", size: int | None = None, run: int = 77
+    ) -> dict[str, Any]:
         number = len(self.artifacts) + 1
         size = len(archive) if size is None else size
         listed = {"id": number, "name": name, "size_in_bytes": size, "expired": False}
-        self.artifacts.append(listed)
+        self.artifacts.append(listed | {"workflow_run": {"id": run}})
         self.archives[number] = archive
+        return self.artifacts[-1]
 
     def add_comment(self, body: str, login: str = BOT) -> dict[str, Any]:
         number = 1000 + len(self.comments)
@@ -60,10 +91,25 @@ class FakeGitHub:
     ) -> tuple[int, Any, dict[str, str]]:
         """Return status, content and headers of the answer to a request."""
         self.asked.append(f"{method} {path}")
+        if self.outage:
+            return *self.outage, {}
         repo = re.escape(f"{_API}/repos/{self.repository}")
         routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
-            (rf"GET {repo}/pulls", lambda: (200, self._pulls(query["head"]))),
-            (rf"GET {repo}/actions/runs/\d+/artifacts", lambda: (200, self._listing(query))),
+            (
+                rf"GET {repo}",
+                lambda: (200, self.place(self.repository) | {"default_branch": "main"}),
+            ),
+            (rf"GET {repo}/pulls", lambda: (200, page(self._pulls(query), query))),
+            (rf"GET {repo}/commits/(\w+)/pulls", self._pulls_of),
+            (
+                rf"GET {repo}/actions/workflows/pull-request\.yml/runs",
+                lambda: (200, self._runs(query)),
+            ),
+            (rf"GET {repo}/actions/runs/(\d+)/artifacts", lambda n: self._listing(int(n), query)),
+            (
+                rf"GET {repo}/issues/(\d+)/events",
+                lambda n: (200, page(self.events.get(int(n), []), query)),
+            ),
             (rf"GET {repo}/issues/\d+/comments", lambda: (200, page(self.comments, query))),
             (rf"POST {repo}/issues/\d+/comments", lambda: (201, self.add_comment(body["body"]))),
             (rf"PATCH {repo}/issues/comments/(\d+)", lambda n: self._patch(int(n), body["body"])),
@@ -77,17 +123,30 @@ class FakeGitHub:
                 return *reply(*matched.groups()), {}
         return 404, {"message": "Not Found"}, {}
 
-    def _pulls(self, head: str) -> list[dict[str, Any]]:
-        owner, _, branch = head.partition(":")
+    def _pulls(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        owner, _, branch = query["head"].partition(":")
+        state = query.get("state", "open")
         return [
             pull
             for pull in self.pulls
             if (pull["head"]["repo"]["owner"]["login"], pull["head"]["ref"]) == (owner, branch)
+            and state in ("all", pull["state"])
         ]
 
-    def _listing(self, query: dict[str, str]) -> dict[str, Any]:
-        named = [a for a in self.artifacts if a["name"] == query["name"]]
-        return {"total_count": len(named), "artifacts": page(named, query)}
+    def _pulls_of(self, commit: str) -> tuple[int, Any]:
+        if commit not in self.commits:
+            return 422, {"message": f"No commit found for SHA: {commit}"}
+        numbers = self.commits[commit]
+        return 200, [pull for pull in self.pulls if pull["number"] in numbers]
+
+    def _runs(self, query: dict[str, str]) -> dict[str, Any]:
+        found = [run for run in self.runs if all(run[key] == query[key] for key in _FILTERS)]
+        return {"total_count": len(found), "workflow_runs": page(found[::-1], query)}
+
+    def _listing(self, run: int, query: dict[str, str]) -> tuple[int, Any]:
+        of_run = [a for a in self.artifacts if a["workflow_run"]["id"] == run]
+        named = [a for a in of_run if a["name"] == query["name"]]
+        return 200, {"total_count": len(named), "artifacts": page(named, query)}
 
     def _patch(self, number: int, body: str) -> tuple[int, Any]:
         [comment] = [c for c in self.comments if c["id"] == number]
@@ -131,6 +190,18 @@ def make_certificate(folder: Path) -> Path:
     return target
 
 
+@contextmanager
+def serving(certificate: Path) -> Iterator[FakeGitHub]:
+    """Give a GitHub without pull requests and comments, until the block ends."""
+    state = FakeGitHub()
+    server = serve(state, certificate)
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
     """Answer requests in a thread, until the server is shut down."""
 
@@ -146,12 +217,14 @@ def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
                 status, content, headers = state.answer(self.command, parts.path, query, body)
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json; charset=utf-8")
+            kind = "octet-stream" if isinstance(content, bytes) else "json; charset=utf-8"
+            self.send_header("Content-Type", f"application/{kind}")
             self.send_header("Content-Length", str(len(raw)))
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(raw)
+            with suppress(OSError):  # who has asked has read enough, and is gone
+                self.wfile.write(raw)
 
         def _sent(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":
@@ -173,5 +246,6 @@ def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     state.host, state.certificate = f"127.0.0.1:{server.server_port}", certificate
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Polls for its end; by default so rarely that each test would wait half a second.
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server

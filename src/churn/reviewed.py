@@ -1,0 +1,161 @@
+"""Command `candidate fetch`: the candidate that was reviewed, or why it had to be made again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from churn import bundle, lineage, params, review, taken, verdict
+from churn.candidate import commit_fingerprint, input_fingerprint
+from churn.errors import CandidateError, GitHubError
+from churn.gate import Verdict
+from churn.github import Repository
+from churn.lineage import Source
+from churn.paths import Workspace
+from churn.promotion import Commit
+from churn.registry import Registry
+from churn.taken import Missing, Wanted
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How a fetch has ended.
+
+    Attributes
+    ----------
+    lines : tuple of str
+        What there is to say of it, the whole last.
+    code : int
+        Exit code: 0 if the candidate is there or none is needed, 1 if what was made again is
+        blocked by its gates, 2 if it could not be made.
+    needed : bool or None
+        Whether there is something to release; None where that is blocked.
+    """
+
+    lines: tuple[str, ...]
+    code: int = 0
+    needed: bool | None = True
+
+
+def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
+    """Leave the reviewed candidate of a commit in `output`, or one that is made again.
+
+    Made again means: trained from the work tree, and judged against Production. Where Production
+    has a model of the same inputs already, nothing is left there. A workflow is told by
+    ``needed=true`` or ``needed=false`` in the file that `GITHUB_OUTPUT` names.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    revision : str
+        The commit.
+    output : Path
+        Folder of the candidate. An earlier one is removed first, with the note beside it, so that
+        neither is taken for this one's if this fails.
+    say : callable
+        Told what is being done.
+
+    Returns
+    -------
+    Fetched
+
+    Raises
+    ------
+    CandidateError
+        If `output` holds something else, or if it has to be made again and the work tree holds
+        other inputs.
+    TrackingError
+        If the registry cannot be reached.
+    """
+    bundle.remove(output)
+    lineage.path(output).unlink(missing_ok=True)
+    commit = Commit.of(root, revision).id
+    wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
+    fetched = _released_before(wanted) or _take_or_reproduce(wanted, say)
+    _tell_workflow(fetched.needed)
+    return fetched
+
+
+def _released_before(wanted: Wanted) -> Fetched | None:
+    """Tell whether Production works, and has the model of the same inputs."""
+    settings = params.load(Workspace(wanted.root).params)
+    version = Registry(wanted.root, settings.release).production()
+    if version is None or version.tags.get("smoke") != "passed":
+        return None
+    if version.tags.get("newest_fingerprint") != wanted.fingerprint:
+        return None
+    same = f"version {version.number} in Production is of the same inputs"
+    return Fetched((f"nothing to release: {same}",), needed=False)
+
+
+def _take_or_reproduce(wanted: Wanted, say: Say) -> Fetched:
+    found = _take(wanted, say)
+    return _reproduce(wanted, found, say) if isinstance(found, Missing) else _noted(wanted, found)
+
+
+def _take(wanted: Wanted, say: Say) -> Source | Missing:
+    for name in ("GITHUB_REPOSITORY", "GH_TOKEN"):
+        if not os.environ.get(name):
+            return Missing(f"there is no GitHub to ask ({name} is not set)")
+    say("look for the reviewed candidate")
+    try:
+        return taken.take(wanted, Repository(_address(), os.environ["GH_TOKEN"]))
+    except GitHubError as error:
+        return Missing(taken.plain(f"GitHub could not be asked: {error}"))
+
+
+def _reproduce(wanted: Wanted, missing: Missing, say: Say) -> Fetched:
+    """Make the candidate again, as a pull request's run does, and judge it for a release."""
+    if input_fingerprint(wanted.root) != wanted.fingerprint:
+        raise CandidateError(
+            f"{missing.why}; and it cannot be made again, because the work tree holds other inputs"
+            f" than {wanted.commit[:12]}: check that commit out, without changes"
+        )
+    say(f"reproduce: {missing.why}")
+    plan = review.Plan(revision=None, production=True, from_scratch=True)
+    judged = review.run(Workspace(wanted.root), plan, wanted.output, say)
+    if not judged.passed:
+        return _blocked(wanted, missing, judged)
+    manifest = bundle.verify(wanted.output, wanted.root, wanted.commit)
+    return _noted(wanted, _source(missing, manifest["model_digest"]))
+
+
+def _blocked(wanted: Wanted, missing: Missing, judged: Verdict) -> Fetched:
+    source = _source(missing, bundle.read_manifest(wanted.output)["model_digest"])
+    lineage.write(wanted.output, source)
+    whole = f"{wanted.output}: {source.told}; it is not to be released"
+    code = 2 if judged.outcome == "stopped" else 1
+    return Fetched((*verdict.lines(judged, "Release"), whole), code, needed=None)
+
+
+def _source(missing: Missing, digest: str | None) -> Source:
+    why = missing.why
+    if missing.fork_digest is not None and digest is not None:
+        why += f", with {'the same' if digest == missing.fork_digest else 'other'} bytes"
+    run = os.environ.get("GITHUB_RUN_ID")
+    is_run = run and os.environ.get("GITHUB_REPOSITORY")
+    here = f"{_address()}/actions/runs/{run}" if is_run else ""
+    return Source("reproduced", why, missing.pull_request, here)
+
+
+def _noted(wanted: Wanted, source: Source) -> Fetched:
+    """Write down where a candidate comes from, now that it is there."""
+    lineage.write(wanted.output, source)
+    return Fetched((f"{wanted.output}: {source.told}",))
+
+
+def _address() -> str:
+    server = os.environ.get("GITHUB_SERVER_URL") or "https://github.com"
+    return f"{server}/{os.environ['GITHUB_REPOSITORY']}"
+
+
+def _tell_workflow(needed: bool | None) -> None:
+    file = os.environ.get("GITHUB_OUTPUT")
+    if file and needed is not None:
+        with Path(file).open("a", encoding="utf-8") as output:
+            output.write(f"needed={str(needed).lower()}\n")
