@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def release(
         if folder is None and _is_released(root, registry, commit):
             return 0
         folder = _packed(root, registry) if folder is None else folder
-        plan = Plan(folder, whoever(root), why, commit, until, lineage.read(folder))
+        plan = Plan(folder, promotion.whoever(root), why, commit, until, lineage.read(folder))
         done = releasing.run(root, plan, _say)
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
@@ -64,7 +63,7 @@ def _is_released(root: Path, registry: Registry, revision: str) -> bool:
     version, fingerprint = registry.production(), input_fingerprint(root)
     if version is None or not promotion.is_released(version, fingerprint):
         return False
-    commit, by = promotion.Commit.of(root, revision), whoever(root)
+    commit, by = promotion.Commit.of(root, revision), promotion.whoever(root)
     with registry.locked(by):
         promotion.confirm(registry, version, promotion.newest(commit, fingerprint), by)
     _tell(root, registry, f"version {version.number} is in Production already")
@@ -102,14 +101,14 @@ def _not_embedded(root: Path) -> str | None:
 def promote(root: Path, version: int, to: Any, why: str) -> None:
     """Move a version by hand, and say so."""
     registry = _registry(root)
-    moved = promotion.promote(root, registry, version, to, whoever(root), why)
+    moved = promotion.promote(root, registry, version, to, promotion.whoever(root), why)
     click.echo(f"version {moved.number} is in {to.title()}")
 
 
 def rollback(root: Path, version: int | None, why: str) -> None:
     """Roll back, and say so."""
     registry = _registry(root)
-    before, now = promotion.rollback(registry, version, whoever(root), why)
+    before, now = promotion.rollback(registry, version, promotion.whoever(root), why)
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
 
 
@@ -121,7 +120,7 @@ def migrate(root: Path, source: str) -> None:
     if source == _FILE and not Path("mlflow.db").exists():
         raise RegistryError("mlflow.db: not there; name the source with --source")
     embedded.follow(root)
-    count = moving.migrate(root, source, settings, whoever(root), click.echo)
+    count = moving.migrate(root, source, settings, promotion.whoever(root), click.echo)
     click.echo(f"{count} versions copied to {tracking.shown_uri()}")
 
 
@@ -136,16 +135,6 @@ def status(root: Path, markdown: bool) -> None:
 def history(root: Path) -> None:
     """Print the audit trail."""
     standing.history(_registry(root), _console())
-
-
-def whoever(root: Path) -> str:
-    """Return who is at work: the actor of the workflow, or as git calls them, or the account."""
-    if actor := os.environ.get("GITHUB_ACTOR"):
-        return actor
-    try:
-        return git(root, "config", "user.name").strip() or getpass.getuser()
-    except (ArtifactError, OSError):
-        return getpass.getuser()
 
 
 def _registry(root: Path) -> Registry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,16 @@ class Commit:
         """Return the newest commit whose model a version was found to be."""
         time = version.tags.get("newest_commit_time", "")
         return cls(version.tags["newest_commit"], int(time)) if time.isdigit() else None
+
+
+def whoever(root: Path) -> str:
+    """Return who is at work: the actor of the workflow, or as git calls them, or the account."""
+    if actor := os.environ.get("GITHUB_ACTOR"):
+        return actor
+    try:
+        return git(root, "config", "user.name").strip() or getpass.getuser()
+    except ArtifactError:
+        return getpass.getuser()
 
 
 def newest(commit: Commit, fingerprint: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn import bundle, lineage, params, review, taken, verdict
+from churn import bundle, lineage, params, promotion, review, taken, verdict
 from churn.candidate import commit_fingerprint, input_fingerprint
 from churn.errors import CandidateError, GitHubError
 from churn.gate import Verdict
@@ -84,11 +84,14 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
 def _released_before(wanted: Wanted) -> Fetched | None:
     """Tell whether Production works, and has the model of the same inputs."""
     settings = params.load(Workspace(wanted.root).params)
-    version = Registry(wanted.root, settings.release).production()
-    if version is None or version.tags.get("smoke") != "passed":
+    registry = Registry(wanted.root, settings.release)
+    version = registry.production()
+    if version is None or not promotion.is_released(version, wanted.fingerprint):
         return None
-    if version.tags.get("newest_fingerprint") != wanted.fingerprint:
-        return None
+    by = promotion.whoever(wanted.root)
+    newest = promotion.newest(Commit.of(wanted.root, wanted.commit), wanted.fingerprint)
+    with registry.locked(by):
+        promotion.confirm(registry, version, newest, by)
     same = f"version {version.number} in Production is of the same inputs"
     return Fetched((f"nothing to release: {same}",), needed=False)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from churn import cli, desk, integration
-from churn.candidate import git
 from churn.errors import RegistryError
 from churn.integration import Findings
 from churn.paths import Workspace
@@ -142,13 +141,3 @@ def test_versions_are_moved_to_where_the_address_says(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(RegistryError, match="not there; name the source"):
         desk.migrate(Path(), "sqlite:///mlflow.db")
-
-
-def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_ACTOR", "octocat")
-    assert desk.whoever(repository) == "octocat"
-    monkeypatch.delenv("GITHUB_ACTOR")
-    git(repository, "config", "user.name", "At the desk")
-    assert desk.whoever(repository) == "At the desk"
-    git(repository, "config", "--unset", "user.name")
-    assert desk.whoever(repository)

@@ -124,3 +124,13 @@ def test_a_version_whose_digest_is_not_its_manifest_s_goes_nowhere(
     for to in ("staging", "production"):
         with pytest.raises(CandidateError, match=said):
             promote(candidates.roots[0], candidates.registry, 1, to, "me", "why")
+
+
+def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "octocat")
+    assert promotion.whoever(repository) == "octocat"
+    monkeypatch.delenv("GITHUB_ACTOR")
+    git(repository, "config", "user.name", "At the desk")
+    assert promotion.whoever(repository) == "At the desk"
+    git(repository, "config", "--unset", "user.name")
+    assert promotion.whoever(repository)
