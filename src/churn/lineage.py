@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from churn import bundle
 from churn.errors import CandidateError
 from churn.files import write_json
 
@@ -59,12 +60,19 @@ def path(candidate: Path) -> Path:
 
 
 def write(candidate: Path, source: Source) -> None:
-    """Write down how a candidate was got."""
-    write_json(path(candidate), asdict(source))
+    """Write down how the candidate that is there was got.
+
+    Raises
+    ------
+    CandidateError
+        If none is there.
+    """
+    of = bundle.read_manifest(candidate)["digest"]
+    write_json(path(candidate), {"manifest": of, **asdict(source)})
 
 
 def read(candidate: Path) -> Source:
-    """Read how a candidate was got; one without a note comes from the desk.
+    """Read how a candidate was got; one without a note, or with another's, comes from the desk.
 
     Raises
     ------
@@ -75,6 +83,9 @@ def read(candidate: Path) -> Source:
     if not file.exists():
         return Source()
     try:
-        return Source(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        of = noted.pop("manifest")
+        source = Source(**noted)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CandidateError(f"{file}: does not say how the candidate was got") from error
+    return source if of == bundle.read_manifest(candidate)["digest"] else Source()

@@ -1,0 +1,220 @@
+"""From a pull request to Production and back, by the workflows as they are and the real commands.
+
+One story, told in order: what one test leaves in the registry is where the next one begins. The
+tests of a served model are replaced by a quick one; they have their own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from churn import params
+from churn.registry import Registry, Version
+from tests.pipeline.conftest import Clone
+from tests.pipeline.small import commit, commit_with_lock, edit, make_small
+from tests.workflows import forge
+from tests.workflows.fake_github import FakeGitHub, ended, serving
+from tests.workflows.forge import Forge, Ran
+
+pytestmark = pytest.mark.slow
+
+QUICK = """
+import json, pathlib
+
+def pytest_addoption(parser):
+    for name in ("--model-uri", "--url", "--rows", "--serving-report"):
+        parser.addoption(name)
+
+def pytest_sessionfinish(session, exitstatus):
+    bad = ["tests/integration/test_served.py::test_parity"] if exitstatus else []
+    report = {"passed": 1, "failed": bad, "skipped": [], "start_s": 1.0, "p95_ms": 5.0}
+    pathlib.Path(session.config.getoption("--serving-report")).write_text(json.dumps(report))
+"""
+TEST = """
+import mlflow
+
+def test_parity(request, tmp_path):
+    uri = request.config.getoption("--model-uri")
+    assert mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path))
+    assert {0}
+"""
+
+JOBS = ("candidate", "staging", "integration", "production")
+
+
+@dataclass
+class Story:
+    """The repository, what GitHub knows, and what was seen so far."""
+
+    forge: Forge
+    github: FakeGitHub
+    seen: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def clone(self) -> Clone:
+        return self.forge.origin
+
+    def deploy(self) -> Ran:
+        self.github.commits.setdefault(self.clone.git("rev-parse", "main"), [])
+        return self.forge.push_to_main(self.github.host)
+
+    @property
+    def registry(self) -> dict[int, Version]:
+        """What the newest cache holds."""
+        newest = sorted((self.forge.store / "saved").iterdir())[-1]
+        settings = params.load(self.clone.root / "params.yaml").release
+        uri = f"sqlite:///{newest / 'mlflow.db'}"
+        return {v.number: v for v in Registry(newest, settings, uri).versions()}
+
+    @property
+    def standing(self) -> dict[int, tuple[str, set[str]]]:
+        return {n: (v.stage, set(v.aliases)) for n, v in self.registry.items()}
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Story]:
+    if lacking := forge.missing():
+        pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
+    clone = make_small(tmp_path_factory.mktemp("shop"))
+    clone.git("remote", "add", "origin", "https://github.com/octo/shop")
+    shutil.rmtree(clone.root / "tests" / "integration", ignore_errors=True)
+    (clone.root / "tests/integration").mkdir(parents=True)
+    (clone.root / "tests/conftest.py").write_text("")
+    (clone.root / "tests/integration/conftest.py").write_text(QUICK)
+    (clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
+    commit(clone, "quick tests")
+    store = forge.make_store(tmp_path_factory.mktemp("forge") / "store")
+    forge.cache_real_environments(store / "cache")
+    with serving(certificate) as github:
+        made = Forge(clone, store, {"SSL_CERT_FILE": str(certificate)})
+        yield Story(made, github)
+
+
+def test_a_first_push_is_made_judged_and_released(story: Story) -> None:
+    ran = story.deploy()
+
+    assert ran.jobs == dict.fromkeys(
+        ("candidate", "staging", "integration", "production"), "succeeded"
+    ), ran.log
+    assert story.standing == {1: ("Production", {"champion"})}
+    version = story.registry[1]
+    assert version.tags["candidate"] == "reproduced"
+    assert version.tags["commit"] == story.clone.git("rev-parse", "main")
+    assert "no pull request was merged as" in ran.log
+    assert "No MLflow server" in ran.log
+    assert ran.summary.startswith("## version 1 is in Production")
+    assert version.digest in ran.summary
+    story.seen["first"] = version.digest
+
+
+def test_a_merged_pull_request_is_released_with_the_bytes_that_were_reviewed(story: Story) -> None:
+    clone, github = story.clone, story.github
+    clone.git("switch", "--quiet", "--create", "better", "main")
+    edit(clone, {"model.hyperparameters.max_iter": 60})
+    commit_with_lock(clone, "more trees")
+    head = clone.git("rev-parse", "HEAD")
+    merge = clone.git("commit-tree", "HEAD^{tree}", "-p", "main", "-p", head, "-m", "merged")
+    clone.git("update-ref", "refs/pull/3/merge", merge)
+    reviewed = story.forge.pull_request()
+    assert reviewed.jobs["required"] == "succeeded", reviewed.log
+    with zipfile.ZipFile(story.forge.artifact("candidate")) as candidate:
+        manifest = json.loads(candidate.read("manifest.json"))
+        report = candidate.read("report.md").decode()
+    assert manifest["model_digest"] in report
+
+    github.open_pull(3, "octo/shop", "better", head)
+    github.add_run(ended(head))
+    github.add_artifact(story.forge.artifact("candidate").read_bytes(), "candidate")
+    clone.git("switch", "--quiet", "main")
+    clone.git("merge", "--quiet", "--squash", "better")
+    clone.git("commit", "--quiet", "--message", "more trees (#3)")
+    github.merge_pull(3, clone.git("rev-parse", "HEAD"))
+    ran = story.deploy()
+
+    assert set(ran.jobs.values()) == {"succeeded"}, ran.log
+    assert story.standing == {
+        1: ("Archived", {"previous"}),
+        2: ("Production", {"champion"}),
+    }
+    version = story.registry[2]
+    assert version.digest == manifest["model_digest"]
+    assert version.tags["candidate"] == "reviewed"
+    assert version.tags["pull_request"] == "3"
+    assert version.tags["reviewed_commit"] == manifest["commit"]
+    assert "Running stage" not in ran.log
+    story.seen["second"] = version.digest
+
+
+def test_documents_alone_release_nothing(story: Story) -> None:
+    (story.clone.root / "README.md").write_text("# Other words\n")
+    commit(story.clone, "words")
+
+    ran = story.deploy()
+
+    assert ran.jobs == {"candidate": "succeeded"}, ran.log
+    assert story.standing[2] == ("Production", {"champion"})
+    assert story.registry[2].tags["newest_commit"] == story.clone.git("rev-parse", "main")
+
+
+def test_a_failing_integration_test_leaves_production_as_it_is(story: Story) -> None:
+    edit(story.clone, {"model.hyperparameters.max_iter": 50})
+    (story.clone.root / "tests/integration/test_served.py").write_text(TEST.format("False"))
+    commit_with_lock(story.clone, "fewer trees, and served otherwise")
+
+    ran = story.deploy()
+
+    assert ran.jobs == {
+        "candidate": "succeeded", "staging": "succeeded", "integration": "failed",
+    }, ran.log  # fmt: skip
+    assert "blocked: integration tests failed: test_parity. Production: version 2" in ran.log
+    assert story.standing == {
+        1: ("Archived", {"previous"}),
+        2: ("Production", {"champion"}),
+        3: ("Staging", {"staging"}),
+    }
+
+
+def test_a_rollback_puts_the_one_before_back(story: Story) -> None:
+    ran = story.forge.roll_back("previous", 'it "was" $(slow); `x`')
+
+    assert ran.jobs == {"rollback": "succeeded"}, ran.log
+    assert story.standing == {
+        1: ("Production", {"champion"}),
+        2: ("Archived", set()),
+        3: ("Staging", {"staging"}),
+    }
+    assert story.registry[1].digest == story.seen["first"]
+    assert story.registry[1].tags["promoted_why"] == 'it "was" $(slow); `x`'
+    assert "| Production | `1` |" in ran.summary
+
+
+def test_the_commands_at_the_desk_end_in_the_same_state(story: Story, tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "desk", tmp_path)
+    story.clone.git("clone", "--quiet", ".", str(clone.root))
+    commits = story.clone.git("log", "--reverse", "--format=%H", "main").split()
+    by_subject = {clone.git("show", "--no-patch", "--format=%s", one): one for one in commits}
+    ends = {
+        "quick tests": 0,
+        "more trees (#3)": 0,
+        "words": 0,
+        "fewer trees, and served otherwise": 1,
+    }
+    for subject, code in ends.items():
+        clone.git("checkout", "--quiet", by_subject[subject])
+        clone.run("dvc", "pull", "--quiet")
+        done = clone.run("churn", "release", check=False)
+        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    clone.run("churn", "rollback", "--why", "it was slow")
+
+    settings = params.load(story.clone.root / "params.yaml").release
+    desk = Registry(clone.root, settings, f"sqlite:///{clone.root / 'mlflow.db'}").versions()
+    assert [(v.number, v.stage, v.aliases, v.digest) for v in desk] == [
+        (v.number, v.stage, v.aliases, v.digest) for v in story.registry.values()
+    ]
