@@ -7,6 +7,7 @@ Machines are noisy and differ; a ratio holds better than seconds do. Takes about
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ STAGES = ("prepare", "train", "evaluate", "validate", "track")
 SIZES = (10_000, 100_000, 1_000_000)
 STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
 REVIEW_TARGET, UNCHANGED_TARGET = 1.5, 10.0
+RELEASE_TARGET, ROLLBACK_TARGET = 5.0, 3.0
 LARGE_TARGET, MEMORY_TARGET, SYNTHESIZE_TARGET, HELP_TARGET = 5.0, 4000.0, 2000.0, 0.5
 
 
@@ -119,6 +121,50 @@ def pull_request(folder: Path) -> list[Line]:
     ]  # fmt: skip
 
 
+# In place of the integration tests: a server's start-up and its answers are not what is measured.
+NO_TESTS = """
+import json, pathlib
+
+def pytest_addoption(parser):
+    for name in ("--model-uri", "--rows", "--serving-report"):
+        parser.addoption(name)
+
+def pytest_sessionfinish(session):
+    report = {"passed": 1, "failed": [], "skipped": [], "start_s": 0.0, "p95_ms": 0.0}
+    pathlib.Path(session.config.getoption("--serving-report")).write_text(json.dumps(report))
+"""
+
+
+def release(folder: Path, times: int) -> list[Line]:
+    """Measure a release over one that is in Production, and a rollback, on the embedded registry.
+
+    Without the start of a server and the tests of it.
+    """
+    shutil.rmtree(folder / "tests")
+    tests = folder / "tests" / "integration"
+    tests.mkdir(parents=True)
+    (tests / "conftest.py").write_text(NO_TESTS)
+    (tests / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    params = folder / "params.yaml"
+    seconds = []
+    for trees in (110, 105):
+        params.write_text(re.sub(r"max_iter: \d+", f"max_iter: {trees}", params.read_text()))
+        commit(folder, f"{trees} trees")
+        # Reviewed where nothing was in Production, so that the release has to compare.
+        nothing = {"MLFLOW_TRACKING_URI": "sqlite:///nothing.db"}
+        measure.run(["churn", "review", "--production"], folder, nothing)
+        seconds.append(measure.run(["churn", "release", "build/candidate"], folder).seconds)
+    back = []
+    for _ in range(times):
+        back.append(measure.run(["churn", "rollback"], folder).seconds)
+        measure.run(["churn", "promote", "2", "--to", "production"], folder)
+    return [
+        Line("churn release over another version", seconds[-1], "s", RELEASE_TARGET, ""),
+        Line("churn rollback", statistics.median(back), "s", ROLLBACK_TARGET,
+             f"best {min(back):.1f} s"),
+    ]  # fmt: skip
+
+
 def commit(folder: Path, message: str) -> None:
     """Commit what is there, with a lock and a remote that belong to it."""
     measure.run(["dvc", "repro", "--quiet"], folder)
@@ -205,6 +251,7 @@ def main() -> None:
         folder = clone(Path(scratch) / "clone")
         lines = default_data(folder, arguments.times)
         lines += pull_request(folder)
+        lines += release(folder, arguments.times)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         lines += [*large, synthesize(folder, 10 * arguments.rows)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.conftest import Clone, make_clone
-from tests.workflows import forge
+from tests.pipeline.small import make_small
+from tests.workflows import forge, reviews
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.forge import Forge
+from tests.workflows.reviews import Review
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +60,31 @@ def poster(request: pytest.FixtureRequest, repository: Forge) -> str:
 def install_cml(repository: Forge) -> None:
     (repository.store / "cml").mkdir()
     shutil.copy(forge.HERE / "programs" / "cml", repository.store / "cml" / "cml")
+
+
+@pytest.fixture(scope="session")
+def small_main(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Return a repository with a small table, whose main has a model and a current lock."""
+    return make_small(tmp_path_factory.mktemp("main"))
+
+
+@pytest.fixture
+def branch(small_main: Clone, tmp_path: Path) -> Clone:
+    """Return a clone of it on a branch, with what main has built, from its DVC cache."""
+    fresh = replace(small_main, root=tmp_path / "clone")
+    small_main.git("clone", "--quiet", ".", str(fresh.root))
+    fresh.git("switch", "--quiet", "--create", "change")
+    fresh.git("branch", "--quiet", "--force", "main", "origin/main")
+    shutil.copytree(small_main.root / ".dvc/cache", fresh.root / ".dvc/cache")
+    fresh.run("dvc", "pull", "--quiet")
+    return fresh
+
+
+@pytest.fixture(params=["desk", "workflow"])
+def review(request: pytest.FixtureRequest, tmp_path: Path) -> Review:
+    """Return what reviews a branch: the command, or pull-request.yml as act runs it."""
+    if request.param == "desk":
+        return reviews.at_the_desk
+    if lacking := forge.missing():
+        pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
+    return lambda clone: reviews.in_the_workflow(clone, tmp_path / "store")
