@@ -1,4 +1,4 @@
-"""What many tests share: the repository's parameters, and customers to look at."""
+"""What many tests share: parameters, customers, a small model, and an empty MLflow store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -15,6 +17,11 @@ from churn import params
 from churn.data import schema, synthesize
 from churn.params import Params
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
+
+if TYPE_CHECKING:  # scikit-learn and skops take seconds, and not every test wants a model
+    from churn.model.artifact import Model
+
+pytest_plugins = ["tests.integration.plugin"]
 
 ROOT = Path(__file__).resolve().parents[1]
 # Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
@@ -27,11 +34,16 @@ _MLFLOW = ("TRACKING_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID")
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests off the user's MLflow server, and one test's store out of the next test."""
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    forget_server(monkeypatch)
+
+
+def forget_server(patch: pytest.MonkeyPatch) -> None:
+    """Take from the environment what MLflow is told there, and what it will write there itself."""
+    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     for name in _MLFLOW:
         # MLflow sets these itself: what is set first and deleted then is restored in the end.
-        monkeypatch.setenv(f"MLFLOW_{name}", "")
-        monkeypatch.delenv(f"MLFLOW_{name}")
+        patch.setenv(f"MLFLOW_{name}", "")
+        patch.delenv(f"MLFLOW_{name}")
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +72,55 @@ def served_github(certificate: Path) -> Iterator[FakeGitHub]:
     """Return a GitHub without pull requests and comments, trusted by who trusts its certificate."""
     with serving(certificate) as state:
         yield state
+
+
+@pytest.fixture(scope="session")
+def planned(customers: pd.DataFrame) -> pd.DataFrame:
+    """Return customers with a category: two plans, three customers of a third, some of none."""
+    plan = pd.Series(np.where(customers["total_orders"] > 10, "gold", "basic"), dtype="str")
+    plan[::7] = np.nan
+    plan[:3] = "trial"
+    return customers.assign(plan=plan)
+
+
+@pytest.fixture(scope="session")
+def small(settings: Params) -> Params:
+    """Return parameters for a model that takes a plan and fits in a moment."""
+    overrides = {
+        "data.categorical": ["plan"],
+        "model.hyperparameters": {"max_iter": 15, "max_depth": 3, "min_samples_leaf": 20},
+        "decision.strategy": "fixed",
+        "decision.threshold": 0.4,
+    }
+    return params.load(ROOT / "params.yaml", overrides)
+
+
+@pytest.fixture(scope="session")
+def model(planned: pd.DataFrame, small: Params) -> Model:
+    """Return a fitted model."""
+    from churn.stages import train
+
+    return train.fit(planned, small)
+
+
+@pytest.fixture(scope="session")
+def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the fitted model; tests do not change it."""
+    from churn.model import artifact
+
+    folder = tmp_path_factory.mktemp("stored") / "model"
+    artifact.save(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
+    from churn import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        database = folder / "mlflow.db"
+        tracking.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database

@@ -9,16 +9,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet
-from churn.model.threshold import decide
+from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
 from churn.shapes import ServingReport
 
 TESTS = Path("tests/integration")
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Finding
         done = subprocess.run(
             command,
             cwd=root,
-            env=os.environ | {"PATH": path},
+            # Without the user's own options for pytest, which may leave tests out.
+            env=os.environ | {"PATH": path, "PYTEST_ADDOPTS": ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,18 +106,32 @@ def _told(found: dict[str, object], code: int) -> tuple[bool, str]:
 
 
 def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
-    """Return held-out customers with what the candidate has said of them offline.
+    """Return held-out customers with what the candidate's model says of them offline.
+
+    All at once, as the server is asked about them: linear algebra adds up in another order where
+    it has another number of rows, and then the last digit of a probability is another one. The
+    server has to repeat each digit.
 
     Returns
     -------
     DataFrame
         The raw columns, ``probability`` and ``prediction``; no id and no label.
+
+    Raises
+    ------
+    ArtifactError
+        If the model says otherwise than the candidate's predictions do.
     """
-    test = read_parquet(workspace.split("test"), "prepare")
-    predictions = read_parquet(workspace.predictions("test"), "evaluate")
-    threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
-    probability = predictions["probability"].to_numpy()
-    rows = test[list(settings.data.features)].assign(
-        probability=probability, prediction=decide(probability, threshold)
-    )
-    return rows.head(settings.release.parity_rows)
+    n_rows = settings.release.parity_rows
+    rows = read_parquet(workspace.split("test"), "prepare").head(n_rows)
+    said = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)
+    predicted = artifact.load(workspace.model).predict(rows)
+    if not (
+        said[settings.data.id].equals(rows[settings.data.id])
+        and np.allclose(said["probability"], predicted["probability"], rtol=0, atol=_ROUNDING)
+    ):
+        raise ArtifactError(
+            f"{workspace.predictions('test')}: not what the model says of the held-out customers;"
+            " run `dvc repro` again"
+        )
+    return rows[list(settings.data.features)].join(predicted)

@@ -1,4 +1,4 @@
-"""A small model with every kind of column, stored, and an MLflow store of one's own."""
+"""An MLflow store and a git repository of one's own."""
 
 from __future__ import annotations
 
@@ -7,68 +7,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from churn import params
 from churn.candidate import git
-from churn.model import artifact
-from churn.model.artifact import Model
-from churn.params import Params
-from churn.stages import train
-from tests.conftest import ROOT
 from tests.unit import releases
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
-
-
-@pytest.fixture(scope="session")
-def planned(customers: pd.DataFrame) -> pd.DataFrame:
-    """Return customers with a category: two plans, three customers of a third, some of none."""
-    plan = pd.Series(np.where(customers["total_orders"] > 10, "gold", "basic"), dtype="str")
-    plan[::7] = np.nan
-    plan[:3] = "trial"
-    return customers.assign(plan=plan)
-
-
-@pytest.fixture(scope="session")
-def small(settings: Params) -> Params:
-    """Return parameters for a model that takes a plan and fits in a moment."""
-    overrides = {
-        "data.categorical": ["plan"],
-        "model.hyperparameters": {"max_iter": 15, "max_depth": 3, "min_samples_leaf": 20},
-        "decision.strategy": "fixed",
-        "decision.threshold": 0.4,
-    }
-    return params.load(ROOT / "params.yaml", overrides)
-
-
-@pytest.fixture(scope="session")
-def model(planned: pd.DataFrame, small: Params) -> Model:
-    """Return a fitted model."""
-    return train.fit(planned, small)
-
-
-@pytest.fixture(scope="session")
-def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the fitted model; tests do not change it."""
-    folder = tmp_path_factory.mktemp("stored") / "model"
-    artifact.save(model, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
-    from churn import tracking
-
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        database = folder / "mlflow.db"
-        tracking.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
-    return database
 
 
 @pytest.fixture
