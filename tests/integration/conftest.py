@@ -1,0 +1,130 @@
+"""The model that is tested as it is served, and the customers that it is asked about."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from churn.params import Params
+from tests.conftest import ROOT, forget_server
+from tests.integration.client import Client, require_offline
+from tests.integration.plugin import OPTIONS, Options
+from tests.integration.rows import Rows, held_out
+from tests.integration.server import Server, serving
+
+if TYPE_CHECKING:
+    from churn.model.artifact import Model
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is to be served, and the environment in which MLflow finds it."""
+
+    uri: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def options(pytestconfig: pytest.Config) -> Options:
+    return pytestconfig.stash[OPTIONS]
+
+
+@pytest.fixture(scope="session")
+def offer(options: Options, request: pytest.FixtureRequest) -> Offer:
+    """Return the model that was named, else one of the tests' own."""
+    if not options.uri:
+        return request.getfixturevalue("own_offer")
+    local = f"sqlite:///{(ROOT / 'mlflow.db').resolve()}"
+    store = options.environment.get("MLFLOW_TRACKING_URI") or local
+    return Offer(options.uri, {**options.environment, "MLFLOW_TRACKING_URI": store})
+
+
+@pytest.fixture(scope="session")
+def own_offer(
+    options: Options,
+    empty_store: Path,
+    stored: Path,
+    model: Model,
+    planned: pd.DataFrame,
+    settings: Params,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Offer:
+    """Put a small model, with a category, into Staging of a registry of one's own."""
+    from churn import tracking
+    from churn.registry import Registry
+
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    card = model.card
+    example = planned[[*card.numeric, *card.categorical]].head(2)
+    record = tracking.Record("own", {}, {}, {}, {}, stored, card.numeric, card.categorical, example)
+    foreign = {name for name in options.environment if name.startswith("MLFLOW_")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in foreign:
+            patch.delenv(name, raising=False)
+        forget_server(patch)
+        tracking.mlflow.set_tracking_uri(None)
+        tracked = tracking.log(tracking.connect(folder), record)
+        registry = Registry(folder, settings.release)
+        with registry.locked("test"):
+            source = tracking.logged_model(tracked.run_id)
+            version = registry.register(source, tracked.run_id, "", {})
+            registry.move(version, "staging", "test", "test")
+        uri, store = registry.uri("staging"), tracking.mlflow.get_tracking_uri()
+        tracking.mlflow.set_tracking_uri(None)
+    kept = {name: value for name, value in options.environment.items() if name not in foreign}
+    return Offer(uri, {**kept, "MLFLOW_TRACKING_URI": store})
+
+
+@pytest.fixture(scope="session")
+def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> Rows:
+    """Return customers with what the same model says of them offline."""
+    if options.rows:
+        return Rows(pd.read_parquet(options.rows))
+    if not options.uri:
+        model, planned = (request.getfixturevalue(name) for name in ("model", "planned"))
+        return Rows.of(model, planned, settings.release.parity_rows)
+    from churn import tracking
+
+    offer = request.getfixturevalue("offer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(options.folder)
+        patch.setenv("MLFLOW_TRACKING_URI", offer.environment["MLFLOW_TRACKING_URI"])
+        return held_out(ROOT, settings, tracking.load_model(offer.uri))
+
+
+@pytest.fixture(scope="session")
+def server(
+    options: Options,
+    settings: Params,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """Start the server, or take the one that is there."""
+    if options.url:
+        yield Server(options.url)
+        return
+    offer, folder = request.getfixturevalue("offer"), tmp_path_factory.mktemp("server")
+    limit = settings.release.start_s
+    with serving(offer.uri, offer.environment, options.folder, folder, limit) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Client:
+    return Client(server.url)
+
+
+@pytest.fixture(autouse=True)
+def answers_afterwards(client: Client, rows: Rows) -> Iterator[None]:
+    """Ask again after each test: whatever it has sent, the server still answers, and rightly."""
+    yield
+    assert client.ping() == 200
+    require_offline(client.about(rows.records[:1]), rows, slice(1))

@@ -1,0 +1,89 @@
+"""Customers, with what the model says of them offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from churn.data import schema, split, table
+from churn.params import Params
+
+if TYPE_CHECKING:
+    from churn.model.artifact import Model
+
+_OUTPUTS = ["probability", "prediction"]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Customers as a caller sends them: missing cells are null, numbers are Python's own.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The raw columns, ``probability`` and ``prediction``.
+    """
+
+    frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        assert set(_OUTPUTS) < set(self.frame), "the rows need a probability and a prediction"
+        assert len(self.frame), "there are no rows"
+
+    @classmethod
+    def of(cls, model: Model, customers: pd.DataFrame, n_rows: int) -> Rows:
+        """Ask the model about the first customers, all at once, as the server will be asked."""
+        card, first = model.card, customers.head(n_rows)
+        raw = first[[*card.numeric, *card.categorical]]
+        return cls(pd.concat([raw, model.predict(raw)], axis="columns"))
+
+    @property
+    def inputs(self) -> pd.DataFrame:
+        return self.frame.drop(columns=_OUTPUTS)
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.inputs)
+
+    @property
+    def numeric(self) -> list[str]:
+        return [name for name in self.columns if is_numeric_dtype(self.frame[name])]
+
+    @property
+    def categorical(self) -> list[str]:
+        return [name for name in self.columns if name not in self.numeric]
+
+    @cached_property
+    def records(self) -> list[Record]:
+        cells = self.inputs.astype(object)
+        return cells.where(cells.notna(), None).to_dict("records")
+
+    @property
+    def complete(self) -> Record:
+        """A customer with as few missing cells as any."""
+        return self.records[int(self.inputs.isna().sum(axis="columns").to_numpy().argmin())]
+
+    @property
+    def probability(self) -> np.ndarray:
+        return self.frame["probability"].to_numpy()
+
+    @property
+    def prediction(self) -> np.ndarray:
+        return self.frame["prediction"].to_numpy()
+
+
+def held_out(root: Path, settings: Params, model: Model) -> Rows:
+    """Take customers of the repository's table that the model was not trained on."""
+    source = root / settings.data.path
+    customers = table.read_table(source, settings.data)
+    customers = schema.validate(customers, settings.data, source)
+    card = model.card
+    chosen = split.is_test(customers[card.id], card.test_share, card.salt)
+    return Rows.of(model, customers[chosen], settings.release.parity_rows)
