@@ -67,7 +67,8 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Finding
         parity_rows(workspace, settings).to_parquet(rows, index=False)
         command = [sys.executable, "-m", "pytest", str(TESTS), "--model-uri", uri]
         command += ["--rows", str(rows), "--serving-report", str(report)]
-        command += ["--quiet", "-p", "no:cacheprovider"]
+        # Where the server does not start, each test would say why.
+        command += ["--quiet", "--maxfail=5", "-p", "no:cacheprovider"]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         done = subprocess.run(
             command,

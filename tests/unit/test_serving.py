@@ -111,14 +111,25 @@ def test_a_missing_column_is_refused_by_name(served: Served, planned: pd.DataFra
         served.model.predict(raw(planned).drop(columns="age"))
 
 
-@pytest.mark.parametrize("cell", ["old", "41", True, np.inf], ids=str)
+@pytest.mark.parametrize("cell", ["old", "41", True, np.inf, 10**400], ids=lambda x: str(x)[:9])
 def test_what_is_no_number_is_refused_by_name(
     cell: Any, served: Served, planned: pd.DataFrame
 ) -> None:
     column = pd.Series([41, None, cell], dtype=object)
     customers = raw(planned).head(3).assign(age=column)
-    with pytest.raises(MlflowException, match=f"'age' holds '{cell}', which is no finite number"):
+    with pytest.raises(MlflowException, match=f"'age' holds '{str(cell)[:40]}'"):
         served.model.predict(customers)
+
+
+def test_a_whole_number_of_any_length_is_one(served: Served, planned: pd.DataFrame) -> None:
+    customers = raw(planned).head(2)
+    long = customers.assign(age=pd.Series([41, 10**30], dtype=object))
+    assert served.model.predict(long).equals(served.model.predict(customers.assign(age=[41, 1e30])))
+
+
+def test_of_nobody_nothing_is_said(served: Served, planned: pd.DataFrame) -> None:
+    with pytest.raises(MlflowException, match="no customers to predict for"):
+        served.model.predict(raw(planned).head(0))
 
 
 @pytest.mark.parametrize("kind", ["int16", "int32", "int64", "Int64", "float32", "object"])

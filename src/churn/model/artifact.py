@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,11 @@ class Model:
         Raises
         ------
         DataError
-            If a column is missing, or a numeric one holds text, true or false, or an infinity.
+            If there are no rows, a column is missing, or a numeric one holds text, true or false,
+            or an infinity.
         """
+        if len(customers) == 0:
+            raise DataError("no customers to predict for")
         columns = dict.fromkeys(self.card.numeric, _number)
         columns |= dict.fromkeys(self.card.categorical, _category)
         for name in columns:
@@ -105,16 +109,19 @@ def _number(cells: pd.Series) -> pd.Series:
     if cells.dtype == np.float64 and not np.isinf(cells.to_numpy()).any():
         return cells
     known = cells[cells.notna()]
-    is_number = [
-        isinstance(x, (int, float, np.number)) and not isinstance(x, bool) and np.isfinite(x)
-        for x in known
-    ]
+    is_number = [_is_finite(x) for x in known]
     if not all(is_number):
         cell = known.iloc[is_number.index(False)]
         raise DataError(
             f"column {cells.name!r} holds {str(cell)[:40]!r}, which is no finite number"
         )
     return cells.mask(cells.isna(), np.nan).astype("float64")
+
+
+def _is_finite(cell: Any) -> bool:
+    """Tell whether a cell is a number that float64 can hold; a whole one may have any length."""
+    is_number = isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool)
+    return is_number and bool(abs(cell) <= sys.float_info.max)
 
 
 def _category(cells: pd.Series) -> pd.Series:
