@@ -23,6 +23,7 @@ from churn.verdict import identity
 MANIFEST = "manifest.json"
 MODEL = "model"
 _FORMAT = 1
+_EACH_HAS = {"format", "fingerprint", "model_digest", "files", "digest"}
 # What decides how the model behaves where it is served.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
@@ -180,12 +181,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_candidate(folder: Path) -> bool:
-    """Tell whether what is there may be replaced; other programs have a manifest.json as well."""
+    """Tell whether what is there may be replaced; other programs have a manifest.json as well.
+
+    One that another version of this project has packed may be.
+    """
     try:
-        read_manifest(folder)
-    except CandidateError:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
-    return True
+    return isinstance(manifest, dict) and _EACH_HAS <= set(manifest)
 
 
 def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
