@@ -44,7 +44,6 @@ run: setup data  ## Run the pipeline as far as something changed, track, release
 	@churn track
 	@churn summary
 	@churn release --embedded
-	@churn status
 
 test: $(DEV) $(CHECKS) data  ## Run every test
 	@pytest --numprocesses auto --dist loadfile

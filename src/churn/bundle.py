@@ -189,7 +189,7 @@ def _is_candidate(folder: Path) -> bool:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(manifest, dict) and _EACH_HAS <= set(manifest)
+    return isinstance(manifest, dict) and set(manifest) >= _EACH_HAS
 
 
 def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:

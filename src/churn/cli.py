@@ -309,9 +309,14 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
 
     Exit code 0: it is in Production. 1: a gate or a test has stopped it. 2: an error.
     """
+    from churn.embedded import not_released
+
+    if embedded and (reason := not_released(Path())):
+        click.echo(f"not released: {reason}")
+        return
     from churn import desk
 
-    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded))
+    raise SystemExit(desk.release(Path(), folder, commit, until, why))
 
 
 @cli.command()
@@ -323,7 +328,7 @@ def register(folder: Path, commit: str) -> None:
     """Register the candidate in FOLDER, or find the version that it is."""
     from churn import desk
 
-    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered", False))
+    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered"))
 
 
 @cli.command()

@@ -9,28 +9,20 @@ from typing import Any
 import click
 from rich.console import Console
 
-from churn import embedded, lineage, params, promotion, review, tracking, verdict
-from churn import (
-    release as releasing,
-)
-from churn import (
-    status as standing,
-)
-from churn.candidate import INPUTS, changed_inputs, git, input_fingerprint
-from churn.errors import ArtifactError, ChurnError, RegistryError
+from churn import embedded, params, promotion, tracking
+from churn import status as standing
+from churn.candidate import input_fingerprint
+from churn.errors import ArtifactError, BlockedError, ChurnError, RegistryError
 from churn.files import atomic
 from churn.paths import Workspace
 from churn.registry import Registry
 from churn.registry import migrate as moving
-from churn.release import BlockedError, Plan
 from churn.report.text import prose
 
 _FILE = "sqlite:///mlflow.db"
 
 
-def release(
-    root: Path, folder: Path | None, commit: str, until: Any, why: str, embedded: bool
-) -> int:
+def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
 
     Raises
@@ -38,15 +30,18 @@ def release(
     ChurnError
         As `churn.release.run` does, but for what was blocked.
     """
-    if embedded and (reason := _not_embedded(root)):
-        click.echo(f"not released: {reason}")
-        return 0
+    # What rolls back or looks needs none of what trains and compares, and should not wait for it.
+    from churn import lineage
+    from churn import release as releasing
+
     registry = _registry(root)
     try:
         if folder is None and _is_released(root, registry, commit):
             return 0
         folder = _packed(root, registry) if folder is None else folder
-        plan = Plan(folder, promotion.whoever(root), why, commit, until, lineage.read(folder))
+        plan = releasing.Plan(
+            folder, promotion.whoever(root), why, commit, until, lineage.read(folder)
+        )
         done = releasing.run(root, plan, _say)
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
@@ -54,6 +49,7 @@ def release(
     except ChurnError:
         _tell(root, registry, "not released, because of an error")
         raise
+    standing.show(registry, _console())
     _tell(root, registry, done.done)
     return 0
 
@@ -66,12 +62,15 @@ def _is_released(root: Path, registry: Registry, revision: str) -> bool:
     commit, by = promotion.Commit.of(root, revision), promotion.whoever(root)
     with registry.locked(by):
         promotion.confirm(registry, version, promotion.newest(commit, fingerprint), by)
+    standing.show(registry, _console())
     _tell(root, registry, f"version {version.number} is in Production already")
     return True
 
 
 def _packed(root: Path, registry: Registry) -> Path:
     """Run, judge and pack what is here."""
+    from churn import review, verdict
+
     workspace = Workspace(root)
     plan = review.Plan(revision=None, production=True)
     judged = review.run(workspace, plan, workspace.candidate, _say)
@@ -81,21 +80,6 @@ def _packed(root: Path, registry: Registry) -> Path:
         click.echo("\n".join(verdict.lines(judged, "Release")), err=True)
         raise BlockedError(judged.reason)
     return workspace.candidate
-
-
-def _not_embedded(root: Path) -> str | None:
-    """Say why nothing is to be released here on the way."""
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return "MLFLOW_TRACKING_URI names a server, to which deploy.yml or churn release brings it"
-    try:
-        git(root, "rev-parse", "HEAD")
-        altered = changed_inputs(root, "HEAD")
-    except ArtifactError:
-        return "there is no commit yet, and a version in Production belongs to one"
-    inputs = [name for name in altered if name.startswith(INPUTS)]
-    if inputs:
-        return f"{', '.join(inputs[:3])} not committed yet, and a version belongs to a commit"
-    return None
 
 
 def promote(root: Path, version: int, to: Any, why: str) -> None:

@@ -7,10 +7,14 @@ follow the folder.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from churn.candidate import INPUTS, changed_inputs
+from churn.errors import ArtifactError
 
 _FILES = "mlruns"
 _COLUMNS = (
@@ -62,3 +66,23 @@ def _moved(locations: list[str], here: Path) -> set[str]:
         for place in places
         if place[1].removeprefix("file://") != str(here) and (here / _FILES / place[2]).is_dir()
     }
+
+
+def not_released(root: Path) -> str | None:
+    """Say why `make run` does not release here: to a server, or what belongs to no commit.
+
+    Returns
+    -------
+    str or None
+        None where it does.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "MLFLOW_TRACKING_URI names a server, to which deploy.yml or churn release brings it"
+    try:
+        altered = changed_inputs(root, "HEAD")
+    except ArtifactError:
+        return "there is no commit yet, and a version in Production belongs to one"
+    inputs = [name for name in altered if name.startswith(INPUTS)]
+    if inputs:
+        return f"{', '.join(inputs[:3])} not committed yet, and a version belongs to a commit"
+    return None

@@ -11,6 +11,7 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── ChecksError      the deepchecks program could not be run
     ├── TrackingError    the MLflow server or store
     ├── RegistryError    a version that is not there, or may not be moved now
+    ├── BlockedError     a gate or a test has stopped a release: exit code 1
     ├── GitHubError      GitHub, or the program that asks it, refused
     ├── CandidateError   a packed candidate that is not what its manifest says
     ├── BaselineError    a baseline could not be had: its revision, its model
@@ -44,6 +45,10 @@ class TrackingError(ChurnError):
 
 class RegistryError(ChurnError):
     """A version is not there or may not be moved, or somebody else is moving one."""
+
+
+class BlockedError(ChurnError):
+    """A candidate is not released, and that is what its limits or its tests are for."""
 
 
 class GitHubError(ChurnError):

@@ -16,7 +16,7 @@ import numpy as np
 from churn import baseline, bundle, compare, gate, integration, params, promotion, tracking
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.description import describe
-from churn.errors import CandidateError, ChurnError, RegistryError, TrackingError
+from churn.errors import BlockedError, CandidateError, ChurnError, RegistryError, TrackingError
 from churn.files import read_json, read_parquet
 from churn.lineage import Source
 from churn.model import artifact
@@ -29,10 +29,6 @@ from churn.stages import track
 
 Say = Callable[[str], None]
 Until = Literal["registered", "staging", "integration", "production"]
-
-
-class BlockedError(ChurnError):
-    """A candidate is not released, and that is what its limits or its tests are for."""
 
 
 @dataclass(frozen=True)

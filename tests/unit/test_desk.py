@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from churn import cli, desk, integration
+from churn import cli, desk, gate, integration, review
+from churn.embedded import not_released
 from churn.errors import RegistryError
 from churn.integration import Findings
 from churn.paths import Workspace
@@ -101,12 +102,12 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
     first: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert desk._not_embedded(Path()) is None
+    assert not_released(Path()) is None
     Path("README.md").write_text("words")
-    assert desk._not_embedded(Path()) is None
+    assert not_released(Path()) is None
     with Path("params.yaml").open("a") as file:
         file.write("# changed\n")
-    assert desk._not_embedded(Path()) == (
+    assert not_released(Path()) == (
         "params.yaml not committed yet, and a version belongs to a commit"
     )
 
@@ -115,7 +116,7 @@ def test_what_is_in_production_already_is_not_run_again(
     first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("release", "build/candidate") == 0
-    monkeypatch.setattr(desk.review, "run", lambda *_: pytest.fail("it was run"))
+    monkeypatch.setattr(review, "run", lambda *_: pytest.fail("it was run"))
     assert run("release") == 0
     assert "version 1 is in Production already" in last_line(capsys)
 
@@ -123,11 +124,11 @@ def test_what_is_in_production_already_is_not_run_again(
 def test_what_is_here_is_judged_first(
     first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.review, "run", lambda *_: desk.review.gate.stopped("no data"))
+    monkeypatch.setattr(review, "run", lambda *_: gate.stopped("no data"))
     assert run("release") == 2
     assert "Error: no data" in capsys.readouterr().err
-    bad = desk.review.Verdict(False, "judged", "it is worse", ())
-    monkeypatch.setattr(desk.review, "run", lambda *_: bad)
+    bad = gate.Verdict(False, "judged", "it is worse", ())
+    monkeypatch.setattr(review, "run", lambda *_: bad)
     assert run("release") == 1
     assert "blocked: it is worse" in last_line(capsys)
 

@@ -14,13 +14,19 @@ import pytest
 
 from churn import integration, promotion, release, tracking
 from churn.candidate import git
-from churn.errors import ArtifactError, CandidateError, ChurnError, RegistryError, TrackingError
+from churn.errors import (
+    ArtifactError,
+    BlockedError,
+    CandidateError,
+    ChurnError,
+    RegistryError,
+    TrackingError,
+)
 from churn.integration import Findings
 from churn.lineage import Source
 from churn.model.artifact import Model
 from churn.paths import Workspace
 from churn.registry import Registry
-from churn.release import BlockedError
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit
 
