@@ -28,7 +28,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # threads that spin while they wait turn moments into minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-_MLFLOW = ("TRACKING_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME", "RUN_ID")
+_MLFLOW = (
+    "TRACKING_URI",
+    "TRACKING_USERNAME",
+    "TRACKING_PASSWORD",
+    "EXPERIMENT_ID",
+    "EXPERIMENT_NAME",
+    "RUN_ID",
+)
 
 
 @pytest.fixture(autouse=True)

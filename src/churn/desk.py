@@ -12,7 +12,7 @@ from rich.console import Console
 from churn import embedded, params, promotion, tracking
 from churn import status as standing
 from churn.candidate import input_fingerprint
-from churn.errors import ArtifactError, BlockedError, ChurnError, RegistryError
+from churn.errors import ArtifactError, BlockedError, ChurnError, NoAnswerError, RegistryError
 from churn.files import atomic
 from churn.paths import Workspace
 from churn.registry import Registry
@@ -46,6 +46,9 @@ def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) 
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
         return 1
+    except NoAnswerError:
+        _tell(root, None, "not released, because the registry does not answer")
+        raise
     except ChurnError:
         _tell(root, registry, "not released, because of an error")
         raise
@@ -129,17 +132,25 @@ def _say(step: str) -> None:
     click.echo(f"== {step}", err=True)
 
 
-def _tell(root: Path, registry: Registry, what: str) -> None:
-    """Say the last line, what has happened and what is in Production, and write it down."""
+def _tell(root: Path, registry: Registry | None, what: str) -> None:
+    """Say the last line, what has happened and what is in Production, and write it down.
+
+    Without a registry nothing is asked, where that would only take as long again.
+    """
+    now, note = "unknown", f"## {prose(what)}\n"
     try:
-        version = registry.production()
-        now = "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
-        note = standing.markdown(registry, what)
+        if registry is not None:
+            now, note = _now(registry), standing.markdown(registry, what)
     except ChurnError as error:
-        now, note = f"unknown ({error})", f"## {prose(what)}\n"
+        now = f"unknown ({error})"
     with atomic(Workspace(root).release_note) as fresh:
         fresh.write_text(note, encoding="utf-8")
     click.echo(f"{what}. Production: {now}")
+
+
+def _now(registry: Registry) -> str:
+    version = registry.production()
+    return "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
 
 
 def _console() -> Console:

@@ -10,6 +10,7 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── ArtifactError    a file of the pipeline that is missing or not what it should be
     ├── ChecksError      the deepchecks program could not be run
     ├── TrackingError    the MLflow server or store
+    │   └── NoAnswerError  it does not answer
     ├── RegistryError    a version that is not there, or may not be moved now
     ├── BlockedError     a gate or a test has stopped a release: exit code 1
     ├── GitHubError      GitHub, or the program that asks it, refused
@@ -41,6 +42,10 @@ class ChecksError(ChurnError):
 
 class TrackingError(ChurnError):
     """MLflow could not be reached, or refused."""
+
+
+class NoAnswerError(TrackingError):
+    """MLflow does not answer; to ask it once more would only take as long again."""
 
 
 class RegistryError(ChurnError):

@@ -198,7 +198,7 @@ def require_bytes(registry: Registry, version: Version) -> None:
     with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
         there = Path(folder)
         try:
-            found = model_digest(registry.download(version, there / "v") / "artifacts" / "model")
+            found = model_digest(registry.download_model(version, there / "v"))
         except ArtifactError as error:
             raise CandidateError(f"{what}: holds no model of this project") from error
         file = tracking.download(

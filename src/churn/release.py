@@ -16,14 +16,21 @@ import numpy as np
 from churn import baseline, bundle, compare, gate, integration, params, promotion, tracking
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.description import describe
-from churn.errors import BlockedError, CandidateError, ChurnError, RegistryError, TrackingError
+from churn.errors import (
+    BlockedError,
+    CandidateError,
+    ChurnError,
+    NoAnswerError,
+    RegistryError,
+    TrackingError,
+)
 from churn.files import read_json, read_parquet
 from churn.lineage import Source
 from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
 from churn.promotion import Commit
-from churn.registry import Event, Registry, Version
+from churn.registry import MODEL_FILES, Event, Registry, Version
 from churn.restored import restored
 from churn.stages import track
 
@@ -302,8 +309,8 @@ class _Release:
         self.registry.tag(version, {"smoke": "passed"})
 
     def _require_works(self, workspace: Workspace) -> None:
-        folder = tracking.fetch(self.registry.uri("production"), workspace.root / "served")
-        model = folder / "artifacts" / "model"
+        uri = f"{self.registry.uri('production')}/{MODEL_FILES}"
+        model = tracking.fetch_folder(uri, workspace.root / "served")
         if (found := model_digest(model)) != self.manifest["model_digest"]:
             raise BlockedError(f"what is served from Production is {found[:12]}")
         # All of them, as they were predicted: another number of rows may round otherwise.
@@ -315,6 +322,11 @@ class _Release:
 
     def _put_back(self, version: Version, error: Exception) -> ChurnError:
         reason = f"the smoke test failed: {error}"
+        if isinstance(error, NoAnswerError):
+            return NoAnswerError(
+                f"{reason}; version {version.number} was moved into Production before, and nobody"
+                " has seen it work there: the same command again looks, or churn rollback"
+            )
         current = self.registry.version(version.number)
         if current.replaced is None:
             return BlockedError(

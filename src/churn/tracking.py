@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 # Before MLflow is imported: an answer within seconds where there is no server (its own patience
-# is minutes), no telemetry, and no progress bars of its own.
+# is minutes), no telemetry, and no progress bars of its own. A server that hangs is asked three
+# times.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -24,12 +26,17 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    PERMISSION_DENIED,
+    RESOURCE_DOES_NOT_EXIST,
+    UNAUTHENTICATED,
+    ErrorCode,
+)
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import embedded, pyfunc
-from churn.errors import TrackingError
+from churn.errors import ArtifactError, NoAnswerError, TrackingError
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -40,7 +47,21 @@ CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
 _TRACKED_AS = "tracked_as"
-NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+NOT_FOUND: str = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_UNKNOWN: str = ErrorCode.Name(UNAUTHENTICATED)
+FORBIDDEN: str = ErrorCode.Name(PERMISSION_DENIED)
+_ADVICE = {
+    NOT_FOUND: "check the name",
+    _UNKNOWN: "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    FORBIDDEN: "this user may not do that; ask who manages the server",
+}
+_NO_ANSWER = (
+    "Connection refused",
+    "Name or service not known",
+    "timed out",
+    "Connection aborted",
+    "Connection reset",
+)
 # A run is logged within seconds; one that has been under way for longer was killed.
 _DEAD_AFTER_MS = 15 * 60 * 1000
 
@@ -101,9 +122,23 @@ def point_at_store(root: Path) -> None:
     """Point MLflow at the server or the local file, as `connect` does, and make nothing there."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    _take_credentials_out()
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         embedded.follow(root)
         mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
+
+
+def _take_credentials_out() -> None:
+    """Put user and password of the server's address into the variables that MLflow has for them.
+
+    MLflow prints the address, writes it into messages and hands it to other programs.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if given := re.match(r"(https?://)([^/?#]*)@(.*)", uri):
+        user, _, password = given[2].partition(":")
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(user)
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(password)
+        os.environ["MLFLOW_TRACKING_URI"] = given[1] + given[3]
 
 
 def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
@@ -229,6 +264,22 @@ def fetch(uri: str, folder: Path) -> Path:
         return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
+def fetch_folder(uri: str, folder: Path) -> Path:
+    """Copy a folder that stands at an address of MLflow into another, and return where it is.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none.
+    TrackingError
+        If it cannot be had.
+    """
+    with clear_errors():
+        if not mlflow.artifacts.list_artifacts(artifact_uri=uri):
+            raise ArtifactError(f"{uri}: no files are there")
+    return fetch(uri, folder)
+
+
 def add_files(run_id: str, folder: Path, path: str) -> None:
     """Add a folder's files to a run, below `path`.
 
@@ -292,11 +343,18 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
-        message = getattr(error, "message", None) or str(error)
-        first_line = _reason(_without_credentials(message))
-        missing = getattr(error, "error_code", "") == NOT_FOUND
-        advice = "check the name" if missing else "check MLFLOW_TRACKING_URI and the server"
-        raise TrackingError(f"{shown_uri()}: MLflow: {first_line}; {advice}") from error
+        message = _without_credentials(getattr(error, "message", None) or str(error))
+        advice = _ADVICE.get(_code(error, message), "check MLFLOW_TRACKING_URI and the server")
+        kind = NoAnswerError if any(sign in message for sign in _NO_ANSWER) else TrackingError
+        raise kind(f"{shown_uri()}: MLflow: {_reason(message)}; {advice}") from error
+
+
+def _code(error: Exception, message: str) -> str:
+    """Return MLflow's code of an error; what has to do with files has none but in its text."""
+    for status, code in (("401", _UNKNOWN), ("403", FORBIDDEN)):
+        if f"error code {status}" in message or f"{status} Client Error" in message:
+            return code
+    return str(getattr(error, "error_code", ""))
 
 
 def shown_uri() -> str:
@@ -312,10 +370,13 @@ def _without_credentials(text: str) -> str:
 
 def _reason(message: str) -> str:
     """Pick the part of an error message that says why."""
-    signs = ("Connection refused", "Name or service not known", "timed out")
-    for sign in (*signs, "error code 401", "error code 403"):
+    for sign in _NO_ANSWER:
         if sign in message:
             return sign
+    if refused := re.search(r"(?:endpoint (\S+) failed with )?(error code 40[13])", message):
+        return f"{refused[2]} from {refused[1]}" if refused[1] else refused[2]
+    if failing := re.search(r"too many (5\d\d) error responses", message):
+        return f"error code {failing[1]}: the server fails, and its log says why"
     try:
         message = json.loads(message)["message"]
     except (ValueError, KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 import threading
 import time
@@ -18,7 +19,8 @@ import pytest
 from mlflow.entities import Run
 
 from churn import tracking
-from churn.errors import TrackingError
+from churn.candidate import model_digest
+from churn.errors import ArtifactError, NoAnswerError, TrackingError
 from churn.model.artifact import Model
 from churn.tracking import Record, Tracked
 
@@ -221,6 +223,16 @@ def test_a_model_that_is_not_there_is_refused_with_the_reason(experiment: str, u
         tracking.load_model(uri)
 
 
+def test_a_folder_of_a_model_is_copied_and_one_that_is_not_there_is_said(
+    experiment: str, record: Record, stored: Path, tmp_path: Path
+) -> None:
+    uri = f"runs:/{tracking.log(experiment, record).run_id}/model/artifacts"
+    copied = tracking.fetch_folder(f"{uri}/model", tmp_path / "copied")
+    assert model_digest(copied) == model_digest(stored)
+    with pytest.raises(ArtifactError, match="no files are there"):
+        tracking.fetch_folder(f"{uri}/absent", tmp_path / "none")
+
+
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -244,7 +256,7 @@ def test_an_unreachable_server_is_an_error_before_long(
     port = closed_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:{SECRET}@127.0.0.1:{port}")
     started = time.monotonic()
-    with pytest.raises(TrackingError) as caught:
+    with pytest.raises(NoAnswerError) as caught:
         tracking.connect(tmp_path)
     assert time.monotonic() - started < 60
     assert str(caught.value) == (
@@ -295,11 +307,37 @@ def test_the_address_is_shown_without_user_and_password(
     assert tracking.shown_uri() == shown
 
 
+@pytest.mark.usefixtures("no_store")
+@pytest.mark.parametrize(
+    ("uri", "user", "password", "left"),
+    [
+        ("http://ann:s%40cr%2Ft@host:5000/a@b", "ann", "s@cr/t", "http://host:5000/a@b"),
+        ("https://us@er:se:cret@host", "us@er", "se:cret", "https://host"),
+        ("http://host:5000", None, None, "http://host:5000"),
+        ("postgresql://ann:secret@host/db", None, None, "postgresql://ann:secret@host/db"),
+    ],
+)
+def test_user_and_password_of_a_server_are_taken_out_of_its_address(
+    uri: str,
+    user: str | None,
+    password: str | None,
+    left: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracking.point_at_store(tmp_path)
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_URI")
+    assert [os.environ.get(name) for name in names] == [user, password, left]
+
+
 class _Refusing(BaseHTTPRequestHandler):
-    """A server that knows nobody."""
+    """A server that gives everybody the same bad answer."""
+
+    status = 401
 
     def do_GET(self) -> None:
-        self.send_response(401)
+        self.send_response(self.status)
         self.end_headers()
         self.wfile.write(b"who are you?")
 
@@ -308,16 +346,26 @@ class _Refusing(BaseHTTPRequestHandler):
 
 
 @pytest.mark.usefixtures("no_store")
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (401, "error code 401 from /api/.*; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_P"),
+        (403, "error code 403 from /api/.*; this user may not do that"),
+        (503, "error code 503: the server fails, and its log says why; check MLFLOW_TRACKING_URI"),
+    ],
+)
 def test_a_server_that_refuses_is_an_error_with_its_answer(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    status: int, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(_Refusing, "status", status)
     with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv(
             "MLFLOW_TRACKING_URI", f"http://user:{SECRET}@127.0.0.1:{server.server_port}"
         )
-        with pytest.raises(TrackingError, match="MLflow: error code 401; check"):
+        with pytest.raises(TrackingError, match=f"MLflow: {why}") as caught:
             tracking.connect(tmp_path)
+        assert not isinstance(caught.value, NoAnswerError)
         server.shutdown()
 
 

@@ -202,6 +202,7 @@ def test_the_linters_that_are_here_find_what_is_wrong(
         pytest.skip(f"{linter} is not installed; see scripts/lint-workflows")
     for name in (".github", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
     (tmp_path / ".github/workflows/bad.yml").write_text(bad)
     (tmp_path / "only").mkdir()
     (tmp_path / "only" / linter).symlink_to(str(shutil.which(linter)))

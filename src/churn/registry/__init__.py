@@ -7,7 +7,7 @@ step afterwards, by whoever comes next if that was interrupted.
 
 from __future__ import annotations
 
-from churn.registry.store import Registry
+from churn.registry.store import MODEL_FILES, Registry
 from churn.registry.version import Event, Move, Target, Version
 
-__all__ = ["Event", "Move", "Registry", "Target", "Version"]
+__all__ = ["MODEL_FILES", "Event", "Move", "Registry", "Target", "Version"]

@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from churn import tracking
-from churn.errors import RegistryError
+from churn.errors import NoAnswerError, RegistryError
 from churn.files import is_alive
 
 _BEAT_S = 15.0
@@ -114,15 +114,20 @@ def held(client: MlflowClient, model: str, by: str) -> Iterator[Lock]:
     _take(client, name, holder)
     lock = Lock(client, name, holder)
     lock._beats.start()
+    answers = True
     try:
         yield lock
+    except NoAnswerError:
+        answers = False
+        raise
     finally:
         lock._ended.set()
         lock._beats.join(timeout=1)
         # Where that fails, the next one sees that this process is gone.
         with suppress(Exception):
-            lock.require()
-            client.delete_registered_model(name)
+            if answers:
+                lock.require()
+                client.delete_registered_model(name)
 
 
 def _take(client: MlflowClient, name: str, holder: _Holder) -> None:
@@ -130,12 +135,16 @@ def _take(client: MlflowClient, name: str, holder: _Holder) -> None:
         if _make(client, name, holder):
             return
         other = _read(client, name)
+        if other is not None and other.token == holder.token:  # made, and the answer was lost
+            return
         # One without a readable holder was made by somebody who is about to write, or by hand.
         if other is not None and not other.is_gone:
             raise RegistryError(_busy(other))
         try:
             client.delete_registered_model(name)
         except MlflowException as error:
+            if error.error_code == tracking.FORBIDDEN:
+                raise RegistryError(_left(other, name)) from error
             if error.error_code != tracking.NOT_FOUND:
                 raise
         if not _make(client, name, holder):
@@ -168,6 +177,13 @@ def _busy(other: _Holder) -> str:
         f"another release is under way: by {other.by} on {other.host} since {since}, last sign of"
         f" life {quiet:.0f} s ago; try again when it is through (a killed one is taken over"
         f" {STALE_AFTER_S:.0f} s after its last sign)"
+    )
+
+
+def _left(other: _Holder | None, name: str) -> str:
+    return (
+        f"{name} was left by a killed release of {other.by if other else 'somebody'}, and this user"
+        " may not delete it; whoever that was may, or an administrator of the server"
     )
 
 

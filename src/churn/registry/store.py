@@ -32,6 +32,7 @@ from churn.registry.version import (
 
 _PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
 _PAGE = 200
+MODEL_FILES = "artifacts/model"  # in what MLflow holds of a version
 
 
 class Registry:
@@ -111,6 +112,18 @@ class Registry:
         """
         return tracking.fetch(f"models:/{self.name}/{version.number}", folder)
 
+    def download_model(self, version: Version, folder: Path) -> Path:
+        """Copy the model of a version into `folder`, without code and all else beside it.
+
+        Raises
+        ------
+        ArtifactError
+            If it holds no model of this project.
+        TrackingError
+            If the model cannot be had.
+        """
+        return tracking.fetch_folder(f"models:/{self.name}/{version.number}/{MODEL_FILES}", folder)
+
     def uri(self, target: Move) -> str:
         """Return the address under which what is in a stage is served."""
         stage, alias = (
@@ -163,7 +176,13 @@ class Registry:
         self.make()
         with tracking.clear_errors():
             made = self._client.create_model_version(
-                self.name, source, run_id=run_id, tags=tags, description=description
+                self.name,
+                source,
+                run_id=run_id,
+                tags=tags,
+                description=description,
+                # A server refuses a logged model of which this does not say that it is meant.
+                model_id=source.partition(":/")[2] if source.startswith("models:/m-") else None,
             )
         return _version(made, {})
 
