@@ -39,7 +39,9 @@ def show(workspace: Workspace, console: Console) -> None:
         Text(),
         _places(workspace),
     ]
-    console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False, padding=(1, 2)))
+    console.print(
+        Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False, padding=(0, 2, 1, 2))
+    )
 
 
 def _require_all(metrics: dict[str, Any], workspace: Workspace) -> None:
