@@ -52,7 +52,7 @@ class _Group(click.Group):
 @click.version_option(package_name="churn", prog_name="churn")
 @_TRACEBACK
 def cli() -> None:
-    """Train, test and track a churn model.
+    """Train, test, track and release a churn model.
 
     `dvc repro` runs the stages prepare, train, evaluate, validate and track as far as something
     has changed; each is a command here. Run them in the repository's top folder.
@@ -209,7 +209,7 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
 
 @cli.group(cls=_Group)
 def candidate() -> None:
-    """Get, pack, verify and show a candidate: what was reviewed, byte for byte."""
+    """Pack, verify, show and fetch what was reviewed."""
 
 
 @candidate.command()
@@ -325,7 +325,7 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
     "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
 )
 def register(folder: Path, commit: str) -> None:
-    """Register the candidate in FOLDER, or find the version that it is."""
+    """Register the candidate in FOLDER, or find its version."""
     from churn import desk
 
     raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered"))
@@ -379,10 +379,10 @@ def rollback(version: str, why: str) -> None:
     help="The MLflow that has the versions.",
 )
 def migrate(source: str) -> None:
-    """Copy all versions into the registry that MLFLOW_TRACKING_URI names.
+    """Copy all versions to another MLflow, such as a server.
 
-    With their runs, files, numbers, aliases and audit trail; for instance from the file to a
-    server. The source stays as it is. Started again, it copies what is missing.
+    To the one that MLFLOW_TRACKING_URI names, with their runs, files, numbers, aliases and audit
+    trail. The source stays as it is. Started again, it copies what is missing.
     """
     from churn import desk
 
@@ -392,7 +392,7 @@ def migrate(source: str) -> None:
 @cli.command()
 @click.option("--markdown", is_flag=True, help="For the summary of a workflow's run.")
 def status(markdown: bool) -> None:
-    """Show the version in Production, where it comes from, and what is in Staging."""
+    """Show what is in Production, and where it comes from."""
     from churn import desk
 
     desk.status(Path(), markdown)
@@ -400,7 +400,7 @@ def status(markdown: bool) -> None:
 
 @cli.command()
 def history() -> None:
-    """Show the audit trail: what was registered, moved and rolled back, by whom, and why."""
+    """Show who moved which version, when and why."""
     from churn import desk
 
     desk.history(Path())
@@ -408,7 +408,7 @@ def history() -> None:
 
 @cli.command()
 def summary() -> None:
-    """Show what the pipeline has made: metrics, checks, and where everything is."""
+    """Show metrics, checks, and where everything is."""
     from rich.console import Console
 
     from churn import summary
@@ -457,7 +457,7 @@ def runs(metric: str, limit: int) -> None:
 @click.option("--input", "source", type=_FILE, required=True, help="Customers: .csv or .parquet.")
 @click.option("--output", type=_FILE, required=True, help="File to write: .csv or .parquet.")
 def predict(model: str, source: Path, output: Path) -> None:
-    """Predict for customers: id, probability of churn, and prediction (0 or 1)."""
+    """Predict for customers: id, probability, and 0 or 1."""
     from churn import prediction
 
     count = prediction.predict(prediction.load_model(model, Path()), source, output)

@@ -129,6 +129,7 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
     gates = facts.verdict["gates"]
     bad = sum(not gate["passed"] for gate in gates)
     title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
+    title = "What stopped it" if facts.verdict["outcome"] == "stopped" else title
     yield Section(title, _gates(gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     yield Section("Data", _data(facts), 80)
@@ -154,7 +155,8 @@ def _head(facts: Facts) -> str:
     if verdict["outcome"] == "unchanged":
         lines = [f"## ✅ {reason[0].upper()}{reason[1:]}", "Nothing was trained."]
     if verdict["outcome"] == "stopped":
-        lines.append("Nothing could be judged. The log of the run says more.")
+        where = "The log of the run" if facts.links else "What was printed"
+        lines.append(f"Nothing could be judged. {where} says more.")
     limits = [one["key"] for one in facts.changes.get("parameters", []) if one["limit"]]
     lines += _warning("This change moves its own limits", limits)
     lines += _warning("This change touches its own judge", facts.changes.get("judge", []))
