@@ -47,7 +47,7 @@ def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) 
         _tell(root, registry, f"blocked: {error}")
         return 1
     except NoAnswerError:
-        _tell(root, None, "not released, because the registry does not answer")
+        _tell(root, None, "stopped, because the registry does not answer")
         raise
     except ChurnError:
         _tell(root, registry, "not released, because of an error")

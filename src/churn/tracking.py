@@ -357,14 +357,16 @@ def _code(error: Exception, message: str) -> str:
     return str(getattr(error, "error_code", ""))
 
 
-def shown_uri() -> str:
-    """Return the tracking address without user name and password."""
-    return _without_credentials(str(mlflow.get_tracking_uri()))
+def shown_uri(uri: str | None = None) -> str:
+    """Return an address, the tracking address if none is given, without user and password."""
+    shown = str(mlflow.get_tracking_uri()) if uri is None else uri
+    return _without_credentials(shown, shown)
 
 
-def _without_credentials(text: str) -> str:
-    """Take the user name and password of the tracking address out of a text."""
-    credentials = re.match(r"(?:[\w+.-]+://)?([^/]*@)", str(mlflow.get_tracking_uri()))
+def _without_credentials(text: str, uri: str | None = None) -> str:
+    """Take user and password of an address, the tracking address by default, out of a text."""
+    address = str(mlflow.get_tracking_uri()) if uri is None else uri
+    credentials = re.match(r"(?:[\w+.-]+://)?([^/]*@)", address)
     return text.replace(credentials[1], "") if credentials else text
 
 

@@ -60,6 +60,21 @@ def test_the_second_release_archives_the_first_which_a_rollback_brings_back(
     assert again.last.startswith("blocked: this is version 2, which ")
 
 
+def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first: Desk) -> None:
+    state.put_back(registry, [])
+    file = replace(first, url="", user="", password="")
+    file.release()
+
+    said = first.churn("migrate")
+
+    assert said.last == f"1 versions copied to {first.url}"
+    [version] = state.look(registry)
+    assert (version.stage, version.aliases) == ("Production", ("champion",))
+    assert version.tags["smoke"] == "passed"
+    first.churn("status")
+    assert first.release().last.startswith("version 1 is in Production already. ")
+
+
 def test_a_wrong_password_is_one_line_and_changes_nothing(
     registry: MlflowClient, second: Desk
 ) -> None:
@@ -91,6 +106,7 @@ def test_who_may_only_read_sees_production_and_moves_nothing(
     assert not state.is_locked(registry)
 
 
+UNKNOWN = "stopped, because the registry does not answer. Production: unknown"
 UPLOAD = Moment("PUT", "/artifacts/model/pipeline.skops")
 REGISTRATION = Moment("POST", "/model-versions/create", lost="answer")
 BEFORE_THE_SWITCH = Moment("POST", "/registered-models/alias", "champion")
@@ -106,6 +122,7 @@ def test_a_server_killed_again_and_again_leaves_production_until_a_try_gets_thro
             said = second.release(code=2, MLFLOW_TRACKING_URI=url, **fresh)
         assert said.error.startswith(f"Error: {url}: MLflow: Connection ")
         assert said.error.endswith("; check MLFLOW_TRACKING_URI and the server")
+        assert said.last == UNKNOWN
         assert state.production(registry) == 1
 
     with dying_at(AFTER_THE_SWITCH, server) as url:
@@ -137,6 +154,7 @@ def test_a_server_that_hangs_is_given_up_before_long(
         server.process.send(signal.SIGCONT)
     assert time.monotonic() - started < 60
     assert said.error.startswith(f"Error: {server.url}: MLflow: timed out; check")
+    assert said.last == UNKNOWN
 
 
 def test_of_two_releases_at_once_one_wins_and_the_other_says_who_is_at_it(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from churn import cli, desk, gate, integration, review
 from churn.embedded import not_released
-from churn.errors import RegistryError
+from churn.errors import NoAnswerError, RegistryError
 from churn.integration import Findings
 from churn.paths import Workspace
+from churn.registry import Registry
 from tests.unit.releases import Candidates
 
 
@@ -56,6 +58,24 @@ def test_what_is_blocked_ends_with_one_and_says_that_production_stays(
     assert last_line(capsys) == (
         "blocked: integration tests failed: test_parity. Production: nothing"
     )
+
+
+def test_a_registry_that_does_not_answer_is_not_asked_once_more(
+    first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def no_answer(self: Registry) -> Any:
+        asked.append(self)
+        raise NoAnswerError("timed out")
+
+    monkeypatch.setattr(Registry, "versions", no_answer)
+    assert run("release", "build/candidate") == 2
+    assert len(asked) == 1
+    assert last_line(capsys) == (
+        "stopped, because the registry does not answer. Production: unknown"
+    )
+    assert Workspace().release_note.read_text().startswith("## stopped, because the registry")
 
 
 def test_an_error_ends_with_two_and_says_what_is_in_production(

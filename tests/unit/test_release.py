@@ -19,6 +19,7 @@ from churn.errors import (
     BlockedError,
     CandidateError,
     ChurnError,
+    NoAnswerError,
     RegistryError,
     TrackingError,
 )
@@ -26,7 +27,7 @@ from churn.integration import Findings
 from churn.lineage import Source
 from churn.model.artifact import Model
 from churn.paths import Workspace
-from churn.registry import Registry
+from churn.registry import Registry, lock
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit
 
@@ -261,6 +262,19 @@ def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
     assert candidates.production is not None
     assert candidates.production.number == 1
     assert candidates.release(2).version.number == 2
+
+
+def test_a_registry_that_does_not_answer_the_smoke_test_is_not_asked_to_put_back(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(release._Release, "_require_works", fail(NoAnswerError("timed out")))
+        with pytest.raises(NoAnswerError, match=r"version 2 was moved into Production .* again"):
+            candidates.release(2)
+    monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
+    assert stages(candidates.registry)[2] == ("Production", {"champion"})
+    assert candidates.release(2).version.tags["smoke"] == "passed"
 
 
 def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(

@@ -71,7 +71,9 @@ def migrate(
     source = Registry(root, settings, source_uri)
     found = source.versions()
     if not found:
-        raise RegistryError(f"{source_uri}: no versions of {settings.model} there")
+        raise RegistryError(
+            f"{tracking.shown_uri(source_uri)}: no versions of {settings.model} there"
+        )
     target = Registry(root, settings)
     ends = _Ends(
         mlflow.MlflowClient(source_uri, source_uri),
