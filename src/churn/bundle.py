@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict
 
 from churn.candidate import commit_fingerprint, git, input_fingerprint, model_digest
 from churn.errors import ArtifactError, CandidateError
-from churn.files import atomic, read_json, require
+from churn.files import atomic, read_json, read_parquet, require
 from churn.paths import Workspace
 from churn.verdict import identity
 
 MANIFEST = "manifest.json"
 MODEL = "model"
+PROBABILITIES = "probabilities.parquet"
 _FORMAT = 1
 _EACH_HAS = {"format", "fingerprint", "model_digest", "files", "digest"}
 # What decides how the model behaves where it is served.
@@ -88,6 +89,8 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
                 shutil.copytree(source, fresh / name)
             elif source.exists():
                 shutil.copyfile(source, fresh / name)
+        if judged:
+            _keep_probabilities(workspace, fresh)
         manifest = _manifest(workspace, fresh, judged)
         (fresh / MANIFEST).write_text(_written(manifest), encoding="utf-8")
     return manifest
@@ -104,6 +107,12 @@ def remove(folder: Path) -> None:
     _require_replaceable(folder)
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def _keep_probabilities(workspace: Workspace, folder: Path) -> None:
+    """Keep what the model has said of the held-out customers, and not who they are."""
+    said = read_parquet(workspace.predictions("test"), "evaluate")[["probability"]]
+    said.to_parquet(folder / PROBABILITIES, index=False, compression="zstd")
 
 
 def _require_replaceable(folder: Path) -> None:

@@ -14,6 +14,8 @@ from churn.errors import ArtifactError
 INPUTS = ("data.dvc", "dvc.yaml", "params.yaml", "src", "requirements")
 # Not inputs, and yet a change of them alone may change which model a commit stands for.
 _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
+# What is served beside the model's own bytes.
+SERVED = ("src/churn", "requirements/pipeline.txt")
 _AT_ONCE = 500  # paths for one call of git
 
 
@@ -82,8 +84,8 @@ def input_fingerprint(root: Path) -> str:
     return _fingerprint(ids)
 
 
-def commit_fingerprint(root: Path, commit: str) -> str:
-    """Fingerprint the inputs as they are in a commit.
+def commit_fingerprint(root: Path, commit: str, paths: Sequence[str] = INPUTS) -> str:
+    """Fingerprint the inputs, or other paths, as they are in a commit.
 
     Equal to `input_fingerprint` of a work tree that holds that commit and nothing else.
 
@@ -94,7 +96,7 @@ def commit_fingerprint(root: Path, commit: str) -> str:
     """
     # Resolved first, so that nothing that begins with a dash becomes an option.
     found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
-    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", found, "--", *INPUTS)
+    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", found, "--", *paths)
     ids = {}
     for line in filter(None, listed.split("\0")):
         described, _, path = line.partition("\t")

@@ -316,7 +316,7 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
         return
     from churn import desk
 
-    raise SystemExit(desk.release(Path(), folder, commit, until, why))
+    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded))
 
 
 @cli.command()
@@ -328,7 +328,7 @@ def register(folder: Path, commit: str) -> None:
     """Register the candidate in FOLDER, or find its version."""
     from churn import desk
 
-    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered"))
+    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered", False))
 
 
 @cli.command()

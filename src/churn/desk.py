@@ -11,7 +11,7 @@ from rich.console import Console
 
 from churn import embedded, params, promotion, tracking
 from churn import status as standing
-from churn.candidate import input_fingerprint
+from churn.candidate import commit_fingerprint, input_fingerprint
 from churn.errors import ArtifactError, BlockedError, ChurnError, NoAnswerError, RegistryError
 from churn.files import atomic
 from churn.paths import Workspace
@@ -22,8 +22,13 @@ from churn.report.text import prose
 _FILE = "sqlite:///mlflow.db"
 
 
-def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) -> int:
+def release(
+    root: Path, folder: Path | None, commit: str, until: Any, why: str, on_the_way: bool
+) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
+
+    `on_the_way`, at the end of `make run`, an older commit's model is no error: it is just not
+    released.
 
     Raises
     ------
@@ -46,10 +51,16 @@ def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) 
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
         return 1
+    except RegistryError as error:
+        if not on_the_way:
+            _tell(root, registry, "not released, because of an error")
+            raise
+        _tell(root, registry, f"not released: {error}")
+        return 0
     except NoAnswerError:
         _tell(root, None, "stopped, because the registry does not answer")
         raise
-    except ChurnError:
+    except (ChurnError, OSError):
         _tell(root, registry, "not released, because of an error")
         raise
     standing.show(registry, _console())
@@ -59,12 +70,15 @@ def release(root: Path, folder: Path | None, commit: str, until: Any, why: str) 
 
 def _is_released(root: Path, registry: Registry, revision: str) -> bool:
     """Tell whether Production is of these very inputs, and say so; it takes a moment."""
-    version, fingerprint = registry.production(), input_fingerprint(root)
+    version, fingerprint = registry.production(), commit_fingerprint(root, revision)
+    if input_fingerprint(root) != fingerprint:
+        return False
     if version is None or not promotion.is_released(version, fingerprint):
         return False
     commit, by = promotion.Commit.of(root, revision), promotion.whoever(root)
     with registry.locked(by):
-        promotion.confirm(registry, version, promotion.newest(commit, fingerprint), by)
+        newest = promotion.newest(commit, fingerprint)
+        promotion.confirm(root, registry, version, newest, by)
     standing.show(registry, _console())
     _tell(root, registry, f"version {version.number} is in Production already")
     return True

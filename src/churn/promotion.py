@@ -77,11 +77,15 @@ def is_released(version: Version | None, fingerprint: str) -> bool:
     return version.tags.get("newest_fingerprint") == fingerprint
 
 
-def confirm(registry: Registry, version: Version, tags: dict[str, str], by: str) -> None:
+def confirm(
+    root: Path, registry: Registry, version: Version, tags: dict[str, str], by: str
+) -> None:
     """Note that a newer commit has a version's model, for the order of later releases.
 
     Parameters
     ----------
+    root : Path
+        The repository, for the order of commits.
     registry : Registry
         Locked.
     version : Version
@@ -89,8 +93,9 @@ def confirm(registry: Registry, version: Version, tags: dict[str, str], by: str)
         See `newest`.
     by : str
     """
-    known = version.tags.get("newest_commit_time", "")
-    if known.isdigit() and int(known) < int(tags["newest_commit_time"]):
+    known = Commit.newest_of(version)
+    found = Commit(tags["newest_commit"], int(tags["newest_commit_time"]))
+    if known is not None and known != found and not is_older(root, found, known):
         registry.tag(version, tags)
         why = f"commit {tags['newest_commit'][:12]} has the same model"
         registry.note(version, Event.now("confirmed", by, why))
@@ -172,6 +177,14 @@ def rollback(registry: Registry, number: int | None, by: str, why: str) -> tuple
 
 
 def _before(current: Version) -> int:
+    last = current.last("production", "rollback")
+    if last is not None and last.what == "rollback":
+        # Said once more because an answer was lost, it must not go one further back.
+        further = f": churn rollback --to {current.replaced}" if current.replaced else ""
+        raise RegistryError(
+            f"version {current.number} is in Production by a rollback of {last.when[:16]}"
+            f" ({last.by}: {last.why}); to go further back name the version{further}"
+        )
     if current.replaced is None:
         raise RegistryError(
             f"version {current.number} is the first in Production: there is none before it;"
@@ -246,17 +259,21 @@ def require_newer(root: Path, commit: Commit | None, current: Version) -> None:
         raise RegistryError("a version without a commit does not replace one that has one")
     if commit.id == there.id:
         return
-    older = commit.time < there.time
-    if _known(root, commit) and _known(root, there):
-        if _is_ancestor(root, commit, there):
-            older = True
-        elif _is_ancestor(root, there, commit):
-            older = False
-    if older:
+    if is_older(root, commit, there):
         raise RegistryError(
             f"commit {commit.id[:12]} is older than {there.id[:12]}, whose model is in Production"
             f" (version {current.number}); an earlier one comes back by churn rollback only"
         )
+
+
+def is_older(root: Path, commit: Commit, other: Commit) -> bool:
+    """Tell whether a commit comes before another: by history where it is known, else by time."""
+    if _known(root, commit) and _known(root, other):
+        if _is_ancestor(root, commit, other):
+            return True
+        if _is_ancestor(root, other, commit):
+            return False
+    return commit.time < other.time
 
 
 def _known(root: Path, commit: Commit) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from churn import baseline, bundle, compare, gate, integration, params, promotion, tracking
-from churn.candidate import git, input_fingerprint, model_digest
+from churn.candidate import SERVED, commit_fingerprint, git, input_fingerprint, model_digest
 from churn.description import describe
 from churn.errors import (
     BlockedError,
@@ -31,6 +31,7 @@ from churn.params import Params
 from churn.paths import Workspace
 from churn.promotion import Commit
 from churn.registry import MODEL_FILES, Event, Registry, Version
+from churn.registry.version import CHAMPION
 from churn.restored import restored
 from churn.stages import track
 
@@ -145,6 +146,7 @@ class _Release:
         self.root, self.plan, self.say = root, plan, say
         self.settings, self.manifest, self.registry = settings, manifest, registry
         self.commit = Commit.of(root, plan.commit)
+        self.served = commit_fingerprint(root, self.commit.id, SERVED)
         self.before = registry.production()
 
     def run(self) -> Released:
@@ -154,7 +156,7 @@ class _Release:
         if before is not None and not self._is_same(before):
             promotion.require_newer(self.root, self.commit, before)
         if before is not None and self._is_same(before) and before.tags.get("smoke") == "passed":
-            promotion.confirm(self.registry, before, self._newest(), self.plan.by)
+            promotion.confirm(self.root, self.registry, before, self._newest(), self.plan.by)
             return Released(before, before, f"version {before.number} is in Production already")
         with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             if before is not None and self._is_same(before):  # it was killed before it had looked
@@ -169,8 +171,12 @@ class _Release:
                 if self.plan.until == "integration":
                     done = f"version {version.number} has passed its integration tests in Staging"
                     return Released(version, before, done)
-                self._promote(version)
-            self._smoke(version, workspace)
+            try:
+                if version is not before:
+                    self._promote(version)
+                self._smoke(version, workspace)
+            except Exception as error:
+                raise self._undone(version, error) from error
         released = self.registry.version(version.number)
         was = f" (version {before.number} before)" if before and before != version else ""
         return Released(released, before, f"version {version.number} is in Production{was}")
@@ -181,10 +187,14 @@ class _Release:
         return Released(version, self.before, f"version {version.number} is registered")
 
     def _is_same(self, version: Version) -> bool:
-        """Tell whether a version is this candidate: its bytes, and what it says of customers."""
+        """Tell whether a version is this candidate.
+
+        Its bytes, what it says of customers, and the code and libraries that are served with it.
+        """
         return bool(
             version.digest == self.manifest["model_digest"]
             and version.tags.get("predictions_digest") == self.manifest["predictions_digest"]
+            and version.tags.get("served") == self.served
         )
 
     def _newest(self) -> dict[str, str]:
@@ -223,7 +233,7 @@ class _Release:
         for version in reversed(self.registry.versions()):
             if self._is_same(version):
                 self._require_not_rolled_back(version)
-                self.registry.tag(version, self._newest())
+                promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = tracking.log_once(tracking.connect(self.root), identity, record)
@@ -252,6 +262,7 @@ class _Release:
             "fingerprint": manifest["fingerprint"],
             "model_digest": manifest["model_digest"],
             "predictions_digest": manifest["predictions_digest"],
+            "served": self.served,
             "manifest_digest": manifest["digest"],
             "data_md5": manifest["data_md5"],
             **self.plan.source.tags,
@@ -300,12 +311,9 @@ class _Release:
         self.registry.move(version, "production", self.plan.by, self.plan.why)
 
     def _smoke(self, version: Version, workspace: Workspace) -> None:
-        """Load what Production is now, as a caller does; put the old one back if that fails."""
+        """Load what Production is now, and ask it about the held-out customers."""
         self.say("smoke test")
-        try:
-            self._require_works(workspace)
-        except Exception as error:
-            raise self._put_back(version, error) from error
+        self._require_works(workspace)
         self.registry.tag(version, {"smoke": "passed"})
 
     def _require_works(self, workspace: Workspace) -> None:
@@ -320,27 +328,34 @@ class _Release:
         if not np.array_equal(served, said["probability"].to_numpy()):
             raise BlockedError("what is served from Production predicts otherwise than it did")
 
-    def _put_back(self, version: Version, error: Exception) -> ChurnError:
-        reason = f"the smoke test failed: {error}"
+    def _undone(self, version: Version, error: Exception) -> Exception:
+        """Put the version from before back, if the switch was done; return what there is to say."""
         if isinstance(error, NoAnswerError):
             return NoAnswerError(
-                f"{reason}; version {version.number} was moved into Production before, and nobody"
-                " has seen it work there: the same command again looks, or churn rollback"
+                f"{error}; it happened while version {version.number} was moved into Production:"
+                " the same command again finishes that and looks whether it works, or churn"
+                " rollback"
             )
-        current = self.registry.version(version.number)
-        if current.replaced is None:
-            return BlockedError(
-                f"{reason}; version {version.number} is the first: none to put back"
-            )
+        reason = f"version {version.number} failed in Production: {error}"
         try:
-            before = self.registry.version(current.replaced)
-            self.registry.tag(version, {"smoke": "failed"})
-            self.registry.move(before, "rollback", self.plan.by, reason)
-            if isinstance(error, TrackingError):  # the registry's fault; it may be tried again
-                self.registry.tag(version, {"rolled_back": ""})
+            self.registry.settle()
+            now = self.registry.version(version.number)
+            if CHAMPION not in now.aliases:
+                return error
+            if now.replaced is None:
+                self.registry.withdraw(now)
+                return BlockedError(f"{reason}; it was the first: nothing is in Production")
+            self._put_back(now, now.replaced, error, reason)
         except ChurnError as failed:
             return RegistryError(
-                f"{reason}; version {current.replaced} could not be put back ({failed}): churn"
-                f" rollback --to {current.replaced}"
+                f"{reason}; the version before could not be put back ({failed}): churn rollback"
             )
-        return BlockedError(f"{reason}; version {before.number} was put back into Production")
+        return BlockedError(f"{reason}; version {now.replaced} was put back into Production")
+
+    def _put_back(self, version: Version, number: int, error: Exception, reason: str) -> None:
+        before = self.registry.version(number)
+        self.registry.move(before, "rollback", self.plan.by, reason)
+        if isinstance(error, (TrackingError, OSError)):  # no fault of the model: it may come again
+            self.registry.tag(version, {"rolled_back": ""})
+        else:
+            self.registry.tag(version, {"smoke": "failed"})

@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from churn import bundle, lockfile
 from churn.errors import CandidateError
-from churn.files import write_parquet
+from churn.files import read_parquet, write_parquet
 from churn.params import Params
 from churn.paths import SIDES, Workspace
+
+_ROUNDING = 1e-9  # of linear algebra on another processor
 
 
 @contextmanager
@@ -57,6 +61,7 @@ def restored(
                 workspace.predictions(side).symlink_to(built.predictions(side).resolve())
         else:
             _make_rows(root, workspace, settings)
+            _require_same(workspace, folder)
         yield workspace
 
 
@@ -88,9 +93,18 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
         raise CandidateError(f"{altered} differs from data.dvc; run dvc checkout")
     prepare.write(workspace, settings, root / settings.data.path)
     model = artifact.load(workspace.model)
-    import pandas as pd
-
     for side in SIDES:
-        rows = pd.read_parquet(workspace.split(side))
+        rows = read_parquet(workspace.split(side), "prepare")
         predictions = rows[[settings.data.id]].assign(probability=model.probability(rows))
         write_parquet(workspace.predictions(side), predictions)
+
+
+def _require_same(workspace: Workspace, folder: Path) -> None:
+    """Make sure that the model says here what it said when it was reviewed."""
+    there = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")["probability"]
+    here = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
+    if len(there) != len(here) or not np.allclose(there, here, rtol=0, atol=_ROUNDING):
+        raise CandidateError(
+            f"{folder}: its model says otherwise of the held-out customers here than when it was"
+            " reviewed; other libraries, or other data"
+        )

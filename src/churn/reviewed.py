@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from churn import bundle, lineage, params, promotion, review, taken, verdict
 from churn.candidate import commit_fingerprint, input_fingerprint
 from churn.errors import CandidateError, GitHubError
+from churn.files import atomic
 from churn.gate import Verdict
 from churn.github import Repository
 from churn.lineage import Source
 from churn.paths import Workspace
 from churn.promotion import Commit
 from churn.registry import Registry
+from churn.report.text import prose
 from churn.taken import Missing, Wanted
 
 Say = Callable[[str], None]
@@ -78,7 +80,16 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
     wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
     fetched = _released_before(wanted) or _take_or_reproduce(wanted, say)
     _tell_workflow(fetched.needed)
+    _write_note(Workspace(root), fetched.lines)
     return fetched
+
+
+def _write_note(workspace: Workspace, lines: Sequence[str]) -> None:
+    """Write down how it went, for the summary of a workflow's run."""
+    *before, whole = map(prose, lines)
+    with atomic(workspace.release_note) as fresh:
+        text = "\n".join([f"## {whole}", "", *(f"- {line}" for line in before)])
+        fresh.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
 def _released_before(wanted: Wanted) -> Fetched | None:
@@ -91,7 +102,7 @@ def _released_before(wanted: Wanted) -> Fetched | None:
     by = promotion.whoever(wanted.root)
     newest = promotion.newest(Commit.of(wanted.root, wanted.commit), wanted.fingerprint)
     with registry.locked(by):
-        promotion.confirm(registry, version, newest, by)
+        promotion.confirm(wanted.root, registry, version, newest, by)
     same = f"version {version.number} in Production is of the same inputs"
     return Fetched((f"nothing to release: {same}",), needed=False)
 

@@ -115,11 +115,12 @@ def lineage(version: Version) -> dict[str, str]:
     """Say where a version comes from: version ← candidate ← pull request ← commit ← data."""
     tags = version.tags
     number, run = tags.get("pull_request"), tags.get("candidate_run")
-    tested = version.last("tested")
+    tested, registered = version.last("tested"), version.last("registered")
     return {
         "version": f"{version.number}, model {version.digest or 'unknown'}",
         "candidate": f"{tags.get('candidate', 'unknown')}{f', run {run}' if run else ''},"
         f" fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
+        "how": registered.why if registered else "unknown",
         "pull request": f"number {number}" if number else "none",
         "commit": tags.get("commit", "unknown"),
         "data": tags.get("data_md5", "unknown"),

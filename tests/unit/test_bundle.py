@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from churn import bundle, gate, verdict
 from churn.bundle import MANIFEST, pack, read_manifest, verify
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.errors import ArtifactError, CandidateError
+from churn.files import write_parquet
 from churn.paths import Workspace
 from tests.unit.repositories import commit, write
 
@@ -34,7 +36,6 @@ def workspace(repository: Path) -> Workspace:
             "dvc.lock": "stages: {}\n",
             "build/model/model.json": '{"a": 1}\n',
             "build/data_stats.json": "{}\n",
-            "build/predictions/test.parquet": "0.1\n",
             "build/plots/roc.png": "a picture\n",
             "build/comparison.json": "{}\n",
             "reports/metrics.json": "{}\n",
@@ -46,6 +47,8 @@ def workspace(repository: Path) -> Workspace:
             "reports/plots/roc.json": "[]\n",
         },
     )
+    said = pd.DataFrame({"customer_id": ["a", "b"], "probability": [0.1, 0.2]})
+    write_parquet(made.predictions("test"), said)
     (made.model / "pipeline.skops").write_bytes(bytes(range(256)))
     commit(repository)
     verdict.write(made, PASSED)
@@ -79,6 +82,7 @@ def test_what_is_packed_is_verified(workspace: Workspace, packed: Path) -> None:
         "model/pipeline.skops",
         "params.yaml",
         "plots/roc.png",
+        "probabilities.parquet",
         "report.html",
         "report.md",
         "slices.json",
@@ -100,7 +104,7 @@ def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path
 
 def test_every_changed_byte_is_found(packed: Path) -> None:
     files = sorted(file for file in packed.rglob("*") if file.is_file())
-    assert len(files) == 15
+    assert len(files) == 16
     for file in files:
         content = file.read_bytes()
         step = 1 if file.name == MANIFEST else max(1, len(content) // 7)
@@ -396,3 +400,7 @@ def test_the_manifest_s_digest_is_over_all_else_in_it(packed: Path) -> None:
         other = copy.deepcopy(manifest)
         other[key] = "other"
         assert json.loads(bundle._written(other))["digest"] != manifest["digest"]
+
+
+def test_who_the_held_out_customers_are_does_not_travel(packed: Path) -> None:
+    assert list(pd.read_parquet(packed / "probabilities.parquet")) == ["probability"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from churn import integration, promotion, release, tracking
+from churn import integration, lockfile, promotion, release, tracking
 from churn.candidate import git
 from churn.errors import (
     ArtifactError,
@@ -234,7 +234,7 @@ def test_a_smoke_test_that_fails_puts_the_old_version_back(
     candidates.release(1)
     real = Model.probability
     monkeypatch.setattr(Model, "probability", lambda self, rows: np.nextafter(real(self, rows), 1))
-    with pytest.raises(BlockedError, match=r"smoke test failed.*version 1 was put back"):
+    with pytest.raises(BlockedError, match=r"failed in Production.*version 1 was put back"):
         candidates.release(2)
     assert stages(candidates.registry) == {
         1: ("Production", {"champion"}),
@@ -243,12 +243,67 @@ def test_a_smoke_test_that_fails_puts_the_old_version_back(
     assert told(candidates)[-2:] == [(2, "production"), (1, "rollback")]
 
 
-def test_a_first_version_that_does_not_work_has_none_to_be_put_back(
+def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Model, "probability", fail(ArtifactError("does not load")))
-    with pytest.raises(BlockedError, match="is the first: none to put back"):
-        candidates.release(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(release._Release, "_require_works", fail(ArtifactError("does not load")))
+        with pytest.raises(BlockedError, match="it was the first: nothing is in Production"):
+            candidates.release(1)
+    assert candidates.production is None
+    assert stages(candidates.registry) == {1: ("Archived", set())}
+    candidates.release(1)
+    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+
+
+def test_a_move_that_fails_behind_its_switch_is_undone(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    with monkeypatch.context() as patch:
+        real, left = Registry._transition, [2]
+
+        def transition(self: Registry, *arguments: Any) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise TrackingError("a write failed")
+            real(self, *arguments)
+
+        patch.setattr(Registry, "_transition", transition)
+        with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
+            candidates.release(2)
+    assert stages(candidates.registry)[1] == ("Production", {"champion"})
+    assert candidates.release(2).version.number == 2
+
+
+def test_the_same_model_with_other_code_to_serve_it_is_another_version(
+    candidates: Candidates,
+) -> None:
+    version = candidates.release(1).version
+    candidates.registry.tag(version, {"served": "other code"})
+    again = candidates.release(1)
+    assert (again.version.number, again.version.digest) == (2, version.digest)
+
+
+def test_registering_an_older_checkout_moves_no_order_back(candidates: Candidates) -> None:
+    version = candidates.release(2).version
+    candidates.registry.tag(version, {"newest_commit_time": "4102444800"})  # the year 2100
+    candidates.release(2, until="registered")
+    assert candidates.registry.version(1).tags["newest_commit_time"] == "4102444800"
+
+
+def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(candidates.roots[0] / "build" / "predictions")  # as on a runner
+    monkeypatch.setattr(lockfile, "altered_data", lambda root: None)
+    real = Model.probability
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "probability", lambda self, rows: 1 - real(self, rows))
+        with pytest.raises(CandidateError, match="says otherwise of the held-out customers"):
+            candidates.release(1)
+    assert candidates.registry.versions() == []
+    assert candidates.release(1).version.number == 1
 
 
 def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
@@ -270,7 +325,7 @@ def test_a_registry_that_does_not_answer_the_smoke_test_is_not_asked_to_put_back
     candidates.release(1)
     with monkeypatch.context() as patch:
         patch.setattr(release._Release, "_require_works", fail(NoAnswerError("timed out")))
-        with pytest.raises(NoAnswerError, match=r"version 2 was moved into Production .* again"):
+        with pytest.raises(NoAnswerError, match=r"while version 2 was moved into Production: the same"):
             candidates.release(2)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     assert stages(candidates.registry)[2] == ("Production", {"champion"})

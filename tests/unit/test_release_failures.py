@@ -127,8 +127,10 @@ def test_whatever_write_fails_production_stays_whole_and_the_next_try_finishes(
                     second.release(2)
                 assert require_sound(registry).number in (1, 2), step
                 assert "Production" in {v.stage for v in registry.versions()}, step
-                if how == "killed" and "set_registered_model_alias" not in writes[:at][:-1]:
-                    assert require_sound(registry).number == 1, step
+                if how != "killed":
+                    # Put back, or through: nothing that nobody has seen work.
+                    champion = require_sound(registry)
+                    assert champion.tags["smoke"] == "passed", step
             with failing(0, "never"):  # another process, and the first one is no more
                 second.release(2)
             champion = require_sound(registry)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from churn import bundle, compare, gate, lockfile, review, verdict
 from churn.candidate import git
 from churn.errors import ArtifactError, BaselineError, DataError
+from churn.files import write_parquet
 from churn.gate import Verdict
 from churn.paths import Workspace
 from tests.unit.repositories import commit, write
@@ -27,13 +29,14 @@ def workspace(repository: Path) -> Workspace:
     """Return a repository with a model from before."""
     files = {
         "data.dvc": "outs:\n- md5: 0123.dir\n  path: data\n",
-        "build/predictions/test.parquet": "0.1\n",
         "build/model/model.json": "{}",
         "build/comparison.json": '{"baselines": []}',
     }
     write(repository, files)
+    workspace = Workspace(repository)
+    write_parquet(workspace.predictions("test"), pd.DataFrame({"probability": [0.1]}))
     commit(repository)
-    return Workspace(repository)
+    return workspace
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ class Lock:
             alive = replace(self._holder, beat=time.time())
             # Where the server is away for a moment: `require` decides.
             with suppress(Exception):
+                self.require()  # never into the lock of who has taken over
                 self._client.update_registered_model(self._name, json.dumps(asdict(alive)))
 
 
@@ -137,7 +138,7 @@ def _take(client: MlflowClient, name: str, holder: _Holder) -> None:
         other = _read(client, name)
         if other is not None and other.token == holder.token:  # made, and the answer was lost
             return
-        # One without a readable holder was made by somebody who is about to write, or by hand.
+        # One without a readable holder was made by hand.
         if other is not None and not other.is_gone:
             raise RegistryError(_busy(other))
         try:

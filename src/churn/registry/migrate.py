@@ -136,7 +136,7 @@ def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:
         client.create_model_version(name, source, run_id, {_GAP: "yes"}, model_id=model_id)
         for _ in range(first, version.number)
     ]
-    client.create_model_version(
+    made = client.create_model_version(
         name,
         source,
         run_id,
@@ -146,6 +146,12 @@ def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:
     )
     for gap in gaps:
         client.delete_model_version(name, str(gap.version))
+    if int(made.version) != version.number:
+        client.delete_model_version(name, str(made.version))
+        raise RegistryError(
+            f"the target has had a version {version.number} that was deleted, and gives no number"
+            f" twice; delete its registered model {name}, which is empty, and start again"
+        )
 
 
 def _copy_run(client: mlflow.MlflowClient, experiment_id: str, run: Run, files: Path) -> str:

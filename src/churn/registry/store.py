@@ -79,7 +79,13 @@ class Registry:
             page = self._client.search_model_versions(
                 f"name = '{self.name}'", max_results=_PAGE, page_token=token
             )
-            yield from page
+            for found in page:
+                # Unity Catalog's search leaves the tags out.
+                yield (
+                    found
+                    if self.has_stages
+                    else self._client.get_model_version(self.name, str(found.version))
+                )
             token = page.token
             if not token:
                 return
@@ -216,6 +222,14 @@ class Registry:
         self._set_alias(STAGING if what == "staging" else CHAMPION, version.number)
         self.settle()
 
+    def withdraw(self, version: Version) -> None:
+        """Take a first version, which has not worked, out of Production: none is there again."""
+        self._require_lock()
+        self._delete_alias(CHAMPION)
+        if self.has_stages:
+            self._transition(version, STAGE_ARCHIVED)
+        self.settle()
+
     def settle(self) -> None:
         """Bring everything into step with the aliases ``champion`` and ``staging``."""
         self._require_lock()
@@ -242,7 +256,8 @@ class Registry:
                 replaced = "" if event.replaced is None else str(event.replaced)
                 self.tag(version, {"replaced": replaced, "rolled_back": ""})
             elif event.what == "rollback" and (bad := by_number(versions).get(event.replaced or 0)):
-                self.tag(bad, {"rolled_back": event.text})
+                if bad.number > version.number:  # not what one comes forward from
+                    self.tag(bad, {"rolled_back": event.text})
                 self.tag(version, {"rolled_back": ""})
         with tracking.clear_errors():
             self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)

@@ -107,8 +107,9 @@ class Version:
 
     @property
     def was_in_production(self) -> bool:
-        """Whether it is or was in Production, and not only put back at once."""
-        return any(event.what in ("production", "rollback") for event in self.events)
+        """Whether it is or was in Production, and worked there."""
+        moved = any(event.what in ("production", "rollback") for event in self.events)
+        return moved and self.tags.get("smoke") != "failed"
 
     def last(self, *what: Move) -> Event | None:
         """Return the newest event of some kinds."""
