@@ -307,7 +307,8 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
     before is put back. Without FOLDER: what is here is run, judged and packed first. Started again,
     it goes on where it was killed.
 
-    Exit code 0: it is in Production. 1: a gate or a test has stopped it. 2: an error.
+    Exit code 0: it is in Production, or as far as --until says. 1: a gate or a test has stopped it.
+    2: an error.
     """
     from churn.embedded import not_released
 

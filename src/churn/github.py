@@ -29,7 +29,7 @@ class Repository:
     address : str
         Such as ``https://github.com/owner/name``.
     token : str
-        With the permissions ``actions: read``, ``contents: read`` and ``pull-requests: read``, as
+        With the permissions ``actions``, ``contents``, ``issues`` and ``pull-requests`` to read, as
         far as they are needed. No message of an error holds it.
     """
 

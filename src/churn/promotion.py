@@ -53,7 +53,8 @@ class Commit:
 
 def whoever(root: Path) -> str:
     """Return who is at work: the actor of the workflow, or as git calls them, or the account."""
-    if actor := os.environ.get("GITHUB_ACTOR"):
+    actor = os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR")
+    if actor:
         return actor
     try:
         return git(root, "config", "user.name").strip() or getpass.getuser()

@@ -325,7 +325,7 @@ def test_a_registry_that_does_not_answer_the_smoke_test_is_not_asked_to_put_back
     candidates.release(1)
     with monkeypatch.context() as patch:
         patch.setattr(release._Release, "_require_works", fail(NoAnswerError("timed out")))
-        with pytest.raises(NoAnswerError, match=r"while version 2 was moved into Production: the same"):
+        with pytest.raises(NoAnswerError, match="while version 2 was moved into Prod"):
             candidates.release(2)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
