@@ -107,7 +107,7 @@ def test_who_moves_a_limit_is_told_so(key: str) -> None:
     after: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params._replace(after, key.split("."), "other")
     [one] = parameter_changes(before, after)
-    limits = ("gates", "checks", "comparison", "split")
+    limits = ("gates", "checks", "comparison", "release", "split")
     whose = ("data.id", "data.target", "data.positive")  # who is held out, and what is churn
     decides = key.startswith((*limits, *whose)) or "slices" in key or "cost_" in key
     assert one["limit"] == decides
