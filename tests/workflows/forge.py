@@ -45,8 +45,8 @@ class Ran:
 
     @property
     def summary(self) -> str:
-        """What the steps have written into the summary of the run."""
-        return self.log.partition("Summary - ")[2].partition("\n[")[0]
+        """What the steps of all jobs have written into the summary of the run."""
+        return "\n".join(part.partition("\n[")[0] for part in self.log.split("Summary - ")[1:])
 
 
 @dataclass

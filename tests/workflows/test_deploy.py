@@ -107,9 +107,10 @@ def test_a_first_push_is_made_judged_and_released(story: Story) -> None:
     version = story.registry[1]
     assert version.tags["candidate"] == "reproduced"
     assert version.tags["commit"] == story.clone.git("rev-parse", "main")
-    assert "no pull request was merged as" in ran.log
+    assert "no pull request was merged as" in ran.summary
     assert "No MLflow server" in ran.log
-    assert ran.summary.startswith("## version 1 is in Production")
+    assert "## version 1 is in Production" in ran.summary
+    assert "- how: `reproduced: no pull request was merged as" in ran.summary
     assert version.digest in ran.summary
     story.seen["first"] = version.digest
 
