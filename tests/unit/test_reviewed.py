@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from churn import (
@@ -73,13 +74,15 @@ class Shop:
             self.root,
             {
                 "build/model/pipeline.skops": f"{self.model}\n" * 1000,
-                "build/predictions/test.parquet": "x",
                 "build/data_stats.json": "{}\n",
                 "reports/metrics.json": "{}\n",
                 "reports/report.md": f"## {judged.reason}\n",
                 "reports/report.html": "<p>\n",
             },
         )
+        predictions = self.workspace.predictions("test")
+        predictions.parent.mkdir(exist_ok=True)
+        pd.DataFrame({"probability": [0.25, 0.75]}).to_parquet(predictions)
         verdict.write(self.workspace, judged)
         bundle.pack(self.workspace, folder)
 
