@@ -16,8 +16,8 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from churn.candidate import git
-from churn.errors import ArtifactError, BaselineError, IncomparableError
+from churn.candidate import SERVED, changed, git, input_fingerprint
+from churn.errors import ArtifactError, BaselineError, DataError, IncomparableError
 from churn.files import is_alive, read_json, read_parquet
 from churn.params import ReleaseParams
 
@@ -40,8 +40,9 @@ class Baseline:
         Where the model came from.
     model : Path
         Folder of the model.
-    code : Path
-        Folder that holds the package `churn` which the model was trained with.
+    code : Path or None
+        Folder that holds the package `churn` which the model was trained with; None where that is
+        the very code that runs here.
     train_rows : Path or None
         Its training rows, where they are at hand.
     """
@@ -50,7 +51,7 @@ class Baseline:
     identity: str
     source: Literal["stored", "reproduced", "registry"]
     model: Path
-    code: Path
+    code: Path | None
     train_rows: Path | None
 
     def card(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class Baseline:
         return card
 
     def predict(self, rows: Path) -> pd.DataFrame:
-        """Predict with the baseline's own code, in a process of its own.
+        """Predict with the baseline's own code; in a process of its own where that is other code.
 
         Its transformers may have been changed since; a model that is run with other code than it
         was trained with is another model.
@@ -79,6 +80,8 @@ class Baseline:
         IncomparableError
             If the baseline does not take these rows.
         """
+        if self.code is None:
+            return self._predict_here(rows)
         if not (self.code / "churn").is_dir():  # Python would take the candidate's instead
             raise IncomparableError(f"{self.name}: its code is not there")
         with tempfile.TemporaryDirectory(prefix="churn-scored-") as folder:
@@ -88,9 +91,22 @@ class Baseline:
             command += ["--input", str(rows.resolve()), "--output", str(scored)]
             done = _run(command, Path(folder), PYTHONPATH=str(self.code.resolve()))
             if done.returncode:
-                reason = _last_line(done.stderr).removeprefix("Error: ")
-                raise IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
+                raise self._unscored(_last_line(done.stderr).removeprefix("Error: "))
             return read_parquet(scored, "predict")
+
+    def _predict_here(self, rows: Path) -> pd.DataFrame:
+        from churn.model import artifact
+
+        customers = read_parquet(rows, "prepare")
+        try:
+            model = artifact.load(self.model)
+            predicted = model.predict(customers)
+        except (ArtifactError, DataError) as error:
+            raise self._unscored(str(error)) from error
+        return customers[[model.card.id]].join(predicted)
+
+    def _unscored(self, reason: str) -> IncomparableError:
+        return IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
 
 
 @contextmanager
@@ -129,7 +145,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
             identity=commit,
             source=source,
             model=tree / "build" / "model",
-            code=tree / "src",
+            code=tree / "src" if changed(root, commit, SERVED) else None,
             train_rows=rows if rows.exists() else None,
         )
 
@@ -150,7 +166,8 @@ def stored_at(root: Path, revision: str) -> Iterator[Baseline | None]:
         if done.returncode or not model.is_dir():
             yield None
             return
-        yield Baseline(revision, commit, "stored", model, tree / "src", None)
+        code = tree / "src" if changed(root, commit, SERVED) else None
+        yield Baseline(revision, commit, "stored", model, code, None)
 
 
 @contextmanager
@@ -172,23 +189,21 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
     if not os.environ.get("MLFLOW_TRACKING_URI") and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
-    from churn.registry import Registry
+    from churn.registry import MODEL_FILES, Registry
 
     registry = Registry(root, settings)
     version = registry.production()
     if version is None:
         yield None
         return
+    is_code_here = version.tags.get("served") == input_fingerprint(root, SERVED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
-        stored = registry.download(version, Path(folder))
-        yield Baseline(
-            name=PRODUCTION,
-            identity=str(version.number),
-            source="registry",
-            model=stored / "artifacts" / "model",
-            code=stored / "code",
-            train_rows=None,
-        )
+        if is_code_here:
+            model, code = registry.download_model(version, Path(folder)), None
+        else:
+            stored = registry.download(version, Path(folder))
+            model, code = stored / MODEL_FILES, stored / "code"
+        yield Baseline(PRODUCTION, str(version.number), "registry", model, code, train_rows=None)
 
 
 def resolve(root: Path, revision: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -166,6 +167,30 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     return manifest
 
 
+def objection(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Say why a candidate's verdict does not let it go on; None where it does.
+
+    Parameters
+    ----------
+    folder : Path
+        A candidate that `verify` has found whole.
+    manifest : mapping
+        Its manifest.
+    """
+    verdict = read_verdict(folder)
+    if verdict.get("outcome") != "judged" or verdict.get("passed") is not True:
+        return "its verdict is not to merge it"
+    if verdict.get("of") != {key: manifest[key] for key in ("model_digest", "fingerprint")}:
+        return "its verdict is on another model"
+    return None
+
+
+def read_verdict(folder: Path) -> dict[str, Any]:
+    """Read the verdict in a candidate; empty where it is none."""
+    found = read_json(folder / "verdict.json", "gate")
+    return found if isinstance(found, dict) else {}
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read a manifest and check it against its own digest.
 
@@ -238,7 +263,7 @@ def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any
         "fingerprint": input_fingerprint(workspace.root),
         "model_digest": model_digest(folder / MODEL) if has_model else None,
         # What it says of the held-out customers: code can change that without the model's bytes.
-        "predictions_digest": _digest(workspace.predictions("test")) if judged else None,
+        "predictions_digest": file_digest(workspace.predictions("test")) if judged else None,
         "data_md5": _data_md5(workspace.root) if judged else None,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
@@ -266,11 +291,12 @@ def _digests(folder: Path) -> dict[str, str]:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise CandidateError(f"{path}: neither a file nor a folder")
         if path.is_file():
-            digests[path.relative_to(folder).as_posix()] = _digest(path)
+            digests[path.relative_to(folder).as_posix()] = file_digest(path)
     return digests
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """Digest a file's bytes: SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

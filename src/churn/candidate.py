@@ -46,8 +46,8 @@ def model_digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def input_fingerprint(root: Path) -> str:
-    """Fingerprint the inputs as they are in the work tree, committed or not.
+def input_fingerprint(root: Path, paths: Sequence[str] = INPUTS) -> str:
+    """Fingerprint the inputs, or other paths, as they are in the work tree, committed or not.
 
     Built from git's object ids, so that the same content has the same fingerprint in another
     clone, after a squash and after a rebase.
@@ -56,6 +56,7 @@ def input_fingerprint(root: Path) -> str:
     ----------
     root : Path
         Top folder of the git repository.
+    paths : sequence of str
 
     Returns
     -------
@@ -67,9 +68,7 @@ def input_fingerprint(root: Path) -> str:
     ArtifactError
         If `root` is not in a git repository.
     """
-    listed = git(
-        root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *INPUTS
-    )
+    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths)
     there = {path for path in listed.split("\0") if path and os.path.lexists(root / path)}
     # Of a link git keeps where it leads, not what is there.
     links = sorted(path for path in there if (root / path).is_symlink())
@@ -77,9 +76,9 @@ def input_fingerprint(root: Path) -> str:
         path: git(root, "hash-object", "--stdin", stdin=str((root / path).readlink())).strip()
         for path in links
     }
-    paths = sorted(there.difference(links))
-    for start in range(0, len(paths), _AT_ONCE):
-        some = paths[start : start + _AT_ONCE]
+    files = sorted(there.difference(links))
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
         ids |= zip(some, git(root, "hash-object", "--", *some).split(), strict=True)
     return _fingerprint(ids)
 

@@ -13,6 +13,7 @@ import click
 
 from churn.errors import ChurnError, ParamsError
 from churn.paths import Workspace
+from churn.progress import announce
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -27,6 +28,16 @@ _SETTINGS = click.option(
 )
 
 
+_CANDIDATE = click.option(
+    "--output",
+    type=_FOLDER,
+    default=Workspace().candidate,
+    show_default=True,
+    help="Folder of the packed candidate.",
+)
+_COMMIT = click.option(
+    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
+)
 # Before the command or behind it; `main` gives the object in which it is noted, because the
 # context is gone by the time that an error arrives there.
 _TRACEBACK = click.option(
@@ -181,13 +192,7 @@ def report() -> None:
     is_flag=True,
     help="Run every stage, and trust nothing that was computed before, as a runner does.",
 )
-@click.option(
-    "--output",
-    type=_FOLDER,
-    default=Workspace().candidate,
-    show_default=True,
-    help="Folder of the packed candidate.",
-)
+@_CANDIDATE
 def review(baseline: str | None, production: bool, from_scratch: bool, output: Path) -> None:
     """Do all that a pull request's job does.
 
@@ -200,7 +205,7 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
     from churn import review, verdict
 
     plan = review.Plan(baseline, production, from_scratch)
-    judged = review.run(Workspace(), plan, output, lambda step: click.echo(f"== {step}", err=True))
+    judged = review.run(Workspace(), plan, output, announce)
     click.echo("\n".join(verdict.lines(judged, "Merge" if baseline else "Release")))
     click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
     if not judged.passed:
@@ -213,16 +218,8 @@ def candidate() -> None:
 
 
 @candidate.command()
-@click.option(
-    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose candidate it is."
-)
-@click.option(
-    "--output",
-    type=_FOLDER,
-    default=Workspace().candidate,
-    show_default=True,
-    help="Folder to write.",
-)
+@_COMMIT
+@_CANDIDATE
 def fetch(commit: str, output: Path) -> None:
     """Get the candidate that was reviewed for a commit.
 
@@ -236,21 +233,13 @@ def fetch(commit: str, output: Path) -> None:
     """
     from churn import reviewed
 
-    fetched = reviewed.fetch(
-        Path(), commit, output, lambda step: click.echo(f"== {step}", err=True)
-    )
+    fetched = reviewed.fetch(Path(), commit, output, announce)
     click.echo("\n".join(fetched.lines))
     raise SystemExit(fetched.code)
 
 
 @candidate.command()
-@click.option(
-    "--output",
-    type=_FOLDER,
-    default=Workspace().candidate,
-    show_default=True,
-    help="Folder to write.",
-)
+@_CANDIDATE
 def pack(output: Path) -> None:
     """Copy model, results and report into one folder."""
     from churn import bundle
@@ -283,9 +272,7 @@ def show_candidate(folder: Path) -> None:
 
 @cli.command()
 @click.argument("folder", type=_FOLDER, required=False)
-@click.option(
-    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
-)
+@_COMMIT
 @click.option(
     "--until",
     type=click.Choice(["staging", "integration", "production"]),
@@ -322,9 +309,7 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
 
 @cli.command()
 @click.argument("folder", type=_FOLDER, default=Workspace().candidate)
-@click.option(
-    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
-)
+@_COMMIT
 def register(folder: Path, commit: str) -> None:
     """Register the candidate in FOLDER, or find its version."""
     from churn import desk

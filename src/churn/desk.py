@@ -15,8 +15,10 @@ from churn.candidate import commit_fingerprint, input_fingerprint
 from churn.errors import ArtifactError, BlockedError, ChurnError, NoAnswerError, RegistryError
 from churn.files import atomic
 from churn.paths import Workspace
-from churn.registry import Registry
+from churn.progress import announce
+from churn.registry import Registry, Version
 from churn.registry import migrate as moving
+from churn.registry.version import in_production
 from churn.report.text import prose
 
 _FILE = "sqlite:///mlflow.db"
@@ -47,7 +49,7 @@ def release(
         plan = releasing.Plan(
             folder, promotion.whoever(root), why, commit, until, lineage.read(folder)
         )
-        done = releasing.run(root, plan, _say)
+        done = releasing.run(root, plan, announce)
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
         return 1
@@ -70,15 +72,13 @@ def release(
 
 def _is_released(root: Path, registry: Registry, revision: str) -> bool:
     """Tell whether Production is of these very inputs, and say so; it takes a moment."""
-    version, fingerprint = registry.production(), commit_fingerprint(root, revision)
+    fingerprint = commit_fingerprint(root, revision)
     if input_fingerprint(root) != fingerprint:
         return False
-    if version is None or not promotion.is_released(version, fingerprint):
+    commit = promotion.Commit.of(root, revision)
+    version = promotion.released(root, registry, commit, fingerprint)
+    if version is None:
         return False
-    commit, by = promotion.Commit.of(root, revision), promotion.whoever(root)
-    with registry.locked(by):
-        newest = promotion.newest(commit, fingerprint)
-        promotion.confirm(root, registry, version, newest, by)
     standing.show(registry, _console())
     _tell(root, registry, f"version {version.number} is in Production already")
     return True
@@ -90,7 +90,7 @@ def _packed(root: Path, registry: Registry) -> Path:
 
     workspace = Workspace(root)
     plan = review.Plan(revision=None, production=True)
-    judged = review.run(workspace, plan, workspace.candidate, _say)
+    judged = review.run(workspace, plan, workspace.candidate, announce)
     if judged.outcome == "stopped":
         raise ArtifactError(judged.reason)
     if not judged.passed:
@@ -128,7 +128,8 @@ def migrate(root: Path, source: str) -> None:
 def status(root: Path, markdown: bool) -> None:
     """Print what is in Production."""
     if markdown:
-        click.echo(standing.markdown(_registry(root), "In Production"))
+        registry = _registry(root)
+        click.echo(standing.markdown(registry.versions(), registry.has_stages, "In Production"))
     else:
         standing.show(_registry(root), _console())
 
@@ -142,10 +143,6 @@ def _registry(root: Path) -> Registry:
     return Registry(root, params.load(Workspace(root).params).release)
 
 
-def _say(step: str) -> None:
-    click.echo(f"== {step}", err=True)
-
-
 def _tell(root: Path, registry: Registry | None, what: str) -> None:
     """Say the last line, what has happened and what is in Production, and write it down.
 
@@ -154,7 +151,8 @@ def _tell(root: Path, registry: Registry | None, what: str) -> None:
     now, note = "unknown", f"## {prose(what)}\n"
     try:
         if registry is not None:
-            now, note = _now(registry), standing.markdown(registry, what)
+            versions = registry.versions()
+            now, note = _now(versions), standing.markdown(versions, registry.has_stages, what)
     except ChurnError as error:
         now = f"unknown ({error})"
     with atomic(Workspace(root).release_note) as fresh:
@@ -162,8 +160,8 @@ def _tell(root: Path, registry: Registry | None, what: str) -> None:
     click.echo(f"{what}. Production: {now}")
 
 
-def _now(registry: Registry) -> str:
-    version = registry.production()
+def _now(versions: list[Version]) -> str:
+    version = in_production(versions)
     return "nothing" if version is None else f"version {version.number} ({version.digest[:12]})"
 
 

@@ -84,13 +84,12 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Finding
         if not report.exists():
             last = next(iter(reversed(done.stdout.strip().splitlines())), "pytest said nothing")
             return Findings(False, f"the integration tests did not run: {last}", done.stdout)
-        found = read_json(report, "release", ServingReport)
+        found = ServingReport.model_validate(read_json(report, "release", ServingReport))
     return Findings(*_told(found, done.returncode), done.stdout)
 
 
-def _told(found: dict[str, object], code: int) -> tuple[bool, str]:
+def _told(report: ServingReport, code: int) -> tuple[bool, str]:
     """Judge the tests' own report; what was skipped has not passed."""
-    report = ServingReport.model_validate(found)
     bad = [*report.failed, *report.skipped]
     if bad or code:
         names = (

@@ -1,15 +1,22 @@
-"""A progress bar on a terminal, nothing anywhere else."""
+"""What is being done, on stderr: a line a step, and a bar where there is a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 Advance = Callable[[str], None]
 
 
 def silent(_: str) -> None:
     """Advance nothing: the default where a pure function reports its steps."""
+
+
+def announce(step: str) -> None:
+    """Say which step begins."""
+    click.echo(f"== {step}", err=True)
 
 
 @contextmanager

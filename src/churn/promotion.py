@@ -71,11 +71,36 @@ def newest(commit: Commit, fingerprint: str) -> dict[str, str]:
     }
 
 
-def is_released(version: Version | None, fingerprint: str) -> bool:
-    """Tell whether a version is what these inputs give, and has been seen to work."""
+def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -> Version | None:
+    """Return the version in Production if it is what a commit's inputs give, and works.
+
+    That the commit has its model is noted then, for the order of later releases.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    registry : Registry
+    commit : Commit
+    fingerprint : str
+        Of its inputs.
+
+    Raises
+    ------
+    RegistryError
+        If another release is under way.
+    TrackingError
+        If the registry cannot be reached.
+    """
+    version = registry.production()
     if version is None or version.tags.get("smoke") != "passed":
-        return False
-    return version.tags.get("newest_fingerprint") == fingerprint
+        return None
+    if version.tags.get("newest_fingerprint") != fingerprint:
+        return None
+    by = whoever(root)
+    with registry.locked(by):
+        confirm(root, registry, version, newest(commit, fingerprint), by)
+    return version
 
 
 def confirm(

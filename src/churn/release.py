@@ -125,9 +125,8 @@ def verify(root: Path, plan: Plan) -> dict[str, Any]:
             f"{plan.candidate}: of {plan.commit}, and the work tree holds other inputs; check that"
             " commit out, without changes"
         )
-    verdict = read_json(plan.candidate / "verdict.json", "gate")
-    if verdict.get("outcome") != "judged" or verdict.get("passed") is not True:
-        raise BlockedError(f"{plan.candidate}: its verdict is not to release it")
+    if reason := bundle.objection(plan.candidate, manifest):
+        raise BlockedError(f"{plan.candidate}: {reason}")
     return manifest
 
 
@@ -153,14 +152,15 @@ class _Release:
         before = self.before
         if self.plan.until == "registered":
             return self._only_register()
-        if before is not None and not self._is_same(before):
+        there = before if before is not None and self._is_same(before) else None
+        if there is not None and there.tags.get("smoke") == "passed":
+            promotion.confirm(self.root, self.registry, there, self._newest(), self.plan.by)
+            return Released(there, there, f"version {there.number} is in Production already")
+        if there is None and before is not None:
             promotion.require_newer(self.root, self.commit, before)
-        if before is not None and self._is_same(before) and before.tags.get("smoke") == "passed":
-            promotion.confirm(self.root, self.registry, before, self._newest(), self.plan.by)
-            return Released(before, before, f"version {before.number} is in Production already")
         with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
-            if before is not None and self._is_same(before):  # it was killed before it had looked
-                version = before
+            if there is not None:  # it was killed before it had looked
+                version = there
             else:
                 self._judge(workspace)
                 version = self._register(workspace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -81,8 +80,7 @@ def _made_here(built: Workspace, manifest: dict[str, Any]) -> bool:
     rows = [built.split(side) for side in SIDES]
     if not all(file.exists() for file in (predictions, *rows)):
         return False
-    found = hashlib.sha256(predictions.read_bytes()).hexdigest()
-    return bool(found == manifest["predictions_digest"])
+    return bool(bundle.file_digest(predictions) == manifest["predictions_digest"])
 
 
 def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:

@@ -96,13 +96,10 @@ def _released_before(wanted: Wanted) -> Fetched | None:
     """Tell whether Production works, and has the model of the same inputs."""
     settings = params.load(Workspace(wanted.root).params)
     registry = Registry(wanted.root, settings.release)
-    version = registry.production()
-    if version is None or not promotion.is_released(version, wanted.fingerprint):
+    commit = Commit.of(wanted.root, wanted.commit)
+    version = promotion.released(wanted.root, registry, commit, wanted.fingerprint)
+    if version is None:
         return None
-    by = promotion.whoever(wanted.root)
-    newest = promotion.newest(Commit.of(wanted.root, wanted.commit), wanted.fingerprint)
-    with registry.locked(by):
-        promotion.confirm(wanted.root, registry, version, newest, by)
     same = f"version {version.number} in Production is of the same inputs"
     return Fetched((f"nothing to release: {same}",), needed=False)
 

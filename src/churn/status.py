@@ -53,23 +53,24 @@ def show(registry: Registry, console: Console) -> None:
         console.print(Text(warning, style="yellow"), soft_wrap=True)
 
 
-def markdown(registry: Registry, title: str) -> str:
+def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
     """Write the same as Markdown, in which no text of the registry comes alive.
 
     Parameters
     ----------
-    registry : Registry
+    versions : list of Version
+    has_stages : bool
+        Whether the registry has stages beside aliases.
     title : str
         The first line: what has happened.
     """
-    versions = registry.versions()
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
     lines += [_row(row) for row in rows]
     if champion := in_production(versions):
         lines += ["", "### Lineage", ""]
         lines += [f"- {name}: {code(value, 200)}" for name, value in lineage(champion).items()]
-    lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, registry.has_stages))]
+    lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, has_stages))]
     return "\n".join(lines).rstrip() + "\n"
 
 

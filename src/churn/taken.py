@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from churn import archive, bundle, merges
 from churn.archive import ArchiveError
 from churn.errors import ArtifactError, CandidateError, GitHubError
-from churn.files import atomic, read_json
+from churn.files import atomic
 from churn.github import Repository
 from churn.lineage import Source
 from churn.merges import NotReviewedError, Pull, Review, Run
@@ -168,7 +168,10 @@ class _Search:
 def _verified(folder: Path, wanted: Wanted) -> dict[str, Any]:
     """Check every byte of a candidate, whose inputs it was made from, and its verdict."""
     manifest = bundle.read_manifest(folder)
-    if manifest["model_digest"] is None and _verdict(folder).get("outcome") == "unchanged":
+    if (
+        manifest["model_digest"] is None
+        and bundle.read_verdict(folder).get("outcome") == "unchanged"
+    ):
         raise NotReviewedError("it changed no model")
     if manifest["fingerprint"] != wanted.fingerprint:
         raise NotReviewedError(
@@ -177,17 +180,9 @@ def _verified(folder: Path, wanted: Wanted) -> dict[str, Any]:
             " that it went to has moved since"
         )
     bundle.verify(folder, wanted.root, wanted.commit)
-    judged = _verdict(folder)
-    if judged.get("outcome") != "judged" or judged.get("passed") is not True:
-        raise NotReviewedError("the verdict of its run is not to merge it")
-    if judged.get("of") != {key: manifest[key] for key in ("model_digest", "fingerprint")}:
-        raise NotReviewedError("the verdict of its run is on another model")
+    if reason := bundle.objection(folder, manifest):
+        raise NotReviewedError(reason)
     return manifest
-
-
-def _verdict(folder: Path) -> dict[str, Any]:
-    found = read_json(folder / "verdict.json", "gate")
-    return found if isinstance(found, dict) else {}
 
 
 def _read(shape: type[_Shape], told: list[dict[str, Any]]) -> list[_Shape]:

@@ -18,7 +18,7 @@ import pytest
 
 from churn import params
 from churn.baseline import Baseline, in_production, of_revision
-from churn.candidate import git
+from churn.candidate import SERVED, git, input_fingerprint
 from churn.errors import ArtifactError, BaselineError, IncomparableError
 from churn.registry import Registry
 from tests.conftest import ROOT
@@ -95,6 +95,7 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(made, copied, symlinks=True)
     dvc(copied, "remote", "modify", "--local", "store", "url", str(tmp_path / "remote"))
     write(copied, {"params.yaml": "a: 2\n", "build/model/model.json": "mine", "new.txt": "mine"})
+    write(copied, {"src/churn/new.py": "mine"})
     return copied
 
 
@@ -134,6 +135,7 @@ def of_main(root: Path) -> tuple[str, dict[str, Any]]:
         assert found.identity == git(root, "rev-parse", "main").strip()
         assert found.train_rows is not None
         assert found.train_rows.read_text() == "id\n1\n"
+        assert found.code is not None
         assert (found.code / "churn" / "x.py").read_text() == TRAIN
         return found.source, found.card()
 
@@ -142,6 +144,17 @@ def test_a_model_comes_from_the_cache(root: Path) -> None:
     with nothing_touched(root):
         assert of_main(root) == ("stored", {"made": "a: 1"})
     assert times_trained(root) == 0
+
+
+def test_code_that_is_the_same_is_not_run_in_another_process(root: Path) -> None:
+    (root / "src" / "churn" / "new.py").unlink()
+    with nothing_touched(root), of_revision(root, "main") as found:
+        assert found is not None
+        assert found.code is None
+    write(root, {"requirements/pipeline.txt": "another\n"})
+    with of_revision(root, "main") as found:
+        assert found is not None
+        assert found.code is not None
 
 
 def test_a_model_comes_from_the_remote_where_the_cache_is_empty(root: Path, made: Path) -> None:
@@ -341,13 +354,34 @@ def test_the_model_in_production_brings_its_code(
         write(folder, {"artifacts/model/model.json": json.dumps({"id": "x"}), "code/churn/y": ""})
         return folder
 
-    monkeypatch.setattr(Registry, "production", lambda _: SimpleNamespace(number=7))
+    git(store, "init", "--quiet")
+    version = SimpleNamespace(number=7, tags={"served": "of other code"})
+    monkeypatch.setattr(Registry, "production", lambda _: version)
     monkeypatch.setattr(Registry, "download", download)
     with in_production(store, RELEASE) as found:
         assert found is not None
         assert (found.name, found.identity, found.source) == ("Production", "7", "registry")
         assert found.card() == {"id": "x"}
+        assert found.code is not None
         assert (found.code / "churn").is_dir()
         assert found.train_rows is None
         kept = found.model
     assert not kept.exists()
+
+
+def test_of_a_model_in_production_with_the_code_that_is_here_nothing_else_is_fetched(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(_: Registry, version: Any, folder: Path) -> Path:
+        write(folder, {"model.json": json.dumps({"id": "x"})})
+        return folder
+
+    git(store, "init", "--quiet")
+    write(store, {"src/churn/x.py": "pass\n"})
+    version = SimpleNamespace(number=7, tags={"served": input_fingerprint(store, SERVED)})
+    monkeypatch.setattr(Registry, "production", lambda _: version)
+    monkeypatch.setattr(Registry, "download_model", download)
+    with in_production(store, RELEASE) as found:
+        assert found is not None
+        assert found.code is None
+        assert found.card() == {"id": "x"}

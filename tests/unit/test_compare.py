@@ -306,6 +306,25 @@ def gives(found: Baseline | None) -> Any:
     return source
 
 
+def test_the_same_code_says_the_same_here_as_in_another_process(workspace: Workspace) -> None:
+    rows = workspace.split("test")
+    here, there = (
+        Baseline("main", "HEAD", "stored", workspace.model, code, None).predict(rows)
+        for code in (None, ROOT / "src")
+    )
+    pd.testing.assert_frame_equal(here, there)
+
+
+def test_rows_that_the_code_here_does_not_take_are_incomparable(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.parquet"
+    pd.read_parquet(workspace.split("test")).drop(columns="age").to_parquet(rows)
+    found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
+    with pytest.raises(IncomparableError, match=r"main: cannot be scored on these rows: .*'age'"):
+        found.predict(rows)
+
+
 def test_a_model_compared_with_itself_is_identical_in_everything(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -306,14 +306,26 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
     assert candidates.release(1).version.number == 1
 
 
-def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+def release_while_smoke_test_fails(
+    candidates: Candidates,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    ends: type[ChurnError],
+    said: str,
 ) -> None:
     candidates.release(1)
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(TrackingError("timed out")))
-        with pytest.raises(BlockedError, match="put back"):
+        patch.setattr(release._Release, "_require_works", fail(error))
+        with pytest.raises(ends, match=said):
             candidates.release(2)
+
+
+def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_while_smoke_test_fails(
+        candidates, monkeypatch, TrackingError("timed out"), BlockedError, "put back"
+    )
     assert candidates.production is not None
     assert candidates.production.number == 1
     assert candidates.release(2).version.number == 2
@@ -322,11 +334,9 @@ def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
 def test_a_registry_that_does_not_answer_the_smoke_test_is_not_asked_to_put_back(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(NoAnswerError("timed out")))
-        with pytest.raises(NoAnswerError, match="while version 2 was moved into Prod"):
-            candidates.release(2)
+    release_while_smoke_test_fails(
+        candidates, monkeypatch, NoAnswerError("timed out"), NoAnswerError, "while version 2 was"
+    )
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
     assert candidates.release(2).version.tags["smoke"] == "passed"

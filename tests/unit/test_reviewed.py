@@ -120,6 +120,11 @@ class Shop:
         self.make(judged, folder)
         return self.github.add_artifact(zipped(folder), "candidate", run=run)
 
+    def queue(self, commit: str, place: str = f"main/pr-{NUMBER}", run: int = 80) -> None:
+        """Run pull-request.yml on a commit of the merge queue."""
+        branch = f"gh-readonly-queue/{place}-{'0' * 40}"
+        self.github.add_run(ended(commit, branch=branch) | {"id": run}, event="merge_group")
+
     def merge(self, how: str = "squash", number: int = NUMBER) -> str:
         """Merge the pull request, and return what main is now."""
         git(self.root, "switch", "--quiet", "main")
@@ -304,8 +309,7 @@ def test_the_commit_of_a_merge_queue_is_looked_up_by_itself(shop: Shop, fetch: F
     shop.open()
     shop.review()
     merged = shop.merge("merge")
-    queue = f"gh-readonly-queue/main/pr-{NUMBER}-{'0' * 40}"
-    shop.github.add_run(ended(merged, branch=queue) | {"id": 80}, event="merge_group")
+    shop.queue(merged)
     shop.keep(PASSED, 80)
     shop.github.asked.clear()
     assert_reviewed(fetch(), shop, run=80)
@@ -318,8 +322,7 @@ def test_what_a_merge_queue_has_not_kept_is_taken_from_the_pull_request(
     shop.open()
     shop.review()
     merged = shop.merge("merge")
-    queue = f"gh-readonly-queue/main/pr-{NUMBER}-{'0' * 40}"
-    shop.github.add_run(ended(merged, branch=queue) | {"id": 80}, event="merge_group")
+    shop.queue(merged)
     assert_reviewed(fetch(), shop)
 
 
@@ -327,8 +330,7 @@ def test_the_queue_of_another_branch_is_not_this_one_s(shop: Shop, fetch: Fetch)
     shop.open()
     shop.review()
     merged = shop.merge("merge")
-    queue = f"gh-readonly-queue/evil/pr-9-{'0' * 40}"
-    shop.github.add_run(ended(merged, branch=queue) | {"id": 80}, event="merge_group")
+    shop.queue(merged, "evil/pr-9")
     assert_reviewed(fetch(), shop)
     assert_not_asked(shop, "runs/80/")
 
@@ -467,8 +469,7 @@ def test_a_fork_s_branch_in_the_merge_queue_was_approved_before_it_ran(
     shop.open(source=FORK)
     shop.review(source=FORK)
     merged = shop.merge("merge")
-    queue = f"gh-readonly-queue/main/pr-{NUMBER}-{'0' * 40}"
-    shop.github.add_run(ended(merged, branch=queue) | {"id": 80}, event="merge_group")
+    shop.queue(merged)
     shop.keep(PASSED, 80)
     assert_reviewed(fetch(), shop, run=80)
 
@@ -554,7 +555,7 @@ def test_a_verdict_that_blocks_is_not_overruled(shop: Shop, fetch: Fetch) -> Non
     shop.open()
     shop.review(Verdict(False, "judged", "worse", ()))
     shop.merge()
-    assert_reproduced(fetch(), shop, "the verdict of its run is not to merge it")
+    assert_reproduced(fetch(), shop, "its verdict is not to merge it")
 
 
 @pytest.mark.parametrize(
@@ -569,7 +570,7 @@ def test_only_a_verdict_that_was_judged_and_passed_counts(
     shop.review()
     shop.kept = forged(shop.kept, "verdict.json", lambda judged: judged.update(edit))
     shop.merge()
-    assert_reproduced(fetch(), shop, "the verdict of its run is not to merge it")
+    assert_reproduced(fetch(), shop, "its verdict is not to merge it")
 
 
 def test_a_pipeline_that_was_stopped_has_left_no_candidate(shop: Shop, fetch: Fetch) -> None:
@@ -585,7 +586,7 @@ def test_a_verdict_on_another_model_does_not_count(shop: Shop, fetch: Fetch) -> 
     other = {"model_digest": "0" * 64, "fingerprint": "0" * 64}
     shop.kept = forged(shop.kept, "verdict.json", lambda judged: judged.update(of=other))
     shop.merge()
-    assert_reproduced(fetch(), shop, "the verdict of its run is on another model")
+    assert_reproduced(fetch(), shop, "its verdict is on another model")
 
 
 def test_a_pull_request_of_documents_has_no_model(shop: Shop, fetch: Fetch) -> None:

@@ -44,7 +44,8 @@ def test_production_is_shown_with_its_lineage(candidates: Candidates) -> None:
 
 def test_the_same_as_markdown(candidates: Candidates) -> None:
     version = candidates.release(1, source=REVIEWED).version
-    text = status.markdown(candidates.registry, "version 1 is in Production @octocat")
+    versions = candidates.registry.versions()
+    text = status.markdown(versions, True, "version 1 is in Production @octocat")
     assert text.startswith("## version 1 is in Production @\u200boctocat\n")
     assert f"| Production | `1` | `{version.digest[:12]}` |" in text
     assert f"- commit: `{version.tags['commit']}`" in text

@@ -235,15 +235,17 @@ class Registry:
         self._require_lock()
         versions = self.versions()
         champion = in_production(versions)
-        if champion is not None and CHAMPION not in champion.aliases:
-            self._set_alias(CHAMPION, champion.number)  # a registry from before aliases
-        for version in versions:
-            if _PENDING in version.tags:
-                self._settle_move(version, versions)
-        versions = self.versions()
+        adopted = champion is not None and CHAMPION not in champion.aliases
+        if champion is not None and adopted:  # a registry from before aliases
+            self._set_alias(CHAMPION, champion.number)
+        begun = [version for version in versions if _PENDING in version.tags]
+        for version in begun:
+            self._settle_move(version, versions)
+        if begun or adopted:  # it says now what it has replaced
+            versions = self.versions()
         self._settle_aliases(versions)
         if self.has_stages:
-            self._settle_stages(self.versions())
+            self._settle_stages(versions)
 
     def _settle_move(self, version: Version, versions: list[Version]) -> None:
         event = Event.parse(version.tags[_PENDING])

@@ -254,12 +254,16 @@ def test_a_hand_on_the_stages_is_put_right_by_the_next_move(
     }
 
 
+def begin_move(client: mlflow.MlflowClient, number: int) -> None:
+    pending = Event.now("production", "me", "why not", 1).text
+    client.set_model_version_tag(MODEL, str(number), "pending", pending)
+
+
 def test_a_move_whose_switch_was_not_done_leaves_no_trace(
     client: mlflow.MlflowClient, registry: Registry
 ) -> None:
     move(registry, 1, "production")
-    pending = Event.now("production", "me", "why not", 1).text
-    client.set_model_version_tag(MODEL, "2", "pending", pending)
+    begin_move(client, 2)
     with registry.locked("me"):
         pass
     assert registry.version(2).tags == {}
@@ -270,8 +274,7 @@ def test_a_move_whose_switch_was_done_is_finished(
     client: mlflow.MlflowClient, registry: Registry
 ) -> None:
     move(registry, 1, "production")
-    pending = Event.now("production", "me", "why not", 1).text
-    client.set_model_version_tag(MODEL, "2", "pending", pending)
+    begin_move(client, 2)
     client.set_registered_model_alias(MODEL, "champion", "2")
     with registry.locked("me"):
         pass
