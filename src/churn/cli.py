@@ -302,6 +302,10 @@ def release(folder: Path | None, commit: str, until: str, why: str, embedded: bo
     if embedded and (reason := not_released(Path())):
         click.echo(f"not released: {reason}")
         return
+    # skops looks for each of SciPy's functions in all modules, in the order in which they were
+    # loaded: without this in hundreds of MLflow's first, which takes a second.
+    import scipy.special  # noqa: F401
+
     from churn import desk
 
     raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from churn import baseline, params, proposal
 from churn.baseline import Baseline
@@ -192,22 +189,19 @@ def _compared(rows: pd.DataFrame, scored: Scored, candidate: _Candidate) -> dict
         )
         return [asdict(one) for one in found]
 
-    parts = [
-        part
-        for part in slices(candidate.train, rows, settings.evaluation.slices)
-        if part[2].sum() >= settings.evaluation.slices.min_rows
-    ]
-    groups = [np.ones(len(y), dtype=bool), *(members for _, _, members in parts)]
-    # BLAS is limited out here as well: the first thread to end would lift the limit for all.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        metrics, *of_parts = pool.map(differences, groups)
     return {
         "rows": len(rows),
         "threshold": scored.threshold,
-        "metrics": metrics,
+        "metrics": differences(np.ones(len(y), dtype=bool)),
         "slices": [
-            {"column": column, "slice": name, "rows": int(members.sum()), "metrics": of_part}
-            for (column, name, members), of_part in zip(parts, of_parts, strict=True)
+            {
+                "column": column,
+                "slice": name,
+                "rows": int(members.sum()),
+                "metrics": differences(members),
+            }
+            for column, name, members in slices(candidate.train, rows, settings.evaluation.slices)
+            if members.sum() >= settings.evaluation.slices.min_rows
         ],
         "curves": dict(_curves(y, scored.probability, own.probability)),
     }

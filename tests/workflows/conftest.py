@@ -80,11 +80,21 @@ def branch(small_main: Clone, tmp_path: Path) -> Clone:
     return fresh
 
 
-@pytest.fixture(params=["desk", "workflow"])
-def review(request: pytest.FixtureRequest, tmp_path: Path) -> Review:
-    """Return what reviews a branch: the command, or pull-request.yml as act runs it."""
-    if request.param == "desk":
-        return reviews.at_the_desk
+@pytest.fixture
+def workflow(tmp_path: Path) -> Review:
+    """Return what reviews a branch by pull-request.yml, as act runs it."""
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
     return lambda clone: reviews.in_the_workflow(clone, tmp_path / "store")
+
+
+@pytest.fixture
+def review(request: pytest.FixtureRequest) -> Review:
+    """Return what reviews a branch: the workflow, where act is missing the command that it runs.
+
+    A test that wants one of them, or both, names them as its parameter.
+    """
+    if getattr(request, "param", "desk" if forge.missing() else "workflow") == "desk":
+        return reviews.at_the_desk
+    found: Review = request.getfixturevalue("workflow")
+    return found

@@ -1,4 +1,4 @@
-"""Pull requests of every kind: at the desk with `churn review`, and in the executed workflow.
+"""Pull requests of every kind, in the executed workflow; without act, at the desk.
 
 Each changes something on a branch of a real repository and asks whether to merge it. The table is
 small and the model fits in a moment; the commands, DVC, deepchecks and the environments are real.
@@ -19,7 +19,11 @@ from tests.pipeline.conftest import Clone
 from tests.pipeline.small import CHECKS, commit, commit_with_lock, edit
 from tests.workflows.reviews import Review
 
+# Where the command at the desk trusts what was computed before, and the workflow does not.
+BOTH = pytest.mark.parametrize("review", ["desk", "workflow"], indirect=True)
 
+
+@BOTH
 def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
     commit(branch, "words")
@@ -33,6 +37,7 @@ def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     assert reviewed.manifest["model_digest"] is None
 
 
+@BOTH
 def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
     commit(branch, "and no dvc repro")
@@ -45,6 +50,7 @@ def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: 
     assert "run dvc repro and dvc push, and commit dvc.lock" in reviewed.head
 
 
+@BOTH
 def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> None:
     with (branch.root / "src/churn/model/threshold.py").open("a") as file:
         file.write("\n# changed\n")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.model.threshold import decide
@@ -116,7 +117,7 @@ def compare(
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in seen[0]}
     # One thread: the products are small, and the order of their sums, so the last digit of a
     # result, would depend on the number of cores.
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         for counts in _draws(len(y), resamples, seed):
             first, second = (line.metrics(counts) for line in lines)
             for name in drawn:
@@ -125,6 +126,12 @@ def compare(
         _difference(name, float(seen[0][name][0]), float(seen[1][name][0]), np.concatenate(d))
         for name, d in drawn.items()
     ]
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return those that have threads; looking for them takes longer than a small comparison."""
+    return ThreadpoolController()
 
 
 class _Model:
@@ -155,11 +162,15 @@ class _Model:
                 np.ones(len(y)),
             ]
         ).astype(float)
-        self._order = np.argsort(-p, kind="stable")
-        self._y = y[self._order].astype(float)
-        ordered = p[self._order]
-        # Where a run of equal probabilities begins: customers in a run rank alike.
-        self._runs = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        order = np.argsort(-p, kind="stable")
+        is_positive = y[order] == 1
+        self._positives, self._negatives = order[is_positive], order[~is_positive]
+        # For each churned customer, how many of either kind rank above it, and with it: customers
+        # of equal probability rank alike.
+        ranks, others = -p[self._positives], -p[self._negatives]
+        self._with = np.searchsorted(ranks, ranks, side="right") - 1
+        self._others_above = np.searchsorted(others, ranks, side="left")
+        self._others_with = np.searchsorted(others, ranks, side="right")
 
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Compute each metric on each draw; NaN where it is undefined.
@@ -191,24 +202,21 @@ class _Model:
             }
 
     def _ranking(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compute ROC AUC and average precision from runs of equal probability."""
-        everyone = counts[self._order]
-        positives = everyone * self._y[:, None]
-        if len(self._runs) < len(self._order):
-            everyone, positives = (
-                np.add.reduceat(one, self._runs, axis=0) for one in (everyone, positives)
-            )
-        above = np.cumsum(positives, axis=0)
-        reached = np.cumsum(everyone, axis=0)
-        total, n = above[-1].copy(), reached[-1]
-        # A draw may leave out the first runs; their precision counts for nothing.
-        precision = np.divide(above, reached, out=np.zeros_like(above), where=reached > 0)
+        """Compute ROC AUC and average precision, looking at the churned customers' ranks only."""
+        positives = counts[self._positives]
+        found = np.cumsum(positives, axis=0)
+        others = np.zeros((len(self._negatives) + 1, counts.shape[1]))
+        np.cumsum(counts[self._negatives], axis=0, out=others[1:])
+        total, n_others = positives.sum(axis=0), others[-1]
+        above, beside = others[self._others_above], others[self._others_with]
+        found = found[self._with]
+        # A draw may leave out the first customers; their precision counts for nothing.
+        precision = found / np.maximum(found + beside, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             area = np.einsum("ij,ij->j", positives, precision) / total
             # A negative is beaten by all positives above it, and by half of those beside it.
-            above -= positives / 2
-            everyone -= positives
-            auc = np.einsum("ij,ij->j", everyone, above) / (total * (n - total))
+            lost = np.einsum("ij,ij->j", positives, above + beside) / 2
+            auc = (total * n_others - lost) / (total * n_others)
         return auc, area
 
 
