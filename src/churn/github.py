@@ -68,6 +68,11 @@ class Repository:
         """List a run's artifacts of a name, of all its attempts."""
         return self._listed(f"actions/runs/{run_id}/artifacts", "artifacts", {"name": name})
 
+    def caches(self, key: str, branch: str) -> list[dict[str, Any]]:
+        """List the caches of a branch whose keys begin with `key`."""
+        query = {"key": key, "ref": f"refs/heads/{branch}"}
+        return self._listed("actions/caches", "actions_caches", query)
+
     def download(self, artifact_id: int, max_bytes: int) -> bytes:
         """Get an artifact's archive; at most one byte more than `max_bytes` of it."""
         command = ["gh", "api", f"{self._path}/actions/artifacts/{artifact_id}/zip"]

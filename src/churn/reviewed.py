@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn import bundle, lineage, params, promotion, review, taken, verdict
+from churn import bundle, lineage, params, promotion, review, taken, tracking, verdict
 from churn.candidate import commit_fingerprint, input_fingerprint
-from churn.errors import CandidateError, GitHubError
+from churn.errors import CandidateError, GitHubError, RegistryError
 from churn.files import atomic
 from churn.gate import Verdict
 from churn.github import Repository
@@ -18,9 +18,10 @@ from churn.paths import Workspace
 from churn.promotion import Commit
 from churn.registry import Registry
 from churn.report.text import prose
-from churn.taken import Missing, Wanted
+from churn.taken import Missing, Wanted, plain
 
 Say = Callable[[str], None]
+_KEPT = "registry-"  # how the keys begin under which .github/actions/keep_registry keeps one
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
 
     Raises
     ------
+    RegistryError
+        If a registry that GitHub keeps could not be restored, or another release is under way.
     CandidateError
         If `output` holds something else, or if it has to be made again and the work tree holds
         other inputs.
@@ -78,7 +81,9 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
     lineage.path(output).unlink(missing_ok=True)
     commit = Commit.of(root, revision).id
     wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
-    fetched = _released_before(wanted) or _take_or_reproduce(wanted, say)
+    registry = Registry(root, params.load(Workspace(root).params).release)
+    _require_registry(registry)
+    fetched = _released_before(wanted, registry) or _take_or_reproduce(wanted, say)
     _tell_workflow(fetched.needed)
     _write_note(Workspace(root), fetched.lines)
     return fetched
@@ -92,10 +97,29 @@ def _write_note(workspace: Workspace, lines: Sequence[str]) -> None:
         fresh.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def _released_before(wanted: Wanted) -> Fetched | None:
+def _require_registry(registry: Registry) -> None:
+    """Make sure that an empty registry is a new one, and not a file that could not be restored.
+
+    A release into that would be its version 1, and would be kept in place of all that was before.
+    """
+    if not tracking.is_file() or _lacking() or registry.versions():
+        return
+    repository = _repository()
+    try:
+        kept = repository.caches(_KEPT, repository.default_branch())
+    except GitHubError as error:
+        raise RegistryError(
+            f"the registry is empty, and whether GitHub keeps another is unknown: {error}"
+        ) from error
+    if kept:
+        raise RegistryError(
+            f"the registry is empty, but GitHub keeps one ({plain(str(kept[0].get('key')))}) that"
+            " could not be restored; run this job again"
+        )
+
+
+def _released_before(wanted: Wanted, registry: Registry) -> Fetched | None:
     """Tell whether Production works, and has the model of the same inputs."""
-    settings = params.load(Workspace(wanted.root).params)
-    registry = Registry(wanted.root, settings.release)
     commit = Commit.of(wanted.root, wanted.commit)
     version = promotion.released(wanted.root, registry, commit, wanted.fingerprint)
     if version is None:
@@ -110,14 +134,13 @@ def _take_or_reproduce(wanted: Wanted, say: Say) -> Fetched:
 
 
 def _take(wanted: Wanted, say: Say) -> Source | Missing:
-    for name in ("GITHUB_REPOSITORY", "GH_TOKEN"):
-        if not os.environ.get(name):
-            return Missing(f"there is no GitHub to ask ({name} is not set)")
+    if name := _lacking():
+        return Missing(f"there is no GitHub to ask ({name} is not set)")
     say("look for the reviewed candidate")
     try:
-        return taken.take(wanted, Repository(_address(), os.environ["GH_TOKEN"]))
+        return taken.take(wanted, _repository())
     except GitHubError as error:
-        return Missing(taken.plain(f"GitHub could not be asked: {error}"))
+        return Missing(plain(f"GitHub could not be asked: {error}"))
 
 
 def _reproduce(wanted: Wanted, missing: Missing, say: Say) -> Fetched:
@@ -158,6 +181,16 @@ def _noted(wanted: Wanted, source: Source) -> Fetched:
     """Write down where a candidate comes from, now that it is there."""
     lineage.write(wanted.output, source)
     return Fetched((f"{wanted.output}: {source.told}",))
+
+
+def _lacking() -> str | None:
+    """Name what would have to be set for GitHub to be asked."""
+    needed = ("GITHUB_REPOSITORY", "GH_TOKEN")
+    return next((name for name in needed if not os.environ.get(name)), None)
+
+
+def _repository() -> Repository:
+    return Repository(_address(), os.environ["GH_TOKEN"])
 
 
 def _address() -> str:

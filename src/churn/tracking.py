@@ -128,6 +128,11 @@ def point_at_store(root: Path) -> None:
         mlflow.set_tracking_uri(f"sqlite:///{(root / 'mlflow.db').resolve()}")
 
 
+def is_file() -> bool:
+    """Tell whether MLflow is a file and no server, once it is pointed at one of them."""
+    return str(mlflow.get_tracking_uri()).startswith("sqlite:")
+
+
 def _take_credentials_out() -> None:
     """Put user and password of the server's address into the variables that MLflow has for them.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,7 @@ from churn import (
     merges,
     params,
     review,
+    reviewed,
     taken,
     tracking,
     verdict,
@@ -221,6 +223,21 @@ class Ran:
     @property
     def last(self) -> str:
         return self.out.splitlines()[-1]
+
+
+@pytest.fixture
+def release(shop: Shop) -> Callable[..., None]:
+    """Return what puts a version with some tags into Production."""
+
+    def put(**tags: str) -> None:
+        registry = Registry(shop.root, params.load(shop.workspace.params).release)
+        source = shop.root.parent / "source"
+        write(source, {"MLmodel": "x"})
+        with registry.locked("test"):
+            version = registry.register(str(source), "", "", tags)
+            registry.move(version, "production", "test", "")
+
+    return put
 
 
 Fetch = Callable[..., Ran]
@@ -782,11 +799,12 @@ def test_where_there_is_no_github_it_is_made_again(
     ids=str,
 )
 def test_where_github_does_not_answer_as_it_should_it_is_made_again(
-    outage: tuple[int, Any], why: str, shop: Shop, fetch: Fetch
+    outage: tuple[int, Any], why: str, shop: Shop, fetch: Fetch, release: Callable[..., None]
 ) -> None:
     shop.open()
     shop.review()
     shop.merge()
+    release()
     shop.github.outage = outage
     ran = fetch()
     assert_reproduced(ran, shop, "GitHub could not be asked: ")
@@ -794,8 +812,9 @@ def test_where_github_does_not_answer_as_it_should_it_is_made_again(
 
 
 def test_a_token_that_is_refused_is_said_and_not_shown(
-    shop: Shop, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, fetch: Fetch, release: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    release()
     monkeypatch.setenv("GH_TOKEN", "another-secret")
     ran = fetch()
     assert_reproduced(ran, shop, "GitHub could not be asked: GET repos/octo/shop: gh: Bad cred")
@@ -804,8 +823,9 @@ def test_a_token_that_is_refused_is_said_and_not_shown(
 
 
 def test_a_github_that_is_not_there_is_said(
-    shop: Shop, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, release: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    release()
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://127.0.0.1:1")
     with pytest.raises(SystemExit):
         cli.main(["candidate", "fetch"])
@@ -815,8 +835,13 @@ def test_a_github_that_is_not_there_is_said(
 
 
 def test_a_gh_that_is_not_there_is_said(
-    shop: Shop, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop,
+    fetch: Fetch,
+    release: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    release()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -848,21 +873,6 @@ def test_an_empty_token_is_not_looked_for_in_what_is_said() -> None:
 
 
 # Production
-
-
-@pytest.fixture
-def release(shop: Shop) -> Callable[..., None]:
-    """Return what puts a version with some tags into Production."""
-
-    def put(**tags: str) -> None:
-        registry = Registry(shop.root, params.load(shop.workspace.params).release)
-        source = shop.root.parent / "source"
-        write(source, {"MLmodel": "x"})
-        with registry.locked("test"):
-            version = registry.register(str(source), "", "", tags)
-            registry.move(version, "production", "test", "")
-
-    return put
 
 
 def test_where_production_is_of_the_same_inputs_there_is_nothing_to_release(
@@ -901,6 +911,35 @@ def test_a_production_that_does_not_work_or_is_another_s_is_replaced(
     shop.merge()
     release(**{"newest_fingerprint": commit_fingerprint(shop.root, "HEAD")} | tags)
     assert_reviewed(fetch(), shop)
+
+
+def test_a_registry_that_is_kept_and_could_not_be_restored_is_not_begun_anew(
+    shop: Shop, fetch: Fetch, release: Callable[..., None]
+) -> None:
+    shop.open()
+    shop.review()
+    shop.merge()
+    shop.github.caches += ["environments-1", "registry-41-1-production"]
+    ran = fetch()
+    assert (ran.code, ran.needed) == (2, None)
+    assert "GitHub keeps one (registry-41-1-production) that could not be restored" in ran.err
+    assert not OUTPUT.exists() and shop.plans == []
+    release()  # restored
+    assert_reviewed(fetch(), shop)
+
+
+def test_whether_a_registry_is_kept_has_to_be_known(shop: Shop, fetch: Fetch) -> None:
+    shop.github.outage = (500, {"message": "Server Error"})
+    ran = fetch()
+    assert (ran.code, ran.needed) == (2, None)
+    assert "whether GitHub keeps another is unknown" in ran.err
+    assert shop.plans == []
+
+
+def test_a_registry_is_looked_for_under_the_keys_under_which_it_is_kept() -> None:
+    for name in ("get_registry", "keep_registry"):
+        action = (ROOT / ".github/actions" / name / "action.yml").read_text()
+        assert set(re.findall(r"key(?:s)?: ([a-z]+-)", action)) == {reviewed._KEPT}
 
 
 def test_a_registry_that_cannot_be_reached_is_an_error(

@@ -34,6 +34,7 @@ class FakeGitHub:
     outage: tuple[int, Any] | None = None  # status and content of every answer
     comments: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    caches: list[str] = field(default_factory=list)  # their keys; all are main's
     archives: dict[int, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     host: str = ""
@@ -106,6 +107,7 @@ class FakeGitHub:
                 lambda: (200, self._runs(query)),
             ),
             (rf"GET {repo}/actions/runs/(\d+)/artifacts", lambda n: self._listing(int(n), query)),
+            (rf"GET {repo}/actions/caches", lambda: self._caches(query)),
             (
                 rf"GET {repo}/issues/(\d+)/events",
                 lambda n: (200, page(self.events.get(int(n), []), query)),
@@ -147,6 +149,11 @@ class FakeGitHub:
         of_run = [a for a in self.artifacts if a["workflow_run"]["id"] == run]
         named = [a for a in of_run if a["name"] == query["name"]]
         return 200, {"total_count": len(named), "artifacts": page(named, query)}
+
+    def _caches(self, query: dict[str, str]) -> tuple[int, Any]:
+        assert query["ref"] == "refs/heads/main"
+        found = [{"key": key} for key in self.caches if key.startswith(query["key"])]
+        return 200, {"total_count": len(found), "actions_caches": page(found, query)}
 
     def _patch(self, number: int, body: str) -> tuple[int, Any]:
         [comment] = [c for c in self.comments if c["id"] == number]
