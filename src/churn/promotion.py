@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn import tracking
-from churn.candidate import git, model_digest
+from churn.candidate import INPUTS, git, model_digest
 from churn.errors import ArtifactError, CandidateError, RegistryError
 from churn.registry import Event, Registry, Target, Version
 
@@ -101,6 +101,35 @@ def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -
     with registry.locked(by):
         confirm(root, registry, version, newest(commit, fingerprint), by)
     return version
+
+
+def rolled_back(version: Version) -> str | None:
+    """Say who has rolled a version back, and why; None where nobody has since it was promoted."""
+    event = Event.parse(version.tags.get("rolled_back", ""))
+    if event is None:
+        return None
+    number = version.number
+    return (
+        f"version {number}, which {event.by} rolled back on {event.when[:16]} ({event.why}); if it"
+        f" is to come back all the same: churn promote {number} --to production"
+    )
+
+
+def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
+    """Tell whether no commit has touched an input since the newest one of a version.
+
+    Parameters
+    ----------
+    root : Path
+        The repository, with its history.
+    version : Version
+    commit : Commit
+        The commit until which is looked.
+    """
+    known = Commit.newest_of(version)
+    if known is None or not _known(root, known) or not _is_ancestor(root, known, commit):
+        return False
+    return not git(root, "log", "--format=%H", f"{known.id}..{commit.id}", "--", *INPUTS)
 
 
 def confirm(

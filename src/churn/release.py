@@ -247,12 +247,8 @@ class _Release:
         )
 
     def _require_not_rolled_back(self, version: Version) -> None:
-        if event := Event.parse(version.tags.get("rolled_back", "")):
-            raise BlockedError(
-                f"this is version {version.number}, which {event.by} rolled back on"
-                f" {event.when[:16]} ({event.why}); if it is to come back all the same:"
-                f" churn promote {version.number} --to production"
-            )
+        if told := promotion.rolled_back(version):
+            raise BlockedError(f"this is {told}")
 
     def _lineage(self) -> dict[str, str]:
         manifest = self.manifest

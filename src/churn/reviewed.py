@@ -83,7 +83,11 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
     wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
     registry = Registry(root, params.load(Workspace(root).params).release)
     _require_registry(registry)
-    fetched = _released_before(wanted, registry) or _take_or_reproduce(wanted, say)
+    fetched = (
+        _released_before(wanted, registry)
+        or _rolled_back(wanted, registry)
+        or _take_or_reproduce(wanted, say)
+    )
     _tell_workflow(fetched.needed)
     _write_note(Workspace(root), fetched.lines)
     return fetched
@@ -126,6 +130,16 @@ def _released_before(wanted: Wanted, registry: Registry) -> Fetched | None:
         return None
     same = f"version {version.number} in Production is of the same inputs"
     return Fetched((f"nothing to release: {same}",), needed=False)
+
+
+def _rolled_back(wanted: Wanted, registry: Registry) -> Fetched | None:
+    """Tell whether this commit has what was rolled back, and has only not changed it since."""
+    commit = Commit.of(wanted.root, wanted.commit)
+    for version in registry.versions():
+        told = promotion.rolled_back(version)
+        if told and promotion.has_stayed(wanted.root, version, commit):
+            return Fetched((f"nothing to release: of the same inputs is {told}",), needed=False)
+    return None
 
 
 def _take_or_reproduce(wanted: Wanted, say: Say) -> Fetched:

@@ -43,7 +43,8 @@ from churn.errors import GitHubError
 from churn.gate import Verdict
 from churn.lineage import Source
 from churn.paths import Workspace
-from churn.registry import Registry
+from churn.promotion import Commit, newest
+from churn.registry import Event, Registry
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 from tests.unit.test_archive import HOSTILE, files_below
@@ -891,6 +892,32 @@ def test_where_production_is_of_the_same_inputs_there_is_nothing_to_release(
     assert (ran.code, ran.needed) == (0, "needed=false\n")
     assert not OUTPUT.exists() and not lineage.path(OUTPUT).exists()
     assert shop.github.asked == [] and shop.plans == []
+
+
+@pytest.mark.parametrize("changed", ["README.md", "params.yaml"])
+def test_after_a_rollback_documents_alone_release_nothing(
+    changed: str, shop: Shop, fetch: Fetch, release: Callable[..., None]
+) -> None:
+    shop.open()
+    shop.review()
+    shop.merge()
+    was = Commit.of(shop.root, "HEAD")
+    release(**newest(was, commit_fingerprint(shop.root, "HEAD")))
+    registry = Registry(shop.root, params.load(shop.workspace.params).release)
+    event = Event.now("rollback", "the night shift", "too slow", 1)
+    registry.tag(registry.version(1), {"rolled_back": event.text})
+    before = (shop.root / changed).read_text() if (shop.root / changed).exists() else ""
+    for text in (f"{before}\n# other\n", f"{before}\n# words\n"):
+        shop.github.commits[shop.push("main", {changed: text})] = []
+    shop.github.commits[shop.push("main", {changed: before})] = []
+    ran = fetch()
+    if changed == "params.yaml":  # the same inputs once more, and somebody means them
+        assert commit_fingerprint(shop.root, "HEAD") == commit_fingerprint(shop.root, was.id)
+        assert ran.needed == "needed=true\n"
+        return
+    assert "nothing to release: of the same inputs is version 1, which the night shift" in ran.out
+    assert (ran.code, ran.needed) == (0, "needed=false\n")
+    assert shop.plans == [] and not OUTPUT.exists()
 
 
 @pytest.mark.parametrize(
