@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from churn.candidate import SERVED, changed, git, input_fingerprint
-from churn.errors import ArtifactError, BaselineError, DataError, IncomparableError
+from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.files import is_alive, read_json, read_parquet
 from churn.params import ReleaseParams
 
@@ -95,15 +95,16 @@ class Baseline:
             return read_parquet(scored, "predict")
 
     def _predict_here(self, rows: Path) -> pd.DataFrame:
+        """Do what ``churn predict`` does; whatever goes wrong is what goes wrong in it."""
+        from churn import prediction
         from churn.model import artifact
 
-        customers = read_parquet(rows, "prepare")
         try:
-            model = artifact.load(self.model)
-            predicted = model.predict(customers)
-        except (ArtifactError, DataError) as error:
+            return prediction.score(artifact.load(self.model), rows)
+        except ChurnError as error:
             raise self._unscored(str(error)) from error
-        return customers[[model.card.id]].join(predicted)
+        except Exception as error:  # of a library, by what the rows or the model hold
+            raise self._unscored(f"{type(error).__name__}: {error}") from error
 
     def _unscored(self, reason: str) -> IncomparableError:
         return IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
@@ -166,8 +167,8 @@ def stored_at(root: Path, revision: str) -> Iterator[Baseline | None]:
         if done.returncode or not model.is_dir():
             yield None
             return
-        code = tree / "src" if changed(root, commit, SERVED) else None
-        yield Baseline(revision, commit, "stored", model, code, None)
+        # Nobody has said that it is good: apart from here, whatever it does to the process.
+        yield Baseline(revision, commit, "stored", model, tree / "src", None)
 
 
 @contextmanager

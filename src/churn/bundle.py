@@ -179,7 +179,7 @@ def objection(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     """
     verdict = read_verdict(folder)
     if verdict.get("outcome") != "judged" or verdict.get("passed") is not True:
-        return "its verdict is not to merge it"
+        return "its verdict is not a pass"
     if verdict.get("of") != {key: manifest[key] for key in ("model_digest", "fingerprint")}:
         return "its verdict is on another model"
     return None

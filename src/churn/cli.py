@@ -226,7 +226,7 @@ def fetch(commit: str, output: Path) -> None:
     It is the one of the merge queue or of the pull request that was merged as that commit, from
     GitHub (GITHUB_REPOSITORY and GH_TOKEN), verified. Where that cannot be had, or comes from a
     fork, it is made again here and judged, and the reason is said. Where Production has a model of
-    the same inputs, there is nothing to release and nothing is written.
+    the same inputs, there is nothing to release and no candidate is written.
 
     Exit code 0: it is there, or there is nothing to release. 1: what was made again is blocked by
     a gate. 2: an error.
@@ -482,7 +482,7 @@ def _show(tracked: Any, metrics: dict[str, Any]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; a known error is one line on stderr and exit code 2."""
+    """Run a command; an error is one line, a defect its traceback as well, and both exit code 2."""
     # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
     # with other work, spinning made training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -502,6 +502,13 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         one_line = " ".join(str(error).split())
         click.secho(f"Error: {one_line}", fg="red", err=True)
+        raise SystemExit(2) from error
+    except Exception as error:
+        # Not Python's own exit code: 1 says that a gate or a test has blocked.
+        traceback.print_exc()
+        click.secho(
+            f"Error: a defect of churn itself: {type(error).__name__}: {error}", fg="red", err=True
+        )
         raise SystemExit(2) from error
     finally:
         gc.freeze()

@@ -86,7 +86,8 @@ def _model(workspace: Workspace) -> list[str]:
         except IncomparableError as error:
             return [f"{name}: the committed one fails ({error})"]
     gap = np.abs(said["probability"].to_numpy() - predictions["probability"].to_numpy())
-    if np.mean(gap > _PROBABILITY_TOLERANCE) > _DIFFERENT_SHARE:
+    # Not `gap > …`: of a probability that is no number that would be false.
+    if np.mean(~(gap <= _PROBABILITY_TOLERANCE)) > _DIFFERENT_SHARE:
         return [f"{name}: dvc.lock names one that the inputs do not give"]
     return []
 

@@ -12,7 +12,14 @@ from rich.console import Console
 from churn import embedded, params, promotion, tracking
 from churn import status as standing
 from churn.candidate import commit_fingerprint, input_fingerprint
-from churn.errors import ArtifactError, BlockedError, ChurnError, NoAnswerError, RegistryError
+from churn.errors import (
+    ArtifactError,
+    BlockedError,
+    ChurnError,
+    NoAnswerError,
+    NotNowError,
+    RegistryError,
+)
 from churn.files import atomic
 from churn.paths import Workspace
 from churn.progress import announce
@@ -29,8 +36,8 @@ def release(
 ) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
 
-    `on_the_way`, at the end of `make run`, an older commit's model is no error: it is just not
-    released.
+    `on_the_way`, at the end of `make run`, an older commit's model, or another release under way,
+    is no error: it is just not released.
 
     Raises
     ------
@@ -53,16 +60,15 @@ def release(
     except BlockedError as error:
         _tell(root, registry, f"blocked: {error}")
         return 1
-    except RegistryError as error:
-        if not on_the_way:
-            _tell(root, registry, "not released, because of an error")
-            raise
+    except NotNowError as error:
         _tell(root, registry, f"not released: {error}")
+        if not on_the_way:
+            raise
         return 0
     except NoAnswerError:
         _tell(root, None, "stopped, because the registry does not answer")
         raise
-    except (ChurnError, OSError):
+    except Exception:
         _tell(root, registry, "not released, because of an error")
         raise
     standing.show(registry, _console())

@@ -11,7 +11,9 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── ChecksError      the deepchecks program could not be run
     ├── TrackingError    the MLflow server or store
     │   └── NoAnswerError  it does not answer
-    ├── RegistryError    a version that is not there, or may not be moved now
+    ├── RegistryError    a version that is not there, or may not be moved
+    │   ├── NotNowError    another release is under way, or was newer
+    │   └── LostLockError  another release has taken over
     ├── BlockedError     a gate or a test has stopped a release: exit code 1
     ├── GitHubError      GitHub, or the program that asks it, refused
     ├── CandidateError   a packed candidate that is not what its manifest says
@@ -50,6 +52,14 @@ class NoAnswerError(TrackingError):
 
 class RegistryError(ChurnError):
     """A version is not there or may not be moved, or somebody else is moving one."""
+
+
+class NotNowError(RegistryError):
+    """Somebody else is moving a version, or a newer commit's model is there: nothing is wrong."""
+
+
+class LostLockError(RegistryError):
+    """Somebody else has taken over, from what was not heard of for too long."""
 
 
 class BlockedError(ChurnError):

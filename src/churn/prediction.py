@@ -13,7 +13,7 @@ from churn.files import atomic
 from churn.model import artifact
 from churn.model.artifact import CARD_FILE, Model
 from churn.params import DataParams
-from churn.progress import bar
+from churn.progress import Advance, bar, silent
 
 
 def load_model(uri: str, root: Path) -> Model:
@@ -61,6 +61,34 @@ def predict(model: Model, source: Path, target: Path) -> int:
         If the input cannot be used, or the output not be written; no file is touched then.
     """
     require_known_ending(target)
+    with bar("predicting", 4) as advance:
+        scored = score(model, source, advance)
+        _write(scored, target)
+        advance("written")
+    return len(scored)
+
+
+def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame:
+    """Predict for every customer of a file, whose columns are read as the model's card says.
+
+    Parameters
+    ----------
+    model : Model
+    source : Path
+        As for `predict`.
+    advance : callable, optional
+        Told each of three steps.
+
+    Returns
+    -------
+    DataFrame, shape (n_customers, 3)
+        Id, ``probability`` and ``prediction``, in the order of the file.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used.
+    """
     card = model.card
     data = DataParams(
         path=str(source),
@@ -70,18 +98,15 @@ def predict(model: Model, source: Path, target: Path) -> int:
         numeric=card.numeric,
         categorical=card.categorical,
     )
-    with bar("predicting", 4) as advance:
-        customers = read_table(source, data, labelled=False)
-        if customers.empty:
-            raise DataError(f"{source}: no customers in it")
-        advance("read")
-        customers = schema.validate(customers, data, source, labelled=False)
-        advance("checked")
-        scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
-        advance("scored")
-        _write(scored, target)
-        advance("written")
-    return len(scored)
+    customers = read_table(source, data, labelled=False)
+    if customers.empty:
+        raise DataError(f"{source}: no customers in it")
+    advance("read")
+    customers = schema.validate(customers, data, source, labelled=False)
+    advance("checked")
+    scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
+    advance("scored")
+    return scored
 
 
 def _write(scored: pd.DataFrame, target: Path) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn import tracking
-from churn.candidate import INPUTS, git, model_digest
-from churn.errors import ArtifactError, CandidateError, RegistryError
+from churn.candidate import INPUTS, commit_fingerprint, git, model_digest
+from churn.errors import ArtifactError, CandidateError, NotNowError, RegistryError
 from churn.registry import Event, Registry, Target, Version
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
@@ -92,15 +92,21 @@ def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -
     TrackingError
         If the registry cannot be reached.
     """
-    version = registry.production()
-    if version is None or version.tags.get("smoke") != "passed":
-        return None
-    if version.tags.get("newest_fingerprint") != fingerprint:
+    if not _is_released(registry.production(), fingerprint):
         return None
     by = whoever(root)
     with registry.locked(by):
+        version = registry.production()  # another one may have been moved meanwhile
+        if version is None or not _is_released(version, fingerprint):
+            return None
         confirm(root, registry, version, newest(commit, fingerprint), by)
     return version
+
+
+def _is_released(version: Version | None, fingerprint: str) -> bool:
+    if version is None or version.tags.get("smoke") != "passed":
+        return False
+    return version.tags.get("newest_fingerprint") == fingerprint
 
 
 def rolled_back(version: Version) -> str | None:
@@ -129,7 +135,10 @@ def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
     known = Commit.newest_of(version)
     if known is None or not _known(root, known) or not _is_ancestor(root, known, commit):
         return False
-    return not git(root, "log", "--format=%H", f"{known.id}..{commit.id}", "--", *INPUTS)
+    if version.tags.get("newest_fingerprint") != commit_fingerprint(root, commit.id):
+        return False
+    between = f"{known.id}..{commit.id}"
+    return not git(root, "log", "--format=%H", between, "--", *INPUTS)
 
 
 def confirm(
@@ -188,6 +197,8 @@ def promote(root: Path, registry: Registry, number: int, to: Target, by: str, wh
             require_tested(version)
             if current is not None:
                 require_newer(root, Commit.newest_of(version), current)
+            if version.tags.get("smoke") == "failed":  # who moves it there knows better
+                registry.tag(version, {"smoke": "pending"})
         registry.move(version, to, by, why)
         return registry.version(number)
 
@@ -315,7 +326,7 @@ def require_newer(root: Path, commit: Commit | None, current: Version) -> None:
     if commit.id == there.id:
         return
     if is_older(root, commit, there):
-        raise RegistryError(
+        raise NotNowError(
             f"commit {commit.id[:12]} is older than {there.id[:12]}, whose model is in Production"
             f" (version {current.number}); an earlier one comes back by churn rollback only"
         )

@@ -7,6 +7,7 @@ from job to job of a workflow, is the same command started again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from churn.errors import (
     BlockedError,
     CandidateError,
     ChurnError,
+    LostLockError,
     NoAnswerError,
     RegistryError,
     TrackingError,
@@ -30,7 +32,7 @@ from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
 from churn.promotion import Commit
-from churn.registry import MODEL_FILES, Event, Registry, Version
+from churn.registry import MODEL_FILES, Event, Move, Registry, Version
 from churn.registry.version import CHAMPION
 from churn.restored import restored
 from churn.stages import track
@@ -301,6 +303,7 @@ class _Release:
 
     def _promote(self, version: Version) -> None:
         self.say("production")
+        self.registry.require_lock()  # the tests may have taken longer than anybody waits
         promotion.require_bytes(self.registry, version)
         promotion.require_tested(self.registry.version(version.number))
         self.registry.tag(version, {"smoke": "pending"})
@@ -332,6 +335,8 @@ class _Release:
                 " the same command again finishes that and looks whether it works, or churn"
                 " rollback"
             )
+        if isinstance(error, LostLockError):  # it is another one's now, whatever is there
+            return error
         reason = f"version {version.number} failed in Production: {error}"
         try:
             self.registry.settle()
@@ -341,17 +346,17 @@ class _Release:
             if now.replaced is None:
                 self.registry.withdraw(now)
                 return BlockedError(f"{reason}; it was the first: nothing is in Production")
-            self._put_back(now, now.replaced, error, reason)
+            # The registry's fault is none of the model's, which may come again.
+            is_to_blame = not isinstance(error, (TrackingError, OSError))
+            before = self.registry.version(now.replaced)
+            what: Move = "rollback" if is_to_blame else "restore"
+            self.registry.move(before, what, self.plan.by, reason)
         except ChurnError as failed:
-            return RegistryError(
+            kind = NoAnswerError if isinstance(failed, NoAnswerError) else RegistryError
+            return kind(
                 f"{reason}; the version before could not be put back ({failed}): churn rollback"
             )
+        if is_to_blame:
+            with suppress(ChurnError):  # it is marked as rolled back in any case
+                self.registry.tag(now, {"smoke": "failed"})
         return BlockedError(f"{reason}; version {now.replaced} was put back into Production")
-
-    def _put_back(self, version: Version, number: int, error: Exception, reason: str) -> None:
-        before = self.registry.version(number)
-        self.registry.move(before, "rollback", self.plan.by, reason)
-        if isinstance(error, (TrackingError, OSError)):  # no fault of the model: it may come again
-            self.registry.tag(version, {"rolled_back": ""})
-        else:
-            self.registry.tag(version, {"smoke": "failed"})

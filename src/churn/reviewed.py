@@ -82,7 +82,7 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
     commit = Commit.of(root, revision).id
     wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
     registry = Registry(root, params.load(Workspace(root).params).release)
-    _require_registry(registry)
+    _require_registry(root)
     fetched = (
         _released_before(wanted, registry)
         or _rolled_back(wanted, registry)
@@ -101,12 +101,13 @@ def _write_note(workspace: Workspace, lines: Sequence[str]) -> None:
         fresh.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def _require_registry(registry: Registry) -> None:
+def _require_registry(root: Path) -> None:
     """Make sure that an empty registry is a new one, and not a file that could not be restored.
 
     A release into that would be its version 1, and would be kept in place of all that was before.
     """
-    if not tracking.is_file() or _lacking() or registry.versions():
+    # Any file in there, of whatever version: both are kept together or not at all.
+    if not tracking.is_file() or _lacking() or any((root / "mlruns").rglob("*")):
         return
     repository = _repository()
     try:

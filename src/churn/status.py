@@ -19,8 +19,8 @@ _EMPTY = "nothing is registered yet: churn release does it"
 
 
 _PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
-    ("Production", CHAMPION, ("production", "rollback")),
-    ("before it", PREVIOUS, ("production", "rollback")),
+    ("Production", CHAMPION, ("production", "rollback", "restore")),
+    ("before it", PREVIOUS, ("production", "rollback", "restore")),
     ("Staging", STAGING, ("staging",)),
 )
 _COLUMNS = ("", "version", "model", "commit", "since", "by")

@@ -128,6 +128,20 @@ def test_traceback_shows_where_it_comes_from(
     assert lines[-1].startswith("Error: params.yaml: not there")
 
 
+def test_a_defect_shows_where_it_is_and_is_not_taken_for_a_gate_that_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def defect(*_: object) -> None:
+        raise KeyError("salt")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("churn.stages.prepare.run", defect)
+    assert run("prepare") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert lines[-1] == "Error: a defect of churn itself: KeyError: 'salt'"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -77,10 +77,20 @@ def test_metrics_are_compared_with_room_for_rounding(
         (np.where(np.arange(100) == 7, 0.9, PROBABILITY), False),  # a tree that split differently
         (np.where(np.arange(100) < 2, 0.9, PROBABILITY), True),
         (PROBABILITY[::-1], True),
+        (np.full(100, np.nan), True),
         (IncomparableError("takes another column"), True),
         (None, False),
     ],
-    ids=["same", "rounded", "one row", "two rows", "another", "fails", "nobody has it"],
+    ids=[
+        "same",
+        "rounded",
+        "one row",
+        "two rows",
+        "another",
+        "no numbers",
+        "fails",
+        "nobody has it",
+    ],
 )
 def test_another_model_is_asked_what_it_says(
     probability: Any, wrong: bool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch

@@ -315,6 +315,42 @@ def test_the_same_code_says_the_same_here_as_in_another_process(workspace: Works
     pd.testing.assert_frame_equal(here, there)
 
 
+@pytest.mark.parametrize("is_categorical", [True, False])
+def test_here_as_there_columns_are_what_the_baseline_s_card_says(
+    is_categorical: bool, planned: pd.DataFrame, small: Params, tmp_path: Path
+) -> None:
+    """A change of params.yaml alone makes other columns numeric, and no other code."""
+    rated = planned.assign(rating=planned["customer_id"].str[-1].str.extract(r"(\d)")[0])
+    rated["rating"] = rated["rating"].fillna("0").astype(float) / 2
+    as_text = rated.assign(rating=[f"{one:g}" for one in rated["rating"]])
+    here, there = (as_text, rated) if is_categorical else (rated, as_text)
+    key = "categorical" if is_categorical else "numeric"
+    columns = {key: (*getattr(small.data, key), "rating")}
+    settings = small.model_copy(update={"data": small.data.model_copy(update=columns)})
+    artifact.save(train.fit(here, settings), tmp_path / "model")
+    rows = tmp_path / "rows.parquet"
+    there.drop(columns="churned").to_parquet(rows, index=False)
+    found = [
+        Baseline("main", "HEAD", "stored", tmp_path / "model", code, None).predict(rows)
+        for code in (None, ROOT / "src")
+    ]
+    pd.testing.assert_frame_equal(*found)
+    known = artifact.load(tmp_path / "model").probability(here)
+    np.testing.assert_array_equal(found[0]["probability"], known)
+
+
+def test_whatever_goes_wrong_with_a_baseline_here_it_is_incomparable(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ValueError("Input X contains infinity")
+
+    monkeypatch.setattr(artifact.Model, "predict", fail)
+    found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
+    with pytest.raises(IncomparableError, match="ValueError: Input X contains infinity"):
+        found.predict(workspace.split("test"))
+
+
 def test_rows_that_the_code_here_does_not_take_are_incomparable(
     workspace: Workspace, tmp_path: Path
 ) -> None:

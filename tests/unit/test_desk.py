@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from churn import cli, desk, gate, integration, review
+from churn import cli, desk, gate, integration, release, review
 from churn.embedded import not_released
-from churn.errors import NoAnswerError, RegistryError
+from churn.errors import NoAnswerError, NotNowError, RegistryError
 from churn.integration import Findings
 from churn.paths import Workspace
 from churn.registry import Registry
@@ -130,6 +130,35 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
     assert not_released(Path()) == (
         "params.yaml not committed yet, and a version belongs to a commit"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "on_the_way", "code"),
+    [
+        (NotNowError("another is newer"), True, 0),
+        (NotNowError("another is newer"), False, None),
+        (RegistryError("could not be put back"), True, None),
+    ],
+    ids=str,
+)
+def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
+    error: RegistryError,
+    on_the_way: bool,
+    code: int | None,
+    first: Candidates,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(release, "run", fail)
+    folder = first.plan(1).candidate
+    if code is None:
+        with pytest.raises(type(error)):
+            desk.release(Path(), folder, "HEAD", "production", "why", on_the_way)
+    else:
+        assert desk.release(Path(), folder, "HEAD", "production", "why", on_the_way) == code
+    assert Workspace().release_note.read_text().startswith("## not released")
 
 
 def test_what_is_in_production_already_is_not_run_again(

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from churn import promotion
-from churn.candidate import git
+from churn.candidate import commit_fingerprint, git
 from churn.errors import CandidateError, RegistryError
 from churn.promotion import Commit, promote, require_newer, rollback
 from churn.registry import Version
 from tests.unit.releases import Candidates
-from tests.unit.repositories import commit
+from tests.unit.repositories import commit, write
 
 
 def version(newest: Commit | None, **tags: str) -> Version:
@@ -107,6 +107,60 @@ def test_by_hand_an_older_commit_s_model_does_not_come_either(candidates: Candid
     candidates.release(2)
     with pytest.raises(RegistryError, match=r"comes back by churn rollback only"):
         promote(candidates.roots[1], candidates.registry, 1, "production", "me", "why")
+
+
+def test_what_failed_and_was_brought_back_by_hand_can_be_rolled_back_to(
+    candidates: Candidates,
+) -> None:
+    candidates.release(1)
+    made = candidates.release(2).version
+    registry, root = candidates.registry, candidates.roots[1]
+    rollback(registry, None, "me", "it failed")
+    registry.tag(made, {"smoke": "failed"})
+    with pytest.raises(RegistryError, match="was never in Production"):
+        rollback(registry, 2, "me", "why")
+    promote(root, registry, 2, "production", "me", "I know better")
+    promote(root, registry, 2, "production", "me", "given twice")
+    rollback(registry, None, "me", "it was not better")
+    assert rollback(registry, 2, "me", "it was")[1].number == 2
+
+
+def test_what_was_moved_meanwhile_is_not_called_released(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    candidates.release(2)
+    registry, root = candidates.registry, candidates.roots[1]
+    head, print_of = Commit.of(root, "HEAD"), commit_fingerprint(root, "HEAD")
+    assert promotion.released(root, registry, head, print_of) == registry.production()
+    seen = registry.version(2)
+    rollback(registry, None, "me", "meanwhile")
+    real, told = registry.production, [seen]
+    monkeypatch.setattr(registry, "production", lambda: told.pop() if told else real())
+    assert promotion.released(root, registry, head, print_of) is None
+
+
+def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
+    repository: Path,
+) -> None:
+    write(repository, {"params.yaml": "a: 1\n"})
+    at(repository, 1_700_000_000)
+    git(repository, "branch", "side")
+    write(repository, {"params.yaml": "a: 2\n"})
+    made = at(repository, 1_700_000_001)
+    known = promotion.newest(made, commit_fingerprint(repository, made.id))
+    there = Version(7, "Archived", frozenset(), "", "run", known)
+    write(repository, {"README.md": "words\n"})
+    assert promotion.has_stayed(repository, there, at(repository, 1_700_000_002))
+    git(repository, "switch", "--quiet", "side")
+    write(repository, {"other.md": "words\n"})
+    at(repository, 1_700_000_003)
+    git(repository, "switch", "--quiet", "main")
+    git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "side")
+    assert promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"))
+    git(repository, "switch", "--quiet", "side")
+    git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "main")
+    assert not promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"))
 
 
 @pytest.mark.parametrize(

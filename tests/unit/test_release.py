@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from churn import integration, lockfile, promotion, release, tracking
+from churn import bundle, integration, lockfile, promotion, release, tracking
 from churn.candidate import git
 from churn.errors import (
     ArtifactError,
     BlockedError,
     CandidateError,
     ChurnError,
+    LostLockError,
     NoAnswerError,
     RegistryError,
     TrackingError,
@@ -184,7 +185,7 @@ BROKEN = {
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
     "production: tests": (promotion, "require_tested", RegistryError("not tested")),
-    "smoke": (Model, "probability", ArtifactError("does not load")),
+    "smoke": (release._Release, "_require_works", ArtifactError("does not load")),
 }
 
 
@@ -306,6 +307,61 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
     assert candidates.release(1).version.number == 1
 
 
+def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    seen: list[Any] = []
+
+    def asleep(*_: Any) -> Findings:
+        monkeypatch.setattr(integration, "run", lambda *_: Findings(True, "16 passed", ""))
+        with monkeypatch.context() as patch:
+            patch.setattr(lock._Holder, "is_gone", True)
+            candidates.release(2)  # by another process, which takes the lock over
+        seen.append(candidates.registry.versions())
+        return Findings(True, "16 passed", "")
+
+    monkeypatch.setattr(integration, "run", asleep)
+    with pytest.raises(LostLockError, match="another release has taken over"):
+        candidates.release(2)
+    [was], now = seen, candidates.registry.versions()
+    assert [(v.number, v.stage, v.aliases) for v in now] == [
+        (v.number, v.stage, v.aliases) for v in was
+    ]
+    for key in ("smoke", "replaced", "pending", "rolled_back"):
+        assert now[1].tags.get(key) == was[1].tags.get(key)
+    assert now[1].tags["smoke"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("error", "comes_again"),
+    [(BlockedError("predicts otherwise"), False), (TrackingError("timed out"), True)],
+    ids=["its fault", "the registry's"],
+)
+def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
+    error: Exception, comes_again: bool, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+    real = Registry.tag
+
+    def tag(self: Registry, version: Any, tags: dict[str, str]) -> None:
+        if tags == {"smoke": "failed"}:
+            raise TrackingError("away")
+        real(self, version, tags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(release._Release, "_require_works", fail(error))
+        patch.setattr(Registry, "tag", tag)
+        with pytest.raises(BlockedError, match="version 1 was put back into Production"):
+            candidates.release(2)
+    assert candidates.production == candidates.registry.version(1)
+    if comes_again:
+        assert candidates.release(2).version.number == 2
+        return
+    with pytest.raises(BlockedError, match="this is version 2, which somebody rolled back"):
+        candidates.release(2)
+
+
 def release_while_smoke_test_fails(
     candidates: Candidates,
     monkeypatch: pytest.MonkeyPatch,
@@ -396,11 +452,8 @@ def test_a_candidate_that_is_worse_than_production_is_blocked(
 def test_only_what_was_judged_and_passed_is_released(
     outcome: tuple[str, bool], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = release.read_json
     verdict = {"outcome": outcome[0], "passed": outcome[1]}
-    monkeypatch.setattr(
-        release, "read_json", lambda f, s: verdict if f.name == "verdict.json" else real(f, s)
-    )
+    monkeypatch.setattr(bundle, "read_verdict", lambda _: verdict)
     with pytest.raises(BlockedError, match="its verdict"):
         candidates.release(1)
 

@@ -187,7 +187,7 @@ def shop(
 ) -> Shop:
     """Return a repository whose main is on GitHub, where nothing was ever released."""
     made = Shop(repository, served_github)
-    ignored = "/build/\n/reports/\n/mlflow.db*\n"
+    ignored = "/build/\n/reports/\n/mlflow.db*\n/mlruns/\n"
     data = "outs:\n- md5: 0123.dir\n  path: data\n"
     write(repository, {"params.yaml": PARAMS, "data.dvc": data, "dvc.lock": "stages: {}\n"})
     write(repository, {".gitignore": ignored})
@@ -232,7 +232,7 @@ def release(shop: Shop) -> Callable[..., None]:
 
     def put(**tags: str) -> None:
         registry = Registry(shop.root, params.load(shop.workspace.params).release)
-        source = shop.root.parent / "source"
+        source = shop.root / "mlruns" / "1" / "models"
         write(source, {"MLmodel": "x"})
         with registry.locked("test"):
             version = registry.register(str(source), "", "", tags)
@@ -573,7 +573,7 @@ def test_a_verdict_that_blocks_is_not_overruled(shop: Shop, fetch: Fetch) -> Non
     shop.open()
     shop.review(Verdict(False, "judged", "worse", ()))
     shop.merge()
-    assert_reproduced(fetch(), shop, "its verdict is not to merge it")
+    assert_reproduced(fetch(), shop, "its verdict is not a pass")
 
 
 @pytest.mark.parametrize(
@@ -588,7 +588,7 @@ def test_only_a_verdict_that_was_judged_and_passed_counts(
     shop.review()
     shop.kept = forged(shop.kept, "verdict.json", lambda judged: judged.update(edit))
     shop.merge()
-    assert_reproduced(fetch(), shop, "its verdict is not to merge it")
+    assert_reproduced(fetch(), shop, "its verdict is not a pass")
 
 
 def test_a_pipeline_that_was_stopped_has_left_no_candidate(shop: Shop, fetch: Fetch) -> None:

@@ -16,14 +16,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from churn import tracking
-from churn.errors import NoAnswerError, RegistryError
+from churn.errors import LostLockError, NoAnswerError, NotNowError, RegistryError
 from churn.files import is_alive
 
 _BEAT_S = 15.0
@@ -49,8 +49,10 @@ class _Holder:
     @classmethod
     def parse(cls, text: str | None) -> _Holder | None:
         try:
-            return cls(**json.loads(text or ""))
-        except (ValueError, TypeError):
+            told = json.loads(text or "")
+            # More than these is what a newer release of this project has to say.
+            return cls(**{one.name: told[one.name] for one in fields(cls)})
+        except (ValueError, TypeError, KeyError):
             return None
 
     @property
@@ -81,7 +83,7 @@ class Lock:
         with tracking.clear_errors():
             found = _read(self._client, self._name)
         if found is None or found.token != self._holder.token:
-            raise RegistryError("another release has taken over; nothing more is moved by this one")
+            raise LostLockError("another release has taken over; nothing more is moved by this one")
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT_S):
@@ -140,7 +142,7 @@ def _take(client: MlflowClient, name: str, holder: _Holder) -> None:
             return
         # One without a readable holder was made by hand.
         if other is not None and not other.is_gone:
-            raise RegistryError(_busy(other))
+            raise NotNowError(_busy(other))
         try:
             client.delete_registered_model(name)
         except MlflowException as error:
@@ -149,7 +151,7 @@ def _take(client: MlflowClient, name: str, holder: _Holder) -> None:
             if error.error_code != tracking.NOT_FOUND:
                 raise
         if not _make(client, name, holder):
-            raise RegistryError("another release has just begun; try again when it is through")
+            raise NotNowError("another release has just begun; try again when it is through")
 
 
 def _make(client: MlflowClient, name: str, holder: _Holder) -> bool:

@@ -157,7 +157,7 @@ class Registry:
 
     def make(self) -> None:
         """Make the registered model, if it is not there."""
-        self._require_lock()
+        self.require_lock()
         with tracking.clear_errors():
             try:
                 self._client.create_registered_model(self.name)
@@ -167,7 +167,7 @@ class Registry:
 
     def adopt(self, found: Sequence[Version]) -> None:
         """Put versions that are here under the same numbers where others of a registry are."""
-        self._require_lock()
+        self.require_lock()
         if champion := in_production(found):
             self._set_alias(CHAMPION, champion.number)
         for version in found:
@@ -211,20 +211,25 @@ class Registry:
         Parameters
         ----------
         version : Version
-        what : {"staging", "production", "rollback"}
+        what : {"staging", "production", "rollback", "restore"}
+            The last one is a rollback from a version that is not to blame for it.
         by, why : str
             For the audit trail.
         """
+        self.require_lock()
         current = self.production()
+        if what != "staging" and current is not None and current.number == version.number:
+            self.settle()
+            return
         replaced = current.number if current and what != "staging" else None
         self.tag(version, {_PENDING: Event.now(what, by, why, replaced).text})
-        self._require_lock()
+        self.require_lock()
         self._set_alias(STAGING if what == "staging" else CHAMPION, version.number)
         self.settle()
 
     def withdraw(self, version: Version) -> None:
         """Take a first version, which has not worked, out of Production: none is there again."""
-        self._require_lock()
+        self.require_lock()
         self._delete_alias(CHAMPION)
         if self.has_stages:
             self._transition(version, STAGE_ARCHIVED)
@@ -232,7 +237,7 @@ class Registry:
 
     def settle(self) -> None:
         """Bring everything into step with the aliases ``champion`` and ``staging``."""
-        self._require_lock()
+        self.require_lock()
         versions = self.versions()
         champion = in_production(versions)
         adopted = champion is not None and CHAMPION not in champion.aliases
@@ -257,6 +262,8 @@ class Registry:
             if event.what == "production":
                 replaced = "" if event.replaced is None else str(event.replaced)
                 self.tag(version, {"replaced": replaced, "rolled_back": ""})
+            elif event.what == "restore":
+                self.tag(version, {"rolled_back": ""})
             elif event.what == "rollback" and (bad := by_number(versions).get(event.replaced or 0)):
                 if bad.number > version.number:  # not what one comes forward from
                     self.tag(bad, {"rolled_back": event.text})
@@ -313,7 +320,16 @@ class Registry:
         with tracking.clear_errors():
             self._client.delete_registered_model_alias(self.name, alias)
 
-    def _require_lock(self) -> None:
+    def require_lock(self) -> None:
+        """Make sure that nobody else has taken over.
+
+        Raises
+        ------
+        LostLockError
+            If somebody has.
+        TrackingError
+            If the registry cannot be reached.
+        """
         if self._lock is None:
             raise RuntimeError("versions are moved inside `locked` only")
         self._lock.require()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 Target = Literal["staging", "production"]
-Move = Literal["registered", "staging", "tested", "production", "rollback", "confirmed"]
+Move = Literal["registered", "staging", "tested", "production", "rollback", "restore", "confirmed"]
 
 CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
 STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
@@ -29,14 +29,15 @@ class Event:
     Attributes
     ----------
     what : str
-        ``registered``, ``staging``, ``tested``, ``production``, ``rollback`` or ``confirmed``.
+        ``registered``, ``staging``, ``tested``, ``production``, ``rollback``, ``restore`` or
+        ``confirmed``.
     by : str
         Who did it.
     why : str
     when : str
         ISO 8601, UTC.
     replaced : int or None
-        Of ``production`` and ``rollback``: the version that was in Production until then.
+        Of ``production``, ``rollback`` and ``restore``: what was in Production until then.
     """
 
     what: Move
@@ -108,7 +109,7 @@ class Version:
     @property
     def was_in_production(self) -> bool:
         """Whether it is or was in Production, and worked there."""
-        moved = any(event.what in ("production", "rollback") for event in self.events)
+        moved = any(event.what in ("production", "rollback", "restore") for event in self.events)
         return moved and self.tags.get("smoke") != "failed"
 
     def last(self, *what: Move) -> Event | None:

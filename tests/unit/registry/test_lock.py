@@ -13,7 +13,7 @@ import mlflow
 import pytest
 
 from churn import tracking
-from churn.errors import RegistryError
+from churn.errors import NotNowError, RegistryError
 from churn.registry import lock
 
 NAME = "m-release-lock"
@@ -47,6 +47,14 @@ def test_a_second_one_is_told_who_is_at_it(client: mlflow.MlflowClient) -> None:
         with pytest.raises(RegistryError, match=r"by the night shift on .* since"):
             lock._take(client, NAME, lock._Holder.me("somebody else"))
         assert holders(client) == [NAME]
+
+
+def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> None:
+    with lock.held(client, "m", "the night shift"):
+        told = json.loads(client.get_registered_model(NAME).description)
+        client.update_registered_model(NAME, json.dumps(told | {"shift": "night"}))
+        with pytest.raises(NotNowError, match=r"by the night shift on .* since"):
+            lock._take(client, NAME, lock._Holder.me("somebody else"))
 
 
 def test_of_many_at_once_one_has_it(client: mlflow.MlflowClient) -> None:
