@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ PROGRAMS = {
     "make": "apt-get install make",
 }
 _NUMBER = 3
+_LOOK_S = 15  # how often act is looked after
 # A run under act shall not take itself for the run that the tests are part of.
 _DROPPED = re.compile(
     r"(GITHUB|RUNNER|ACTIONS|MLFLOW|CHURN|GH|CML|PYTHON)_|PYTHONPATH|VIRTUAL_ENV|CI$"
@@ -141,7 +143,7 @@ class Forge:
         command += ["--secret", "GITHUB_TOKEN=the-token"]
         for action in swapped():
             command += ["--local-repository", action]
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=self.origin.root,
             env=self._environment | self.environment,
@@ -149,9 +151,17 @@ class Forge:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
         )
-        return Ran(done.returncode, done.stdout)
+        for _ in range(900 // _LOOK_S):
+            try:
+                log, _ = process.communicate(timeout=_LOOK_S)
+            except subprocess.TimeoutExpired:
+                if not _children(process.pid):
+                    _end_output(process.pid)
+            else:
+                return Ran(process.returncode, log)
+        process.kill()
+        raise TimeoutError(process.communicate()[0])
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -163,6 +173,25 @@ class Forge:
             "TEST_ORIGIN": str(self.origin.root),
             "TEST_STORE": str(self.store),
         }
+
+
+def _children(pid: int) -> list[str]:
+    return [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in
+            task.read_text().split()]  # fmt: skip
+
+
+def _end_output(pid: int) -> None:
+    """Tell act once more that a step's output has ended.
+
+    Now and then it misses the sign for that, which it gives itself through the step's terminal, and
+    waits forever when the step is long gone (act 0.2.87, pkg/container/host_environment.go, exec).
+    """
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            if str(link.readlink()).startswith("/dev/pts/"):
+                terminal = os.open(link, os.O_WRONLY | os.O_NOCTTY)
+                os.write(terminal, b"\x04")
+                os.close(terminal)
 
 
 def swapped() -> list[str]:
