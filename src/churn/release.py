@@ -351,6 +351,8 @@ class _Release:
             before = self.registry.version(now.replaced)
             what: Move = "rollback" if is_to_blame else "restore"
             self.registry.move(before, what, self.plan.by, reason)
+        except LostLockError as lost:
+            return lost
         except ChurnError as failed:
             kind = NoAnswerError if isinstance(failed, NoAnswerError) else RegistryError
             return kind(

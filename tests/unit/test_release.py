@@ -333,6 +333,24 @@ def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
     assert now[1].tags["smoke"] == "passed"
 
 
+def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates.release(1)
+
+    def taken_over(self: Any) -> None:
+        raise LostLockError("another release has taken over")
+
+    def works_badly(self: Any, workspace: Workspace) -> None:
+        monkeypatch.setattr(lock.Lock, "require", taken_over)
+        raise BlockedError("predicts otherwise")
+
+    monkeypatch.setattr(release._Release, "_require_works", works_badly)
+    with pytest.raises(LostLockError, match="another release has taken over"):
+        candidates.release(2)
+    assert candidates.production == candidates.registry.version(2)
+
+
 @pytest.mark.parametrize(
     ("error", "comes_again"),
     [(BlockedError("predicts otherwise"), False), (TrackingError("timed out"), True)],
