@@ -329,36 +329,38 @@ class _Release:
 
     def _undone(self, version: Version, error: Exception) -> Exception:
         """Put the version from before back, if the switch was done; return what there is to say."""
-        if isinstance(error, NoAnswerError):
-            return NoAnswerError(
-                f"{error}; it happened while version {version.number} was moved into Production:"
-                " the same command again finishes that and looks whether it works, or churn"
-                " rollback"
-            )
         if isinstance(error, LostLockError):  # it is another one's now, whatever is there
             return error
         reason = f"version {version.number} failed in Production: {error}"
         try:
             self.registry.settle()
             now = self.registry.version(version.number)
-            if CHAMPION not in now.aliases:
-                return error
-            if now.replaced is None:
-                self.registry.withdraw(now)
-                return BlockedError(f"{reason}; it was the first: nothing is in Production")
-            # The registry's fault is none of the model's, which may come again.
-            is_to_blame = not isinstance(error, (TrackingError, OSError))
-            before = self.registry.version(now.replaced)
-            what: Move = "rollback" if is_to_blame else "restore"
-            self.registry.move(before, what, self.plan.by, reason)
+            return self._put_back(now, error, reason) if CHAMPION in now.aliases else error
         except LostLockError as lost:
             return lost
+        except NoAnswerError as silent:
+            return NoAnswerError(
+                f"{silent}; it happened while version {version.number} was moved into Production:"
+                " the same command again finishes that and looks whether it works, or churn"
+                " rollback"
+            )
         except ChurnError as failed:
-            kind = NoAnswerError if isinstance(failed, NoAnswerError) else RegistryError
-            return kind(
+            return RegistryError(
                 f"{reason}; the version before could not be put back ({failed}): churn rollback"
             )
+
+    def _put_back(self, now: Version, error: Exception, reason: str) -> BlockedError:
+        # The registry's fault is none of the model's, which may come again.
+        is_to_blame = not isinstance(error, (TrackingError, OSError))
+        if now.replaced is None:
+            self.registry.withdraw(now, self.plan.by, reason)
+            done = "it was the first: nothing is in Production"
+        else:
+            what: Move = "rollback" if is_to_blame else "restore"
+            before = self.registry.version(now.replaced)
+            self.registry.move(before, what, self.plan.by, reason)
+            done = f"version {now.replaced} was put back into Production"
         if is_to_blame:
-            with suppress(ChurnError):  # it is marked as rolled back in any case
+            with suppress(ChurnError):  # of what was rolled back the registry knows in any case
                 self.registry.tag(now, {"smoke": "failed"})
-        return BlockedError(f"{reason}; version {now.replaced} was put back into Production")
+        return BlockedError(f"{reason}; {done}")

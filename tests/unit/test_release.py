@@ -167,6 +167,22 @@ def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candid
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
 
 
+def test_a_model_that_came_back_by_a_revert_and_was_rolled_back_stays_away(
+    candidates: Candidates,
+) -> None:
+    candidates.release(1)
+    candidates.release(2)
+    root = candidates.roots[0]
+    (root / "README.md").write_text("a revert: the first model again, in a newer commit")
+    git(root, "-c", "user.name=x", "add", "--all")
+    commit_at(root, "2030-01-01T00:00:00Z")
+    assert candidates.release(1).version.number == 1
+    promotion.rollback(candidates.registry, None, "night shift", "it was worse")
+    with pytest.raises(BlockedError, match="this is version 1, which night shift rolled back"):
+        candidates.release(1)
+    assert stages(candidates.registry)[2] == ("Production", {"champion"})
+
+
 def fail(error: BaseException) -> Callable[..., Any]:
     def raising(*_: Any, **__: Any) -> None:
         raise error
@@ -253,6 +269,10 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
             candidates.release(1)
     assert candidates.production is None
     assert stages(candidates.registry) == {1: ("Archived", set())}
+    [version] = candidates.registry.versions()
+    assert not version.was_in_production
+    assert version.events[-1].what == "withdrawn"
+    assert "does not load" in version.events[-1].why
     candidates.release(1)
     assert stages(candidates.registry) == {1: ("Production", {"champion"})}
 
@@ -383,34 +403,41 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
 def release_while_smoke_test_fails(
     candidates: Candidates,
     monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
+    error: Exception | Callable[..., Any],
     ends: type[ChurnError],
     said: str,
 ) -> None:
     candidates.release(1)
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(error))
+        broken = fail(error) if isinstance(error, Exception) else error
+        patch.setattr(release._Release, "_require_works", broken)
         with pytest.raises(ends, match=said):
             candidates.release(2)
 
 
+@pytest.mark.parametrize("error", [TrackingError("it fails"), NoAnswerError("timed out")])
 def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    error: ChurnError, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_while_smoke_test_fails(
-        candidates, monkeypatch, TrackingError("timed out"), BlockedError, "put back"
-    )
+    release_while_smoke_test_fails(candidates, monkeypatch, error, BlockedError, "put back")
     assert candidates.production is not None
     assert candidates.production.number == 1
     assert candidates.release(2).version.number == 2
 
 
-def test_a_registry_that_does_not_answer_the_smoke_test_is_not_asked_to_put_back(
+def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_next_time(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_while_smoke_test_fails(
-        candidates, monkeypatch, NoAnswerError("timed out"), NoAnswerError, "while version 2 was"
-    )
+    gone = NoAnswerError("timed out")
+    with monkeypatch.context() as patch:
+
+        def works_badly(self: Any, workspace: Workspace) -> None:
+            patch.setattr(Registry, "settle", fail(gone))
+            raise gone
+
+        release_while_smoke_test_fails(
+            candidates, monkeypatch, works_badly, NoAnswerError, "while version 2 was"
+        )
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
     assert candidates.release(2).version.tags["smoke"] == "passed"

@@ -60,6 +60,7 @@ def failing(at: int, how: str) -> Iterator[list[str]]:
                 return real(*arguments, **options)
             if how == "lost":
                 real(*arguments, **options)
+                raise MlflowException(f"{name} timed out")  # and the registry answers again
             raise MlflowException(f"{name} failed")
 
         return write

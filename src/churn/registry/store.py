@@ -166,15 +166,21 @@ class Registry:
                     raise
 
     def adopt(self, found: Sequence[Version]) -> None:
-        """Put versions that are here under the same numbers where others of a registry are."""
+        """Put versions that are here under the same numbers where others of a registry are.
+
+        Where something is in Production that was done before, and who has moved a version here
+        since then knows better.
+        """
         self.require_lock()
-        if champion := in_production(found):
-            self._set_alias(CHAMPION, champion.number)
+        if self.production() is not None:
+            return
         for version in found:
             if STAGING in version.aliases:
                 self._set_alias(STAGING, version.number)
             if self.has_stages and version.stage == STAGE_ARCHIVED:
                 self._transition(version, STAGE_ARCHIVED)
+        if champion := in_production(found):
+            self._set_alias(CHAMPION, champion.number)
         self.settle()
 
     def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
@@ -227,12 +233,20 @@ class Registry:
         self._set_alias(STAGING if what == "staging" else CHAMPION, version.number)
         self.settle()
 
-    def withdraw(self, version: Version) -> None:
-        """Take a first version, which has not worked, out of Production: none is there again."""
+    def withdraw(self, version: Version, by: str, why: str) -> None:
+        """Take a first version, which has not worked, out of Production: none is there again.
+
+        Parameters
+        ----------
+        version : Version
+        by, why : str
+            For the audit trail.
+        """
         self.require_lock()
-        self._delete_alias(CHAMPION)
-        if self.has_stages:
+        self.tag(version, {_PENDING: Event.now("withdrawn", by, why).text})
+        if self.has_stages:  # first: a version in the stage and without the alias would get it
             self._transition(version, STAGE_ARCHIVED)
+        self._delete_alias(CHAMPION)
         self.settle()
 
     def settle(self) -> None:
@@ -254,18 +268,18 @@ class Registry:
 
     def _settle_move(self, version: Version, versions: list[Version]) -> None:
         event = Event.parse(version.tags[_PENDING])
-        alias = STAGING if event and event.what == "staging" else CHAMPION
-        if event and alias in version.aliases:  # its switch was done: write down what it was
+        if event and _is_done(event, version):  # write down what it was
             self.note(version, event)
-            self.tag(version, {"promoted_by": event.by, "promoted_at": event.when,
-                               "promoted_why": event.why})  # fmt: skip
+            if event.what != "withdrawn":
+                self.tag(version, {"promoted_by": event.by, "promoted_at": event.when,
+                                   "promoted_why": event.why})  # fmt: skip
             if event.what == "production":
                 replaced = "" if event.replaced is None else str(event.replaced)
                 self.tag(version, {"replaced": replaced, "rolled_back": ""})
             elif event.what == "restore":
                 self.tag(version, {"rolled_back": ""})
             elif event.what == "rollback" and (bad := by_number(versions).get(event.replaced or 0)):
-                if bad.number > version.number:  # not what one comes forward from
+                if not _comes_forward(bad, version):
                     self.tag(bad, {"rolled_back": event.text})
                 self.tag(version, {"rolled_back": ""})
         with tracking.clear_errors():
@@ -333,6 +347,22 @@ class Registry:
         if self._lock is None:
             raise RuntimeError("versions are moved inside `locked` only")
         self._lock.require()
+
+
+def _is_done(event: Event, version: Version) -> bool:
+    """Tell whether the switch of a move that has begun was done."""
+    if event.what == "withdrawn":
+        return CHAMPION not in version.aliases
+    return (STAGING if event.what == "staging" else CHAMPION) in version.aliases
+
+
+def _comes_forward(left: Version, version: Version) -> bool:
+    """Tell whether a rollback only takes an earlier one back, and says nothing of what it leaves.
+
+    Numbers alone do not tell: who merges a revert releases an earlier version again.
+    """
+    last = left.last("production", "rollback")
+    return left.number < version.number and last is not None and last.what == "rollback"
 
 
 def _version(found: Any, aliased: dict[str, Any]) -> Version:

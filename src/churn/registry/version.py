@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 from typing import Literal
 
 Target = Literal["staging", "production"]
-Move = Literal["registered", "staging", "tested", "production", "rollback", "restore", "confirmed"]
+Move = Literal[
+    "registered",
+    "staging",
+    "tested",
+    "production",
+    "rollback",
+    "restore",
+    "withdrawn",
+    "confirmed",
+]
 
 CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
 STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
@@ -29,8 +38,8 @@ class Event:
     Attributes
     ----------
     what : str
-        ``registered``, ``staging``, ``tested``, ``production``, ``rollback``, ``restore`` or
-        ``confirmed``.
+        ``registered``, ``staging``, ``tested``, ``production``, ``rollback``, ``restore``,
+        ``withdrawn`` or ``confirmed``.
     by : str
         Who did it.
     why : str

@@ -202,6 +202,67 @@ def test_a_rollback_brings_back_what_was_there_and_marks_what_was_not_good(
     assert not any("previous" in aliases for _, aliases in standing(registry).values())
 
 
+def marked(registry: Registry) -> set[int]:
+    return {v.number for v in registry.versions() if v.tags.get("rolled_back")}
+
+
+def test_whoever_takes_a_rollback_back_says_nothing_of_what_it_leaves(registry: Registry) -> None:
+    for number in (1, 2, 3):
+        move(registry, number, "production")
+    move(registry, 2, "rollback")
+    assert marked(registry) == {3}
+    move(registry, 3, "rollback")
+    assert marked(registry) == set()
+    move(registry, 2, "rollback")
+    move(registry, 1, "rollback")
+    assert marked(registry) == {2, 3}
+
+
+def test_an_earlier_version_that_was_released_again_can_be_rolled_back_from(
+    registry: Registry,
+) -> None:
+    for number in (1, 2, 1):
+        move(registry, number, "production")
+    move(registry, 2, "rollback")
+    assert marked(registry) == {1}
+
+
+@pytest.mark.parametrize("stages", [True, False])
+def test_a_first_version_that_is_withdrawn_is_in_the_audit_trail(
+    stages: bool, client: mlflow.MlflowClient, store: Path
+) -> None:
+    register(client, 1, store)
+    registry = Registry(store, SETTINGS.model_copy(update={"stages": stages}))
+    move(registry, 1, "production")
+    with registry.locked("me"):
+        registry.withdraw(registry.version(1), "me", "it did not load")
+    assert registry.production() is None
+    assert standing(registry)[1] == ("Archived" if stages else "None", set())
+    assert [(e.what, e.why) for e in registry.version(1).events] == [
+        ("production", "why not"),
+        ("withdrawn", "it did not load"),
+    ]
+
+
+def test_what_is_killed_while_it_withdraws_leaves_the_version_where_it_was(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(registry, 1, "production")
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, registry.locked("me"):
+        patch.setattr(Registry, "_delete_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            registry.withdraw(registry.version(1), "me", "it did not load")
+    with registry.locked("me"):
+        pass
+    assert standing(registry)[1] == ("Production", {"champion"})
+    assert "pending" not in registry.version(1).tags
+    assert [e.what for e in registry.version(1).events] == ["production"]
+
+
 def test_without_stages_aliases_say_it_all(client: mlflow.MlflowClient, store: Path) -> None:
     register(client, 2, store)
     registry = Registry(store, SETTINGS.model_copy(update={"stages": False}))
