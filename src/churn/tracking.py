@@ -343,15 +343,22 @@ def load_model(uri: str) -> Model:
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn MLflow's errors into one line that names the server."""
+def clear_errors(uri: str | None = None) -> Iterator[None]:
+    """Turn MLflow's errors into one line that names the server.
+
+    Parameters
+    ----------
+    uri : str, optional
+        The server that is asked, where it is not the one of the tracking address.
+    """
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
-        message = _without_credentials(getattr(error, "message", None) or str(error))
-        advice = _ADVICE.get(_code(error, message), "check MLFLOW_TRACKING_URI and the server")
+        message = _without_credentials(getattr(error, "message", None) or str(error), uri)
+        where = "MLFLOW_TRACKING_URI" if uri is None else "its address"
+        advice = _ADVICE.get(_code(error, message), f"check {where} and the server")
         kind = NoAnswerError if any(sign in message for sign in _NO_ANSWER) else TrackingError
-        raise kind(f"{shown_uri()}: MLflow: {_reason(message)}; {advice}") from error
+        raise kind(f"{shown_uri(uri)}: MLflow: {_reason(message)}; {advice}") from error
 
 
 def _code(error: Exception, message: str) -> str:
@@ -369,10 +376,11 @@ def shown_uri(uri: str | None = None) -> str:
 
 
 def _without_credentials(text: str, uri: str | None = None) -> str:
-    """Take user and password of an address, the tracking address by default, out of a text."""
+    """Take user and password out of a text: of an address, by default ours, and of any in it."""
     address = str(mlflow.get_tracking_uri()) if uri is None else uri
-    credentials = re.match(r"(?:[\w+.-]+://)?([^/]*@)", address)
-    return text.replace(credentials[1], "") if credentials else text
+    if credentials := re.match(r"(?:[\w+.-]+://)?([^/]*@)", address):
+        text = text.replace(credentials[1], "")
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def _reason(message: str) -> str:

@@ -87,8 +87,7 @@ def migrate(
         missing = _missing(found, target.versions())
         for version in missing:
             say(f"version {version.number}")
-            with tracking.clear_errors():
-                _copy(ends, version)
+            _copy(ends, version)
         target.adopt(found)
     return len(missing)
 
@@ -107,24 +106,29 @@ def _missing(found: list[Version], there: list[Version]) -> list[Version]:
 
 
 def _copy(ends: _Ends, version: Version) -> None:
-    run = ends.source.get_run(version.run_id)
     with tempfile.TemporaryDirectory(prefix="churn-migrate-") as folder:
-        scratch = Path(folder)
-        files, there = scratch / "files", scratch / "model"
-        for place in (files, there):
-            place.mkdir()
-        # Where its files are; "models:/…" would be looked up in the registry that is set.
-        uri = ends.source.get_model_version_download_uri(ends.name, str(version.number))
-        model = Path(
-            mlflow.artifacts.download_artifacts(
-                uri, dst_path=str(there), tracking_uri=ends.source_uri
-            )
-        )
-        for entry in ends.source.list_artifacts(version.run_id):
-            ends.source.download_artifacts(version.run_id, entry.path, str(files))
-        made = _copy_run(ends.target, ends.experiment_id, run, files)
-        model_id = _copy_model(ends, made, model)
-    _create(ends, version, made, model_id)
+        files, there = Path(folder) / "files", Path(folder) / "model"
+        with tracking.clear_errors(ends.source_uri):
+            run, model = _fetch(ends, version, files, there)
+        with tracking.clear_errors():
+            made = _copy_run(ends.target, ends.experiment_id, run, files)
+            model_id = _copy_model(ends, made, model)
+            _create(ends, version, made, model_id)
+
+
+def _fetch(ends: _Ends, version: Version, files: Path, there: Path) -> tuple[Run, Path]:
+    """Copy a version's model and the files of its run into two folders."""
+    run = ends.source.get_run(version.run_id)
+    for place in (files, there):
+        place.mkdir()
+    # Where its files are; "models:/…" would be looked up in the registry that is set.
+    uri = ends.source.get_model_version_download_uri(ends.name, str(version.number))
+    model = mlflow.artifacts.download_artifacts(
+        uri, dst_path=str(there), tracking_uri=ends.source_uri
+    )
+    for entry in ends.source.list_artifacts(version.run_id):
+        ends.source.download_artifacts(version.run_id, entry.path, str(files))
+    return run, Path(model)
 
 
 def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:

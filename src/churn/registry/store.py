@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Registry:
         self.name = settings.model
         self.has_stages = settings.stages
         self._client = mlflow.MlflowClient(uri, uri)
+        self._clear_errors = partial(tracking.clear_errors, uri)
         self._lock: lock.Lock | None = None
 
     def versions(self) -> list[Version]:
@@ -63,7 +65,7 @@ class Registry:
         TrackingError
             If the registry cannot be reached.
         """
-        with tracking.clear_errors():
+        with self._clear_errors():
             try:
                 aliased = self._client.get_registered_model(self.name).aliases
             except MlflowException as error:
@@ -158,7 +160,7 @@ class Registry:
     def make(self) -> None:
         """Make the registered model, if it is not there."""
         self.require_lock()
-        with tracking.clear_errors():
+        with self._clear_errors():
             try:
                 self._client.create_registered_model(self.name)
             except MlflowException as error:
@@ -186,7 +188,7 @@ class Registry:
     def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
         """Make a version of a logged model."""
         self.make()
-        with tracking.clear_errors():
+        with self._clear_errors():
             made = self._client.create_model_version(
                 self.name,
                 source,
@@ -200,7 +202,7 @@ class Registry:
 
     def tag(self, version: Version, tags: dict[str, str]) -> None:
         """Write tags of a version."""
-        with tracking.clear_errors():
+        with self._clear_errors():
             for key, value in tags.items():
                 self._client.set_model_version_tag(self.name, str(version.number), key, value)
 
@@ -282,7 +284,7 @@ class Registry:
                 if not _comes_forward(bad, version):
                     self.tag(bad, {"rolled_back": event.text})
                 self.tag(version, {"rolled_back": ""})
-        with tracking.clear_errors():
+        with self._clear_errors():
             self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)
 
     def _settle_aliases(self, versions: list[Version]) -> None:
@@ -319,7 +321,7 @@ class Registry:
             self._transition(version, STAGE_ARCHIVED)
 
     def _transition(self, version: Version, stage: str) -> None:
-        with tracking.clear_errors(), warnings.catch_warnings():
+        with self._clear_errors(), warnings.catch_warnings():
             # Stages are deprecated (MLflow's issue 10336), and people still look for them.
             warnings.simplefilter("ignore", FutureWarning)
             self._client.transition_model_version_stage(
@@ -327,11 +329,11 @@ class Registry:
             )
 
     def _set_alias(self, alias: str, number: int) -> None:
-        with tracking.clear_errors():
+        with self._clear_errors():
             self._client.set_registered_model_alias(self.name, alias, str(number))
 
     def _delete_alias(self, alias: str) -> None:
-        with tracking.clear_errors():
+        with self._clear_errors():
             self._client.delete_registered_model_alias(self.name, alias)
 
     def require_lock(self) -> None:

@@ -130,7 +130,25 @@ def test_where_there_is_nothing_nothing_is_copied(
         migrate(source.roots[0], f"sqlite:///{tmp_path}/there/mlflow.db", settings, "me", print)
 
 
-def test_a_source_that_cannot_be_reached_is_named(source: Candidates, move: Move) -> None:
+@pytest.mark.parametrize("port", [9, 99999], ids=["nobody listens", "no port"])
+def test_a_source_that_cannot_be_reached_is_named_without_its_password(
+    port: int, source: Candidates, move: Move
+) -> None:
     settings = params.load(source.roots[0] / "params.yaml").release
-    with pytest.raises(TrackingError):
-        migrate(source.roots[0], "http://127.0.0.1:9", settings, "me", print)
+    address = f"http://ann:secretpassword@127.0.0.1:{port}"
+    with pytest.raises(TrackingError, match=rf"^http://127\.0\.0\.1:{port}: ") as caught:
+        migrate(source.roots[0], address, settings, "me", print)
+    assert "secretpassword" not in str(caught.value)
+    assert "check its address" in str(caught.value)
+
+
+def test_given_again_it_moves_nothing_of_what_was_moved_since(
+    source: Candidates, move: Move
+) -> None:
+    move()
+    settings = params.load(source.roots[0] / "params.yaml").release
+    there = Registry(source.roots[0], settings)
+    promotion.rollback(there, None, "night shift", "it was worse")
+    before = [(v.number, v.stage, v.aliases) for v in there.versions()]
+    assert move() == 0
+    assert [(v.number, v.stage, v.aliases) for v in there.versions()] == before
