@@ -145,6 +145,16 @@ def test_only_pull_requests_to_the_protected_branch_are_run() -> None:
     assert "on.pull_request.branches" in new_repository
 
 
+def test_releases_and_rollbacks_go_one_by_one_and_are_not_cancelled() -> None:
+    groups = {}
+    for name in ("deploy", "rollback"):
+        document = yaml.safe_load((GITHUB / f"workflows/{name}.yml").read_text())
+        assert document["concurrency"]["cancel-in-progress"] is False
+        assert not any("concurrency" in job for job in document["jobs"].values())
+        groups[name] = document["concurrency"]["group"]
+    assert groups["deploy"] != groups["rollback"]  # an approval that is waited for holds a group
+
+
 LINTERS = ("actionlint", "zizmor", "check-jsonschema")
 
 
