@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from churn.candidate import SERVED, changed, git, input_fingerprint
+from churn.candidate import SCORED, changed, git, input_fingerprint
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.files import is_alive, read_json, read_parquet
 from churn.params import ReleaseParams
@@ -146,7 +146,7 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
             identity=commit,
             source=source,
             model=tree / "build" / "model",
-            code=tree / "src" if changed(root, commit, SERVED) else None,
+            code=tree / "src" if changed(root, commit, SCORED) else None,
             train_rows=rows if rows.exists() else None,
         )
 
@@ -197,7 +197,7 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
     if version is None:
         yield None
         return
-    is_code_here = version.tags.get("served") == input_fingerprint(root, SERVED)
+    is_code_here = version.tags.get("scored") == input_fingerprint(root, SCORED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
         if is_code_here:
             model, code = registry.download_model(version, Path(folder)), None

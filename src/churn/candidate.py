@@ -14,8 +14,19 @@ from churn.errors import ArtifactError
 INPUTS = ("data.dvc", "dvc.yaml", "params.yaml", "src", "requirements")
 # Not inputs, and yet a change of them alone may change which model a commit stands for.
 _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
-# What is served beside the model's own bytes.
-SERVED = ("src/churn", "requirements/pipeline.txt")
+# What runs beside the model's own bytes where it is served; tests compare both with the imports.
+SERVED = (
+    "requirements/pipeline.txt",
+    "src/churn/__init__.py",
+    "src/churn/document.py",
+    "src/churn/errors.py",
+    "src/churn/model",
+    "src/churn/params.py",
+    "src/churn/progress.py",
+    "src/churn/serving.py",
+)
+# And what reads a file of customers to score them.
+SCORED = (*SERVED, "src/churn/data", "src/churn/files.py", "src/churn/prediction.py")
 _AT_ONCE = 500  # paths for one call of git
 
 

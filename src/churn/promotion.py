@@ -8,10 +8,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn import tracking
+from churn import pyfunc, tracking
 from churn.candidate import INPUTS, commit_fingerprint, git, model_digest
 from churn.errors import ArtifactError, CandidateError, NotNowError, RegistryError
-from churn.registry import Event, Registry, Target, Version
+from churn.registry import MODEL_FILES, Event, Registry, Target, Version
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
 
@@ -260,7 +260,9 @@ def _before(current: Version) -> int:
 
 
 def require_bytes(registry: Registry, version: Version) -> None:
-    """Make sure that a version's files are those of the manifest with which it was registered.
+    """Make sure that a version's files are those with which it was registered.
+
+    The model's are those of its manifest. What is served with it is what was logged then.
 
     Raises
     ------
@@ -272,14 +274,17 @@ def require_bytes(registry: Registry, version: Version) -> None:
     from churn import bundle
 
     what = f"version {version.number}"
-    if not version.digest or not version.run_id:
+    recorded = version.tags.get("serving_digest", "")
+    if not version.digest or not recorded or not version.run_id:
         raise CandidateError(f"{what}: registered without a digest; register it with churn")
     with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
         there = Path(folder)
+        stored = registry.download(version, there / "v")
         try:
-            found = model_digest(registry.download_model(version, there / "v"))
+            found = model_digest(stored / MODEL_FILES)
         except ArtifactError as error:
             raise CandidateError(f"{what}: holds no model of this project") from error
+        serving = pyfunc.serving_digest(stored)
         file = tracking.download(
             version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there / "m"
         )
@@ -290,6 +295,11 @@ def require_bytes(registry: Registry, version: Version) -> None:
         raise CandidateError(
             f"{what}: its model is {found[:12]}, its manifest says {version.digest[:12]}; its files"
             " were changed, and it is never promoted"
+        )
+    if serving != recorded:
+        raise CandidateError(
+            f"{what}: the code beside its model, or how it is loaded, is not what was registered;"
+            " its files were changed, and it is never promoted"
         )
 
 

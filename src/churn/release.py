@@ -14,8 +14,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from churn import baseline, bundle, compare, gate, integration, params, promotion, tracking
-from churn.candidate import SERVED, commit_fingerprint, git, input_fingerprint, model_digest
+from churn import (
+    baseline,
+    bundle,
+    compare,
+    gate,
+    integration,
+    params,
+    promotion,
+    pyfunc,
+    tracking,
+)
+from churn.candidate import (
+    SCORED,
+    SERVED,
+    commit_fingerprint,
+    git,
+    input_fingerprint,
+    model_digest,
+)
 from churn.description import describe
 from churn.errors import (
     BlockedError,
@@ -240,13 +257,25 @@ class _Release:
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = tracking.log_once(tracking.connect(self.root), identity, record)
         tracking.add_files(tracked.run_id, self.plan.candidate, promotion.CANDIDATE_FOLDER)
+        logged = tracking.logged_model(tracked.run_id)
         event = Event.now("registered", self.plan.by, self.plan.source.told)
         return self.registry.register(
-            tracking.logged_model(tracked.run_id),
+            logged,
             tracked.run_id,
             self._description(workspace),
-            {**self._lineage(), event.key: event.text},
+            {
+                **self._lineage(),
+                "serving_digest": self._serving_digest(logged, workspace),
+                event.key: event.text,
+            },
         )
+
+    def _serving_digest(self, logged: str, workspace: Workspace) -> str:
+        """Digest what the logged model is served with; somebody else may have logged it."""
+        there = tracking.fetch(logged, workspace.root / "logged")
+        if not pyfunc.holds_this_code(there):
+            raise CandidateError(f"{logged}: its code is not that of commit {self.commit.id[:12]}")
+        return pyfunc.serving_digest(there)
 
     def _require_not_rolled_back(self, version: Version) -> None:
         if told := promotion.rolled_back(version):
@@ -261,6 +290,7 @@ class _Release:
             "model_digest": manifest["model_digest"],
             "predictions_digest": manifest["predictions_digest"],
             "served": self.served,
+            "scored": commit_fingerprint(self.root, self.commit.id, SCORED),
             "manifest_digest": manifest["digest"],
             "data_md5": manifest["data_md5"],
             **self.plan.source.tags,

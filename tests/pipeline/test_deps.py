@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from churn.candidate import SCORED, SERVED
 from churn.cli import main
 from churn.paths import Workspace
 from churn.tracking import Tracked
@@ -166,6 +167,23 @@ def test_validate_depends_on_the_program_that_it_calls() -> None:
     assert SRC / "checks/run.py" in files
 
     assert uncovered(files, STAGES["validate"]["deps"], ROOT) == set()
+
+
+def test_what_is_served_covers_what_serving_imports() -> None:
+    # By name in what skops has stored, not by an import.
+    files = closure("churn.serving", SRC) | closure("churn.model.estimator", SRC)
+    assert uncovered(files, [*SERVED], ROOT) == set()
+
+
+def test_what_is_scored_covers_what_scoring_a_folder_imports() -> None:
+    # MLflow is for addresses; a baseline's model is a folder.
+    files = closure("churn.prediction", SRC) - closure("churn.tracking", SRC)
+    assert uncovered(files, [*SCORED], ROOT) == set()
+
+
+@pytest.mark.parametrize("path", SCORED)
+def test_nothing_is_named_that_is_not_there(path: str) -> None:
+    assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -18,7 +18,7 @@ import pytest
 
 from churn import params
 from churn.baseline import Baseline, in_production, of_revision
-from churn.candidate import SERVED, git, input_fingerprint
+from churn.candidate import SCORED, git, input_fingerprint
 from churn.errors import ArtifactError, BaselineError, IncomparableError
 from churn.registry import Registry
 from tests.conftest import ROOT
@@ -355,7 +355,7 @@ def test_the_model_in_production_brings_its_code(
         return folder
 
     git(store, "init", "--quiet")
-    version = SimpleNamespace(number=7, tags={"served": "of other code"})
+    version = SimpleNamespace(number=7, tags={"scored": "of other code"})
     monkeypatch.setattr(Registry, "production", lambda _: version)
     monkeypatch.setattr(Registry, "download", download)
     with in_production(store, RELEASE) as found:
@@ -378,7 +378,7 @@ def test_of_a_model_in_production_with_the_code_that_is_here_nothing_else_is_fet
 
     git(store, "init", "--quiet")
     write(store, {"src/churn/x.py": "pass\n"})
-    version = SimpleNamespace(number=7, tags={"served": input_fingerprint(store, SERVED)})
+    version = SimpleNamespace(number=7, tags={"scored": input_fingerprint(store, SCORED)})
     monkeypatch.setattr(Registry, "production", lambda _: version)
     monkeypatch.setattr(Registry, "download_model", download)
     with in_production(store, RELEASE) as found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,7 @@ def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
     ("tags", "said"),
     [
         ({"model_digest": ""}, "registered without a digest"),
+        ({"serving_digest": ""}, "registered without a digest"),
         ({"model_digest": "0" * 64}, "its manifest is of another model"),
     ],
 )
@@ -178,6 +180,40 @@ def test_a_version_whose_digest_is_not_its_manifest_s_goes_nowhere(
     for to in ("staging", "production"):
         with pytest.raises(CandidateError, match=said):
             promote(candidates.roots[0], candidates.registry, 1, to, "me", "why")
+
+
+def append(text: str) -> Callable[[Path], object]:
+    return lambda file: file.write_text(file.read_text() + text)
+
+
+def elsewhere(description: Path) -> None:
+    text = description.read_text()
+    assert "code: code" in text
+    description.write_text(text.replace("code: code", "code: elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("artifacts/model/model.json", append(" "), "its model is .* its files were changed"),
+        ("code/churn/model/threshold.py", append("# 1\n"), "the code beside its model"),
+        ("code/churn/other.py", lambda file: file.write_text("1"), "the code beside its model"),
+        ("code/churn/errors.py", Path.unlink, "the code beside its model"),
+        ("requirements.txt", append("other\n"), "the code beside its model"),
+        ("MLmodel", elsewhere, "or how it is loaded"),
+    ],
+)
+def test_a_version_whose_files_were_changed_goes_nowhere(
+    name: str, change: Callable[[Path], object], said: str, candidates: Candidates
+) -> None:
+    candidates.release(1, until="integration")
+    [stored] = Path().glob("**/mlruns/**/models/*/artifacts")
+    change(stored / name)
+    with pytest.raises(CandidateError, match=said):
+        candidates.release(1)
+    with pytest.raises(CandidateError, match=said):
+        promote(candidates.roots[0], candidates.registry, 1, "production", "me", "why")
+    assert candidates.production is None
 
 
 def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,11 +90,12 @@ def workflow(tmp_path: Path) -> Review:
 
 @pytest.fixture
 def review(request: pytest.FixtureRequest) -> Review:
-    """Return what reviews a branch: the workflow, where act is missing the command that it runs.
+    """Return what reviews a branch: at the desk and by the workflow, which have to agree.
 
-    A test that wants one of them, or both, names them as its parameter.
+    Without act at the desk alone. A test in which they differ on purpose names them as parameters.
     """
-    if getattr(request, "param", "desk" if forge.missing() else "workflow") == "desk":
+    how = getattr(request, "param", "desk" if forge.missing() else "both")
+    if how == "desk":
         return reviews.at_the_desk
-    found: Review = request.getfixturevalue("workflow")
-    return found
+    workflow: Review = request.getfixturevalue("workflow")
+    return workflow if how == "workflow" else reviews.in_both(workflow)

@@ -1,4 +1,4 @@
-"""Pull requests of every kind, in the executed workflow; without act, at the desk.
+"""Pull requests of every kind: at the desk with `churn review`, and in the executed workflow.
 
 Each changes something on a branch of a real repository and asks whether to merge it. The table is
 small and the model fits in a moment; the commands, DVC, deepchecks and the environments are real.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit_with_lock, edit
-from tests.workflows.reviews import Review, at_the_desk
+from tests.workflows.reviews import Review
 
 
 def test_a_better_model_passes(branch: Clone, review: Review) -> None:
@@ -36,20 +36,6 @@ def test_a_stump_is_blocked_and_named(branch: Clone, review: Review) -> None:
     assert reviewed.head.startswith("## ❌ Do not merge: ROC AUC is 0.")
     assert {"minimum of ROC AUC", "ROC AUC against main"} <= set(reviewed.failed)
     assert "**worse**" in reviewed.report
-
-
-def test_at_the_desk_it_is_said_as_in_the_workflow(branch: Clone, workflow: Review) -> None:
-    edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
-    commit_with_lock(branch, "stump")
-
-    there, here = workflow(branch), at_the_desk(branch)
-
-    assert here.head == there.head
-    assert here.failed == there.failed
-    assert not here.passed
-    assert not there.passed
-    for key in ("model_digest", "predictions_digest", "fingerprint", "data_md5"):
-        assert here.manifest[key] == there.manifest[key]
 
 
 def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
