@@ -12,6 +12,7 @@ from churn.summary import interval, number
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
 _SHOWN = ("roc_auc", "average_precision", "brier", "cost")
 _MOST_CHANGES = 20
+_MOST_FILES = 10
 
 
 def describe(
@@ -41,8 +42,10 @@ def describe(
         At most 4,900 characters.
     """
     lines = [prose(subject), "", *(f"- {prose(line)}" for line in lineage)]
-    changed = changes.get("parameters", [])
-    if changed:
+    if files := changes.get("files", []):
+        more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
+        lines += ["", f"Changed: {', '.join(map(code, files[:_MOST_FILES]))}{more}."]
+    if changed := changes.get("parameters", []):
         lines += ["", "Changed parameters:", ""]
         lines += [
             f"- {code(one['key'])}: {code(one['before'])} → {code(one['after'])}"

@@ -30,26 +30,40 @@ _JUDGE = (
 )
 
 
-def write(workspace: Workspace, commit: str) -> dict[str, Any]:
-    """Write ``build/changes.json``: how the work tree differs from a commit.
+def write(workspace: Workspace, commit: str) -> None:
+    """Write ``build/changes.json``: how the work tree differs from a commit."""
+    write_json(workspace.changes, against(workspace, commit))
+
+
+def against(workspace: Workspace, commit: str) -> dict[str, Any]:
+    """Say how the work tree differs from a commit.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        In the top folder of the repository.
+    commit : str
 
     Returns
     -------
     dict
         ``parameters`` (`churn.changes.parameter_changes`), ``files`` (inputs of the pipeline) and
         ``judge`` (paths that decide about a change).
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such commit here.
     """
     root = workspace.root
     after = read_document(workspace.params)
     before = _params(workspace, commit)
-    changes = {
+    return {
         # The very first pull request changes no limit and no judge: it brings them.
         "parameters": [] if before is None else parameter_changes(before, after),
         "files": changed(root, commit, INPUTS),
         "judge": [] if before is None else changed(root, commit, _JUDGE),
     }
-    write_json(workspace.changes, changes)
-    return changes
 
 
 def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:

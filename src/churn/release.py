@@ -22,6 +22,7 @@ from churn import (
     integration,
     params,
     promotion,
+    proposal,
     pyfunc,
     tracking,
 )
@@ -35,6 +36,7 @@ from churn.candidate import (
 )
 from churn.description import describe
 from churn.errors import (
+    ArtifactError,
     BlockedError,
     CandidateError,
     ChurnError,
@@ -298,7 +300,6 @@ class _Release:
         }
 
     def _description(self, workspace: Workspace) -> str:
-        changes = read_json(workspace.changes, "compare") if workspace.changes.exists() else {}
         subject = git(self.root, "show", "--no-patch", "--format=%s", self.commit.id).strip()
         return describe(
             subject,
@@ -307,11 +308,21 @@ class _Release:
                 f"commit {self.commit.id}",
                 f"model {self.manifest['model_digest']}",
             ],
-            changes,
+            self._changes(workspace),
             read_json(workspace.metrics, "evaluate"),
             read_json(workspace.comparison, "compare"),
             read_json(workspace.checks, "validate"),
         )
+
+    def _changes(self, workspace: Workspace) -> dict[str, Any]:
+        """Return what the review says has changed; without a base, what has since Production's."""
+        if workspace.changes.exists():
+            changes: dict[str, Any] = read_json(workspace.changes, "compare")
+            return changes
+        if self.before is not None and (commit := self.before.tags.get("commit")):
+            with suppress(ArtifactError):  # a commit that is not here
+                return proposal.against(Workspace(self.root), commit)
+        return {}
 
     def _stage(self, version: Version) -> None:
         self.say("staging")

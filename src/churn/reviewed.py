@@ -9,7 +9,7 @@ from pathlib import Path
 
 from churn import bundle, lineage, params, promotion, review, taken, tracking, verdict
 from churn.candidate import commit_fingerprint, input_fingerprint
-from churn.errors import CandidateError, GitHubError, RegistryError
+from churn.errors import CandidateError, ChurnError, GitHubError, RegistryError
 from churn.files import atomic
 from churn.gate import Verdict
 from churn.github import Repository
@@ -81,15 +81,20 @@ def fetch(root: Path, revision: str, output: Path, say: Say) -> Fetched:
     lineage.path(output).unlink(missing_ok=True)
     commit = Commit.of(root, revision).id
     wanted = Wanted(root, commit, commit_fingerprint(root, commit), output)
-    registry = Registry(root, params.load(Workspace(root).params).release)
-    _require_registry(root)
-    fetched = (
-        _released_before(wanted, registry)
-        or _rolled_back(wanted, registry)
-        or _take_or_reproduce(wanted, say)
-    )
+    workspace = Workspace(root)
+    try:
+        registry = Registry(root, params.load(workspace.params).release)
+        _require_registry(root)
+        fetched = (
+            _released_before(wanted, registry)
+            or _rolled_back(wanted, registry)
+            or _take_or_reproduce(wanted, say)
+        )
+    except ChurnError as error:
+        _write_note(workspace, [f"no candidate: {error}"])
+        raise
     _tell_workflow(fetched.needed)
-    _write_note(Workspace(root), fetched.lines)
+    _write_note(workspace, fetched.lines)
     return fetched
 
 

@@ -30,8 +30,9 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
         ".github/workflows/a.yml": "#", "README.md": "#",
     })  # fmt: skip
 
-    found = proposal.write(Workspace(repository), before)
+    found = proposal.against(Workspace(repository), before)
 
+    proposal.write(Workspace(repository), before)
     assert json.loads((repository / "build/changes.json").read_text()) == found
     assert {one["key"]: one["limit"] for one in found["parameters"]} == {
         "model.seed": False,
@@ -42,14 +43,14 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
 
 
 def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str) -> None:
-    found = proposal.write(Workspace(repository), before)
+    found = proposal.against(Workspace(repository), before)
     assert found == {"parameters": [], "files": [], "judge": []}
 
 
 def test_the_first_pull_request_moves_no_limits(repository: Path, before: str) -> None:
     git(repository, "rm", "--quiet", "-r", "--cached", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "nothing")
-    found = proposal.write(Workspace(repository), "HEAD")
+    found = proposal.against(Workspace(repository), "HEAD")
     assert (found["parameters"], found["judge"]) == ([], [])
     assert "params.yaml" in found["files"]
 
@@ -58,5 +59,5 @@ def test_a_baseline_that_cannot_be_read_makes_every_limit_a_change(repository: P
     write(repository, {"params.yaml": "gates: ["})
     broken = commit(repository)
     write(repository, {"params.yaml": "gates: {minima: {roc_auc: 0.5}}\n"})
-    [one] = proposal.write(Workspace(repository), broken)["parameters"]
+    [one] = proposal.against(Workspace(repository), broken)["parameters"]
     assert one["limit"]

@@ -86,6 +86,9 @@ def test_a_second_release_archives_the_first_and_keeps_it_within_reach(
         2: ("Production", {"champion"}),
     }
     assert "| 95% interval |" in done.version.description  # against Production
+    # Since what was in Production, because no pull request says since when.
+    assert "Changed: `params.yaml`." in done.version.description
+    assert "- `model.hyperparameters.max_iter`: `12` → `14`" in done.version.description
 
 
 def test_the_same_candidate_again_finds_what_is_there(candidates: Candidates) -> None:

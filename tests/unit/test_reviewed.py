@@ -960,6 +960,7 @@ def test_whether_a_registry_is_kept_has_to_be_known(shop: Shop, fetch: Fetch) ->
     ran = fetch()
     assert (ran.code, ran.needed) == (2, None)
     assert "whether GitHub keeps another is unknown" in ran.err
+    assert Workspace().release_note.read_text().startswith("## no candidate: the registry is empty")
     assert shop.plans == []
 
 
