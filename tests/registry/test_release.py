@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from base64 import b64encode
@@ -58,6 +59,22 @@ def test_the_second_release_archives_the_first_which_a_rollback_brings_back(
     assert "a test" in second.churn("history").out
     again = second.release(code=1)
     assert again.last.startswith("blocked: this is version 2, which ")
+
+
+def test_the_model_is_tested_as_it_is_served_from_there(
+    registry: MlflowClient, second: Desk, tmp_path: Path
+) -> None:
+    clone = replace(second.clone, root=tmp_path / "clone")
+    second.clone.git("clone", "--quiet", ".", str(clone.root))  # with the tests that it ships
+    clone.run("dvc", "pull", "--quiet", "data.dvc")
+
+    said = replace(second, clone=clone).release()
+
+    assert said.last.startswith("version 2 is in Production (version 1 before). ")
+    two = state.look(registry)[1]
+    [tested] = [text for tag, text in two.tags.items() if tag.endswith(".tested")]
+    assert re.search(r"(\d+) integration tests passed; the server answered after", tested)
+    assert int(re.search(r"(\d+) integration tests", tested)[1]) > 40
 
 
 def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first: Desk) -> None:

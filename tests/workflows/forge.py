@@ -57,11 +57,14 @@ class Forge:
 
     In `store`: ``cache/`` (what actions/cache finds, by path), ``artifacts/`` (what was uploaded),
     ``cml/`` (what iterative/setup-cml installs), ``calls`` (what stand-ins were called with).
+    `variables` and `secrets` are those of the repository's settings.
     """
 
     origin: Clone
     store: Path
     environment: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def open_pull_request(self, changes: dict[str, str], branch: str = "better") -> str:
         """Make a pull request to main, and return its newest commit."""
@@ -140,7 +143,10 @@ class Forge:
         command = ["act", trigger, "--workflows", f".github/workflows/{workflow}"]
         command += ["--eventpath", str(path), "--platform", "ubuntu-latest=-self-hosted"]
         command += ["--no-skip-checkout", "--no-cache-server", "--github-instance", host]
-        command += ["--secret", "GITHUB_TOKEN=the-token"]
+        for name, value in (self.secrets | {"GITHUB_TOKEN": "the-token"}).items():
+            command += ["--secret", f"{name}={value}"]
+        for name, value in self.variables.items():
+            command += ["--var", f"{name}={value}"]
         for action in swapped():
             command += ["--local-repository", action]
         process = subprocess.Popen(

@@ -1,0 +1,60 @@
+"""deploy.yml and rollback.yml with a server: a variable and secrets, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.pipeline.small import commit, make_small
+from tests.registry import standin, state
+from tests.registry.desk import Desk, Secrets
+from tests.workflows import forge
+from tests.workflows.fake_github import FakeGitHub
+from tests.workflows.forge import Forge
+
+pytestmark = pytest.mark.slow
+JOBS = ("candidate", "staging", "integration", "production")
+
+
+def test_a_push_is_released_there_and_a_rollback_asks_there(
+    registry: MlflowClient,
+    first: Desk,
+    unspoken: Secrets,
+    served_github: FakeGitHub,
+    tmp_path: Path,
+) -> None:
+    if lacking := forge.missing():
+        pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
+    state.put_back(registry, [])
+    clone = make_small(tmp_path / "shop")
+    clone.git("remote", "add", "origin", "https://github.com/octo/shop")
+    standin.install(clone.root)
+    commit(clone, "quick tests")
+    store = forge.make_store(tmp_path / "store")
+    forge.cache_real_environments(store / "cache")
+    there = Forge(
+        clone,
+        store,
+        {"SSL_CERT_FILE": str(served_github.certificate)},
+        {"MLFLOW_TRACKING_URI": first.url},
+        {"MLFLOW_TRACKING_USERNAME": first.user, "MLFLOW_TRACKING_PASSWORD": first.password},
+    )
+    served_github.commits[clone.git("rev-parse", "main")] = []
+
+    ran = there.push_to_main(served_github.host)
+
+    assert ran.jobs == dict.fromkeys(JOBS, "succeeded"), ran.log
+    [version] = state.look(registry)
+    assert (version.stage, version.aliases) == ("Production", ("champion",))
+    assert version.tags["commit"] == clone.git("rev-parse", "main")
+    assert "No MLflow server" not in ran.log
+    assert not (store / "saved").exists()
+    assert not (clone.root / "mlflow.db").exists()
+
+    back = there.roll_back("previous", "it was worse")
+
+    assert back.jobs == {"rollback": "failed"}
+    assert "version 1 is the first in Production: there is none before it" in back.log
+    assert not unspoken.within(ran.log + back.log)
