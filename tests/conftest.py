@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 if TYPE_CHECKING:  # scikit-learn and skops take seconds, and not every test wants a model
     from churn.model.artifact import Model
 
+NOTHING_LACKING = "CHURN_TESTS_LACK_NOTHING"
 pytest_plugins = ["tests.integration.plugin"]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,20 @@ _MLFLOW = (
     "EXPERIMENT_NAME",
     "RUN_ID",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail where a test is skipped that lacks a program, and nothing may be lacking.
+
+    Such a test says how to install the program. At a desk it is skipped; where everything is
+    installed first, a test that is not run proves nothing and would go unseen.
+    """
+    report = yield
+    if report.skipped and os.environ.get(NOTHING_LACKING) and "install" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{NOTHING_LACKING} is set, and this test was skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)

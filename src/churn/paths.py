@@ -21,6 +21,11 @@ class Workspace:
     root: Path = Path()
 
     @property
+    def data(self) -> Path:
+        """The folder that `data.dvc` tracks."""
+        return self.root / "data"
+
+    @property
     def params(self) -> Path:
         return self.root / "params.yaml"
 

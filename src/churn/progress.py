@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
 Advance = Callable[[str], None]
 
 
@@ -16,6 +14,8 @@ def silent(_: str) -> None:
 
 def announce(step: str) -> None:
     """Say which step begins."""
+    import click  # not where a model is served, which imports this module
+
     click.echo(f"== {step}", err=True)
 
 

@@ -213,6 +213,8 @@ def test_a_category_that_is_an_id_is_refused(project: Path) -> None:
         ("data:\n", "data: [\n", ["params.yaml:", "not YAML"]),
         ("data:\n", "more: &more [*more]\ndata:\n", ["params.yaml:", "refers to itself"]),
         ("test_share: 0.2", "test_share: 1e-3", ["split.test_share", "write 0.001 or 1.0e-3"]),
+        ("path: data/", "path: ", ["data.path: customers.csv is not below data/", "put the table"]),
+        ("path: data/", "path: data/../other/", ["other/customers.csv is not below data/"]),
     ],
 )
 def test_a_bad_parameter_is_refused(old: str, new: str, expected: list[str], project: Path) -> None:

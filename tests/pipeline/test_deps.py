@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from churn.candidate import SCORED, SERVED
 from churn.cli import main
 from churn.paths import Workspace
+from churn.pyfunc import _REQUIREMENTS
 from churn.tracking import Tracked
 from tests.pipeline.conftest import ROOT
 
@@ -173,6 +175,21 @@ def test_what_is_served_covers_what_serving_imports() -> None:
     # By name in what skops has stored, not by an import.
     files = closure("churn.serving", SRC) | closure("churn.model.estimator", SRC)
     assert uncovered(files, [*SERVED], ROOT) == set()
+
+
+def test_what_serving_imports_is_among_its_requirements() -> None:
+    files = closure("churn.serving", SRC) | closure("churn.model.estimator", SRC)
+    modules = {name.partition(".")[0] for file in files for name in imported_at_once(file)}
+    packages = packages_distributions()
+    needed = {packages[name][0].lower() for name in modules if name in packages} - {"churn"}
+    assert {"scikit-learn", "mlflow"} <= needed <= set(_REQUIREMENTS)
+
+
+def imported_at_once(source: Path) -> set[str]:
+    """Names of modules that are imported with a file, and not by a function of it."""
+    body = ast.parse(source.read_text()).body
+    lines = [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {line.split()[1] for line in lines}
 
 
 def test_what_is_scored_covers_what_scoring_a_folder_imports() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from churn import params
 from churn.data import schema, split, stats, table
-from churn.errors import DataError
+from churn.errors import DataError, ParamsError
 from churn.files import write_json, write_parquet
 from churn.params import Params
 from churn.paths import Workspace
@@ -22,7 +23,21 @@ def run(workspace: Workspace) -> None:
         If params.yaml or the table cannot be used; nothing is written then.
     """
     settings = params.load(workspace.params)
+    _require_tracked(workspace, settings.data.path)
     write(workspace, settings, workspace.root / settings.data.path)
+
+
+def _require_tracked(workspace: Workspace, path: str) -> None:
+    """Make sure that the table is one of those that `data.dvc` stands for.
+
+    By that a candidate's fingerprint knows its data.
+    """
+    # By name: DVC may put a link to its cache there.
+    if workspace.data not in Path(os.path.normpath(workspace.root / path)).parents:
+        raise ParamsError(
+            f"{workspace.params}: data.path: {path} is not below data/, which data.dvc tracks; put"
+            f" the table there (to try another one: churn train --set data.path={path})"
+        )
 
 
 def write(workspace: Workspace, settings: Params, source: Path) -> None:
