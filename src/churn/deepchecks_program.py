@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 
 from churn.errors import ChecksError, ParamsError
@@ -19,37 +19,78 @@ from churn.progress import Advance, silent
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
 _SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
+_BLOCK = 10  # customers with equal features that are taken together
 
 
 def sample(
-    frames: dict[str, pd.DataFrame], features: Sequence[str], max_rows: int
+    frames: dict[str, pd.DataFrame], data: DataParams, max_rows: int
 ) -> dict[str, pd.DataFrame]:
-    """Choose customers by a hash of what their features hold, the same share of every frame.
+    """Choose customers by hashes of what their features hold, the same share of every frame.
 
-    Customers with equal features are chosen together or not at all, within a frame and across
-    frames, so duplicates, conflicting labels and training rows among the held-out ones have the
-    same share in the sample as in the table, however small the sample is.
+    Customers with equal features, of all frames together, form blocks of up to ten, and a block is
+    taken as a whole or not at all. So duplicates, conflicting labels and training rows among the
+    held-out ones are expected to have the same share in the sample as in the table, however small
+    the sample is, where up to ten customers are equal. Where more are, it holds nine tenths of the
+    duplicates, and of the rest what ten customers show. Single customers would show nothing of it;
+    all who are equal at once would make the sample too large, empty or one-sided where many are,
+    such as those who bought nothing.
 
     Parameters
     ----------
     frames : dict of str to DataFrame
-        The frames with the columns `features`.
-    features : sequence of str
+        The frames with the id and the features.
+    data : DataParams
+        Says which columns these are.
     max_rows : int
-        Expected number of rows of all samples together, where the frames have more.
+        Most rows of all samples together. Where the frames have more, at most nine fewer are taken.
 
     Returns
     -------
     dict of str to DataFrame
+        The frames with the rows that were chosen, in their order.
+
+    Raises
+    ------
+    ParamsError
+        If `max_rows` is so small that nobody of a frame is chosen.
     """
-    share = max_rows / sum(map(len, frames.values()))
-    if share >= 1:
+    sizes = [len(frame) for frame in frames.values()]
+    if sum(sizes) <= max_rows:
         return frames
-    chosen = {}
-    for name, frame in frames.items():
-        hashed = pd.util.hash_pandas_object(frame[list(features)], index=False).to_numpy()
-        chosen[name] = frame[hashed < share * 2.0**64]
-    return chosen
+    # Each block has a place in a random order, and those before the block that has no room are in.
+    places = _places(
+        np.concatenate([_hashed(frame[list(data.features)]) for frame in frames.values()]),
+        np.concatenate([_hashed(frame[data.id]) for frame in frames.values()]),
+    )
+    chosen = np.split(places < np.partition(places, max_rows)[max_rows], np.cumsum(sizes)[:-1])
+    for name, rows in zip(frames, chosen, strict=True):
+        if not rows.any():
+            raise ParamsError(
+                f"params.yaml: checks.max_rows: the {name} rows are {len(rows):,} of {sum(sizes):,}"
+                f" customers, and none is among {max_rows:,}; set it higher"
+            )
+    return {name: frame[rows] for (name, frame), rows in zip(frames.items(), chosen, strict=True)}
+
+
+def _places(features: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Give the customers of each block one number, uniform over 64 bits, whatever their order is.
+
+    Parameters
+    ----------
+    features, ids : ndarray of uint64, shape (n_customers,)
+        Hashes.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_customers,)
+    """
+    customers = pd.DataFrame({"features": features, "id": ids})
+    rank_among_equals = customers.sort_values("id").groupby("features").cumcount()
+    return _hashed(customers[["features"]].assign(block=rank_among_equals // _BLOCK))
+
+
+def _hashed(cells: pd.DataFrame | pd.Series) -> np.ndarray:
+    return pd.util.hash_pandas_object(cells, index=False).to_numpy()
 
 
 def run(

@@ -303,6 +303,24 @@ def test_metrics_without_a_threshold_are_refused(project: Path) -> None:
     assert "reports/metrics.json: not what `churn evaluate` writes (threshold: " in said
 
 
+def test_a_sample_for_the_checks_without_anybody_held_out_is_refused(project: Path) -> None:
+    write(project / "data/customers.csv", 5000, seed=1)
+    (project / "build/train.parquet").unlink()
+    assert run(project, "prepare").returncode == 0
+    for side in SIDES:
+        frame = pd.read_parquet(project / f"build/{side}.parquet")
+        frame = frame if side == "train" else frame.tail(1)
+        write_parquet(project / f"build/{side}.parquet", frame)
+        scored = frame[["customer_id"]].assign(probability=0.5)
+        write_parquet(project / f"build/predictions/{side}.parquet", scored)
+    _edit(project, "max_rows: 10000 ", "max_rows: 200 ")
+
+    said = refused(project, "validate")
+
+    assert "params.yaml: checks.max_rows" in said
+    assert "none is among 200; set it higher" in said
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `churn prepare` and `churn train` have run on 300 customers."""

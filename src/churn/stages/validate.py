@@ -27,7 +27,7 @@ def run(workspace: Workspace) -> None:
     """
     settings = params.load(workspace.params)
     scored = {side: _scored(workspace, side, settings) for side in SIDES}
-    frames = deepchecks_program.sample(scored, settings.data.features, settings.checks.max_rows)
+    frames = deepchecks_program.sample(scored, settings.data, settings.checks.max_rows)
     threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
     with bar("checking", sum(map(len, settings.checks.suites.values()))) as advance:
         results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
