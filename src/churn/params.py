@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from churn.document import first_problem, read_document
 from churn.errors import ParamsError
@@ -22,7 +30,6 @@ Family = Literal[
 # The metrics of which more is better; a minimum of a loss would let the worst through.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
-
 
 _OUTPUT_COLUMNS = ("probability", "prediction")
 
@@ -100,12 +107,22 @@ class FeaturesParams(Section):
     rare_category_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
 
 
+def _require_finite(value: Any) -> Any:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    for part in parts:
+        _require_finite(part)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("Input should be a finite number")
+    return value
+
+
 class ModelParams(Section):
     """The model family and its scikit-learn hyperparameters."""
 
     family: Family
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    hyperparameters: dict[str, Scalar] = {}
+    # Values, lists and mappings (with text for keys, as in JSON) that scikit-learn judges.
+    hyperparameters: dict[str, Annotated[Any, AfterValidator(_require_finite)]] = {}
 
 
 class DecisionParams(Section):

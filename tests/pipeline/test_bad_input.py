@@ -241,6 +241,11 @@ def test_a_positive_value_that_never_occurs_is_refused(project: Path) -> None:
         ("max_iter: 120", "max_iter: many", ["max_iter", "'many'"]),
         ("learning_rate: 0.05", "learning_rate: 1e-3", ["'1e-3'", "write 0.001 or 1.0e-3"]),
         ("max_iter: 120", "random_state: 1", ["random_state", "valid:"]),
+        ("max_iter: 120", "max_iter: [1, 2]", ["max_iter", "[1, 2]"]),
+        ("max_iter: 120", "class_weight: {yes: 5}", ["[0, 1], are not in class_weight"]),
+        ("max_iter: 120", "monotonic_cst: [1, 0]", ["shape (2,)", "has 16 features"]),
+        ("max_iter: 120", "monotonic_cst: {age: 1}", ["monotonic_cst: takes no mapping"]),
+        ("max_iter: 120", "monotonic_cst: [null, null]", ["hist_gradient_boosting refuses"]),
     ],
 )
 def test_a_bad_hyperparameter_is_refused(

@@ -47,6 +47,19 @@ def test_values_are_written_as_yaml_has_them() -> None:
     }
 
 
+def test_lists_and_mappings_of_a_hyperparameter_are_compared() -> None:
+    found = changes(
+        "{class_weight: balanced, monotonic_cst: [1, 0], same: {0: 1, 1: 2}}",
+        "{class_weight: {0: 1, 1: 5}, monotonic_cst: [1, -1], same: {'0': 1, '1': 2}}",
+    )
+    assert found == {
+        "class_weight": ("balanced", "absent", False),
+        "class_weight.0": ("absent", "1", False),
+        "class_weight.1": ("absent", "5", False),
+        "monotonic_cst": ("1, 0", "1, -1", False),
+    }
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("1", "'1'"), ("true", "'true'"), ("null", "'null'"), ("0.5", "'0.5'"), ("-1", "'-1'")],

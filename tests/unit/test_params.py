@@ -100,9 +100,28 @@ def test_a_mistyped_value_is_refused_with_its_key(key: str, value: Any, what: st
     assert what in message
 
 
-@pytest.mark.parametrize("key", ["data.positive", "model.hyperparameters.max_depth"])
-def test_a_value_that_is_no_single_one_is_refused_under_its_own_key(key: str) -> None:
-    assert refusal({key: [1, 2]}).startswith(f"{key}: Input should be")
+def test_a_value_that_is_no_single_one_is_refused_under_its_own_key() -> None:
+    assert refusal({"data.positive": [1, 2]}).startswith("data.positive: Input should be")
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 0, -1], [[0, 1], [2]], {"0": 1, "1": 5.5}, [], None, "balanced", True]
+)
+def test_a_hyperparameter_may_be_what_scikit_learn_takes(value: Any) -> None:
+    loaded = params.load(SHIPPED, {"model.hyperparameters.x": value})
+    assert loaded.model.hyperparameters["x"] == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), [0.5, float("inf")], {0: [float("nan")]}])
+def test_a_hyperparameter_that_is_not_finite_is_refused(value: Any) -> None:
+    message = refusal({"model.hyperparameters.x": value})
+    assert message.startswith("model.hyperparameters.x: Input should be a finite number")
+
+
+def test_one_label_s_weight_can_be_replaced() -> None:
+    weights = {"model.hyperparameters.class_weight": {0: 1, 1: 5}}
+    loaded = params.load(SHIPPED, weights | {"model.hyperparameters.class_weight.1": 3})
+    assert loaded.model.hyperparameters["class_weight"] == {"0": 1, "1": 3}
 
 
 def test_a_rare_share_of_zero_is_allowed() -> None:
@@ -200,6 +219,8 @@ def test_flatten_gives_dotted_keys() -> None:
         "names": ["x", "y"],
         "none": [],
         "pairs": [{"over": "x"}, {"over": "y"}],
+        "weights": {0: 1, 1: 5},
+        "groups": [[0, 1], [2]],
     }
     assert params.flatten(nested) == {
         "a.b": 1,
@@ -208,6 +229,10 @@ def test_flatten_gives_dotted_keys() -> None:
         "none": "",
         "pairs.0.over": "x",
         "pairs.1.over": "y",
+        "weights.0": 1,
+        "weights.1": 5,
+        "groups.0": "0, 1",
+        "groups.1": "2",
     }
 
 

@@ -113,10 +113,23 @@ def _classifier(model: ModelParams) -> ClassifierMixin:
                 f"model.hyperparameters.{name}: {model.family} has none of that name"
                 f" (valid: {', '.join(valid)})"
             )
-    classifier = family(random_state=model.seed, **model.hyperparameters)
+    given = {name: _given(name, value) for name, value in model.hyperparameters.items()}
+    classifier = family(random_state=model.seed, **given)
     try:
         classifier._validate_params()
     except InvalidParameterError as error:
         hints = (number_hint(v) for k, v in model.hyperparameters.items() if f"'{k}'" in str(error))
         raise ParamsError(f"model.hyperparameters: {error}{''.join(hints)}") from error
     return classifier
+
+
+def _given(name: str, value: Any) -> Any:
+    """Return a hyperparameter as scikit-learn takes it; labels are text in JSON, and numbers here.
+
+    A mapping other than class_weight would need column names, and the classifier sees none.
+    """
+    if not isinstance(value, dict):
+        return value
+    if name != "class_weight":
+        raise ParamsError(f"model.hyperparameters.{name}: takes no mapping")
+    return {int(key) if key in ("0", "1") else key: weight for key, weight in value.items()}

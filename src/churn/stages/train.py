@@ -61,7 +61,8 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
         if decision.strategy != "fixed":
             cut = threshold.cross_validated(pipeline, X, y, decision, settings.model.seed, advance)
         pipeline.fit(X, y)
-    except (ValueError, OverflowError) as error:  # scikit-learn, of values that do not go together
+    except (ValueError, TypeError, OverflowError) as error:
+        # scikit-learn, of values that do not go together
         what = str(error).strip().splitlines()[0]
         raise ParamsError(f"model: {settings.model.family} refuses: {what}") from error
     estimator.forget_machine(pipeline)

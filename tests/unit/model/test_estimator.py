@@ -182,3 +182,54 @@ def test_a_value_that_the_family_does_not_take_is_refused(small: Params) -> None
     model = of_family("hist_gradient_boosting", learning_rate="fast")
     with pytest.raises(ParamsError, match=r"'learning_rate' parameter .* must be a float"):
         build(small.data, small.features, model)
+
+
+@pytest.mark.parametrize("labels", [(0, 1), ("0", "1")])
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"gradient_boosting"}))
+def test_a_label_can_have_a_weight(
+    family: Family, labels: tuple[Any, Any], small: Params, planned: pd.DataFrame
+) -> None:
+    weights = dict(zip(labels, (1, 20), strict=True))
+    weighted, plain = (
+        fit(small, planned, of_family(family, **given)).predict_proba(planned)[:, 1].mean()
+        for given in ({"class_weight": weights}, {})
+    )
+    assert weighted > plain + 0.1
+
+
+@pytest.mark.parametrize("family", ["random_forest", "hist_gradient_boosting"])
+def test_a_column_can_be_made_to_work_in_one_direction(
+    family: Family, small: Params, planned: pd.DataFrame
+) -> None:
+    def rises(model: ModelParams) -> bool:
+        """Whether more days since the last order, all else as it was, mean more churn anywhere."""
+        pipeline = fit(small, planned, model)
+        made = features(pipeline, planned)
+        few, many = (
+            pipeline["classifier"].predict_proba(made.assign(**{column: days}).to_numpy())[:, 1]
+            for days in (0.0, 300.0)
+        )
+        return bool((many > few).any())
+
+    column = "raw__recency_days"
+    names = fit(small, planned, of_family(family))["features"].get_feature_names_out()
+    falling = [-1 if name == column else 0 for name in names]
+    assert rises(of_family(family))
+    assert not rises(of_family(family, monotonic_cst=falling))
+
+
+def test_columns_can_be_kept_from_interacting(small: Params, planned: pd.DataFrame) -> None:
+    model = of_family("hist_gradient_boosting", interaction_cst=[[0]])
+    used = fit(small, planned, model)["classifier"]
+    split_by = [
+        set(tree.nodes["feature_idx"][tree.nodes["is_leaf"] == 0]) for (tree,) in used._predictors
+    ]
+    assert {0} in split_by
+    assert all(columns == {0} for columns in split_by if 0 in columns)
+
+
+@pytest.mark.parametrize("family", ["random_forest", "hist_gradient_boosting"])
+def test_a_mapping_by_column_names_is_refused(family: Family, small: Params) -> None:
+    model = of_family(family, monotonic_cst={"raw__age": 1})
+    with pytest.raises(ParamsError, match=r"^model\.hyperparameters\.monotonic_cst: takes no map"):
+        build(small.data, small.features, model)
