@@ -139,11 +139,28 @@ def save(model: Model, folder: Path) -> None:
     model : Model
     folder : Path
         Must not exist.
+
+    Raises
+    ------
+    ArtifactError
+        If the pipeline holds what skops cannot store, or what `load` would refuse.
     """
+    stored = _dumped(model.pipeline)
     folder.mkdir()
-    (folder / PIPELINE_FILE).write_bytes(_canonical(skops.io.dumps(model.pipeline)))
+    (folder / PIPELINE_FILE).write_bytes(stored)
     card = model.card.model_dump_json(indent=2)
     (folder / CARD_FILE).write_text(card + "\n", encoding="utf-8")
+
+
+def _dumped(pipeline: Pipeline) -> bytes:
+    try:
+        stored = skops.io.dumps(pipeline)
+    except Exception as error:  # kinds of its own, and no end of recursion for what it cannot store
+        raise ArtifactError(f"cannot be stored ({type(error).__name__}: {error})") from error
+    unknown = set(skops.io.get_untrusted_types(data=stored)) - set(TRUSTED_TYPES)
+    if unknown:
+        raise ArtifactError(f"could not be loaded again (it holds {', '.join(sorted(unknown))})")
+    return _canonical(stored)
 
 
 def load(folder: Path) -> Model:

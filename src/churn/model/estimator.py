@@ -30,8 +30,11 @@ FAMILIES: dict[Family, type[ClassifierMixin]] = {
     "hist_gradient_boosting": HistGradientBoostingClassifier,
 }
 _SCALED = frozenset({"logistic_regression"})
-# Set elsewhere, or with an effect on what a stored model may hold.
-_NOT_FOR_USERS = frozenset({"random_state", "warm_start", "verbose", "init"})
+# Set elsewhere (`model.seed`, `data.categorical`), or with an effect on what a model holds: with a
+# scorer or an encoder of its own it could not be stored or not be loaded.
+_NOT_FOR_USERS = frozenset(
+    {"random_state", "warm_start", "verbose", "init", "scoring", "categorical_features"}
+)
 
 
 def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pipeline:

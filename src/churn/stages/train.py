@@ -26,13 +26,28 @@ def run(workspace: Workspace) -> None:
 
 
 def write(workspace: Workspace, settings: Params) -> None:
-    """Fit a model with given parameters and write it to the workspace."""
+    """Fit a model with given parameters and write it to the workspace.
+
+    Raises
+    ------
+    ParamsError
+        If scikit-learn refuses the parameters, or a model with them cannot be stored.
+    ArtifactError
+        If `prepare` has not run.
+    """
     train = read_parquet(workspace.split("train"), "prepare")
     folds = 0 if settings.decision.strategy == "fixed" else settings.decision.folds
     with bar("training", 1 + folds) as advance:
         model = fit(train, settings, advance)
-    with atomic(workspace.model) as fresh:
-        artifact.save(model, fresh)
+    try:
+        with atomic(workspace.model) as fresh:
+            artifact.save(model, fresh)
+    except ArtifactError as error:
+        chosen = settings.model
+        given = ", ".join(f"{name}: {value}" for name, value in chosen.hyperparameters.items())
+        raise ParamsError(
+            f"model.hyperparameters: {chosen.family} with {given or 'none set'} {error}"
+        ) from error
 
 
 def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Model:

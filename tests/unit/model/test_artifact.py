@@ -17,11 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from churn.candidate import model_digest
-from churn.errors import ArtifactError
-from churn.model import artifact
+from churn.errors import ArtifactError, ParamsError
+from churn.files import write_parquet
+from churn.model import artifact, estimator
 from churn.model.artifact import CARD_FILE, PIPELINE_FILE, Model
 from churn.model.estimator import FAMILIES
 from churn.params import Family, Params
+from churn.paths import Workspace
 from churn.stages import train
 
 FEW = {"random_forest": {"n_estimators": 5}, "gradient_boosting": {"n_estimators": 5}}
@@ -140,6 +142,132 @@ def test_a_missing_category_is_missing_however_it_is_written(
     expected = fitted.probability(customer.assign(plan=pd.Series([np.nan], dtype="str")))
     np.testing.assert_array_equal(fitted.probability(customer.assign(plan=missing)), expected)
     assert fitted.probability(customer.assign(plan="never seen")) != expected
+
+
+TREES = {
+    "ccp_alpha": 0.001,
+    "criterion": "friedman_mse",
+    "max_depth": 3,
+    "max_features": 0.5,
+    "max_leaf_nodes": 7,
+    "min_impurity_decrease": 0.001,
+    "min_samples_leaf": 5,
+    "min_samples_split": 9,
+    "min_weight_fraction_leaf": 0.01,
+    "n_estimators": 7,
+}
+WEIGHTS = {"0": 1, "1": 5}
+# For each family one value, other than the default, of each hyperparameter that may be given, and
+# what else it needs.
+GIVEN: dict[Family, dict[str, Any]] = {
+    "logistic_regression": {
+        "C": 0.5,
+        "class_weight": WEIGHTS,
+        "dual": (True, {"solver": "liblinear"}),
+        "fit_intercept": False,
+        "intercept_scaling": (2.0, {"solver": "liblinear"}),
+        "l1_ratio": (0.5, {"solver": "saga"}),
+        "max_iter": 200,
+        "n_jobs": 1,
+        "penalty": (None, {}),
+        "solver": "newton-cholesky",
+        "tol": 0.01,
+    },
+    "random_forest": {
+        **TREES,
+        "bootstrap": False,
+        "class_weight": WEIGHTS,
+        "criterion": "entropy",
+        "max_samples": 0.5,
+        "monotonic_cst": [1] + [0] * 15,
+        "n_jobs": 1,
+        "oob_score": True,
+    },
+    "gradient_boosting": {
+        **TREES,
+        "criterion": "squared_error",
+        "learning_rate": 0.2,
+        "loss": "exponential",
+        "n_iter_no_change": 2,
+        "subsample": 0.5,
+        "tol": (0.01, {"n_iter_no_change": 2}),
+        "validation_fraction": (0.2, {"n_iter_no_change": 2}),
+    },
+    "hist_gradient_boosting": {
+        "class_weight": WEIGHTS,
+        "early_stopping": True,
+        "interaction_cst": [[0, 1], [2]],
+        "l2_regularization": 2.0,
+        "learning_rate": 0.2,
+        "loss": "log_loss",
+        "max_bins": 31,
+        "max_depth": 2,
+        "max_features": 0.5,
+        "max_iter": 9,
+        "max_leaf_nodes": 5,
+        "min_samples_leaf": 9,
+        "monotonic_cst": [1] + [0] * 15,
+        "n_iter_no_change": (2, {"early_stopping": True}),
+        "tol": (0.01, {"early_stopping": True}),
+        "validation_fraction": (0.2, {"early_stopping": True}),
+    },
+}
+
+
+def of(family: Family, hyperparameters: dict[str, Any], settings: Params) -> Params:
+    model = {"family": family, "hyperparameters": hyperparameters}
+    chosen = settings.model.model_copy(update=model)
+    return settings.model_copy(update={"model": chosen})
+
+
+@pytest.mark.filterwarnings("ignore")  # a few iterations do not converge, and need not
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
+    family: Family, customers: pd.DataFrame, settings: Params, tmp_path: Path
+) -> None:
+    data = settings.data
+    fixed = settings.decision.model_copy(update={"strategy": "fixed"})
+    settings = settings.model_copy(update={"decision": fixed})
+    with pytest.raises(ParamsError) as caught:
+        estimator.build(data, settings.features, of(family, {"": 1}, settings).model)
+    assert set(GIVEN[family]) == set(str(caught.value).partition("valid: ")[2][:-1].split(", "))
+    for name, given in GIVEN[family].items():
+        value, more = given if isinstance(given, tuple) else (given, {})
+        chosen = of(family, FEW.get(family, {"max_iter": 20}) | more | {name: value}, settings)
+        fitted = train.fit(customers, chosen)
+        artifact.save(fitted, tmp_path / name)
+        loaded = artifact.load(tmp_path / name)
+        np.testing.assert_array_equal(loaded.probability(customers), fitted.probability(customers))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scoring": "roc_auc", "early_stopping": True}, "cannot be stored (RecursionError: "),
+        ({"categorical_features": [6]}, "could not be loaded again (it holds functools.partial, "),
+    ],
+)
+def test_a_model_that_cannot_be_stored_is_refused_with_its_hyperparameters(
+    given: dict[str, Any],
+    message: str,
+    customers: pd.DataFrame,
+    settings: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Whatever else a later scikit-learn takes, it is stored or refused.
+    monkeypatch.setattr(estimator, "_NOT_FOR_USERS", frozenset())
+    fixed = settings.decision.model_copy(update={"strategy": "fixed"})
+    chosen = of("hist_gradient_boosting", {"max_iter": 5} | given, settings)
+    workspace = Workspace(tmp_path)
+    write_parquet(workspace.split("train"), customers)
+    with pytest.raises(ParamsError) as caught:
+        train.write(workspace, chosen.model_copy(update={"decision": fixed}))
+    shown = ", ".join(f"{name}: {value}" for name, value in ({"max_iter": 5} | given).items())
+    assert str(caught.value).startswith(
+        f"model.hyperparameters: hist_gradient_boosting with {shown} {message}"
+    )
+    assert not workspace.model.exists()
 
 
 def test_a_folder_that_is_there_is_not_overwritten(model: Model, tmp_path: Path) -> None:

@@ -178,6 +178,16 @@ def test_what_is_set_elsewhere_is_refused(name: str, small: Params) -> None:
     assert name not in str(caught.value).partition("(valid: ")[2]
 
 
+@pytest.mark.parametrize("name", ["scoring", "categorical_features"])
+def test_what_could_not_be_stored_is_refused(name: str, small: Params) -> None:
+    model = of_family("hist_gradient_boosting", **{name: "loss"})
+    with pytest.raises(
+        ParamsError, match=rf"hyperparameters\.{name}: .*none of that name"
+    ) as caught:
+        build(small.data, small.features, model)
+    assert name not in str(caught.value).partition("(valid: ")[2]
+
+
 def test_a_value_that_the_family_does_not_take_is_refused(small: Params) -> None:
     model = of_family("hist_gradient_boosting", learning_rate="fast")
     with pytest.raises(ParamsError, match=r"'learning_rate' parameter .* must be a float"):
