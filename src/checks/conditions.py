@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from deepchecks.core import ConditionCategory, ConditionResult
+from typing import Any
+
+from deepchecks.core import CheckResult, ConditionCategory, ConditionResult
 from deepchecks.tabular import checks
 
 
@@ -28,7 +30,15 @@ class CalibrationScore(checks.CalibrationScore):
 
 
 class ClassImbalance(checks.ClassImbalance):
-    """deepchecks' imbalance check; its own condition passes where the labels are unbalanced."""
+    """deepchecks' imbalance check, counting; its own condition passes where labels are unbalanced.
+
+    deepchecks rounds the share of each label to two digits: 0.045 becomes 0.05.
+    """
+
+    def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
+        """Count the customers of each label."""
+        labels = context.get_data_by_kind(dataset_kind).label_col
+        return CheckResult(labels.value_counts().to_dict())
 
     def add_condition_class_ratio_greater_than(self, threshold: float = 0.05) -> ClassImbalance:
         """Require that the rarer label has more than `threshold` customers for each other one.
@@ -39,11 +49,11 @@ class ClassImbalance(checks.ClassImbalance):
             In (0, 1).
         """
 
-        def condition(shares: dict[int, float]) -> ConditionResult:
-            ratio = min(shares.values()) / max(shares.values())
+        def condition(counts: dict[int, int]) -> ConditionResult:
+            ratio = min(counts.values()) / max(counts.values()) if len(counts) > 1 else 0.0
             category = ConditionCategory.PASS if ratio > threshold else ConditionCategory.FAIL
             return ConditionResult(
-                category, f"{ratio:.3f} customers of the rarer label for each other"
+                category, f"{ratio:.4f} customers of the rarer label for each other"
             )
 
         self.add_condition(f"Ratio of the labels is greater than {threshold}", condition)

@@ -101,7 +101,8 @@ def test_integrity_is_tested_on_both_sides_together(
     assert [outcome["passed"] for outcome in nulls["outcomes"]] == [False]
     ratio = both["churned"].sum() / (1 - both["churned"]).sum()
     found = float(balance["outcomes"][0]["details"].split()[0])
-    assert found == pytest.approx(ratio, abs=0.02)  # deepchecks rounds the shares to percents
+    assert found == pytest.approx(ratio, abs=5e-5)
+    assert balance["value"] == {str(k): n for k, n in both["churned"].value_counts().items()}
 
 
 def test_a_leaked_customer_is_found(
@@ -126,6 +127,43 @@ def test_a_check_of_one_side_gets_the_held_out_one(
     test = frames["test"]
     brier = ((test["probability"] - test["churned"]) ** 2).mean()
     assert reported[0][5]["outcomes"][0]["details"] == f"Brier score {brier:.3f}"
+
+
+def judged(
+    frames: dict[str, pd.DataFrame], settings: Params, suite: str, check: dict[str, Any]
+) -> tuple[str, list[str]]:
+    """Return the status of one check, and what each condition says."""
+    listed = checks(**{suite: [check]})
+    [result] = deepchecks_program.run(frames, settings.data, listed, THRESHOLD)["checks"]
+    return result["status"], [outcome["details"] for outcome in result["outcomes"]]
+
+
+@pytest.mark.parametrize(
+    ("churned", "status", "details"),
+    [
+        # 28 of 600 are 0.0467, rounded 0.05, whose ratio to the rest would be 0.053.
+        (28, "failed", "0.0490 customers of the rarer label for each other"),
+        (29, "passed", "0.0508 customers of the rarer label for each other"),
+        (0, "failed", "0.0000 customers of the rarer label for each other"),
+    ],
+)
+def test_too_few_customers_who_churned_are_found_by_their_number(
+    churned: int, status: str, details: str, customers: pd.DataFrame, settings: Params
+) -> None:
+    labelled = customers.assign(probability=0.5, churned=np.arange(600) < churned)
+    labelled["churned"] = labelled["churned"].astype("int8")
+    frames = {"train": labelled.iloc[::2], "test": labelled.iloc[1::2]}
+    check = {"check": "ClassImbalance", "conditions": {"class_ratio_greater_than": 0.05}}
+    assert judged(frames, settings, "data_integrity", check) == (status, [details])
+
+
+def test_probabilities_that_are_not_calibrated_are_found(
+    frames: dict[str, pd.DataFrame], settings: Params
+) -> None:
+    turned = {s: f.assign(probability=0.9 - 0.8 * f["churned"]) for s, f in frames.items()}
+    check = {"check": "CalibrationScore", "conditions": {"brier_score_less_than": 0.25}}
+    # 0.9 squared.
+    assert judged(turned, settings, "model", check) == ("failed", ["Brier score 0.810"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Unit tests of checks, as far as deepchecks is not needed."""
