@@ -15,9 +15,10 @@ from churn.errors import ParamsError
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
 
 _SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
+_ENDLESS = 10_000  # columns
 
 
-def show(root: Path, metric: str, limit: int) -> None:
+def show(root: Path, metric: str, limit: int, console: Console | None = None) -> None:
     """Print the finished runs, best first.
 
     Parameters
@@ -28,6 +29,9 @@ def show(root: Path, metric: str, limit: int) -> None:
         Metric that orders, as it is called in MLflow (``test_roc_auc``).
     limit : int
         Most rows.
+    console : rich.console.Console, optional
+        Where to; standard output if it is not given. A narrow terminal gets fewer columns, but
+        always the run's id and the metric that orders.
 
     Raises
     ------
@@ -39,28 +43,69 @@ def show(root: Path, metric: str, limit: int) -> None:
     ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
     found = tracking.search(tracking.connect(root), metric, limit, ascending)
     if not found:
-        Console().print("no runs yet: `dvc repro` or `churn track` logs one")
+        (console or Console()).print("no runs yet: `dvc repro` or `churn track` logs one")
         return
     known = sorted({name for run in found for name in run.data.metrics})
     if metric not in known:
         raise ParamsError(f"--metric {metric}: no run has it (valid: {', '.join(known)})")
-    table = Table(box=box.SIMPLE_HEAD)
-    columns = list(dict.fromkeys([metric, *_SHOWN]))
-    for name in ("run", "name", "started", *columns, "checks", "commit"):
-        table.add_column(name, justify="right" if name in columns else "left", no_wrap=True)
-    for run in found:
-        values = [run.data.metrics.get(name) for name in columns]
-        cells = ["" if value is None else f"{value:.4f}" for value in values]
-        table.add_row(*_who(run), *cells, run.data.tags.get("checks", ""), _commit(run))
-    # A table that is cut off is worth nothing in a file or a pipe.
-    console = Console()
-    console = console if console.is_terminal else Console(width=200)
+    _print(_columns(found, metric), metric, console or Console())
+
+
+def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
+    """Return the cells of each column by its heading, as they stand side by side."""
+    metrics = {name: [_metric(run, name) for run in found] for name in (metric, *_SHOWN)}
+    return {
+        "run": [run.info.run_id for run in found],
+        "name": [tracking.run_name(run) for run in found],
+        "started": [_started(run) for run in found],
+        **metrics,
+        "checks": [run.data.tags.get("checks", "") for run in found],
+        "commit": [_commit(run) for run in found],
+    }
+
+
+def _print(columns: dict[str, list[str]], metric: str, console: Console) -> None:
+    """Print the columns that a terminal has room for, or all of them into a file or a pipe."""
+    rather = [name for name in _SHOWN if name != metric]
+    to_go = ["name", *reversed(rather), "commit", "checks", "started"]
+    left_out: list[str] = []
+    table = _table(columns, metric)
+    while console.is_terminal and _width(table, console) > console.width and to_go:
+        left_out.append(to_go.pop(0))
+        shown = {name: cells for name, cells in columns.items() if name not in left_out}
+        table = _table(shown, metric)
+    # A run's id that is cut off cannot be used: rather let the terminal wrap the line.
+    console.width = max(console.width, _width(table, console))
     console.print(table)
+    if left_out:
+        named = ", ".join(name for name in columns if name in left_out)
+        console.print(f"  A wider terminal also shows: {named}")
 
 
-def _who(run: Run) -> tuple[str, str, str]:
+def _table(columns: dict[str, list[str]], metric: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(
+            name, justify="right" if name in (metric, *_SHOWN) else "left", no_wrap=True
+        )
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    """Return how wide a table is where nothing is cut off."""
+    return console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+
+
+def _metric(run: Run, name: str) -> str:
+    value = run.data.metrics.get(name)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _started(run: Run) -> str:
     started = datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
-    return run.info.run_id, tracking.run_name(run), f"{started:%Y-%m-%d %H:%M}"
+    return f"{started:%Y-%m-%d %H:%M}"
 
 
 def _commit(run: Run) -> str:

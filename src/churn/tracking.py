@@ -47,6 +47,7 @@ CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _UNDER_WAY = RunStatus.to_string(RunStatus.RUNNING)
 _TRACKED_AS = "tracked_as"
+_METRIC_NAME = re.compile(r"[\w/. :-]+")  # what MLflow allows
 NOT_FOUND: str = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _UNKNOWN: str = ErrorCode.Name(UNAUTHENTICATED)
 FORBIDDEN: str = ErrorCode.Name(PERMISSION_DENIED)
@@ -228,6 +229,8 @@ def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, s
 def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list[Run]:
     """Return finished runs, best first by `metric`; those without it come last.
 
+    A name that no metric can have orders nothing.
+
     A run of `mlflow run` that only points to the candidate's own is left out.
 
     Raises
@@ -235,11 +238,13 @@ def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list
     TrackingError
         If MLflow cannot be reached.
     """
+    direction = "ASC" if ascending else "DESC"
+    order_by = [f"metrics.`{metric}` {direction}"] if _METRIC_NAME.fullmatch(metric) else None
     with clear_errors():
         found = mlflow.MlflowClient().search_runs(
             [experiment_id],
             f"attributes.status = '{_FINISHED}'",
-            order_by=[f"metrics.{metric} {'ASC' if ascending else 'DESC'}"],
+            order_by=order_by,
             max_results=limit,
         )
     return [run for run in found if _TRACKED_AS not in run.data.tags]
