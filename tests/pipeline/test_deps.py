@@ -125,6 +125,25 @@ def test_deps_cover_what_the_stage_imports(stage: str) -> None:
     assert uncovered(files, STAGES[stage]["deps"], ROOT) == set()
 
 
+def unused(deps: list[str], files: set[Path], root: Path) -> set[str]:
+    """Deps under src of which nothing is among the files; a change there would run in vain."""
+    return {
+        dep
+        for dep in deps
+        if Path(dep).parts[0] == "src"
+        and not any(root / dep == file or root / dep in file.parents for file in files)
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_nothing_that_the_stage_does_not_import(stage: str) -> None:
+    files = closure(f"churn.stages.{stage}", SRC)
+    if stage == "validate":
+        files |= closure("checks.__main__", SRC)
+
+    assert unused(STAGES[stage]["deps"], files, ROOT) == set()
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_s_command_does_nothing_but_call_the_stage(
     stage: str, monkeypatch: pytest.MonkeyPatch
@@ -221,3 +240,19 @@ def test_a_module_that_is_left_out_is_found(tmp_path: Path) -> None:
     files = closure("churn.stage", tmp_path / "src")
 
     assert uncovered(files, deps, tmp_path) == {"src/churn/deeper.py"}
+
+
+def test_a_dep_that_is_not_imported_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "src/churn"
+    for folder in ("used", "idle"):
+        (package / folder).mkdir(parents=True)
+        (package / folder / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "stage.py").write_text("import churn.used\n")
+    (package / "other.py").touch()
+    deps = ["src", "src/churn/used", "src/churn/idle", "src/churn/stage.py", "src/churn/other.py"]
+
+    files = closure("churn.stage", tmp_path / "src")
+
+    found = unused([*deps, "build/train.parquet", "params.yaml"], files, tmp_path)
+    assert found == {"src/churn/idle", "src/churn/other.py"}
