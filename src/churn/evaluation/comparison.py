@@ -144,7 +144,7 @@ class _Model:
         predicted = decide(p, scored.threshold)
         true_positive, false_positive = predicted * y, predicted * (1 - y)
         false_negative = (1 - predicted) * y
-        # log loss as scikit-learn has it: probabilities are kept off 0 and 1 by the smallest step.
+        # log_loss clips as `churn.evaluation.metrics.measure` does.
         clipped = np.clip(p, np.finfo(p.dtype).eps, 1 - np.finfo(p.dtype).eps)
         cost = (
             decision.cost_false_negative * false_negative

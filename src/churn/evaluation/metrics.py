@@ -40,7 +40,7 @@ def measure(
     =================  ===============================================================
     roc_auc            probability that a churned customer ranks above another one
     average_precision  sum over thresholds of (R_n - R_(n-1)) P_n
-    log_loss           -mean(y log p + (1 - y) log(1 - p)), natural logarithm
+    log_loss           -mean(y log p + (1 - y) log(1 - p)), natural logarithm, p clipped
     brier              mean((p - y)^2)
     accuracy           (TP + TN) / n, at the threshold like all below
     precision          TP / (TP + FP)
@@ -75,6 +75,10 @@ def measure(
 
     Notes
     -----
+    For log_loss p is clipped to [e, 1 - e], e = 2.2e-16 being the machine epsilon of float64, as
+    `sklearn.metrics.log_loss` does it: a prediction that is certain and wrong has a loss of 36.04,
+    where the formula alone has none.
+
     Source: Fawcett, T. (2006), An introduction to ROC analysis, Pattern Recognition Letters 27;
     Brier, G. W. (1950), Verification of forecasts expressed in terms of probability, Monthly
     Weather Review 78.
@@ -118,7 +122,8 @@ def require_all(measured: Measured, where: str) -> Metrics:
     Raises
     ------
     DataError
-        If one is undefined or not finite.
+        If one is undefined or not finite, as the cost is where the costs are near the largest
+        number that there is.
     """
     for name, value in measured.values.items():
         if name != "precision" and (value is None or not np.isfinite(value)):

@@ -69,10 +69,13 @@ def test_a_missed_customer_and_a_needless_offer_have_their_own_costs() -> None:
     assert needless.values["cost"] == 2 * 2 / 4
 
 
-def test_a_certain_and_wrong_prediction_has_a_finite_loss() -> None:
-    value = measure(np.array([1, 0]), np.array([0.0, 0.0]), 0.5, COSTS).values["log_loss"]
-    assert value is not None
-    assert np.isfinite(value)
+@pytest.mark.parametrize(("y", "probability"), [([1], [0.0]), ([0], [1.0])])
+def test_a_certain_and_wrong_prediction_has_the_loss_of_the_machine_epsilon(
+    y: list[int], probability: list[float]
+) -> None:
+    value = measure(np.array(y), np.array(probability), 0.5, COSTS).values["log_loss"]
+    assert value == pytest.approx(-log(np.finfo(np.float64).eps), abs=5e-7)
+    assert value == pytest.approx(36.04, abs=0.005)  # as the docstring says
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,11 @@ def test_a_side_of_the_split_needs_every_metric_but_precision() -> None:
         require_all(one_kind, "test rows")
     reason = "all customers have the same label"
     assert str(caught.value) == f"test rows: metric 'roc_auc' is undefined: {reason}"
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_metric_that_is_not_finite_is_refused() -> None:
+    dear = COSTS.model_copy(update={"cost_false_negative": 1e308})
+    two_lost = measure(np.array([1, 1, 0]), np.array([0.2, 0.2, 0.9]), 0.5, dear)
+    with pytest.raises(DataError, match="test rows: metric 'cost' is undefined: it is not finite"):
+        require_all(two_lost, "test rows")
