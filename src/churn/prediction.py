@@ -15,6 +15,8 @@ from churn.model.artifact import CARD_FILE, Model
 from churn.params import DataParams
 from churn.progress import Advance, bar, silent
 
+_MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
+
 
 def load_model(uri: str, root: Path) -> Model:
     """Load a model from a folder that `churn train` wrote, or from MLflow.
@@ -31,11 +33,14 @@ def load_model(uri: str, root: Path) -> Model:
     ArtifactError, TrackingError
         If there is no such model.
     """
-    if (Path(uri) / CARD_FILE).is_file() or "/" not in uri.partition(":")[2]:
-        return artifact.load(Path(uri))
+    folder = Path(uri)
+    is_address = "/" in uri.partition(":")[2]
+    if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
+        return artifact.load(folder)
     from churn import tracking
 
-    tracking.connect(root)
+    if is_address:
+        tracking.connect(root)
     return tracking.load_model(uri)
 
 

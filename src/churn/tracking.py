@@ -330,7 +330,7 @@ def load_model(uri: str) -> Model:
     ----------
     uri : str
         ``runs:/<run id>/model``, ``models:/<name>/<version or stage>``, ``models:/<name>@<alias>``
-        or a folder that MLflow wrote.
+        or a folder that MLflow wrote (with ``MLmodel`` in it).
 
     Raises
     ------

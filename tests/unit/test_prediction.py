@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-from churn.errors import ArtifactError, DataError
+from churn import pyfunc, tracking
+from churn.errors import ArtifactError, DataError, TrackingError
 from churn.model.artifact import Model
 from churn.prediction import load_model, predict
 
@@ -69,3 +72,23 @@ def test_a_folder_is_loaded_without_mlflow(
     with pytest.raises(ArtifactError, match="no model there"):
         load_model(str(tmp_path), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
+    stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
+) -> None:
+    example = planned.head(1)[[*model.card.numeric, *model.card.categorical]]
+    tracking.connect(store)
+    with mlflow.start_run():
+        pyfunc.log(stored, model.card.numeric, model.card.categorical, example)
+    [written] = (file.parent for file in store.rglob("MLmodel"))
+    elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))
+    before = sorted(tmp_path.rglob("*"))
+
+    loaded = load_model(str(elsewhere), tmp_path)
+
+    np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+    assert sorted(tmp_path.rglob("*")) == before
+    shutil.rmtree(elsewhere / "artifacts/model")
+    with pytest.raises(TrackingError, match="not a model that this project has logged"):
+        load_model(str(elsewhere), tmp_path)
