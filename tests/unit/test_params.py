@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,55 @@ def test_one_label_s_weight_can_be_replaced() -> None:
 def test_a_rare_share_of_zero_is_allowed() -> None:
     loaded = params.load(SHIPPED, {"features.rare_category_share": 0})
     assert loaded.features.rare_category_share == 0
+
+
+# The names of metrics below these need no comment each.
+_OF_METRICS = {"gates.minima", "gates.margins", "gates.slice_margins"}
+
+
+def uncommented(text: str) -> list[str]:
+    """List the keys without a comment on their line or on the line above.
+
+    What stands within braces, in a list, or below a key whose own names are metrics, is covered by
+    the comment of the key that it belongs to.
+    """
+    lines = text.splitlines()
+
+    def bare(node: yaml.Node, prefix: str) -> Iterator[str]:
+        if not isinstance(node, yaml.MappingNode) or node.flow_style:
+            return
+        for key, value in node.value:
+            number = key.start_mark.line
+            above = lines[number - 1].strip() if number else ""
+            if " #" not in lines[number] and not above.startswith("#"):
+                yield f"{prefix}{key.value}"
+            if f"{prefix}{key.value}" not in _OF_METRICS:
+                yield from bare(value, f"{prefix}{key.value}.")
+
+    return list(bare(yaml.compose(text), ""))
+
+
+def test_every_key_of_the_shipped_file_has_a_comment() -> None:
+    assert uncommented(SHIPPED.read_text()) == []
+
+
+def test_a_key_without_a_comment_is_found() -> None:
+    text = """
+# above
+a:
+  b: 1  # beside
+  c: 2
+  d: {e: 1}  # f: 2
+  g:
+    - h: 1
+
+gates:
+  minima:  # metrics
+    roc_auc: 0.7
+  block:
+    i: 1  # beside
+"""
+    assert uncommented(text) == ["a.c", "a.g", "gates", "gates.block"]
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
