@@ -11,7 +11,7 @@ from pathlib import Path
 from churn import pyfunc, tracking
 from churn.candidate import INPUTS, commit_fingerprint, git, model_digest
 from churn.errors import ArtifactError, CandidateError, NotNowError, RegistryError
-from churn.registry import MODEL_FILES, Event, Registry, Target, Version
+from churn.registry import MODEL_FILES, Event, Move, Registry, Target, Version
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
 
@@ -238,7 +238,9 @@ def rollback(registry: Registry, number: int | None, by: str, why: str) -> tuple
                 f" there: churn promote {target.number} --to production"
             )
         require_bytes(registry, target)
-        registry.move(target, "rollback", by, why)
+        # Who brings back what was rolled back says nothing of what is there meanwhile.
+        what: Move = "restore" if rolled_back(target) else "rollback"
+        registry.move(target, what, by, why)
         return current, registry.version(target.number)
 
 
@@ -274,17 +276,15 @@ def require_bytes(registry: Registry, version: Version) -> None:
     from churn import bundle
 
     what = f"version {version.number}"
-    recorded = version.tags.get("serving_digest", "")
-    if not version.digest or not recorded or not version.run_id:
+    if not version.digest or not version.run_id:
         raise CandidateError(f"{what}: registered without a digest; register it with churn")
     with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
         there = Path(folder)
         stored = registry.download(version, there / "v")
         try:
-            found = model_digest(stored / MODEL_FILES)
+            found, serving = model_digest(stored / MODEL_FILES), pyfunc.serving_digest(stored)
         except ArtifactError as error:
             raise CandidateError(f"{what}: holds no model of this project") from error
-        serving = pyfunc.serving_digest(stored)
         file = tracking.download(
             version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there / "m"
         )
@@ -296,11 +296,27 @@ def require_bytes(registry: Registry, version: Version) -> None:
             f"{what}: its model is {found[:12]}, its manifest says {version.digest[:12]}; its files"
             " were changed, and it is never promoted"
         )
-    if serving != recorded:
+    if serving != _serving_digest(version, serving):
         raise CandidateError(
             f"{what}: the code beside its model, or how it is loaded, is not what was registered;"
             " its files were changed, and it is never promoted"
         )
+
+
+def _serving_digest(version: Version, found: str) -> str:
+    """Return what a version was registered to be served with.
+
+    One of before that was noted may come back to Production, as it was there; it does not go there
+    for the first time.
+    """
+    if recorded := version.tags.get("serving_digest"):
+        return recorded
+    if version.was_in_production:
+        return found
+    raise CandidateError(
+        f"version {version.number}: registered before it was noted with which code it is served;"
+        " release its commit again"
+    )
 
 
 def require_tested(version: Version) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import mlflow
 import mlflow.pyfunc
 import pandas as pd
+import yaml
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType
+
+from churn.errors import ArtifactError
 
 MODEL_NAME = "model"
 # What a served model imports, at the versions that it was trained with.
@@ -28,10 +31,13 @@ _REQUIREMENTS = (
     "skops",
 )
 _PACKAGE = Path(__file__).resolve().parent
-_SERVING = _PACKAGE / "serving.py"
 _DESCRIPTION = "MLmodel"
-# The model has a digest of its own, and the others say where the model lies: a copy says otherwise.
-_NOT_SERVING = ("artifacts/", _DESCRIPTION, "registered_model_meta")
+_NOT_SERVING = (
+    "artifacts/",  # the model, which has a digest of its own
+    _DESCRIPTION,  # looked at by key
+    "registered_model_meta",  # of the version
+)
+_OF_THE_COPY = frozenset({"artifact_path", "run_id", "model_id", "model_uuid"})
 
 
 class _Flavor:
@@ -48,9 +54,13 @@ class _Flavor:
 
 
 def log(
-    model: Path, numeric: tuple[str, ...], categorical: tuple[str, ...], example: pd.DataFrame
-) -> None:
-    """Log a model's folder into the active run.
+    model: Path,
+    numeric: tuple[str, ...],
+    categorical: tuple[str, ...],
+    example: pd.DataFrame,
+    run_id: str | None = None,
+) -> str:
+    """Log a model's folder into a run.
 
     Parameters
     ----------
@@ -60,6 +70,13 @@ def log(
         The raw columns: numbers and text, missing ones allowed.
     example : DataFrame
         A few rows of raw columns.
+    run_id : str, optional
+        The active run, if it is not given.
+
+    Returns
+    -------
+    str
+        Address of the logged model.
     """
     # MLflow refuses 64-bit integers where doubles are declared, and a table that pandas has read is
     # full of them. So it checks the names only; the model itself checks and casts the cells.
@@ -71,13 +88,14 @@ def log(
         ColSpec(DataType.double, "probability"),
         ColSpec(DataType.long, "prediction"),
     ]
-    Model.log(
+    logged = Model.log(
         artifact_path=None,
+        run_id=run_id,
         name=MODEL_NAME,
         flavor=_Flavor,
         flavor_name="pyfunc",
         validate_serving_input=False,
-        python_model=str(_SERVING),
+        python_model=str(_PACKAGE / "serving.py"),
         artifacts={"model": str(model)},
         code_paths=[str(_PACKAGE)],
         signature=ModelSignature(Schema(inputs), Schema(outputs)),
@@ -86,10 +104,11 @@ def log(
         # Given, because MLflow would load the model in another process to guess them.
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
+    return f"models:/{logged.model_id}"
 
 
 def serving_digest(folder: Path) -> str:
-    """Digest what MLflow serves a model with: its code, its requirements, and how it is loaded.
+    """Digest what MLflow serves a model with: code, requirements, signature, how it is loaded.
 
     Parameters
     ----------
@@ -103,37 +122,19 @@ def serving_digest(folder: Path) -> str:
 
     Raises
     ------
-    MlflowException
+    ArtifactError
         If it is no model.
     """
-    names = (path.relative_to(folder).as_posix() for path in _files(folder))
+    try:
+        described = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        kept = {key: value for key, value in described.items() if key not in _OF_THE_COPY}
+    except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
+        raise ArtifactError(f"{folder / _DESCRIPTION}: does not describe a model") from error
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     parts = [
         f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
         for name in sorted(names)
-        if not name.startswith(_NOT_SERVING)
+        if not name.startswith(_NOT_SERVING) and "__pycache__" not in name
     ]
-    parts.append(json.dumps(Model.load(str(folder)).flavors, sort_keys=True, default=str))
+    parts.append(json.dumps(kept, sort_keys=True, default=str))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def holds_this_code(folder: Path) -> bool:
-    """Tell whether what MLflow holds of a model has the code that runs here, and no other.
-
-    Parameters
-    ----------
-    folder : Path
-        As MLflow holds the model.
-    """
-    code = folder / "code" / _PACKAGE.name
-    served = (folder / "serving.py").read_bytes()
-    return _contents(code) == _contents(_PACKAGE) and served == _SERVING.read_bytes()
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
-
-
-def _files(folder: Path) -> list[Path]:
-    """List the files below a folder; what Python has compiled follows from its source."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in found if "__pycache__" not in path.parts]

@@ -259,25 +259,16 @@ class _Release:
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = tracking.log_once(tracking.connect(self.root), identity, record)
         tracking.add_files(tracked.run_id, self.plan.candidate, promotion.CANDIDATE_FOLDER)
-        logged = tracking.logged_model(tracked.run_id)
+        # Logged here and now: who has tracked it before may have had other code beside it.
+        logged = tracked.model or tracking.log_model(tracked.run_id, record)
         event = Event.now("registered", self.plan.by, self.plan.source.told)
+        serving = pyfunc.serving_digest(tracking.fetch(logged, workspace.root / "logged"))
         return self.registry.register(
             logged,
             tracked.run_id,
             self._description(workspace),
-            {
-                **self._lineage(),
-                "serving_digest": self._serving_digest(logged, workspace),
-                event.key: event.text,
-            },
+            {**self._lineage(), "serving_digest": serving, event.key: event.text},
         )
-
-    def _serving_digest(self, logged: str, workspace: Workspace) -> str:
-        """Digest what the logged model is served with; somebody else may have logged it."""
-        there = tracking.fetch(logged, workspace.root / "logged")
-        if not pyfunc.holds_this_code(there):
-            raise CandidateError(f"{logged}: its code is not that of commit {self.commit.id[:12]}")
-        return pyfunc.serving_digest(there)
 
     def _require_not_rolled_back(self, version: Version) -> None:
         if told := promotion.rolled_back(version):
@@ -380,10 +371,11 @@ class _Release:
         except LostLockError as lost:
             return lost
         except NoAnswerError as silent:
+            seen = "" if isinstance(error, NoAnswerError) else f"{reason}; and then "
             return NoAnswerError(
-                f"{silent}; it happened while version {version.number} was moved into Production:"
-                " the same command again finishes that and looks whether it works, or churn"
-                " rollback"
+                f"{seen}{silent}; it happened while version {version.number} was moved into"
+                " Production: the same command again finishes that and looks whether it works, or"
+                " churn rollback"
             )
         except ChurnError as failed:
             return RegistryError(

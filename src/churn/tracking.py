@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -84,11 +84,21 @@ class Record:
 
 @dataclass(frozen=True)
 class Tracked:
-    """A run that stands in MLflow."""
+    """A run that stands in MLflow.
+
+    Attributes
+    ----------
+    run_id, experiment_id : str
+    new : bool
+        Whether it was logged just now, and not found.
+    model : str or None
+        Address of the model that was logged just now.
+    """
 
     run_id: str
     experiment_id: str
     new: bool
+    model: str | None = field(default=None, compare=False)
 
 
 def connect(root: Path) -> str:
@@ -214,8 +224,8 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
-        pyfunc.log(record.model, record.numeric, record.categorical, record.example)
-        return Tracked(run.info.run_id, run.info.experiment_id, new=True)
+        model = pyfunc.log(record.model, record.numeric, record.categorical, record.example)
+        return Tracked(run.info.run_id, run.info.experiment_id, new=True, model=model)
 
 
 def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, str]) -> Tracked:
@@ -302,20 +312,21 @@ def add_files(run_id: str, folder: Path, path: str) -> None:
         mlflow.MlflowClient().log_artifacts(run_id, str(folder), path)
 
 
-def logged_model(run_id: str) -> str:
-    """Return the address of the model that a run has logged.
+def log_model(run_id: str, record: Record) -> str:
+    """Log a record's model into a run that is there, beside those that it has, from this code.
+
+    Returns
+    -------
+    str
+        Address of the logged model.
 
     Raises
     ------
     TrackingError
-        If it has none.
+        If MLflow cannot be reached or refuses.
     """
     with clear_errors():
-        run = mlflow.MlflowClient().get_run(run_id)
-        made = run.outputs.model_outputs if run.outputs else []
-        if not made:
-            raise MlflowException(f"run {run_id} holds no model")
-        return f"models:/{made[-1].model_id}"
+        return pyfunc.log(record.model, record.numeric, record.categorical, record.example, run_id)
 
 
 def run_name(run: Run) -> str:

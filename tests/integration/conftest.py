@@ -74,8 +74,8 @@ def own_offer(
         tracked = tracking.log(tracking.connect(folder), record)
         registry = Registry(folder, settings.release)
         with registry.locked("test"):
-            source = tracking.logged_model(tracked.run_id)
-            version = registry.register(source, tracked.run_id, "", {})
+            assert tracked.model is not None
+            version = registry.register(tracked.model, tracked.run_id, "", {})
             registry.move(version, "staging", "test", "test")
         uri, store = registry.uri("staging"), tracking.mlflow.get_tracking_uri()
         tracking.mlflow.set_tracking_uri(None)

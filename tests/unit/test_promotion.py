@@ -168,7 +168,7 @@ def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
     ("tags", "said"),
     [
         ({"model_digest": ""}, "registered without a digest"),
-        ({"serving_digest": ""}, "registered without a digest"),
+        ({"serving_digest": ""}, "before it was noted with which code it is served"),
         ({"model_digest": "0" * 64}, "its manifest is of another model"),
     ],
 )
@@ -201,6 +201,10 @@ def elsewhere(description: Path) -> None:
         ("code/churn/errors.py", Path.unlink, "the code beside its model"),
         ("requirements.txt", append("other\n"), "the code beside its model"),
         ("MLmodel", elsewhere, "or how it is loaded"),
+        ("MLmodel", append("metadata: {}\n"), "or how it is loaded"),
+        ("MLmodel", lambda file: file.write_text("a: [1"), "holds no model of this project"),
+        ("MLmodel", Path.unlink, "holds no model of this project|MLflow"),
+        ("code/skops.py", lambda file: file.write_text("1"), "the code beside its model"),
     ],
 )
 def test_a_version_whose_files_were_changed_goes_nowhere(
@@ -214,6 +218,35 @@ def test_a_version_whose_files_were_changed_goes_nowhere(
     with pytest.raises(CandidateError, match=said):
         promote(candidates.roots[0], candidates.registry, 1, "production", "me", "why")
     assert candidates.production is None
+
+
+def test_a_rollback_that_is_taken_back_says_nothing_of_what_it_leaves(
+    candidates: Candidates,
+) -> None:
+    candidates.release(1)
+    candidates.release(2)
+    registry = candidates.registry
+
+    def marked() -> set[int]:
+        return {v.number for v in registry.versions() if promotion.rolled_back(v)}
+
+    rollback(registry, None, "me", "it was worse")
+    assert marked() == {2}
+    rollback(registry, 2, "me", "it was not")
+    assert marked() == set()
+    rollback(registry, None, "me", "it was, after all")
+    assert marked() == {2}
+    assert candidates.production == registry.version(1)
+
+
+def test_what_was_in_production_before_code_was_noted_can_come_back(
+    candidates: Candidates,
+) -> None:
+    first = candidates.release(1).version
+    candidates.registry.tag(first, {"serving_digest": ""})
+    candidates.release(2)
+    rollback(candidates.registry, None, "me", "it was worse")
+    assert candidates.production == candidates.registry.version(1)
 
 
 def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

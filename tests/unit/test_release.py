@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 
@@ -28,8 +29,9 @@ from churn.integration import Findings
 from churn.lineage import Source
 from churn.model.artifact import Model
 from churn.paths import Workspace
-from churn.registry import Registry, lock
+from churn.registry import Registry, Version, lock
 from churn.stages import track
+from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit
 
@@ -157,16 +159,27 @@ def test_an_older_commit_never_replaces_a_newer_one(candidates: Candidates) -> N
     assert stages(candidates.registry) == {1: ("Production", {"champion"})}
 
 
-def test_what_somebody_else_has_logged_under_its_name_is_not_registered(
+def test_what_somebody_else_has_logged_under_its_name_is_not_what_is_registered(
     candidates: Candidates,
 ) -> None:
-    root = candidates.roots[0]
-    track.run(Workspace(root))
-    [code] = Path().glob("**/mlruns/**/models/*/artifacts/code/churn")
-    (code / "model" / "threshold.py").write_text("everybody = 1\n")
-    with pytest.raises(CandidateError, match="its code is not that of commit"):
-        candidates.release(1)
-    assert candidates.registry.versions() == []
+    track.run(Workspace(candidates.roots[0]))
+    [code] = Path().glob("**/mlruns/**/models/*/artifacts/code")
+    (code / "churn" / "model" / "threshold.py").write_text("everybody = 1\n")
+    (code / "skops").mkdir()
+    (code / "skops" / "__init__.py").write_text("evil = 1\n")
+
+    version = candidates.release(1).version
+
+    stored = candidates.registry.download(version, Path("stored"))
+    ours = (ROOT / "src/churn/model/threshold.py").read_text()
+    assert (stored / "code/churn/model/threshold.py").read_text() == ours
+    assert not (stored / "code/skops").exists()
+    [run] = mlflow.MlflowClient().search_runs([run_of(version).info.experiment_id])  # one run
+    assert run.info.run_id == version.run_id
+
+
+def run_of(version: Version) -> Any:
+    return mlflow.MlflowClient().get_run(version.run_id)
 
 
 def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candidates) -> None:
@@ -441,19 +454,24 @@ def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
     assert candidates.release(2).version.number == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoAnswerError("timed out"), "^timed out; it happened while version 2 was"),
+        (BlockedError("predicts otherwise"), "^version 2 failed in Production: predicts otherwise"),
+    ],
+)
 def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_next_time(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    error: ChurnError, said: str, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = NoAnswerError("timed out")
     with monkeypatch.context() as patch:
 
         def works_badly(self: Any, workspace: Workspace) -> None:
             patch.setattr(Registry, "settle", fail(gone))
-            raise gone
+            raise error
 
-        release_while_smoke_test_fails(
-            candidates, monkeypatch, works_badly, NoAnswerError, "while version 2 was"
-        )
+        release_while_smoke_test_fails(candidates, monkeypatch, works_badly, NoAnswerError, said)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
     assert candidates.release(2).version.tags["smoke"] == "passed"

@@ -75,6 +75,8 @@ def test_another_experiment_can_be_named(store: Path, monkeypatch: pytest.Monkey
 def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     tracked = tracking.log_once(experiment, CANDIDATE, record)
     assert tracked == Tracked(tracked.run_id, experiment, new=True)
+    assert tracked.model is not None
+    assert tracked.model.startswith("models:/m-")
     [run] = runs(experiment)
     assert run.info.status == "FINISHED"
     assert tracking.run_name(run) == "small"

@@ -19,11 +19,14 @@ _JOB = """
       - uses: ./.github/actions/get_registry
         id: registry
         with: {{first: "{first}"}}
-      - run: mkdir -p mlruns && echo {name} | tee -a mlflow.db mlruns/file
+      - run: mkdir -p mlruns && if [ {name} != "$ONLY_LOOKS" ]; then echo {name} >> mlflow.db; fi
+        env: {{ONLY_LOOKS: "${{{{ vars.ONLY_LOOKS }}}}"}}
+      - run: touch mlruns/file
       - if: always() && steps.registry.conclusion == 'success'
         uses: ./.github/actions/keep_registry
         with:
           found: ${{{{ steps.registry.outputs.found }}}}
+          content: ${{{{ steps.registry.outputs.content }}}}
 """
 WORKFLOW = "on: push\npermissions: {contents: read}\njobs:\n" + "".join(
     _JOB.format(
@@ -80,6 +83,16 @@ def test_what_another_run_moves_meanwhile_is_not_overwritten(jobs: Forge) -> Non
     assert ran.jobs == {"one": "succeeded", "two": "failed"}
     assert "Another run was faster" in ran.log
     assert kept(jobs) == ["one", "rolled-back"]
+
+
+def test_what_has_only_looked_is_no_hindrance_and_keeps_nothing(jobs: Forge) -> None:
+    jobs.variables["ONLY_LOOKS"] = "two"
+    arrive(jobs, "two-look", "rolled-back\n")  # nobody looks there, so it does not arrive
+    ran = run(jobs)
+    assert set(ran.jobs.values()) == {"succeeded"}, ran.log
+    assert kept(jobs) == ["one", "three"]
+    names = [path.name.rpartition("-")[2] for path in sorted((jobs.store / "saved").iterdir())]
+    assert names == ["one", "three"]
 
 
 def test_where_the_cache_has_none_it_is_handed_on_all_the_same(jobs: Forge) -> None:

@@ -167,23 +167,33 @@ class Registry:
                 if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
                     raise
 
-    def adopt(self, found: Sequence[Version]) -> None:
+    def adopt(self, found: Sequence[Version]) -> bool:
         """Put versions that are here under the same numbers where others of a registry are.
 
-        Where something is in Production that was done before, and who has moved a version here
-        since then knows better.
+        Parameters
+        ----------
+        found : sequence of Version
+            Of the other registry.
+
+        Returns
+        -------
+        bool
+            False, and nothing is moved, where somebody has moved a version here since it came.
         """
         self.require_lock()
-        if self.production() is not None:
-            return
+        known = {(one.number, event.key) for one in found for event in one.events}
+        here = {(one.number, event.key) for one in self.versions() for event in one.events}
+        if here - known:
+            return False
+        if champion := in_production(found):
+            self._set_alias(CHAMPION, champion.number)
         for version in found:
             if STAGING in version.aliases:
                 self._set_alias(STAGING, version.number)
             if self.has_stages and version.stage == STAGE_ARCHIVED:
                 self._transition(version, STAGE_ARCHIVED)
-        if champion := in_production(found):
-            self._set_alias(CHAMPION, champion.number)
         self.settle()
+        return True
 
     def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
         """Make a version of a logged model."""
@@ -220,7 +230,8 @@ class Registry:
         ----------
         version : Version
         what : {"staging", "production", "rollback", "restore"}
-            The last one is a rollback from a version that is not to blame for it.
+            A rollback marks the version that it leaves as rolled back. The last one does not: that
+            version is not to blame, or it is a rollback that is taken back.
         by, why : str
             For the audit trail.
         """
@@ -281,8 +292,7 @@ class Registry:
             elif event.what == "restore":
                 self.tag(version, {"rolled_back": ""})
             elif event.what == "rollback" and (bad := by_number(versions).get(event.replaced or 0)):
-                if not _comes_forward(bad, version):
-                    self.tag(bad, {"rolled_back": event.text})
+                self.tag(bad, {"rolled_back": event.text})
                 self.tag(version, {"rolled_back": ""})
         with self._clear_errors():
             self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)
@@ -356,15 +366,6 @@ def _is_done(event: Event, version: Version) -> bool:
     if event.what == "withdrawn":
         return CHAMPION not in version.aliases
     return (STAGING if event.what == "staging" else CHAMPION) in version.aliases
-
-
-def _comes_forward(left: Version, version: Version) -> bool:
-    """Tell whether a rollback only takes an earlier one back, and says nothing of what it leaves.
-
-    Numbers alone do not tell: who merges a revert releases an earlier version again.
-    """
-    last = left.last("production", "rollback")
-    return left.number < version.number and last is not None and last.what == "rollback"
 
 
 def _version(found: Any, aliased: dict[str, Any]) -> Version:

@@ -46,7 +46,8 @@ def write(workspace: Workspace, settings: Params) -> None:
         chosen = settings.model
         given = ", ".join(f"{name}: {value}" for name, value in chosen.hyperparameters.items())
         raise ParamsError(
-            f"model.hyperparameters: {chosen.family} with {given or 'none set'} {error}"
+            f"model.hyperparameters: {chosen.family} with {given or 'none set'} {error}; choose"
+            " others, or see TRUSTED_TYPES where it holds a class of yours"
         ) from error
 
 

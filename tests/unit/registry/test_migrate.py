@@ -152,3 +152,21 @@ def test_given_again_it_moves_nothing_of_what_was_moved_since(
     before = [(v.number, v.stage, v.aliases) for v in there.versions()]
     assert move() == 0
     assert [(v.number, v.stage, v.aliases) for v in there.versions()] == before
+
+
+def test_given_again_it_brings_what_has_come_into_production_at_the_source_since(
+    source: Candidates, move: Move, tmp_path: Path
+) -> None:
+    settings = params.load(source.roots[0] / "params.yaml").release
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    before = Registry(source.roots[0], settings, uri)
+    with before.locked("me"):
+        before.move(before.version(1), "rollback", "me", "for now")
+    move()
+    assert source.production is not None
+    assert source.production.number == 1
+    with before.locked("me"):
+        before.move(before.version(2), "rollback", "me", "after all")
+    assert move() == 0
+    assert source.production is not None
+    assert source.production.number == 2
