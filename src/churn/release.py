@@ -253,7 +253,9 @@ class _Release:
         self.say("register")
         for version in reversed(self.registry.versions()):
             if self._is_same(version):
-                self._require_not_rolled_back(version)
+                told = promotion.rolled_back(version)
+                if told and self.plan.until != "registered":
+                    raise BlockedError(f"this is {told}")
                 promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
@@ -269,10 +271,6 @@ class _Release:
             self._description(workspace),
             {**self._lineage(), "serving_digest": serving, event.key: event.text},
         )
-
-    def _require_not_rolled_back(self, version: Version) -> None:
-        if told := promotion.rolled_back(version):
-            raise BlockedError(f"this is {told}")
 
     def _lineage(self) -> dict[str, str]:
         manifest = self.manifest

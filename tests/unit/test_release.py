@@ -188,6 +188,7 @@ def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candid
     promotion.rollback(candidates.registry, None, "night shift", "it was worse")
     with pytest.raises(BlockedError, match=r"night shift rolled back .*\(it was worse\)"):
         candidates.release(2)
+    assert candidates.release(2, until="registered").version.number == 2  # it is found, no more
     assert stages(candidates.registry) == {
         1: ("Production", {"champion"}),
         2: ("Archived", set()),
@@ -289,11 +290,12 @@ def test_a_smoke_test_that_fails_puts_the_old_version_back(
     assert told(candidates)[-2:] == [(2, "production"), (1, "rollback")]
 
 
+@pytest.mark.parametrize("kind", [ArtifactError, NoAnswerError])
 def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    kind: type[ChurnError], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(ArtifactError("does not load")))
+        patch.setattr(release._Release, "_require_works", fail(kind("does not load")))
         with pytest.raises(BlockedError, match="it was the first: nothing is in Production"):
             candidates.release(1)
     assert candidates.production is None

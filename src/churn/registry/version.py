@@ -117,9 +117,10 @@ class Version:
 
     @property
     def was_in_production(self) -> bool:
-        """Whether it is or was in Production, and worked there."""
-        moved = any(event.what in ("production", "rollback", "restore") for event in self.events)
-        return moved and self.tags.get("smoke") != "failed"
+        """Whether it is or was in Production, and worked there as far as anybody has seen."""
+        last = self.last("production", "rollback", "restore", "withdrawn")
+        stayed = last is not None and last.what != "withdrawn"
+        return stayed and self.tags.get("smoke") != "failed"
 
     def last(self, *what: Move) -> Event | None:
         """Return the newest event of some kinds."""
