@@ -91,7 +91,9 @@ class Baseline:
             command += ["--input", str(rows.resolve()), "--output", str(scored)]
             done = _run(command, Path(folder), PYTHONPATH=str(self.code.resolve()))
             if done.returncode:
-                raise self._unscored(_last_line(done.stderr).removeprefix("Error: "))
+                raise self._unscored(
+                    _last_line(done.stderr).removeprefix("Error: "), rows.resolve()
+                )
             return read_parquet(scored, "predict")
 
     def _predict_here(self, rows: Path) -> pd.DataFrame:
@@ -102,11 +104,13 @@ class Baseline:
         try:
             return prediction.score(artifact.load(self.model), rows)
         except ChurnError as error:
-            raise self._unscored(str(error)) from error
+            raise self._unscored(str(error), rows) from error
         except Exception as error:  # of a library, by what the rows or the model hold
-            raise self._unscored(f"{type(error).__name__}: {error}") from error
+            raise self._unscored(f"{type(error).__name__}: {error}", rows) from error
 
-    def _unscored(self, reason: str) -> IncomparableError:
+    def _unscored(self, reason: str, rows: Path) -> IncomparableError:
+        # Nobody knows the scratch file in which the rows are.
+        reason = reason.removeprefix(f"{rows}: ")
         return IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
 
 

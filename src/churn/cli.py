@@ -203,11 +203,15 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
     if baseline is None and not production:
         raise click.UsageError("name a --baseline, or --production, or both")
     from churn import review, verdict
+    from churn.candidate import changed_inputs
 
     plan = review.Plan(baseline, production, from_scratch)
     judged = review.run(Workspace(), plan, output, announce)
     click.echo("\n".join(verdict.lines(judged, "Merge" if baseline else "Release")))
     click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
+    if new := changed_inputs(Path(), "HEAD"):
+        more = " …" if len(new) > 5 else ""
+        click.echo(f"not committed yet, and no pull request has it: {', '.join(new[:5])}{more}")
     if not judged.passed:
         raise SystemExit(2 if judged.outcome == "stopped" else 1)
 

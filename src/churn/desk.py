@@ -19,6 +19,7 @@ from churn.errors import (
     NoAnswerError,
     NotNowError,
     RegistryError,
+    RolledBackError,
 )
 from churn.files import atomic
 from churn.paths import Workspace
@@ -36,8 +37,8 @@ def release(
 ) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
 
-    `on_the_way`, at the end of `make run`, an older commit's model, or another release under way,
-    is no error: it is just not released.
+    `on_the_way`, at the end of `make run`, an older commit's model, one that was rolled back, or
+    another release under way, is no error: it is just not released.
 
     Raises
     ------
@@ -58,8 +59,9 @@ def release(
         )
         done = releasing.run(root, plan, announce)
     except BlockedError as error:
-        _tell(root, registry, f"blocked: {error}")
-        return 1
+        known = on_the_way and isinstance(error, RolledBackError)
+        _tell(root, registry, f"{'not released' if known else 'blocked'}: {error}")
+        return 0 if known else 1
     except NotNowError as error:
         _tell(root, registry, f"not released: {error}")
         if not on_the_way:

@@ -20,6 +20,7 @@ _SCALAR_TYPES = ("bool", "int", "float", "str")
 # YAML 1.1 wants a point, and a sign in the exponent; without them it reads text.
 _NUMBER_AS_TEXT = re.compile(r"([-+]?)(\d+\.?\d*|\.\d+)[eE]([-+]?)(\d{1,3})")
 _LONGEST_DECIMAL = 20
+_CONFLICT_MARKER = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -47,7 +48,11 @@ def read_document(path: Path) -> dict[str, Any]:
         If the file is missing, not YAML, too deep, or not a mapping.
     """
     try:
-        document = parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if marker := _CONFLICT_MARKER.search(text):
+            line = text[: marker.start()].count("\n") + 1
+            raise ParamsError(f"merge-conflict marker in line {line}; choose one side")
+        document = parse(text)
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: not there; run churn in the repository's top folder") from error
     except UnicodeDecodeError as error:
@@ -72,7 +77,7 @@ def parse(text: str) -> Any:
     # PyYAML also lets through what `int` and `datetime` say of 0o9 or of the 31st of February.
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1} " if mark else ""
+        where = f"line {mark.line + 1}: " if mark else ""
         raise ParamsError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from error
     except RecursionError as error:
         raise ParamsError(_TOO_DEEP) from error

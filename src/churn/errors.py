@@ -15,6 +15,7 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     │   ├── NotNowError    another release is under way, or was newer
     │   └── LostLockError  another release has taken over
     ├── BlockedError     a gate or a test has stopped a release: exit code 1
+    │   └── RolledBackError  somebody has rolled it back, and it does not come again by itself
     ├── GitHubError      GitHub, or the program that asks it, refused
     ├── CandidateError   a packed candidate that is not what its manifest says
     ├── BaselineError    a baseline could not be had: its revision, its model
@@ -64,6 +65,10 @@ class LostLockError(RegistryError):
 
 class BlockedError(ChurnError):
     """A candidate is not released, and that is what its limits or its tests are for."""
+
+
+class RolledBackError(BlockedError):
+    """A candidate is a version that was rolled back; whoever wants it back moves it by hand."""
 
 
 class GitHubError(ChurnError):

@@ -231,6 +231,8 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
         reason = f"{title} against {baseline} is {value}: {kept} the margin of {margin:g}"
         if not passed and one["word"] == "worse":
             reason = f"{title} is worse than {baseline}'s: {value}, margin {margin:g}"
+        elif not passed:
+            reason += f", which {entry['rows']:,} held-out customers cannot tell"
         yield Gate(name, passed, value, limit, reason)
 
 
@@ -263,10 +265,11 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
         worst = [what for _, _, what in sorted(collapsed, key=lambda one: -one[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
         slices = {(part["column"], part["slice"]) for part, _, _ in collapsed}
-        value = f"{len(slices)} of {n} worse"
+        value = f"{len(slices)} of {n} beyond a margin"
         return Gate(name, False, value, limit, f"worse than {entry['name']} in a slice: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
-    return Gate(name, True, f"none of {n} worse", limit or "none", f"{n} slices looked at{aside}")
+    value = f"none of {n} beyond a margin"
+    return Gate(name, True, value, limit or "none", f"{n} slices looked at{aside}")
 
 
 def _fall(one: Mapping[str, Any]) -> float | None:

@@ -248,15 +248,14 @@ def _before(current: Version) -> int:
     last = current.last("production", "rollback")
     if last is not None and last.what == "rollback":
         # Said once more because an answer was lost, it must not go one further back.
-        further = f": churn rollback --to {current.replaced}" if current.replaced else ""
+        further = f": churn rollback --to {current.replaced}" if current.replaced else " with --to"
         raise RegistryError(
             f"version {current.number} is in Production by a rollback of {last.when[:16]}"
             f" ({last.by}: {last.why}); to go further back name the version{further}"
         )
     if current.replaced is None:
         raise RegistryError(
-            f"version {current.number} is the first in Production: there is none before it;"
-            " name another with --to"
+            f"version {current.number} is the first in Production: there is none before it"
         )
     return current.replaced
 

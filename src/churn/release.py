@@ -43,6 +43,7 @@ from churn.errors import (
     LostLockError,
     NoAnswerError,
     RegistryError,
+    RolledBackError,
     TrackingError,
 )
 from churn.files import read_json, read_parquet
@@ -255,7 +256,7 @@ class _Release:
             if self._is_same(version):
                 told = promotion.rolled_back(version)
                 if told and self.plan.until != "registered":
-                    raise BlockedError(f"this is {told}")
+                    raise RolledBackError(f"this is {told}")
                 promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)

@@ -92,6 +92,11 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     commit = None if plan.revision is None else baseline.resolve(root, plan.revision)
     if commit is not None:
         proposal.write(workspace, commit)
+        if behind := int(git(root, "rev-list", "--count", f"HEAD..{commit}")):
+            say(
+                f"commits of {plan.revision} that are not here: {behind}; what they change counts"
+                f" as undone by this one, so merge {plan.revision} first"
+            )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
     if altered := lockfile.altered_data(root):

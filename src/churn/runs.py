@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -104,8 +104,8 @@ def _metric(run: Run, name: str) -> str:
 
 
 def _started(run: Run) -> str:
-    started = datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
-    return f"{started:%Y-%m-%d %H:%M}"
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    return f"{started:%Y-%m-%d %H:%MZ}"  # as everywhere: UTC
 
 
 def _commit(run: Run) -> str:

@@ -23,7 +23,7 @@ _PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
     ("before it", PREVIOUS, ("production", "rollback", "restore")),
     ("Staging", STAGING, ("staging",)),
 )
-_COLUMNS = ("", "version", "model", "commit", "since", "by")
+_COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
 
 
 def show(registry: Registry, console: Console) -> None:

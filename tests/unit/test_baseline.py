@@ -95,7 +95,7 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(made, copied, symlinks=True)
     dvc(copied, "remote", "modify", "--local", "store", "url", str(tmp_path / "remote"))
     write(copied, {"params.yaml": "a: 2\n", "build/model/model.json": "mine", "new.txt": "mine"})
-    write(copied, {"src/churn/new.py": "mine"})
+    write(copied, {"src/churn/model/new.py": "mine"})
     return copied
 
 
@@ -147,7 +147,8 @@ def test_a_model_comes_from_the_cache(root: Path) -> None:
 
 
 def test_code_that_is_the_same_is_not_run_in_another_process(root: Path) -> None:
-    (root / "src" / "churn" / "new.py").unlink()
+    (root / "src" / "churn" / "model" / "new.py").unlink()
+    write(root, {"src/churn/report.py": "of what scores nobody"})
     with nothing_touched(root), of_revision(root, "main") as found:
         assert found is not None
         assert found.code is None
@@ -310,6 +311,10 @@ def test_a_baseline_predicts_with_its_own_code(tmp_path: Path) -> None:
         ("import sys; sys.exit('Error: the model takes the column x')", "takes the column x"),
         ("raise KeyError('y')", "KeyError: 'y'"),
         ("import sys; sys.exit(3)", "it said nothing"),
+        (
+            "import sys; sys.exit(f'Error: {sys.argv[5]}: no column x')",
+            "on these rows: no column x",
+        ),
     ],
 )
 def test_a_baseline_that_does_not_take_the_rows_is_incomparable(

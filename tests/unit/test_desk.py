@@ -10,7 +10,7 @@ import pytest
 
 from churn import cli, desk, gate, integration, release, review
 from churn.embedded import not_released
-from churn.errors import NoAnswerError, NotNowError, RegistryError
+from churn.errors import ChurnError, NoAnswerError, NotNowError, RegistryError, RolledBackError
 from churn.integration import Findings
 from churn.paths import Workspace
 from churn.registry import Registry
@@ -137,12 +137,13 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
     [
         (NotNowError("another is newer"), True, 0),
         (NotNowError("another is newer"), False, None),
+        (RolledBackError("this is version 2"), True, 0),
         (RegistryError("could not be put back"), True, None),
     ],
     ids=str,
 )
 def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
-    error: RegistryError,
+    error: ChurnError,
     on_the_way: bool,
     code: int | None,
     first: Candidates,

@@ -56,6 +56,7 @@ def entry(**others: Any) -> dict[str, Any]:
     return {
         "name": "main",
         "model_digest": "b" * 64,
+        "rows": 2000,
         "metrics": [difference("roc_auc", -0.005, 0.02), difference("cost", -0.05, 0.02)],
         "slices": [part(difference("roc_auc", -0.01, 0.03), difference("brier", -0.01, 0.005))],
     } | others
@@ -346,7 +347,7 @@ def test_a_slice_that_lacks_a_gated_metric_was_not_looked_at_whole() -> None:
 def test_many_collapsed_slices_are_counted_and_three_are_named() -> None:
     slices = [part(difference("roc_auc", -0.3, -0.1), name=str(i)) for i in range(5)]
     one = only_failure(judge(compared(entry(slices=slices))))
-    assert one.value == "5 of 5 worse"
+    assert one.value == "5 of 5 beyond a margin"
     assert "age 2" in one.reason
     assert "age 3" not in one.reason
     assert one.reason.endswith(" …")

@@ -241,7 +241,9 @@ def test_parameters_cannot_be_changed(settings: Params) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"data:\n  path: x\n - y\n", "line 3 not YAML"),
+        (b"data:\n  path: x\n - y\n", "line 3: not YAML"),
+        (b"a: 1\n<<<<<<< HEAD\nb: 2\n=======\n", "merge-conflict marker in line 2; choose one"),
+        (b"a: 1\nb: 2\n>>>>>>> other\n", "merge-conflict marker in line 3; choose one"),
         (b"\xff\xfe\x00", "not YAML"),
         (b"", "has no sections"),
         (b"- data\n", "has no sections"),
@@ -295,5 +297,5 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("model:\n  seed: 1\n  family: random_forest\n  seed: 2\n")
-    with pytest.raises(ParamsError, match="line 4 not YAML: key 'seed' stands twice"):
+    with pytest.raises(ParamsError, match="line 4: not YAML: key 'seed' stands twice"):
         params.load(file)

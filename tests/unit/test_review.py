@@ -136,6 +136,20 @@ def test_what_goes_wrong_is_a_verdict_that_blocks(
     assert "Do not merge" in (workspace.candidate / "report.md").read_text()
 
 
+def test_a_branch_that_is_behind_is_told(workspace: Workspace, steps: list[str]) -> None:
+    git(workspace.root, "branch", "main2")
+    write(workspace.root, {"src/churn/x.py": "x = 2\n"})
+    commit(workspace.root)
+    git(workspace.root, "switch", "--quiet", "main2")
+    said: list[str] = []
+    review.run(workspace, review.Plan("main"), workspace.candidate, said.append)
+    assert said[0].startswith("commits of main that are not here: 1; ")
+    said.clear()
+    git(workspace.root, "switch", "--quiet", "main")
+    review.run(workspace, review.Plan("main2"), workspace.candidate, said.append)
+    assert not any("not here" in one for one in said)
+
+
 def test_an_unknown_baseline_blocks(workspace: Workspace, steps: list[str]) -> None:
     judged = run(workspace, "absent")
     assert judged.outcome == "stopped"

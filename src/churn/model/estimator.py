@@ -134,5 +134,8 @@ def _given(name: str, value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if name != "class_weight":
-        raise ParamsError(f"model.hyperparameters.{name}: takes no mapping")
+        raise ParamsError(
+            f"model.hyperparameters.{name}: takes no mapping; a list goes by the"
+            " position of the features in build/model/model.json"
+        )
     return {int(key) if key in ("0", "1") else key: weight for key, weight in value.items()}

@@ -125,7 +125,7 @@ def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
             yield Section("Metrics", _metrics_alone(facts.metrics), 95)
         for number_, entry in enumerate(facts.compared):
             title = f"Metrics against {code(entry['name'])}"
-            yield Section(title, _metrics(entry), 95 - number_)
+            yield Section(title, _metrics(entry, facts.metrics), 95 - number_)
     gates = facts.verdict["gates"]
     bad = sum(not gate["passed"] for gate in gates)
     title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
@@ -170,7 +170,7 @@ def _warning(what: str, names: Sequence[str]) -> list[str]:
     return [f"⚠️ **{what}:** {', '.join(map(code, names[:5]))}{more}."]
 
 
-def _metrics(entry: dict[str, Any]) -> str:
+def _metrics(entry: dict[str, Any], metrics: dict[str, Any]) -> str:
     rows = []
     for one in entry["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
@@ -180,7 +180,8 @@ def _metrics(entry: dict[str, Any]) -> str:
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     note = (
         f"On {entry['rows']:,} held-out customers that neither model was trained on;"
-        " paired bootstrap."
+        f" paired bootstrap. Churn is predicted at a probability of {number(metrics['threshold'])}"
+        f" and above, by {code(entry['name'])} at {number(entry['threshold'])}."
     )
     return f"{table(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
 
@@ -277,8 +278,11 @@ def _slices(compared: Sequence[dict[str, Any]]) -> str:
                     values = [number(one["difference"], sign=True), interval(one)]
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
                     rows.append([*names, TITLES[one["metric"]], *values, code(entry["name"])])
+    if not rows:
+        return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
-    return _cut(header, rows, numbers=(2, 4, 5))
+    note = "Their whole interval is on the worse side; how far is too far, the gate says."
+    return f"{_cut(header, rows, numbers=(2, 4, 5))}\n\n{note}"
 
 
 def _curves(entry: dict[str, Any], draw: Draw) -> str:

@@ -15,6 +15,8 @@ from churn.report import markdown
 from churn.report.facts import Facts
 
 _NO_LIMIT = 10**9
+# A comment has no colours, and a page may be looked at where no font has these signs.
+_SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed")}
 
 
 def render(facts: Facts) -> str:
@@ -33,6 +35,9 @@ def render(facts: Facts) -> str:
     # Raw HTML is let through because the Markdown holds our own <details> and <code>; all else in
     # it is escaped already (`churn.report.text`).
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    for sign, (kind, word) in _SIGNS.items():
+        body = body.replace(f"<td>{sign}</td>", f'<td class="{kind}">{word}</td>')
+        body = body.replace(f"<h2>{sign} ", f'<h2 class="{kind}">')
     template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(template).render(

@@ -79,4 +79,4 @@ def test_a_page_leaves_nothing_out_that_a_comment_would() -> None:
 def test_an_unchanged_model_has_a_page_as_well() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
     known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
-    assert "<h2>✅ No change</h2>" in page.render(known)
+    assert '<h2 class="passed">No change</h2>' in page.render(known)
