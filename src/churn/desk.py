@@ -110,8 +110,10 @@ def _packed(root: Path, registry: Registry) -> Path:
 def promote(root: Path, version: int, to: Any, why: str) -> None:
     """Move a version by hand, and say so."""
     registry = _registry(root)
+    before = registry.production()
     moved = promotion.promote(root, registry, version, to, promotion.whoever(root), why)
-    click.echo(f"version {moved.number} is in {to.title()}")
+    was_there = to == "production" and before is not None and before.number == moved.number
+    click.echo(f"version {moved.number} is in {to.title()}{' already' if was_there else ''}")
 
 
 def rollback(root: Path, version: int | None, why: str) -> None:

@@ -104,6 +104,8 @@ def test_the_commands_of_the_registry(
     assert last_line(capsys) == "version 1 is in Production again; it was version 2"
     assert run("rollback") == 2  # said once more, it does not go further back
     assert "version 1 is in Production by a rollback of" in capsys.readouterr().err
+    assert run("promote", "1", "--to", "production") == 0
+    assert last_line(capsys) == "version 1 is in Production already"
     assert run("rollback", "--to", "x") == 2
     assert run("status") == 0
     assert run("history") == 0

@@ -162,9 +162,11 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
             " write each of the two values in one way"
         )
     if not positive:
+        # YAML's yes, no, on and off.
+        quotes = ", in quotes if it is a word" if isinstance(data.positive, bool) else ""
         raise DataError(
             f"{path}: column {data.target!r} holds {shown}, never {data.positive!r};"
-            " set data.positive in params.yaml to the value that means churned"
+            f" set data.positive in params.yaml to the value that means churned{quotes}"
         )
     return labels.eq(positive[0]).astype("int8")
 

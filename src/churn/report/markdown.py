@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from churn.evaluation.curves import Points
@@ -20,6 +21,7 @@ _MOST_ROWS = 1000
 _LEAST_LINES = 6
 _MOST_NAMES = 10
 _OPEN_ROWS = 15
+_LONG_VALUE, _CONTEXT = 50, 20  # characters
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -206,8 +208,19 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
 
 def _parameters(facts: Facts) -> str:
     changed = facts.changes.get("parameters", [])
-    rows = [[code(one["key"], 120), code(one["before"]), code(one["after"])] for one in changed]
+    rows = [
+        [code(one["key"], 120), *map(code, _from_where_they_part(one["before"], one["after"]))]
+        for one in changed
+    ]
     return _cut(["parameter", "before", "after"], rows)
+
+
+def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
+    """Leave out what two long values begin with alike, of which no more would be seen."""
+    alike = sum(takewhile(bool, (a == b for a, b in zip(before, after, strict=False))))
+    if alike < _LONG_VALUE:
+        return before, after
+    return f"… {before[alike - _CONTEXT :]}", f"… {after[alike - _CONTEXT :]}"
 
 
 def _data(facts: Facts) -> str:

@@ -141,6 +141,10 @@ def test_a_third_label_is_refused_at_its_first_row() -> None:
 def test_a_positive_value_that_never_occurs_is_refused() -> None:
     message = refusal(table(left=["a", "b"] * (N // 2)), positive="yes")
     assert message.startswith("column 'left' holds a, b, never 'yes'")
+    assert message.endswith("to the value that means churned")
+    message = refusal(table(left=["yes", "no"] * (N // 2)), positive=True)  # `yes` in YAML
+    assert message.endswith("holds yes, no, never True; set data.positive in params.yaml to the"
+                            " value that means churned, in quotes if it is a word")  # fmt: skip
 
 
 @pytest.mark.parametrize("positive", ["TRUE", "True", "true", True])

@@ -387,3 +387,11 @@ def test_a_table_that_is_cut_says_how_much_is_missing() -> None:
     assert "\n\nand 234 more" in text
     assert "`src/0999`" in text
     assert "- and 234 more" in text
+
+
+def test_long_values_are_shown_from_where_they_part() -> None:
+    columns = [f"column_number_{i}" for i in range(9)]
+    before, after = ", ".join([*columns, "gone"]), ", ".join([*columns, "new"])
+    change = {"key": "data.numeric", "before": before, "after": after, "limit": False}
+    text = render(facts(changes={"parameters": [change], "files": []}))
+    assert "| `data.numeric` | `… 7, column_number_8, gone` | `… 7, column_number_8, new` |" in text
