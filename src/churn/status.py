@@ -142,7 +142,7 @@ def history(registry: Registry, console: Console) -> None:
     if not versions:
         raise RegistryError(_EMPTY)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("when", "version", "what", "by", "why"):
+    for name in ("when (UTC)", "version", "what", "by", "why"):
         table.add_column(name, no_wrap=name != "why")
     told = [(event, version) for version in versions for event in version.events]
     for event, version in sorted(told, key=lambda pair: pair[0].when):
