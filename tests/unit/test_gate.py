@@ -235,6 +235,7 @@ def test_the_whole_interval_has_to_keep_the_margin(
         one = only_failure(verdict)
         assert one.name.endswith(" against main")
         assert f"{lower:+.4f} to {upper:+.4f}" in one.reason
+        assert ("which 2,000 held-out customers cannot tell" in one.reason) == (lower < 0 < upper)
 
 
 @pytest.mark.parametrize("ends", [(None, None), (None, 0.1), (0.1, None)])

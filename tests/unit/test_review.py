@@ -15,6 +15,7 @@ import pytest
 
 from churn import bundle, compare, gate, lockfile, review, verdict
 from churn.candidate import git
+from churn.cli import main
 from churn.errors import ArtifactError, BaselineError, DataError
 from churn.files import write_parquet
 from churn.gate import Verdict
@@ -134,6 +135,22 @@ def test_what_goes_wrong_is_a_verdict_that_blocks(
     assert (written["passed"], written["reason"]) == (False, said)
     assert not (workspace.candidate / "model").exists()
     assert "Do not merge" in (workspace.candidate / "report.md").read_text()
+
+
+def test_what_is_not_committed_is_told(
+    workspace: Workspace,
+    steps: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(workspace.root)
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    main(["review", "--baseline", "HEAD"])
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last == "not committed yet, and no pull request has it: params.yaml"
+    commit(workspace.root)
+    main(["review", "--baseline", "HEAD~1"])
+    assert "not committed" not in capsys.readouterr().out
 
 
 def test_a_branch_that_is_behind_is_told(workspace: Workspace, steps: list[str]) -> None:

@@ -76,6 +76,14 @@ def test_a_page_leaves_nothing_out_that_a_comment_would() -> None:
     assert "What this is" in text
 
 
+def test_what_passed_and_what_failed_is_said_in_words() -> None:
+    text = page.render(facts())
+    assert '<h2 class="failed">Do not merge' in text
+    assert text.count('<td class="passed">passed</td>') == 1
+    assert text.count('<td class="failed">failed</td>') == 1
+    assert not {"✅", "❌"} & set(text)
+
+
 def test_an_unchanged_model_has_a_page_as_well() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
     known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
