@@ -82,6 +82,7 @@ def test_what_another_run_moves_meanwhile_is_not_overwritten(jobs: Forge) -> Non
     ran = run(jobs)
     assert ran.jobs == {"one": "succeeded", "two": "failed"}
     assert "Another run was faster" in ran.log
+    assert ran.summary.startswith("> Another run has moved versions while this job did")
     assert kept(jobs) == ["one", "rolled-back"]
 
 
