@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from churn.evaluation.metric_names import TITLES
-from churn.report.text import code, prose
-from churn.summary import interval, number
+from churn.report.text import code, interval, number, prose
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
 _SHOWN = ("roc_auc", "average_precision", "brier", "cost")
@@ -69,7 +68,9 @@ def _metrics(metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[
         if entry:
             one = differences.get(metric)
             cells += (
-                [number(one["difference"], sign=True), interval(one)] if one else ["undefined"] * 2
+                [number(one["difference"], sign=True), interval(one["lower"], one["upper"])]
+                if one
+                else ["undefined"] * 2
             )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

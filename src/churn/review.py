@@ -70,7 +70,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
         raise ArtifactError(f"{Path.cwd()}: not the repository's top folder; run churn there")
     bundle.remove(output)
     for left in (workspace.changes, workspace.comparison, workspace.verdict, workspace.report,
-                 workspace.report_page):  # fmt: skip
+                 workspace.report_page, workspace.review):  # fmt: skip
         left.unlink(missing_ok=True)
     try:
         judged = _judge(workspace, plan, say)

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from churn.evaluation import curves
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import Facts
+from churn.report.facts import FORMAT, Facts, from_document
 
 HOSTILE = [
     "@octocat",
@@ -159,8 +159,8 @@ def check(name: str, status: str = "passed", found: str = "fine", **others: Any)
     return {"suite": "model", "check": name, "status": status, "outcomes": outcomes} | others
 
 
-def facts(**others: Any) -> Facts:
-    """Return what a report says of a candidate that was judged."""
+def document(**others: Any) -> dict[str, Any]:
+    """Return what review.json says of a candidate that was judged."""
     gates = [
         {"name": "dvc.lock", "passed": True, "value": "ok", "limit": "ok", "reason": "it is"},
         {"name": "ROC", "passed": False, "value": "0.7", "limit": "0.8", "reason": "too low"},
@@ -186,9 +186,14 @@ def facts(**others: Any) -> Facts:
         "uncommitted": False,
         "fingerprint": "b" * 64,
         "model_digest": "c" * 64,
-        "links": {},
+        "format": FORMAT,
     }
-    return Facts(**(known | others))
+    return known | others
+
+
+def facts(**others: Any) -> Facts:
+    """Return the facts of `document`."""
+    return from_document(document(**others))
 
 
 def hostile_facts(text: str) -> Facts:
@@ -199,11 +204,22 @@ def hostile_facts(text: str) -> Facts:
     ]
     changed = [dict.fromkeys(("key", "before", "after"), text) | {"limit": True}]
     drifted = {"column": text, "psi": 0.4, "word": "large", "before": 1.0, "after": 2.0}
+    # Unlike the words of a verdict's outcome and a check's status, these may be any.
+    worse = [difference(word="worse"), difference(text, word="worse"), difference(word=text)]
     one = entry(
         name=text,
         identity=text,
-        slices=[{"column": text, "slice": text, "rows": 60, "metrics": [difference(word="worse")]}],
-        data={"rows": [1, 2], "columns": [drifted], "gone": [text], "label_rate": [0.1, 0.2]},
+        model_digest=text,
+        exam="own",
+        metrics=[*worse, difference(word=None)],
+        slices=[{"column": text, "slice": text, "rows": 60, "metrics": worse}],
+        data={
+            "rows": [1, 2],
+            "columns": [drifted, drifted | {"word": text}],
+            "gone": [text],
+            "new": [text],
+            "label_rate": [0.1, 0.2],
+        },
     )
     return facts(
         verdict={"passed": False, "outcome": "judged", "reason": text, "gates": gates},
@@ -216,6 +232,9 @@ def hostile_facts(text: str) -> Facts:
         },
         comparison={"baselines": [one, entry(name=text, incomparable=text)]},
         changes={"parameters": changed, "files": [text], "judge": [text]},
+        commit=text,
+        fingerprint=text,
+        model_digest=text,
     )
 
 

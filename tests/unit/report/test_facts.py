@@ -12,7 +12,9 @@ from churn import report
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.paths import Workspace
-from churn.report.facts import gather, links
+from churn.report import run_address
+from churn.report.facts import from_document
+from churn.report.gather import gather
 from tests.unit.report.samples import check, entry
 
 ACTIONS = {
@@ -22,13 +24,12 @@ ACTIONS = {
 }
 
 
-def test_the_run_is_linked_on_actions_only() -> None:
-    expected = {"run and files": "https://github.com/o/r/actions/runs/7"}
-    assert links(ACTIONS) == expected
-    assert links({}) == {}
+def test_a_run_has_an_address_on_actions_only() -> None:
+    assert run_address(ACTIONS) == "https://github.com/o/r/actions/runs/7"
+    assert run_address({}) == ""
     for name in ACTIONS:
-        assert links({**ACTIONS, name: ""}) == {}
-        assert links({key: value for key, value in ACTIONS.items() if key != name}) == {}
+        assert run_address({**ACTIONS, name: ""}) == ""
+        assert run_address({key: value for key, value in ACTIONS.items() if key != name}) == ""
 
 
 @pytest.fixture
@@ -62,8 +63,7 @@ def test_the_facts_are_those_of_the_work_tree(workspace: Workspace) -> None:
     assert known.commit == git(workspace.root, "rev-parse", "HEAD").strip()
     assert known.fingerprint == input_fingerprint(workspace.root)
     assert known.model_digest == model_digest(workspace.model)
-    assert [one["name"] for one in known.compared] == ["main"]
-    assert known.links == {}
+    assert [one.name for one in known.compared] == ["main"]
 
 
 def test_a_baseline_without_metrics_is_one_but_was_not_compared(workspace: Workspace) -> None:
@@ -110,8 +110,9 @@ def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
     assert gather(workspace).model_digest is None
 
 
-def test_both_reports_are_written(workspace: Workspace) -> None:
+def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     report.run(workspace)
+    assert from_document(json.loads(workspace.review.read_text())) == gather(workspace)
     assert "### Metrics against `main`" in workspace.report.read_text()
     page = workspace.report_page.read_text()
     assert page.startswith("<!doctype html>")
@@ -119,7 +120,7 @@ def test_both_reports_are_written(workspace: Workspace) -> None:
 
 
 def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
-    files = (workspace.report, workspace.report_page)
+    files = (workspace.report, workspace.report_page, workspace.review)
     report.run(workspace)
     first = [file.read_bytes() for file in files]
     report.run(workspace)
