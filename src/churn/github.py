@@ -119,6 +119,13 @@ class Repository:
         return found
 
     def _api(self, method: str, path: str, *options: str, stdin: str = "") -> Any:
+        answer = self._text(method, path, *options, stdin=stdin)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise GitHubError(f"{method} {path or self._path}: the answer is not JSON") from error
+
+    def _text(self, method: str, path: str, *options: str, stdin: str = "") -> str:
         address = f"{self._path}/{path}".rstrip("/")
         try:
             done = subprocess.run(
@@ -136,10 +143,7 @@ class Repository:
             raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
         if done.returncode:
             raise GitHubError(f"{method} {path or address}: {self._told(done.stderr)}")
-        try:
-            return json.loads(done.stdout)
-        except ValueError as error:
-            raise GitHubError(f"{method} {path or address}: the answer is not JSON") from error
+        return done.stdout
 
     def _told(self, said: str) -> str:
         """Return what `gh` has said, without the token: a server may send back what it was sent."""

@@ -1,29 +1,24 @@
-"""The report as an artifact: chosen by its listing, then unpacked as if it wanted to do harm."""
+"""The review as an artifact: chosen by its listing, then read as if it wanted to do harm."""
 
 from __future__ import annotations
 
 import io
-import re
+import json
 import stat
-import unicodedata
 import zipfile
 from typing import Any
 
 from churn.errors import ChurnError
+from churn.report.facts import Facts, read
 
 NAME = "comment"
-MEMBER = "report.md"
+MEMBER = "review.json"
 MAX_ARCHIVE_BYTES = 1_000_000
-MAX_CHARACTERS = 60_000
-_MAX_BYTES = 4 * MAX_CHARACTERS
-_HEADING = re.compile(r"## (?:✅|❌) \S")
-# Fillers and an empty pattern, which are letters or signs by their category, and tags.
-_BLANK = re.compile("[\u115f\u1160\u2800\u3164\U000e0000-\U000e007f]")
-_ALLOWED = {"\n", "\t", "\u200b"}  # the last is what the report breaks mentions with
+_MAX_BYTES = 4_000_000
 
 
 class RefusedError(ChurnError):
-    """The report is not one that this project writes; the message holds no word of it."""
+    """The review is not one that this project writes; the message holds no word of it."""
 
 
 def newest(listed: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -32,7 +27,7 @@ def newest(listed: list[dict[str, Any]]) -> dict[str, Any] | None:
     Raises
     ------
     RefusedError
-        If it is larger than any report of ours, before a byte of it is read.
+        If it is larger than any review of ours, before a byte of it is read.
     """
     ours = [a for a in listed if a["name"] == NAME and not a["expired"]]
     if not ours:
@@ -43,16 +38,16 @@ def newest(listed: list[dict[str, Any]]) -> dict[str, Any] | None:
     return chosen
 
 
-def unpack(archive: bytes) -> str:
-    """Read the report from the bytes of a zip file.
+def unpack(archive: bytes) -> Facts:
+    """Read the facts from the bytes of a zip file.
 
-    Nothing is written to disk, and never more is unpacked than a report may have.
+    Nothing is written to disk, and never more is unpacked than a review may have.
 
     Raises
     ------
     RefusedError
         If the archive holds anything but one plain file of the expected name, or if that file is
-        not a report.
+        no review.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
@@ -70,36 +65,11 @@ def unpack(archive: bytes) -> str:
         raise RefusedError("the artifact is not a zip file, or a damaged one") from error
     if len(content) > _MAX_BYTES:
         raise RefusedError(f"{MEMBER} unpacks to more than {_MAX_BYTES:,} bytes")
-    return decode(content)
-
-
-def decode(content: bytes) -> str:
-    """Read a report's text.
-
-    Raises
-    ------
-    RefusedError
-        If it is not UTF-8, holds hidden or control characters, is too long, or does not begin as a
-        report.
-    """
     try:
-        text = content.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise RefusedError("the report is not UTF-8") from error
-    if has_hidden_characters(text):
-        raise RefusedError("the report holds hidden or control characters")
-    if len(text) > MAX_CHARACTERS:
-        raise RefusedError(f"the report has more than {MAX_CHARACTERS:,} characters")
-    if not _HEADING.match(text):
-        raise RefusedError("the report does not begin with its heading")
-    return text
-
-
-def has_hidden_characters(text: str) -> bool:
-    """Tell whether a text holds what nobody sees, or turns the order of what follows around.
-
-    Such text reads otherwise than it is: to a person, or to a program that is given the comment.
-    """
-    if _BLANK.search(text):
-        return True
-    return any(unicodedata.category(c) in ("Cc", "Cf") for c in set(text) - _ALLOWED)
+        document = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"{MEMBER} is not JSON") from error
+    try:
+        return read(document)
+    except ValueError as error:
+        raise RefusedError(f"{MEMBER} is not as main's code expects it: {error}") from error

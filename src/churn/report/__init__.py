@@ -1,6 +1,6 @@
 """The verdict and all that led to it: for a comment, as a page, and as data.
 
-`facts` holds it as types (read by `shape`), `markdown` renders it with `mermaid` and `text`: these
+`facts` says what there is, `markdown` renders it with `mermaid` and `text`: these
 need the standard library only, because main renders the comment on a pull request where nothing is
 installed. `gather` and `page` may lean on the other packages.
 """
@@ -24,7 +24,7 @@ def run(workspace: Workspace) -> None:
         If `gate` has not run.
     """
     from churn.files import atomic, write_json
-    from churn.report import facts, gather, markdown, mermaid, page
+    from churn.report import gather, markdown, mermaid, page
 
     known, address = gather.gather(workspace), run_address(os.environ)
     written = {
@@ -34,7 +34,7 @@ def run(workspace: Workspace) -> None:
     for target, text in written.items():
         with atomic(target) as fresh:
             fresh.write_text(text, encoding="utf-8")
-    write_json(workspace.review, facts.to_document(known))
+    write_json(workspace.review, known)
 
 
 def run_address(environment: Mapping[str, str]) -> str:

@@ -1,242 +1,192 @@
-"""Everything that a report says, as types: what review.json holds.
+"""Everything that a report says, as types, and the check that a document is of them.
 
-Of the files of `compare`, `gate` and the stages as much as the report shows. Other keys may be
-there; a newer release may write them.
+Anybody may have written the document (review.json), so types alone would promise nothing. Other
+keys may be there; a newer release may write them.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from types import UnionType
+from typing import (
+    Any,
+    Literal,
+    NotRequired,
+    TypedDict,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
-from churn.report.shape import read
+FORMAT: Literal[1] = 1
+_MOST_ENTRIES, _MOST_BASELINES = 20_000, 20
+_LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand characters
 
-FORMAT = 1
-_MOST_BASELINES = 20
+# verdict.json
+Gate = TypedDict("Gate", {"name": str, "passed": bool, "value": str, "limit": str, "reason": str})
+Outcome = Literal["judged", "unchanged", "stopped"]
+Verdict = TypedDict(
+    "Verdict", {"passed": bool, "outcome": Outcome, "reason": str, "gates": list[Gate]}
+)
+# metrics.json; null is undefined
+Metrics = TypedDict("Metrics", {"threshold": float, "test": dict[str, float | None]})
+# checks.json; `outcomes` and `error` say why a check has not passed
+Condition = TypedDict("Condition", {"passed": bool, "details": str})
+Check = TypedDict(
+    "Check",
+    {
+        "check": str,
+        "status": Literal["passed", "failed", "crashed"],
+        "outcomes": NotRequired[list[Condition]],
+        "error": NotRequired[str | None],
+    },
+)
+Checks = TypedDict("Checks", {"checks": list[Check]})
+# comparison.json
+Difference = TypedDict(
+    "Difference",
+    {
+        "metric": str,
+        "baseline": float | None,
+        "candidate": float | None,
+        "difference": float | None,
+        "lower": float | None,
+        "upper": float | None,
+        "word": str | None,
+    },
+)
+Slice = TypedDict("Slice", {"column": str, "slice": str, "rows": int, "metrics": list[Difference]})
 Points = list[dict[str, float]]
+Curve = TypedDict("Curve", {"baseline": Points, "candidate": Points})
+Drift = TypedDict(
+    "Drift",
+    {"column": str, "psi": float, "word": str, "before": float | None, "after": float | None},
+)
+Data = TypedDict(  # pairs are before and now
+    "Data",
+    {
+        "rows": tuple[int, int],
+        "columns": list[Drift],
+        "gone": NotRequired[list[str]],
+        "new": NotRequired[list[str]],
+        "label_rate": NotRequired[tuple[float, float]],
+    },
+)
+Whose = Literal["main", "own"]
+Baseline = TypedDict(  # what is compared has all of `_COMPARED`
+    "Baseline",
+    {
+        "name": str,
+        "kind": NotRequired[str],
+        "identity": NotRequired[str],
+        "model_digest": NotRequired[str],
+        "exam": NotRequired[Whose],
+        "limits": NotRequired[Whose],
+        "rows": NotRequired[int],
+        "threshold": NotRequired[float],
+        "metrics": NotRequired[list[Difference]],
+        "slices": NotRequired[list[Slice]],
+        "curves": NotRequired[dict[str, Curve]],
+        "data": NotRequired[Data],
+    },
+)
+_COMPARED = {"rows", "threshold", "metrics", "slices", "curves"}
+Comparison = TypedDict(  # `exam` counts the held-out customers that a change has touched
+    "Comparison", {"baselines": list[Baseline], "exam": NotRequired[dict[str, int] | None]}
+)
+# changes.json, empty where nobody has asked
+Parameter = TypedDict("Parameter", {"key": str, "before": str, "after": str, "limit": bool})
+Changes = TypedDict(
+    "Changes",
+    {
+        "parameters": NotRequired[list[Parameter]],
+        "files": NotRequired[list[str]],
+        "judge": NotRequired[list[str]],
+    },
+)
+Facts = TypedDict(  # results are null where nothing was judged
+    "Facts",
+    {
+        "format": Literal[1],
+        "verdict": Verdict,
+        "metrics": Metrics | None,
+        "checks": Checks | None,
+        "comparison": Comparison | None,
+        "changes": Changes,
+        "commit": str,
+        "uncommitted": bool,  # whether inputs differ from those of the commit
+        "fingerprint": str,
+        "model_digest": str | None,
+    },
+)
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A limit, and whether it is kept."""
-
-    name: str
-    passed: bool
-    value: str
-    limit: str
-    reason: str
+def baselines(facts: Facts) -> list[Baseline]:
+    """Return all baselines that were asked for."""
+    return facts["comparison"]["baselines"] if facts["comparison"] else []
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """verdict.json."""
-
-    passed: bool
-    outcome: Literal["judged", "unchanged", "stopped"]
-    reason: str
-    gates: list[Gate]
+def compared(facts: Facts) -> list[Baseline]:
+    """Return the baselines that the candidate could be compared with."""
+    return [entry for entry in baselines(facts) if set(entry) >= _COMPARED]
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """metrics.json: the threshold, and the metrics of the held-out customers."""
-
-    threshold: float
-    test: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a condition of a check has found."""
-
-    passed: bool
-    details: str
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check; `outcomes` and `error` say why it has not passed."""
-
-    check: str
-    status: Literal["passed", "failed", "crashed"]
-    outcomes: list[Outcome] = field(default_factory=list)
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Checks:
-    """checks.json."""
-
-    checks: list[Check]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of two models."""
-
-    metric: str
-    baseline: float | None
-    candidate: float | None
-    difference: float | None
-    lower: float | None
-    upper: float | None
-    word: str | None
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Both models on a group of customers."""
-
-    column: str
-    slice: str
-    rows: int
-    metrics: list[Difference]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A curve of both models."""
-
-    baseline: Points
-    candidate: Points
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How a column has moved; `before` and `after` are means."""
-
-    column: str
-    psi: float
-    word: str
-    before: float | None
-    after: float | None
-
-
-@dataclass(frozen=True)
-class Data:
-    """How the training rows have moved; pairs are before and now."""
-
-    rows: tuple[int, int]
-    columns: list[Drift]
-    gone: list[str] = field(default_factory=list)
-    new: list[str] = field(default_factory=list)
-    label_rate: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """One comparison; `exam` and `limits` say whose held-out customers and limits it is by."""
-
-    name: str
-    kind: str | None = None
-    identity: str | None = None
-    model_digest: str | None = None
-    exam: Literal["main", "own"] | None = None
-    limits: Literal["main", "own"] | None = None
-    rows: int = 0
-    threshold: float | None = None
-    metrics: list[Difference] = field(default_factory=list)
-    slices: list[Slice] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)
-    data: Data | None = None
-
-
-@dataclass(frozen=True)
-class Exam:
-    """How many held-out customers of main a change has touched."""
-
-    added: int = 0
-    removed: int = 0
-    relabelled: int = 0
-    edited: int = 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """comparison.json."""
-
-    baselines: list[Baseline]
-    exam: Exam | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.baselines) > _MOST_BASELINES:
-            raise ValueError(f"more than {_MOST_BASELINES} baselines")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter that the change sets to another value."""
-
-    key: str
-    before: str
-    after: str
-    limit: bool
-
-
-@dataclass(frozen=True)
-class Changes:
-    """changes.json; empty where nobody has asked."""
-
-    parameters: list[Parameter] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    judge: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a candidate.
-
-    Attributes
-    ----------
-    verdict : Verdict
-    metrics, checks, comparison
-        None where the pipeline was stopped, or nothing was to be judged.
-    changes : Changes
-    commit, fingerprint : str
-    uncommitted : bool
-        Whether inputs differ from those of the commit.
-    model_digest : str or None
-    """
-
-    verdict: Verdict
-    metrics: Metrics | None
-    checks: Checks | None
-    comparison: Comparison | None
-    changes: Changes
-    commit: str
-    uncommitted: bool
-    fingerprint: str
-    model_digest: str | None
-
-    @property
-    def baselines(self) -> list[Baseline]:
-        """All baselines that were asked for."""
-        return self.comparison.baselines if self.comparison else []
-
-    @property
-    def compared(self) -> list[Baseline]:
-        """The baselines that the candidate could be compared with."""
-        return [entry for entry in self.baselines if entry.metrics]
-
-    @property
-    def for_release(self) -> bool:
-        """Whether it is what main would release: compared with Production alone."""
-        return {entry.kind for entry in self.baselines} == {"production"}
-
-
-def to_document(facts: Facts) -> dict[str, Any]:
-    """Return what review.json holds."""
-    return {"format": FORMAT, **asdict(facts)}
-
-
-def from_document(document: object) -> Facts:
-    """Read what review.json holds; whoever has written it may want to do harm.
+def read(document: object) -> Facts:
+    """Take a document for facts, if it is of their type.
 
     Raises
     ------
     ValueError
-        If it is not what `to_document` makes. The message holds no word of the document.
+        If a key is missing, a value is of another type or no finite number, or there is too much
+        of something. The message names the key, and repeats nothing of the document.
     """
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError(f"not of format {FORMAT}")
-    return read(Facts, document)
+    require(document, Facts)
+    facts = cast(Facts, document)
+    if len(baselines(facts)) > _MOST_BASELINES:
+        raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
+    return facts
+
+
+def require(value: Any, kind: Any, where: str = "") -> None:
+    """Check that a value, as `json.loads` gives it, is of a type of this module; see `read`."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):  # X | None
+        if value is not None:
+            require(value, parts[0], where)
+    elif is_typeddict(kind):
+        _require_of(value, dict, where)
+        for key, hint in get_type_hints(kind).items():
+            path = f"{where}.{key}" if where else key
+            if key in value:
+                require(value[key], hint, path)
+            elif key in kind.__required_keys__:
+                raise ValueError(f"{path}: missing")
+    elif origin is tuple:
+        _require_of(value, list, where)
+        if len(value) != len(parts):
+            raise ValueError(f"{where}: not {len(parts)} values")
+        for part, inner in zip(value, parts, strict=True):
+            require(part, inner, where)
+    elif origin in (list, dict):
+        _require_of(value, origin, where)
+        for part in value.values() if origin is dict else value:
+            require(part, parts[-1], where)
+    elif origin is Literal:
+        _require_of(value, type(parts[0]), where)
+        if value not in parts:
+            raise ValueError(f"{where}: none of {', '.join(map(str, parts))}")
+    else:
+        _require_of(value, kind, where)
+
+
+def _require_of(value: Any, kind: type, where: str) -> None:
+    where = where or "the whole"
+    numbers = (int, float) if kind is float else kind
+    if not isinstance(value, numbers) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{where}: not of type {kind.__name__}")
+    if isinstance(value, (list, dict)) and len(value) > _MOST_ENTRIES:
+        raise ValueError(f"{where}: more than {_MOST_ENTRIES:,} entries")
+    if isinstance(value, (int, float)) and not abs(value) < _LARGEST:  # nor is NaN
+        raise ValueError(f"{where}: not finite, or too large")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import Baseline, Check, Exam, Facts, Gate, Metrics, Points
+from churn.report.facts import Baseline, Check, Facts, Gate, Metrics, Points, baselines, compared
 from churn.report.text import code, interval, number, prose
 
 # GitHub refuses a comment of more than 65,536 characters.
@@ -20,6 +20,7 @@ _LEAST_LINES = 6
 _MOST_NAMES, _MOST_WARNED = 10, 5
 _OPEN_ROWS = 15
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
+_EXAM = ("added", "removed", "relabelled", "edited")
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -135,33 +136,30 @@ def _shown(section: Section) -> str:
 
 def headline(facts: Facts) -> str:
     """Say the verdict and its reason, as Markdown in one line."""
-    reason = prose(facts.verdict.reason)
-    if facts.verdict.outcome == "unchanged" and facts.verdict.passed:
+    verdict, reason = facts["verdict"], prose(facts["verdict"]["reason"])
+    if verdict["outcome"] == "unchanged" and verdict["passed"]:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
-    verb = "release" if facts.for_release else "merge"
-    word = f"✅ {verb.title()}" if facts.verdict.passed else f"❌ Do not {verb}"
-    return f"{word}: {reason}"
+    is_release = {entry.get("kind") for entry in baselines(facts)} == {"production"}
+    verb = "release" if is_release else "merge"
+    return f"✅ {verb.title()}: {reason}" if verdict["passed"] else f"❌ Do not {verb}: {reason}"
 
 
 def _head(facts: Facts, has_run: bool, top: Sequence[str]) -> str:
     lines = list(top) or [f"## {headline(facts)}"]
-    if facts.verdict.outcome == "unchanged":
+    if facts["verdict"]["outcome"] == "unchanged":
         lines.append("Nothing was trained.")
-    if facts.verdict.outcome == "stopped":
+    if facts["verdict"]["outcome"] == "stopped":
         where = "The log of the run" if has_run else "What was printed"
         lines.append(f"Nothing could be judged. {where} says more.")
-    if facts.comparison and facts.comparison.exam:
-        lines += _exam(facts.comparison.exam)
+    exam = (facts["comparison"] and facts["comparison"].get("exam")) or {}
+    if counts := [f"{exam[what]:,} {what}" for what in _EXAM if exam.get(what)]:
+        lines.append(f"⚠️ **This change alters held-out customers:** {', '.join(counts)}.")
     if not top:
-        limits = [one.key for one in facts.changes.parameters if one.limit]
+        changes = facts["changes"]
+        limits = [one["key"] for one in changes.get("parameters", []) if one["limit"]]
         lines += warning("This change moves its own limits", limits)
-        lines += warning("This change touches its own judge", facts.changes.judge)
+        lines += warning("This change touches its own judge", changes.get("judge", []))
     return "\n\n".join(lines)
-
-
-def _exam(exam: Exam) -> list[str]:
-    counts = [f"{count:,} {what}" for what, count in asdict(exam).items() if count]
-    return [f"⚠️ **This change alters the held-out customers:** {', '.join(counts)}."] * bool(counts)
 
 
 def warning(what: str, names: Sequence[str]) -> list[str]:
@@ -176,43 +174,43 @@ def _listed(names: Sequence[str], most: int) -> str:
 
 def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     """Give the sections in the order in which a reviewer needs them."""
-    if facts.metrics:
-        if not facts.compared:
-            yield Section("Metrics", _metrics_alone(facts.metrics), 95)
-        for place, entry in enumerate(facts.compared):
+    if facts["metrics"]:
+        if not compared(facts):
+            yield Section("Metrics", _metrics_alone(facts["metrics"]), 95)
+        for place, entry in enumerate(compared(facts)):
             title = f"Metrics against {_named(entry, facts)}"
-            yield Section(title, _metrics(entry, facts.metrics), 95 - place)
-    gates = facts.verdict.gates
-    bad = sum(not gate.passed for gate in gates)
+            yield Section(title, _metrics(entry, facts["metrics"]), 95 - place)
+    gates = facts["verdict"]["gates"]
+    bad = sum(not gate["passed"] for gate in gates)
     title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
-    title = "What stopped it" if facts.verdict.outcome == "stopped" else title
+    title = "What stopped it" if facts["verdict"]["outcome"] == "stopped" else title
     yield Section(title, _gates(gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     yield Section("Data", _data(facts), 80)
     yield Section("Files that changed", _files(facts), 40, folded=True)
-    if facts.checks:
-        failed = [check for check in facts.checks.checks if check.status != "passed"]
-        passed = [check for check in facts.checks.checks if check.status == "passed"]
+    if facts["checks"]:
+        failed = [check for check in facts["checks"]["checks"] if check["status"] != "passed"]
+        passed = [check for check in facts["checks"]["checks"] if check["status"] == "passed"]
         yield Section("Checks that did not pass", _checks(failed), 85)
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
     worse = _slices(facts)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    for entry in facts.compared[:1]:
+    for entry in compared(facts)[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts, run), 92, folded=True)
 
 
 def _named(entry: Baseline, facts: Facts) -> str:
     """Call a baseline by its name, and where it was compared more than once say how."""
-    name = code(entry.name)
-    if [other.name for other in facts.baselines].count(entry.name) == 1:
+    name = code(entry["name"])
+    if [other["name"] for other in baselines(facts)].count(entry["name"]) == 1:
         return name
     whose = {"main": "main's", "own": "this change's"}
     by = [
         f"{preposition} {whose[of]} {what}"
         for preposition, of, what in (
-            ("on", entry.exam, "held-out customers"),
-            ("by", entry.limits, "limits"),
+            ("on", entry.get("exam"), "held-out customers"),
+            ("by", entry.get("limits"), "limits"),
         )
         if of
     ]
@@ -221,16 +219,16 @@ def _named(entry: Baseline, facts: Facts) -> str:
 
 def _metrics(entry: Baseline, metrics: Metrics) -> str:
     rows = []
-    for one in entry.metrics:
-        values = [number(one.baseline), number(one.candidate)]
-        change = [number(one.difference, sign=True), interval(one.lower, one.upper)]
-        word = _MARKS.get(one.word) or prose(str(one.word))
-        rows.append([_title(one.metric), *values, *change, word])
-    header = ["", code(entry.name), "this change", "difference", "95% interval", ""]
+    for one in entry["metrics"]:
+        values = [number(one["baseline"]), number(one["candidate"])]
+        change = [number(one["difference"], sign=True), interval(one["lower"], one["upper"])]
+        word = _MARKS.get(one["word"]) or prose(str(one["word"]))
+        rows.append([_title(one["metric"]), *values, *change, word])
+    header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     note = (
-        f"On {entry.rows:,} held-out customers that neither model was trained on;"
-        f" paired bootstrap. Churn is predicted at a probability of {number(metrics.threshold)}"
-        f" and above, by {code(entry.name)} at {number(entry.threshold)}."
+        f"On {entry['rows']:,} held-out customers that neither model was trained on;"
+        f" paired bootstrap. Churn is predicted at a probability of {number(metrics['threshold'])}"
+        f" and above, by {code(entry['name'])} at {number(entry['threshold'])}."
     )
     return f"{_cut(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
 
@@ -240,19 +238,19 @@ def _title(metric: str) -> str:
 
 
 def _metrics_alone(metrics: Metrics) -> str:
-    rows = [[title, number(metrics.test.get(name))] for name, title in TITLES.items()]
+    rows = [[title, number(metrics["test"].get(name))] for name, title in TITLES.items()]
     return table(["", "held-out customers"], rows, numbers=(1,))
 
 
 def _gates(gates: Sequence[Gate]) -> str:
     """Lay out the gates, failed ones first; why one failed stands below the table."""
-    ordered = sorted(gates, key=lambda gate: gate.passed)
+    ordered = sorted(gates, key=lambda gate: gate["passed"])
     rows = [
-        ["✅" if gate.passed else "❌"]
-        + [prose(part, 150) for part in (gate.name, gate.value, gate.limit)]
+        ["✅" if gate["passed"] else "❌"]
+        + [prose(part, 150) for part in (gate["name"], gate["value"], gate["limit"])]
         for gate in ordered
     ]
-    reasons = [f"- {prose(gate.reason)}" for gate in ordered if not gate.passed]
+    reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
     reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
     shown = _cut(["", "gate", "value", "limit"], rows)
     return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
@@ -260,8 +258,8 @@ def _gates(gates: Sequence[Gate]) -> str:
 
 def _parameters(facts: Facts) -> str:
     rows = [
-        [code(one.key, 120), *map(code, _from_where_they_part(one.before, one.after))]
-        for one in facts.changes.parameters
+        [code(one["key"], 120), *map(code, _from_where_they_part(one["before"], one["after"]))]
+        for one in facts["changes"].get("parameters", [])
     ]
     return _cut(["parameter", "before", "after"], rows)
 
@@ -275,25 +273,24 @@ def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
 
 
 def _data(facts: Facts) -> str:
-    shown = dict.fromkeys(_drift(entry) for entry in facts.baselines)  # equal ones once
+    shown = dict.fromkeys(_drift(entry) for entry in baselines(facts))  # equal ones once
     return "\n\n".join(filter(None, shown))
 
 
 def _drift(entry: Baseline) -> str:
-    data = entry.data
-    if data is None:
+    if (data := entry.get("data")) is None:
         return ""
-    lines = ["Training rows: {:,} before, {:,} now.".format(*data.rows)]
-    if data.label_rate:
-        lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data.label_rate)
+    lines = ["Training rows: {:,} before, {:,} now.".format(*data["rows"])]
+    if "label_rate" in data:
+        lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data["label_rate"])
     for names, what in (
-        (data.gone, "Columns that are no longer there"),
-        (data.new, "Columns that are new"),
+        (data.get("gone"), "Columns that are no longer there"),
+        (data.get("new"), "Columns that are new"),
     ):
         if names:
             lines.append(f"{what}: {_listed(names, _MOST_NAMES)}.")
-    drifted = [one for one in data.columns if one.word != "none"]
-    if not data.columns:
+    drifted = [one for one in data["columns"] if one["word"] != "none"]
+    if not data["columns"]:
         lines.append("No column is in both tables, so no drift was measured.")
         return "\n\n".join(lines)
     if not drifted:
@@ -301,10 +298,10 @@ def _drift(entry: Baseline) -> str:
         return "\n\n".join(lines)
     rows = [
         [
-            code(one.column),
-            prose(one.word),
-            f"{one.psi:.2f}",
-            *("" if mean is None else f"{mean:g}" for mean in (one.before, one.after)),
+            code(one["column"]),
+            prose(one["word"]),
+            f"{one['psi']:.2f}",
+            *("" if mean is None else f"{mean:g}" for mean in (one["before"], one["after"])),
         ]
         for one in drifted
     ]
@@ -315,7 +312,7 @@ def _drift(entry: Baseline) -> str:
 
 
 def _files(facts: Facts) -> str:
-    files = facts.changes.files
+    files = facts["changes"].get("files", [])
     shown = [f"- {code(name, 150)}" for name in files[:_MOST_ROWS]]
     if len(files) > _MOST_ROWS:
         shown.append(f"- and {len(files) - _MOST_ROWS} more")
@@ -325,23 +322,26 @@ def _files(facts: Facts) -> str:
 def _checks(checks: Sequence[Check]) -> str:
     rows = []
     for check in checks:
-        bad = [outcome.details for outcome in check.outcomes if not outcome.passed]
-        outcomes = bad or [outcome.details for outcome in check.outcomes]
-        found = check.error or next(iter(outcomes), "it has no condition")
-        rows.append([code(check.check), check.status, prose(found, 300)])
+        outcomes = sorted(check.get("outcomes", []), key=lambda one: one["passed"])
+        details = [outcome["details"] for outcome in outcomes]
+        found = check.get("error") or next(iter(details), "it has no condition")
+        rows.append([code(check["check"]), check["status"], prose(found, 300)])
     return _cut(["check", "", "found"], rows)
 
 
 def _slices(facts: Facts) -> str:
     rows = []
-    for entry in facts.compared:
+    for entry in compared(facts):
         against = _named(entry, facts)
-        for part in entry.slices:
-            for one in part.metrics:
-                if one.word == "worse":
-                    names = [code(part.column), code(part.slice), f"{part.rows:,}"]
-                    values = [number(one.difference, sign=True), interval(one.lower, one.upper)]
-                    rows.append([*names, _title(one.metric), *values, against])
+        for part in entry["slices"]:
+            for one in part["metrics"]:
+                if one["word"] == "worse":
+                    names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
+                    values = [
+                        number(one["difference"], sign=True),
+                        interval(one["lower"], one["upper"]),
+                    ]
+                    rows.append([*names, _title(one["metric"]), *values, against])
     if not rows:
         return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
@@ -350,29 +350,30 @@ def _slices(facts: Facts) -> str:
 
 
 def _curves(entry: Baseline, draw: Draw) -> str:
-    both = [(curve, entry.curves[curve]) for curve in COMPARED if curve in entry.curves]
-    charts = [draw(curve, of.baseline, of.candidate, entry.name) for curve, of in both]
+    both = [(curve, entry["curves"][curve]) for curve in COMPARED if curve in entry["curves"]]
+    charts = [draw(curve, of["baseline"], of["candidate"], entry["name"]) for curve, of in both]
     return "\n\n".join(filter(None, charts))
 
 
 def _identity(facts: Facts, run: str) -> str:
-    aside = " and changes that are not committed" if facts.uncommitted else ""
-    rows = [["commit", f"{code(facts.commit)}{aside}"]]
-    rows += [["fingerprint of the inputs", code(facts.fingerprint)]]
-    if facts.model_digest is not None:
-        rows.append(["digest of the model", code(facts.model_digest)])
-    found = {entry.name: entry for entry in facts.baselines if entry.identity is not None}
-    for entry in found.values():
-        rows.append([f"model of {code(entry.name)}", code(entry.model_digest)])
-        rows.append([f"where {code(entry.name)} is", code(entry.identity)])
+    aside = " and changes that are not committed" if facts["uncommitted"] else ""
+    rows = [["commit", f"{code(facts['commit'])}{aside}"]]
+    rows += [["fingerprint of the inputs", code(facts["fingerprint"])]]
+    if facts["model_digest"] is not None:
+        rows.append(["digest of the model", code(facts["model_digest"])])
+    for entry in {one["name"]: one for one in baselines(facts) if "identity" in one}.values():
+        name = code(entry["name"])
+        rows.append([f"model of {name}", code(entry.get("model_digest", "unknown"))])
+        rows.append([f"where {name} is", code(entry["identity"])])
     rows += [["run and files", run]] if run else []
-    revisions = [one for one in facts.baselines if one.kind != "production"]
-    name = revisions[0].name if revisions else "main"
-    again = [f"churn review --baseline {shlex.quote(name)}"]
+    revisions = [one for one in baselines(facts) if one.get("kind") != "production"]
+    revision = revisions[0]["name"] if revisions else "main"
+    again = []
     if run:  # on a runner, where the commit is one that merging would make
-        revision = shlex.quote((revisions[0].identity if revisions else None) or name)
-        again = [f"git fetch origin {shlex.quote(facts.commit)}", "git switch --detach FETCH_HEAD"]
-        again += [f"churn review --baseline {revision}"]
+        again = [f"git fetch origin {shlex.quote(facts['commit'])}"]
+        again += ["git switch --detach FETCH_HEAD"]
+        revision = revisions[0].get("identity", revision) if revisions else revision
+    again += [f"churn review --baseline {shlex.quote(revision)}"]
     steps = ", ".join(code(step, 120) for step in again)
     return f"{table(['', ''], rows)}\n\nThe same on your machine: {steps}"
 

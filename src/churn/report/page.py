@@ -43,7 +43,7 @@ def render(facts: Facts, run: str = "") -> str:
     template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(template).render(
-        title=facts.verdict.reason,
+        title=facts["verdict"]["reason"],
         body=Markup(body),  # noqa: S704
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import shutil
 import subprocess
+import zipfile
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from churn.evaluation import curves
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import FORMAT, Facts, from_document
+from churn.report.facts import FORMAT, Facts, read
 
 HOSTILE = [
     "@octocat",
@@ -159,8 +161,8 @@ def check(name: str, status: str = "passed", found: str = "fine", **others: Any)
     return {"suite": "model", "check": name, "status": status, "outcomes": outcomes} | others
 
 
-def document(**others: Any) -> dict[str, Any]:
-    """Return what review.json says of a candidate that was judged."""
+def facts(**others: Any) -> Facts:
+    """Return what a report says of a candidate that was judged."""
     gates = [
         {"name": "dvc.lock", "passed": True, "value": "ok", "limit": "ok", "reason": "it is"},
         {"name": "ROC", "passed": False, "value": "0.7", "limit": "0.8", "reason": "too low"},
@@ -188,12 +190,7 @@ def document(**others: Any) -> dict[str, Any]:
         "model_digest": "c" * 64,
         "format": FORMAT,
     }
-    return known | others
-
-
-def facts(**others: Any) -> Facts:
-    """Return the facts of `document`."""
-    return from_document(document(**others))
+    return read(known | others)
 
 
 def hostile_facts(text: str) -> Facts:
@@ -236,6 +233,14 @@ def hostile_facts(text: str) -> Facts:
         fingerprint=text,
         model_digest=text,
     )
+
+
+def zipped(text: str | bytes, name: str = "review.json") -> bytes:
+    """Return a zip file with one file in it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+    return made.getvalue()
 
 
 class Seen(HTMLParser):

@@ -13,7 +13,7 @@ from churn.candidate import git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.paths import Workspace
 from churn.report import run_address
-from churn.report.facts import from_document
+from churn.report.facts import baselines, compared, read
 from churn.report.gather import gather
 from tests.unit.report.samples import check, entry
 
@@ -60,18 +60,18 @@ def outcome(workspace: Workspace, which: str) -> None:
 
 def test_the_facts_are_those_of_the_work_tree(workspace: Workspace) -> None:
     known = gather(workspace)
-    assert known.commit == git(workspace.root, "rev-parse", "HEAD").strip()
-    assert known.fingerprint == input_fingerprint(workspace.root)
-    assert known.model_digest == model_digest(workspace.model)
-    assert [one.name for one in known.compared] == ["main"]
+    assert known["commit"] == git(workspace.root, "rev-parse", "HEAD").strip()
+    assert known["fingerprint"] == input_fingerprint(workspace.root)
+    assert known["model_digest"] == model_digest(workspace.model)
+    assert [one["name"] for one in compared(known)] == ["main"]
 
 
 def test_a_baseline_without_metrics_is_one_but_was_not_compared(workspace: Workspace) -> None:
     entries = [{"name": "main", "absent": "none"}, {"name": "Production", "incomparable": "x"}]
     workspace.comparison.write_text(json.dumps({"baselines": entries}))
     known = gather(workspace)
-    assert len(known.baselines) == 2
-    assert known.compared == []
+    assert len(baselines(known)) == 2
+    assert compared(known) == []
 
 
 @pytest.mark.parametrize("which", ["unchanged", "stopped"])
@@ -80,8 +80,8 @@ def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
 ) -> None:
     outcome(workspace, which)
     known = gather(workspace)
-    assert (known.metrics, known.checks, known.comparison, known.model_digest) == (None,) * 4
-    assert known.baselines == []
+    assert [known[key] for key in ("metrics", "checks", "comparison", "model_digest")] == [None] * 4
+    assert baselines(known) == []
 
 
 @pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
@@ -93,7 +93,7 @@ def test_a_result_that_is_missing_or_broken_does_not_keep_the_verdict_from_being
     file.unlink()
     if content:
         file.write_text(content)
-    assert getattr(gather(workspace), name) is None
+    assert gather(workspace)[name] is None
     report.run(workspace)
     assert workspace.report.read_text().startswith("## ✅ Merge: fine")
 
@@ -107,12 +107,12 @@ def test_without_a_verdict_there_is_no_report(workspace: Workspace) -> None:
 
 def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
     (workspace.model / "model.json").unlink()
-    assert gather(workspace).model_digest is None
+    assert gather(workspace)["model_digest"] is None
 
 
 def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     report.run(workspace)
-    assert from_document(json.loads(workspace.review.read_text())) == gather(workspace)
+    assert read(json.loads(workspace.review.read_text())) == gather(workspace)
     assert "### Metrics against `main`" in workspace.report.read_text()
     page = workspace.report_page.read_text()
     assert page.startswith("<!doctype html>")

@@ -18,7 +18,6 @@ from tests.unit.report.samples import (
     as_github,
     check,
     difference,
-    document,
     entry,
     facts,
     hostile_facts,
@@ -93,7 +92,7 @@ def test_each_word_of_a_comparison_is_shown(word: str) -> None:
 
 
 def test_failed_gates_come_first_with_their_reasons() -> None:
-    verdict = document()["verdict"]
+    verdict = facts()["verdict"]
     slices = {"name": "slices", "passed": False, "value": "1", "limit": "", "reason": "one fell"}
     text = render(facts(verdict=verdict | {"gates": [*verdict["gates"], slices]}))
     assert text.index("| ❌ | ROC |") < text.index("| ✅ | dvc.lock |")
@@ -118,7 +117,7 @@ def test_no_limit_that_was_moved_is_no_warning() -> None:
 
 @pytest.mark.parametrize("outcome", ["judged", "unchanged", "stopped"])
 def test_a_change_of_its_own_judge_is_said_whatever_the_outcome(outcome: str) -> None:
-    verdict = document()["verdict"] | {"outcome": outcome}
+    verdict = facts()["verdict"] | {"outcome": outcome}
     changes = {"judge": [".github/workflows/pull-request.yml"]}
     head = render(facts(verdict=verdict, changes=changes)).partition("###")[0]
     assert "touches its own judge:** `.github/workflows/pull-request.yml`." in head
