@@ -68,9 +68,7 @@ def _metrics(metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[
         if entry:
             one = differences.get(metric)
             cells += (
-                [number(one["difference"], sign=True), interval(one["lower"], one["upper"])]
-                if one
-                else ["undefined"] * 2
+                [number(one["difference"], sign=True), interval(one)] if one else ["undefined"] * 2
             )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -83,7 +83,7 @@ def _comparison_table(entry: dict[str, Any]) -> RenderableType:
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
     for one in entry["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
-        values += [number(one["difference"], sign=True), interval(one["lower"], one["upper"])]
+        values += [number(one["difference"], sign=True), interval(one)]
         style = {"better": "green", "worse": "red"}.get(one["word"], "")
         table.add_row(TITLES[one["metric"]], *values, Text(one["word"] or "unknown", style=style))
     table.caption = f"on {entry['rows']:,} held-out customers that neither was trained on"

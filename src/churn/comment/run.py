@@ -12,43 +12,18 @@ _FAILED = {"failure": "failed", "timed_out": "took too long", "cancelled": "was 
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A job that has failed, in which way, and in which step; the pull request's own names."""
-
-    job: str
-    how: str
-    step: str
-
-
-@dataclass(frozen=True)
 class Run:
-    """A run that has ended.
+    """A run that has ended; `number` is what it is called on GitHub's pages.
 
-    Parameters
-    ----------
-    id : int
-    number : int
-        As the run is called on GitHub's pages.
-    workflow : str
-        File of the workflow, from the repository's top folder.
-    conclusion : str
-        ``"success"``, ``"failure"``, ``"cancelled"``, …
-    head : str
-        Newest commit of the pull request, 40 hexadecimal digits.
-    branch : str
-        Branch of the pull request, in `source`.
-    source : str
-        Repository that the pull request comes from, ``owner/name``; a fork perhaps.
-    repository : str
-        Address of the repository that it goes to, such as ``https://github.com/owner/name``.
-    base : str
-        Default branch of `repository`.
+    Its pull request comes from `branch` of `source` (``owner/name``, a fork perhaps), whose newest
+    commit is `head`. `repository` is the address of the repository that it goes to, and `base` the
+    default branch there.
     """
 
     id: int
     number: int
-    workflow: str
-    conclusion: str
+    workflow: str  # its file
+    conclusion: str  # success, failure, cancelled, …
     head: str
     branch: str
     source: str
@@ -61,21 +36,22 @@ class Run:
         return f"{self.repository}/actions/runs/{self.id}"
 
 
-def read_event(event: dict[str, Any], repository: str) -> Run:
-    """Take from a ``workflow_run`` event what the comment needs.
+@dataclass(frozen=True)
+class Failure:
+    """A job that has failed, in which way, and in which step; the pull request's own names."""
 
-    Parameters
-    ----------
-    event : dict
-        As GitHub sends it.
-    repository : str
-        Address of the repository.
-    """
+    job: str
+    how: str
+    step: str
+
+
+def read_event(event: dict[str, Any], repository: str) -> Run:
+    """Take from a ``workflow_run`` event, as GitHub sends it, what the comment needs."""
     run = event["workflow_run"]
     return Run(
         id=int(run["id"]),
         number=int(run["run_number"]),
-        # GitHub appends the revision that it took the file from: "…/pull-request.yml@main".
+        # GitHub may append the revision that it took the file from: "…/pull-request.yml@main".
         workflow=str(run["path"]).partition("@")[0],
         conclusion=str(run["conclusion"]),
         head=str(run["head_sha"]),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from churn.comment.github import Repository
-from churn.comment.limits import Edit, UnreadableError, changed_limits
 from churn.errors import GitHubError
 from churn.judging import Touched, judging_code, sort_changes
+from churn.limits import Edit, UnreadableError, changed_limits
 
 _PARAMS = "params.yaml"
 _MOST_LISTED = 3_000  # files; GitHub names no more
@@ -18,7 +18,7 @@ _NOT_ANSWERED = (GitHubError, KeyError, TypeError)
 
 @dataclass(frozen=True)
 class Change:
-    """What is known of a pull request's change; what is not known counts as touched.
+    """What is known of a change; what is not known counts as touched.
 
     Attributes
     ----------
@@ -35,43 +35,30 @@ class Change:
     edits: list[Edit] | None
 
 
-UNKNOWN = Change(None, False, None)
-
-
 def look(repository: Repository, pull: dict[str, Any], root: Path) -> Change:
-    """Find out what a pull request changes.
-
-    Parameters
-    ----------
-    repository : Repository
-    pull : dict
-        The pull request, as GitHub lists it.
-    root : Path
-        Main's files.
-    """
+    """Find out what a pull request, as GitHub lists it, changes of main's files in `root`."""
     try:
         listed = repository.changed_files(int(pull["number"]))
         names = {str(file["filename"]) for file in listed}
-        names |= {str(file["previous_filename"]) for file in listed if "previous_filename" in file}
+        names |= {str(file.get("previous_filename", file["filename"])) for file in listed}
     except _NOT_ANSWERED:
-        return UNKNOWN
-    top = frozenset(entry.name for entry in root.iterdir())
-    files = sort_changes(names, judging_code(root), top)
+        return Change(None, False, None)
+    files = sort_changes(names, judging_code(root), frozenset(p.name for p in root.iterdir()))
     complete = len(listed) < _MOST_LISTED
-    if complete and not files.parameters:
-        return Change(files, complete, [])
-    return Change(files, complete, _edits(repository, pull))
+    may_differ = files.parameters or not complete
+    return Change(files, complete, _edits(repository, pull) if may_differ else [])
 
 
 def _edits(repository: Repository, pull: dict[str, Any]) -> list[Edit] | None:
-    """Compare the limits with those of the commit that the branch has left main at.
+    """Compare the limits with those of the commit at which the branch has left main.
 
-    Not with main's as they are now: what main has changed since is no change of this pull request,
-    and merging it leaves main's.
+    Not with main's of today: what main has changed since is no change of this pull request, and
+    stays as it is when that is merged.
     """
     head = str(pull["head"]["sha"])
     try:
         base = repository.merge_base(str(pull["base"]["ref"]), head)
-        return changed_limits(repository.file_at(_PARAMS, base), repository.file_at(_PARAMS, head))
+        before, after = (repository.file_at(_PARAMS, commit) for commit in (base, head))
+        return changed_limits(before, after)
     except (*_NOT_ANSWERED, UnreadableError):
         return None

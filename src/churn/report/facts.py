@@ -1,192 +1,140 @@
-"""Everything that a report says, as types, and the check that a document is of them.
+"""Everything that a report says: the shape of review.json, and the check that a document has it.
 
-Anybody may have written the document (review.json), so types alone would promise nothing. Other
-keys may be there; a newer release may write them.
+Other keys may be there; a newer release may write them.
 """
 
 from __future__ import annotations
 
-from types import UnionType
-from typing import (
-    Any,
-    Literal,
-    NotRequired,
-    TypedDict,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from collections.abc import Iterator
+from typing import Any
 
-FORMAT: Literal[1] = 1
+FORMAT = 1
+Facts = dict[str, Any]
+Points = list[dict[str, float]]
 _MOST_ENTRIES, _MOST_BASELINES = 20_000, 20
 _LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand characters
 
-# verdict.json
-Gate = TypedDict("Gate", {"name": str, "passed": bool, "value": str, "limit": str, "reason": str})
-Outcome = Literal["judged", "unchanged", "stopped"]
-Verdict = TypedDict(
-    "Verdict", {"passed": bool, "outcome": Outcome, "reason": str, "gates": list[Gate]}
-)
-# metrics.json; null is undefined
-Metrics = TypedDict("Metrics", {"threshold": float, "test": dict[str, float | None]})
-# checks.json; `outcomes` and `error` say why a check has not passed
-Condition = TypedDict("Condition", {"passed": bool, "details": str})
-Check = TypedDict(
-    "Check",
-    {
-        "check": str,
-        "status": Literal["passed", "failed", "crashed"],
-        "outcomes": NotRequired[list[Condition]],
-        "error": NotRequired[str | None],
-    },
-)
-Checks = TypedDict("Checks", {"checks": list[Check]})
-# comparison.json
-Difference = TypedDict(
-    "Difference",
-    {
-        "metric": str,
-        "baseline": float | None,
-        "candidate": float | None,
-        "difference": float | None,
-        "lower": float | None,
-        "upper": float | None,
-        "word": str | None,
-    },
-)
-Slice = TypedDict("Slice", {"column": str, "slice": str, "rows": int, "metrics": list[Difference]})
-Points = list[dict[str, float]]
-Curve = TypedDict("Curve", {"baseline": Points, "candidate": Points})
-Drift = TypedDict(
-    "Drift",
-    {"column": str, "psi": float, "word": str, "before": float | None, "after": float | None},
-)
-Data = TypedDict(  # pairs are before and now
-    "Data",
-    {
-        "rows": tuple[int, int],
-        "columns": list[Drift],
-        "gone": NotRequired[list[str]],
-        "new": NotRequired[list[str]],
-        "label_rate": NotRequired[tuple[float, float]],
-    },
-)
-Whose = Literal["main", "own"]
-Baseline = TypedDict(  # what is compared has all of `_COMPARED`
-    "Baseline",
-    {
-        "name": str,
-        "kind": NotRequired[str],
-        "identity": NotRequired[str],
-        "model_digest": NotRequired[str],
-        "exam": NotRequired[Whose],
-        "limits": NotRequired[Whose],
-        "rows": NotRequired[int],
-        "threshold": NotRequired[float],
-        "metrics": NotRequired[list[Difference]],
-        "slices": NotRequired[list[Slice]],
-        "curves": NotRequired[dict[str, Curve]],
-        "data": NotRequired[Data],
-    },
-)
-_COMPARED = {"rows", "threshold", "metrics", "slices", "curves"}
-Comparison = TypedDict(  # `exam` counts the held-out customers that a change has touched
-    "Comparison", {"baselines": list[Baseline], "exam": NotRequired[dict[str, int] | None]}
-)
-# changes.json, empty where nobody has asked
-Parameter = TypedDict("Parameter", {"key": str, "before": str, "after": str, "limit": bool})
-Changes = TypedDict(
-    "Changes",
-    {
-        "parameters": NotRequired[list[Parameter]],
-        "files": NotRequired[list[str]],
-        "judge": NotRequired[list[str]],
-    },
-)
-Facts = TypedDict(  # results are null where nothing was judged
-    "Facts",
-    {
-        "format": Literal[1],
-        "verdict": Verdict,
-        "metrics": Metrics | None,
-        "checks": Checks | None,
-        "comparison": Comparison | None,
-        "changes": Changes,
-        "commit": str,
-        "uncommitted": bool,  # whether inputs differ from those of the commit
-        "fingerprint": str,
-        "model_digest": str | None,
-    },
-)
+# Of a mapping the keys, "?" behind those that may be missing; {str: x}: any texts as keys. [x]: a
+# list of x; [x, x]: two of them. (x, None): x or null. A tuple of values: one of these.
+_NUMBER = (float, None)
+_GATE = {"name": str, "passed": bool, "value": str, "limit": str, "reason": str}
+_OUTCOME = ("judged", "unchanged", "stopped")
+_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE]}
+METRICS = {"threshold": float, "test": {str: _NUMBER}}
+_CHECK = {
+    "check": str,
+    "status": ("passed", "failed", "crashed"),
+    "outcomes?": [{"passed": bool, "details": str}],
+    "error?": (str, None),
+}
+CHECKS = {"checks": [_CHECK]}
+_ENDS = {"baseline": _NUMBER, "candidate": _NUMBER, "lower": _NUMBER, "upper": _NUMBER}
+_DIFFERENCE = {"metric": str, **_ENDS, "difference": _NUMBER, "word": (str, None)}
+_SLICE = {"column": str, "slice": str, "rows": int, "metrics": [_DIFFERENCE]}
+_CURVE = {"baseline": [{str: float}], "candidate": [{str: float}]}
+_DRIFT = {"column": str, "psi": float, "word": str, "before": _NUMBER, "after": _NUMBER}
+_DATA = {  # pairs are before and now
+    "rows": [int, int],
+    "columns": [_DRIFT],
+    "gone?": [str],
+    "new?": [str],
+    "label_rate?": [float, float],
+}
+_COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices": [_SLICE],
+             "curves": {str: _CURVE}}  # fmt: skip
+_BASELINE = {
+    "name": str,
+    "kind?": str,
+    "identity?": str,
+    "model_digest?": str,
+    "exam?": ("main", "own"),  # whose held-out customers and limits it was compared by
+    "limits?": ("main", "own"),
+    "data?": _DATA,
+    **{f"{key}?": shape for key, shape in _COMPARED.items()},
+}
+# `exam` counts the held-out customers that a change has touched.
+COMPARISON = {"baselines": [_BASELINE], "exam?": ({str: int}, None)}
+_PARAMETER = {"key": str, "before": str, "after": str, "limit": bool}
+CHANGES = {"parameters?": [_PARAMETER], "files?": [str], "judge?": [str]}
+_FACTS = {
+    "format": (FORMAT,),
+    "verdict": _VERDICT,
+    "metrics": (METRICS, None),  # null where nothing was judged, as the next two
+    "checks": (CHECKS, None),
+    "comparison": (COMPARISON, None),
+    "changes": CHANGES,  # empty where nobody has asked
+    "commit": str,
+    "uncommitted": bool,  # whether inputs differ from those of the commit
+    "fingerprint": str,
+    "model_digest": (str, None),
+}
 
 
-def baselines(facts: Facts) -> list[Baseline]:
+def baselines(facts: Facts) -> list[dict[str, Any]]:
     """Return all baselines that were asked for."""
     return facts["comparison"]["baselines"] if facts["comparison"] else []
 
 
-def compared(facts: Facts) -> list[Baseline]:
+def compared(facts: Facts) -> list[dict[str, Any]]:
     """Return the baselines that the candidate could be compared with."""
-    return [entry for entry in baselines(facts) if set(entry) >= _COMPARED]
+    return [entry for entry in baselines(facts) if entry.keys() >= _COMPARED.keys()]
 
 
-def read(document: object) -> Facts:
-    """Take a document for facts, if it is of their type.
+def read(document: Any) -> Facts:
+    """Take for facts what may have been written by anybody.
 
     Raises
     ------
     ValueError
-        If a key is missing, a value is of another type or no finite number, or there is too much
-        of something. The message names the key, and repeats nothing of the document.
+        If a key is missing, a value is of another type or no finite number, there is too much of
+        something, or the verdict is not what the gates say. The message names the key, and repeats
+        nothing of the document.
     """
-    require(document, Facts)
-    facts = cast(Facts, document)
+    require(document, _FACTS)
+    facts: Facts = document
+    verdict = facts["verdict"]
+    if verdict["passed"] and not all(gate["passed"] for gate in verdict["gates"]):
+        raise ValueError("verdict.passed: not what its gates say")
     if len(baselines(facts)) > _MOST_BASELINES:
         raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
     return facts
 
 
-def require(value: Any, kind: Any, where: str = "") -> None:
-    """Check that a value, as `json.loads` gives it, is of a type of this module; see `read`."""
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):  # X | None
-        if value is not None:
-            require(value, parts[0], where)
-    elif is_typeddict(kind):
-        _require_of(value, dict, where)
-        for key, hint in get_type_hints(kind).items():
-            path = f"{where}.{key}" if where else key
-            if key in value:
-                require(value[key], hint, path)
-            elif key in kind.__required_keys__:
-                raise ValueError(f"{path}: missing")
-    elif origin is tuple:
-        _require_of(value, list, where)
-        if len(value) != len(parts):
-            raise ValueError(f"{where}: not {len(parts)} values")
-        for part, inner in zip(value, parts, strict=True):
-            require(part, inner, where)
-    elif origin in (list, dict):
-        _require_of(value, origin, where)
-        for part in value.values() if origin is dict else value:
-            require(part, parts[-1], where)
-    elif origin is Literal:
-        _require_of(value, type(parts[0]), where)
-        if value not in parts:
-            raise ValueError(f"{where}: none of {', '.join(map(str, parts))}")
-    else:
-        _require_of(value, kind, where)
-
-
-def _require_of(value: Any, kind: type, where: str) -> None:
+def require(value: Any, shape: Any, where: str = "") -> None:
+    """Check that a value, as `json.loads` gives it, has a shape of this module; see `read`."""
+    if isinstance(shape, tuple):
+        if any(type(value) is type(one) and value == one for one in shape):
+            return
+        shape = shape[0]
+    kind = type(shape) if isinstance(shape, (dict, list)) else shape
     where = where or "the whole"
+    if not isinstance(kind, type):
+        raise ValueError(f"{where}: none of the known values")
     numbers = (int, float) if kind is float else kind
     if not isinstance(value, numbers) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where}: not of type {kind.__name__}")
-    if isinstance(value, (list, dict)) and len(value) > _MOST_ENTRIES:
-        raise ValueError(f"{where}: more than {_MOST_ENTRIES:,} entries")
     if isinstance(value, (int, float)) and not abs(value) < _LARGEST:  # nor is NaN
         raise ValueError(f"{where}: not finite, or too large")
+    if isinstance(value, (dict, list)):
+        if len(value) > _MOST_ENTRIES:
+            raise ValueError(f"{where}: more than {_MOST_ENTRIES:,} entries")
+        for part, inner, path in _parts(value, shape, where):
+            require(part, inner, path)
+
+
+def _parts(value: Any, shape: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
+    if isinstance(shape, list):
+        shapes = shape * len(value) if len(shape) == 1 else shape
+        if len(shapes) != len(value):
+            raise ValueError(f"{where}: not {len(shape)} values")
+        yield from ((part, inner, where) for part, inner in zip(value, shapes, strict=True))
+    elif str in shape:
+        yield from ((part, shape[str], where) for part in value.values())
+    else:
+        for key, inner in shape.items():
+            name = key.removesuffix("?")
+            path = f"{where}.{name}".removeprefix("the whole.")
+            if name in value:
+                yield value[name], inner, path
+            elif name == key:
+                raise ValueError(f"{path}: missing")

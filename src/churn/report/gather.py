@@ -33,10 +33,10 @@ def gather(workspace: Workspace) -> Facts:
     return {
         "format": facts.FORMAT,
         "verdict": verdict,
-        "metrics": _result(facts.Metrics, workspace.metrics) if judged else None,
-        "checks": _result(facts.Checks, workspace.checks) if judged else None,
-        "comparison": _result(facts.Comparison, workspace.comparison) if judged else None,
-        "changes": _result(facts.Changes, workspace.changes) or facts.Changes(),
+        "metrics": _result(facts.METRICS, workspace.metrics) if judged else None,
+        "checks": _result(facts.CHECKS, workspace.checks) if judged else None,
+        "comparison": _result(facts.COMPARISON, workspace.comparison) if judged else None,
+        "changes": _result(facts.CHANGES, workspace.changes) or {},
         "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
         "uncommitted": bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
         "fingerprint": input_fingerprint(workspace.root),
@@ -44,10 +44,10 @@ def gather(workspace: Workspace) -> Facts:
     }
 
 
-def _result(kind: Any, file: Path) -> Any:
+def _result(shape: Any, file: Path) -> Any:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        facts.require(content, kind)
+        facts.require(content, shape)
     except (OSError, ValueError, RecursionError):
         return None
     return content

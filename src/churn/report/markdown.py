@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import Baseline, Check, Facts, Gate, Metrics, Points, baselines, compared
+from churn.report.facts import Facts, Points, baselines, compared
 from churn.report.text import code, interval, number, prose
 
 # GitHub refuses a comment of more than 65,536 characters.
@@ -85,16 +86,11 @@ def render(
     sections = [head, *more, *_sections(facts, draw, run)]
     sections = [section for section in sections if section.body]
     left_out: list[str] = []
-    cut: set[str] = set()
-    while (excess := len(text := _joined(sections, left_out)) - limit) > 0:
-        light = [section for section in sections[1:] if section.title not in cut]
-        if not light:
-            break
-        lightest = min(light, key=lambda section: section.weight)
+    while (excess := len(text := _joined(sections, left_out)) - limit) > 0 and sections[1:]:
+        lightest = min(sections[1:], key=lambda section: section.weight)
         place = sections.index(lightest)
         if shorter := _cut_to(lightest, len(lightest.body) - excess):
             sections[place] = shorter
-            cut.add(shorter.title)
         else:
             del sections[place]
             left_out.append(lightest.title)
@@ -200,28 +196,23 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     yield Section("What this is", _identity(facts, run), 92, folded=True)
 
 
-def _named(entry: Baseline, facts: Facts) -> str:
+def _named(entry: dict[str, Any], facts: Facts) -> str:
     """Call a baseline by its name, and where it was compared more than once say how."""
-    name = code(entry["name"])
-    if [other["name"] for other in baselines(facts)].count(entry["name"]) == 1:
-        return name
-    whose = {"main": "main's", "own": "this change's"}
-    by = [
-        f"{preposition} {whose[of]} {what}"
-        for preposition, of, what in (
-            ("on", entry.get("exam"), "held-out customers"),
-            ("by", entry.get("limits"), "limits"),
-        )
-        if of
+    names = [other["name"] for other in baselines(facts)]
+    how = [("exam", "on", "held-out customers"), ("limits", "by", "limits")]
+    more = [
+        f", {preposition} {'main' if entry[key] == 'main' else 'this change'}'s {what}"
+        for key, preposition, what in how
+        if key in entry and names.count(entry["name"]) > 1
     ]
-    return f"{name} {', '.join(by)}".rstrip()
+    return code(entry["name"]) + "".join(more)
 
 
-def _metrics(entry: Baseline, metrics: Metrics) -> str:
+def _metrics(entry: dict[str, Any], metrics: dict[str, Any]) -> str:
     rows = []
     for one in entry["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
-        change = [number(one["difference"], sign=True), interval(one["lower"], one["upper"])]
+        change = [number(one["difference"], sign=True), interval(one)]
         word = _MARKS.get(one["word"]) or prose(str(one["word"]))
         rows.append([_title(one["metric"]), *values, *change, word])
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
@@ -237,17 +228,17 @@ def _title(metric: str) -> str:
     return TITLES.get(metric) or code(metric)
 
 
-def _metrics_alone(metrics: Metrics) -> str:
+def _metrics_alone(metrics: dict[str, Any]) -> str:
     rows = [[title, number(metrics["test"].get(name))] for name, title in TITLES.items()]
     return table(["", "held-out customers"], rows, numbers=(1,))
 
 
-def _gates(gates: Sequence[Gate]) -> str:
+def _gates(gates: Sequence[dict[str, Any]]) -> str:
     """Lay out the gates, failed ones first; why one failed stands below the table."""
     ordered = sorted(gates, key=lambda gate: gate["passed"])
     rows = [
         ["✅" if gate["passed"] else "❌"]
-        + [prose(part, 150) for part in (gate["name"], gate["value"], gate["limit"])]
+        + [prose(gate[key], 150) for key in ("name", "value", "limit")]
         for gate in ordered
     ]
     reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
@@ -273,22 +264,19 @@ def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
 
 
 def _data(facts: Facts) -> str:
-    shown = dict.fromkeys(_drift(entry) for entry in baselines(facts))  # equal ones once
-    return "\n\n".join(filter(None, shown))
+    # Once where a baseline was compared more than once.
+    shown = [_drift(entry) for entry in baselines(facts) if "data" in entry]
+    return "\n\n".join(dict.fromkeys(shown))
 
 
-def _drift(entry: Baseline) -> str:
-    if (data := entry.get("data")) is None:
-        return ""
+def _drift(entry: dict[str, Any]) -> str:
+    data = entry["data"]
     lines = ["Training rows: {:,} before, {:,} now.".format(*data["rows"])]
     if "label_rate" in data:
         lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data["label_rate"])
-    for names, what in (
-        (data.get("gone"), "Columns that are no longer there"),
-        (data.get("new"), "Columns that are new"),
-    ):
-        if names:
-            lines.append(f"{what}: {_listed(names, _MOST_NAMES)}.")
+    for key, what in (("gone", "no longer there"), ("new", "new")):
+        if names := data.get(key):
+            lines.append(f"Columns that are {what}: {_listed(names, _MOST_NAMES)}.")
     drifted = [one for one in data["columns"] if one["word"] != "none"]
     if not data["columns"]:
         lines.append("No column is in both tables, so no drift was measured.")
@@ -301,7 +289,7 @@ def _drift(entry: Baseline) -> str:
             code(one["column"]),
             prose(one["word"]),
             f"{one['psi']:.2f}",
-            *("" if mean is None else f"{mean:g}" for mean in (one["before"], one["after"])),
+            *("" if one[side] is None else f"{one[side]:g}" for side in ("before", "after")),
         ]
         for one in drifted
     ]
@@ -319,12 +307,12 @@ def _files(facts: Facts) -> str:
     return "\n".join(shown)
 
 
-def _checks(checks: Sequence[Check]) -> str:
+def _checks(checks: Sequence[dict[str, Any]]) -> str:
     rows = []
     for check in checks:
-        outcomes = sorted(check.get("outcomes", []), key=lambda one: one["passed"])
-        details = [outcome["details"] for outcome in outcomes]
-        found = check.get("error") or next(iter(details), "it has no condition")
+        outcomes = sorted(check.get("outcomes", []), key=lambda outcome: outcome["passed"])
+        details = outcomes[0]["details"] if outcomes else "it has no condition"
+        found = check.get("error") or details
         rows.append([code(check["check"]), check["status"], prose(found, 300)])
     return _cut(["check", "", "found"], rows)
 
@@ -337,10 +325,7 @@ def _slices(facts: Facts) -> str:
             for one in part["metrics"]:
                 if one["word"] == "worse":
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
-                    values = [
-                        number(one["difference"], sign=True),
-                        interval(one["lower"], one["upper"]),
-                    ]
+                    values = [number(one["difference"], sign=True), interval(one)]
                     rows.append([*names, _title(one["metric"]), *values, against])
     if not rows:
         return ""
@@ -349,7 +334,7 @@ def _slices(facts: Facts) -> str:
     return f"{_cut(header, rows, numbers=(2, 4, 5))}\n\n{note}"
 
 
-def _curves(entry: Baseline, draw: Draw) -> str:
+def _curves(entry: dict[str, Any], draw: Draw) -> str:
     both = [(curve, entry["curves"][curve]) for curve in COMPARED if curve in entry["curves"]]
     charts = [draw(curve, of["baseline"], of["candidate"], entry["name"]) for curve, of in both]
     return "\n\n".join(filter(None, charts))

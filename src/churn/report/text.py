@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 _BREAK = "\u200b"  # zero width: nothing to see, but no mention, link or reference goes across it
 # GitHub looks for these in the text that a reader sees, so no entity keeps it from finding them.
@@ -102,8 +103,7 @@ def number(value: float | None, sign: bool = False) -> str:
     return f"{value:+.4f}" if sign else f"{value:.3f}"
 
 
-def interval(lower: float | None, upper: float | None) -> str:
+def interval(difference: Mapping[str, Any]) -> str:
     """Write the ends of a difference's interval."""
-    if lower is None or upper is None:
-        return "undefined"
-    return f"{lower:+.4f} to {upper:+.4f}"
+    ends = difference["lower"], difference["upper"]
+    return "undefined" if None in ends else "{:+.4f} to {:+.4f}".format(*ends)

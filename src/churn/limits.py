@@ -1,7 +1,8 @@
-"""Which limits of params.yaml differ between two commits, read without a YAML library.
+"""Which limits differ between two texts of params.yaml, read without a YAML library.
 
-A reader of lines: of the shape that params.yaml has, and no more. Whatever could make YAML
-understand a text otherwise is not followed, and then the limits count as changed.
+The comment on a pull request asks, where nothing is installed. This reads lines of the shape that
+params.yaml has, and no more: whatever could make YAML understand a text otherwise is refused, and
+then the limits count as changed.
 """
 
 from __future__ import annotations
