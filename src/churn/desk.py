@@ -11,7 +11,7 @@ from rich.console import Console
 
 from churn import embedded, params, promotion, tracking
 from churn import status as standing
-from churn.candidate import commit_fingerprint, input_fingerprint
+from churn.candidate import holds_commit, input_fingerprint
 from churn.errors import (
     ArtifactError,
     BlockedError,
@@ -33,7 +33,13 @@ _FILE = "sqlite:///mlflow.db"
 
 
 def release(
-    root: Path, folder: Path | None, commit: str, until: Any, why: str, on_the_way: bool
+    root: Path,
+    folder: Path | None,
+    commit: str,
+    until: Any,
+    why: str,
+    on_the_way: bool,
+    digest: str | None = None,
 ) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
 
@@ -46,7 +52,6 @@ def release(
         As `churn.release.run` does, but for what was blocked.
     """
     # What rolls back or looks needs none of what trains and compares, and should not wait for it.
-    from churn import lineage
     from churn import release as releasing
 
     registry = _registry(root)
@@ -54,9 +59,7 @@ def release(
         if folder is None and _is_released(root, registry, commit):
             return 0
         folder = _packed(root, registry) if folder is None else folder
-        plan = releasing.Plan(
-            folder, promotion.whoever(root), why, commit, until, lineage.read(folder)
-        )
+        plan = releasing.Plan(folder, promotion.whoever(root), why, commit, until, digest)
         done = releasing.run(root, plan, announce)
     except BlockedError as error:
         known = on_the_way and isinstance(error, RolledBackError)
@@ -80,11 +83,10 @@ def release(
 
 def _is_released(root: Path, registry: Registry, revision: str) -> bool:
     """Tell whether Production is of these very inputs, and say so; it takes a moment."""
-    fingerprint = commit_fingerprint(root, revision)
-    if input_fingerprint(root) != fingerprint:
-        return False
     commit = promotion.Commit.of(root, revision)
-    version = promotion.released(root, registry, commit, fingerprint)
+    if not holds_commit(root, commit.id):
+        return False
+    version = promotion.released(root, registry, commit, input_fingerprint(root))
     if version is None:
         return False
     standing.show(registry, _console())

@@ -1,110 +1,81 @@
-"""Which limits differ between two texts of params.yaml, read without a YAML library.
-
-The comment on a pull request asks, where nothing is installed. This reads lines of the shape that
-params.yaml has, and no more: whatever could make YAML understand a text otherwise is refused, and
-then the limits count as changed.
-"""
+"""What a candidate is judged by: main's limits, and its own where it changes them."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
 
-# Who changes one of these changes what is asked of the change itself.
-SECTIONS = (
-    "gates",
-    "checks",
-    "comparison",
-    "split",
-    "decision",
-    "evaluation",
-    "release",
-    "data",
-)
-_MOST_CHARACTERS = 200_000
-_MOST_LINES = 3_000  # of a section: what differs between more takes too long to find
-_SECTION = re.compile(r"([a-z_]+): *(?:#.*)?")
-_WORD = r"[\w.+-]+"
-_VALUE = rf"(?:{_WORD}|\"[^\"\\]*\"|'[^']*')"
-# With quotes, only what certainly ends on its line: a value, or a list of values.
-_QUOTED = re.compile(rf"(?:- )?(?:{_WORD}: )?(?:{_VALUE}|\[{_VALUE}(?:, {_VALUE})*\])(?: +#.*)?")
-_DEPTH = {"{": 1, "[": 1, "]": -1, "}": -1}
-# Anchors, aliases, tags, merge keys, block texts, escapes and keys of several lines.
-_UNFOLLOWED = re.compile(r"[&*!|>@`%\\?]|<<")
+from pydantic import ValidationError
+
+from churn.candidate import git
+from churn.document import first_problem, parse
+from churn.errors import BaselineError, ParamsError
+from churn.params import Limits, Params
+
+_REPAIRS = 3
+# Of these sections only some keys judge; the others are the candidate's own business.
+_PARTS = {
+    "decision": ("cost_false_negative", "cost_false_positive"),
+    "evaluation": ("slices",),
+}
 
 
-class UnreadableError(Exception):
-    """A text is not of the shape that is read here."""
+def own(settings: Params) -> Limits:
+    """Return the limits of the candidate's params.yaml."""
+    sections = {name: getattr(settings, name) for name in Limits.model_fields if name != "whose"}
+    return Limits(whose="own", **sections)
 
 
-@dataclass(frozen=True)
-class Edit:
-    """Lines of a section that were replaced; one side is empty where some came or went."""
+def of_commit(root: Path, commit: str, settings: Params) -> Limits:
+    """Return the limits of a commit, as far as the code here knows them.
 
-    section: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    A key that this code no longer knows limits nothing; one that the commit does not have yet is
+    the candidate's, as are the parts of a section that judge nobody.
 
-
-def changed_limits(before: str, after: str) -> list[Edit]:
-    """Compare the limits of two params.yaml; blank lines and comments do not count.
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    commit : str
+    settings : Params
+        The candidate's.
 
     Raises
     ------
-    UnreadableError
-        If either is not of the shape that is read here, and they differ.
+    BaselineError
+        If they cannot be read.
     """
-    if before == after:
-        return []
-    one, other = _sections(before), _sections(after)
-    return [
-        Edit(section, tuple(old[a:b]), tuple(new[c:d]))
-        for section in SECTIONS
-        for old, new in [(one.get(section, []), other.get(section, []))]
-        for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, False).get_opcodes()
-        if kind != "equal"
-    ]
+    name = f"params.yaml of {commit[:12]}"
+    ours = json.loads(own(settings).model_dump_json())
+    try:
+        document = parse(git(root, "show", f"{commit}:params.yaml"))
+        theirs = {key: _judging(key, document[key], ours[key]) for key in ours if key != "whose"}
+    except (ParamsError, KeyError, TypeError) as error:
+        raise BaselineError(f"{name}: its limits cannot be read ({error})") from error
+    limits: dict[str, Any] = {"whose": "main", **theirs}
+    for _ in range(_REPAIRS):
+        try:
+            return Limits.model_validate_json(json.dumps(limits))
+        except ValidationError as error:
+            why = first_problem(error, Limits)
+            for problem in error.errors():
+                _repair(problem["type"], problem["loc"], limits, ours)
+    raise BaselineError(f"{name}: its limits cannot be read ({why})")
 
 
-def _sections(text: str) -> dict[str, list[str]]:
-    """Return the lines of each section without comments."""
-    if len(text) > _MOST_CHARACTERS:
-        raise UnreadableError
-    found: dict[str, list[str]] = {}
-    lines: list[str] | None = None
-    depth = 0  # of brackets: inside of them a line without indentation begins no section
-    for line in text.split("\n"):
-        if not line.isprintable():  # a tab, or another line break in YAML's eyes
-            raise UnreadableError
-        content = line.strip()
-        if not content or content.startswith("#"):
-            continue
-        if not line.startswith(" "):
-            section = _SECTION.fullmatch(line.rstrip())
-            if section is None or section[1] in found or depth:
-                raise UnreadableError
-            lines = found[section[1]] = []
-        elif lines is None or len(lines) == _MOST_LINES:
-            raise UnreadableError
-        else:
-            content, is_quoted = _without_comment(line.rstrip())
-            lines.append(content)
-            depth += 0 if is_quoted else sum(_DEPTH.get(c, 0) for c in content)
-            if depth < 0:
-                raise UnreadableError
-    if depth:
-        raise UnreadableError
-    return found
+def _judging(section: str, theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    keys = _PARTS.get(section)
+    return theirs if keys is None else ours | {key: theirs[key] for key in keys}
 
 
-def _without_comment(line: str) -> tuple[str, bool]:
-    """Return what counts of a line, and whether it has quotes and so closes its own brackets."""
-    content = re.split(r" +#", line, maxsplit=1)[0]
-    if {'"', "'"} & set(content):
-        if not _QUOTED.fullmatch(line.strip()):
-            raise UnreadableError
-        return line, True  # what follows on " #" may be quoted
-    if _UNFOLLOWED.search(content):
-        raise UnreadableError
-    return content, False
+def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> None:
+    """Take out a key that is not known here, or put in one that is not there yet."""
+    *parents, last = loc
+    for part in parents:
+        limits = limits[part]
+        ours = ours.get(part, {}) if isinstance(ours, dict) else {}
+    if kind == "extra_forbidden":
+        del limits[last]
+    elif kind == "missing" and last in ours:
+        limits[last] = ours[last]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn import pyfunc, tracking
-from churn.candidate import INPUTS, commit_fingerprint, git, model_digest
+from churn.candidate import INPUTS, git, model_digest
 from churn.errors import ArtifactError, CandidateError, NotNowError, RegistryError
 from churn.registry import MODEL_FILES, Event, Move, Registry, Target, Version
 
@@ -121,7 +121,7 @@ def rolled_back(version: Version) -> str | None:
     )
 
 
-def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
+def has_stayed(root: Path, version: Version, commit: Commit, fingerprint: str) -> bool:
     """Tell whether no commit has touched an input since the newest one of a version.
 
     Parameters
@@ -131,11 +131,13 @@ def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
     version : Version
     commit : Commit
         The commit until which is looked.
+    fingerprint : str
+        Of its inputs.
     """
     known = Commit.newest_of(version)
     if known is None or not _known(root, known) or not _is_ancestor(root, known, commit):
         return False
-    if version.tags.get("newest_fingerprint") != commit_fingerprint(root, commit.id):
+    if version.tags.get("newest_fingerprint") != fingerprint:
         return False
     between = f"{known.id}..{commit.id}"
     return not git(root, "log", "--format=%H", between, "--", *INPUTS)

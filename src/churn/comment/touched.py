@@ -9,7 +9,7 @@ from typing import Any
 from churn.comment.github import Repository
 from churn.errors import GitHubError
 from churn.judging import Touched, judging_code, sort_changes
-from churn.limits import Edit, UnreadableError, changed_limits
+from churn.params_text import Edit, UnreadableError, changed_limits
 
 _PARAMS = "params.yaml"
 _MOST_LISTED = 3_000  # files; GitHub names no more
