@@ -13,12 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from churn.comment import artifact, body, sticky, touched
+from churn.comment import artifact, body, cml, sticky, touched
 from churn.comment.artifact import RefusedError
-from churn.comment.github import Repository
 from churn.comment.run import WORKFLOW, Failure, Run, failures, read_event
 from churn.errors import ChurnError, GitHubError
-from churn.report.facts import Facts
+from churn.github import Repository
 
 # A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
 _NOTHING_TO_SAY = ("action_required", "skipped", "stale")
@@ -37,19 +36,19 @@ def comment_on(run: Run, repository: Repository, author: str) -> None:
     pull = find_pull_request(run, repository)
     if pull is None:
         return
-    number, change = int(pull["number"]), touched.look(repository, pull, Path())
-    failures = find_failures(run, repository)
+    change, failed = touched.look(repository, pull, Path()), find_failures(run, repository)
+    refused = None
     try:
-        facts = find_facts(run, repository)
+        facts = artifact.fetch(repository, run.id)
+        text = body.notice("There is no report of this run; see its log.", run, change, failed)
+        if facts is not None:
+            text = body.compose(facts, run, change, failed)
     except RefusedError as error:
         reason = f"The report of this run was refused and is not shown: {error}."
-        post(number, body.notice(reason, run, change, failures), run, repository, author)
-        raise
-    if facts is None:
-        text = body.notice("There is no report of this run; see its log.", run, change, failures)
-    else:
-        text = body.compose(facts, run, change, failures)
-    post(number, text, run, repository, author)
+        refused, text = error, body.notice(reason, run, change, failed)
+    post(int(pull["number"]), text, run, repository, author)
+    if refused:
+        raise refused
 
 
 def find_pull_request(run: Run, repository: Repository) -> dict[str, Any] | None:
@@ -91,26 +90,12 @@ def find_failures(run: Run, repository: Repository) -> list[Failure]:
         return []
 
 
-def find_facts(run: Run, repository: Repository) -> Facts | None:
-    """Get what the run's review has found; None where it has left none.
-
-    Raises
-    ------
-    RefusedError
-        If the review is not one of ours.
-    """
-    chosen = artifact.newest(repository.artifacts(run.id, artifact.NAME))
-    if chosen is None:
-        return None
-    return artifact.unpack(repository.download(int(chosen["id"]), artifact.MAX_ARCHIVE_BYTES))
-
-
 def post(number: int, text: str, run: Run, repository: Repository, author: str) -> None:
     """Write the one comment of the pull request: by CML, or by `gh` under CML's mark."""
     by_cml = sticky.cml_agrees(repository.comments(number), author)
     if not by_cml:
         print("cml would take another comment for ours: gh posts the comment")
-    if by_cml and repository.cml_comment(number, text):
+    if by_cml and cml.write_comment(repository, number, text):
         return
     # Asked again, for CML may have got as far as writing before it failed.
     found = sticky.ours(repository.comments(number), author)

@@ -31,33 +31,32 @@ def compose(facts: Facts, run: Run, change: Change, failures: Sequence[Failure])
         The jobs of the run that have failed.
     """
     said = markdown.headline(facts)
-    touches = _touches(change)
-    failed = run.conclusion != "success"
+    first, warnings = _touched(change)
     top = [f"## {said}"]
-    if facts["verdict"]["passed"] and failed:
+    if facts["verdict"]["passed"] and run.conclusion != "success":
         top = [f"## ❌ Do not merge: {_what_failed(run, failures)}"]
         top += [f"The report of this run says otherwise: {said}"]
-    elif facts["verdict"]["passed"] and touches:
-        top = [f"## ⚠️ Look first: {_joined(touches)}", f"If that is meant, the report says: {said}"]
-    if failed:
-        top += _failures(failures)
-    top += _warnings(change)
-    limits = Section("Limits, before and after", _edits(change), 88, folded=True)
-    report = markdown.render(facts, mermaid.chart, run.address, top, [limits])
+    elif facts["verdict"]["passed"] and first:
+        words = f"{', '.join(first[:-1])}{' and ' if first[1:] else ''}{first[-1]}"
+        top = [f"## ⚠️ Look first: this change touches {words}"]
+        top += [f"If that is meant, the report says: {said}"]
+    top += [*_listed(failures), *warnings]
+    edits = Section("Limits, before and after", _edits(change), 88, folded=True)
+    report = markdown.render(facts, mermaid.chart, run.address, top, [edits])
     return f"{report}\n---\n\n{_footer(run)}\n"
 
 
 def notice(reason: str, run: Run, change: Change, failures: Sequence[Failure]) -> str:
     """Make the comment of a run that has no report which could be shown."""
     head = _what_failed(run, failures) if failures else "no report"
-    parts = [f"## ❌ Do not merge: {head}", reason, *_failures(failures), *_warnings(change)]
+    parts = [f"## ❌ Do not merge: {head}", reason, *_listed(failures), *_touched(change)[1]]
     return "\n\n".join([*parts, "---", _footer(run)]) + "\n"
 
 
 def _what_failed(run: Run, failures: Sequence[Failure]) -> str:
     if not failures:
         return f"the run ended as {prose(run.conclusion)}"
-    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
     return f"{_sentence(failures[0])}{more}"
 
 
@@ -66,49 +65,38 @@ def _sentence(failure: Failure) -> str:
     return f"{prose(failure.job, 80)} {failure.how}{where}"
 
 
-def _failures(failures: Sequence[Failure]) -> list[str]:
-    """List the failed jobs, where there are more than the headline names."""
-    listed = [f"- {_sentence(failure)}" for failure in failures[:_MOST_FAILURES]]
-    return ["\n".join(listed)] if len(failures) > 1 else []
+def _listed(failures: Sequence[Failure]) -> list[str]:
+    """List the failed jobs, where there are more than a headline names."""
+    lines = [f"- {_sentence(failure)}" for failure in failures[:_MOST_FAILURES]]
+    return ["\n".join(lines)] if lines[1:] else []
 
 
-def _touches(change: Change) -> list[str]:
-    """Say what a reader has to look at before believing the report."""
-    files = change.files
-    limits = ["its own limits"] if change.edits else []
-    limits = ["perhaps its own limits"] if change.edits is None else limits
-    if files is None:
-        return ["nobody knows what, because GitHub did not say"]
-    return [
-        *limits,
-        *(["the code that judges it"] if files.judging else []),
-        *(["workflows"] if files.workflows else []),
-        *([] if change.complete else ["more files than GitHub lists"]),
-    ]
-
-
-def _warnings(change: Change) -> list[str]:
-    """Name what the change touches, a paragraph a kind."""
-    lines = []
+def _touched(change: Change) -> tuple[list[str], list[str]]:
+    """Say what a reader has to look at first, and write a paragraph about each kind of files."""
     if change.files is None:
-        lines.append("⚠️ **GitHub did not say which files this change touches.** Look at its diff.")
-    elif not change.complete:
-        lines.append("⚠️ **GitHub does not list all files of this change.** Look at its diff.")
-    if change.edits:
-        lines += warning(
-            "Limits changed in params.yaml",
-            list(dict.fromkeys(edit.section for edit in change.edits)),
-        )
-    elif change.edits is None and change.files is not None:
+        unknown = "⚠️ **GitHub did not say which files this change touches.** Look at its diff."
+        return ["nobody knows what: GitHub did not say"], [unknown]
+    kinds = [
+        ("its own limits", "Limits changed in params.yaml", _sections(change)),
+        ("the code that judges it", "Code that judges changed", change.files.judging),
+        ("workflows", "Workflows changed", change.files.workflows),
+    ]
+    first = [words for words, _, names in kinds if names]
+    lines = [line for _, title, names in kinds for line in warning(title, names)]
+    if change.edits is None:
+        first.insert(0, "perhaps its own limits")
         lines.append(
             "⚠️ **Limits may have changed:** params.yaml could not be read, or is not written as"
             " main's code reads it. Look at its diff."
         )
-    if change.files:
-        lines += warning("Code that judges it changed", change.files.judging)
-        lines += warning("Workflows changed", change.files.workflows)
-        lines += warning("Data changed", change.files.data)
-    return lines
+    if not change.complete:
+        first.append("more files than GitHub lists")
+        lines.append("⚠️ **GitHub does not list all files of this change.** Look at its diff.")
+    return first, [*lines, *warning("Data changed", change.files.data)]
+
+
+def _sections(change: Change) -> list[str]:
+    return list(dict.fromkeys(edit.section for edit in change.edits or []))
 
 
 def _edits(change: Change) -> str:
@@ -117,18 +105,13 @@ def _edits(change: Change) -> str:
         [code(edit.section), *(_lines(side) for side in (edit.before, edit.after))]
         for edit in edits[:_MOST_EDITS]
     ]
-    more = f"\n\nand {len(edits) - _MOST_EDITS} more" if len(edits) > _MOST_EDITS else ""
+    more = f"\n\nand {len(edits) - _MOST_EDITS} more" if edits[_MOST_EDITS:] else ""
     return f"{table(['section', 'before', 'after'], rows)}{more}" if rows else ""
 
 
 def _lines(side: Sequence[str]) -> str:
     shown = [code(line, 120) for line in side[:_MOST_LINES]]
-    return "<br>".join(shown + ["…"] * (len(side) > _MOST_LINES))
-
-
-def _joined(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"this change touches {', '.join(first)}{' and ' if first else ''}{last}"
+    return "<br>".join(shown + ["…"] * bool(side[_MOST_LINES:]))
 
 
 def _footer(run: Run) -> str:

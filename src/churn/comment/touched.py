@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.comment.github import Repository
 from churn.errors import GitHubError
+from churn.github import Repository
 from churn.judging import Touched, judging_code, sort_changes
 from churn.params_text import Edit, UnreadableError, changed_limits
 

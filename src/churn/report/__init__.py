@@ -1,8 +1,7 @@
 """The verdict and all that led to it: for a comment, as a page, and as data.
 
-`facts` says what there is, `markdown` renders it with `mermaid` and `text`: these
-need the standard library only, because main renders the comment on a pull request where nothing is
-installed. `gather` and `page` may lean on the other packages.
+`facts` says what there is, `markdown` renders it with `mermaid` and `text`. These need the standard
+library only, because main renders the comment on a pull request where nothing is installed.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ def run(workspace: Workspace) -> None:
     from churn.files import atomic, write_json
     from churn.report import gather, markdown, mermaid, page
 
-    known, address = gather.gather(workspace), run_address(os.environ)
+    facts, address = gather.gather(workspace), run_address(os.environ)
     written = {
-        workspace.report: markdown.render(known, mermaid.chart, address),
-        workspace.report_page: page.render(known, address),
+        workspace.report: markdown.render(facts, mermaid.chart, address),
+        workspace.report_page: page.render(facts, address),
     }
     for target, text in written.items():
         with atomic(target) as fresh:
             fresh.write_text(text, encoding="utf-8")
-    write_json(workspace.review, known)
+    write_json(workspace.review, facts)
 
 
 def run_address(environment: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ _LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand c
 _NUMBER = (float, None)
 _GATE = {"name": str, "passed": bool, "value": str, "limit": str, "reason": str}
 _OUTCOME = ("judged", "unchanged", "stopped")
-_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE]}
+_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE], "moved?": [str]}
 METRICS = {"threshold": float, "test": {str: _NUMBER}}
 _CHECK = {
     "check": str,

@@ -135,6 +135,8 @@ def headline(facts: Facts) -> str:
     verdict, reason = facts["verdict"], prose(facts["verdict"]["reason"])
     if verdict["outcome"] == "unchanged" and verdict["passed"]:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
+    if verdict["passed"] and verdict.get("moved"):
+        return f"⚠️ Changes its own limits: {reason}"
     is_release = {entry.get("kind") for entry in baselines(facts)} == {"production"}
     verb = "release" if is_release else "merge"
     return f"✅ {verb.title()}: {reason}" if verdict["passed"] else f"❌ Do not {verb}: {reason}"
