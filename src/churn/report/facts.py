@@ -87,14 +87,15 @@ def read(document: Any) -> Facts:
     ------
     ValueError
         If a key is missing, a value is of another type or no finite number, there is too much of
-        something, or the verdict is not what the gates say. The message names the key, and repeats
+        something, or the verdict contradicts itself. The message names the key, and repeats
         nothing of the document.
     """
     require(document, _FACTS)
     facts: Facts = document
     verdict = facts["verdict"]
-    if verdict["passed"] and not all(gate["passed"] for gate in verdict["gates"]):
-        raise ValueError("verdict.passed: not what its gates say")
+    kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
+    if verdict["passed"] and not kept:
+        raise ValueError("verdict.passed: not what its outcome and gates say")
     if len(baselines(facts)) > _MOST_BASELINES:
         raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
     return facts

@@ -67,11 +67,13 @@ def _listed(text: str) -> Iterator[str]:
     marks = _MOST_MARKS  # at the beginning there is no letter that could have one
     for character in text:
         category = unicodedata.category(character)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
         if character.isspace():
+            marks = _MOST_MARKS
             yield " "
-        elif marks <= _MOST_MARKS and category not in _SHAPELESS and _LISTED.match(character):
-            yield character
+        elif category not in _SHAPELESS and _LISTED.match(character):
+            marks = marks + 1 if category in ("Mn", "Me") else 0
+            if marks <= _MOST_MARKS:
+                yield character
 
 
 def code(text: object, length: int = 80) -> str:
