@@ -117,6 +117,8 @@ class Repository:
             answer = self._api("GET", path, *fields)
             try:
                 listed = answer if key is None else answer[key]
+                if not isinstance(listed, list):
+                    raise TypeError("no list")
                 found += listed
                 if len(listed) < _PAGE:
                     break

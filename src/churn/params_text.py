@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 
 # Who changes one of these changes what is asked of the change itself.
 SECTIONS = (
@@ -24,14 +25,15 @@ SECTIONS = (
 )
 _MOST_CHARACTERS = 200_000
 _MOST_LINES = 3_000  # of a section: what differs between more takes too long to find
-_SECTION = re.compile(r"([a-z_]+): *(?:#.*)?")
+_SECTION = re.compile(r"([a-z_]+): *")
+_LINE = re.compile(r"( +)(- )?([\w.-]+:(?= |$))? *(.*)")
 _WORD = r"[\w.+-]+"
 _VALUE = rf"(?:{_WORD}|\"[^\"\\]*\"|'[^']*')"
 # With quotes, only what certainly ends on its line: a value, or a list of values.
-_QUOTED = re.compile(rf"(?:- )?(?:{_WORD}: )?(?:{_VALUE}|\[{_VALUE}(?:, {_VALUE})*\])(?: +#.*)?")
-_DEPTH = {"{": 1, "[": 1, "]": -1, "}": -1}
+_QUOTED = re.compile(rf"(?:{_VALUE}|\[{_VALUE}(?:, {_VALUE})*\])(?: +#.*)?")
 # Anchors, aliases, tags, merge keys, block texts, escapes and keys of several lines.
 _UNFOLLOWED = re.compile(r"[&*!|>@`%\\?]|<<")
+_BRACKETS = {"{": 1, "[": 1, "]": -1, "}": -1}
 
 
 class UnreadableError(Exception):
@@ -72,39 +74,39 @@ def _sections(text: str) -> dict[str, list[str]]:
     if len(text) > _MOST_CHARACTERS:
         raise UnreadableError
     found: dict[str, list[str]] = {}
-    lines: list[str] | None = None
-    depth = 0  # of brackets: inside of them a line without indentation begins no section
+    lines: list[str] = []
+    column, has_value = 0, False  # of the line before
     for line in text.split("\n"):
         if not line.isprintable():  # a tab, or another line break in YAML's eyes
             raise UnreadableError
-        content = line.strip()
-        if not content or content.startswith("#"):
+        content = re.split(r"(?:^| +)#", line, maxsplit=1)[0].rstrip()
+        if not content.strip():
             continue
-        if not line.startswith(" "):
-            section = _SECTION.fullmatch(line.rstrip())
-            if section is None or section[1] in found or depth:
+        if section := _SECTION.fullmatch(content):
+            name, column, has_value = section[1], 0, False
+            if name in found:
                 raise UnreadableError
-            lines = found[section[1]] = []
-        elif lines is None or len(lines) == _MOST_LINES:
+            lines = found[name] = [f"{name}:"]
+            continue
+        matched = _LINE.fullmatch(line.rstrip() if _has_quotes(content) else content)
+        if matched is None or not lines or len(lines) == _MOST_LINES:
             raise UnreadableError
-        else:
-            content, is_quoted = _without_comment(line.rstrip())
-            lines.append(content)
-            depth += 0 if is_quoted else sum(_DEPTH.get(c, 0) for c in content)
-            if depth < 0:
-                raise UnreadableError
-    if depth:
-        raise UnreadableError
+        indent, dash, key, value = matched.groups()
+        # Without either, or further in than what has a value already: a text goes on.
+        if not (dash or key) or (has_value and len(indent) > column) or not _is_whole(value):
+            raise UnreadableError
+        column, has_value = len(indent) + (2 if dash and key else 0), bool(value)
+        lines.append(matched[0])
     return found
 
 
-def _without_comment(line: str) -> tuple[str, bool]:
-    """Return what counts of a line, and whether it has quotes and so closes its own brackets."""
-    content = re.split(r" +#", line, maxsplit=1)[0]
-    if {'"', "'"} & set(content):
-        if not _QUOTED.fullmatch(line.strip()):
-            raise UnreadableError
-        return line, True  # what follows on " #" may be quoted
-    if _UNFOLLOWED.search(content):
-        raise UnreadableError
-    return content, False
+def _has_quotes(text: str) -> bool:
+    return '"' in text or "'" in text
+
+
+def _is_whole(value: str) -> bool:
+    """Tell whether a value ends on its line, whatever YAML makes of it."""
+    if _has_quotes(value):
+        return bool(_QUOTED.fullmatch(value))
+    depths = list(accumulate(_BRACKETS.get(sign, 0) for sign in value))
+    return not _UNFOLLOWED.search(value) and (not depths or min(depths) >= depths[-1] == 0)

@@ -6,7 +6,9 @@ import html
 import io
 import json
 import math
+import os
 import re
+import shutil
 import stat
 import zipfile
 from typing import Any
@@ -96,6 +98,46 @@ def test_where_cml_fails_gh_posts(repository: Forge, github: FakeGitHub) -> None
     assert "::error::" not in ran.log
     assert "Merge: passed" not in ran.log
     assert len(github.comments) == 1
+
+
+# GitHub cannot be asked for it in a test: `git archive v0.20.6 | tar x -C FOLDER` in a clone of
+# iterative/cml. npm brings the packages that .github/cml locks, from the registry that is set up.
+CML_SOURCE = "CHURN_TESTS_CML_SOURCE"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (os.environ.get(CML_SOURCE) and shutil.which("node") and shutil.which("npm")),
+    reason=f"needs node, npm, and the source of CML 0.20.6 in the folder that {CML_SOURCE} names",
+)
+def test_cml_itself_writes_the_one_comment_and_updates_it(
+    repository: Forge, github: FakeGitHub
+) -> None:
+    shutil.copytree(os.environ[CML_SOURCE], repository.store / "cml")
+    for program in ("node", "npm"):
+        (repository.store / "bin" / program).unlink(missing_ok=True)
+        (repository.store / "bin" / program).symlink_to(str(shutil.which(program)))
+    repository.environment["NODE_EXTRA_CA_CERTS"] = str(github.certificate)
+    github.add_comment("a word of a reviewer", "reviewer")
+    github.open_pull(3, "octo/shop", "better", HEAD)
+    for reason in ("better", "better still"):
+        github.add_artifact(reviewed(reason))
+
+        ran = repository.comment(ended(), github.host)
+
+        assert ran.code == 0, ran.log
+        assert "gh posts" not in ran.log
+        [_, comment] = github.comments
+        assert comment["body"].startswith(f"## ✅ Merge: {reason}\n")
+        assert comment["body"].count("CML watermark churn-report") == 1
+    written = [asked for asked in github.asked if asked.startswith(("POST", "PATCH"))]
+    assert [asked.partition(" ")[0] for asked in written] == ["POST", "PATCH"]
+
+    # And gh takes over the comment that CML has made.
+    shutil.rmtree(repository.store / "cml")
+    ran = repository.comment(ended(), github.host)
+    assert "cml is not installed: gh posts the comment" in ran.log
+    assert len(github.comments) == 2
 
 
 def test_without_cmls_source_or_npm_gh_posts(repository: Forge, github: FakeGitHub) -> None:

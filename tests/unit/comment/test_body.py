@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.comment import body
@@ -18,8 +18,8 @@ from churn.judging import Touched
 from churn.params_text import Edit
 from churn.report.facts import Facts, read
 from tests.unit.comment.samples import HEAD, NOTHING, RUN, UNTOUCHED
-from tests.unit.report.hostile import alive, documents, renamed, texts
-from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts
+from tests.unit.report.hostile import alive, cells, documents, renamed, texts
+from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts, hostile_facts
 
 FAILED = replace(RUN, conclusion="failure")
 GOOD = facts(verdict={"passed": True, "outcome": "judged", "reason": "better", "gates": []})
@@ -184,6 +184,7 @@ def layout(comment: str) -> list[str]:
 
 
 @needs_cmark
+@settings(max_examples=300)
 @given(documents, _changes, _failures, st.sampled_from(["success", "failure"]))
 def test_nothing_that_a_pull_request_can_write_comes_alive(
     document: dict[str, Any], change: Change, failures: list[Failure], conclusion: str
@@ -202,8 +203,23 @@ def test_nothing_that_a_pull_request_can_write_comes_alive(
     # Nor does it change the layout: innocent texts in the same places give the same tags.
     names: dict[str, str] = {}
     tame: Facts = renamed(found, names)
-    if len(set(names.values())) == len(names):
-        assert layout(comment) == layout(body.compose(tame, run, change, failures))
+    calm = body.compose(tame, run, change, failures)
+    assert layout(comment) == layout(calm)
+    for own, shown in zip(cells(as_github(calm)), cells(page), strict=True):
+        assert own == shown or re.search(r"x\d", own)
+
+
+@needs_cmark
+@given(texts)
+def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
+    names = (text, text)
+    change = Change(Touched(names, names, names, names, names, True), True, [Edit(text, names, ())])
+    failures = [Failure(text, "failed", text)] * 2
+    for found in (hostile_facts(text), BAD):
+        comment = body.compose(found, FAILED, change, failures)
+        innocent = re.sub(f'<a href="{RUN.address}">.*?</a>', "", as_github(comment))
+        innocent = innocent.replace(HEAD, "").replace("⚠️", "")
+        assert alive(innocent, _TAGS - {"a"}, {"align", "class"}) == []
 
 
 @given(documents, st.data())

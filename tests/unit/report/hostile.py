@@ -39,7 +39,7 @@ def _of(shape: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*others, st.sampled_from(known))
     if isinstance(shape, list):
         if len(shape) == 1:
-            return st.lists(_of(shape[0]), max_size=2)
+            return st.lists(_of(shape[0]), min_size=1, max_size=2) | st.just([])
         return st.tuples(*map(_of, shape)).map(list)
     if isinstance(shape, dict):
         if str in shape:
@@ -47,9 +47,12 @@ def _of(shape: Any) -> st.SearchStrategy[Any]:
             return st.dictionaries(keys, _of(shape[str]), max_size=3)
         needed = {key: _of(inner) for key, inner in shape.items() if not key.endswith("?")}
         others = {key[:-1]: _of(inner) for key, inner in shape.items() if key.endswith("?")}
-        return st.fixed_dictionaries(needed, optional=others)
+        # Everything, or less of it: much is shown only where something else is there as well.
+        return st.fixed_dictionaries(needed | others) | st.fixed_dictionaries(
+            needed, optional=others
+        )
     if shape is str:
-        return texts | st.sampled_from(KNOWN)
+        return texts | st.sampled_from(KNOWN) | st.just("worse")
     return {bool: st.booleans(), int: st.integers(-(10**20), 10**20), float: _numbers}[shape]
 
 
@@ -73,6 +76,11 @@ def renamed(node: Any, names: dict[str, str]) -> Any:
     if isinstance(node, dict):
         return {key: renamed(part, names) for key, part in node.items()}
     return node
+
+
+def cells(html: str) -> list[str]:
+    """Return what stands in the cells of all tables."""
+    return re.findall(r"<t[dh](?: [^>]*)?>(.*?)</t[dh]>", html, re.DOTALL)
 
 
 def alive(html: str, tags: set[str], attributes: set[str]) -> list[str]:

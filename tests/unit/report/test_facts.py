@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from churn.paths import Workspace
 from churn.report import run_address
 from churn.report.facts import baselines, compared, read
 from churn.report.gather import gather
-from tests.unit.report.samples import check, entry
+from tests.unit.report.samples import check, entry, facts
 
 ACTIONS = {
     "GITHUB_SERVER_URL": "https://github.com",
@@ -125,3 +127,58 @@ def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
     first = [file.read_bytes() for file in files]
     report.run(workspace)
     assert [file.read_bytes() for file in files] == first
+
+
+FACTS = facts()
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"format": 2}, "format: none of the known values"),
+        ({"format": True}, "format: none of the known values"),
+        ({"verdict": None}, "verdict: not of type dict"),
+        ({"verdict": {"passed": True}}, "verdict.outcome: missing"),
+        ({"uncommitted": 0}, "uncommitted: not of type bool"),
+        ({"metrics": {"threshold": True, "test": {}}}, "metrics.threshold: not of type float"),
+        ({"metrics": {"threshold": math.nan, "test": {}}}, "metrics.threshold: not finite"),
+        ({"metrics": {"threshold": -math.inf, "test": {}}}, "metrics.threshold: not finite"),
+        ({"metrics": {"threshold": 10**400, "test": {}}}, "metrics.threshold: not finite"),
+        (
+            {"metrics": {"threshold": 0.5, "test": {"brier": "0"}}},
+            "metrics.test: not of type float",
+        ),
+        (
+            {"checks": {"checks": [{"check": "x", "status": "fine"}]}},
+            "checks.checks.status: none of",
+        ),
+        ({"changes": {"files": ["x"] * 20_001}}, "changes.files: more than 20,000 entries"),
+        ({"comparison": {"baselines": [{"name": "x"}] * 21}}, "comparison.baselines: more than 20"),
+        (
+            {"comparison": {"baselines": [entry(rows=1.5)]}},
+            "comparison.baselines.rows: not of type",
+        ),
+        (
+            {"comparison": {"baselines": [entry(data={"rows": [1], "columns": []})]}},
+            "comparison.baselines.data.rows: not 2 values",
+        ),
+    ],
+)
+def test_what_is_of_another_shape_is_refused_by_its_key(
+    changed: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(problem)}"):
+        read({**FACTS, **changed})
+
+
+@pytest.mark.parametrize("outcome", ["judged", "stopped"])
+def test_a_verdict_that_contradicts_itself_is_refused(outcome: str) -> None:
+    gates = FACTS["verdict"]["gates"] if outcome == "judged" else []
+    verdict = {"passed": True, "outcome": outcome, "reason": "", "gates": gates}
+    with pytest.raises(ValueError, match=r"^verdict\.passed: not what its outcome and gates say"):
+        read({**FACTS, "verdict": verdict})
+
+
+def test_what_a_newer_release_adds_does_no_harm() -> None:
+    more = {**FACTS, "new": [{}], "verdict": {**FACTS["verdict"], "new": None}}
+    assert read(more) == more

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 
 from churn.report.text import clip, code, interval, number, prose
-from tests.unit.report.hostile import HIDDEN, alive, texts
+from tests.unit.report.hostile import HIDDEN, alive, cells, texts
 from tests.unit.report.samples import ALIVE, CMARK_GFM, HOSTILE, Seen, as_github, in_html
 from tests.unit.report.samples import random_texts as random
 
@@ -41,6 +41,7 @@ def test_no_text_comes_alive_or_leaves_its_place(text: str) -> None:
         tags = [tag for tag in Seen(seen).tags if tag != "code"]
         # As many of each as in a document of innocent texts.
         assert sorted(tags) == sorted(Seen(as_github(placed("x"))).tags), write
+        assert cells(seen)[3:] == ["x"]
 
 
 @pytest.mark.parametrize("render", RENDERERS)
