@@ -234,7 +234,9 @@ def _entries(
 def _absence(name: str) -> str:
     if name == baseline.PRODUCTION:
         if os.environ.get("CHURN_FORK") == "true":
-            return "a fork's run finds nothing in Production, and may not ask a registry on a server"
+            return (
+                "a fork's run finds nothing in Production, and may not ask a registry on a server"
+            )
         return "nothing is in Production in the registry that is named here"
     return f"{name} has no pipeline yet"
 
