@@ -91,15 +91,23 @@ def input_fingerprint(root: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def table_digest(root: Path) -> str:
-    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+def table_path(root: Path) -> Path | None:
+    """Return where the table is that params.yaml names; None where it does not name one."""
     try:
         params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-        with (root / params["data"]["path"]).open("rb") as table:
-            return hashlib.file_digest(table, "sha256").hexdigest()
+        return root / str(params["data"]["path"])
     # Whether params.yaml is any good is not asked here.
     except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def table_digest(root: Path) -> str:
+    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    table = table_path(root)
+    if table is None or not table.is_file():
         return "absent"
+    with table.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def data_md5(root: Path) -> str:

@@ -12,6 +12,7 @@ from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.params import ChecksParams, GatesParams, Limits
 
 Outcome = Literal["judged", "unchanged", "stopped"]
+_WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def judge(
     return _judge(made, results, judged_by, release, moved, accepted)
 
 
-def judge_again(results: Results, limits: Limits) -> Verdict:
+def judge_again(results: Results, limits: Limits, accepted: bool) -> Verdict:
     """Judge a candidate that was judged for its release before, with another Production by now.
 
     Parameters
@@ -150,8 +151,10 @@ def judge_again(results: Results, limits: Limits) -> Verdict:
     results : Results
         Neither `stale` nor `outputs` is looked at: they are of the commit, and do not change.
     limits : Limits
+    accepted : bool
+        See `judge`.
     """
-    return _judge((), results, [limits], release=True)
+    return _judge((), results, [limits], release=True, accepted=accepted)
 
 
 def _judge(
@@ -262,7 +265,7 @@ def _minima(
     for entry in entries:
         if (entry.get("exam"), entry.get("limits")) == ("main", limits.whose) and _is_main(entry):
             values = {found["metric"]: found["candidate"] for found in entry["metrics"]}
-            for gate in _minima_of(values, limits.gates, " on main's customers"):
+            for gate in _minima_of(values, limits.gates, _WHERE["main"]):
                 yield _accept(gate) if accepted else gate
 
 
@@ -329,7 +332,7 @@ def _against_baselines(
         elif entry.get("limits", limits.whose) == limits.whose:
             where = ""
             if both:
-                where = " on main's customers" if entry["exam"] == "main" else " on its own"
+                where = _WHERE[entry["exam"]]
             for gate in (
                 *_non_inferiority(entry, limits.gates, where),
                 _slices(entry, limits.gates, where),

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn.candidate import INPUTS, git
+from churn.candidate import INPUTS, git, table_path
 from churn.errors import ArtifactError
 
 LOCK = "dvc.lock"
@@ -62,15 +62,13 @@ def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return _parse(git(root, "show", f"HEAD:{LOCK}") if is_there else ""), _parse(here)
 
 
-def require_data(root: Path, table: str) -> None:
+def require_data(root: Path) -> None:
     """Make sure that the data here are those that ``data.dvc`` names, the table among them.
 
     Parameters
     ----------
     root : Path
         Top folder of the repository.
-    table : str
-        `data.path` of params.yaml.
 
     Raises
     ------
@@ -83,12 +81,13 @@ def require_data(root: Path, table: str) -> None:
             f"{tracked[0]}: tracked by git, and data/ belongs to DVC; git rm --cached it, and run"
             " dvc add data"
         )
-    if _is_ignored(root, table):
+    table = table_path(root)
+    if table is not None and _is_ignored(root, table):
         raise ArtifactError(
-            f"{table}: ignored by .dvcignore, so data.dvc does not know it; take that line out, and"
-            " run dvc add data"
+            f"{table.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
+            " that line out, and run dvc add data"
         )
-    for change in _ask(root, "data.dvc").get("data.dvc", []):
+    for change in _ask(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
         for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
             if how != "deleted":
                 raise ArtifactError(
@@ -96,11 +95,11 @@ def require_data(root: Path, table: str) -> None:
                 )
 
 
-def _is_ignored(root: Path, table: str) -> bool:
+def _is_ignored(root: Path, table: Path) -> bool:
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
-        return bool(repo.dvcignore.check_ignore(str((root / table).absolute())).match)
+        return bool(repo.dvcignore.check_ignore(str(table.absolute())).match)
 
 
 def _parse(text: str) -> dict[str, Any]:

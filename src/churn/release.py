@@ -232,7 +232,8 @@ class _Release:
             comparison=self._comparison(workspace),
             model_digest=self.manifest["model_digest"],
         )
-        verdict = gate.judge_again(results, limits.own(self.settings))
+        accepted = self.settings.gates.accept == self.manifest["data_md5"]
+        verdict = gate.judge_again(results, limits.own(self.settings), accepted)
         if not verdict.passed:
             raise BlockedError(verdict.reason)
 

@@ -87,7 +87,7 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
     from churn.model import artifact
     from churn.stages import prepare
 
-    lockfile.require_data(root, settings.data.path)
+    lockfile.require_data(root)
     prepare.write(workspace, settings, root / settings.data.path)
     model = artifact.load(workspace.model)
     for side in SIDES:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from churn import baseline, bundle, compare, gate, lockfile, params, proposal, report, verdict
+from churn import baseline, bundle, compare, gate, lockfile, proposal, report, verdict
 from churn.candidate import changed_inputs, git
 from churn.errors import ArtifactError, ChurnError
 from churn.files import write_json
@@ -107,7 +107,7 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
             )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
-    lockfile.require_data(root, params.load(workspace.params).data.path)
+    lockfile.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
         return gate.unchanged(str(plan.revision))
     say("dvc repro")

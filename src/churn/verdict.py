@@ -41,10 +41,10 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         main_checks=_main_checks(workspace),
     )
     judged_by = _judged_by(workspace, settings, comparison)
-    accepted = settings.gates.accept == data_md5(workspace.root) and (
-        # What main accepts was for a change before this one.
-        len(judged_by) == 1 or judged_by[0].gates.accept != settings.gates.accept
-    )
+    # What main accepts was for a change before this one.
+    before = judged_by[0].gates.accept if judged_by[0].whose == "main" else None
+    accept = settings.gates.accept
+    accepted = accept == data_md5(workspace.root) and accept != before
     verdict = gate.judge(results, judged_by, release, _moved(workspace), accepted)
     write(workspace, verdict)
     return verdict

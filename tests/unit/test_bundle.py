@@ -106,7 +106,7 @@ def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path
 
 def test_every_changed_byte_is_found(packed: Path) -> None:
     files = sorted(file for file in packed.rglob("*") if file.is_file())
-    assert len(files) == 16
+    assert len(files) == 17
     for file in files:
         content = file.read_bytes()
         step = 1 if file.name == MANIFEST else max(1, len(content) // 7)
@@ -263,12 +263,13 @@ def test_a_candidate_of_other_inputs_is_refused(workspace: Workspace, packed: Pa
     write(workspace.root, {"README.md": "only docs\n"})
     commit(workspace.root)
     verify(packed, workspace.root, "HEAD")
+    verify(packed, workspace.root, reviewed)
     write(workspace.root, {"params.yaml": "a: 2\n"})
-    verify(packed, workspace.root, "HEAD")  # the commit counts, not the work tree
+    with pytest.raises(CandidateError, match="the work tree holds other inputs than HEAD"):
+        verify(packed, workspace.root, "HEAD")
     commit(workspace.root)
     with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):
         verify(packed, workspace.root, "HEAD")
-    verify(packed, workspace.root, reviewed)
     with pytest.raises(ArtifactError):
         verify(packed, workspace.root, "absent")
 
