@@ -42,6 +42,7 @@ _DATA = {  # pairs are before and now
 }
 _COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices": [_SLICE],
              "curves": {str: _CURVE}}  # fmt: skip
+_TOLD = ("name", "rows", "threshold", "metrics", "slices")
 _BASELINE = {
     "name": str,
     "kind?": str,
@@ -76,8 +77,13 @@ def baselines(facts: Facts) -> list[dict[str, Any]]:
 
 
 def compared(facts: Facts) -> list[dict[str, Any]]:
-    """Return the baselines that the candidate could be compared with."""
-    return [entry for entry in baselines(facts) if entry.keys() >= _COMPARED.keys()]
+    """Return the comparisons that could be made; of equal ones of a baseline the first."""
+    found: list[dict[str, Any]] = []
+    for entry in baselines(facts):
+        equal = [all(entry.get(key) == other[key] for key in _TOLD) for other in found]
+        if entry.keys() >= _COMPARED.keys() and not any(equal):
+            found.append(entry)
+    return found
 
 
 def read(document: Any) -> Facts:

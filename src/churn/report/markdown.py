@@ -200,7 +200,7 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
 
 def _named(entry: dict[str, Any], facts: Facts) -> str:
     """Call a baseline by its name, and where it was compared more than once say how."""
-    names = [other["name"] for other in baselines(facts)]
+    names = [other["name"] for other in compared(facts)]
     how = [("exam", "on", "held-out customers"), ("limits", "by", "limits")]
     more = [
         f", {preposition} {'main' if entry[key] == 'main' else 'this change'}'s {what}"
