@@ -15,6 +15,7 @@ _PROGRAMS = (
     "checks.__main__",
     "churn.comment.__main__",
     "churn.release",
+    "churn.release_candidate",
     "churn.review",
     "churn.stages.evaluate",
     "churn.stages.prepare",

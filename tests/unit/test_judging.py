@@ -12,7 +12,13 @@ from tests.unit.repositories import write
 
 JUDGING = judging_code(ROOT)
 TOP = frozenset(path.name for path in ROOT.iterdir())
-PROGRAMS = ("churn/comment/__main__", "churn/release", "churn/review", "checks/__main__")
+PROGRAMS = (
+    "churn/comment/__main__",
+    "churn/release",
+    "churn/release_candidate",
+    "churn/review",
+    "checks/__main__",
+)
 
 
 def kind(*paths: str) -> str:
