@@ -16,9 +16,10 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
+from churn import embedded
 from churn.candidate import SCORED, changed, git, input_fingerprint
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
-from churn.files import is_alive, read_json, read_parquet
+from churn.files import read_json, read_parquet, scratch
 from churn.params import ReleaseParams
 
 PRODUCTION = "Production"
@@ -191,9 +192,18 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
     TrackingError
         If the registry cannot be reached.
     """
-    if not os.environ.get("MLFLOW_TRACKING_URI") and not (root / "mlflow.db").exists():
+    is_there = os.environ.get("MLFLOW_TRACKING_URI") or embedded.registry_branch()
+    if not is_there and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
+    from churn.registry.working_copy import working_copy
+
+    with working_copy(root), _in_production(root, settings) as found:
+        yield found
+
+
+@contextmanager
+def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | None]:
     from churn.registry import MODEL_FILES, Registry
 
     registry = Registry(root, settings)
@@ -249,9 +259,9 @@ def _worktree(root: Path, commit: str) -> Iterator[Path]:
     """Check a commit out beside the work tree; DVC finds what it needs in the same cache."""
     if not (root / ".dvc").is_dir():
         raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
-    _sweep(root)
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
-        tree = Path(folder) / "tree"
+    with scratch(_PREFIX) as folder:
+        git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
+        tree = folder / "tree"
         # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
         add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
         git(root, "-c", "core.hooksPath=/dev/null", *add)
@@ -265,15 +275,6 @@ def _worktree(root: Path, commit: str) -> Iterator[Path]:
             yield tree
         finally:
             git(root, "worktree", "remove", "--force", str(tree.resolve()))
-
-
-def _sweep(root: Path) -> None:
-    """Remove the worktrees of killed processes; those of living ones stay."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not is_alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    git(root, "worktree", "prune")
 
 
 def _provide(tree: Path) -> Literal["stored", "reproduced"]:

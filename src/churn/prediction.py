@@ -38,10 +38,13 @@ def load_model(uri: str, root: Path) -> Model:
     if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
         return artifact.load(folder)
     from churn import tracking
+    from churn.registry.working_copy import working_copy
 
-    if is_address:
+    if not is_address:
+        return tracking.load_model(uri)
+    with working_copy(root):
         tracking.connect(root)
-    return tracking.load_model(uri)
+        return tracking.load_model(uri)
 
 
 def predict(model: Model, source: Path, target: Path) -> int:

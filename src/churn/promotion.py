@@ -74,8 +74,6 @@ def newest(commit: Commit, fingerprint: str) -> dict[str, str]:
 def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -> Version | None:
     """Return the version in Production if it is what a commit's inputs give, and works.
 
-    That the commit has its model is noted then, for the order of later releases.
-
     Parameters
     ----------
     root : Path
@@ -87,19 +85,34 @@ def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -
 
     Raises
     ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    version = registry.production()
+    return version if _is_released(version, fingerprint) else None
+
+
+def confirm_released(
+    root: Path, registry: Registry, commit: Commit, fingerprint: str
+) -> Version | None:
+    """Note that a commit has the model in Production, for the order of later releases.
+
+    Parameters and return value are those of `released`; where that is None nothing is noted.
+
+    Raises
+    ------
     RegistryError
         If another release is under way.
     TrackingError
         If the registry cannot be reached.
     """
-    if not _is_released(registry.production(), fingerprint):
+    if released(root, registry, commit, fingerprint) is None:
         return None
     by = whoever(root)
     with registry.locked(by):
-        version = registry.production()  # another one may have been moved meanwhile
-        if version is None or not _is_released(version, fingerprint):
-            return None
-        confirm(root, registry, version, newest(commit, fingerprint), by)
+        version = released(root, registry, commit, fingerprint)  # it may have been moved meanwhile
+        if version is not None:
+            confirm(root, registry, version, newest(commit, fingerprint), by)
     return version
 
 

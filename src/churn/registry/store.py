@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from churn import tracking
+from churn import embedded, tracking
 from churn.errors import RegistryError
 from churn.params import ReleaseParams
 from churn.registry import lock
@@ -50,6 +50,8 @@ class Registry:
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, uri: str | None = None) -> None:
+        if uri is None and embedded.registry_branch():
+            raise RuntimeError("a registry that a branch holds is opened inside `working_copy`")
         tracking.point_at_store(root)
         self.name = settings.model
         self.has_stages = settings.stages
