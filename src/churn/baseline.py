@@ -204,7 +204,7 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
 
 @contextmanager
 def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | None]:
-    from churn.registry import MODEL_FILES, Registry
+    from churn.registry import MODEL_FILES, Registry, verified
 
     registry = Registry(root, settings)
     version = registry.production()
@@ -213,11 +213,8 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
         return
     is_code_here = version.tags.get("scored") == input_fingerprint(root, SCORED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
-        if is_code_here:
-            model, code = registry.download_model(version, Path(folder)), None
-        else:
-            stored = registry.download(version, Path(folder))
-            model, code = stored / MODEL_FILES, stored / "code"
+        stored = verified.fetch(registry, version, Path(folder))
+        model, code = stored / MODEL_FILES, None if is_code_here else stored / "code"
         yield Baseline(PRODUCTION, str(version.number), "registry", model, code, train_rows=None)
 
 

@@ -36,7 +36,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import embedded, pyfunc
-from churn.errors import ArtifactError, NoAnswerError, TrackingError
+from churn.errors import NoAnswerError, TrackingError
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -295,22 +295,6 @@ def fetch(uri: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with clear_errors():
         return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-
-
-def fetch_folder(uri: str, folder: Path) -> Path:
-    """Copy a folder that stands at an address of MLflow into another, and return where it is.
-
-    Raises
-    ------
-    ArtifactError
-        If there is none.
-    TrackingError
-        If it cannot be had.
-    """
-    with clear_errors():
-        if not mlflow.artifacts.list_artifacts(artifact_uri=uri):
-            raise ArtifactError(f"{uri}: no files are there")
-    return fetch(uri, folder)
 
 
 def add_files(run_id: str, folder: Path, path: str) -> None:

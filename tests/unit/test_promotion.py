@@ -225,6 +225,10 @@ def elsewhere(description: Path) -> None:
         ("MLmodel", lambda file: file.write_text("a: [1"), "holds no model of this project"),
         ("MLmodel", Path.unlink, "holds no model of this project|MLflow"),
         ("code/skops.py", lambda file: file.write_text("1"), "the code beside its model"),
+        ("artifacts/model/more.py", lambda file: file.write_text("1"), "its model is"),
+        ("artifacts/more", lambda file: file.write_text("1"), "the code beside its model"),
+        ("MLmodel.py", lambda file: file.write_text("1"), "the code beside its model"),
+        ("registered_model_meta.py", lambda file: file.write_text("1"), "the code beside its"),
     ],
 )
 def test_a_version_whose_files_were_changed_goes_nowhere(
