@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,14 +16,15 @@ import pandas as pd
 import yaml
 
 from churn import embedded
-from churn.candidate import SCORED, changed, git, input_fingerprint
+from churn.candidate import SCORED, changed, git, work_tree_fingerprint
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
-from churn.files import read_json, read_parquet, scratch
+from churn.files import read_json, read_parquet
 from churn.params import ReleaseParams
+from churn.paths import SIDES, Workspace
+from churn.worktree import worktree
 
 PRODUCTION = "Production"
 _STAGE = "train"
-_PREFIX = "churn-baseline-"
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Baseline:
     code : Path or None
         Folder that holds the package `churn` which the model was trained with; None where that is
         the very code that runs here.
-    train_rows : Path or None
-        Its training rows, where they are at hand.
+    workspace : Workspace or None
+        Of its commit, with both sides of the split, where they are at hand.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Baseline:
     source: Literal["stored", "reproduced", "registry"]
     model: Path
     code: Path | None
-    train_rows: Path | None
+    workspace: Workspace | None
 
     def card(self) -> dict[str, Any]:
         """Return the model's card."""
@@ -116,11 +116,11 @@ class Baseline:
 
 
 @contextmanager
-def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
+def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator[Baseline | None]:
     """Give the model of another commit.
 
     From the DVC cache or remote where its ``dvc.lock`` is current; else its training is
-    reproduced, with its own code, in a temporary worktree that shares the DVC cache.
+    reproduced, with its own code, in a temporary worktree.
 
     Parameters
     ----------
@@ -128,6 +128,8 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
         Top folder of the repository.
     revision : str
         Whatever git understands.
+    share_cache : bool, default=True
+        See `churn.worktree.worktree`.
 
     Yields
     ------
@@ -143,37 +145,17 @@ def of_revision(root: Path, revision: str) -> Iterator[Baseline | None]:
     if not has_pipeline(root, commit):
         yield None
         return
-    with _worktree(root, commit) as tree:
+    with worktree(root, commit, share_cache) as tree:
         source = _provide(tree)
-        rows = tree / "build" / "train.parquet"
+        there = Workspace(tree)
         yield Baseline(
             name=revision,
             identity=commit,
             source=source,
-            model=tree / "build" / "model",
+            model=there.model,
             code=tree / "src" if changed(root, commit, SCORED) else None,
-            train_rows=rows if rows.exists() else None,
+            workspace=there if all(there.split(side).exists() for side in SIDES) else None,
         )
-
-
-@contextmanager
-def stored_at(root: Path, revision: str) -> Iterator[Baseline | None]:
-    """Give the model that a revision's ``dvc.lock`` names, whatever its inputs are.
-
-    Yields
-    ------
-    Baseline or None
-        None where neither cache nor remote has it.
-    """
-    commit = resolve(root, revision)
-    with _worktree(root, commit) as tree:
-        done = _dvc(tree, "pull", "build/model", check=False)
-        model = tree / "build" / "model"
-        if done.returncode or not model.is_dir():
-            yield None
-            return
-        # Nobody has said that it is good: apart from here, whatever it does to the process.
-        yield Baseline(revision, commit, "stored", model, tree / "src", None)
 
 
 @contextmanager
@@ -189,9 +171,17 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
 
     Raises
     ------
+    BaselineError
+        If a server is named that this run has no access to.
     TrackingError
         If the registry cannot be reached.
     """
+    server = os.environ.get("CHURN_REGISTRY_SERVER")
+    if server and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise BaselineError(
+            f"Production's registry is {server}, and this run may not read it; set the secret"
+            " MLFLOW_READER_URI (docs/pull-requests.md)"
+        )
     is_there = os.environ.get("MLFLOW_TRACKING_URI") or embedded.registry_branch()
     if not is_there and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
@@ -211,11 +201,11 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
     if version is None:
         yield None
         return
-    is_code_here = version.tags.get("scored") == input_fingerprint(root, SCORED)
+    is_code_here = version.tags.get("scored") == work_tree_fingerprint(root, SCORED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
         stored = verified.fetch(registry, version, Path(folder))
         model, code = stored / MODEL_FILES, None if is_code_here else stored / "code"
-        yield Baseline(PRODUCTION, str(version.number), "registry", model, code, train_rows=None)
+        yield Baseline(PRODUCTION, str(version.number), "registry", model, code, workspace=None)
 
 
 def resolve(root: Path, revision: str) -> str:
@@ -251,32 +241,9 @@ def has_pipeline(root: Path, commit: str) -> bool:
     return isinstance(document, dict) and _STAGE in (document.get("stages") or {})
 
 
-@contextmanager
-def _worktree(root: Path, commit: str) -> Iterator[Path]:
-    """Check a commit out beside the work tree; DVC finds what it needs in the same cache."""
-    if not (root / ".dvc").is_dir():
-        raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
-    with scratch(_PREFIX) as folder:
-        git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
-        tree = folder / "tree"
-        # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
-        add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
-        git(root, "-c", "core.hooksPath=/dev/null", *add)
-        try:
-            (tree / ".dvc").mkdir(exist_ok=True)
-            local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
-            if local.exists():
-                shutil.copy(local, tree / ".dvc" / "config.local")
-            (root / ".dvc" / "cache").mkdir(exist_ok=True)
-            (tree / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
-            yield tree
-        finally:
-            git(root, "worktree", "remove", "--force", str(tree.resolve()))
-
-
 def _provide(tree: Path) -> Literal["stored", "reproduced"]:
-    """Get the model and the training rows of the commit that is checked out in `tree`."""
-    outputs = ("build/model", "build/train.parquet")
+    """Get the model and the rows of the commit that is checked out in `tree`."""
+    outputs = ("build/model", "build/train.parquet", "build/test.parquet")
     lock = tree / "dvc.lock"
     if lock.exists():
         # Does nothing where the lock belongs to the inputs, whether or not the outputs are here.
@@ -291,6 +258,11 @@ def _provide(tree: Path) -> Literal["stored", "reproduced"]:
     _dvc(tree, "pull", "data.dvc", check=False)  # repro says what is missing
     _dvc(tree, "repro", _STAGE)
     return "reproduced"
+
+
+def pull(tree: Path, path: str) -> None:
+    """Get an output of the commit that is checked out in `tree`, if it can be had."""
+    _dvc(tree, "pull", path, check=False)
 
 
 def _dvc(tree: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -12,11 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
-from churn.candidate import commit_fingerprint, git, input_fingerprint, model_digest
-from churn.errors import ArtifactError, CandidateError
+from churn.candidate import (
+    data_md5,
+    git,
+    holds_commit,
+    input_fingerprint,
+    model_digest,
+    table_digest,
+)
+from churn.errors import CandidateError
 from churn.files import atomic, read_json, read_parquet, require
 from churn.paths import Workspace
 from churn.verdict import identity
@@ -42,6 +48,7 @@ class _Manifest(BaseModel):
     model_digest: str | None
     predictions_digest: str | None
     data_md5: str | None
+    data_sha256: str | None = None  # of a version that was registered before it was noted
     python: str
     libraries: dict[str, str]
     files: dict[str, str]
@@ -158,8 +165,13 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     if model_digest(folder / MODEL) != manifest["model_digest"]:
         raise CandidateError(f"{folder / MODEL}: its digest is not that of the manifest")
     if commit is not None:
-        wanted = commit_fingerprint(root or Path(), commit)
-        if manifest["fingerprint"] != wanted:
+        here = root or Path()
+        if not holds_commit(here, commit):
+            raise CandidateError(
+                f"{here.resolve()}: the work tree holds other inputs than {commit}; check that"
+                " commit out, without changes"
+            )
+        if manifest["fingerprint"] != (wanted := input_fingerprint(here)):
             raise CandidateError(
                 f"{folder}: made from other inputs than those of {commit}"
                 f" (fingerprint {manifest['fingerprint'][:12]}, not {wanted[:12]})"
@@ -242,7 +254,9 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.checks_page,
         workspace.changes,
         workspace.comparison,
+        workspace.main_checks,
         workspace.verdict,
+        workspace.lineage,
         workspace.report,
         workspace.report_page,
     ]
@@ -264,7 +278,8 @@ def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any
         "model_digest": model_digest(folder / MODEL) if has_model else None,
         # What it says of the held-out customers: code can change that without the model's bytes.
         "predictions_digest": file_digest(workspace.predictions("test")) if judged else None,
-        "data_md5": _data_md5(workspace.root) if judged else None,
+        "data_md5": data_md5(workspace.root) if judged else None,
+        "data_sha256": table_digest(workspace.root) if judged else None,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "files": _digests(folder),
@@ -298,12 +313,3 @@ def _digests(folder: Path) -> dict[str, str]:
 def file_digest(file: Path) -> str:
     """Digest a file's bytes: SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _data_md5(root: Path) -> str:
-    """Return the digest by which `data.dvc` names the data."""
-    try:
-        document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
-        return str(document["outs"][0]["md5"])
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
-        raise ArtifactError(f"{root / 'data.dvc'}: does not name the data") from error

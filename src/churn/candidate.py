@@ -8,10 +8,21 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from churn.errors import ArtifactError
 
 # What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
-INPUTS = ("data.dvc", "dvc.yaml", "params.yaml", "src", "requirements")
+# DVC's own settings are among them: they say which data are tracked, and where they come from.
+INPUTS = (
+    ".dvc/config",
+    ".dvcignore",
+    "data.dvc",
+    "dvc.yaml",
+    "params.yaml",
+    "src",
+    "requirements",
+)
 # Not inputs, and yet a change of them alone may change which model a commit stands for.
 _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
 # What runs beside the model's own bytes where it is served; tests compare both with the imports.
@@ -57,8 +68,64 @@ def model_digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def input_fingerprint(root: Path, paths: Sequence[str] = INPUTS) -> str:
-    """Fingerprint the inputs, or other paths, as they are in the work tree, committed or not.
+def input_fingerprint(root: Path) -> str:
+    """Fingerprint the inputs as they are in the work tree, committed or not.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the git repository.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits, over `work_tree_fingerprint` of `INPUTS` and the SHA-256 of
+        the table. ``data.dvc`` names the data by MD5, of which two tables may have the same.
+
+    Raises
+    ------
+    ArtifactError
+        If `root` is not in a git repository.
+    """
+    lines = f"{work_tree_fingerprint(root, INPUTS)}\n{table_digest(root)}"
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def table_path(root: Path) -> Path | None:
+    """Return where the table is that params.yaml names; None where it does not name one."""
+    try:
+        params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+        return root / str(params["data"]["path"])
+    # Whether params.yaml is any good is not asked here.
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def table_digest(root: Path) -> str:
+    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    table = table_path(root)
+    if table is None or not table.is_file():
+        return "absent"
+    with table.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def data_md5(root: Path) -> str:
+    """Return the digest by which `data.dvc` names the data."""
+    try:
+        document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
+        return str(document["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise ArtifactError(f"{root / 'data.dvc'}: does not name the data") from error
+
+
+def holds_commit(root: Path, commit: str) -> bool:
+    """Tell whether the inputs in the work tree are those of a commit."""
+    return not changed(root, commit, INPUTS)
+
+
+def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
+    """Fingerprint files below some paths as they are in the work tree, committed or not.
 
     Built from git's object ids, so that the same content has the same fingerprint in another
     clone, after a squash and after a rebase.
@@ -94,10 +161,10 @@ def input_fingerprint(root: Path, paths: Sequence[str] = INPUTS) -> str:
     return _fingerprint(ids)
 
 
-def commit_fingerprint(root: Path, commit: str, paths: Sequence[str] = INPUTS) -> str:
-    """Fingerprint the inputs, or other paths, as they are in a commit.
+def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
+    """Fingerprint files below some paths as they are in a commit.
 
-    Equal to `input_fingerprint` of a work tree that holds that commit and nothing else.
+    Equal to `work_tree_fingerprint` of a work tree that holds that commit and nothing else.
 
     Raises
     ------

@@ -218,28 +218,27 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
 
 @cli.group(cls=_Group)
 def candidate() -> None:
-    """Pack, verify, show and fetch what was reviewed."""
+    """Make, pack, verify and show a candidate."""
 
 
 @candidate.command()
 @_COMMIT
 @_CANDIDATE
-def fetch(commit: str, output: Path) -> None:
-    """Get the candidate that was reviewed for a commit.
+def make(commit: str, output: Path) -> None:
+    """Make the candidate of a commit on main, from scratch.
 
-    It is the one of the merge queue or of the pull request that was merged as that commit, from
-    GitHub (GITHUB_REPOSITORY and GH_TOKEN), verified. Where that cannot be had, or comes from a
-    fork, it is made again here and judged, and the reason is said. Where Production has a model of
-    the same inputs, there is nothing to release and no candidate is written.
+    Trains, tests, compares with Production and judges what the commit holds, and says whether the
+    model is the one that was reviewed: the one that the commit's dvc.lock names. Where Production
+    has a model of the same inputs, there is nothing to release and no candidate is written.
 
-    Exit code 0: it is there, or there is nothing to release. 1: what was made again is blocked by
-    a gate. 2: an error.
+    Exit code 0: it is there, or there is nothing to release. 1: it is blocked by a gate. 2: an
+    error.
     """
-    from churn import reviewed
+    from churn import release_candidate
 
-    fetched = reviewed.fetch(Path(), commit, output, announce)
-    click.echo("\n".join(fetched.lines))
-    raise SystemExit(fetched.code)
+    made = release_candidate.make(Path(), commit, output, announce)
+    click.echo("\n".join(made.lines))
+    raise SystemExit(made.code)
 
 
 @candidate.command()
@@ -277,6 +276,7 @@ def show_candidate(folder: Path) -> None:
 @cli.command()
 @click.argument("folder", type=_FOLDER, required=False)
 @_COMMIT
+@click.option("--digest", metavar="DIGEST", help="Of the manifest that FOLDER has to have.")
 @click.option(
     "--until",
     type=click.Choice(["staging", "integration", "production"]),
@@ -296,11 +296,17 @@ def show_candidate(folder: Path) -> None:
     help="Release nothing: only note that the commit has the model in Production, if it has.",
 )
 def release(
-    folder: Path | None, commit: str, until: str, why: str, embedded: bool, confirm: bool
+    folder: Path | None,
+    commit: str,
+    digest: str | None,
+    until: str,
+    why: str,
+    embedded: bool,
+    confirm: bool,
 ) -> None:
     """Bring the candidate in FOLDER into Production.
 
-    Verifies it, holds it against Production, registers it, moves it to Staging, tests it as it is
+    Verifies it, checks it against Production, registers it, moves it to Staging, tests it as it is
     served, moves it to Production, and looks whether it works there; if not, the version from
     before is put back. Without FOLDER: what is here is run, judged and packed first. Started again,
     it goes on where it was killed.
@@ -326,7 +332,7 @@ def release(
 
     from churn import desk
 
-    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded))
+    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded, digest))
 
 
 @cli.command()

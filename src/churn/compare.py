@@ -1,51 +1,64 @@
-"""Command `compare`: the candidate against other models, on customers that none was trained on."""
+"""Command `compare`: the candidate against other models, on customers that none was trained on.
+
+On main's held-out customers as main has them, and on the candidate's own where these differ; by
+main's limits, and by its own where it changes them.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from churn import baseline, params, proposal
+from churn import baseline, exam, limits, params, proposal
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
-from churn.errors import ArtifactError, IncomparableError
+from churn.errors import ArtifactError, ChurnError, IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
 from churn.evaluation.drift import drift
 from churn.evaluation.slices import slices
 from churn.files import read_json, read_parquet, write_json
-from churn.params import Params
-from churn.paths import Workspace
+from churn.model import artifact
+from churn.params import Limits, Params, SlicesParams
+from churn.paths import SIDES, Workspace
 from churn.progress import Advance, bar, silent
+from churn.stages import validate
 
 _MIN_ROWS = 50
-Wanted = tuple[str, AbstractContextManager[Baseline | None]]
 
 
-def run(workspace: Workspace, revision: str | None, production: bool) -> dict[str, Any]:
+def run(
+    workspace: Workspace, revision: str | None, production: bool, share_cache: bool = True
+) -> dict[str, Any]:
     """Compare what the pipeline has made with a revision's model, with Production's, or both.
+
+    Where the revision has other checks than params.yaml, they are run as well.
 
     Parameters
     ----------
     workspace : Workspace
     revision : str or None
-        What git calls the baseline.
+        What git calls the baseline: main, whose exam and limits count.
     production : bool
         Whether the model in Production is a baseline as well.
+    share_cache : bool, default=True
+        See `churn.baseline.of_revision`.
 
     Returns
     -------
     dict
-        What ``build/comparison.json`` holds afterwards: ``baselines``, one entry for each that
-        was asked for, with ``metrics``, ``slices``, ``curves`` and ``data``; or with ``absent``
+        What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.exam.Changed`, null where
+        nothing has changed), and ``baselines``, one entry for each that was asked for, each exam
+        and each limits, with ``metrics``, ``slices``, ``curves`` and ``data``; or with ``absent``
         or ``incomparable`` and the reason.
 
     Raises
@@ -56,27 +69,48 @@ def run(workspace: Workspace, revision: str | None, production: bool) -> dict[st
         If a baseline could not be had.
     """
     settings = params.load(workspace.params)
-    wanted: list[Wanted] = []
-    if revision is not None:
-        proposal.write(workspace, baseline.resolve(workspace.root, revision))
-        wanted.append((revision, baseline.of_revision(workspace.root, revision)))
-    if production:
-        found = baseline.in_production(workspace.root, settings.release)
-        wanted.append((baseline.PRODUCTION, found))
-    return against(workspace, settings, wanted)
+    found: dict[str, Baseline | None] = {}
+    main = None
+    with ExitStack() as opened:
+        if revision is not None:
+            proposal.write(workspace, baseline.resolve(workspace.root, revision))
+            source = baseline.of_revision(workspace.root, revision, share_cache)
+            found[revision] = main = opened.enter_context(source)
+        if production:
+            released = baseline.in_production(workspace.root, settings.release)
+            found[baseline.PRODUCTION] = opened.enter_context(released)
+        return against(workspace, settings, found, main)
 
 
-def against(workspace: Workspace, settings: Params, wanted: Sequence[Wanted]) -> dict[str, Any]:
-    """Compare with baselines from anywhere, each by its name; see `run`."""
+def against(
+    workspace: Workspace,
+    settings: Params,
+    found: dict[str, Baseline | None],
+    main: Baseline | None = None,
+) -> dict[str, Any]:
+    """Compare with baselines from anywhere, each by its name; see `run`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : Params
+    found : dict of str to Baseline or None
+    main : Baseline, optional
+        Whose exam and limits count; without it those of the candidate.
+    """
     candidate = _Candidate(workspace, settings)
-    entries = []
-    with bar("comparing", 3 * len(wanted)) as advance:
-        for name, source in wanted:
-            entries.append(_entry(name, source, candidate, advance))
+    exams, changed = _exams(candidate, main)
+    judged_by = _limits(workspace, settings, main)
+    _check_by(judged_by, workspace, settings)
+    entries: list[dict[str, Any]] = []
+    with bar("comparing", len(found) * len(exams) * (1 + len(judged_by))) as advance:
+        for name, baseline_ in found.items():
+            entries += _entries(name, baseline_, candidate, exams, judged_by, advance)
     report = {
         "model_digest": candidate.digest,
         "level": LEVEL,
         "resamples": settings.comparison.resamples,
+        "exam": asdict(changed) if changed is not None and changed.any else None,
         "baselines": entries,
     }
     write_json(workspace.comparison, report)
@@ -97,52 +131,117 @@ class _Candidate:
                 f"{workspace.predictions('test')}: of other customers than"
                 f" {workspace.split('test')}; run dvc repro"
             )
-        test = test.assign(_probability=predictions["probability"].to_numpy())
-        share = settings.comparison.max_rows / len(test)
-        if share < 1:
-            test = test[split.hash_share(test[settings.data.id], "comparison") < share]
-        self.test = test.reset_index(drop=True)
+        self.test = test.assign(_probability=predictions["probability"].to_numpy())
         self.threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
 
 
-def _entry(
+@dataclass(frozen=True)
+class _Exam:
+    """Held-out customers with what the candidate says of them.
+
+    Attributes
+    ----------
+    whose : {"main", "own"}
+    rows : DataFrame
+        Id, target, features and ``_probability``.
+    train : DataFrame
+        The training rows that go with them, which say where slices begin and end.
+    problem : str or None
+        Why the candidate says nothing of them.
+    """
+
+    whose: Literal["main", "own"]
+    rows: pd.DataFrame
+    train: pd.DataFrame
+    problem: str | None = None
+
+
+def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], exam.Changed | None]:
+    """Give main's exam, and the candidate's own where that is another one."""
+    data = candidate.settings.data
+    own = _Exam("own", candidate.test, candidate.train)
+    if main is None or main.workspace is None:
+        return [own], None
+    train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
+    if missing := [name for name in (data.id, data.target) if name not in test]:
+        problem = f"{main.name}: its customers have no column {missing[0]!r}"
+        return [_Exam("main", test, train, problem), own], None
+    changed = exam.changed(test, candidate.test, data)
+    if not changed.any and set(test) <= set(candidate.test):
+        return [_Exam("main", candidate.test, train)], None
+    rows = exam.as_main_has_them(test, candidate.train, candidate.test, data)
+    try:
+        said = artifact.load(candidate.workspace.model).probability(rows)
+    except (ChurnError, ValueError) as error:
+        problem = f"the candidate cannot be scored on the customers of {main.name}: {error}"
+        return [_Exam("main", rows, train, problem), own], changed
+    return [_Exam("main", rows.assign(_probability=said), train), own], changed
+
+
+def _limits(workspace: Workspace, settings: Params, main: Baseline | None) -> list[Limits]:
+    own = limits.own(settings)
+    if main is None:
+        return [own]
+    theirs = limits.of_commit(workspace.root, main.identity, settings)
+    return [theirs] if own.same_as(theirs) else [theirs, own]
+
+
+def _check_by(judged_by: Sequence[Limits], workspace: Workspace, settings: Params) -> None:
+    """Run main's checks as well, where the candidate has changed them."""
+    workspace.main_checks.unlink(missing_ok=True)
+    if judged_by[0].checks != settings.checks:
+        found = validate.check(workspace, settings, judged_by[0].checks)
+        write_json(workspace.main_checks, found)
+
+
+def _entries(
     name: str,
-    source: AbstractContextManager[Baseline | None],
+    found: Baseline | None,
     candidate: _Candidate,
+    exams: Sequence[_Exam],
+    judged_by: Sequence[Limits],
     advance: Advance = silent,
-) -> dict[str, Any]:
-    with source as found:
-        advance("model found")
-        if found is None:
-            return {"name": name, "kind": _kind(name), "absent": _absence(name)}
-        entry = {
-            "name": name,
-            "kind": _kind(name),
-            "identity": found.identity,
-            "source": found.source,
-            "model_digest": model_digest(found.model),
-        }
+) -> Iterator[dict[str, Any]]:
+    """Compare with one baseline, on each exam and by each limits."""
+    kind = "production" if name == baseline.PRODUCTION else "revision"
+    if found is None:
+        yield {"name": name, "kind": kind, "absent": _absence(name)}
+        return
+    entry = {
+        "name": name,
+        "kind": kind,
+        "identity": found.identity,
+        "source": found.source,
+        "model_digest": model_digest(found.model),
+    }
+    about_data = _data(found, candidate)
+    for held_out in exams:
+        whose = {"exam": held_out.whose}
         try:
-            rows, scored = _score(found, candidate)
+            rows, scored = _score(found, held_out, candidate)
         except IncomparableError as error:
-            return entry | {"incomparable": str(error), **_data(found, candidate)}
+            yield entry | whose | {"incomparable": str(error)} | about_data
+            about_data = {}
+            continue
         advance("scored")
-        entry |= _compared(rows, scored, candidate) | _data(found, candidate)
-        advance("compared")
-        return entry
-
-
-def _kind(name: str) -> str:
-    return "production" if name == baseline.PRODUCTION else "revision"
+        for judging in judged_by:
+            compared = _compared(rows, scored, held_out, candidate, judging)
+            yield entry | whose | {"limits": judging.whose} | compared | about_data
+            about_data = {}  # once is enough
+            advance("compared")
 
 
 def _absence(name: str) -> str:
     if name == baseline.PRODUCTION:
+        if os.environ.get("CHURN_FORK") == "true":
+            return (
+                "a fork's run finds nothing in Production, and may not ask a registry on a server"
+            )
         return "nothing is in Production in the registry that is named here"
     return f"{name} has no pipeline yet"
 
 
-def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
+def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
     """Return the held-out customers that the baseline has not seen, and what it says of them."""
     card, ids = found.card(), candidate.settings.data.id
     if unknown := [key for key in ("id", "test_share", "salt", "threshold") if key not in card]:
@@ -154,7 +253,9 @@ def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored
         raise IncomparableError(
             f"{found.name}: its customers are told apart by {card['id']!r}, these by {ids!r}"
         )
-    rows = candidate.test
+    if held_out.problem:
+        raise IncomparableError(held_out.problem)
+    rows = held_out.rows
     unseen = split.is_test(rows[ids], card["test_share"], card["salt"])
     rows = rows[unseen].reset_index(drop=True)
     labels = rows[candidate.settings.data.target]
@@ -172,23 +273,29 @@ def _score(found: Baseline, candidate: _Candidate) -> tuple[pd.DataFrame, Scored
     return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
 
 
-def _compared(rows: pd.DataFrame, scored: Scored, candidate: _Candidate) -> dict[str, Any]:
-    settings = candidate.settings
+def _compared(
+    rows: pd.DataFrame, scored: Scored, held_out: _Exam, candidate: _Candidate, judging: Limits
+) -> dict[str, Any]:
+    settings, chosen = candidate.settings, judging.comparison
+    share = chosen.max_rows / len(rows)
+    if share < 1:
+        taken = split.hash_share(rows[settings.data.id], "comparison") < share
+        rows, scored = rows[taken].reset_index(drop=True), scored.of(taken)
     y = rows[settings.data.target].to_numpy()
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
-    chosen = settings.comparison
 
     def differences(members: np.ndarray) -> list[dict[str, Any]]:
         found = compare(
             y[members],
             scored.of(members),
             own.of(members),
-            settings.decision,
+            judging.decision,
             chosen.seed,
             chosen.resamples,
         )
-        return [asdict(one) for one in found]
+        return [asdict(difference) for difference in found]
 
+    wanted = _there(judging.evaluation.slices, held_out.train, rows)
     return {
         "rows": len(rows),
         "threshold": scored.threshold,
@@ -200,11 +307,20 @@ def _compared(rows: pd.DataFrame, scored: Scored, candidate: _Candidate) -> dict
                 "rows": int(members.sum()),
                 "metrics": differences(members),
             }
-            for column, name, members in slices(candidate.train, rows, settings.evaluation.slices)
-            if members.sum() >= settings.evaluation.slices.min_rows
+            for column, name, members in slices(held_out.train, rows, wanted)
+            if members.sum() >= wanted.min_rows
         ],
         "curves": dict(_curves(y, scored.probability, own.probability)),
     }
+
+
+def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
+    """Leave out columns that a table does not have: main's, and the other table is the change's."""
+    known = {
+        kind: tuple(name for name in getattr(wanted, kind) if all(name in f for f in frames))
+        for kind in ("numeric", "categorical")
+    }
+    return wanted.model_copy(update=known)
 
 
 def _curves(
@@ -216,22 +332,23 @@ def _curves(
 
 def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
     """Say how the training rows have moved away from the baseline's."""
-    if found.train_rows is None or _same_rows(found.train_rows, candidate.workspace.split("train")):
+    if found.workspace is None:
         return {}
-    before, after = read_parquet(found.train_rows, "prepare"), candidate.train
+    file = found.workspace.split("train")
+    if file.read_bytes() == candidate.workspace.split("train").read_bytes():
+        return {}
+    before, after = read_parquet(file, "prepare"), candidate.train
     data = candidate.settings.data
     card = found.card()
     used = [*card.get("numeric", []), *card.get("categorical", [])]
     described: dict[str, Any] = {
         "rows": [len(before), len(after)],
-        "columns": [asdict(one) for one in drift(before, after, data.numeric, data.categorical)],
+        "columns": [
+            asdict(column) for column in drift(before, after, data.numeric, data.categorical)
+        ],
         "gone": [column for column in used if column not in after],
         "new": [column for column in data.features if column not in before],
     }
     if data.target in before:
         described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]
     return {"data": described}
-
-
-def _same_rows(one: Path, other: Path) -> bool:
-    return one.read_bytes() == other.read_bytes()

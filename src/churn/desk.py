@@ -14,7 +14,7 @@ from rich.console import Console
 
 from churn import embedded, params, promotion, tracking
 from churn import status as standing
-from churn.candidate import commit_fingerprint, input_fingerprint
+from churn.candidate import holds_commit, input_fingerprint
 from churn.errors import (
     ArtifactError,
     BlockedError,
@@ -39,7 +39,13 @@ _FILE = "sqlite:///mlflow.db"
 
 
 def release(
-    root: Path, folder: Path | None, commit: str, until: Any, why: str, on_the_way: bool
+    root: Path,
+    folder: Path | None,
+    commit: str,
+    until: Any,
+    why: str,
+    on_the_way: bool,
+    digest: str | None = None,
 ) -> int:
     """Release, say how it went and what is in Production now, and return the exit code.
 
@@ -58,7 +64,9 @@ def release(
             _tell(root, None, "not released, because the registry cannot be read")
             raise
         try:
-            done = _moved(root, copy, _Attempt(root, folder, commit, until, why), again=True)
+            done = _moved(
+                root, copy, _Attempt(root, folder, commit, until, why, digest), again=True
+            )
         except BlockedError as error:
             known = on_the_way and isinstance(error, RolledBackError)
             _tell(root, _registry(root), f"{'not released' if known else 'blocked'}: {error}")
@@ -88,18 +96,18 @@ class _Attempt:
     commit: str
     until: Any
     why: str
+    digest: str | None
 
     def __call__(self) -> str:
         # What rolls back or looks needs none of what trains and compares, and should not wait.
-        from churn import lineage
         from churn import release as releasing
 
         if self.folder is None:
             if version := _released(self.root, self.commit):
                 return f"version {version.number} is in Production already"
             self.folder = _packed(self.root)
-        by, source = promotion.whoever(self.root), lineage.read(self.folder)
-        plan = releasing.Plan(self.folder, by, self.why, self.commit, self.until, source)
+        by = promotion.whoever(self.root)
+        plan = releasing.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
         return releasing.run(self.root, plan, announce).done
 
 
@@ -115,11 +123,10 @@ def confirm(root: Path, commit: str) -> None:
 
 def _released(root: Path, revision: str) -> Version | None:
     """Return what is in Production if it is of these very inputs, and note that it is."""
-    fingerprint = commit_fingerprint(root, revision)
-    if input_fingerprint(root) != fingerprint:
-        return None
     commit = promotion.Commit.of(root, revision)
-    return promotion.confirm_released(root, _registry(root), commit, fingerprint)
+    if not holds_commit(root, commit.id):
+        return None
+    return promotion.confirm_released(root, _registry(root), commit, input_fingerprint(root))
 
 
 def _moved(root: Path, copy: WorkingCopy | None, act: Callable[[], T], again: bool = False) -> T:

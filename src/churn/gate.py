@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
-from churn.params import ChecksParams, GatesParams
+from churn.params import ChecksParams, GatesParams, Limits
 
 Outcome = Literal["judged", "unchanged", "stopped"]
+_WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,32 @@ class Verdict:
         The one reason that a reader needs.
     gates : tuple of Gate
         Most serious kind first.
+    moved : tuple of str
+        Limits that the change itself moves, by their keys in params.yaml. Whoever merges it decides
+        about them as well, so it is never just good.
     """
 
     passed: bool
     outcome: Outcome
     reason: str
     gates: tuple[Gate, ...]
+    moved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """How the outputs that a commit names compare with those that were made again.
+
+    Attributes
+    ----------
+    how : {"same", "rounded", "other"}
+        Byte for byte; made on another kind of machine and equal within a tolerance; or neither.
+    notes : tuple of str
+        The tolerance, or ``path: what is wrong`` each.
+    """
+
+    how: Literal["same", "rounded", "other"]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,58 +85,125 @@ class Results:
 
     Attributes
     ----------
-    stale : sequence of str or None
-        Inputs that `dvc.lock` does not know as they are.
-    foreign : sequence of str or None
-        Results that the commit names and its inputs do not give.
     metrics, checks, comparison : dict or None
         As metrics.json, checks.json and comparison.json hold them.
+    stale : sequence of str or None
+        Inputs for which `dvc.lock` is out of date.
+    outputs : Outputs or None
+        How the outputs that the commit names compare with those that were made again.
+    main_checks : dict or None
+        The same as `checks`, of main's list where that is another one.
     model_digest : str or None
         Of the model that is judged; a comparison of another one counts for nothing.
     """
 
-    stale: Sequence[str] | None
-    foreign: Sequence[str] | None
     metrics: Mapping[str, Any] | None
     checks: Mapping[str, Any] | None
     comparison: Mapping[str, Any] | None
     model_digest: str | None
+    stale: Sequence[str] | None = None
+    outputs: Outputs | None = None
+    main_checks: Mapping[str, Any] | None = None
 
 
 def judge(
-    results: Results, gates: GatesParams, checks: ChecksParams, release: bool = False
+    results: Results,
+    judged_by: Sequence[Limits],
+    release: bool = False,
+    moved: Sequence[str] = (),
+    accepted: bool = False,
 ) -> Verdict:
-    """Hold results against the limits of params.yaml.
+    """Hold results against limits.
 
     Parameters
     ----------
     results : Results
-    gates : GatesParams
-        Minima and margins.
-    checks : ChecksParams
-        The checks that must have run and passed.
+    judged_by : sequence of Limits
+        The candidate's own; before them main's, where these are others. All of them have to be
+        kept.
     release : bool, default=False
         Whether it is to be released, for which Production alone is compared with; else it is to
         be merged.
+    moved : sequence of str
+        Limits that the change moves.
+    accepted : bool, default=False
+        Whether `gates.accept` names the table of this very change: then main's exam is told, and
+        blocks nothing.
 
     Returns
     -------
     Verdict
         Passed only if every gate could be computed and is passed.
     """
-    judged = (
+    made = (
         _lock(results.stale),
-        # Of a lock that is stale other results are no wonder, and it blocks by itself.
-        *([] if results.stale else [_committed(results.foreign)]),
-        *_minima(results.metrics, gates),
-        *_against_baselines(results.comparison, results.model_digest, gates, release),
-        _checks(results.checks, checks),
+        # Skipped: implied by a stale lock, which blocks by itself.
+        *([] if results.stale else [_committed(results.outputs, release)]),
     )
+    return _judge(made, results, judged_by, release, moved, accepted)
+
+
+def judge_again(results: Results, limits: Limits, accepted: bool) -> Verdict:
+    """Judge a candidate that was judged for its release before, with another Production by now.
+
+    Parameters
+    ----------
+    results : Results
+        Neither `stale` nor `outputs` is looked at: they are of the commit, and do not change.
+    limits : Limits
+    accepted : bool
+        See `judge`.
+    """
+    return _judge((), results, [limits], release=True, accepted=accepted)
+
+
+def _judge(
+    made: Sequence[Gate],
+    results: Results,
+    judged_by: Sequence[Limits],
+    release: bool,
+    moved: Sequence[str] = (),
+    accepted: bool = False,
+) -> Verdict:
+    entries = _usable(results)
+    found: dict[str, list[Gate]] = {}
+    for limits in judged_by:
+        checks = results.checks
+        if limits.checks != judged_by[-1].checks:
+            checks = results.main_checks
+        found[limits.whose] = [
+            *_minima(results, entries, limits, accepted),
+            *_against_baselines(entries, limits, accepted),
+            _checks(checks, limits.checks),
+        ]
+    judged = (*made, *_comparison(results, release), *_merged(found))
     failed = [gate for gate in judged if not gate.passed]
     if not failed:
-        return Verdict(True, "judged", _praise(results, gates), judged)
+        reason = _praise(entries, results.model_digest, judged_by[0].gates)
+        return Verdict(True, "judged", reason, judged, tuple(moved))
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return Verdict(False, "judged", failed[0].reason + more, judged)
+    return Verdict(False, "judged", failed[0].reason + more, judged, tuple(moved))
+
+
+def _usable(results: Results) -> list[Mapping[str, Any]]:
+    """Return the comparisons of the model that is judged."""
+    comparison, digest = results.comparison, results.model_digest
+    if comparison is None or digest is None or comparison["model_digest"] != digest:
+        return []
+    return list(comparison["baselines"])
+
+
+def _merged(found: Mapping[str, Sequence[Gate]]) -> Iterator[Gate]:
+    """Give the gates of all limits, those once on which the limits agree."""
+    if len(found) == 1:
+        yield from next(iter(found.values()))
+        return
+    main, own = (dict.fromkeys(gates) for gates in found.values())
+    for gate in main:
+        yield gate if gate in own else replace(gate, name=f"{gate.name}, main's limits")
+    for gate in own:
+        if gate not in main:
+            yield replace(gate, name=f"{gate.name}, its own limits")
 
 
 def stopped(reason: str) -> Verdict:
@@ -145,24 +233,46 @@ def _lock(stale: Sequence[str] | None) -> Gate:
     return Gate(name, True, "up to date", limit, "it belongs to the inputs")
 
 
-def _committed(foreign: Sequence[str] | None) -> Gate:
+def _committed(outputs: Outputs | None, release: bool) -> Gate:
     name, limit = "committed results", "those of the inputs"
-    if foreign is None:
+    if outputs is None:
         reason = "whether the committed results are those of the inputs is unknown"
         return Gate(name, False, "unknown", limit, reason)
-    if foreign:
-        reason = (
-            f"the commit names results that its inputs do not give: {'; '.join(foreign)};"
-            " run dvc repro --force and dvc push, and commit what they change"
-        )
-        return Gate(name, False, "others", limit, reason)
-    return Gate(name, True, "those of the inputs", limit, "they are those of the inputs")
+    if outputs.how == "same":
+        return Gate(name, True, "byte for byte", limit, "they are those of the inputs")
+    if outputs.how == "rounded":
+        reason = f"made on another kind of machine, and equal: {'; '.join(outputs.notes)}"
+        return Gate(name, True, "equal within rounding", limit, reason)
+    what = "; ".join(outputs.notes[:3]) + (" …" if len(outputs.notes) > 3 else "")
+    if release:  # what is released was made from the inputs just now
+        reason = f"the commit names other results, so these are judged as new: {what}"
+        return Gate(name, True, "judged as new", limit, reason)
+    reason = (
+        f"the commit names results that its inputs do not give: {what};"
+        " run dvc repro --force and dvc push, and commit what they change"
+    )
+    return Gate(name, False, "others", limit, reason)
 
 
-def _minima(metrics: Mapping[str, Any] | None, gates: GatesParams) -> Iterator[Gate]:
+def _minima(
+    results: Results, entries: Sequence[Mapping[str, Any]], limits: Limits, accepted: bool
+) -> Iterator[Gate]:
+    """Judge the metrics on the held-out customers: the change's own, and main's if they differ."""
+    own = None if results.metrics is None else results.metrics.get("test", {})
+    yield from _minima_of(own, limits.gates, "")
+    if not _exams_differ(entries):
+        return
+    for entry in entries:
+        if (entry.get("exam"), entry.get("limits")) == ("main", limits.whose) and _is_main(entry):
+            values = {found["metric"]: found["candidate"] for found in entry["metrics"]}
+            for gate in _minima_of(values, limits.gates, _WHERE["main"]):
+                yield _accept(gate) if accepted else gate
+
+
+def _minima_of(values: Mapping[str, Any] | None, gates: GatesParams, where: str) -> Iterator[Gate]:
     for metric, minimum in gates.minima.items():
-        name, title = f"minimum of {TITLES[metric]}", TITLES[metric]
-        value = None if metrics is None else metrics.get("test", {}).get(metric)
+        name, title = f"minimum of {TITLES[metric]}{where}", f"{TITLES[metric]}{where}"
+        value = None if values is None else values.get(metric)
         limit = f"at least {minimum:g}"
         if value is None or not math.isfinite(value):
             yield Gate(name, False, "undefined", limit, f"{title} is undefined")
@@ -174,15 +284,29 @@ def _minima(metrics: Mapping[str, Any] | None, gates: GatesParams) -> Iterator[G
             yield Gate(name, True, f"{value:.3f}", limit, reason)
 
 
-def _against_baselines(
-    comparison: Mapping[str, Any] | None, digest: str | None, gates: GatesParams, release: bool
-) -> Iterator[Gate]:
-    name, limit = "comparison", "with a baseline"
+def _is_main(entry: Mapping[str, Any]) -> bool:
+    return entry.get("kind") != "production"
+
+
+def _exams_differ(entries: Iterable[Mapping[str, Any]]) -> bool:
+    return {"main", "own"} <= {entry.get("exam") for entry in entries}
+
+
+def _accept(gate: Gate) -> Gate:
+    if gate.passed:
+        return gate
+    reason = f"{gate.reason}; accepted for this table by gates.accept"
+    return replace(gate, passed=True, limit=f"{gate.limit}, or accepted", reason=reason)
+
+
+def _comparison(results: Results, release: bool) -> Iterator[Gate]:
+    """Judge whether there is a comparison, and with what."""
+    name, limit, comparison = "comparison", "with a baseline", results.comparison
     if comparison is None or not comparison["baselines"]:
         reason = "the candidate was compared with nothing; run churn compare --baseline main"
         yield Gate(name, False, "none", limit, reason)
         return
-    if digest is None or comparison["model_digest"] != digest:
+    if results.model_digest is None or comparison["model_digest"] != results.model_digest:
         reason = "the comparison is one of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
@@ -193,32 +317,42 @@ def _against_baselines(
     if not release and kinds == {"production"}:
         reason = "compared with Production alone; run churn compare --baseline main"
         yield Gate(name, False, "Production alone", limit, reason)
-    for entry in comparison["baselines"]:
+
+
+def _against_baselines(
+    entries: Sequence[Mapping[str, Any]], limits: Limits, accepted: bool
+) -> Iterator[Gate]:
+    both = _exams_differ(entries)
+    for entry in entries:
         if reason := entry.get("absent"):
-            yield Gate(f"against {entry['name']}", True, "no baseline", limit, reason)
+            yield Gate(f"against {entry['name']}", True, "no baseline", "with a baseline", reason)
         elif reason := entry.get("incomparable"):
-            yield _incomparable(entry["name"], reason, gates)
-        else:
-            yield from _non_inferiority(entry, gates)
-            yield _slices(entry, gates)
+            gate = _incomparable(entry["name"], reason)
+            yield _accept(gate) if accepted else gate
+        elif entry.get("limits", limits.whose) == limits.whose:
+            where = ""
+            if both:
+                where = _WHERE[entry["exam"]]
+            for gate in (
+                *_non_inferiority(entry, limits.gates, where),
+                _slices(entry, limits.gates, where),
+            ):
+                yield _accept(gate) if accepted and both and entry["exam"] == "main" else gate
 
 
-def _incomparable(baseline: str, reason: str, gates: GatesParams) -> Gate:
-    accepted = gates.incomparable_baseline == "accept"
-    if not accepted:
-        reason += (
-            "; if this change is meant to bring another table, set"
-            " gates.incomparable_baseline to accept in it"
-        )
-    limit = "accepted" if accepted else "comparable"
-    return Gate(f"against {baseline}", accepted, "incomparable", limit, reason)
+def _incomparable(baseline: str, reason: str) -> Gate:
+    reason += (
+        "; if this change is meant to bring another table, set gates.accept to the md5 that"
+        " data.dvc has in it"
+    )
+    return Gate(f"against {baseline}", False, "incomparable", "comparable", reason)
 
 
-def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[Gate]:
+def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Iterator[Gate]:
     found = {one["metric"]: one for one in entry["metrics"]}
     for metric, margin in gates.margins.items():
         one = found.get(metric)
-        title, baseline = TITLES[metric], entry["name"]
+        title, baseline = TITLES[metric], f"{entry['name']}{where}"
         name, limit = f"{title} against {baseline}", f"worse by less than {margin:g}"
         loss = loss_interval(one) if one else None
         if one is None or loss is None:
@@ -230,43 +364,47 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams) -> Iterator[G
         kept = "within" if passed else "not within"
         reason = f"{title} against {baseline} is {value}: {kept} the margin of {margin:g}"
         if not passed and one["word"] == "worse":
-            reason = f"{title} is worse than {baseline}'s: {value}, margin {margin:g}"
+            reason = f"{title} is worse than {entry['name']}'s{where}: {value}, margin {margin:g}"
         elif not passed:
             reason += f", which {entry['rows']:,} held-out customers cannot tell"
         yield Gate(name, passed, value, limit, reason)
 
 
-def _slices(entry: Mapping[str, Any], gates: GatesParams) -> Gate:
+def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
     margins = gates.slice_margins
     collapsed: list[tuple[Mapping[str, Any], float, str]] = []
     unknown = []
     for part in entry["slices"]:
-        where = f"{part['column']} {part['slice']}"
+        group = f"{part['column']} {part['slice']}"
         found = {one["metric"]: one for one in part["metrics"]}
         for metric, margin in margins.items():
             if (one := found.get(metric)) is None:
-                unknown.append(where)
+                unknown.append(group)
                 continue
             loss, title = loss_interval(one), TITLES[metric]
             if one["candidate"] is None and one["baseline"] is not None:
-                collapsed.append((part, math.inf, f"{where}: {title} is undefined"))
+                collapsed.append((part, math.inf, f"{group}: {title} is undefined"))
             elif loss is None:
-                unknown.append(where)
+                unknown.append(group)
                 # Too few customers for an interval is no leave to fall without one.
                 if (fall := _fall(one)) is not None and fall > margin:
-                    what = f"{where}: {title} {one['difference']:+.4f}, without an interval"
+                    what = f"{group}: {title} {one['difference']:+.4f}, without an interval"
                     collapsed.append((part, fall / margin if margin else math.inf, what))
             elif loss[0] > margin:
                 share = loss[0] / margin if margin else math.inf
-                collapsed.append((part, share, f"{where}: {title} {one['difference']:+.4f}"))
-    name, n = f"slices against {entry['name']}", len(entry["slices"])
-    limit = ", ".join(f"{TITLES[m]} surely worse by at most {v:g}" for m, v in margins.items())
+                collapsed.append((part, share, f"{group}: {title} {one['difference']:+.4f}"))
+    name, n = f"slices against {entry['name']}{where}", len(entry["slices"])
+    limit = ", ".join(
+        f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()
+    )
     if collapsed:
         worst = [what for _, _, what in sorted(collapsed, key=lambda one: -one[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
         slices = {(part["column"], part["slice"]) for part, _, _ in collapsed}
         value = f"{len(slices)} of {n} beyond a margin"
-        return Gate(name, False, value, limit, f"worse than {entry['name']} in a slice: {what}")
+        return Gate(
+            name, False, value, limit, f"worse than {entry['name']} in a slice{where}: {what}"
+        )
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
     value = f"none of {n} beyond a margin"
     return Gate(name, True, value, limit or "none", f"{n} slices looked at{aside}")
@@ -317,22 +455,25 @@ def _checks(report: Mapping[str, Any] | None, listed: ChecksParams) -> Gate:
     return Gate(name, True, value, limit, "all ran and passed")
 
 
-def _praise(results: Results, gates: GatesParams) -> str:
+def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: GatesParams) -> str:
     """Say in one sentence why a candidate may be merged, by the first metric that has a margin."""
-    assert results.comparison is not None
-    entries = results.comparison["baselines"]
-    entry = next((one for one in entries if not one.get("absent")), entries[0])
-    if entry.get("absent"):
-        return f"minima and checks are kept; {entry['absent']}, so nothing was compared"
+    compared = [entry for entry in entries if not entry.get("absent")]
+    if not compared:
+        return f"minima and checks are kept; {entries[0]['absent']}, so nothing was compared"
+    entry = compared[0]
     if entry.get("incomparable"):
         return "minima and checks are kept; the baseline is not comparable, as this change accepts"
-    if entry["model_digest"] == results.model_digest:
+    if entry["model_digest"] == digest:
         return f"the model is {entry['name']}'s, byte for byte"
     metric = next(iter(gates.margins))
     one = next(one for one in entry["metrics"] if one["metric"] == metric)
     change = f"{one['difference']:+.4f} (95% interval {one['lower']:+.4f} to {one['upper']:+.4f})"
+    loss = loss_interval(one)
+    kept = one["word"] == "identical" or (loss is not None and loss[1] < gates.margins[metric])
     word = {
         "better": f"better than {entry['name']}",
         "worse": f"a little worse than {entry['name']}, within the margin",
     }.get(one["word"], f"no worse than {entry['name']} within the margin")
+    if not kept:
+        word = f"worse than {entry['name']}, as this change accepts for its table"
     return f"{word}: {TITLES[metric]} {change}"

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from churn import bundle
-from churn.errors import CandidateError
-from churn.files import write_json
+from churn.errors import CandidateError, ChurnError, GitHubError
+from churn.files import read_json
+from churn.github import Repository
+
+FILE = "lineage.json"  # in a candidate
 
 
 @dataclass(frozen=True)
 class Source:
-    """How a candidate was got.
+    """How a candidate was made.
 
     Attributes
     ----------
     how : str
-        ``reviewed`` where it is the artifact of a pull request's run, byte for byte; ``reproduced``
-        where it was made again; ``local`` at the desk.
-    why : str
-        Of what was reproduced: why the reviewed one was not taken.
+        ``main`` where `churn candidate make` has made it from a commit on main; else ``local``.
     pull_request : int or None
+        The one that was merged as that commit, as far as GitHub says so.
     run : str
         Address of the run that made the candidate.
     """
 
     how: str = "local"
-    why: str = ""
     pull_request: int | None = None
     run: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """In one line."""
-        which = f" of pull request #{self.pull_request}" if self.pull_request else ""
-        if self.how == "reviewed":
-            return f"the reviewed candidate{which}, byte for byte"
-        if self.how == "reproduced":
-            return f"reproduced: {self.why}"
-        return "a candidate from the desk"
+        if self.how != "main":
+            return "made locally"
+        of = f" of pull request #{self.pull_request}" if self.pull_request else ""
+        return f"made on main from the merge commit{of}"
 
     @property
     def lines(self) -> list[str]:
         """What a version's description says of it."""
-        return [self.told, *([f"run {self.run}"] if self.run else [])]
+        return [self.summary, *([f"run {self.run}"] if self.run else [])]
 
     @property
     def tags(self) -> dict[str, str]:
@@ -54,38 +52,57 @@ class Source:
         return {"candidate": self.how, "pull_request": number, "candidate_run": self.run}
 
 
-def path(candidate: Path) -> Path:
-    """Return where the source of a candidate's folder is written: beside it."""
-    return candidate.parent / f"{candidate.name}.source.json"
-
-
-def write(candidate: Path, source: Source) -> None:
-    """Write down how the candidate that is there was got.
-
-    Raises
-    ------
-    CandidateError
-        If none is there.
-    """
-    of = bundle.read_manifest(candidate)["digest"]
-    write_json(path(candidate), {"manifest": of, **asdict(source)})
-
-
 def read(candidate: Path) -> Source:
-    """Read how a candidate was got; one without a note, or with another's, comes from the desk.
+    """Read how a packed candidate was made; without a note it was made locally.
 
     Raises
     ------
     CandidateError
         If the note cannot be read.
     """
-    file = path(candidate)
+    file = candidate / FILE
     if not file.exists():
         return Source()
     try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
-        of = noted.pop("manifest")
-        source = Source(**noted)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CandidateError(f"{file}: does not say how the candidate was got") from error
-    return source if of == bundle.read_manifest(candidate)["digest"] else Source()
+        return Source(**read_json(file, "candidate make"))
+    except (ChurnError, TypeError) as error:
+        raise CandidateError(f"{file}: does not say how the candidate was made") from error
+
+
+def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str | None]:
+    """Return where a candidate comes from that is made now, on main.
+
+    GitHub is asked once which pull request it was. Where it does not answer, the candidate is as
+    good as any, and nobody knows that number.
+
+    Parameters
+    ----------
+    commit : str
+    environment : mapping
+        `GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, `GITHUB_RUN_ID` and `GH_TOKEN`, where they are.
+
+    Returns
+    -------
+    Source
+    str or None
+        Why the pull request is not known.
+    """
+    server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+    name, token = environment.get("GITHUB_REPOSITORY"), environment.get("GH_TOKEN")
+    run = environment.get("GITHUB_RUN_ID")
+    here = f"{server}/{name}/actions/runs/{run}" if name and run else ""
+    if not (name and token):
+        return Source("main", run=here), None
+    try:
+        pulls = Repository(f"{server}/{name}", token).pull_requests_of(commit)
+        return Source("main", _merged(pulls, commit), here), None
+    except GitHubError as error:
+        return Source("main", run=here), f"which pull request it was is not known: {error}"
+
+
+def _merged(pulls: list[dict[str, Any]], commit: str) -> int | None:
+    """Choose the pull request that was merged as a commit; a commit may be in several."""
+    merged = [pull for pull in pulls if isinstance(pull, dict) and pull.get("merged_at")]
+    merged.sort(key=lambda pull: pull.get("merge_commit_sha") != commit)
+    number = merged[0].get("number") if merged else None
+    return number if isinstance(number, int) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn.candidate import INPUTS, git
+from churn.candidate import INPUTS, git, table_path
 from churn.errors import ArtifactError
 
 LOCK = "dvc.lock"
@@ -39,23 +39,67 @@ def stale(root: Path) -> list[str]:
     """
     if not (root / LOCK).exists():
         return [f"{LOCK}: not there"]
-    current = _parse((root / LOCK).read_text(encoding="utf-8", errors="replace"))
-    found = _status(root, _made(current))
+    committed, current = locks(root)
+    found = _status(root, set(outputs(current)))
     if not git(root, "status", "--porcelain", "--", *INPUTS).strip():
         # What is not committed yet will be, together with the lock.
         if not git(root, "ls-tree", "--name-only", "HEAD", LOCK):
             return [f"{LOCK}: not committed"]
-        found += differences(_parse(git(root, "show", f"HEAD:{LOCK}")), current)
+        found += differences(committed, current)
     return sorted(set(found))
 
 
-def altered_data(root: Path) -> str | None:
-    """Name the data that is here and is not what ``data.dvc`` says; None where it is, or absent."""
-    for change in _ask(root, "data.dvc").get("data.dvc", []):
+def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read ``dvc.lock`` as it is in the last commit, and as it is here; empty where there is none.
+
+    Raises
+    ------
+    ArtifactError
+        If git cannot be asked.
+    """
+    is_there = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
+    here = (root / LOCK).read_text(encoding="utf-8", errors="replace")
+    return _parse(git(root, "show", f"HEAD:{LOCK}") if is_there else ""), _parse(here)
+
+
+def require_data(root: Path) -> None:
+    """Make sure that the data here are those that ``data.dvc`` names, the table among them.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+
+    Raises
+    ------
+    ArtifactError
+        If git tracks a file there, DVC ignores the table, or something differs. Absent data are
+        no fault here: who reads them says so.
+    """
+    if tracked := git(root, "ls-files", "--", "data").splitlines():
+        raise ArtifactError(
+            f"{tracked[0]}: tracked by git, and data/ belongs to DVC; git rm --cached it, and run"
+            " dvc add data"
+        )
+    table = table_path(root)
+    if table is not None and _is_ignored(root, table):
+        raise ArtifactError(
+            f"{table.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
+            " that line out, and run dvc add data"
+        )
+    for change in _ask(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
         for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
             if how != "deleted":
-                return str(path)
-    return None
+                raise ArtifactError(
+                    f"{path} differs from data.dvc; run dvc add data, or dvc checkout"
+                )
+
+
+def _is_ignored(root: Path, table: Path) -> bool:
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return bool(repo.dvcignore.check_ignore(str(table.absolute())).match)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -63,6 +107,7 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = yaml.safe_load(text)
         _inputs(document)
+        outputs(document)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
         return {}
     return document
@@ -87,7 +132,7 @@ def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]
 
 def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
     """Return what each stage takes from outside the pipeline."""
-    made = _made(lock)
+    made = outputs(lock)
     inputs: dict[tuple[str, str], Any] = {}
     for name, stage in (lock.get("stages") or {}).items():
         if name == _LOGS_ONLY:
@@ -101,10 +146,21 @@ def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
     return inputs
 
 
-def _made(lock: dict[str, Any]) -> set[str]:
-    """Return the paths that stages write."""
+def outputs(lock: dict[str, Any]) -> dict[str, str]:
+    """Return the paths that stages write, with the digests that a lock has for them."""
     stages = lock.get("stages") or {}
-    return {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+    return {
+        out["path"]: str(out.get("md5"))
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+    }
+
+
+def read_outputs(lock: dict[str, Any]) -> set[str]:
+    """Return those outputs that another stage of the pipeline reads."""
+    stages = {name: s for name, s in (lock.get("stages") or {}).items() if name != _LOGS_ONLY}
+    read = {dep["path"] for stage in stages.values() for dep in stage.get("deps", [])}
+    return read & set(outputs(lock))
 
 
 def _status(root: Path, made: set[str]) -> list[str]:

@@ -200,7 +200,7 @@ class GatesParams(Section):
     minima: dict[GatedName, Unit]
     margins: dict[MetricName, Margin] = Field(min_length=1)
     slice_margins: dict[MetricName, Margin]
-    incomparable_baseline: Literal["block", "accept"]
+    accept: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")] | None = None
 
 
 class ReleaseParams(Section):
@@ -211,6 +211,27 @@ class ReleaseParams(Section):
     parity_rows: Annotated[int, Field(ge=50, le=10_000)]
     start_s: Annotated[float, Field(gt=0)]
     p95_ms: Annotated[float, Field(gt=0)]
+
+
+class Limits(Section):
+    """The sections of params.yaml that judge.
+
+    Attributes
+    ----------
+    whose : {"main", "own"}
+        Those of the revision that the candidate would be merged to, or its own.
+    """
+
+    whose: Literal["main", "own"]
+    gates: GatesParams
+    checks: ChecksParams
+    comparison: ComparisonParams
+    decision: DecisionParams
+    evaluation: EvaluationParams
+
+    def same_as(self, other: Limits) -> bool:
+        """Tell whether two are the same but for whose they are."""
+        return self.model_copy(update={"whose": other.whose}) == other
 
 
 class Params(Section):

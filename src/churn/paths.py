@@ -62,6 +62,10 @@ class Workspace:
         return self.reports / "metrics.json"
 
     @property
+    def machine(self) -> Path:
+        return self.reports / "machine.json"
+
+    @property
     def slices(self) -> Path:
         return self.reports / "slices.json"
 
@@ -96,6 +100,14 @@ class Workspace:
     @property
     def report_page(self) -> Path:
         return self.reports / "report.html"
+
+    @property
+    def main_checks(self) -> Path:
+        return self.build / "main_checks.json"
+
+    @property
+    def lineage(self) -> Path:
+        return self.build / "lineage.json"
 
     @property
     def release_note(self) -> Path:

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn.candidate import INPUTS, commit_fingerprint, git
+from churn.candidate import INPUTS, git
 from churn.errors import ArtifactError, NotNowError, RegistryError
 from churn.registry import Event, Move, Registry, Target, Version, verified
 
@@ -131,7 +131,7 @@ def rolled_back(version: Version) -> str | None:
     )
 
 
-def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
+def has_stayed(root: Path, version: Version, commit: Commit, fingerprint: str) -> bool:
     """Tell whether no commit has touched an input since the newest one of a version.
 
     Parameters
@@ -141,11 +141,13 @@ def has_stayed(root: Path, version: Version, commit: Commit) -> bool:
     version : Version
     commit : Commit
         The commit until which is looked.
+    fingerprint : str
+        Of its inputs.
     """
     known = Commit.newest_of(version)
     if known is None or not _known(root, known) or not _is_ancestor(root, known, commit):
         return False
-    if version.tags.get("newest_fingerprint") != commit_fingerprint(root, commit.id):
+    if version.tags.get("newest_fingerprint") != fingerprint:
         return False
     between = f"{known.id}..{commit.id}"
     return not git(root, "log", "--format=%H", between, "--", *INPUTS)

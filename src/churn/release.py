@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ from churn import (
     compare,
     gate,
     integration,
+    limits,
+    lineage,
     params,
     promotion,
     proposal,
@@ -31,7 +33,6 @@ from churn.candidate import (
     SERVED,
     commit_fingerprint,
     git,
-    input_fingerprint,
 )
 from churn.description import describe
 from churn.errors import (
@@ -46,7 +47,6 @@ from churn.errors import (
     TrackingError,
 )
 from churn.files import read_json, read_parquet
-from churn.lineage import Source
 from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
@@ -75,8 +75,8 @@ class Plan:
         Whose model it is.
     until : {"registered", "staging", "integration", "production"}
         The last thing that is done.
-    source : Source
-        How the candidate was got.
+    digest : str or None
+        Of the manifest that the candidate has to have.
     """
 
     candidate: Path
@@ -84,7 +84,7 @@ class Plan:
     why: str = "released"
     commit: str = "HEAD"
     until: Until = "production"
-    source: Source = field(default_factory=Source)
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ def run(root: Path, plan: Plan, say: Say) -> Released:
 def verify(root: Path, plan: Plan) -> dict[str, Any]:
     """Make sure that a candidate is whole, was judged good, and is of the commit's inputs."""
     manifest = bundle.verify(plan.candidate, root, plan.commit)
-    if input_fingerprint(root) != manifest["fingerprint"]:
+    if plan.digest is not None and manifest["digest"] != plan.digest:
         raise CandidateError(
-            f"{plan.candidate}: of {plan.commit}, and the work tree holds other inputs; check that"
-            " commit out, without changes"
+            f"{plan.candidate}: its manifest is {manifest['digest'][:12]}, and not"
+            f" {plan.digest[:12]}; it is another candidate"
         )
     if reason := bundle.objection(plan.candidate, manifest):
         raise BlockedError(f"{plan.candidate}: {reason}")
@@ -166,6 +166,7 @@ class _Release:
         self.root, self.plan, self.say = root, plan, say
         self.settings, self.manifest, self.registry = settings, manifest, registry
         self.commit = Commit.of(root, plan.commit)
+        self.source = lineage.read(plan.candidate)
         self.served = commit_fingerprint(root, self.commit.id, SERVED)
         self.before = registry.production()
 
@@ -225,14 +226,13 @@ class _Release:
         """Hold the candidate against its limits and against what is in Production now."""
         self.say("gate")
         results = gate.Results(
-            stale=[],
-            foreign=[],
             metrics=read_json(workspace.metrics, "evaluate"),
             checks=read_json(workspace.checks, "validate"),
             comparison=self._comparison(workspace),
             model_digest=self.manifest["model_digest"],
         )
-        verdict = gate.judge(results, self.settings.gates, self.settings.checks, release=True)
+        accepted = self.settings.gates.accept == self.manifest["data_md5"]
+        verdict = gate.judge_again(results, limits.own(self.settings), accepted)
         if not verdict.passed:
             raise BlockedError(verdict.reason)
 
@@ -245,8 +245,8 @@ class _Release:
         for entry in entries:
             if (entry.get("identity"), entry.get("model_digest")) == (now, digest):
                 return reviewed
-        found = baseline.in_production(self.root, self.settings.release)
-        return compare.against(workspace, self.settings, [(baseline.PRODUCTION, found)])
+        with baseline.in_production(self.root, self.settings.release) as found:
+            return compare.against(workspace, self.settings, {baseline.PRODUCTION: found})
 
     def _register(self, workspace: Workspace) -> Version:
         """Find the version that has this model, or make it."""
@@ -263,7 +263,7 @@ class _Release:
         tracking.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
         # Logged here and now: who has tracked it before may have had other code beside it.
         logged = tracked.model or tracking.log_model(tracked.run_id, record)
-        event = Event.now("registered", self.plan.by, self.plan.source.told)
+        event = Event.now("registered", self.plan.by, self.source.summary)
         stored = tracking.fetch(logged, workspace.root / "logged")
         pyfunc.remove_bytecode(stored)
         serving = pyfunc.serving_digest(stored)
@@ -286,7 +286,8 @@ class _Release:
             "scored": commit_fingerprint(self.root, self.commit.id, SCORED),
             "manifest_digest": manifest["digest"],
             "data_md5": manifest["data_md5"],
-            **self.plan.source.tags,
+            "data_sha256": manifest.get("data_sha256") or "",
+            **self.source.tags,
             **self._newest(),
         }
 
@@ -295,7 +296,7 @@ class _Release:
         return describe(
             subject,
             [
-                *self.plan.source.lines,
+                *self.source.lines,
                 f"commit {self.commit.id}",
                 f"model {self.manifest['model_digest']}",
             ],

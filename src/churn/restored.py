@@ -87,8 +87,7 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
     from churn.model import artifact
     from churn.stages import prepare
 
-    if altered := lockfile.altered_data(root):
-        raise CandidateError(f"{altered} differs from data.dvc; run dvc checkout")
+    lockfile.require_data(root)
     prepare.write(workspace, settings, root / settings.data.path)
     model = artifact.load(workspace.model)
     for side in SIDES:

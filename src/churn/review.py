@@ -7,13 +7,15 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from churn import baseline, bundle, compare, gate, lockfile, proposal, report, verdict
 from churn.candidate import changed_inputs, git
 from churn.errors import ArtifactError, ChurnError
+from churn.files import write_json
 from churn.gate import Verdict
+from churn.lineage import Source
 from churn.paths import Workspace
 
 Say = Callable[[str], None]
@@ -33,11 +35,14 @@ class Plan:
     from_scratch : bool
         Whether every stage is run, whatever was computed before. A runner does: what `dvc.lock`
         and a cache say came out of a stage was written by whoever opened the pull request.
+    source : Source or None
+        Where the candidate comes from; packed with it.
     """
 
     revision: str | None
     production: bool = False
     from_scratch: bool = False
+    source: Source | None = None
 
 
 def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
@@ -69,9 +74,11 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     if git(workspace.root, "rev-parse", "--show-prefix").strip():
         raise ArtifactError(f"{Path.cwd()}: not the repository's top folder; run churn there")
     bundle.remove(output)
-    for left in (workspace.changes, workspace.comparison, workspace.verdict, workspace.report,
-                 workspace.report_page):  # fmt: skip
+    for left in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
+                 workspace.lineage, workspace.report, workspace.report_page):  # fmt: skip
         left.unlink(missing_ok=True)
+    if plan.source is not None:
+        write_json(workspace.lineage, asdict(plan.source))
     try:
         judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:
@@ -99,14 +106,13 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
             )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
-    if altered := lockfile.altered_data(root):
-        raise ArtifactError(f"{altered} differs from data.dvc; run dvc add data, or dvc checkout")
+    lockfile.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
         return gate.unchanged(str(plan.revision))
     say("dvc repro")
     _repro(root, plan.from_scratch)
     say(f"compare with {plan.revision or baseline.PRODUCTION}")
-    compare.run(workspace, plan.revision, plan.production)
+    compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
     return verdict.run(workspace, release=commit is None)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from churn import committed, gate, lockfile, params, shapes
-from churn.candidate import input_fingerprint, model_digest
+from churn import gate, limits, lockfile, outputs, params, shapes
+from churn.candidate import data_md5, input_fingerprint, model_digest
 from churn.files import read_json, write_json
 from churn.gate import Results, Verdict
+from churn.params import Limits, Params
 from churn.paths import Workspace
 
 
@@ -27,18 +29,48 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         If params.yaml or a result cannot be read: nothing is judged then, which blocks.
     """
     settings = params.load(workspace.params)
+    comparison = read_json(workspace.comparison, "compare", shapes.Comparison)
     stale = lockfile.stale(workspace.root)
     results = Results(
         stale=stale,
-        foreign=None if stale else committed.foreign(workspace),
+        outputs=None if stale else outputs.compare(workspace),
         metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
         checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
-        comparison=read_json(workspace.comparison, "compare", shapes.Comparison),
+        comparison=comparison,
         model_digest=model_digest(workspace.model),
+        main_checks=_main_checks(workspace),
     )
-    verdict = gate.judge(results, settings.gates, settings.checks, release)
+    judged_by = _judged_by(workspace, settings, comparison)
+    # What main accepts was for a change before this one.
+    before = judged_by[0].gates.accept if judged_by[0].whose == "main" else None
+    accept = settings.gates.accept
+    accepted = accept == data_md5(workspace.root) and accept != before
+    verdict = gate.judge(results, judged_by, release, _moved(workspace), accepted)
     write(workspace, verdict)
     return verdict
+
+
+def _judged_by(workspace: Workspace, settings: Params, comparison: dict[str, Any]) -> list[Limits]:
+    """Return the limits that count: main's, and the candidate's own if they are others."""
+    own = limits.own(settings)
+    for entry in comparison["baselines"]:
+        if entry.get("kind") == "revision" and "identity" in entry:
+            main = limits.of_commit(workspace.root, entry["identity"], settings)
+            return [main] if own.same_as(main) else [main, own]
+    return [own]
+
+
+def _main_checks(workspace: Workspace) -> Any:
+    if not workspace.main_checks.exists():
+        return None
+    return read_json(workspace.main_checks, "compare", shapes.JudgedChecks)
+
+
+def _moved(workspace: Workspace) -> list[str]:
+    if not workspace.changes.exists():
+        return []
+    changed = read_json(workspace.changes, "compare")["parameters"]
+    return [parameter["key"] for parameter in changed if parameter["limit"]]
 
 
 def write(workspace: Workspace, verdict: Verdict) -> None:
@@ -60,7 +92,9 @@ def identity(workspace: Workspace) -> dict[str, str]:
 def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
     """Say a verdict on a terminal: one line a gate, then the whole."""
     shown = [
-        f"{'pass' if one.passed else 'FAIL'}  {one.name}: {one.reason}" for one in verdict.gates
+        f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.reason}" for gate in verdict.gates
     ]
     whole = verb if verdict.passed else f"Do not {verb.lower()}"
+    if verdict.passed and verdict.moved:
+        whole = f"Changes its own limits ({', '.join(verdict.moved)})"
     return [*shown, f"{whole}: {verdict.reason}"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from churn import bundle, compare, gate, params, release, report, verdict
+from churn import bundle, compare, gate, limits, params, release, report, verdict
 from churn.candidate import git, model_digest
 from churn.files import read_json, write_json
 from churn.integration import Findings
+from churn.lineage import Source
 from churn.paths import Workspace
 from churn.registry import Registry, Version
 from churn.release import Plan, Released
@@ -21,6 +22,7 @@ from churn.stages import evaluate, prepare, train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
 
+MADE = Source("main", 12, "https://github.com/octo/shop/actions/runs/77")
 PASSED = Findings(True, "16 integration tests passed", "")
 _CHECK = {"conditions": {"a_condition": None}}
 _SUITES = {"data_integrity": "IsSingleValue", "train_test": "LabelDrift", "model": "RocReport"}
@@ -103,17 +105,17 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
     judged = gate.judge(
         gate.Results(
             stale=[],
-            foreign=[],
+            outputs=gate.Outputs("same"),
             metrics=read_json(workspace.metrics, "evaluate"),
             checks=read_json(workspace.checks, "validate"),
             comparison=read_json(workspace.comparison, "compare"),
             model_digest=model_digest(workspace.model),
         ),
-        settings.gates,
-        settings.checks,
+        [limits.own(settings)],
         release=True,
     )
     assert judged.passed, judged.reason
     verdict.write(workspace, judged)
+    write_json(workspace.lineage, asdict(MADE))
     report.run(workspace)
     bundle.pack(workspace, workspace.candidate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import py_compile
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from churn import params
 from churn.baseline import Baseline, in_production, of_revision
@@ -29,9 +31,9 @@ RELEASE = params.load(ROOT / "params.yaml").release
 PIPELINE = """
 stages:
   prepare:
-    cmd: mkdir -p build && cp data/rows.csv build/train.parquet
+    cmd: mkdir -p build && cp data/rows.csv build/train.parquet && touch build/test.parquet
     deps: [data/rows.csv]
-    outs: [build/train.parquet]
+    outs: [build/train.parquet, build/test.parquet]
   train:
     cmd: python src/churn/x.py
     deps: [build/train.parquet, src/churn/x.py]
@@ -134,8 +136,8 @@ def of_main(root: Path) -> tuple[str, dict[str, Any]]:
         assert found is not None
         assert found.name == "main"
         assert found.identity == git(root, "rev-parse", "main").strip()
-        assert found.train_rows is not None
-        assert found.train_rows.read_text() == "id\n1\n"
+        assert found.workspace is not None
+        assert found.workspace.split("train").read_text() == "id\n1\n"
         assert found.code is not None
         assert (found.code / "churn" / "x.py").read_text() == TRAIN
         return found.source, found.card()
@@ -176,6 +178,26 @@ def test_a_model_that_nobody_has_is_made_again(root: Path) -> None:
     with nothing_touched(root):  # it is in the shared cache from now on
         assert of_main(root) == ("stored", {"made": "a: 1"})
     assert times_trained(root) == 1
+
+
+def test_a_runner_takes_main_s_model_from_the_remote_of_main_alone(root: Path) -> None:
+    """A pull request's settings, code and cache have put another model under main's name."""
+    dvc(root, "push", "--quiet")
+    lock = yaml.safe_load(git(root, "show", "main:dvc.lock"))
+    md5 = lock["stages"]["train"]["outs"][0]["md5"]
+    listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    [entry] = json.loads(listing.read_text())
+    forged = root / ".dvc/cache/files/md5" / entry["md5"][:2] / entry["md5"][2:]
+    forged.chmod(0o644)
+    forged.write_text('{"made": "by somebody"}')
+    forged.chmod(0o444)  # DVC believes the name of what may not be written
+
+    with of_revision(root, "main") as found:
+        assert found is not None
+        assert found.card() == {"made": "by somebody"}
+    with of_revision(root, "main", share_cache=False) as found:
+        assert found is not None
+        assert found.card() == {"made": "a: 1"}
 
 
 def test_a_model_of_a_stale_lock_is_not_taken_for_the_commit_s(root: Path) -> None:
@@ -368,7 +390,7 @@ def score_production(candidates: Candidates) -> pd.DataFrame:
         assert found is not None
         assert (found.name, found.identity, found.source) == ("Production", "1", "registry")
         assert found.code is not None
-        assert found.train_rows is None
+        assert found.workspace is None
         scored = found.predict(rows)
         kept = found.model
     assert not kept.exists()

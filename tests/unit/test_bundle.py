@@ -261,12 +261,13 @@ def test_a_candidate_of_other_inputs_is_refused(workspace: Workspace, packed: Pa
     write(workspace.root, {"README.md": "only docs\n"})
     commit(workspace.root)
     verify(packed, workspace.root, "HEAD")
+    verify(packed, workspace.root, reviewed)
     write(workspace.root, {"params.yaml": "a: 2\n"})
-    verify(packed, workspace.root, "HEAD")  # the commit counts, not the work tree
+    with pytest.raises(CandidateError, match="the work tree holds other inputs than HEAD"):
+        verify(packed, workspace.root, "HEAD")
     commit(workspace.root)
     with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):
         verify(packed, workspace.root, "HEAD")
-    verify(packed, workspace.root, reviewed)
     with pytest.raises(ArtifactError):
         verify(packed, workspace.root, "absent")
 

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from churn.candidate import changed_inputs, commit_fingerprint, git, input_fingerprint, model_digest
+from churn.candidate import (
+    INPUTS,
+    changed_inputs,
+    commit_fingerprint,
+    git,
+    holds_commit,
+    input_fingerprint,
+    model_digest,
+    table_digest,
+    work_tree_fingerprint,
+)
 from churn.errors import ArtifactError
 from tests.unit.repositories import commit, write
 
@@ -50,7 +60,34 @@ def test_the_fingerprint_is_over_git_s_object_ids_of_the_inputs(repository: Path
 
     contents = {"params.yaml": b"a: 1\n", "src/churn/x.py": b"x = 1\n"}
     lines = "\n".join(f"{object_id(content)}  {name}" for name, content in contents.items())
-    assert input_fingerprint(repository) == sha256(lines.encode())
+    assert work_tree_fingerprint(repository, INPUTS) == sha256(lines.encode())
+    assert input_fingerprint(repository) == sha256(f"{sha256(lines.encode())}\nabsent".encode())
+
+
+def test_the_fingerprint_knows_the_table_by_sha_256_and_not_by_data_dvc_alone(
+    repository: Path,
+) -> None:
+    write(repository, {"params.yaml": "data: {path: data/t.csv}\n", "data/t.csv": "one\n"})
+    write(repository, {"data.dvc": "outs:\n- md5: 0123.dir\n", ".gitignore": "/data\n"})
+    before = input_fingerprint(repository)
+    assert table_digest(repository) == sha256(b"one\n")
+    write(repository, {"data/t.csv": "two\n"})  # under the same MD5, as far as git knows
+    assert input_fingerprint(repository) != before
+
+
+@pytest.mark.parametrize("params", ["", "[", "data: 1\n", "data: {}\n", "data: {path: x.csv}\n"])
+def test_a_table_that_is_not_there_has_no_digest(params: str, repository: Path) -> None:
+    write(repository, {"params.yaml": params})
+    assert table_digest(repository) == "absent"
+
+
+@pytest.mark.parametrize("name", [".dvcignore", ".dvc/config"])
+def test_what_says_which_data_are_tracked_is_an_input(name: str, repository: Path) -> None:
+    before = input_fingerprint(repository)
+    assert holds_commit(repository, "HEAD")
+    write(repository, {name: "data/customers.csv\n"})
+    assert input_fingerprint(repository) != before
+    assert not holds_commit(repository, "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -117,18 +154,22 @@ def test_a_commit_has_the_fingerprint_of_its_clean_work_tree(repository: Path) -
     (repository / "src" / "nowhere").symlink_to("/does/not/exist")
     (repository / "src/churn/x.py").chmod(0o755)
     made = commit(repository)
-    assert commit_fingerprint(repository, made) == input_fingerprint(repository)
-    assert commit_fingerprint(repository, "HEAD") == input_fingerprint(repository)
-    assert commit_fingerprint(repository, "main") == input_fingerprint(repository)
+    assert commit_fingerprint(repository, made, INPUTS) == work_tree_fingerprint(repository, INPUTS)
+    assert commit_fingerprint(repository, "HEAD", INPUTS) == work_tree_fingerprint(
+        repository, INPUTS
+    )
+    assert commit_fingerprint(repository, "main", INPUTS) == work_tree_fingerprint(
+        repository, INPUTS
+    )
 
 
 @pytest.mark.parametrize("name", [b"src/a\nb.py", b"src/\xff\xfe.py", b'src/"quoted".py'])
 def test_no_name_of_a_file_is_too_odd_for_a_fingerprint(name: bytes, repository: Path) -> None:
-    before = input_fingerprint(repository)
+    before = work_tree_fingerprint(repository, INPUTS)
     (repository / os.fsdecode(name)).write_text("x")
-    found = input_fingerprint(repository)
+    found = work_tree_fingerprint(repository, INPUTS)
     assert found != before
-    assert commit_fingerprint(repository, commit(repository)) == found
+    assert commit_fingerprint(repository, commit(repository), INPUTS) == found
     assert len(changed_inputs(repository, "HEAD~1")) == 1
 
 
@@ -143,19 +184,19 @@ def test_where_a_link_leads_counts(repository: Path) -> None:
 
 @pytest.mark.parametrize("name", ["params.yaml", "src/churn/x.py"])
 def test_a_changed_byte_changes_the_fingerprint_of_a_commit(name: str, repository: Path) -> None:
-    before = commit_fingerprint(repository, "HEAD")
+    before = commit_fingerprint(repository, "HEAD", INPUTS)
     content = (repository / name).read_text()
     write(repository, {name: content.replace("1", "2")})
-    assert commit_fingerprint(repository, "HEAD") == before  # not committed yet
-    assert commit_fingerprint(repository, commit(repository)) != before
+    assert commit_fingerprint(repository, "HEAD", INPUTS) == before  # not committed yet
+    assert commit_fingerprint(repository, commit(repository), INPUTS) != before
     write(repository, {name: content})
-    assert commit_fingerprint(repository, commit(repository)) == before
+    assert commit_fingerprint(repository, commit(repository), INPUTS) == before
 
 
 def test_a_name_alone_changes_the_fingerprint_of_a_commit(repository: Path) -> None:
-    before = commit_fingerprint(repository, "HEAD")
+    before = commit_fingerprint(repository, "HEAD", INPUTS)
     git(repository, "mv", "src/churn/x.py", "src/churn/y.py")
-    assert commit_fingerprint(repository, commit(repository)) != before
+    assert commit_fingerprint(repository, commit(repository), INPUTS) != before
 
 
 def test_the_fingerprint_of_a_commit_survives_squash_rebase_and_clone(
@@ -165,7 +206,7 @@ def test_the_fingerprint_of_a_commit_survives_squash_rebase_and_clone(
     for i in (2, 3):
         write(repository, {"params.yaml": f"a: {i}\n"})
         reviewed = commit(repository)
-    before = commit_fingerprint(repository, reviewed)
+    before = commit_fingerprint(repository, reviewed, INPUTS)
     git(repository, "switch", "--quiet", "main")
     write(repository, {"docs/a.md": "elsewhere\n"})
     commit(repository)
@@ -177,17 +218,17 @@ def test_the_fingerprint_of_a_commit_survives_squash_rebase_and_clone(
     git(repository, "merge", "--quiet", "--squash", "change")
     squashed = commit(repository)
     assert len({reviewed, rebased, squashed}) == 3
-    assert commit_fingerprint(repository, rebased) == before
-    assert commit_fingerprint(repository, squashed) == before
+    assert commit_fingerprint(repository, rebased, INPUTS) == before
+    assert commit_fingerprint(repository, squashed, INPUTS) == before
 
     subprocess.run(["git", "clone", "--quiet", repository, tmp_path / "clone"], check=True)
-    assert commit_fingerprint(tmp_path / "clone", "HEAD") == before
+    assert commit_fingerprint(tmp_path / "clone", "HEAD", INPUTS) == before
 
 
 @pytest.mark.parametrize("name", ["absent", "--all", "--name-only", "HEAD:src"])
 def test_what_is_no_commit_has_no_fingerprint(name: str, repository: Path) -> None:
     with pytest.raises(ArtifactError, match="git rev-parse"):
-        commit_fingerprint(repository, name)
+        commit_fingerprint(repository, name, INPUTS)
 
 
 def test_changed_inputs_are_modified_new_and_deleted_ones(repository: Path) -> None:

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn import baseline, compare, params
+from churn import baseline, compare, limits, params
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
-from churn.errors import ArtifactError, IncomparableError
+from churn.errors import ArtifactError, BaselineError, IncomparableError
+from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
 from churn.model import artifact
 from churn.params import Params
@@ -28,6 +29,8 @@ from churn.report import facts, markdown, mermaid
 from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
+
+DECISION = params.load(ROOT / "params.yaml").decision
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,23 @@ class Pretended(Baseline):
 def pretended(**said: Any) -> Pretended:
     nowhere = Path("nowhere")
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, None, said=said)
+
+
+def held_out(candidate: compare._Candidate) -> compare._Exam:
+    return compare._Exam("own", candidate.test, candidate.train)
+
+
+def score(found: Baseline, candidate: compare._Candidate) -> tuple[pd.DataFrame, Scored]:
+    return compare._score(found, held_out(candidate), candidate)
+
+
+def stored_rows(folder: Path, **sides: pd.DataFrame) -> Workspace:
+    """Write the rows that a baseline's commit has."""
+    there = Workspace(folder)
+    there.build.mkdir(parents=True)
+    for side, rows in sides.items():
+        rows.to_parquet(there.split(side), index=False)
+    return there
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +134,7 @@ def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
     salt: str, share: float, many: pd.DataFrame, candidate: compare._Candidate
 ) -> None:
     found = pretended(salt=salt, test_share=share)
-    rows, scored = compare._score(found, candidate)
+    rows, scored = score(found, candidate)
 
     of_baseline = set(many["customer_id"][~split.is_test(many["customer_id"], share, salt)])
     of_candidate = set(candidate.train["customer_id"])
@@ -133,7 +153,7 @@ def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
 
 
 def test_with_the_same_split_no_customer_is_lost(candidate: compare._Candidate) -> None:
-    rows, _ = compare._score(pretended(), candidate)
+    rows, _ = score(pretended(), candidate)
     assert rows["customer_id"].tolist() == candidate.test["customer_id"].tolist()
 
 
@@ -143,7 +163,7 @@ def test_too_few_unseen_customers_are_no_comparison(
 ) -> None:
     found = pretended(salt="other", test_share=share)
     with pytest.raises(IncomparableError, match=r"only .* keep split\.salt and split\.test_share"):
-        compare._score(found, candidate)
+        score(found, candidate)
     assert found.asked == []
 
 
@@ -151,24 +171,24 @@ def test_too_few_unseen_customers_are_no_comparison(
 def test_fifty_customers_are_enough(n: int, enough: bool, candidate: compare._Candidate) -> None:
     candidate.test = candidate.test.iloc[:n]
     if enough:
-        assert len(compare._score(pretended(), candidate)[0]) == 50
+        assert len(score(pretended(), candidate)[0]) == 50
         return
     with pytest.raises(IncomparableError, match="only 49 of the held-out customers"):
-        compare._score(pretended(), candidate)
+        score(pretended(), candidate)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare._Candidate) -> None:
     candidate.test = candidate.test.assign(churned=label)
     with pytest.raises(IncomparableError, match="of them churned"):
-        compare._score(pretended(), candidate)
+        score(pretended(), candidate)
 
 
 def test_customers_that_are_told_apart_otherwise_are_no_comparison(
     candidate: compare._Candidate,
 ) -> None:
     with pytest.raises(IncomparableError, match="told apart by 'email', these by 'customer_id'"):
-        compare._score(pretended(id="email"), candidate)
+        score(pretended(id="email"), candidate)
 
 
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
@@ -178,7 +198,7 @@ def test_a_model_that_does_not_know_its_split_is_no_comparison(
     card = {k: v for k, v in pretended().card().items() if k != key}
     monkeypatch.setattr(Pretended, "card", lambda self: card)
     with pytest.raises(IncomparableError, match=f"model.json has no {key}"):
-        compare._score(pretended(), candidate)
+        score(pretended(), candidate)
 
 
 @pytest.mark.parametrize("change", ["order", "fewer", "others"])
@@ -193,7 +213,7 @@ def test_an_answer_for_other_customers_is_no_comparison(
 
     monkeypatch.setattr(Pretended, "predict", answer)
     with pytest.raises(IncomparableError, match="for other customers than it was given"):
-        compare._score(pretended(), candidate)
+        score(pretended(), candidate)
 
 
 @pytest.mark.parametrize("change", [lambda p: p.iloc[::-1], lambda p: p.iloc[1:]])
@@ -206,23 +226,29 @@ def test_predictions_of_other_customers_are_an_error(
         compare._Candidate(candidate.workspace, candidate.settings)
 
 
-def test_the_most_rows_are_kept_and_are_always_the_same(many: pd.DataFrame, tmp_path: Path) -> None:
-    whole = prepared(many, tmp_path).test
-    some = prepared(many, tmp_path, max_rows=200).test
-    assert 140 <= len(some) <= 260
-    assert set(some["customer_id"]) < set(whole["customer_id"])
-    assert prepared(many, tmp_path, max_rows=200).test.equals(some)
-    fewer = prepared(many, tmp_path, max_rows=100).test
-    assert set(fewer["customer_id"]) < set(some["customer_id"])
-    # Still each with its own probability.
-    np.testing.assert_allclose(some["_probability"], 0.1 + some["age"] / 150)
+def test_the_most_rows_are_kept_and_are_always_the_same(
+    many: pd.DataFrame, candidate: compare._Candidate
+) -> None:
+    rows, scored = score(pretended(), candidate)
+
+    def compared(max_rows: int) -> dict[str, Any]:
+        chosen = candidate.settings.comparison.model_copy(update={"max_rows": max_rows})
+        own = limits.own(candidate.settings).model_copy(update={"comparison": chosen})
+        return compare._compared(rows, scored, held_out(candidate), candidate, own)
+
+    some = compared(200)
+    assert 140 <= some["rows"] <= 260
+    assert compared(200) == some
+    assert compared(100)["rows"] < some["rows"]
+    assert compared(100_000)["rows"] == len(rows)
 
 
 def test_metrics_slices_and_curves_are_those_of_both_models(
     candidate: compare._Candidate,
 ) -> None:
-    rows, scored = compare._score(pretended(), candidate)
-    found = compare._compared(rows, scored, candidate)
+    rows, scored = score(pretended(), candidate)
+    own = limits.own(candidate.settings)
+    found = compare._compared(rows, scored, held_out(candidate), candidate, own)
     assert found["rows"] == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
@@ -249,9 +275,8 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
 ) -> None:
     before = many.iloc[:2000].drop(columns="recency_days").assign(age=30.0)
-    file = tmp_path / "before.parquet"
-    before.to_parquet(file, index=False)
-    found = Pretended("main", "1", "stored", tmp_path, tmp_path, file)
+    there = stored_rows(tmp_path / "there", train=before)
+    found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
     described = compare._data(found, candidate)["data"]
     assert described["rows"] == [2000, len(candidate.train)]
     assert described["columns"][0]["column"] == "age"
@@ -265,9 +290,8 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
 
 
 def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: Path) -> None:
-    same = tmp_path / "same.parquet"
-    shutil.copy(candidate.workspace.split("train"), same)
-    found = Pretended("main", "1", "stored", tmp_path, tmp_path, same)
+    there = stored_rows(tmp_path / "there", train=candidate.train)
+    found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
     assert compare._data(found, candidate) == {}
 
 
@@ -371,7 +395,7 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
         "stored",
         workspace.model,
         ROOT / "src",
-        workspace.split("train"),
+        workspace,
     )
     monkeypatch.setattr(baseline, "of_revision", gives(same))
     monkeypatch.setattr(baseline, "in_production", gives(None))
@@ -381,6 +405,7 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     first, second = report["baselines"]
     assert (second["kind"], second["name"]) == ("production", "Production")
     assert "nothing is in Production" in second["absent"]
+    assert (first["exam"], first["limits"], report["exam"]) == ("main", "main", None)
     assert {one["word"] for one in first["metrics"]} == {"identical"}
     assert json.loads(workspace.changes.read_text())["parameters"] == []
     assert first["model_digest"] == report["model_digest"]
@@ -403,9 +428,9 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     shutil.copytree(workspace.model, other)
     card = json.loads((other / "model.json").read_text())
     (other / "model.json").write_text(json.dumps(card | {"id": "email"}))
-    moved = tmp_path / "train.parquet"
-    pd.read_parquet(workspace.split("train")).iloc[:300].to_parquet(moved, index=False)
-    found = Baseline("main", "HEAD", "stored", other, ROOT / "src", moved)
+    train_rows, test_rows = (pd.read_parquet(workspace.split(side)) for side in ("train", "test"))
+    there = stored_rows(tmp_path / "there", train=train_rows.iloc[:300], test=test_rows)
+    found = Baseline("main", "HEAD", "stored", other, ROOT / "src", there)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False)["baselines"]
     assert "told apart by 'email'" in entry["incomparable"]
@@ -438,3 +463,166 @@ def test_what_is_compared_can_be_reported(
     assert "### Metrics against `Production`" in text
     assert "| ROC AUC |" in text
     assert text.count("```mermaid") == 3
+
+
+# whose exam, and whose limits
+
+
+def of_main(workspace: Workspace, folder: Path, change: Any, code: Path | None = None) -> Baseline:
+    """Return main's baseline: the same model, with the held-out customers as `change` has them."""
+    train_rows, test = (pd.read_parquet(workspace.split(side)) for side in ("train", "test"))
+    there = stored_rows(folder, train=train_rows, test=change(test))
+    return Baseline("main", "HEAD", "stored", workspace.model, code, there)
+
+
+@pytest.mark.parametrize(
+    ("change", "counted"),
+    [
+        (lambda test: test.iloc[5:], {"added": 5}),
+        (lambda test: test.assign(age=np.where(test.index < test.index[7], 1.0, test["age"])),
+         {"edited": 7}),
+        (lambda test: test.assign(churned=np.r_[1 - test["churned"][:9], test["churned"][9:]]),
+         {"relabelled": 9}),
+        (lambda test: pd.concat([test, test.iloc[:3].assign(customer_id=["x", "y", "z"])]),
+         {"removed": 3}),
+    ],
+    ids=["added", "edited", "relabelled", "removed"],
+)  # fmt: skip
+def test_a_change_of_the_exam_is_counted_and_both_exams_are_held(
+    change: Any, counted: dict[str, int], workspace: Workspace, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(
+        baseline, "of_revision", gives(of_main(workspace, tmp_path / "main", change))
+    )
+    report = compare.run(workspace, "main", production=False)
+    nothing = {"added": 0, "removed": 0, "relabelled": 0, "edited": 0}
+    assert {key: report["exam"][key] for key in nothing} == nothing | counted
+    assert [entry["exam"] for entry in report["baselines"]] == ["main", "own"]
+    assert all("metrics" in entry for entry in report["baselines"])
+
+
+def test_on_the_exam_of_main_the_labels_are_those_of_main(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate that was trained to please changed labels is found out by main's."""
+    main = of_main(workspace, tmp_path / "main", lambda test: test, ROOT / "src")
+    good = artifact.load(workspace.model).probability(pd.read_parquet(workspace.split("test")))
+    # The change relabels its held-out customers so that they say what its own model says.
+    own = pd.read_parquet(workspace.split("test"))
+    flattering = own.assign(churned=(own["age"] > own["age"].median()).astype(int))
+    flattering.to_parquet(workspace.split("test"), index=False)
+    predictions = pd.read_parquet(workspace.predictions("test"))
+    predictions.assign(probability=0.9 * flattering["churned"].to_numpy()).to_parquet(
+        workspace.predictions("test"), index=False
+    )
+    monkeypatch.setattr(
+        artifact.Model,
+        "probability",
+        lambda self, rows: (rows["age"] > rows["age"].median()).to_numpy() * 0.9,
+    )
+    monkeypatch.setattr(baseline, "of_revision", gives(main))
+
+    report = compare.run(workspace, "main", production=False)
+
+    on_main, on_own = (
+        next(one for one in entry["metrics"] if one["metric"] == "roc_auc")
+        for entry in report["baselines"]
+    )
+    assert report["exam"]["relabelled"] > 10
+    assert on_own["word"] == "better"
+    assert on_main["word"] == "worse"
+    y = own["churned"].to_numpy()
+    assert on_main["baseline"] == pytest.approx(measure(y, good, 0.4, DECISION).values["roc_auc"])
+
+
+def test_customers_that_the_candidate_was_trained_on_are_no_exam_of_main(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_rows = pd.read_parquet(workspace.split("train"))
+    moved = pd.read_parquet(workspace.split("test")).iloc[:20]
+    pd.concat([train_rows, moved]).to_parquet(workspace.split("train"), index=False)
+    found = of_main(workspace, tmp_path / "main", lambda test: test.assign(age=test["age"] + 1))
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    report = compare.run(workspace, "main", production=False)
+    on_main, on_own = report["baselines"]
+    assert on_main["rows"] == on_own["rows"] - 20
+
+
+def test_a_column_that_is_new_comes_from_the_table_of_the_change(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(test: pd.DataFrame) -> pd.DataFrame:
+        return test.drop(columns="plan").assign(age=test["age"] + 1)
+
+    found = of_main(workspace, tmp_path / "main", without, ROOT / "src")
+    asked: list[pd.DataFrame] = []
+    true = artifact.Model.probability
+    monkeypatch.setattr(
+        artifact.Model,
+        "probability",
+        lambda self, rows: asked.append(rows) or true(self, rows),  # type: ignore[func-returns-value]
+    )
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    compare.run(workspace, "main", production=False)
+    own = pd.read_parquet(workspace.split("test"))
+    assert asked[0]["plan"].equals(own["plan"])  # by the candidate
+    assert asked[0]["age"].equals(own["age"] + 1)
+
+
+def test_a_table_whose_label_has_another_name_is_no_exam(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = of_main(workspace, tmp_path, lambda test: test.rename(columns={"churned": "gone"}))
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    on_main, _ = compare.run(workspace, "main", production=False)["baselines"]
+    assert "its customers have no column 'churned'" in on_main["incomparable"]
+
+
+def test_a_candidate_that_fails_on_the_exam_of_main_is_incomparable(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = of_main(workspace, tmp_path, lambda test: test.assign(age="old"))
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    on_main, _ = compare.run(workspace, "main", production=False)["baselines"]
+    assert "the candidate cannot be scored on the customers of main" in on_main["incomparable"]
+
+
+def test_where_the_limits_of_main_are_others_both_are_compared_by(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = of_main(workspace, tmp_path / "main", lambda test: test)
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    ran: list[Any] = []
+    monkeypatch.setattr(
+        compare.validate, "check", lambda *given: ran.append(given[2]) or {"checks": []}
+    )
+    document = yaml.safe_load(workspace.params.read_text())
+    document["decision"]["cost_false_negative"] = 1.0
+    document["checks"]["seed"] = 7
+    workspace.params.write_text(yaml.safe_dump(document))
+
+    by_main, by_own = compare.run(workspace, "main", production=False)["baselines"]
+
+    assert (by_main["limits"], by_own["limits"]) == ("main", "own")
+    costs = [next(one for one in entry["metrics"] if one["metric"] == "cost")["candidate"]
+             for entry in (by_main, by_own)]  # fmt: skip
+    assert costs[0] > costs[1]
+    assert [checks.seed for checks in ran] == [42]
+    assert workspace.main_checks.exists()
+
+
+def test_a_server_that_this_run_may_not_read_blocks(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_REGISTRY_SERVER", "https://mlflow.example.org")
+    with pytest.raises(BaselineError, match="set the secret MLFLOW_READER_URI"):
+        compare.run(workspace, None, production=True)
+
+
+def test_a_fork_says_that_it_may_not_ask(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_FORK", "true")
+    [entry] = compare.run(workspace, None, production=True)["baselines"]
+    assert "a fork's run finds nothing in Production" in entry["absent"]

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from churn import gate
-from churn.gate import Gate, Results, Verdict
-from churn.params import Check, ChecksParams, GatesParams
+from churn import gate, limits, params
+from churn.gate import Gate, Outputs, Results, Verdict
+from churn.params import Check, ChecksParams, GatesParams, Limits
+from tests.conftest import ROOT
 
 DIGEST = "c" * 64
 GATES = GatesParams(
     minima={"roc_auc": 0.78, "average_precision": 0.6},
     margins={"roc_auc": 0.01, "cost": 0.03},
     slice_margins={"roc_auc": 0.02, "brier": 0.01},
-    incomparable_baseline="block",
 )
 
 
@@ -33,6 +33,10 @@ CHECKS = ChecksParams(
     train_test=listed("Drift"),
     model=listed("Twice"),
 )
+
+
+SETTINGS = params.load(ROOT / "params.yaml")
+OWN = limits.own(SETTINGS).model_copy(update={"gates": GATES, "checks": CHECKS})
 
 
 def difference(metric: str, lower: float | None, upper: float | None, **others: Any) -> Any:
@@ -80,7 +84,7 @@ def results(**others: Any) -> Results:
     return replace(
         Results(
             stale=[],
-            foreign=[],
+            outputs=Outputs("same"),
             metrics={"test": {"roc_auc": 0.78, "average_precision": 0.61}, "train": {}},
             checks={"checks": copy.deepcopy(ALL_RAN)},
             comparison={"model_digest": DIGEST, "baselines": [entry()]},
@@ -94,8 +98,17 @@ def compared(*entries: dict[str, Any]) -> Results:
     return results(comparison={"model_digest": DIGEST, "baselines": list(entries)})
 
 
-def judge(found: Results, gates: GatesParams = GATES) -> Verdict:
-    return gate.judge(found, gates, CHECKS)
+def judge(
+    found: Results, gates: GatesParams = GATES, main: Limits | None = None, **others: Any
+) -> Verdict:
+    own = OWN.model_copy(update={"gates": gates})
+    return gate.judge(found, [own] if main is None else [main, own], **others)
+
+
+def mains(**gates: Any) -> Limits:
+    """Return main's limits: ours, but for some gates."""
+    changed = GATES.model_copy(update=gates)
+    return OWN.model_copy(update={"whose": "main", "gates": changed})
 
 
 def failed(verdict: Verdict) -> list[str]:
@@ -388,17 +401,113 @@ def test_a_baseline_that_cannot_be_compared_blocks_and_the_reason_says_the_way_o
     one = only_failure(judge(compared({"name": "main", "incomparable": "other customers"})))
     assert one.name == "against main"
     assert one.reason.startswith("other customers; if this change is meant to bring")
-    assert "gates.incomparable_baseline to accept" in one.reason
+    assert "set gates.accept to the md5 that data.dvc has" in one.reason
 
 
-def test_a_baseline_that_cannot_be_compared_may_be_accepted() -> None:
-    accept = GATES.model_copy(update={"incomparable_baseline": "accept"})
+def test_a_baseline_that_cannot_be_compared_may_be_accepted_for_this_table() -> None:
     entries = [{"name": "main", "incomparable": "other customers"}]
-    verdict = judge(compared(*entries), accept)
+    verdict = judge(compared(*entries), accepted=True)
     assert verdict.passed
     assert "not comparable, as this change accepts" in verdict.reason
     bad = entry(name="Production", metrics=[])
-    assert not judge(compared(*entries, bad), accept).passed
+    assert not judge(compared(*entries, bad), accepted=True).passed
+
+
+# whose exam, and whose limits
+
+WORSE = [difference("roc_auc", -0.3, -0.1, word="worse"), difference("cost", -0.05, 0.02)]
+
+
+NO_MINIMA = GATES.model_copy(update={"minima": {}})
+
+
+def both_exams(on_main: list[Any], on_own: list[Any]) -> Results:
+    return compared(
+        entry(kind="revision", exam="main", limits="own", metrics=on_main),
+        entry(kind="revision", exam="own", limits="own", metrics=on_own),
+    )
+
+
+def test_worse_on_the_customers_of_main_blocks_however_good_it_is_on_its_own() -> None:
+    better = [difference("roc_auc", 0.1, 0.2, word="better"), difference("cost", -0.05, 0.02)]
+    verdict = judge(both_exams(WORSE, better), NO_MINIMA)
+    assert "ROC AUC against main on main's customers" in failed(verdict)
+    assert "worse than main's on main's customers" in verdict.reason
+    assert "slices against main on its own customers" not in failed(verdict)
+
+
+def test_worse_on_its_own_customers_blocks_as_well_whatever_is_accepted() -> None:
+    good = entry()["metrics"]
+    for accepted in (False, True):
+        verdict = judge(both_exams(good, WORSE), NO_MINIMA, accepted=accepted)
+        assert failed(verdict) == ["ROC AUC against main on its own customers"]
+
+
+def test_what_is_worse_on_the_customers_of_main_may_be_accepted_for_this_table() -> None:
+    verdict = judge(both_exams(WORSE, entry()["metrics"]), NO_MINIMA, accepted=True)
+    assert verdict.passed
+    assert verdict.reason.startswith("worse than main, as this change accepts for its table")
+    assert any("accepted for this table by gates.accept" in g.reason for g in verdict.gates)
+
+
+def test_one_exam_is_never_accepted_worse() -> None:
+    alone = entry(kind="revision", exam="main", limits="own", metrics=WORSE)
+    assert failed(judge(compared(alone), accepted=True)) == ["ROC AUC against main"]
+
+
+def test_below_a_minimum_on_the_customers_of_main_blocks() -> None:
+    low = [difference("roc_auc", -0.005, 0.02, candidate=0.6), entry()["metrics"][1],
+           difference("average_precision", 0, 0)]  # fmt: skip
+    verdict = judge(both_exams(low, entry()["metrics"]))
+    assert "minimum of ROC AUC on main's customers" in failed(verdict)
+    assert "ROC AUC on main's customers is 0.600, below the minimum" in verdict.reason
+
+
+def test_a_change_is_judged_by_the_limits_of_main_when_it_loosens_them() -> None:
+    low = results(metrics={"test": {"roc_auc": 0.7, "average_precision": 0.61}, "train": {}})
+    looser = GATES.model_copy(update={"minima": {"roc_auc": 0.6, "average_precision": 0.6}})
+    assert judge(low, looser).passed
+    verdict = judge(low, looser, main=mains())
+    assert failed(verdict) == ["minimum of ROC AUC, main's limits"]
+    assert "minimum of ROC AUC, its own limits" in {one.name for one in verdict.gates}
+    # What both ask for alike is asked once.
+    assert [one.name for one in verdict.gates].count("minimum of average precision") == 1
+
+
+def test_a_limit_that_the_change_takes_out_is_kept() -> None:
+    low = results(metrics={"test": {"roc_auc": 0.7, "average_precision": 0.61}, "train": {}})
+    without = GATES.model_copy(update={"minima": {"average_precision": 0.6}})
+    assert failed(judge(low, without, main=mains())) == ["minimum of ROC AUC, main's limits"]
+
+
+def test_a_change_is_judged_by_its_own_limits_when_it_tightens_them() -> None:
+    tighter = GATES.model_copy(update={"minima": {"roc_auc": 0.9}})
+    verdict = judge(results(), tighter, main=mains())
+    assert failed(verdict) == ["minimum of ROC AUC, its own limits"]
+
+
+def test_a_comparison_counts_for_the_limits_that_it_was_made_with() -> None:
+    good, bad = entry(limits="own"), entry(limits="main", metrics=WORSE)
+    verdict = judge(compared(bad, good), main=mains())
+    assert failed(verdict) == ["ROC AUC against main, main's limits"]
+
+
+def test_the_checks_of_main_are_needed_where_the_change_has_others() -> None:
+    fewer = CHECKS.model_copy(update={"train_test": listed("Other")})
+    own = OWN.model_copy(update={"checks": fewer})
+    ran_own = [one for one in ALL_RAN if one["check"] != "Drift"] + [ran("train_test", "Other")]
+    main = OWN.model_copy(update={"whose": "main"})
+    found = results(checks={"checks": ran_own})
+    assert "did not run" not in gate.judge(found, [own]).reason
+    assert failed(gate.judge(found, [main, own])) == ["deepchecks, main's limits"]
+    failing = [one | {"status": "failed"} if one["check"] == "Drift" else one for one in ALL_RAN]
+    verdict = gate.judge(replace(found, main_checks={"checks": failing}), [main, own])
+    assert verdict.reason == "deepchecks: Drift failed"
+    assert gate.judge(replace(found, main_checks={"checks": ALL_RAN}), [main, own]).passed
+
+
+def test_limits_that_moved_are_told_with_the_verdict() -> None:
+    assert judge(results(), moved=["gates.minima.roc_auc"]).moved == ("gates.minima.roc_auc",)
 
 
 # checks
@@ -512,11 +621,28 @@ def test_each_result_is_needed(remove: Callable[[Results], Results]) -> None:
     assert not judge(remove(results())).passed
 
 
-@pytest.mark.parametrize("foreign", [None, ["build/model: another"]])
-def test_results_that_the_inputs_do_not_give_are_blocked(foreign: list[str] | None) -> None:
-    one = only_failure(judge(results(foreign=foreign)))
+@pytest.mark.parametrize("outputs", [None, Outputs("other", ("build/model: another",))])
+def test_results_that_the_inputs_do_not_give_are_blocked(outputs: Outputs | None) -> None:
+    one = only_failure(judge(results(outputs=outputs)))
     assert one.name == "committed results"
-    assert "build/model: another" in one.reason or foreign is None
+    assert "build/model: another" in one.reason or outputs is None
+
+
+def test_what_main_has_made_otherwise_is_judged_as_new() -> None:
+    production = entry(kind="production", name="Production")
+    found = replace(compared(production), outputs=Outputs("other", ("build/model: another",)))
+    verdict = judge(found, release=True)
+    [one] = [one for one in verdict.gates if one.name == "committed results"]
+    assert (one.passed, one.value) == (True, "judged as new")
+    assert failed(judge(replace(found, metrics=None), release=True))
+    assert failed(judge(replace(found, outputs=None), release=True)) == ["committed results"]
+
+
+def test_how_far_results_of_another_machine_may_differ_is_said() -> None:
+    verdict = judge(results(outputs=Outputs("rounded", ("within 0.001",))))
+    [one] = [one for one in verdict.gates if one.name == "committed results"]
+    assert (one.passed, one.value) == (True, "equal within rounding")
+    assert "within 0.001" in one.reason
 
 
 def test_a_comparison_with_production_alone_is_not_enough() -> None:
@@ -535,6 +661,6 @@ def test_a_slice_that_falls_without_an_interval_is_blocked(fall: float, blocked:
 
 
 def test_of_a_stale_lock_the_committed_results_are_not_judged() -> None:
-    verdict = judge(results(stale=["train: src"], foreign=None))
+    verdict = judge(results(stale=["train: src"], outputs=None))
     assert failed(verdict) == ["dvc.lock"]
     assert "committed results" not in {one.name for one in verdict.gates}

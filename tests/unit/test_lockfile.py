@@ -172,3 +172,43 @@ def test_outside_git_nothing_is_up_to_date(tmp_path: Path, monkeypatch: Any) -> 
     with pytest.raises(ArtifactError):
         lockfile.stale(tmp_path)
     assert os.environ["GIT_CEILING_DIRECTORIES"]
+
+
+@pytest.fixture
+def with_data(piped: Path) -> Path:
+    """Return one with a table that data.dvc names."""
+    write(piped, {"params.yaml": "a: 1\ndata: {path: data/t.csv}\n", "data/t.csv": "id\n1\n"})
+    dvc(piped, "add", "--quiet", "data")
+    commit(piped)
+    return piped
+
+
+def test_data_that_data_dvc_names_are_good_and_absent_ones_are_no_fault(with_data: Path) -> None:
+    lockfile.require_data(with_data)
+    (with_data / "data/t.csv").unlink()
+    (with_data / "data").rmdir()
+    lockfile.require_data(with_data)
+
+
+def test_other_data_than_data_dvc_names_are_refused(with_data: Path) -> None:
+    write(with_data, {"data/t.csv": "id\n2\n"})
+    with pytest.raises(ArtifactError, match=r"data differs from data\.dvc; run dvc add data"):
+        lockfile.require_data(with_data)
+
+
+def test_a_table_that_dvcignore_hides_from_data_dvc_is_refused(with_data: Path) -> None:
+    """It would be trained on, and neither DVC nor a reviewer of data.dvc would see a change."""
+    write(with_data, {".dvcignore": "data/t.csv\n"})
+    dvc(with_data, "add", "--quiet", "data")
+    write(with_data, {"data/t.csv": "id\n2\n"})
+    assert lockfile._ask(with_data, str(with_data / "data.dvc")) == {}
+    with pytest.raises(ArtifactError, match=r"t\.csv: ignored by \.dvcignore"):
+        lockfile.require_data(with_data)
+
+
+def test_a_table_that_git_tracks_is_refused(with_data: Path) -> None:
+    git(with_data, "add", "--force", "data/t.csv")
+    with pytest.raises(
+        ArtifactError, match=r"data/t\.csv: tracked by git, and data/ belongs to DVC"
+    ):
+        lockfile.require_data(with_data)

@@ -26,16 +26,13 @@ from churn.errors import (
     TrackingError,
 )
 from churn.integration import Findings
-from churn.lineage import Source
 from churn.model.artifact import Model
 from churn.paths import Workspace
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
 from tests.conftest import ROOT
-from tests.unit.releases import Candidates
+from tests.unit.releases import MADE, Candidates
 from tests.unit.repositories import commit
-
-REVIEWED = Source("reviewed", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
 
 
 def stages(registry: Registry) -> dict[int, tuple[str, set[str]]]:
@@ -48,7 +45,7 @@ def told(candidates: Candidates) -> list[tuple[int, str]]:
 
 
 def test_a_first_release_is_registered_tested_and_in_production(candidates: Candidates) -> None:
-    done = candidates.release(1, source=REVIEWED)
+    done = candidates.release(1)
 
     assert candidates.production == done.version
     assert done.before is None
@@ -60,13 +57,13 @@ def test_a_first_release_is_registered_tested_and_in_production(candidates: Cand
 
 
 def test_a_version_says_where_it_comes_from(candidates: Candidates) -> None:
-    version = candidates.release(1, source=REVIEWED, why="the first").version
+    version = candidates.release(1, why="the first").version
 
     head = git(candidates.roots[0], "rev-parse", "HEAD").strip()
     manifest = json.loads((candidates.plan(1).candidate / "manifest.json").read_text())
     assert version.tags["commit"] == head
     assert version.tags["pull_request"] == "12"
-    assert version.tags["candidate_run"] == REVIEWED.run
+    assert version.tags["candidate_run"] == MADE.run
     for key in ("fingerprint", "model_digest", "data_md5"):
         assert version.tags[key] == manifest[key]
     assert version.tags["promoted_by"] == "somebody"
@@ -389,7 +386,7 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(candidates.roots[0] / "build" / "predictions")  # as on a runner
-    monkeypatch.setattr(lockfile, "altered_data", lambda root: None)
+    monkeypatch.setattr(lockfile, "require_data", lambda root: None)
     real = Model.probability
     with monkeypatch.context() as patch:
         patch.setattr(Model, "probability", lambda self, rows: 1 - real(self, rows))

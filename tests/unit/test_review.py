@@ -49,11 +49,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         called.append("gate for release" if release else "gate")
         return GOOD
 
-    def compared(workspace: Workspace, revision: str, production: bool) -> None:
+    def compared(workspace: Workspace, revision: str, production: bool, share_cache: bool) -> None:
         called.append(f"compare {revision} {production}")
 
     monkeypatch.setattr(review, "_repro", lambda root, scratch: called.append("repro"))
-    monkeypatch.setattr(lockfile, "altered_data", lambda root: None)
+    monkeypatch.setattr(lockfile, "require_data", lambda root: None)
     monkeypatch.setattr(compare, "run", compared)
     monkeypatch.setattr(verdict, "run", judge)
     return called
@@ -192,7 +192,7 @@ def test_an_earlier_good_verdict_does_not_survive(
 ) -> None:
     write(workspace.root, {"params.yaml": "a: 2\n"})
     assert run(workspace).passed
-    monkeypatch.setattr(compare, "run", lambda *_: (_ for _ in ()).throw(DataError("bad")))
+    monkeypatch.setattr(compare, "run", lambda *_, **__: (_ for _ in ()).throw(DataError("bad")))
     assert not run(workspace).passed
     assert packed(workspace)["passed"] is False
     assert json.loads(workspace.verdict.read_text())["passed"] is False
@@ -260,7 +260,10 @@ def test_in_a_subfolder_nothing_is_reviewed_and_nothing_written(
 def test_data_that_data_dvc_does_not_name_are_no_unchanged_data(
     workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lockfile, "altered_data", lambda root: "data")
+    def refuse(root: Path) -> None:
+        raise ArtifactError("data differs from data.dvc; run dvc add data, or dvc checkout")
+
+    monkeypatch.setattr(lockfile, "require_data", refuse)
     judged = run(workspace)
     assert (judged.outcome, steps) == ("stopped", [])
     assert "dvc add data" in judged.reason
@@ -285,7 +288,7 @@ def test_what_an_earlier_review_has_left_is_gone_when_a_review_is_killed(
 ) -> None:
     write(workspace.root, {"params.yaml": "a: 2\n"})
     assert run(workspace).passed
-    monkeypatch.setattr(compare, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(compare, "run", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run(workspace)
     assert not workspace.verdict.exists()

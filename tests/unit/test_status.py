@@ -11,10 +11,7 @@ from rich.console import Console
 
 from churn import promotion, status
 from churn.errors import RegistryError
-from churn.lineage import Source
 from tests.unit.releases import Candidates
-
-REVIEWED = Source("reviewed", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
 
 
 def shown(what: object, candidates: Candidates) -> str:
@@ -31,7 +28,7 @@ def test_where_nothing_is_registered_it_says_how_to(candidates: Candidates) -> N
 
 def test_production_is_shown_with_its_lineage(candidates: Candidates) -> None:
     candidates.release(1)
-    version = candidates.release(2, source=REVIEWED).version
+    version = candidates.release(2).version
     text = shown(status.show, candidates)
     [production] = [line for line in text.splitlines() if line.strip().startswith("Production")]
     assert production.split()[1:4] == ["2", version.digest[:12], version.tags["commit"][:12]]
@@ -43,7 +40,7 @@ def test_production_is_shown_with_its_lineage(candidates: Candidates) -> None:
 
 
 def test_the_same_as_markdown(candidates: Candidates) -> None:
-    version = candidates.release(1, source=REVIEWED).version
+    version = candidates.release(1).version
     versions = candidates.registry.versions()
     text = status.markdown(versions, True, "version 1 is in Production @octocat")
     assert text.startswith("## version 1 is in Production @\u200boctocat\n")

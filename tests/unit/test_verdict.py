@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from churn import lockfile, verdict
+from churn import lockfile, outputs, verdict
 from churn.candidate import input_fingerprint, model_digest
-from churn.errors import ArtifactError, ParamsError
+from churn.errors import ArtifactError, BaselineError, ParamsError
 from churn.evaluation.metric_names import TITLES
-from churn.gate import Gate, Verdict, stopped, unchanged
+from churn.gate import Gate, Outputs, Verdict, stopped, unchanged
 from churn.params import Params
 from churn.paths import Workspace
 from tests.conftest import ROOT
-from tests.unit.repositories import write
+from tests.unit.repositories import commit, write
+
+MD5 = "0" * 32 + ".dir"
 
 
 @pytest.fixture
 def workspace(repository: Path, settings: Params, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Return a work tree with results that keep every limit."""
     monkeypatch.setattr(lockfile, "stale", lambda root: [])
+    monkeypatch.setattr(outputs, "compare", lambda workspace: Outputs("same"))
     shutil.copy(ROOT / "params.yaml", repository)
+    write(repository, {"data.dvc": f"outs:\n- md5: {MD5}\n  path: data\n"})
     made = Workspace(repository)
     write(repository, {"build/model/model.json": "{}"})
     one = {"baseline": 0.8, "candidate": 0.8, "difference": 0.0, "lower": 0.0, "upper": 0.0}
@@ -144,3 +149,67 @@ def test_the_terminal_shows_each_gate_and_then_the_whole() -> None:
         "Do not merge: bad",
     ]
     assert verdict.lines(Verdict(True, "judged", "fine", gates[:1]))[-1] == "Merge: fine"
+    moved = Verdict(True, "judged", "fine", gates[:1], ("gates.minima.roc_auc",))
+    assert verdict.lines(moved)[-1] == "Changes its own limits (gates.minima.roc_auc): fine"
+
+
+def edit_params(workspace: Workspace, **gates: Any) -> None:
+    document = yaml.safe_load(workspace.params.read_text())
+    document["gates"] |= gates
+    workspace.params.write_text(yaml.safe_dump(document))
+
+
+def name_main(workspace: Workspace, commit: str, **others: Any) -> None:
+    """Let the comparison be one with a commit."""
+    comparison = json.loads(workspace.comparison.read_text())
+    [entry] = comparison["baselines"]
+    comparison["baselines"] = [
+        entry | {"kind": "revision", "identity": commit, "exam": "main", "limits": whose} | others
+        for whose in ("main", "own")
+    ]
+    workspace.comparison.write_text(json.dumps(comparison))
+
+
+def test_a_change_that_loosens_its_limits_is_judged_by_those_of_main(workspace: Workspace) -> None:
+    edit_params(workspace, minima={"roc_auc": 0.95})
+    name_main(workspace, commit(workspace.root))
+    edit_params(workspace, minima={"roc_auc": 0.5})
+    changed = {"key": "gates.minima.roc_auc", "before": "0.95", "after": "0.5", "limit": True}
+    workspace.changes.write_text(json.dumps({"parameters": [changed]}))
+
+    judged = verdict.run(workspace)
+
+    assert not judged.passed
+    assert [one.name for one in judged.gates if not one.passed] == [
+        "minimum of ROC AUC, main's limits"
+    ]
+    assert judged.moved == ("gates.minima.roc_auc",)
+
+
+def test_limits_of_main_that_cannot_be_read_are_not_judged_by(workspace: Workspace) -> None:
+    text = workspace.params.read_text()
+    workspace.params.write_text("gates: [")
+    name_main(workspace, commit(workspace.root))
+    workspace.params.write_text(text)
+    with pytest.raises(BaselineError, match="its limits cannot be read"):
+        verdict.run(workspace)
+    assert not workspace.verdict.exists()
+
+
+@pytest.mark.parametrize(
+    ("accept", "before", "passed"),
+    [
+        (MD5, None, True),
+        (None, None, False),
+        ("1" * 32 + ".dir", None, False),
+        (MD5, MD5, False),  # it was for the change before
+    ],
+    ids=["this table", "nothing", "another table", "the table of main"],
+)
+def test_accepting_is_for_the_table_of_this_change_alone(
+    accept: str | None, before: str | None, passed: bool, workspace: Workspace
+) -> None:
+    edit_params(workspace, accept=before)
+    name_main(workspace, commit(workspace.root), incomparable="other customers")
+    edit_params(workspace, accept=accept)
+    assert verdict.run(workspace).passed == passed

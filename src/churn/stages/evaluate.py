@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn import params
+from churn import machine, params
 from churn.evaluation import curves, metrics, pictures
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.slices import slices
@@ -50,6 +50,7 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
     for name, points in plots.items():
         write_json(workspace.plots / f"{name}.json", points)
     write_json(workspace.slices, measured_slices)
+    write_json(workspace.machine, machine.describe())
     write_json(workspace.metrics, measured)
 
 

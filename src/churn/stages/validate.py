@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from churn import deepchecks_program, params
 from churn.checks_page import render
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json
-from churn.params import Params
+from churn.params import ChecksParams, Params
 from churn.paths import SIDES, Workspace
 from churn.progress import bar
 from churn.shapes import Metrics
@@ -26,18 +28,36 @@ def run(workspace: Workspace) -> None:
         If params.yaml, an earlier stage's output or the checks' program cannot be used.
     """
     settings = params.load(workspace.params)
-    scored = {side: _scored(workspace, side, settings) for side in SIDES}
-    frames = deepchecks_program.sample(scored, settings.data, settings.checks.max_rows)
-    threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
-    with bar("checking", sum(map(len, settings.checks.suites.values()))) as advance:
-        results = deepchecks_program.run(frames, settings.data, settings.checks, threshold, advance)
-    statuses = [check["status"] for check in results["checks"]]
-    rows = {side: len(frame) for side, frame in frames.items()}
-    counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}
-    report = {"rows": rows, **counts, **results}
+    report = check(workspace, settings, settings.checks)
     with atomic(workspace.checks_page) as fresh:
         fresh.write_text(render(report), encoding="utf-8")
     write_json(workspace.checks, report)
+
+
+def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> dict[str, Any]:
+    """Run a list of checks on the split and the predictions.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : Params
+    checks : ChecksParams
+        The list, and how many customers are looked at.
+
+    Returns
+    -------
+    dict
+        As checks.json holds it.
+    """
+    scored = {side: _scored(workspace, side, settings) for side in SIDES}
+    frames = deepchecks_program.sample(scored, settings.data, checks.max_rows)
+    threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
+    with bar("checking", sum(map(len, checks.suites.values()))) as advance:
+        results = deepchecks_program.run(frames, settings.data, checks, threshold, advance)
+    statuses = [check["status"] for check in results["checks"]]
+    rows = {side: len(frame) for side, frame in frames.items()}
+    counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}
+    return {"rows": rows, **counts, **results}
 
 
 def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:

@@ -1,0 +1,51 @@
+"""Another commit, checked out beside the work tree."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from churn.candidate import git
+from churn.errors import BaselineError
+from churn.files import scratch
+
+
+@contextmanager
+def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
+    """Check a commit out into a temporary folder.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    commit : str
+    share_cache : bool
+        Whether DVC finds there what the cache of the work tree holds. Where the work tree is a
+        pull request's, its code and its settings have filled that cache.
+
+    Raises
+    ------
+    BaselineError
+        If `root` is not the top folder.
+    """
+    if not (root / ".dvc").is_dir():
+        raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
+    with scratch("churn-worktree-") as folder:
+        git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
+        tree = folder / "tree"
+        # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
+        add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
+        git(root, "-c", "core.hooksPath=/dev/null", *add)
+        try:
+            (tree / ".dvc").mkdir(exist_ok=True)
+            local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
+            if local.exists():
+                shutil.copy(local, tree / ".dvc" / "config.local")
+            if share_cache:
+                (root / ".dvc" / "cache").mkdir(exist_ok=True)
+                (tree / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
+            yield tree
+        finally:
+            git(root, "worktree", "remove", "--force", str(tree.resolve()))

@@ -1,0 +1,112 @@
+"""Main's limits, read by the code of a change that may know other keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from churn import limits
+from churn.errors import BaselineError
+from churn.params import Limits, Params
+from tests.conftest import ROOT
+from tests.unit.repositories import commit, write
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def of_main(root: Path, document: Any, settings: Params) -> Limits:
+    write(root, {"params.yaml": yaml.safe_dump(document)})
+    return limits.of_commit(root, commit(root), settings)
+
+
+def test_the_same_limits_are_the_same(
+    repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    main = of_main(repository, document, settings)
+    assert main.whose == "main"
+    assert limits.own(settings).same_as(main)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("gates", "minima", "roc_auc"),
+        ("gates", "margins", "cost"),
+        ("comparison", "max_rows"),
+        ("decision", "cost_false_negative"),
+        ("evaluation", "slices", "bins"),
+        ("checks", "max_rows"),
+    ],
+    ids=".".join,
+)
+def test_each_limit_of_main_counts(
+    path: tuple[str, ...], repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    node: Any = document
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = node[path[-1]] / 2 if isinstance(node[path[-1]], float) else 300
+    if path[-1] == "bins":
+        node["bins"] = 5
+    main = of_main(repository, document, settings)
+    assert not limits.own(settings).same_as(main)
+    found: Any = main
+    for key in path:
+        found = found[key] if isinstance(found, dict) else getattr(found, key)
+    assert found == node[path[-1]]
+
+
+def test_what_judges_nobody_is_the_business_of_the_change(
+    repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    document["decision"] |= {"strategy": "fixed", "threshold": 0.9}
+    document["evaluation"]["importance"]["repeats"] = 1
+    document["model"]["seed"] = 7
+    assert limits.own(settings).same_as(of_main(repository, document, settings))
+
+
+def test_a_key_that_this_code_does_not_know_limits_nothing(
+    repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    document["gates"]["incomparable_baseline"] = "block"
+    document["comparison"]["method"] = "bootstrap"
+    assert limits.own(settings).same_as(of_main(repository, document, settings))
+
+
+def test_a_key_that_main_does_not_have_yet_is_the_change_s(
+    repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    del document["gates"]["slice_margins"], document["comparison"]["max_rows"]
+    assert limits.own(settings).same_as(of_main(repository, document, settings))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d.pop("gates"),
+        lambda d: d.update(gates=[]),
+        lambda d: d["gates"].update(minima={"roc_auc": 2}),
+        lambda d: d["gates"].update(minima={"loss": 0.1}),
+        lambda d: d["evaluation"].pop("slices"),
+        lambda d: d.update(decision=None),
+    ],
+)
+def test_limits_that_cannot_be_read_are_an_error(
+    edit: Any, repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    edit(document)
+    with pytest.raises(BaselineError, match=r"params.yaml of \w{12}: its limits cannot be read"):
+        of_main(repository, document, settings)
+
+
+@pytest.mark.parametrize("text", ["", "gates: [", "- 1", "a: &a [*a]"])
+def test_params_that_are_none_have_no_limits(text: str, repository: Path, settings: Params) -> None:
+    write(repository, {"params.yaml": text})
+    with pytest.raises(BaselineError, match="its limits cannot be read"):
+        limits.of_commit(repository, commit(repository), settings)
