@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from churn import promotion
-from churn.candidate import commit_fingerprint, git
+from churn.candidate import git, input_fingerprint
 from churn.errors import CandidateError, RegistryError
 from churn.promotion import Commit, promote, require_newer, rollback
 from churn.registry import Version
@@ -132,7 +132,7 @@ def test_what_was_moved_meanwhile_is_not_called_released(
     candidates.release(1)
     candidates.release(2)
     registry, root = candidates.registry, candidates.roots[1]
-    head, print_of = Commit.of(root, "HEAD"), commit_fingerprint(root, "HEAD")
+    head, print_of = Commit.of(root, "HEAD"), input_fingerprint(root)
     assert promotion.confirm_released(root, registry, head, print_of) == registry.production()
     seen = registry.version(2)
     rollback(registry, None, "me", "meanwhile")
@@ -146,7 +146,7 @@ def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
 ) -> None:
     candidates.release(1)
     registry, root = candidates.registry, candidates.roots[0]
-    print_of = commit_fingerprint(root, "HEAD")
+    print_of = input_fingerprint(root)
     (root / "README.md").write_text("words")
     head = Commit.of(root, commit(root))
     before = Path("mlflow.db").read_bytes()
@@ -169,19 +169,22 @@ def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
     git(repository, "branch", "side")
     write(repository, {"params.yaml": "a: 2\n"})
     made = at(repository, 1_700_000_001)
-    known = promotion.newest(made, commit_fingerprint(repository, made.id))
+    fingerprint = input_fingerprint(repository)
+    known = promotion.newest(made, fingerprint)
     there = Version(7, "Archived", frozenset(), "", "run", known)
     write(repository, {"README.md": "words\n"})
-    assert promotion.has_stayed(repository, there, at(repository, 1_700_000_002))
+    assert promotion.has_stayed(repository, there, at(repository, 1_700_000_002), fingerprint)
     git(repository, "switch", "--quiet", "side")
     write(repository, {"other.md": "words\n"})
     at(repository, 1_700_000_003)
     git(repository, "switch", "--quiet", "main")
     git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "side")
-    assert promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"))
+    assert promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"), fingerprint)
     git(repository, "switch", "--quiet", "side")
     git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "main")
-    assert not promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"))
+    assert not promotion.has_stayed(
+        repository, there, Commit.of(repository, "HEAD"), input_fingerprint(repository)
+    )
 
 
 @pytest.mark.parametrize(
