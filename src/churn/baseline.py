@@ -17,6 +17,7 @@ import yaml
 
 from churn import embedded
 from churn.candidate import SCORED, changed, git, work_tree_fingerprint
+from churn.environment import without_credentials
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.files import read_json, read_parquet
 from churn.params import ReleaseParams
@@ -278,7 +279,7 @@ def _run(command: list[str], folder: Path, **environment: str) -> subprocess.Com
     return subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | environment,
+        env=without_credentials() | environment,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

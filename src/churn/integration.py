@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from churn.environment import without_credentials
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet
 from churn.model import artifact
@@ -76,7 +77,8 @@ def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Find
             cwd=root,
             # Without the user's own options for pytest, which may leave tests out. What is served
             # stays as it was verified: Python writes nothing beside it.
-            env=os.environ | {"PATH": path, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
+            env=without_credentials()
+            | {"PATH": path, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -55,7 +55,7 @@ class Ran:
 class Forge:
     """A repository, its one pull request, and a store that stands for GitHub's own.
 
-    In `store`: ``cache/`` (what actions/cache finds, by path), ``artifacts/`` (what was uploaded),
+    In `store`: ``cache/`` (what a job finds installed), ``artifacts/`` (what was uploaded),
     ``cml/`` (what iterative/setup-cml installs), ``calls`` (what stand-ins were called with).
     `variables` and `secrets` are those of the repository's settings.
     """
