@@ -22,6 +22,7 @@ def _main(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
     made = make_clone(tmp_path_factory.mktemp("main"))
     made.git("remote", "add", "origin", "https://github.com/octo/shop")
+    forge.install_standins(made)
     return made
 
 
@@ -31,14 +32,14 @@ def repository(_main: Clone, tmp_path: Path) -> Forge:
     shutil.copytree(_main.root, tmp_path / "origin")
     (tmp_path / "home").mkdir()
     store = forge.make_store(tmp_path / "store")
-    forge.cache_standins(store / "cache")
+    forge.make_standins(store / "environments")
     return Forge(Clone(tmp_path / "origin", tmp_path / "home"), store)
 
 
 @pytest.fixture
 def real_repository(repository: Forge) -> Forge:
     """Return a forge whose `churn review` is the real one, in the environments of these tests."""
-    forge.cache_real_environments(repository.store / "cache")
+    forge.make_real_environments(repository.store / "environments")
     return repository
 
 
@@ -65,7 +66,9 @@ def install_cml(repository: Forge) -> None:
 @pytest.fixture(scope="session")
 def small_main(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a repository with a small table, whose main has a model and a current lock."""
-    return make_small(tmp_path_factory.mktemp("main"))
+    made = make_small(tmp_path_factory.mktemp("main"))
+    forge.install_standins(made)
+    return made
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Ran:
 class Forge:
     """A repository, its one pull request, and a store that stands for GitHub's own.
 
-    In `store`: ``cache/`` (what a job finds installed), ``artifacts/`` (what was uploaded),
+    In `store`: ``environments/`` (what is installed, by path), ``artifacts/`` (what was uploaded),
     ``cml/`` (what iterative/setup-cml installs), ``calls`` (what stand-ins were called with).
     `variables` and `secrets` are those of the repository's settings.
     """
@@ -217,7 +217,7 @@ def missing() -> list[str]:
 
 def make_store(folder: Path) -> Path:
     """Make the store; its ``bin`` is all that a job finds beside the system's own programs."""
-    for name in ("bin", "cache", "artifacts"):
+    for name in ("bin", "environments", "artifacts"):
         (folder / name).mkdir(parents=True)
     for name in PROGRAMS:
         (folder / "bin" / name).symlink_to(str(shutil.which(name)))
@@ -226,16 +226,21 @@ def make_store(folder: Path) -> Path:
     return folder
 
 
-def cache_standins(cache: Path) -> None:
-    """Put environments into the cache whose programs only note that they were called."""
-    for environment, stamps in (
-        (".venv", ("pipeline", "dev")),
-        (".venv-checks", ("checks",)),
-    ):
-        (cache / environment / "bin").mkdir(parents=True)
-        for stamp in stamps:
-            (cache / environment / f"{stamp}.installed").touch()
-    programs = cache / ".venv" / "bin"
+def install_standins(clone: Clone) -> None:
+    """Let the repository's own scripts take environments from the store instead of installing them.
+
+    Committed, because a job checks out what is committed.
+    """
+    shutil.copy(HERE / "programs" / "install", clone.root / "scripts" / "install")
+    clone.git("add", "scripts/install")
+    clone.git("commit", "--quiet", "--message", "environments of the tests")
+
+
+def make_standins(environments: Path) -> None:
+    """Make environments whose programs only note that they were called."""
+    for environment in (".venv", ".venv-checks"):
+        (environments / environment / "bin").mkdir(parents=True)
+    programs = environments / ".venv" / "bin"
     for name in ("ruff", "mypy", "pytest", "actionlint", "zizmor", "check-jsonschema", "dvc"):
         (programs / name).symlink_to(HERE / "programs" / "log")
     (programs / "churn").symlink_to(HERE / "programs" / "churn")
@@ -248,16 +253,16 @@ _ENTRY_POINTS = {
 }
 
 
-def cache_real_environments(cache: Path) -> None:
-    """Put the environment that runs the tests into the cache, and deepchecks' beside it.
+def make_real_environments(environments: Path) -> None:
+    """Make environments of the one that runs the tests, and of deepchecks' beside it.
 
     Links lead to the packages, but `churn` is imported from the job's own checkout. Linters and
     pytest stay stand-ins.
     """
-    shutil.rmtree(cache)
-    cache_standins(cache)
+    shutil.rmtree(environments)
+    make_standins(environments)
     packages = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages")
-    own = cache / ".venv" / packages.relative_to(sys.prefix)
+    own = environments / ".venv" / packages.relative_to(sys.prefix)
     own.mkdir(parents=True)
     for entry in packages.iterdir():
         if not entry.name.startswith("_editable_impl_churn"):  # it leads to the tested work tree
@@ -266,8 +271,8 @@ def cache_real_environments(cache: Path) -> None:
         # At the end, as by an editable install: a baseline brings its own code by PYTHONPATH.
         "import os, sys; sys.path.append(os.environ['GITHUB_WORKSPACE'] + '/src')\n"
     )
-    (cache / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
-    programs = cache / ".venv" / "bin"
+    (environments / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
+    programs = environments / ".venv" / "bin"
     for name in ("python", "python3"):
         (programs / name).symlink_to(Path(sys.prefix, "bin", "python"))
     for name, entry_point in _ENTRY_POINTS.items():
@@ -279,6 +284,6 @@ def cache_real_environments(cache: Path) -> None:
         )
         (programs / name).chmod(0o755)
     checks = Path(sys.prefix).parent / ".venv-checks"
-    (cache / ".venv-checks" / "bin").rmdir()
+    (environments / ".venv-checks" / "bin").rmdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
-        (cache / ".venv-checks" / name).symlink_to(checks / name)
+        (environments / ".venv-checks" / name).symlink_to(checks / name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,8 +88,7 @@ def in_both(workflow: Review) -> Review:
 
 def in_the_workflow(clone: Clone, folder: Path) -> Reviewed:
     store = forge.make_store(folder)
-    forge.cache_real_environments(store / "cache")
-    shutil.copytree(clone.root / ".dvc/cache", store / "cache/.dvc/cache")
+    forge.make_real_environments(store / "environments")
     # The commit that merging would make; the branch has all that main has.
     merged = clone.git("commit-tree", "HEAD^{tree}", "-p", "main", "-p", "HEAD", "-m", "merged")
     clone.git("update-ref", "refs/pull/3/merge", merged)

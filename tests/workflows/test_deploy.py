@@ -95,7 +95,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterat
     (clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
     commit(clone, "quick tests")
     store = forge.make_store(tmp_path_factory.mktemp("forge") / "store")
-    forge.cache_real_environments(store / "cache")
+    forge.make_real_environments(store / "environments")
+    forge.install_standins(clone)
     with serving(certificate) as github:
         made = Forge(clone, store, {"SSL_CERT_FILE": str(certificate)})
         yield Story(made, github)

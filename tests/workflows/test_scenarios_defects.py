@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from markdown_it import MarkdownIt
@@ -95,20 +96,32 @@ def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) ->
     assert "not a number from 0 to 1" in reviewed.head
 
 
-@pytest.mark.parametrize("forged", ["model", "metrics"])
+@pytest.mark.parametrize("forged", ["model", "metrics", "rows"])
 def test_results_that_the_inputs_do_not_give_are_blocked(
     forged: str, branch: Clone, review: Review
 ) -> None:
-    # What main's dvc.lock names is what later pull requests are compared with.
+    # What main's dvc.lock names is what later pull requests are compared with, and what a
+    # teammate's next `dvc repro` goes on from.
     if forged == "metrics":
         said = json.loads((branch.root / "reports/metrics.json").read_text())["test"]["roc_auc"]
         branch.edit("reports/metrics.json", f'"roc_auc": {said}', '"roc_auc": 0.999')
+    elif forged == "rows":
+        file = branch.root / "build/train.parquet"
+        true, right = output_md5(branch, "build/train.parquet"), file.read_bytes()
+        rows = pd.read_parquet(file)
+        rows.assign(churned=1 - rows["churned"]).to_parquet(file, index=False)
+        branch.run("dvc", "commit", "--quiet", "--force", "prepare")
+        branch.run("dvc", "push", "--quiet")
+        wrong = output_md5(branch, "build/train.parquet")
+        branch.git("checkout", "--quiet", "--", "dvc.lock")
+        branch.edit("dvc.lock", true, wrong)
+        file.write_bytes(right)
     else:
-        true, params = model_md5(branch), (branch.root / "params.yaml").read_text()
+        true, params = output_md5(branch), (branch.root / "params.yaml").read_text()
         edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
         branch.run("dvc", "repro", "--quiet", "validate")
         branch.run("dvc", "push", "--quiet")
-        stump = model_md5(branch)
+        stump = output_md5(branch)
         branch.git("checkout", "--quiet", "--", "dvc.lock", "reports")
         (branch.root / "params.yaml").write_text(params)
         branch.edit("dvc.lock", true, stump)
@@ -118,13 +131,72 @@ def test_results_that_the_inputs_do_not_give_are_blocked(
 
     assert not reviewed.passed
     assert reviewed.failed == ["committed results"]
-    assert ("build/model" if forged == "model" else "ROC AUC of the test rows") in reviewed.head
+    paths = {"metrics": "reports/metrics.json", "rows": "build/train.parquet"}
+    assert paths.get(forged, "build/model") in reviewed.head
 
 
-def model_md5(clone: Clone) -> str:
+def output_md5(clone: Clone, path: str = "build/model") -> str:
     lock = yaml.safe_load((clone.root / "dvc.lock").read_text())
-    [md5] = [o["md5"] for o in lock["stages"]["train"]["outs"] if o["path"] == "build/model"]
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
+    [md5] = [out["md5"] for out in outs if out["path"] == path]
     return md5
+
+
+LOWER = {"gates.minima": {"roc_auc": 0.5}, "gates.margins": {"roc_auc": 0.5},
+         "gates.slice_margins": {}}  # fmt: skip
+
+
+def test_a_change_that_brings_its_own_limits_is_judged_by_those_of_main(
+    branch: Clone, review: Review
+) -> None:
+    edit(branch, LOWER | {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
+    commit_with_lock(branch, "a stump, and limits that it keeps")
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed
+    assert {"minimum of ROC AUC, main's limits", "ROC AUC against main, main's limits"} <= set(
+        reviewed.failed
+    )
+    assert not any("its own limits" in name for name in reviewed.failed)
+    assert reviewed.head.startswith("## ❌ Do not merge: ROC AUC is 0.")
+
+
+def test_a_change_of_limits_alone_is_for_a_person_to_decide(branch: Clone, review: Review) -> None:
+    edit(branch, LOWER)
+    commit_with_lock(branch, "looser")
+
+    reviewed = review(branch)
+
+    assert reviewed.passed, reviewed.log
+    assert reviewed.head.startswith("## ⚠️ Changes its own limits (gates.minima.roc_auc")
+    assert "the model is main's, byte for byte" in reviewed.head
+
+
+def test_checks_that_a_change_takes_out_are_run_all_the_same(branch: Clone, review: Review) -> None:
+    strict = {"check": "RocReport", "conditions": {"auc_greater_than": 0.99}}
+    edit(branch, {"checks.model": [strict]})
+    commit_with_lock(branch, "main has a check that nothing passes")
+    branch.git("branch", "--force", "main")
+    edit(branch, {"checks.model": CHECKS["model"]})
+    commit_with_lock(branch, "and the change another")
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed
+    assert reviewed.failed == ["deepchecks, main's limits"]
+
+
+def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) -> None:
+    (branch.root / ".dvcignore").write_text("data/customers.csv\n")
+    branch.git("add", "--force", "data/customers.csv")
+    commit(branch, "a table that data.dvc does not name")
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed
+    assert reviewed.verdict["outcome"] == "stopped"
+    assert "data/customers.csv: tracked by git, and data/ belongs to DVC" in reviewed.head
 
 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
