@@ -113,12 +113,16 @@ class _Attempt:
 
 def confirm(root: Path, commit: str) -> None:
     """Note that a commit has Production's model, where that is so, and say it."""
-    with working_copy(root) as copy:
-        version = _moved(root, copy, lambda: _released(root, commit), again=True)
-        if version is None:
-            _tell(root, _registry(root), f"nothing to note: Production is not of {commit}'s inputs")
-        else:
-            _tell(root, _registry(root), f"version {version.number} is in Production already")
+    try:
+        with working_copy(root) as copy:
+            version = _moved(root, copy, lambda: _released(root, commit), again=True)
+            said = f"nothing to note: Production is not of {commit}'s inputs"
+            if version is not None:
+                said = f"version {version.number} is in Production already"
+            _tell(root, _registry(root), said)
+    except ChurnError:
+        _tell(root, None, "not noted, because of an error")
+        raise
 
 
 def _released(root: Path, revision: str) -> Version | None:

@@ -95,11 +95,22 @@ class Branch:
             for name, blob in blobs.items():
                 process.stdin.write(f"{blob}\n".encode())
                 process.stdin.flush()
-                size = int(process.stdout.readline().split()[2])
+                described = process.stdout.readline().split()  # its id, kind and size
+                if len(described) != 3:
+                    raise RegistryError(f"branch {self.name}: {name} cannot be read from git")
+                size = int(described[2])
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(process.stdout.read(size))
                 process.stdout.read(1)  # a line ends
+        self._ask(folder, "SELECT name FROM sqlite_master")
+
+    def _ask(self, folder: Path, statement: str, *values: str) -> None:
+        try:
+            with closing(sqlite3.connect(folder / DATABASE)) as store:
+                store.execute(statement, values)
+        except sqlite3.Error as error:
+            raise RegistryError(f"branch {self.name}: {DATABASE}: {error}") from error
 
     def _blobs(self, commit: str) -> dict[str, str]:
         """Return the object ids of a registry's files by name; refuse what is no registry.
@@ -132,12 +143,12 @@ class Branch:
         Raises
         ------
         RegistryError
-            If the folder holds links, which would lead somewhere else in another clone.
+            If the database cannot be read, or the folder holds links, which would lead somewhere
+            else in another clone.
         """
         with tempfile.TemporaryDirectory(prefix="churn-tree-") as scratch:
             database = Path(scratch) / DATABASE
-            with closing(sqlite3.connect(folder / DATABASE)) as store:
-                store.execute("VACUUM INTO ?", (str(database),))
+            self._ask(folder, "VACUUM INTO ?", str(database))
             below = sorted(path for path in (folder / FILES).rglob("*") if not path.is_dir())
             files = {DATABASE: database}
             files |= {path.relative_to(folder).as_posix(): path for path in below}

@@ -184,10 +184,8 @@ class WorkingCopy:
             return
         try:
             self._read = self._branch.publish(after, self._read, _newest(self._root, settings))
-        except FasterError:
-            raise
         except RegistryError:
-            self._lay_out(self._read)  # what is said from here on is true of the branch
+            self._lay_out(self._read)  # nothing that was not published is said to be so
             raise
 
 

@@ -25,7 +25,7 @@ from churn.integration import Findings
 from churn.paths import Workspace
 from churn.promotion import require_bytes
 from churn.registry import Registry, Version
-from churn.registry.working_copy import exported, working_copy
+from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
@@ -471,6 +471,26 @@ def test_what_is_refused_is_not_called_done(
     assert two.tip == tip
 
 
+def test_where_it_cannot_be_read_again_nothing_is_called_done_either(
+    two: Shared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def touch() -> None:
+        other = two.git("commit-tree", f"{BRANCH}^{{tree}}", "-m", "other")
+        two.git("update-ref", f"refs/heads/{BRANCH}", other)
+
+    def unreachable(_: WorkingCopy) -> None:
+        raise RegistryError("branch registry cannot be read")
+
+    def meanwhile_gone() -> None:
+        touch()
+        monkeypatch.setattr(WorkingCopy, "refresh", unreachable)
+
+    monkeypatch.setattr(integration, "run", meanwhile(meanwhile_gone))
+    with pytest.raises(RegistryError, match="cannot be read"):
+        two.release(3)
+    assert "Production: version 2" in last_line(capsys)
+
+
 def test_what_was_blocked_and_is_refused_says_both(
     one: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -542,6 +562,18 @@ def test_links_and_other_files_in_it_are_refused(entry: str, two: Shared, tmp_pa
     two.git("update-ref", f"refs/heads/{BRANCH}", made)
     with pytest.raises(RegistryError, match=f"holds '{name}', so it is no registry"):
         desk.status(two.root(2), markdown=False)
+
+
+def test_a_database_that_is_none_is_one_line(two: Shared) -> None:
+    blob = git(
+        two.remote, "hash-object", "-w", "--stdin", stdin="no database, but as long as one"
+    ).strip()
+    tree = git(two.remote, "mktree", stdin=f"100644 blob {blob}\tmlflow.db\n").strip()
+    two.git("update-ref", f"refs/heads/{BRANCH}", two.git("commit-tree", tree, "-m", "x"))
+    for words in (("status",), ("rollback",)):
+        said = two.churn(2, *words, code=2)
+        assert said.startswith("Error: ") and "not a database" in said
+        assert "Traceback" not in said
 
 
 def test_a_server_goes_before_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
