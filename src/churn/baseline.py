@@ -15,7 +15,9 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
+from churn import embedded
 from churn.candidate import SCORED, changed, git, work_tree_fingerprint
+from churn.environment import without_credentials
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.files import read_json, read_parquet
 from churn.params import ReleaseParams
@@ -181,10 +183,19 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
             f"Production's registry is {server}, and this run may not read it; set the secret"
             " MLFLOW_READER_URI (docs/pull-requests.md)"
         )
-    if not os.environ.get("MLFLOW_TRACKING_URI") and not (root / "mlflow.db").exists():
+    is_there = os.environ.get("MLFLOW_TRACKING_URI") or embedded.registry_branch()
+    if not is_there and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
-    from churn.registry import MODEL_FILES, Registry
+    from churn.registry.working_copy import working_copy
+
+    with working_copy(root), _in_production(root, settings) as found:
+        yield found
+
+
+@contextmanager
+def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | None]:
+    from churn.registry import MODEL_FILES, Registry, verified
 
     registry = Registry(root, settings)
     version = registry.production()
@@ -193,11 +204,8 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
         return
     is_code_here = version.tags.get("scored") == work_tree_fingerprint(root, SCORED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
-        if is_code_here:
-            model, code = registry.download_model(version, Path(folder)), None
-        else:
-            stored = registry.download(version, Path(folder))
-            model, code = stored / MODEL_FILES, stored / "code"
+        stored = verified.fetch(registry, version, Path(folder))
+        model, code = stored / MODEL_FILES, None if is_code_here else stored / "code"
         yield Baseline(PRODUCTION, str(version.number), "registry", model, code, workspace=None)
 
 
@@ -271,7 +279,7 @@ def _run(command: list[str], folder: Path, **environment: str) -> subprocess.Com
     return subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | environment,
+        env=without_credentials() | environment,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

@@ -290,6 +290,11 @@ def show_candidate(folder: Path) -> None:
     is_flag=True,
     help="Only where there is no server and everything is committed; else say so and do nothing.",
 )
+@click.option(
+    "--confirm",
+    is_flag=True,
+    help="Release nothing: only note that the commit has the model in Production, if it has.",
+)
 def release(
     folder: Path | None,
     commit: str,
@@ -297,6 +302,7 @@ def release(
     until: str,
     why: str,
     embedded: bool,
+    confirm: bool,
 ) -> None:
     """Bring the candidate in FOLDER into Production.
 
@@ -310,6 +316,13 @@ def release(
     """
     from churn.embedded import not_released
 
+    if confirm:
+        if folder is not None or until != "production" or embedded:
+            raise click.UsageError("--confirm goes with no FOLDER, --until or --embedded")
+        from churn import desk
+
+        desk.confirm(Path(), commit)
+        return
     if embedded and (reason := not_released(Path())):
         click.echo(f"not released: {reason}")
         return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -22,13 +25,16 @@ from churn.errors import (
     RolledBackError,
 )
 from churn.files import atomic
+from churn.params import ReleaseParams
 from churn.paths import Workspace
 from churn.progress import announce
 from churn.registry import Registry, Version
 from churn.registry import migrate as moving
 from churn.registry.version import in_production
+from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.report.text import prose
 
+T = TypeVar("T")
 _FILE = "sqlite:///mlflow.db"
 
 
@@ -51,50 +57,90 @@ def release(
     ChurnError
         As `churn.release.run` does, but for what was blocked.
     """
-    # What rolls back or looks needs none of what trains and compares, and should not wait for it.
-    from churn import release as releasing
-
-    registry = _registry(root)
-    try:
-        if folder is None and _is_released(root, registry, commit):
-            return 0
-        folder = _packed(root, registry) if folder is None else folder
-        plan = releasing.Plan(folder, promotion.whoever(root), why, commit, until, digest)
-        done = releasing.run(root, plan, announce)
-    except BlockedError as error:
-        known = on_the_way and isinstance(error, RolledBackError)
-        _tell(root, registry, f"{'not released' if known else 'blocked'}: {error}")
-        return 0 if known else 1
-    except NotNowError as error:
-        _tell(root, registry, f"not released: {error}")
-        if not on_the_way:
+    with ExitStack() as stack:
+        try:
+            copy = stack.enter_context(working_copy(root))
+        except ChurnError:
+            _tell(root, None, "not released, because the registry cannot be read")
             raise
+        try:
+            done = _moved(
+                root, copy, _Attempt(root, folder, commit, until, why, digest), again=True
+            )
+        except BlockedError as error:
+            known = on_the_way and isinstance(error, RolledBackError)
+            _tell(root, _registry(root), f"{'not released' if known else 'blocked'}: {error}")
+            return 0 if known else 1
+        except NotNowError as error:
+            _tell(root, _registry(root), f"not released: {error}")
+            if not on_the_way:
+                raise
+            return 0
+        except NoAnswerError:
+            _tell(root, None, "stopped, because the registry does not answer")
+            raise
+        except Exception:
+            _tell(root, _registry(root), "not released, because of an error")
+            raise
+        standing.show(_registry(root), _console())
+        _tell(root, _registry(root), done)
         return 0
-    except NoAnswerError:
-        _tell(root, None, "stopped, because the registry does not answer")
-        raise
-    except Exception:
-        _tell(root, registry, "not released, because of an error")
-        raise
-    standing.show(registry, _console())
-    _tell(root, registry, done.done)
-    return 0
 
 
-def _is_released(root: Path, registry: Registry, revision: str) -> bool:
-    """Tell whether Production is of these very inputs, and say so; it takes a moment."""
+@dataclass
+class _Attempt:
+    """A release, which may have to be begun once more on a newer registry."""
+
+    root: Path
+    folder: Path | None
+    commit: str
+    until: Any
+    why: str
+    digest: str | None
+
+    def __call__(self) -> str:
+        # What rolls back or looks needs none of what trains and compares, and should not wait.
+        from churn import release as releasing
+
+        if self.folder is None:
+            if version := _released(self.root, self.commit):
+                return f"version {version.number} is in Production already"
+            self.folder = _packed(self.root)
+        by = promotion.whoever(self.root)
+        plan = releasing.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
+        return releasing.run(self.root, plan, announce).done
+
+
+def confirm(root: Path, commit: str) -> None:
+    """Note that a commit has Production's model, where that is so, and say it."""
+    try:
+        with working_copy(root) as copy:
+            version = _moved(root, copy, lambda: _released(root, commit), again=True)
+            said = f"nothing to note: Production is not of {commit}'s inputs"
+            if version is not None:
+                said = f"version {version.number} is in Production already"
+            _tell(root, _registry(root), said)
+    except ChurnError:
+        _tell(root, None, "not noted, because of an error")
+        raise
+
+
+def _released(root: Path, revision: str) -> Version | None:
+    """Return what is in Production if it is of these very inputs, and note that it is."""
     commit = promotion.Commit.of(root, revision)
     if not holds_commit(root, commit.id):
-        return False
-    version = promotion.released(root, registry, commit, input_fingerprint(root))
-    if version is None:
-        return False
-    standing.show(registry, _console())
-    _tell(root, registry, f"version {version.number} is in Production already")
-    return True
+        return None
+    return promotion.confirm_released(root, _registry(root), commit, input_fingerprint(root))
 
 
-def _packed(root: Path, registry: Registry) -> Path:
+def _moved(root: Path, copy: WorkingCopy | None, act: Callable[[], T], again: bool = False) -> T:
+    """Change the registry, and publish that where a branch holds it."""
+    if copy is None:
+        return act()
+    return copy.move(act, _settings(root), again)
+
+
+def _packed(root: Path) -> Path:
     """Run, judge and pack what is here."""
     from churn import review, verdict
 
@@ -111,17 +157,26 @@ def _packed(root: Path, registry: Registry) -> Path:
 
 def promote(root: Path, version: int, to: Any, why: str) -> None:
     """Move a version by hand, and say so."""
-    registry = _registry(root)
-    before = registry.production()
-    moved = promotion.promote(root, registry, version, to, promotion.whoever(root), why)
+
+    def act() -> tuple[Version | None, Version]:
+        registry = _registry(root)
+        before = registry.production()
+        by = promotion.whoever(root)
+        return before, promotion.promote(root, registry, version, to, by, why)
+
+    with working_copy(root) as copy:
+        before, moved = _moved(root, copy, act)
     was_there = to == "production" and before is not None and before.number == moved.number
     click.echo(f"version {moved.number} is in {to.title()}{' already' if was_there else ''}")
 
 
 def rollback(root: Path, version: int | None, why: str) -> None:
     """Roll back, and say so."""
-    registry = _registry(root)
-    before, now = promotion.rollback(registry, version, promotion.whoever(root), why)
+    with working_copy(root) as copy:
+        by = promotion.whoever(root)
+        before, now = _moved(
+            root, copy, lambda: promotion.rollback(_registry(root), version, by, why)
+        )
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
 
 
@@ -129,30 +184,39 @@ def migrate(root: Path, source: str) -> None:
     """Copy all versions from another MLflow, and say how many."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise RegistryError("set MLFLOW_TRACKING_URI to the server that the versions are to go to")
-    settings = params.load(Workspace(root).params).release
-    if source == _FILE and not Path("mlflow.db").exists():
-        raise RegistryError("mlflow.db: not there; name the source with --source")
-    embedded.follow(root)
-    count = moving.migrate(root, source, settings, promotion.whoever(root), click.echo)
+    with ExitStack() as stack:
+        if source == _FILE and (branch := os.environ.get(embedded.BRANCH)):
+            source = stack.enter_context(exported(root, branch))
+        elif source == _FILE and not Path("mlflow.db").exists():
+            raise RegistryError("mlflow.db: not there; name the source with --source")
+        embedded.follow(root)
+        by = promotion.whoever(root)
+        count = moving.migrate(root, source, _settings(root), by, click.echo)
     click.echo(f"{count} versions copied to {tracking.shown_uri()}")
 
 
 def status(root: Path, markdown: bool) -> None:
     """Print what is in Production."""
-    if markdown:
+    with working_copy(root):
         registry = _registry(root)
-        click.echo(standing.markdown(registry.versions(), registry.has_stages, "In Production"))
-    else:
-        standing.show(_registry(root), _console())
+        if markdown:
+            click.echo(standing.markdown(registry.versions(), registry.has_stages, "In Production"))
+        else:
+            standing.show(registry, _console())
 
 
 def history(root: Path) -> None:
     """Print the audit trail."""
-    standing.history(_registry(root), _console())
+    with working_copy(root):
+        standing.history(_registry(root), _console())
 
 
 def _registry(root: Path) -> Registry:
-    return Registry(root, params.load(Workspace(root).params).release)
+    return Registry(root, _settings(root))
+
+
+def _settings(root: Path) -> ReleaseParams:
+    return params.load(Workspace(root).params).release
 
 
 def _tell(root: Path, registry: Registry | None, what: str) -> None:

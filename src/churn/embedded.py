@@ -16,6 +16,7 @@ from pathlib import Path
 from churn.candidate import INPUTS, changed_inputs
 from churn.errors import ArtifactError
 
+BRANCH = "CHURN_REGISTRY_BRANCH"
 _FILES = "mlruns"
 _COLUMNS = (
     ("experiments", "artifact_location"),
@@ -27,7 +28,21 @@ _COLUMNS = (
 _LOCATION = re.compile(rf"((?:file://)?/.*)/{_FILES}/([^/]+)")
 
 
-def follow(root: Path) -> None:
+def registry_branch() -> str | None:
+    """Return the branch of the repository that is the registry, from `BRANCH`.
+
+    Returns
+    -------
+    str or None
+        None where ``MLFLOW_TRACKING_URI`` names a server, and where no branch is named: then it is
+        the folder's own store.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    return os.environ.get(BRANCH) or None
+
+
+def follow(root: Path, whole: bool = False) -> None:
     """Make the paths in ``mlflow.db`` lead to the files that lie beside it.
 
     Costs a millisecond where they do. Files that somebody keeps elsewhere on purpose stay there:
@@ -38,9 +53,11 @@ def follow(root: Path) -> None:
     ----------
     root : Path
         Folder of ``mlflow.db``.
+    whole : bool
+        Whether nothing is kept elsewhere, so that every experiment's files are here, or will be.
     """
     database = root / "mlflow.db"
-    if not database.is_file() or not (root / _FILES).is_dir():
+    if not database.is_file() or not (whole or (root / _FILES).is_dir()):
         return
     here = root.resolve()
     with closing(sqlite3.connect(database)) as store, store:
@@ -48,7 +65,7 @@ def follow(root: Path) -> None:
             found = store.execute("SELECT artifact_location FROM experiments").fetchall()
         except sqlite3.DatabaseError:  # MLflow will say what is wrong with it
             return
-        for before in _moved([str(location) for (location,) in found], here):
+        for before in _moved([str(location) for (location,) in found], here, whole):
             prefix = "file://" if before.startswith("file://") else ""
             for table, column in _COLUMNS:
                 store.execute(
@@ -58,13 +75,14 @@ def follow(root: Path) -> None:
                 )
 
 
-def _moved(locations: list[str], here: Path) -> set[str]:
+def _moved(locations: list[str], here: Path, whole: bool) -> set[str]:
     """Return the folders, as they are written, in which the store lay before."""
     places = [match for text in locations if (match := _LOCATION.fullmatch(text))]
     return {
         place[1]
         for place in places
-        if place[1].removeprefix("file://") != str(here) and (here / _FILES / place[2]).is_dir()
+        if place[1].removeprefix("file://") != str(here)
+        and (whole or (here / _FILES / place[2]).is_dir())
     }
 
 
@@ -78,6 +96,8 @@ def not_released(root: Path) -> str | None:
     """
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return "MLFLOW_TRACKING_URI names a server, to which deploy.yml or churn release brings it"
+    if registry_branch():
+        return f"{BRANCH} names a branch, to which deploy.yml or churn release brings it"
     try:
         altered = changed_inputs(root, "HEAD")
     except ArtifactError:

@@ -13,6 +13,7 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     │   └── NoAnswerError  it does not answer
     ├── RegistryError    a version that is not there, or may not be moved
     │   ├── NotNowError    another release is under way, or was newer
+    │   │   └── FasterError  another one was published first
     │   └── LostLockError  another release has taken over
     ├── BlockedError     a gate or a test has stopped a release: exit code 1
     │   └── RolledBackError  somebody has rolled it back, and it does not come again by itself
@@ -57,6 +58,10 @@ class RegistryError(ChurnError):
 
 class NotNowError(RegistryError):
     """Somebody else is moving a version, or a newer commit's model is there: nothing is wrong."""
+
+
+class FasterError(NotNowError):
+    """Somebody else has published a change of the registry first; this one is not kept."""
 
 
 class LostLockError(RegistryError):

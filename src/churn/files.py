@@ -72,6 +72,23 @@ def _put_back(scratch: Path, target: Path) -> None:
         (scratch / _OLD).replace(target)
 
 
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """Give a temporary folder of this process; those that killed processes have left are removed.
+
+    Parameters
+    ----------
+    prefix : str
+        What its name begins with.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        pid = left.name.removeprefix(prefix).partition("-")[0]
+        if pid.isdigit() and not is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process of that number is running."""
     try:

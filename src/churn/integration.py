@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from churn.environment import without_credentials
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet
 from churn.model import artifact
@@ -42,15 +43,15 @@ class Findings:
     output: str
 
 
-def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Findings:
+def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Findings:
     """Serve a model with `mlflow models serve`, and test it as its callers see it.
 
     Parameters
     ----------
     root : Path
         The repository, whose tests are run.
-    uri : str
-        What MLflow serves.
+    model : Path
+        Folder of a version's verified files, as MLflow holds them.
     workspace : Workspace
         With held-out customers, and what the candidate has said of them.
     settings : Params
@@ -65,7 +66,8 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Finding
     with tempfile.TemporaryDirectory(prefix="churn-integration-") as folder:
         rows, report = Path(folder) / "rows.parquet", Path(folder) / "report.json"
         parity_rows(workspace, settings).to_parquet(rows, index=False)
-        command = [sys.executable, "-m", "pytest", str(TESTS), "--model-uri", uri]
+        command = [sys.executable, "-m", "pytest", str(TESTS)]
+        command += ["--model-uri", str(model.resolve())]
         command += ["--rows", str(rows), "--serving-report", str(report)]
         # Where the server does not start, each test would say why.
         command += ["--quiet", "--maxfail=5", "-p", "no:cacheprovider"]
@@ -73,8 +75,10 @@ def run(root: Path, uri: str, workspace: Workspace, settings: Params) -> Finding
         done = subprocess.run(
             command,
             cwd=root,
-            # Without the user's own options for pytest, which may leave tests out.
-            env=os.environ | {"PATH": path, "PYTEST_ADDOPTS": ""},
+            # Without the user's own options for pytest, which may leave tests out. What is served
+            # stays as it was verified: Python writes nothing beside it.
+            env=without_credentials()
+            | {"PATH": path, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -24,7 +24,8 @@ def load_model(uri: str, root: Path) -> Model:
     Parameters
     ----------
     uri : str
-        A folder, or what `churn.tracking.load_model` takes.
+        A folder, or what `churn.tracking.load_model` takes. A registered version is verified
+        before it is loaded.
     root : Path
         Folder of the local MLflow store.
 
@@ -38,10 +39,14 @@ def load_model(uri: str, root: Path) -> Model:
     if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
         return artifact.load(folder)
     from churn import tracking
+    from churn.registry import verified
+    from churn.registry.working_copy import working_copy
 
-    if is_address:
+    if not is_address:
+        return tracking.load_model(uri)
+    with working_copy(root):
         tracking.connect(root)
-    return tracking.load_model(uri)
+        return verified.load(root, uri)
 
 
 def predict(model: Model, source: Path, target: Path) -> int:

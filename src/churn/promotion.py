@@ -8,12 +8,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn import pyfunc, tracking
-from churn.candidate import INPUTS, git, model_digest
-from churn.errors import ArtifactError, CandidateError, NotNowError, RegistryError
-from churn.registry import MODEL_FILES, Event, Move, Registry, Target, Version
-
-CANDIDATE_FOLDER = "candidate"  # in the version's run
+from churn.candidate import INPUTS, git
+from churn.errors import ArtifactError, NotNowError, RegistryError
+from churn.registry import Event, Move, Registry, Target, Version, verified
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,6 @@ def newest(commit: Commit, fingerprint: str) -> dict[str, str]:
 def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -> Version | None:
     """Return the version in Production if it is what a commit's inputs give, and works.
 
-    That the commit has its model is noted then, for the order of later releases.
-
     Parameters
     ----------
     root : Path
@@ -87,19 +82,34 @@ def released(root: Path, registry: Registry, commit: Commit, fingerprint: str) -
 
     Raises
     ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    version = registry.production()
+    return version if _is_released(version, fingerprint) else None
+
+
+def confirm_released(
+    root: Path, registry: Registry, commit: Commit, fingerprint: str
+) -> Version | None:
+    """Note that a commit has the model in Production, for the order of later releases.
+
+    Parameters and return value are those of `released`; where that is None nothing is noted.
+
+    Raises
+    ------
     RegistryError
         If another release is under way.
     TrackingError
         If the registry cannot be reached.
     """
-    if not _is_released(registry.production(), fingerprint):
+    if released(root, registry, commit, fingerprint) is None:
         return None
     by = whoever(root)
     with registry.locked(by):
-        version = registry.production()  # another one may have been moved meanwhile
-        if version is None or not _is_released(version, fingerprint):
-            return None
-        confirm(root, registry, version, newest(commit, fingerprint), by)
+        version = released(root, registry, commit, fingerprint)  # it may have been moved meanwhile
+        if version is not None:
+            confirm(root, registry, version, newest(commit, fingerprint), by)
     return version
 
 
@@ -265,8 +275,6 @@ def _before(current: Version) -> int:
 def require_bytes(registry: Registry, version: Version) -> None:
     """Make sure that a version's files are those with which it was registered.
 
-    The model's are those of its manifest. What is served with it is what was logged then.
-
     Raises
     ------
     CandidateError
@@ -274,50 +282,8 @@ def require_bytes(registry: Registry, version: Version) -> None:
     TrackingError
         If they cannot be had.
     """
-    from churn import bundle
-
-    what = f"version {version.number}"
-    if not version.digest or not version.run_id:
-        raise CandidateError(f"{what}: registered without a digest; register it with churn")
     with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
-        there = Path(folder)
-        stored = registry.download(version, there / "v")
-        try:
-            found, serving = model_digest(stored / MODEL_FILES), pyfunc.serving_digest(stored)
-        except ArtifactError as error:
-            raise CandidateError(f"{what}: holds no model of this project") from error
-        file = tracking.download(
-            version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", there / "m"
-        )
-        manifest = bundle.read_manifest(file.parent)
-    if manifest["model_digest"] != version.digest:
-        raise CandidateError(f"{what}: its manifest is of another model; never promoted")
-    if found != version.digest:
-        raise CandidateError(
-            f"{what}: its model is {found[:12]}, its manifest says {version.digest[:12]}; its files"
-            " were changed, and it is never promoted"
-        )
-    if serving != _serving_digest(version, serving):
-        raise CandidateError(
-            f"{what}: the code beside its model, or how it is loaded, is not what was registered;"
-            " its files were changed, and it is never promoted"
-        )
-
-
-def _serving_digest(version: Version, found: str) -> str:
-    """Return what a version was registered to be served with.
-
-    One of before that was noted may come back to Production, as it was there; it does not go there
-    for the first time.
-    """
-    if recorded := version.tags.get("serving_digest"):
-        return recorded
-    if version.was_in_production:
-        return found
-    raise CandidateError(
-        f"version {version.number}: registered before it was noted with which code it is served;"
-        " release its commit again"
-    )
+        verified.fetch(registry, version, Path(folder))
 
 
 def require_tested(version: Version) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ _REQUIREMENTS = (
 )
 _PACKAGE = Path(__file__).resolve().parent
 _DESCRIPTION = "MLmodel"
+_MODEL = f"artifacts/{MODEL_NAME}/"  # it has a digest of its own
 _NOT_SERVING = (
-    "artifacts/",  # the model, which has a digest of its own
     _DESCRIPTION,  # looked at by key
     "registered_model_meta",  # of the version
 )
@@ -107,8 +108,20 @@ def log(
     return f"models:/{logged.model_id}"
 
 
+def remove_bytecode(folder: Path) -> None:
+    """Remove what Python has compiled; from ``__pycache__`` it runs what its source does not say.
+
+    MLflow stores none of it.
+    """
+    for found in list(folder.rglob("__pycache__")):
+        if found.is_dir():  # and was not in another one
+            shutil.rmtree(found)
+
+
 def serving_digest(folder: Path) -> str:
     """Digest what MLflow serves a model with: code, requirements, signature, how it is loaded.
+
+    Every file counts but those of the model, which has a digest of its own.
 
     Parameters
     ----------
@@ -134,7 +147,7 @@ def serving_digest(folder: Path) -> str:
     parts = [
         f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
         for name in sorted(names)
-        if not name.startswith(_NOT_SERVING) and "__pycache__" not in name
+        if name not in _NOT_SERVING and not name.startswith(_MODEL)
     ]
     parts.append(json.dumps(kept, sort_keys=True, default=str))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -33,7 +33,6 @@ from churn.candidate import (
     SERVED,
     commit_fingerprint,
     git,
-    model_digest,
 )
 from churn.description import describe
 from churn.errors import (
@@ -52,7 +51,7 @@ from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
 from churn.promotion import Commit
-from churn.registry import MODEL_FILES, Event, Move, Registry, Version
+from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.restored import restored
 from churn.stages import track
@@ -261,11 +260,13 @@ class _Release:
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = tracking.log_once(tracking.connect(self.root), identity, record)
-        tracking.add_files(tracked.run_id, self.plan.candidate, promotion.CANDIDATE_FOLDER)
+        tracking.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
         # Logged here and now: who has tracked it before may have had other code beside it.
         logged = tracked.model or tracking.log_model(tracked.run_id, record)
         event = Event.now("registered", self.plan.by, self.source.summary)
-        serving = pyfunc.serving_digest(tracking.fetch(logged, workspace.root / "logged"))
+        stored = tracking.fetch(logged, workspace.root / "logged")
+        pyfunc.remove_bytecode(stored)
+        serving = pyfunc.serving_digest(stored)
         return self.registry.register(
             logged,
             tracked.run_id,
@@ -325,8 +326,9 @@ class _Release:
         if self.registry.version(version.number).tags.get("integration") == "passed":
             return
         self.say("integration tests")
-        promotion.require_bytes(self.registry, version)
-        tested = integration.run(self.root, self.registry.uri("staging"), workspace, self.settings)
+        stored = verified.fetch(self.registry, version, workspace.root / "staged")
+        self.registry.require_served("staging", version)
+        tested = integration.run(self.root, stored, workspace, self.settings)
         self.registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
         self.registry.note(version, Event.now("tested", self.plan.by, tested.told))
         if not tested.passed:
@@ -344,18 +346,16 @@ class _Release:
     def _smoke(self, version: Version, workspace: Workspace) -> None:
         """Load what Production is now, and ask it about the held-out customers."""
         self.say("smoke test")
-        self._require_works(workspace)
+        self._require_works(version, workspace)
         self.registry.tag(version, {"smoke": "passed"})
 
-    def _require_works(self, workspace: Workspace) -> None:
-        uri = f"{self.registry.uri('production')}/{MODEL_FILES}"
-        model = tracking.fetch_folder(uri, workspace.root / "served")
-        if (found := model_digest(model)) != self.manifest["model_digest"]:
-            raise BlockedError(f"what is served from Production is {found[:12]}")
+    def _require_works(self, version: Version, workspace: Workspace) -> None:
+        self.registry.require_served("production", version)
+        stored = verified.fetch(self.registry, version, workspace.root / "served")
         # All of them, as they were predicted: another number of rows may round otherwise.
         rows = read_parquet(workspace.split("test"), "prepare")
         said = read_parquet(workspace.predictions("test"), "evaluate")
-        served = artifact.load(model).probability(rows)
+        served = artifact.load(stored / MODEL_FILES).probability(rows)
         if not np.array_equal(served, said["probability"].to_numpy()):
             raise BlockedError("what is served from Production predicts otherwise than it did")
 

@@ -19,6 +19,7 @@ from churn.gate import Verdict
 from churn.paths import Workspace
 from churn.promotion import Commit
 from churn.registry import Registry
+from churn.registry.working_copy import working_copy
 from churn.report.text import prose
 
 Say = Callable[[str], None]
@@ -81,8 +82,9 @@ def make(root: Path, revision: str, output: Path, say: Say) -> Made:
                 f"the work tree holds other inputs than {commit.id[:12]}; check that commit out,"
                 " without changes"
             )
-        registry = Registry(root, params.load(workspace.params).release)
-        made = _not_needed(root, registry, commit) or _make(workspace, commit, output, say)
+        with working_copy(root):
+            registry = Registry(root, params.load(workspace.params).release)
+            made = _not_needed(root, registry, commit) or _make(workspace, commit, output, say)
     except ChurnError as error:
         _write_note(workspace, [f"no candidate: {error}"])
         raise

@@ -13,6 +13,7 @@ from rich.table import Table
 from churn import tracking
 from churn.errors import ParamsError
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.registry.working_copy import working_copy
 
 _SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
 _ENDLESS = 10_000  # columns
@@ -41,7 +42,8 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
         If MLflow cannot be reached.
     """
     ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
-    found = tracking.search(tracking.connect(root), metric, limit, ascending)
+    with working_copy(root):
+        found = tracking.search(tracking.connect(root), metric, limit, ascending)
     if not found:
         (console or Console()).print("no runs yet: `dvc repro` or `churn track` logs one")
         return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 # Before MLflow is imported: an answer within seconds where there is no server (its own patience
 # is minutes), no telemetry, and no progress bars of its own. A server that hangs is asked three
@@ -36,7 +36,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import embedded, pyfunc
-from churn.errors import ArtifactError, NoAnswerError, TrackingError
+from churn.errors import NoAnswerError, TrackingError
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -107,7 +107,7 @@ def connect(root: Path) -> str:
     Parameters
     ----------
     root : Path
-        Folder of ``mlflow.db``; MLflow itself puts ``mlruns/`` into the current folder.
+        Folder of ``mlflow.db`` and ``mlruns/``.
 
     Returns
     -------
@@ -125,8 +125,21 @@ def connect(root: Path) -> str:
         if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return given
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+        if is_file() and mlflow.get_experiment_by_name(name) is None:
+            _make_experiment(name)
         experiment_id: str = mlflow.set_experiment(name).experiment_id
         return experiment_id
+
+
+def _make_experiment(name: str) -> None:
+    """Make an experiment whose files lie beside the database; MLflow takes the current folder."""
+    database = Path(str(mlflow.get_tracking_uri()).removeprefix("sqlite:///"))
+    folder = database.resolve().parent / "mlruns" / quote(name, safe="")
+    try:
+        mlflow.create_experiment(name, artifact_location=str(folder))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, just now
+            raise
 
 
 def point_at_store(root: Path) -> None:
@@ -282,22 +295,6 @@ def fetch(uri: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with clear_errors():
         return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-
-
-def fetch_folder(uri: str, folder: Path) -> Path:
-    """Copy a folder that stands at an address of MLflow into another, and return where it is.
-
-    Raises
-    ------
-    ArtifactError
-        If there is none.
-    TrackingError
-        If it cannot be had.
-    """
-    with clear_errors():
-        if not mlflow.artifacts.list_artifacts(artifact_uri=uri):
-            raise ArtifactError(f"{uri}: no files are there")
-    return fetch(uri, folder)
 
 
 def add_files(run_id: str, folder: Path, path: str) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from churn.candidate import git
 from churn.errors import BaselineError
-from churn.files import is_alive
-
-_PREFIX = "churn-worktree-"
+from churn.files import scratch
 
 
 @contextmanager
@@ -36,9 +32,9 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
     """
     if not (root / ".dvc").is_dir():
         raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
-    _sweep(root)
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
-        tree = Path(folder) / "tree"
+    with scratch("churn-worktree-") as folder:
+        git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
+        tree = folder / "tree"
         # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
         add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
         git(root, "-c", "core.hooksPath=/dev/null", *add)
@@ -53,12 +49,3 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
             yield tree
         finally:
             git(root, "worktree", "remove", "--force", str(tree.resolve()))
-
-
-def _sweep(root: Path) -> None:
-    """Remove the worktrees of killed processes; those of living ones stay."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not is_alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    git(root, "worktree", "prune")

@@ -70,13 +70,14 @@ def make(folder: Path, customers: pd.DataFrame) -> Candidates:
     customers.to_csv(first / "data" / "customers.csv", index=False)
     (first / "data.dvc").write_text("outs:\n- md5: 0123.dir\n  path: data\n")
     (first / ".gitignore").write_text("/build\n/reports\n/data\n")
-    _candidate(first, 12)
+    make_candidate(first, 12)
     shutil.copytree(first, second)
-    _candidate(second, 14)
+    make_candidate(second, 14)
     return Candidates((first, second))
 
 
-def _candidate(root: Path, trees: int) -> None:
+def make_candidate(root: Path, trees: int) -> None:
+    """Commit a model of that many trees, and judge and pack it."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["model"]["hyperparameters"] = {"max_iter": trees, "max_depth": 2}
     document["decision"] |= {"strategy": "fixed", "threshold": 0.3}

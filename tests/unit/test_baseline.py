@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import py_compile
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import cache_from_source
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -19,10 +20,11 @@ import yaml
 
 from churn import params
 from churn.baseline import Baseline, in_production, of_revision
-from churn.candidate import SCORED, git, work_tree_fingerprint
-from churn.errors import ArtifactError, BaselineError, IncomparableError
-from churn.registry import Registry
+from churn.candidate import git, model_digest
+from churn.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
+from churn.registry import Registry, Version
 from tests.conftest import ROOT
+from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
 
 RELEASE = params.load(ROOT / "params.yaml").release
@@ -373,41 +375,100 @@ def test_a_store_without_the_model_has_nothing_in_production(store: Path) -> Non
         assert found is None
 
 
-def test_the_model_in_production_brings_its_code(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def download(_: Registry, version: Any, folder: Path) -> Path:
-        write(folder, {"artifacts/model/model.json": json.dumps({"id": "x"}), "code/churn/y": ""})
-        return folder
+def code_of_production(candidates: Candidates) -> Path:
+    """Release a model and let it be scored by its own code; return that code in the store."""
+    version = candidates.release(1).version
+    candidates.registry.tag(version, {"scored": "by other code"})
+    [code] = Path().glob("**/mlruns/**/models/*/artifacts/code")
+    return code
 
-    git(store, "init", "--quiet")
-    version = SimpleNamespace(number=7, tags={"scored": "of other code"})
-    monkeypatch.setattr(Registry, "production", lambda _: version)
-    monkeypatch.setattr(Registry, "download", download)
-    with in_production(store, RELEASE) as found:
+
+def score_production(candidates: Candidates) -> pd.DataFrame:
+    root = candidates.roots[0]
+    rows = root / "build" / "test.parquet"
+    with in_production(root, params.load(root / "params.yaml").release) as found:
         assert found is not None
-        assert (found.name, found.identity, found.source) == ("Production", "7", "registry")
-        assert found.card() == {"id": "x"}
+        assert (found.name, found.identity, found.source) == ("Production", "1", "registry")
         assert found.code is not None
-        assert (found.code / "churn").is_dir()
         assert found.workspace is None
+        scored = found.predict(rows)
         kept = found.model
     assert not kept.exists()
+    return scored
 
 
-def test_of_a_model_in_production_with_the_code_that_is_here_nothing_else_is_fetched(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_model_in_production_brings_its_code(candidates: Candidates) -> None:
+    code_of_production(candidates)
+    said = pd.read_parquet(candidates.roots[0] / "build/predictions/test.parquet")
+    scored = score_production(candidates)
+    assert scored["probability"].tolist() == said["probability"].tolist()
+
+
+def test_the_model_in_production_is_scored_here_where_the_code_is_the_same(
+    candidates: Candidates,
 ) -> None:
-    def download(_: Registry, version: Any, folder: Path) -> Path:
-        write(folder, {"model.json": json.dumps({"id": "x"})})
-        return folder
-
-    git(store, "init", "--quiet")
-    write(store, {"src/churn/x.py": "pass\n"})
-    version = SimpleNamespace(number=7, tags={"scored": work_tree_fingerprint(store, SCORED)})
-    monkeypatch.setattr(Registry, "production", lambda _: version)
-    monkeypatch.setattr(Registry, "download_model", download)
-    with in_production(store, RELEASE) as found:
+    candidates.release(1)
+    root = candidates.roots[0]
+    with in_production(root, params.load(root / "params.yaml").release) as found:
         assert found is not None
         assert found.code is None
-        assert found.card() == {"id": "x"}
+        assert model_digest(found.model) == candidates.digest(1)
+
+
+MARKS = "import pathlib\npathlib.Path({!r}).touch()\n"
+
+
+def test_code_that_was_swapped_in_the_store_does_not_run(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    file, marker = code_of_production(candidates) / "churn/prediction.py", tmp_path / "it-ran"
+    source = file.read_text()
+    start = source.index("import pandas")
+    file.write_text(source[:start] + MARKS.format(str(marker)) + source[start:])
+    with pytest.raises(CandidateError, match="the code beside its model"):
+        score_production(candidates)
+    assert not marker.exists()
+
+
+def test_what_was_compiled_from_other_code_does_not_run(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    # given, beside the unchanged source, byte code that Python never compares with it
+    file, marker = code_of_production(candidates) / "churn/prediction.py", tmp_path / "it-ran"
+    source, other = file.read_text(), tmp_path / "prediction.py"
+    start = source.index("import pandas")
+    other.write_text(source[:start] + MARKS.format(str(marker)) + source[start:])
+    py_compile.compile(
+        str(other),
+        cache_from_source(str(file)),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    score_production(candidates)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["artifacts/model/more.py", "artifacts/more.bin", "code/churn/more.pyc", "MLmodel.py"]
+)
+def test_a_file_that_was_added_in_the_store_stops_the_comparison(
+    name: str, candidates: Candidates
+) -> None:
+    (code_of_production(candidates).parent / name).write_text("")
+    with pytest.raises(CandidateError, match="its files were changed"):
+        score_production(candidates)
+
+
+def test_a_link_in_a_version_is_refused(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code_of_production(candidates)
+    real = Registry.download
+
+    def download(self: Registry, version: Version, folder: Path) -> Path:
+        stored = real(self, version, folder)
+        (stored / "code/link").symlink_to("/etc")
+        return stored
+
+    monkeypatch.setattr(Registry, "download", download)
+    with pytest.raises(CandidateError, match="version 1: code/link is a link"):
+        score_production(candidates)

@@ -127,7 +127,7 @@ def test_a_check_of_one_side_gets_the_held_out_one(
 ) -> None:
     test = frames["test"]
     auc = roc_auc_score(test["churned"], test["probability"])
-    assert f"{auc:.2f}" in reported[0][5]["outcomes"][0]["details"]
+    assert f"AUC found is {round(auc, 2):g} " in reported[0][5]["outcomes"][0]["details"]
 
 
 def judged(

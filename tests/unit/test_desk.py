@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from churn import cli, desk, gate, integration, release, review
-from churn.embedded import not_released
+from churn.embedded import BRANCH, not_released
 from churn.errors import ChurnError, NoAnswerError, NotNowError, RegistryError, RolledBackError
 from churn.integration import Findings
 from churn.paths import Workspace
@@ -118,6 +118,31 @@ def test_on_the_way_nothing_is_released_to_a_server(
     assert run("release", "--embedded") == 0  # the tests' store has an address
     assert "MLFLOW_TRACKING_URI names a server" in last_line(capsys)
     assert first.registry.versions() == []
+
+
+def test_on_the_way_nothing_is_released_to_a_branch(
+    first: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setenv(BRANCH, "registry")
+    assert "CHURN_REGISTRY_BRANCH names a branch" in str(not_released(Path()))
+
+
+def test_what_only_confirms_takes_no_candidate(
+    first: Candidates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (("build/candidate",), ("--until", "staging"), ("--embedded",)):
+        assert run("release", "--confirm", *words) == 2
+        assert "--confirm goes with no FOLDER" in capsys.readouterr().err
+    assert run("release", "--confirm") == 0
+    assert last_line(capsys) == (
+        "nothing to note: Production is not of HEAD's inputs. Production: nothing"
+    )
+    assert run("release", "build/candidate") == 0
+    assert run("release", "--confirm") == 0
+    assert last_line(capsys).startswith("version 1 is in Production already. Production: version 1")
+    note = Workspace().release_note.read_text()
+    assert note.startswith("## version 1 is in Production already\n")
 
 
 def test_on_the_way_nothing_is_released_that_is_not_committed(

@@ -58,7 +58,7 @@ def suite(tmp_path: Path) -> Path:
 def run(root: Path, workspace: Workspace, small: Params, test: str = "") -> integration.Tested:
     if test:
         write(root, {"tests/integration/test_more.py": test})
-    return integration.run(root, "models:/m/Staging", workspace, small)
+    return integration.run(root, root.parent / "served", workspace, small)
 
 
 def test_tests_that_all_pass_are_told_with_start_and_latency(
@@ -70,13 +70,18 @@ def test_tests_that_all_pass_are_told_with_start_and_latency(
     )
 
 
-def test_the_tests_get_the_model_and_the_rows(
-    suite: Path, workspace: Workspace, small: Params
+def test_the_tests_get_the_model_and_the_rows_and_no_credentials(
+    suite: Path, workspace: Workspace, small: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GH_TOKEN", "to be seen by nobody")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://reader:password@mlflow.example.org")
     test = (
+        "import os\n"
         "import pandas as pd\n"
         "def test_options(pytestconfig):\n"
-        "    assert pytestconfig.getoption('--model-uri') == 'models:/m/Staging'\n"
+        "    assert pytestconfig.getoption('--model-uri') == os.path.abspath('../served')\n"
+        "    assert os.environ['PYTHONDONTWRITEBYTECODE'] == '1'\n"
+        "    assert not {'GH_TOKEN', 'MLFLOW_TRACKING_URI'} & set(os.environ)\n"
         "    rows = pd.read_parquet(pytestconfig.getoption('--rows'))\n"
         "    assert set(rows['prediction']) == {0, 1} and len(rows) == 500\n"
     )

@@ -133,11 +133,31 @@ def test_what_was_moved_meanwhile_is_not_called_released(
     candidates.release(2)
     registry, root = candidates.registry, candidates.roots[1]
     head, print_of = Commit.of(root, "HEAD"), input_fingerprint(root)
-    assert promotion.released(root, registry, head, print_of) == registry.production()
+    assert promotion.confirm_released(root, registry, head, print_of) == registry.production()
     seen = registry.version(2)
     rollback(registry, None, "me", "meanwhile")
     real, told = registry.production, [seen]
     monkeypatch.setattr(registry, "production", lambda: told.pop() if told else real())
+    assert promotion.confirm_released(root, registry, head, print_of) is None
+
+
+def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
+    candidates: Candidates,
+) -> None:
+    candidates.release(1)
+    registry, root = candidates.registry, candidates.roots[0]
+    print_of = input_fingerprint(root)
+    (root / "README.md").write_text("words")
+    head = Commit.of(root, commit(root))
+    before = Path("mlflow.db").read_bytes()
+    with registry.locked("somebody else"):
+        pass
+    locked = Path("mlflow.db").read_bytes()
+    assert locked != before
+    assert promotion.released(root, registry, head, print_of) == registry.production()
+    assert Path("mlflow.db").read_bytes() == locked
+    assert promotion.released(root, registry, head, "0" * 64) is None
+    candidates.release(2)
     assert promotion.released(root, registry, head, print_of) is None
 
 
@@ -208,6 +228,10 @@ def elsewhere(description: Path) -> None:
         ("MLmodel", lambda file: file.write_text("a: [1"), "holds no model of this project"),
         ("MLmodel", Path.unlink, "holds no model of this project|MLflow"),
         ("code/skops.py", lambda file: file.write_text("1"), "the code beside its model"),
+        ("artifacts/model/more.py", lambda file: file.write_text("1"), "its model is"),
+        ("artifacts/more", lambda file: file.write_text("1"), "the code beside its model"),
+        ("MLmodel.py", lambda file: file.write_text("1"), "the code beside its model"),
+        ("registered_model_meta.py", lambda file: file.write_text("1"), "the code beside its"),
     ],
 )
 def test_a_version_whose_files_were_changed_goes_nowhere(

@@ -28,7 +28,7 @@ from churn.errors import (
 from churn.integration import Findings
 from churn.model.artifact import Model
 from churn.paths import Workspace
-from churn.registry import Registry, Version, lock
+from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
 from tests.conftest import ROOT
 from tests.unit.releases import MADE, Candidates
@@ -224,7 +224,7 @@ BROKEN = {
     "register: files": (tracking, "add_files", TrackingError("gone")),
     "register: version": (Registry, "register", TrackingError("gone")),
     "staging": (Registry, "move", TrackingError("gone")),
-    "integration: bytes": (promotion, "require_bytes", CandidateError("changed")),
+    "integration: bytes": (verified, "fetch", CandidateError("changed")),
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
     "production: tests": (promotion, "require_tested", RegistryError("not tested")),
@@ -270,6 +270,47 @@ def test_failing_integration_tests_block_and_say_which(
     }
     with pytest.raises(RegistryError, match="has not passed the integration tests"):
         promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "now")
+
+
+def test_what_is_tested_is_the_copy_that_was_verified(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a store in which byte code was put beside the code
+    candidates.release(1, until="staging")
+    [code] = Path().glob("**/mlruns/**/models/*/artifacts/code")
+    (code / "churn/__pycache__").mkdir()
+    (code / "churn/__pycache__/evil.pyc").write_text("")
+    served: list[Path] = []
+
+    def run(root: Path, model: Path, *_: Any) -> Findings:
+        (code / "churn/errors.py").write_text("swapped = 'while it is tested'")
+        served.extend(path.relative_to(model) for path in model.rglob("*") if path.is_file())
+        assert "swapped" not in (model / "code/churn/errors.py").read_text()
+        return Findings(True, "16 passed", "")
+
+    monkeypatch.setattr(integration, "run", run)
+    with pytest.raises(CandidateError, match="its files were changed"):  # before Production again
+        candidates.release(1)
+    assert Path("MLmodel") in served
+    assert not [path for path in served if "__pycache__" in path.parts]
+    assert candidates.production is None
+
+
+@pytest.mark.parametrize("target", ["staging", "production"])
+def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
+    target: Any, candidates: Candidates
+) -> None:
+    first = candidates.release(1).version
+    second = candidates.release(2, until="staging").version
+    registry, asked = candidates.registry, second if target == "staging" else first
+    registry.require_served(target, asked)
+    other = first if target == "staging" else second
+    with pytest.raises(RegistryError, match=f"{target.title()} does not lead to version"):
+        registry.require_served(target, other)
+    registry._transition(other, target.title())  # by hand, beside the other one
+    if target == "production":
+        with pytest.raises(RegistryError, match="Production does not lead to version 1"):
+            registry.require_served(target, asked)
 
 
 def test_a_smoke_test_that_fails_puts_the_old_version_back(
@@ -364,7 +405,8 @@ def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
     def asleep(*_: Any) -> Findings:
         monkeypatch.setattr(integration, "run", lambda *_: Findings(True, "16 passed", ""))
         with monkeypatch.context() as patch:
-            patch.setattr(lock._Holder, "is_gone", True)
+            patch.setattr(lock._Holder, "is_dead", True)
+            patch.setattr(lock, "_SETTLE_S", 0)
             candidates.release(2)  # by another process, which takes the lock over
         seen.append(candidates.registry.versions())
         return Findings(True, "16 passed", "")
@@ -389,7 +431,7 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
     def taken_over(self: Any) -> None:
         raise LostLockError("another release has taken over")
 
-    def works_badly(self: Any, workspace: Workspace) -> None:
+    def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
         monkeypatch.setattr(lock.Lock, "require", taken_over)
         raise BlockedError("predicts otherwise")
 
@@ -466,12 +508,13 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
     gone = NoAnswerError("timed out")
     with monkeypatch.context() as patch:
 
-        def works_badly(self: Any, workspace: Workspace) -> None:
+        def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
             patch.setattr(Registry, "settle", fail(gone))
             raise error
 
         release_while_smoke_test_fails(candidates, monkeypatch, works_badly, NoAnswerError, said)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
+    monkeypatch.setattr(lock, "_SETTLE_S", 0)
     assert stages(candidates.registry)[2] == ("Production", {"champion"})
     assert candidates.release(2).version.tags["smoke"] == "passed"
 
@@ -569,6 +612,8 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
         return Findings(True, "16 passed", "")
 
     monkeypatch.setattr(integration, "run", slow)
+    monkeypatch.setattr(lock, "_BEAT_S", 0.1)
+    monkeypatch.setattr(lock, "_LOOK_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()
     assert under_way.wait(60)

@@ -19,8 +19,7 @@ import pytest
 from mlflow.entities import Run
 
 from churn import tracking
-from churn.candidate import model_digest
-from churn.errors import ArtifactError, NoAnswerError, TrackingError
+from churn.errors import NoAnswerError, TrackingError
 from churn.model.artifact import Model
 from churn.tracking import Record, Tracked
 
@@ -223,16 +222,6 @@ def test_a_logged_model_is_loaded_with_its_card(
 def test_a_model_that_is_not_there_is_refused_with_the_reason(experiment: str, uri: str) -> None:
     with pytest.raises(TrackingError, match=r"(not found|does not exist).*; check the name$"):
         tracking.load_model(uri)
-
-
-def test_a_folder_of_a_model_is_copied_and_one_that_is_not_there_is_said(
-    experiment: str, record: Record, stored: Path, tmp_path: Path
-) -> None:
-    uri = f"runs:/{tracking.log(experiment, record).run_id}/model/artifacts"
-    copied = tracking.fetch_folder(f"{uri}/model", tmp_path / "copied")
-    assert model_digest(copied) == model_digest(stored)
-    with pytest.raises(ArtifactError, match="no files are there"):
-        tracking.fetch_folder(f"{uri}/absent", tmp_path / "none")
 
 
 def closed_port() -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,56 @@ def test_releases_and_rollbacks_go_one_by_one_and_are_not_cancelled() -> None:
         assert not any("concurrency" in job for job in document["jobs"].values())
         groups[name] = document["concurrency"]["group"]
     assert groups["deploy"] != groups["rollback"]  # an approval that is waited for holds a group
+
+
+def jobs(*names: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the jobs of some workflows, all if none is named, with their names."""
+    for path in WORKFLOWS:
+        if not names or path.stem in names:
+            for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+                yield f"{path.stem}/{name}", job
+
+
+def test_only_jobs_that_move_versions_may_write_to_the_repository() -> None:
+    writing = [
+        name for name, job in jobs() if job.get("permissions", {}).get("contents") == "write"
+    ]
+    assert writing == [
+        *(f"deploy/{name}" for name in ("confirm", "staging", "integration", "production")),
+        "rollback/rollback",
+    ]
+
+
+def test_a_secret_reaches_the_step_that_needs_it_and_no_other() -> None:
+    for path in WORKFLOWS:
+        assert "env" not in yaml.safe_load(path.read_text()), path.name
+    for name, job in jobs():
+        assert not re.search(r"secrets\.|github\.token", str(job.get("env", ""))), name
+    for name, job in jobs("deploy", "rollback"):
+        for step in job["steps"]:
+            may = step.get("run", "").startswith("churn ")
+            assert bool(re.search(r"secrets\.|github\.token", str(step))) is may, (name, step)
+
+
+def test_what_asks_the_registry_is_told_which_one() -> None:
+    for name, job in jobs("deploy", "rollback"):
+        for step in job["steps"]:
+            if step.get("run", "").startswith("churn "):
+                assert step["env"]["CHURN_REGISTRY_BRANCH"] == "registry", name
+                assert step["env"]["GH_TOKEN"] == "${{ github.token }}", name
+    candidate = dict(jobs("deploy"))["deploy/candidate"]
+    [make] = [step for step in candidate["steps"] if step.get("id") == "make"]
+    assert re.findall(r"secrets\.\w+", str(make)) == ["secrets.MLFLOW_READER_URI"]
+
+
+def test_each_later_job_knows_the_candidate_by_its_digest() -> None:
+    later = {name: job for name, job in jobs("deploy") if "download-artifact" in str(job)}
+    assert list(later) == ["deploy/staging", "deploy/integration", "deploy/production"]
+    for name, job in later.items():
+        [release] = [s for s in job["steps"] if s.get("run", "").startswith("churn release")]
+        assert '--digest "$DIGEST"' in release["run"], name
+        assert release["env"]["DIGEST"] == "${{ needs.candidate.outputs.digest }}", name
+        assert "candidate" in job["needs"], name  # without it the output would be empty
 
 
 LINTERS = ("actionlint", "zizmor", "check-jsonschema")

@@ -169,7 +169,8 @@ def load(folder: Path) -> Model:
     Raises
     ------
     ArtifactError
-        If the folder is not a model, is damaged, or holds a type that is not on the list.
+        If the folder is not a model, is damaged, or holds another file than `save` writes or a
+        type that is not on the list.
     """
     try:
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
@@ -183,6 +184,8 @@ def load(folder: Path) -> Model:
         raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
     except Exception as error:  # zipfile, zlib, NumPy and skops each have kinds of their own
         raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
+    if others := {path.name for path in folder.iterdir()} - {PIPELINE_FILE, CARD_FILE}:
+        raise ArtifactError(f"{folder}: {min(others)} is no part of a model; remove it")
     _require_churn_model(pipeline, card, folder)
     return Model(pipeline, card)
 

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from churn import tracking
+from churn import embedded, tracking
 from churn.errors import RegistryError
 from churn.params import ReleaseParams
 from churn.registry import lock
@@ -26,6 +26,7 @@ from churn.registry.version import (
     STAGING,
     Event,
     Move,
+    Target,
     Version,
     by_number,
     in_production,
@@ -34,6 +35,8 @@ from churn.registry.version import (
 _PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
 _PAGE = 200
 MODEL_FILES = "artifacts/model"  # in what MLflow holds of a version
+_STAGING, _PRODUCTION = (STAGE_STAGING, STAGING), (STAGE_PRODUCTION, CHAMPION)
+_NONE_SUCH = (tracking.NOT_FOUND, "INVALID_PARAMETER_VALUE")
 
 
 class Registry:
@@ -50,6 +53,8 @@ class Registry:
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, uri: str | None = None) -> None:
+        if uri is None and embedded.registry_branch():
+            raise RuntimeError("a registry that a branch holds is opened inside `working_copy`")
         tracking.point_at_store(root)
         self.name = settings.model
         self.has_stages = settings.stages
@@ -120,24 +125,52 @@ class Registry:
         """
         return tracking.fetch(f"models:/{self.name}/{version.number}", folder)
 
-    def download_model(self, version: Version, folder: Path) -> Path:
-        """Copy the model of a version into `folder`, without code and all else beside it.
+    def find(self, number_or_stage: str | None, alias: str | None) -> Version | None:
+        """Return the version to which an address of MLflow leads; None if there is none.
 
         Raises
         ------
-        ArtifactError
-            If it holds no model of this project.
         TrackingError
-            If the model cannot be had.
+            If the registry cannot be reached.
         """
-        return tracking.fetch_folder(f"models:/{self.name}/{version.number}/{MODEL_FILES}", folder)
+        with self._clear_errors(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            try:
+                if alias:
+                    found = self._client.get_model_version_by_alias(self.name, alias)
+                elif number_or_stage and number_or_stage.isdigit():
+                    found = self._client.get_model_version(self.name, number_or_stage)
+                else:
+                    [found] = self._client.get_latest_versions(self.name, [number_or_stage])
+            except (MlflowException, ValueError) as error:
+                if isinstance(error, MlflowException) and error.error_code not in _NONE_SUCH:
+                    raise
+                return None
+        return _version(found, {})
 
     def uri(self, target: Move) -> str:
         """Return the address under which what is in a stage is served."""
-        stage, alias = (
-            (STAGE_STAGING, STAGING) if target == "staging" else (STAGE_PRODUCTION, CHAMPION)
-        )
+        stage, alias = _STAGING if target == "staging" else _PRODUCTION
         return f"models:/{self.name}/{stage}" if self.has_stages else f"models:/{self.name}@{alias}"
+
+    def require_served(self, target: Target, version: Version) -> None:
+        """Make sure that stage and alias lead to a version.
+
+        Raises
+        ------
+        RegistryError
+            If one of them leads elsewhere.
+        """
+        stage, alias = _STAGING if target == "staging" else _PRODUCTION
+        versions = self.versions()
+        led = [v.number for v in versions if alias in v.aliases]
+        if self.has_stages:  # MLflow serves the newest one there
+            led += [v.number for v in versions if v.stage == stage][-1:]
+        if led != [version.number] * (1 + self.has_stages):
+            raise RegistryError(
+                f"{stage} does not lead to version {version.number}; somebody has moved stages or"
+                " aliases by hand: run it again"
+            )
 
     @contextmanager
     def locked(self, by: str) -> Iterator[None]:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -17,6 +19,30 @@ from churn.errors import NotNowError, RegistryError
 from churn.registry import lock
 
 NAME = "m-release-lock"
+
+
+class Passing(lock.Clock):
+    """A clock on which time passes only where somebody waits; something may happen then."""
+
+    def __init__(self, happens: Callable[[float], object] = lambda seconds: None) -> None:
+        self.seconds, self.happens = 0.0, happens
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.happens(seconds)
+
+
+def beating(client: mlflow.MlflowClient) -> Callable[[float], None]:
+    """Let the lock's holder give a sign of life now and then."""
+
+    def happens(_: float) -> None:
+        told = json.loads(client.get_registered_model(NAME).description)
+        client.update_registered_model(NAME, json.dumps(told | {"beat": told["beat"] + 1}))
+
+    return happens
 
 
 @pytest.fixture
@@ -42,22 +68,45 @@ def test_it_is_given_back_after_an_error(client: mlflow.MlflowClient) -> None:
     assert holders(client) == []
 
 
-def test_a_second_one_is_told_who_is_at_it(client: mlflow.MlflowClient) -> None:
+def test_a_second_one_is_told_who_is_at_it_as_soon_as_that_one_is_seen_alive(
+    client: mlflow.MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Passing(beating(client))
     with lock.held(client, "m", "the night shift"):
-        with pytest.raises(RegistryError, match=r"by the night shift on .* since"):
-            lock._take(client, NAME, lock._Holder.me("somebody else"))
+        with (
+            pytest.raises(NotNowError, match=r"by the night shift on .* since .* for 3 s"),
+            lock.held(client, "m", "somebody else", clock),
+        ):
+            pass
         assert holders(client) == [NAME]
+    assert "by the night shift on" in capsys.readouterr().err
+    assert clock.seconds == lock._LOOK_S
 
 
 def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> None:
     with lock.held(client, "m", "the night shift"):
         told = json.loads(client.get_registered_model(NAME).description)
         client.update_registered_model(NAME, json.dumps(told | {"shift": "night"}))
-        with pytest.raises(NotNowError, match=r"by the night shift on .* since"):
-            lock._take(client, NAME, lock._Holder.me("somebody else"))
+        with (
+            pytest.raises(NotNowError, match=r"by the night shift on .* since"),
+            lock.held(client, "m", "somebody else", Passing(beating(client))),
+        ):
+            pass
 
 
-def test_of_many_at_once_one_has_it(client: mlflow.MlflowClient) -> None:
+def test_one_that_is_given_back_while_it_is_watched_is_free(client: mlflow.MlflowClient) -> None:
+    client.create_registered_model(NAME, description=lock._Holder.me("ann").text)
+    clock = Passing(lambda _: client.delete_registered_model(NAME))
+    with lock.held(client, "m", "me", clock) as held:
+        held.require()
+    assert clock.seconds == lock._LOOK_S
+
+
+def test_of_many_at_once_one_has_it(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_BEAT_S", 0.05)
+    monkeypatch.setattr(lock, "_LOOK_S", 0.3)
     start, inside, refused = threading.Barrier(6), [], []
 
     def attempt(number: int) -> None:
@@ -65,7 +114,9 @@ def test_of_many_at_once_one_has_it(client: mlflow.MlflowClient) -> None:
         try:
             with lock.held(client, "m", str(number)):
                 inside.append(number)
-                time.sleep(0.5)
+                until = time.monotonic() + 60
+                while len(refused) < 5 and time.monotonic() < until:
+                    time.sleep(0.05)
                 inside.remove(number)
         except RegistryError:
             refused.append(number)
@@ -95,36 +146,144 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
     died = subprocess.run([sys.executable, "-c", program], cwd=store, capture_output=True)
     assert died.returncode == -9, died.stderr
     assert holders(client) == [NAME]
-    with lock.held(client, "m", "me"):
+    clock = Passing()
+    with lock.held(client, "m", "me", clock):
         pass
     assert holders(client) == []
+    assert clock.seconds == lock._SETTLE_S
 
 
 @pytest.fixture
-def elsewhere(client: mlflow.MlflowClient) -> dict:
+def elsewhere(client: mlflow.MlflowClient) -> dict[str, Any]:
     """A lock that another machine holds, whose processes nobody here can ask."""
     holder = vars(lock._Holder.me("the other machine")) | {"machine": "another", "host": "far"}
     client.create_registered_model(NAME, description=json.dumps(holder))
     return holder
 
 
-def test_one_of_another_machine_is_respected_while_it_gives_signs_of_life(
-    client: mlflow.MlflowClient, elsewhere: dict
+@pytest.mark.parametrize("behind_s", [-3600, 0, 121, 3600])
+def test_one_that_is_alive_is_respected_whatever_its_clock_says(
+    behind_s: float, client: mlflow.MlflowClient, elsewhere: dict[str, Any]
 ) -> None:
+    late = {name: elsewhere[name] - behind_s for name in ("since", "beat")}
+    client.update_registered_model(NAME, json.dumps(elsewhere | late))
     with (
-        pytest.raises(RegistryError, match="the other machine on far"),
-        lock.held(client, "m", "me"),
+        pytest.raises(NotNowError, match="the other machine on far"),
+        lock.held(client, "m", "me", Passing(beating(client))),
     ):
         pass
+    assert holders(client) == [NAME]
 
 
-def test_one_of_another_machine_is_taken_over_when_it_is_silent(
-    client: mlflow.MlflowClient, elsewhere: dict
+@pytest.mark.parametrize("ahead_s", [0, 3600])
+def test_one_that_gives_no_sign_of_life_is_taken_over_after_it_was_watched(
+    ahead_s: float,
+    client: mlflow.MlflowClient,
+    elsewhere: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    elsewhere["beat"] -= lock.STALE_AFTER_S + 1
-    client.update_registered_model(NAME, json.dumps(elsewhere))
-    with lock.held(client, "m", "me"):
+    ahead = {name: elsewhere[name] + ahead_s for name in ("since", "beat")}
+    client.update_registered_model(NAME, json.dumps(elsewhere | ahead))
+    clock = Passing()
+    with lock.held(client, "m", "me", clock) as held:
+        held.require()
+    watched = clock.seconds - lock._SETTLE_S
+    assert lock.STALE_AFTER_S < watched <= lock.STALE_AFTER_S + lock._LOOK_S
+    assert f"no sign of life in {watched:.0f} s: taken over" in capsys.readouterr().err
+
+
+def test_one_that_wakes_up_at_the_last_moment_is_left_alone(
+    client: mlflow.MlflowClient, elsewhere: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = lock._watch
+
+    def watch(*arguments: Any) -> Any:
+        found = real(*arguments)
+        beating(client)(0)
+        return found
+
+    monkeypatch.setattr(lock, "_watch", watch)
+    with (
+        pytest.raises(NotNowError, match="another release has just begun"),
+        lock.held(client, "m", "me", Passing()),
+    ):
         pass
+    assert json.loads(client.get_registered_model(NAME).description)["beat"] == 1
+
+
+class Taker(threading.Thread):
+    """One of two that take a dead lock over at the same moment; `steps` says who is when where."""
+
+    def __init__(self, name: str, clock: lock.Clock, steps: Callable[[str], None]) -> None:
+        super().__init__(name=name)
+        self.client, self.clock = mlflow.MlflowClient(), clock
+        self.outcome: object = None
+        delete = self.client.delete_registered_model
+
+        def step_and_delete(model: str) -> None:
+            steps("looked")
+            delete(model)
+
+        self.client.delete_registered_model = step_and_delete  # type: ignore[method-assign]
+
+    def run(self) -> None:
+        holder = lock._Holder.me(self.name)
+        try:
+            with tracking.clear_errors():
+                lock._take(self.client, NAME, holder, self.clock)
+            self.outcome = lock.Lock(self.client, NAME, holder)
+        except NotNowError as error:
+            self.outcome = error
+
+
+def two_takers(late_s: float = 0) -> tuple[Taker, Taker]:
+    """Let B look at the dead lock, then A take it over, and B delete what it has looked at.
+
+    A waits, as it does after it has made its own, until B is through.
+    """
+    looked, made, over = threading.Event(), threading.Event(), threading.Event()
+    first_clock, second_clock = Passing(), Passing()
+
+    def slow(step: str) -> None:
+        looked.set()
+        assert made.wait(60)
+        second_clock.sleep(late_s)
+
+    def wait(seconds: float) -> None:
+        if seconds == lock._SETTLE_S:
+            made.set()
+            assert over.wait(60)
+
+    first_clock.happens = wait
+    late = Taker("b", second_clock, slow)
+    early = Taker("a", first_clock, lambda step: None)
+    late.start()
+    assert looked.wait(60)
+    early.start()
+    late.join(60)
+    over.set()
+    early.join(60)
+    return early, late
+
+
+def test_of_two_that_take_over_at_once_one_has_it_and_knows(
+    client: mlflow.MlflowClient, elsewhere: dict[str, Any]
+) -> None:
+    early, late = two_takers()
+    assert isinstance(early.outcome, NotNowError)
+    assert "at the same moment" in str(early.outcome)
+    assert isinstance(late.outcome, lock.Lock)
+    late.outcome.require()
+
+
+def test_who_was_slow_between_looking_and_deleting_goes_no_further(
+    client: mlflow.MlflowClient, elsewhere: dict[str, Any]
+) -> None:
+    early, late = two_takers(late_s=lock._WINDOW_S + 1)
+    assert isinstance(late.outcome, NotNowError)
+    assert "took 6 s to give up a dead release's lock" in str(late.outcome)
+    assert isinstance(early.outcome, NotNowError)  # its lock was deleted, and it knows
+    assert holders(client) == []
 
 
 def test_it_gives_signs_of_life(
@@ -152,5 +311,5 @@ def test_who_was_taken_over_moves_nothing_more(client: mlflow.MlflowClient) -> N
 
 def test_one_that_nobody_can_read_is_taken_over(client: mlflow.MlflowClient) -> None:
     client.create_registered_model(NAME, description="made by hand")
-    with lock.held(client, "m", "me"):
-        pass
+    with lock.held(client, "m", "me", Passing()) as held:
+        held.require()

@@ -1,0 +1,269 @@
+"""The branch of a repository that holds a registry, in its one commit: git, and nothing of MLflow.
+
+Publishing replaces that commit by another one without a parent, and only if it is still the one
+that was read. Of two that publish at once, one is refused. The user's work tree, index, HEAD and
+other branches are not touched.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+from churn.errors import FasterError, RegistryError
+
+DATABASE, FILES = "mlflow.db", "mlruns"
+_REMOTE = "origin"
+_PATIENCE_S = 600
+_REGULAR = "100644"
+# A runner has no user.name. Who released and why is in the registry's own history.
+_AUTHOR = {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "churn"), ("EMAIL", "churn@registry.invalid"))
+}
+# Neither the user's hooks (DVC's would push data) nor a connection on which nothing comes.
+_SETTINGS = ("core.hooksPath=/dev/null", "gc.auto=0", "maintenance.auto=false",
+             "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")  # fmt: skip
+
+
+class Branch:
+    """A branch of the remote ``origin``.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    name : str
+        Of the branch.
+
+    Raises
+    ------
+    RegistryError
+        If no branch can have that name.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name
+        self._root, self._ref, self._kept = root, f"refs/heads/{name}", f"refs/churn/{name}"
+        try:
+            self._git("check-ref-format", self._ref)
+        except RegistryError as error:
+            raise RegistryError(f"CHURN_REGISTRY_BRANCH: no branch is called {name!r}") from error
+
+    def fetch(self) -> str:
+        """Get the newest registry.
+
+        Returns
+        -------
+        str
+            Its commit; empty where there is no such branch yet.
+
+        Raises
+        ------
+        RegistryError
+            If the remote cannot be reached.
+        """
+        if not self._newest():
+            return ""
+        options = ("--quiet", "--force", "--no-tags", "--no-prune", "--no-recurse-submodules",
+                   "--no-write-fetch-head", "--refmap=")  # fmt: skip
+        self._remote("fetch", *options, _REMOTE, f"{self._ref}:{self._kept}")
+        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").decode().strip()
+
+    def lay_out(self, commit: str, folder: Path) -> None:
+        """Write what a commit holds into an empty folder, byte for byte.
+
+        Raises
+        ------
+        RegistryError
+            If it is no registry.
+        """
+        blobs = self._blobs(commit)
+        command = ["git", "cat-file", "--batch"]
+        with subprocess.Popen(
+            command, cwd=self._root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            for name, blob in blobs.items():
+                process.stdin.write(f"{blob}\n".encode())
+                process.stdin.flush()
+                described = process.stdout.readline().split()  # its id, kind and size
+                if len(described) != 3:
+                    raise RegistryError(f"branch {self.name}: {name} cannot be read from git")
+                size = int(described[2])
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(process.stdout.read(size))
+                process.stdout.read(1)  # a line ends
+        self._ask(folder, "SELECT name FROM sqlite_master")
+
+    def _ask(self, folder: Path, statement: str, *values: str) -> None:
+        try:
+            with closing(sqlite3.connect(folder / DATABASE)) as store:
+                store.execute(statement, values)
+        except sqlite3.Error as error:
+            raise RegistryError(f"branch {self.name}: {DATABASE}: {error}") from error
+
+    def _blobs(self, commit: str) -> dict[str, str]:
+        """Return the object ids of a registry's files by name; refuse what is no registry.
+
+        A wrong name in the setting would otherwise replace somebody's branch.
+        """
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit).decode(errors="replace")
+        blobs = {}
+        for line in filter(None, listed.split("\0")):
+            described, _, name = line.partition("\t")
+            mode, _, blob = described.split()
+            path = PurePosixPath(name)
+            is_ours = name == DATABASE or (path.parts[0] == FILES and len(path.parts) > 1)
+            if mode != _REGULAR or not is_ours or ".." in path.parts:
+                raise RegistryError(
+                    f"branch {self.name}: holds {name[:80]!r}, so it is no registry; name another"
+                    " branch in CHURN_REGISTRY_BRANCH"
+                )
+            blobs[name] = blob
+        if DATABASE not in blobs:
+            raise RegistryError(f"branch {self.name}: holds no {DATABASE}, so it is no registry")
+        return blobs
+
+    def tree(self, folder: Path) -> str:
+        """Store a folder's registry in git, and return its object id.
+
+        The same content has the same one: SQLite writes the copy, complete, without a journal and
+        without what was deleted.
+
+        Raises
+        ------
+        RegistryError
+            If the database cannot be read, or the folder holds links, which would lead somewhere
+            else in another clone.
+        """
+        with tempfile.TemporaryDirectory(prefix="churn-tree-") as scratch:
+            database = Path(scratch) / DATABASE
+            self._ask(folder, "VACUUM INTO ?", str(database))
+            below = sorted(path for path in (folder / FILES).rglob("*") if not path.is_dir())
+            files = {DATABASE: database}
+            files |= {path.relative_to(folder).as_posix(): path for path in below}
+            if odd := [name for name, path in files.items() if path.is_symlink() or "\n" in name]:
+                raise RegistryError(f"{folder / odd[0]}: not an ordinary file")
+            paths = "\n".join(str(path.absolute()) for path in files.values()).encode()
+            stored = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=paths)
+            entries = zip(stored.decode().split(), files, strict=True)
+            index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+            listed = "".join(f"{_REGULAR} {blob}\t{name}\0" for blob, name in entries).encode()
+            self._git("update-index", "-z", "--index-info", stdin=listed, environment=index)
+            return self._git("write-tree", environment=index).decode().strip()
+
+    def publish(self, tree: str, read: str, message: str) -> str:
+        """Put a registry in the place of the one that was read.
+
+        Parameters
+        ----------
+        tree : str
+            From `tree`.
+        read : str
+            From `fetch`.
+        message : str
+
+        Returns
+        -------
+        str
+            The branch's commit now.
+
+        Raises
+        ------
+        FasterError
+            If somebody else has published since it was read.
+        RegistryError
+            If the remote cannot be reached or refuses.
+        """
+        made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).decode().strip()
+        lease = f"--force-with-lease={self._ref}:{read}"
+        options = ("--quiet", "--no-follow-tags", "--recurse-submodules=no", lease)
+        try:
+            self._remote("push", *options, _REMOTE, f"{made}:{self._ref}")
+        except RegistryError as error:
+            self._explain(error, made, read)
+        return made
+
+    def _explain(self, error: RegistryError, made: str, read: str) -> None:
+        """Look why a push has failed, and raise; it may have arrived, and its answer be lost."""
+        try:
+            found = self._newest()
+        except RegistryError:
+            raise error from None
+        if found not in (made, read):
+            raise FasterError(f"branch {self.name}: somebody else was faster") from error
+        if found == read:
+            raise error
+
+    def _newest(self) -> str:
+        """Return the branch's commit at the remote; empty where there is no such branch."""
+        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref).decode()
+        # It takes the name for the end of one: refs/other/refs/heads/registry is listed as well.
+        found = (line.split("\t") for line in listed.splitlines())
+        return next((commit for commit, ref in found if ref == self._ref), "")
+
+    def _remote(self, *arguments: str) -> bytes:
+        try:
+            return self._git(*arguments, environment=_credentials(os.environ))
+        except RegistryError as error:
+            verb = "written to" if arguments[0] == "push" else "read"
+            raise RegistryError(f"branch {self.name} cannot be {verb}: {error}") from error
+
+    def _git(
+        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        try:
+            done = subprocess.run(
+                ["git", *settings, *arguments],
+                cwd=self._root,
+                env={**os.environ, "LC_ALL": "C", **(environment or {})},
+                input=stdin,
+                capture_output=True,
+                timeout=_PATIENCE_S,
+            )
+        except FileNotFoundError as error:
+            raise RegistryError("git: not found; install it") from error
+        except subprocess.TimeoutExpired as error:
+            raise RegistryError(f"git {arguments[0]}: no end after {_PATIENCE_S} s") from error
+        if done.returncode:
+            raise RegistryError(f"git {arguments[0]}: {_reason(done.stderr)}")
+        return done.stdout
+
+
+def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what hands ``GH_TOKEN`` to git: for GitHub's own address, and on no command line.
+
+    Without it git uses the credentials that it has.
+    """
+    token = environment.get("GH_TOKEN")
+    if not token:
+        return {}
+    server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+    encoded = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    number = int(environment.get("GIT_CONFIG_COUNT") or 0)
+    return {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"http.{server}/.extraheader",
+        f"GIT_CONFIG_VALUE_{number}": f"AUTHORIZATION: basic {encoded}",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+def _reason(said: bytes) -> str:
+    """Pick the line that says why git has failed; without credentials and control characters."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "remote:", "error:"))]
+    line = next(iter([*telling, *lines]), "it said nothing")
+    printable = "".join(c for c in line if c.isprintable())
+    return re.sub(r"(?<=://)[^/\s]*@", "", printable)[:200]

@@ -1,0 +1,203 @@
+"""A working copy of the registry that a branch holds: in a temporary folder, for one command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow
+
+from churn import embedded, tracking
+from churn.errors import FasterError, NotNowError, RegistryError
+from churn.files import scratch
+from churn.params import ReleaseParams
+from churn.progress import announce
+from churn.registry.branch import DATABASE, Branch
+from churn.registry.store import Registry
+
+T = TypeVar("T")
+_PREFIX = "churn-registry-"
+_TRIES = 3
+
+
+@contextmanager
+def working_copy(root: Path) -> Iterator[WorkingCopy | None]:
+    """Work with the newest registry, where a branch holds it.
+
+    MLflow is pointed at a copy until the block ends. What is written there is kept by
+    `WorkingCopy.move` only.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+
+    Yields
+    ------
+    WorkingCopy or None
+        None where the registry is a server or the folder's own store: then nothing is done.
+
+    Raises
+    ------
+    RegistryError
+        If the branch cannot be read.
+    """
+    name = embedded.registry_branch()
+    if name is None:
+        yield None
+        return
+    with scratch(_PREFIX) as folder:
+        copy = WorkingCopy(root, Branch(root, name), folder)
+        try:
+            copy.refresh()
+            yield copy
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # as it was: not set
+
+
+@contextmanager
+def exported(root: Path, name: str) -> Iterator[str]:
+    """Give the MLflow address of a copy of the registry that a branch holds.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    name : str
+        Of the branch.
+
+    Raises
+    ------
+    RegistryError
+        If there is none, or it cannot be read.
+    """
+    branch = Branch(root, name)
+    with scratch(_PREFIX) as folder:
+        commit = branch.fetch()
+        if not commit:
+            raise RegistryError(f"branch {name}: not there")
+        branch.lay_out(commit, folder)
+        embedded.follow(folder, whole=True)
+        yield _address(folder)
+
+
+class WorkingCopy:
+    """The registry as it was read from a branch, and what was changed in it since.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    branch : Branch
+    folder : Path
+        A temporary one.
+    """
+
+    def __init__(self, root: Path, branch: Branch, folder: Path) -> None:
+        self._root, self._branch, self._scratch = root, branch, folder
+        self._number = 0
+        self._read = ""
+
+    def refresh(self) -> None:
+        """Read the newest registry; what was changed here is dropped.
+
+        Raises
+        ------
+        RegistryError
+            If the branch cannot be read.
+        """
+        self._lay_out(self._branch.fetch())
+
+    @property
+    def _folder(self) -> Path:
+        return self._scratch / str(self._number)
+
+    def _lay_out(self, commit: str) -> None:
+        self._number += 1  # a folder of its own: MLflow holds the last one's database open
+        self._folder.mkdir()
+        if commit:
+            self._branch.lay_out(commit, self._folder)
+        mlflow.set_tracking_uri(_address(self._folder))
+        if not commit:
+            with tracking.clear_errors():
+                mlflow.MlflowClient().search_experiments()  # makes the database
+        embedded.follow(self._folder, whole=True)
+        self._read = commit
+
+    def move(self, act: Callable[[], T], settings: ReleaseParams, again: bool = False) -> T:
+        """Let `act` change the registry, and publish what it has written, also where it fails.
+
+        Parameters
+        ----------
+        act : callable
+            Changes the registry to which MLflow is pointed when it is called.
+        settings : ReleaseParams
+        again : bool
+            Whether it may be called once more, on the newest registry, where somebody else has
+            published meanwhile.
+
+        Raises
+        ------
+        NotNowError
+            If somebody else was faster; nothing is kept then.
+        RegistryError
+            If it could not be published; nothing is kept then, and MLflow is pointed at the
+            registry as it was read.
+        ChurnError
+            What `act` raises.
+        """
+        tries = _TRIES if again else 1
+        while True:
+            try:
+                return self._move(act, settings)
+            except FasterError as error:
+                self.refresh()
+                told = f"another one was faster: {_newest(self._root, settings)}"
+                tries -= 1
+                if not tries:
+                    raise NotNowError(
+                        f"{told}; nothing of this command was kept: look at churn status, and give"
+                        " it again if it is still right"
+                    ) from error
+                announce(f"{told}; once more, on the newest registry")
+
+    def _move(self, act: Callable[[], T], settings: ReleaseParams) -> T:
+        before = self._branch.tree(self._folder)
+        try:
+            done = act()
+        except Exception as error:
+            try:
+                self._publish(before, settings)
+            except FasterError:
+                raise
+            except RegistryError as unpublished:
+                raise RegistryError(f"{unpublished}; and before that: {error}") from error
+            raise
+        self._publish(before, settings)
+        return done
+
+    def _publish(self, before: str, settings: ReleaseParams) -> None:
+        after = self._branch.tree(self._folder)
+        if after == before:
+            return
+        try:
+            self._read = self._branch.publish(after, self._read, _newest(self._root, settings))
+        except RegistryError:
+            self._lay_out(self._read)  # nothing that was not published is said to be so
+            raise
+
+
+def _newest(root: Path, settings: ReleaseParams) -> str:
+    """Say what was done last in the registry."""
+    versions = Registry(root, settings).versions()
+    found = [(event, version.number) for version in versions for event in version.events]
+    if not found:
+        return "nothing is registered"
+    event, number = max(found, key=lambda pair: pair[0].when)
+    return f"{event.what} of version {number} by {event.by} at {event.when[:19]} UTC ({event.why})"
+
+
+def _address(folder: Path) -> str:
+    return f"sqlite:///{(folder / DATABASE).resolve()}"
