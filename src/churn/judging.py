@@ -36,8 +36,6 @@ _AROUND = (
     "pyproject.toml",
     "requirements/",
     "scripts/",
-    "tests/__init__.py",
-    "tests/conftest.py",
     "tests/integration/",
 )
 # Files that nothing runs or imports, wherever they are.
@@ -121,11 +119,12 @@ def _is_taken_instead(path: str, judging: frozenset[str]) -> bool:
 
 
 def judging_code(root: Path) -> frozenset[str]:
-    """Compute which files below ``src`` decide about a change, from what runs.
+    """Compute which files decide about a change, from what runs.
 
     Every module that the programs of a review, a release and a comment import, anywhere in it and
     however far away, but for the code of the model; and what lies beside these modules and is no
-    Python. If a program cannot be found, all code but that of the model.
+    Python. Of the tests what is imported where a release runs some of them. If a program cannot be
+    found, all code below ``src`` but that of the model.
 
     Parameters
     ----------
@@ -137,13 +136,12 @@ def judging_code(root: Path) -> frozenset[str]:
     frozenset of str
         Paths from `root`.
     """
-    src = root / "src"
-    todo, seen = list(_PROGRAMS), set()
-    if any(_source(src, program) is None for program in _PROGRAMS):
-        return frozenset(_without_model(root, src.rglob("*.*")))
+    todo, seen = [*_PROGRAMS, "tests.conftest"], set()
+    if any(_source(root, program) is None for program in _PROGRAMS):
+        return frozenset(_without_model(root, (root / "src").rglob("*.*")))
     while todo:
         module = todo.pop()
-        file = _source(src, module)
+        file = _source(root, module)
         if file is None or file in seen:
             continue
         seen.add(file)
@@ -163,8 +161,9 @@ def _without_model(root: Path, files: Iterable[Path]) -> Iterator[str]:
             yield path
 
 
-def _source(src: Path, module: str) -> Path | None:
-    path = src.joinpath(*module.split("."))
+def _source(root: Path, module: str) -> Path | None:
+    folder = root if module.startswith("tests") else root / "src"
+    path = folder.joinpath(*module.split("."))
     return next(
         (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 # Who changes one of these changes what is asked of the change itself.
 SECTIONS = (
@@ -23,8 +23,8 @@ SECTIONS = (
     "release",
     "data",
 )
-_MOST_CHARACTERS = 200_000
-_MOST_LINES = 3_000  # of a section: what differs between more takes too long to find
+_MOST_CHARACTERS, _LONGEST_LINE = 200_000, 500
+_MOST_COMPARED = 200  # lines: which of more differ takes too long to find
 _SECTION = re.compile(r"([a-z_]+): *")
 _LINE = re.compile(r"( +)(- )?([\w.-]+:(?= |$))? *(.*)")
 _WORD = r"[\w.+-]+"
@@ -61,12 +61,29 @@ def changed_limits(before: str, after: str) -> list[Edit]:
         return []
     one, other = _sections(before), _sections(after)
     return [
-        Edit(section, tuple(old[a:b]), tuple(new[c:d]))
+        edit
         for section in SECTIONS
-        for old, new in [(one.get(section, []), other.get(section, []))]
+        for edit in _edits(section, one.get(section, []), other.get(section, []))
+    ]
+
+
+def _edits(section: str, old: list[str], new: list[str]) -> list[Edit]:
+    start = _alike(old, new)
+    old, new = old[start:], new[start:]
+    end = _alike(old[::-1], new[::-1])
+    old, new = old[: len(old) - end], new[: len(new) - end]
+    if len(old) + len(new) > _MOST_COMPARED:
+        return [Edit(section, tuple(old), tuple(new))]
+    return [
+        Edit(section, tuple(old[a:b]), tuple(new[c:d]))
         for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, False).get_opcodes()
         if kind != "equal"
     ]
+
+
+def _alike(one: list[str], other: list[str]) -> int:
+    """Count the lines with which both begin."""
+    return sum(takewhile(bool, (a == b for a, b in zip(one, other, strict=False))))
 
 
 def _sections(text: str) -> dict[str, list[str]]:
@@ -77,7 +94,8 @@ def _sections(text: str) -> dict[str, list[str]]:
     lines: list[str] = []
     column, has_value = 0, False  # of the line before
     for line in text.split("\n"):
-        if not line.isprintable():  # a tab, or another line break in YAML's eyes
+        # A tab, or another line break in YAML's eyes, is not printable.
+        if not line.isprintable() or len(line) > _LONGEST_LINE:
             raise UnreadableError
         content = re.split(r"(?:^| +)#", line, maxsplit=1)[0].rstrip()
         if not content.strip():
@@ -89,7 +107,7 @@ def _sections(text: str) -> dict[str, list[str]]:
             lines = found[name] = [f"{name}:"]
             continue
         matched = _LINE.fullmatch(line.rstrip() if _has_quotes(content) else content)
-        if matched is None or not lines or len(lines) == _MOST_LINES:
+        if matched is None or not lines:
             raise UnreadableError
         indent, dash, key, value = matched.groups()
         # Without either, or further in than what has a value already: a text goes on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -65,6 +66,22 @@ def test_the_order_of_sections_is_no_limit() -> None:
     assert changed_limits(PARAMS, moved) == []
 
 
+def test_two_edits_of_a_section_are_two() -> None:
+    text = PARAMS.replace("roc_auc: 0.78", "roc_auc: 0.7").replace("cost: 0.03", "cost: 0.3")
+    assert [(edit.before, edit.after) for edit in changed_limits(PARAMS, text)] == [
+        (("    roc_auc: 0.78",), ("    roc_auc: 0.7",)),
+        (("    cost: 0.03",), ("    cost: 0.3",)),
+    ]
+
+
+def test_long_texts_that_differ_everywhere_take_no_time() -> None:
+    one, other = ("gates:\n" + f"  a: 1\n  a: {n}\n" * 14_000 for n in (2, 3))
+    started = time.perf_counter()
+    [edit] = changed_limits(one, other)
+    assert time.perf_counter() - started < 5
+    assert len(edit.before) == len(edit.after) == 27_999
+
+
 def test_a_quoted_value_counts_with_what_stands_behind_it() -> None:
     one = "split:\n  salt: \"a #b\"\n  x: ['y', z]  # remark\n"
     assert changed_limits(one, one.replace("#b", "#c"))[0].section == "split"
@@ -110,7 +127,7 @@ def test_a_quoted_value_counts_with_what_stands_behind_it() -> None:
         "gates:\n  a: b}\n  c: {\nminima:\n  d: 1}\n",
         "gates:\n  a: [1,\n",
         "x" * 200_001,
-        "gates:\n" + "  a: 1\n" * 3001,
+        "gates:\n  a: 1" + " " * 500 + "b",
     ],
     ids=lambda text: ascii(text[:40]),
 )

@@ -19,7 +19,6 @@ BOT = "github-actions[bot]"
 TOKEN = "the-token"
 HEAD, BASE = "a" * 40, "b" * 40
 _API = "/api/v3"
-_FILTERS = ("event", "head_sha")  # of runs
 
 
 @dataclass
@@ -28,8 +27,6 @@ class FakeGitHub:
 
     repository: str = "octo/shop"
     pulls: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # by pull request
     commits: dict[str, list[int]] = field(default_factory=dict)  # with their pull requests
     outage: tuple[int, Any] | None = None  # status and content of every answer
     files: list[dict[str, Any]] = field(default_factory=list)  # that a pull request changes
@@ -37,7 +34,6 @@ class FakeGitHub:
     jobs: list[dict[str, Any]] = field(default_factory=list)  # of every run
     comments: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
-    caches: list[str] = field(default_factory=list)  # their keys; all are main's
     archives: dict[int, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     host: str = ""
@@ -57,21 +53,6 @@ class FakeGitHub:
 
     def place(self, name: str) -> dict[str, Any]:
         return {"id": sum(map(ord, name)), "full_name": name}
-
-    def add_run(
-        self, run: dict[str, Any], event: str = "pull_request", created: str = "2026-01-01"
-    ) -> dict[str, Any]:
-        """Add a run of pull-request.yml, as `ended` tells it."""
-        source = run["head_repository"]
-        run |= {
-            "event": event,
-            "status": "completed",
-            "created_at": f"{created}T00:00:00Z",
-            "head_repository": source and self.place(source["full_name"]),
-            "repository": self.place(self.repository),
-        }
-        self.runs.append(run)
-        return run
 
     def add_artifact(
         self, archive: bytes, name: str = "comment", size: int | None = None, run: int = 77
@@ -99,26 +80,13 @@ class FakeGitHub:
             return *self.outage, {}
         repo = re.escape(f"{_API}/repos/{self.repository}")
         routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
-            (
-                rf"GET {repo}",
-                lambda: (200, self.place(self.repository) | {"default_branch": "main"}),
-            ),
             (rf"GET {repo}/pulls", lambda: (200, page(self._pulls(query), query))),
             (rf"GET {repo}/commits/(\w+)/pulls", self._pulls_of),
-            (
-                rf"GET {repo}/actions/workflows/pull-request\.yml/runs",
-                lambda: (200, self._runs(query)),
-            ),
             (rf"GET {repo}/actions/runs/(\d+)/artifacts", lambda n: self._listing(int(n), query)),
             (rf"GET {repo}/actions/runs/\d+/jobs", lambda: (200, self._jobs(query))),
             (rf"GET {repo}/pulls/\d+/files", lambda: (200, page(self.files, query))),
             (rf"GET {repo}/compare/main\.\.\.\w+", self._merge_base),
             (rf"GET {repo}/contents/params\.yaml", lambda: self._params(query)),
-            (rf"GET {repo}/actions/caches", lambda: self._caches(query)),
-            (
-                rf"GET {repo}/issues/(\d+)/events",
-                lambda n: (200, page(self.events.get(int(n), []), query)),
-            ),
             (rf"GET {repo}/issues/\d+/comments", lambda: (200, page(self.comments, query))),
             (rf"POST {repo}/issues/\d+/comments", lambda: (201, self.add_comment(body["body"]))),
             (rf"PATCH {repo}/issues/comments/(\d+)", lambda n: self._patch(int(n), body["body"])),
@@ -134,12 +102,11 @@ class FakeGitHub:
 
     def _pulls(self, query: dict[str, str]) -> list[dict[str, Any]]:
         owner, _, branch = query["head"].partition(":")
-        state = query.get("state", "open")
         return [
             pull
             for pull in self.pulls
             if (pull["head"]["repo"]["owner"]["login"], pull["head"]["ref"]) == (owner, branch)
-            and state in ("all", pull["state"])
+            and pull["state"] == "open"
         ]
 
     def _pulls_of(self, commit: str) -> tuple[int, Any]:
@@ -147,10 +114,6 @@ class FakeGitHub:
             return 422, {"message": f"No commit found for SHA: {commit}"}
         numbers = self.commits[commit]
         return 200, [pull for pull in self.pulls if pull["number"] in numbers]
-
-    def _runs(self, query: dict[str, str]) -> dict[str, Any]:
-        found = [run for run in self.runs if all(run[key] == query[key] for key in _FILTERS)]
-        return {"total_count": len(found), "workflow_runs": page(found[::-1], query)}
 
     def _listing(self, run: int, query: dict[str, str]) -> tuple[int, Any]:
         of_run = [a for a in self.artifacts if a["workflow_run"]["id"] == run]
@@ -167,11 +130,6 @@ class FakeGitHub:
         if query["ref"] not in self.texts:
             return 404, {"message": "Not Found"}
         return 200, self.texts[query["ref"]].encode()
-
-    def _caches(self, query: dict[str, str]) -> tuple[int, Any]:
-        assert query["ref"] == "refs/heads/main"
-        found = [{"key": key} for key in self.caches if key.startswith(query["key"])]
-        return 200, {"total_count": len(found), "actions_caches": page(found, query)}
 
     def _patch(self, number: int, body: str) -> tuple[int, Any]:
         [comment] = [c for c in self.comments if c["id"] == number]

@@ -27,28 +27,13 @@ Draw = Callable[[str, Points, Points, str], str]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report.
+    """A part of the report, as Markdown."""
 
-    Attributes
-    ----------
-    title : str
-        Empty for the head, which is never left out. The title of a folded section stands in HTML,
-        so it holds nothing of the repository.
-    body : str
-        Markdown.
-    weight : int
-        Of two sections the lighter one is cut first where the report is too long.
-    folded : bool
-        Whether a reader has to open it.
-    whole : bool
-        Whether it makes no sense in part.
-    """
-
-    title: str
+    title: str  # empty for the head, which stays; of a folded one in HTML, so nothing of a change
     body: str
-    weight: int
+    weight: int  # the lightest is cut first where the report is too long
     folded: bool = False
-    whole: bool = False
+    whole: bool = False  # whether it makes no sense in part
 
 
 def render(

@@ -111,6 +111,68 @@ def test_a_change_of_its_own_limits_is_said_in_the_head() -> None:
     assert "model.seed" in render(facts())
 
 
+def test_a_good_model_that_moves_its_own_limits_is_not_just_to_be_merged() -> None:
+    verdict = {"passed": True, "outcome": "judged", "reason": "better", "gates": []}
+    text = render(facts(verdict=verdict | {"moved": ["gates.minima.roc_auc"]}))
+    assert text.startswith("## ⚠️ Changes its own limits: better\n")
+    bad = facts()["verdict"] | {"moved": ["gates.minima.roc_auc"]}
+    assert render(facts(verdict=bad)).startswith("## ❌ Do not merge: ")
+    assert render(facts(verdict=verdict | {"moved": []})).startswith("## ✅ Merge: better\n")
+
+
+def test_what_main_says_takes_the_place_of_what_the_change_says_of_itself() -> None:
+    section = markdown.Section("More", "| a |", 50)
+    text = markdown.render(facts(), mermaid.chart, top=["## First", "Second"], more=[section])
+    assert text.startswith(
+        "## First\n\nSecond\n\n### More\n\n| a |\n\n### Metrics against `main`\n"
+    )
+    assert "limits:**" not in text
+
+
+def test_held_out_customers_that_a_change_alters_are_counted_in_the_head() -> None:
+    counts = {"before": 856, "after": 857, "added": 1, "removed": 0, "relabelled": 168, "edited": 0}
+    comparison = {"baselines": [entry()], "exam": counts}
+    head = render(facts(comparison=comparison)).partition("###")[0]
+    assert "⚠️ **This change alters held-out customers:** 1 added, 168 relabelled." in head
+    for none in (None, {}, {"added": 0}):
+        text = render(facts(comparison=comparison | {"exam": none}))
+        assert "alters held-out" not in text
+
+
+def test_a_baseline_that_was_compared_more_than_once_says_on_what_and_by_what() -> None:
+    entries = [
+        entry(exam="main", limits="main"),
+        entry(exam="main", limits="own", rows=2054),
+        entry(exam="own", limits="main", rows=2053),
+        entry(exam="own", limits="own", rows=2052),
+        entry(name="Production", kind="production", exam="main", limits="main"),
+    ]
+    text = render(facts(comparison={"baselines": entries}))
+    assert [title for title in titles(text) if title.startswith("Metrics")] == [
+        "Metrics against `main`, on main's held-out customers, by main's limits",
+        "Metrics against `main`, on main's held-out customers, by this change's limits",
+        "Metrics against `main`, on this change's held-out customers, by main's limits",
+        "Metrics against `main`, on this change's held-out customers, by this change's limits",
+        "Metrics against `Production`",
+    ]
+    assert text.count("| `main`, on main's held-out customers, by main's limits |") == 1
+    assert text.count("Training rows: ") == 1
+
+
+def test_of_equal_comparisons_of_a_baseline_one_is_shown() -> None:
+    entries = [entry(exam="main", limits=limits) for limits in ("main", "own")]
+    text = render(facts(comparison={"baselines": entries}))
+    assert [title for title in titles(text) if title.startswith("Metrics")] == [
+        "Metrics against `main`"
+    ]
+
+
+def test_metrics_and_words_that_main_does_not_know_are_shown_as_they_are_called() -> None:
+    one = entry(metrics=[difference("gini", word="nearly_better")], slices=[])
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "| `gini` | 0.810 | 0.820 | +0.0100 | +0.0020 to +0.0180 | nearly&#95;better |" in text
+
+
 def test_no_limit_that_was_moved_is_no_warning() -> None:
     assert "limits" not in render(facts(changes={})).partition("###")[0]
 
