@@ -9,7 +9,7 @@ from deepchecks.core import BaseCheck
 from deepchecks.tabular import SingleDatasetCheck, TrainTestCheck
 from deepchecks.tabular import checks as library
 
-from checks.conditions import CalibrationScore, ClassImbalance
+from checks.conditions import ClassImbalance
 
 _PREFIX = "add_condition_"
 
@@ -25,7 +25,7 @@ def available() -> dict[str, type[BaseCheck]]:
         for name, check in vars(library).items()
         if inspect.isclass(check) and issubclass(check, (SingleDatasetCheck, TrainTestCheck))
     }
-    return found | {"CalibrationScore": CalibrationScore, "ClassImbalance": ClassImbalance}
+    return found | {"ClassImbalance": ClassImbalance}
 
 
 def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> BaseCheck:

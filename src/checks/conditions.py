@@ -8,27 +8,6 @@ from deepchecks.core import CheckResult, ConditionCategory, ConditionResult
 from deepchecks.tabular import checks
 
 
-class CalibrationScore(checks.CalibrationScore):
-    """deepchecks' calibration check, with a condition on the Brier score."""
-
-    def add_condition_brier_score_less_than(self, threshold: float = 0.25) -> CalibrationScore:
-        """Require that the Brier score of the churned class is below `threshold`.
-
-        Parameters
-        ----------
-        threshold : float, default=0.25
-            In (0, 1]; 0.25 is what predicting one half for everybody scores.
-        """
-
-        def condition(scores: dict[int, float]) -> ConditionResult:
-            worst = max(scores.values())
-            category = ConditionCategory.PASS if worst < threshold else ConditionCategory.FAIL
-            return ConditionResult(category, f"Brier score {worst:.3f}")
-
-        self.add_condition(f"Brier score is less than {threshold}", condition)
-        return self
-
-
 class ClassImbalance(checks.ClassImbalance):
     """deepchecks' imbalance check, counting; its own condition passes where labels are unbalanced.
 

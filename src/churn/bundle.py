@@ -244,6 +244,7 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
     What an early stop has left out is skipped. No customers: who may read a run's artifacts need
     not be allowed to read the data.
     """
+    told = [workspace.report, workspace.report_page, workspace.review]
     files = [
         workspace.params,
         workspace.dvc_lock,
@@ -257,12 +258,11 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.main_checks,
         workspace.verdict,
         workspace.lineage,
-        workspace.report,
-        workspace.report_page,
+        *told,
     ]
     if not judged:
         # What else lies there may be an earlier candidate's.
-        files = [workspace.params, workspace.verdict, workspace.report, workspace.report_page]
+        files = [workspace.params, workspace.verdict, *told]
         return {file: file.name for file in files}
     folders = {workspace.model: MODEL, workspace.plot_images: workspace.plot_images.name}
     return {**folders, **{file: file.name for file in files}}

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from churn.evaluation.metric_names import TITLES
-from churn.report.text import code, prose
-from churn.summary import interval, number
+from churn.report.text import code, interval, number, prose
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
 _SHOWN = ("roc_auc", "average_precision", "brier", "cost")

@@ -1,4 +1,4 @@
-"""A repository on GitHub, read by way of `gh`.
+"""A repository on GitHub, asked by way of `gh`.
 
 Of the package it imports `churn.errors` alone, and else the standard library: `churn.comment` runs
 without packages.
@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 import threading
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from churn.errors import GitHubError
 
 _PAGE = 100
+_RAW = "Accept: application/vnd.github.raw+json"
 PATIENCE_S = 120
 
 
@@ -29,49 +30,54 @@ class Repository:
     address : str
         Such as ``https://github.com/owner/name``.
     token : str
-        With the permissions ``actions``, ``contents``, ``issues`` and ``pull-requests`` to read, as
-        far as they are needed. No message of an error holds it.
+        With the permissions ``actions``, ``contents`` and ``pull-requests`` as far as they are
+        needed. No message of an error holds it.
     """
 
     def __init__(self, address: str, token: str) -> None:
-        self.address = address
-        self._token = token
+        self.address, self.token = address, token
         self._path = f"repos{urlsplit(address).path}"
 
-    def default_branch(self) -> str:
-        """Return the name of the branch that pull requests go to."""
-        told = self._api("GET", "")
-        try:
-            return str(told["default_branch"])
-        except (KeyError, TypeError) as error:
-            raise _unexpected(error) from error
-
-    def pull_requests(self, owner: str, branch: str, state: str = "open") -> list[dict[str, Any]]:
-        """List the pull requests from a branch."""
-        query = {"state": state, "head": f"{owner}:{branch}"}
-        return self._listed("pulls", None, query)
+    def pull_requests(self, owner: str, branch: str) -> list[dict[str, Any]]:
+        """List the open pull requests from a branch."""
+        return self._listed("pulls", None, {"head": f"{owner}:{branch}"})
 
     def pull_requests_of(self, commit: str) -> list[dict[str, Any]]:
         """List the pull requests that have brought a commit here."""
         return self._listed(f"commits/{commit}/pulls", None, {})
 
-    def events(self, number: int) -> list[dict[str, Any]]:
-        """List what has happened to a pull request, oldest first."""
-        return self._listed(f"issues/{number}/events", None, {})
+    def changed_files(self, number: int) -> list[dict[str, Any]]:
+        """List the files that a pull request changes; GitHub names the first 3,000."""
+        return self._listed(f"pulls/{number}/files", None, {})
 
-    def runs(self, workflow: str, event: str, head: str) -> list[dict[str, Any]]:
-        """List the runs of a workflow's file that an event has started on a commit."""
-        query = {"event": event, "head_sha": head}
-        return self._listed(f"actions/workflows/{workflow}/runs", "workflow_runs", query)
+    def comments(self, number: int) -> list[dict[str, Any]]:
+        """List every comment of a pull request, oldest first."""
+        return self._listed(f"issues/{number}/comments", None, {})
+
+    def write_comment(self, number: int, comment_id: int | None, body: str) -> str:
+        """Write a comment, new or again, and return its address."""
+        where = ("PATCH", f"issues/comments/{comment_id}")
+        if comment_id is None:
+            where = ("POST", f"issues/{number}/comments")
+        written = self._api(*where, "--input", "-", stdin=json.dumps({"body": body}))
+        return str(written["html_url"])
+
+    def merge_base(self, branch: str, commit: str) -> str:
+        """Return the newest commit that a branch and a commit have in common."""
+        compared = self._api("GET", f"compare/{quote(branch, safe='')}...{commit}?per_page=1")
+        return str(compared["merge_base_commit"]["sha"])
+
+    def file_at(self, path: str, commit: str) -> str:
+        """Return the text of a file as it is in a commit."""
+        return self._text("GET", f"contents/{path}", "-f", f"ref={commit}", "-H", _RAW)
+
+    def jobs(self, run_id: int) -> list[dict[str, Any]]:
+        """List the jobs of a run's last attempt, with their steps."""
+        return self._listed(f"actions/runs/{run_id}/jobs", "jobs", {})
 
     def artifacts(self, run_id: int, name: str) -> list[dict[str, Any]]:
         """List a run's artifacts of a name, of all its attempts."""
         return self._listed(f"actions/runs/{run_id}/artifacts", "artifacts", {"name": name})
-
-    def caches(self, key: str, branch: str) -> list[dict[str, Any]]:
-        """List the caches of a branch whose keys begin with `key`."""
-        query = {"key": key, "ref": f"refs/heads/{branch}"}
-        return self._listed("actions/caches", "actions_caches", query)
 
     def download(self, artifact_id: int, max_bytes: int) -> bytes:
         """Get an artifact's archive; at most one byte more than `max_bytes` of it."""
@@ -111,6 +117,8 @@ class Repository:
             answer = self._api("GET", path, *fields)
             try:
                 listed = answer if key is None else answer[key]
+                if not isinstance(listed, list):
+                    raise TypeError("no list")
                 found += listed
                 if len(listed) < _PAGE:
                     break
@@ -119,6 +127,13 @@ class Repository:
         return found
 
     def _api(self, method: str, path: str, *options: str, stdin: str = "") -> Any:
+        answer = self._text(method, path, *options, stdin=stdin)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise GitHubError(f"{method} {path or self._path}: the answer is not JSON") from error
+
+    def _text(self, method: str, path: str, *options: str, stdin: str = "") -> str:
         address = f"{self._path}/{path}".rstrip("/")
         try:
             done = subprocess.run(
@@ -136,22 +151,19 @@ class Repository:
             raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
         if done.returncode:
             raise GitHubError(f"{method} {path or address}: {self._told(done.stderr)}")
-        try:
-            return json.loads(done.stdout)
-        except ValueError as error:
-            raise GitHubError(f"{method} {path or address}: the answer is not JSON") from error
+        return done.stdout
 
     def _told(self, said: str) -> str:
         """Return what `gh` has said, without the token: a server may send back what it was sent."""
-        return (said.replace(self._token, "***") if self._token else said).strip()
+        return (said.replace(self.token, "***") if self.token else said).strip()
 
     @property
     def _environment(self) -> dict[str, str]:
         # gh takes the second token for servers other than github.com.
         return os.environ | {
             "GH_HOST": urlsplit(self.address).netloc,
-            "GH_TOKEN": self._token,
-            "GH_ENTERPRISE_TOKEN": self._token,
+            "GH_TOKEN": self.token,
+            "GH_ENTERPRISE_TOKEN": self.token,
             "GH_PROMPT_DISABLED": "1",
             "GH_NO_UPDATE_NOTIFIER": "1",
         }

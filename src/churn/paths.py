@@ -94,6 +94,10 @@ class Workspace:
         return self.build / "verdict.json"
 
     @property
+    def review(self) -> Path:
+        return self.build / "review.json"
+
+    @property
     def report(self) -> Path:
         return self.reports / "report.md"
 

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from churn import judging
 from churn.candidate import INPUTS, changed, git
 from churn.changes import parameter_changes
 from churn.document import read_document
 from churn.files import write_json
 from churn.paths import Workspace
-
-# Who changes these changes who decides about the change, or what it is judged by. Of the code all
-# but what a model is made of.
-_JUDGE = (
-    ".dvc",
-    ".github",
-    "Makefile",
-    "dvc.yaml",
-    "pyproject.toml",
-    "scripts",
-    "src/checks",
-    "src/churn",
-    "tests/integration",
-    ":(exclude)src/churn/data/synthesize.py",
-    ":(exclude)src/churn/model/estimator.py",
-    ":(exclude)src/churn/model/features.py",
-)
 
 
 def write(workspace: Workspace, commit: str) -> None:
@@ -62,8 +47,16 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
         # The very first pull request changes no limit and no judge: it brings them.
         "parameters": [] if before is None else parameter_changes(before, after),
         "files": changed(root, commit, INPUTS),
-        "judge": [] if before is None else changed(root, commit, _JUDGE),
+        "judge": [] if before is None else _judges(root, commit),
     }
+
+
+def _judges(root: Path, commit: str) -> list[str]:
+    """List the changed files that decide about the change itself."""
+    top = git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
+    paths = changed(root, commit, ["."])
+    touched = judging.sort_changes(paths, judging.judging_code(root), frozenset(top))
+    return sorted([*touched.judging, *touched.workflows])
 
 
 def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:

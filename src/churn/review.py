@@ -75,7 +75,8 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
         raise ArtifactError(f"{Path.cwd()}: not the repository's top folder; run churn there")
     bundle.remove(output)
     for left in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
-                 workspace.lineage, workspace.report, workspace.report_page):  # fmt: skip
+                 workspace.lineage, workspace.report, workspace.report_page,
+                 workspace.review):  # fmt: skip
         left.unlink(missing_ok=True)
     if plan.source is not None:
         write_json(workspace.lineage, asdict(plan.source))

@@ -15,6 +15,7 @@ from churn.errors import ArtifactError
 from churn.evaluation.metric_names import TITLES
 from churn.files import read_json
 from churn.paths import SIDES, Workspace
+from churn.report.text import interval, number
 from churn.shapes import Card, Checks, DataStats, Metrics, TrackedRun
 
 
@@ -87,20 +88,6 @@ def _comparison_table(entry: dict[str, Any]) -> RenderableType:
         table.add_row(TITLES[one["metric"]], *values, Text(one["word"] or "unknown", style=style))
     table.caption = f"on {entry['rows']:,} held-out customers that neither was trained on"
     return table
-
-
-def number(value: float | None, sign: bool = False) -> str:
-    """Write a metric with three digits after the point, a difference with its sign and four."""
-    if value is None:
-        return "undefined"
-    return f"{value:+.4f}" if sign else f"{value:.3f}"
-
-
-def interval(difference: dict[str, Any]) -> str:
-    """Write the ends of a difference's interval."""
-    if difference["lower"] is None:
-        return "undefined"
-    return f"{difference['lower']:+.4f} to {difference['upper']:+.4f}"
 
 
 def _checks_line(checks: dict[str, Any]) -> Text:

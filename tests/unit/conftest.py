@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 
@@ -14,6 +15,10 @@ from churn.candidate import git
 from tests.unit import releases
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
+
+# The same examples each time, however busy the machine is.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture

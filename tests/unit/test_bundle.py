@@ -42,6 +42,7 @@ def workspace(repository: Path) -> Workspace:
             "reports/slices.json": "{}\n",
             "reports/checks.json": "{}\n",
             "reports/checks.html": "<p>\n",
+            "build/review.json": "{}\n",
             "reports/report.md": "## fine\n",
             "reports/report.html": "<p>fine\n",
             "reports/plots/roc.json": "[]\n",
@@ -85,6 +86,7 @@ def test_what_is_packed_is_verified(workspace: Workspace, packed: Path) -> None:
         "probabilities.parquet",
         "report.html",
         "report.md",
+        "review.json",
         "slices.json",
         "verdict.json",
     ]
@@ -104,7 +106,7 @@ def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path
 
 def test_every_changed_byte_is_found(packed: Path) -> None:
     files = sorted(file for file in packed.rglob("*") if file.is_file())
-    assert len(files) == 16
+    assert len(files) == 17
     for file in files:
         content = file.read_bytes()
         step = 1 if file.name == MANIFEST else max(1, len(content) // 7)
@@ -275,7 +277,8 @@ def test_a_candidate_of_other_inputs_is_refused(workspace: Workspace, packed: Pa
 def test_what_was_stopped_is_packed_and_is_no_candidate_to_deploy(workspace: Workspace) -> None:
     verdict.write(workspace, STOPPED)
     manifest = pack(workspace, workspace.candidate)
-    assert sorted(manifest["files"]) == ["params.yaml", "report.html", "report.md", "verdict.json"]
+    told = ["report.html", "report.md", "review.json", "verdict.json"]
+    assert sorted(manifest["files"]) == ["params.yaml", *told]
     assert manifest["model_digest"] is None
     with pytest.raises(CandidateError, match="holds no model"):
         verify(workspace.candidate)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from churn import deepchecks_program
 from churn.deepchecks_program import PYTHON_VARIABLE, sample
@@ -59,7 +60,7 @@ def reported(
                 "arguments": {"scorers": ["no such scorer"]},
                 "conditions": {"train_test_relative_degradation_less_than": 0.9},
             },
-            {"check": "CalibrationScore", "conditions": {"brier_score_less_than": 0.9}},
+            {"check": "RocReport", "conditions": {"auc_greater_than": 0.1}},
         ],
     )
     steps: list[str] = []
@@ -78,7 +79,7 @@ def test_each_check_is_reported_in_its_order(
         ("train_test", "IndexTrainTestLeakage", "failed"),
         ("model", "TrainTestPerformance", "passed"),
         ("model", "TrainTestPerformance", "crashed"),
-        ("model", "CalibrationScore", "passed"),
+        ("model", "RocReport", "passed"),
     ]
 
 
@@ -125,8 +126,8 @@ def test_a_check_of_one_side_gets_the_held_out_one(
     reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
 ) -> None:
     test = frames["test"]
-    brier = ((test["probability"] - test["churned"]) ** 2).mean()
-    assert reported[0][5]["outcomes"][0]["details"] == f"Brier score {brier:.3f}"
+    auc = roc_auc_score(test["churned"], test["probability"])
+    assert f"AUC found is {round(auc, 2):g} " in reported[0][5]["outcomes"][0]["details"]
 
 
 def judged(
@@ -155,15 +156,6 @@ def test_too_few_customers_who_churned_are_found_by_their_number(
     frames = {"train": labelled.iloc[::2], "test": labelled.iloc[1::2]}
     check = {"check": "ClassImbalance", "conditions": {"class_ratio_greater_than": 0.05}}
     assert judged(frames, settings, "data_integrity", check) == (status, [details])
-
-
-def test_probabilities_that_are_not_calibrated_are_found(
-    frames: dict[str, pd.DataFrame], settings: Params
-) -> None:
-    turned = {s: f.assign(probability=0.9 - 0.8 * f["churned"]) for s, f in frames.items()}
-    check = {"check": "CalibrationScore", "conditions": {"brier_score_less_than": 0.25}}
-    # 0.9 squared.
-    assert judged(turned, settings, "model", check) == ("failed", ["Brier score 0.810"])
 
 
 @pytest.mark.parametrize(

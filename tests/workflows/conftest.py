@@ -59,8 +59,7 @@ def poster(request: pytest.FixtureRequest, repository: Forge) -> str:
 
 
 def install_cml(repository: Forge) -> None:
-    (repository.store / "cml").mkdir()
-    shutil.copy(forge.HERE / "programs" / "cml", repository.store / "cml" / "cml")
+    shutil.copy(forge.HERE / "programs" / "cml", repository.store / "bin" / "cml")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 BOT = "github-actions[bot]"
 TOKEN = "the-token"
-HEAD = "a" * 40
+HEAD, BASE = "a" * 40, "b" * 40
 _API = "/api/v3"
 _FILTERS = ("event", "head_sha")  # of runs
 
@@ -32,6 +32,9 @@ class FakeGitHub:
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # by pull request
     commits: dict[str, list[int]] = field(default_factory=dict)  # with their pull requests
     outage: tuple[int, Any] | None = None  # status and content of every answer
+    files: list[dict[str, Any]] = field(default_factory=list)  # that a pull request changes
+    texts: dict[str, str] = field(default_factory=dict)  # of params.yaml, by commit
+    jobs: list[dict[str, Any]] = field(default_factory=list)  # of every run
     comments: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     caches: list[str] = field(default_factory=list)  # their keys; all are main's
@@ -107,6 +110,10 @@ class FakeGitHub:
                 lambda: (200, self._runs(query)),
             ),
             (rf"GET {repo}/actions/runs/(\d+)/artifacts", lambda n: self._listing(int(n), query)),
+            (rf"GET {repo}/actions/runs/\d+/jobs", lambda: (200, self._jobs(query))),
+            (rf"GET {repo}/pulls/\d+/files", lambda: (200, page(self.files, query))),
+            (rf"GET {repo}/compare/main\.\.\.\w+", self._merge_base),
+            (rf"GET {repo}/contents/params\.yaml", lambda: self._params(query)),
             (rf"GET {repo}/actions/caches", lambda: self._caches(query)),
             (
                 rf"GET {repo}/issues/(\d+)/events",
@@ -150,6 +157,17 @@ class FakeGitHub:
         named = [a for a in of_run if a["name"] == query["name"]]
         return 200, {"total_count": len(named), "artifacts": page(named, query)}
 
+    def _jobs(self, query: dict[str, str]) -> dict[str, Any]:
+        return {"total_count": len(self.jobs), "jobs": page(self.jobs, query)}
+
+    def _merge_base(self) -> tuple[int, Any]:
+        return 200, {"merge_base_commit": {"sha": BASE}}
+
+    def _params(self, query: dict[str, str]) -> tuple[int, Any]:
+        if query["ref"] not in self.texts:
+            return 404, {"message": "Not Found"}
+        return 200, self.texts[query["ref"]].encode()
+
     def _caches(self, query: dict[str, str]) -> tuple[int, Any]:
         assert query["ref"] == "refs/heads/main"
         found = [{"key": key} for key in self.caches if key.startswith(query["key"])]
@@ -168,6 +186,7 @@ def ended(
     return {
         "id": 77,
         "run_number": 12,
+        "path": ".github/workflows/pull-request.yml",
         "event": "pull_request",
         "conclusion": conclusion,
         "head_sha": head,

@@ -56,7 +56,7 @@ class Forge:
     """A repository, its one pull request, and a store that stands for GitHub's own.
 
     In `store`: ``environments/`` (what is installed, by path), ``artifacts/`` (what was uploaded),
-    ``cml/`` (what iterative/setup-cml installs), ``calls`` (what stand-ins were called with).
+    ``cml/`` (CML's source, where it can be had), ``calls`` (what stand-ins were called with).
     `variables` and `secrets` are those of the repository's settings.
     """
 
@@ -221,6 +221,8 @@ def make_store(folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
     for name in PROGRAMS:
         (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+    # What it would install is not wanted, but by the one test of CML itself.
+    (folder / "bin" / "npm").symlink_to(HERE / "programs" / "log")
     # Without the packages of the environment that runs the tests.
     (folder / "bin" / "python3").symlink_to(sys.base_prefix + "/bin/python3")
     return folder

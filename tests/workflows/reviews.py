@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.comment import artifact, body
+from churn.comment import artifact
+from churn.report import markdown
 from tests.pipeline.conftest import Clone
 from tests.workflows import forge
 from tests.workflows.forge import Forge
@@ -53,7 +54,7 @@ class Reviewed:
 
 
 Review = Callable[[Clone], Reviewed]
-TEXTS = ("report.md", "report.html", "verdict.json", "manifest.json")
+TEXTS = ("report.md", "report.html", "review.json", "verdict.json", "manifest.json")
 
 
 def at_the_desk(clone: Clone) -> Reviewed:
@@ -97,8 +98,8 @@ def in_the_workflow(clone: Clone, folder: Path) -> Reviewed:
     assert there.artifact("candidate").exists(), ran.log
     with zipfile.ZipFile(there.artifact("candidate")) as candidate:
         files = {name: candidate.read(name).decode() for name in TEXTS}
-    text = artifact.unpack(there.artifact("comment").read_bytes())
-    assert text == files["report.md"]
-    assert body.inert(text, "https://github.com/octo/shop") == text.rstrip()
+    facts = artifact.unpack(there.artifact("comment").read_bytes())
+    assert facts == json.loads(files["review.json"])
+    assert markdown.headline(facts) in files["report.md"].splitlines()[0]
     assert ran.jobs["candidate"] == ran.jobs["required"], ran.log
     return Reviewed(ran.jobs["required"] == "succeeded", ran.log, files)

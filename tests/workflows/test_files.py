@@ -85,7 +85,7 @@ def test_no_job_takes_anything_that_another_run_has_left() -> None:
     for path in FILES:
         text = path.read_text()
         assert "actions/cache" not in text, path
-        assert not re.search(r"run-id|setup-uv|cache: (?!npm)", text), path
+        assert not re.search(r"run-id|setup-uv|^ *cache:", text, re.MULTILINE), path
     # Of the same run: the candidate that main has made, which the next jobs know by its digest.
     downloads = {path.name for path in FILES if "actions/download-artifact" in path.read_text()}
     assert downloads <= {"deploy.yml"}
@@ -125,11 +125,28 @@ def test_the_pull_requests_own_code_sees_no_token_that_may_write() -> None:
 
 def test_the_comment_checks_out_the_default_branch_and_calls_one_program() -> None:
     [job] = yaml.safe_load((GITHUB / "workflows/comment.yml").read_text())["jobs"].values()
-    [checkout, cml, post] = job["steps"]
+    [checkout, cml, packages, post] = job["steps"]
     assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
-    assert cml["uses"].startswith("iterative/setup-cml@")
-    assert cml["continue-on-error"] is True
+    # Neither a repository that is gone nor npm may keep the comment from being posted.
+    assert cml["continue-on-error"] is packages["continue-on-error"] is True
+    assert cml["with"]["repository"] == "iterative/cml"
+    assert re.fullmatch("[0-9a-f]{40}", cml["with"]["ref"])
+    assert packages["run"] == "npm ci --ignore-scripts --omit=dev --no-audit --no-fund"
     assert post["run"] == "python3 -m churn.comment"
+    # The token is given to this one only.
+    assert ["env" in step for step in job["steps"]] == [False, False, False, True]
+    assert "env" not in job
+
+
+def test_what_cml_needs_is_locked_by_hashes_and_without_addresses() -> None:
+    text = (GITHUB / "cml/package-lock.json").read_text()
+    locked = json.loads(text)["packages"]
+    declared = json.loads((GITHUB / "cml/package.json").read_text())["dependencies"]
+    assert locked.pop("")["dependencies"] == declared
+    assert len(locked) > 200
+    assert all(package["integrity"].startswith("sha512-") for package in locked.values())
+    assert "://" not in text
+    assert not any(package.get("dev") for package in locked.values())
 
 
 def test_the_comment_listens_to_the_pull_requests_workflow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 
 import pytest
@@ -13,7 +14,7 @@ PASSED = {"quality": "succeeded", "candidate": "succeeded", "required": "succeed
 
 
 def test_a_change_of_the_model_is_reviewed_and_kept(repository: Forge) -> None:
-    repository.open_pull_request({"standin.sh": "verdict='✅ Merge: better'"})
+    repository.open_pull_request({"standin.sh": "reason=better"})
 
     ran = repository.pull_request()
 
@@ -21,11 +22,11 @@ def test_a_change_of_the_model_is_reviewed_and_kept(repository: Forge) -> None:
     assert ran.jobs == PASSED
     assert repository.calls.count(REVIEW) == 1
     with zipfile.ZipFile(repository.artifact("candidate")) as candidate:
-        assert sorted(candidate.namelist()) == ["manifest.json", "report.md"]
+        assert sorted(candidate.namelist()) == ["manifest.json", "report.md", "review.json"]
     with zipfile.ZipFile(repository.artifact("comment")) as comment:
-        assert comment.namelist() == ["report.md"]
-        assert comment.read("report.md") == "## ✅ Merge: better\n".encode()
-    assert ran.summary == "## ✅ Merge: better"
+        assert comment.namelist() == ["review.json"]
+        assert json.loads(comment.read("review.json"))["verdict"]["reason"] == "better"
+    assert ran.summary == "## better"
 
 
 def test_every_job_installs_its_environments_from_the_locks(repository: Forge) -> None:
@@ -57,15 +58,15 @@ def test_nothing_that_an_earlier_push_has_left_is_there(repository: Forge) -> No
 
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_blocked_candidate_blocks_and_is_told_all_the_same(repository: Forge, code: int) -> None:
-    repository.open_pull_request({"standin.sh": f"code={code} verdict='❌ No: cost rose'"})
+    repository.open_pull_request({"standin.sh": f"code={code} passed=false reason='cost rose'"})
 
     ran = repository.pull_request()
 
     assert ran.code != 0
     assert ran.jobs == PASSED | {"candidate": "failed", "required": "failed"}
-    assert ran.summary == "## ❌ No: cost rose"
+    assert ran.summary == "## cost rose"
     with zipfile.ZipFile(repository.artifact("comment")) as comment:
-        assert b"cost rose" in comment.read("report.md")
+        assert b"cost rose" in comment.read("review.json")
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "pytest"])
@@ -95,7 +96,7 @@ def test_only_documents_train_nothing(repository: Forge) -> None:
     ran = repository.pull_request()
 
     assert ran.code == 0, ran.log
-    assert ran.summary == "## ✅ No change to the model"
+    assert ran.summary == "## no change to the model"
 
 
 def test_what_main_has_changed_since_is_not_the_pull_requests_doing(repository: Forge) -> None:
@@ -106,4 +107,4 @@ def test_what_main_has_changed_since_is_not_the_pull_requests_doing(repository: 
 
     ran = repository.pull_request()
 
-    assert ran.summary == "## ✅ No change to the model", ran.log
+    assert ran.summary == "## no change to the model", ran.log

@@ -13,69 +13,55 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from churn.comment import artifact, body, sticky
+from churn.comment import artifact, body, cml, sticky, touched
 from churn.comment.artifact import RefusedError
-from churn.comment.body import Run
-from churn.comment.github import Repository
+from churn.comment.run import WORKFLOW, Failure, Run, failures, read_event
 from churn.errors import ChurnError, GitHubError
+from churn.github import Repository
 
 # A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
 _NOTHING_TO_SAY = ("action_required", "skipped", "stale")
 
 
-def read_event(event: dict[str, Any], repository: str) -> Run:
-    """Take from the event what the comment needs.
-
-    Parameters
-    ----------
-    event : dict
-        ``workflow_run``, as GitHub sends it.
-    repository : str
-        Address of the repository.
-    """
-    run = event["workflow_run"]
-    return Run(
-        id=int(run["id"]),
-        number=int(run["run_number"]),
-        conclusion=str(run["conclusion"]),
-        head=str(run["head_sha"]),
-        branch=str(run["head_branch"]),
-        source=str((run["head_repository"] or {}).get("full_name")),
-        repository=repository,
-        base=str(event["repository"]["default_branch"]),
-    )
-
-
 def comment_on(run: Run, repository: Repository, author: str) -> None:
-    """Find the run's pull request and its report, and post the comment.
+    """Find the run's pull request and its review, and post the comment.
 
     Raises
     ------
     RefusedError
-        If the report is not one of ours; a comment that says so has been posted then.
+        If the review is not one of ours; a comment that says so has been posted then.
     GitHubError
         If GitHub refuses, or the pull request cannot be told.
     """
-    number = find_pull_request(run, repository)
-    if number is None:
+    pull = find_pull_request(run, repository)
+    if pull is None:
         return
+    change, failed = touched.look(repository, pull, Path()), find_failures(run, repository)
+    refused = None
     try:
-        text = make_comment(run, repository)
+        facts = artifact.fetch(repository, run.id)
+        text = body.notice("There is no report of this run; see its log.", run, change, failed)
+        if facts is not None:
+            text = body.compose(facts, run, change, failed)
     except RefusedError as error:
         reason = f"The report of this run was refused and is not shown: {error}."
-        post(number, body.notice(reason, run), run, repository, author)
-        raise
-    post(number, text, run, repository, author)
+        refused, text = error, body.notice(reason, run, change, failed)
+    post(int(pull["number"]), text, run, repository, author)
+    if refused:
+        raise refused
 
 
-def find_pull_request(run: Run, repository: Repository) -> int | None:
-    """Return the number of the run's pull request; none, with a line, if there is nothing to say.
+def find_pull_request(run: Run, repository: Repository) -> dict[str, Any] | None:
+    """Return the run's pull request; None, with a line, if there is nothing to say.
 
     Raises
     ------
     GitHubError
         If several pull requests have this head, and not one of them goes to the default branch.
     """
+    if run.workflow != WORKFLOW:  # the event comes for every workflow of that name
+        print(f"run {run.id} is one of another workflow: no comment")
+        return None
     if run.conclusion in _NOTHING_TO_SAY:
         print(f"run {run.id} ended as {run.conclusion}: no comment")
         return None
@@ -90,22 +76,18 @@ def find_pull_request(run: Run, repository: Repository) -> int | None:
         current = [pull for pull in current if pull["base"]["ref"] == run.base]
     if len(current) != 1:
         raise GitHubError(f"run {run.id}: its commit is the head of several pull requests")
-    return int(current[0]["number"])
+    return current[0]
 
 
-def make_comment(run: Run, repository: Repository) -> str:
-    """Make the comment from the run's report, or from there being none.
-
-    Raises
-    ------
-    RefusedError
-        If the report is not one of ours.
-    """
-    chosen = artifact.newest(repository.artifacts(run.id, artifact.NAME))
-    if chosen is None:
-        return body.notice("The run ended before it could say more than this; see its log.", run)
-    archive = repository.download(int(chosen["id"]), artifact.MAX_ARCHIVE_BYTES)
-    return body.compose(artifact.unpack(archive), run)
+def find_failures(run: Run, repository: Repository) -> list[Failure]:
+    """Say which jobs of the run have failed; nothing where GitHub does not tell."""
+    if run.conclusion == "success":
+        return []
+    try:
+        return failures(repository.jobs(run.id))
+    except (GitHubError, KeyError, TypeError):
+        print("GitHub has not told which jobs have failed")
+        return []
 
 
 def post(number: int, text: str, run: Run, repository: Repository, author: str) -> None:
@@ -113,7 +95,7 @@ def post(number: int, text: str, run: Run, repository: Repository, author: str) 
     by_cml = sticky.cml_agrees(repository.comments(number), author)
     if not by_cml:
         print("cml would take another comment for ours: gh posts the comment")
-    if by_cml and repository.cml_comment(number, text):
+    if by_cml and cml.write_comment(repository, number, text):
         return
     # Asked again, for CML may have got as far as writing before it failed.
     found = sticky.ours(repository.comments(number), author)

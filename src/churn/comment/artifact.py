@@ -1,68 +1,74 @@
-"""The report as an artifact: chosen by its listing, then unpacked as if it wanted to do harm."""
+"""The review as an artifact: chosen by its listing, then read as if it wanted to do harm."""
 
 from __future__ import annotations
 
 import io
-import re
+import json
 import stat
-import unicodedata
 import zipfile
-from typing import Any
 
 from churn.errors import ChurnError
+from churn.github import Repository
+from churn.report.facts import Facts, read
 
-NAME = "comment"
-MEMBER = "report.md"
-MAX_ARCHIVE_BYTES = 1_000_000
-MAX_CHARACTERS = 60_000
-_MAX_BYTES = 4 * MAX_CHARACTERS
-_HEADING = re.compile(r"## (?:✅|❌) \S")
-# Fillers and an empty pattern, which are letters or signs by their category, and tags.
-_BLANK = re.compile("[\u115f\u1160\u2800\u3164\U000e0000-\U000e007f]")
-_ALLOWED = {"\n", "\t", "\u200b"}  # the last is what the report breaks mentions with
+NAME, MEMBER = "comment", "review.json"
+MAX_ARCHIVE_BYTES, _MAX_BYTES = 1_000_000, 4_000_000
+# The others may ask for gigabytes of memory to unpack a few bytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class RefusedError(ChurnError):
-    """The report is not one that this project writes; the message holds no word of it."""
+    """The review is not one that this project writes; the message holds no word of it."""
 
 
-def newest(listed: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Choose the run's artifact: the last attempt's where a run was repeated.
+def fetch(repository: Repository, run_id: int) -> Facts | None:
+    """Get what a run's review has found; None where it has left none.
 
     Raises
     ------
     RefusedError
-        If it is larger than any report of ours, before a byte of it is read.
+        If it is too large, damaged, or not of the shape that main's code knows.
     """
-    ours = [a for a in listed if a["name"] == NAME and not a["expired"]]
+    listed = repository.artifacts(run_id, NAME)
+    ours = [entry for entry in listed if entry["name"] == NAME and not entry["expired"]]
     if not ours:
         return None
-    chosen = max(ours, key=lambda artifact: int(artifact["id"]))
-    if chosen["size_in_bytes"] > MAX_ARCHIVE_BYTES:
+    chosen = max(ours, key=lambda entry: int(entry["id"]))  # the last attempt's
+    too_large = chosen["size_in_bytes"] > MAX_ARCHIVE_BYTES
+    archive = b"" if too_large else repository.download(int(chosen["id"]), MAX_ARCHIVE_BYTES)
+    if too_large or len(archive) > MAX_ARCHIVE_BYTES:
         raise RefusedError(f"the artifact is larger than {MAX_ARCHIVE_BYTES:,} bytes")
-    return chosen
+    return unpack(archive)
 
 
-def unpack(archive: bytes) -> str:
-    """Read the report from the bytes of a zip file.
-
-    Nothing is written to disk, and never more is unpacked than a report may have.
+def unpack(archive: bytes) -> Facts:
+    """Read the facts from the bytes of a zip file; nothing is written to disk.
 
     Raises
     ------
     RefusedError
-        If the archive holds anything but one plain file of the expected name, or if that file is
-        not a report.
+        If it holds anything but one plain file of the expected name, with facts in it.
     """
     try:
+        document = json.loads(_member(archive).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"{MEMBER} is not JSON") from error
+    try:
+        return read(document)
+    except ValueError as error:
+        raise RefusedError(f"{MEMBER} is not as main's code expects it: {error}") from error
+
+
+def _member(archive: bytes) -> bytes:
+    try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            members = opened.infolist()
-            if [member.filename for member in members] != [MEMBER]:
+            first, *more = opened.infolist()
+            if more or first.filename != MEMBER:
                 raise RefusedError(f"the artifact holds something else than one {MEMBER}")
-            kind = stat.S_IFMT(members[0].external_attr >> 16)
-            if kind not in (0, stat.S_IFREG) or members[0].flag_bits & 1:
-                raise RefusedError(f"{MEMBER} is a link, a folder or encrypted")
-            with opened.open(members[0]) as file:
+            kind, packed = stat.S_IFMT(first.external_attr >> 16), first.compress_type
+            if kind not in (0, stat.S_IFREG) or packed not in _METHODS or first.flag_bits & 1:
+                raise RefusedError(f"{MEMBER} is a link, a folder, encrypted, or oddly packed")
+            with opened.open(first) as file:
                 content = file.read(_MAX_BYTES + 1)
     except RefusedError:
         raise
@@ -70,36 +76,4 @@ def unpack(archive: bytes) -> str:
         raise RefusedError("the artifact is not a zip file, or a damaged one") from error
     if len(content) > _MAX_BYTES:
         raise RefusedError(f"{MEMBER} unpacks to more than {_MAX_BYTES:,} bytes")
-    return decode(content)
-
-
-def decode(content: bytes) -> str:
-    """Read a report's text.
-
-    Raises
-    ------
-    RefusedError
-        If it is not UTF-8, holds hidden or control characters, is too long, or does not begin as a
-        report.
-    """
-    try:
-        text = content.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise RefusedError("the report is not UTF-8") from error
-    if has_hidden_characters(text):
-        raise RefusedError("the report holds hidden or control characters")
-    if len(text) > MAX_CHARACTERS:
-        raise RefusedError(f"the report has more than {MAX_CHARACTERS:,} characters")
-    if not _HEADING.match(text):
-        raise RefusedError("the report does not begin with its heading")
-    return text
-
-
-def has_hidden_characters(text: str) -> bool:
-    """Tell whether a text holds what nobody sees, or turns the order of what follows around.
-
-    Such text reads otherwise than it is: to a person, or to a program that is given the comment.
-    """
-    if _BLANK.search(text):
-        return True
-    return any(unicodedata.category(c) in ("Cc", "Cf") for c in set(text) - _ALLOWED)
+    return content

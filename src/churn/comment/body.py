@@ -1,157 +1,123 @@
-"""The text of the comment: the report made inert, and a line that says where it comes from.
-
-The report is written by the pull request's own code, so anything may stand in it. What may come
-alive is listed, blocks here and signs in `line`; all else is shown as the characters that it is
-made of.
-"""
+"""The text of the comment: main's own words on top, then the report, then where it comes from."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from churn.comment import diagram
-from churn.comment.artifact import RefusedError
-from churn.comment.line import make_inert
+from churn.comment.run import Failure, Run
+from churn.comment.touched import Change
+from churn.report import markdown, mermaid
+from churn.report.facts import Facts
+from churn.report.markdown import Section, table, warning
+from churn.report.text import code, prose
 
-MAX_CHARACTERS = 65_000  # GitHub refuses more than 65,536, and the mark needs its place
-MAX_DIAGRAMS = 6
-MAX_DIAGRAM_CHARACTERS = 20_000
-_LANGUAGES = ("bash", "console", "diff", "json", "mermaid", "text", "yaml")
-_FENCE = re.compile(rf"```({'|'.join(_LANGUAGES)})?[ \t]*")
-_FENCE_END = re.compile(r" {0,3}`{3,}[ \t]*")
-_MERGE = "## ✅"
+_MOST_EDITS, _MOST_LINES, _MOST_FAILURES = 40, 10, 10
 
 
-@dataclass(frozen=True)
-class Run:
-    """The workflow run that the comment tells of, from GitHub's own event.
+def compose(facts: Facts, run: Run, change: Change, failures: Sequence[Failure]) -> str:
+    """Make the comment of a review.
+
+    The review was made by the pull request's own code, and may hold a model for good where the run
+    has failed, or where the change touches what it is judged by. Then that has the first word.
 
     Parameters
     ----------
-    id : int
-    number : int
-        As the run is called on GitHub's pages.
-    conclusion : str
-        ``"success"``, ``"failure"``, ``"cancelled"``, …
-    head : str
-        Newest commit of the pull request, 40 hexadecimal digits.
-    branch : str
-        Branch of the pull request, in `source`.
-    source : str
-        Repository that the pull request comes from, ``owner/name``; a fork perhaps.
-    repository : str
-        Address of the repository that it goes to, such as ``https://github.com/owner/name``.
-    base : str
-        Default branch of `repository`.
+    facts : Facts
+        What the review says.
+    run : Run
+    change : Change
+        What the pull request touches.
+    failures : sequence of Failure
+        The jobs of the run that have failed.
     """
-
-    id: int
-    number: int
-    conclusion: str
-    head: str
-    branch: str
-    source: str
-    repository: str
-    base: str
-
-    @property
-    def address(self) -> str:
-        """Address of the run's page."""
-        return f"{self.repository}/actions/runs/{self.id}"
-
-
-def compose(report: str, run: Run) -> str:
-    """Make the comment of a report.
-
-    The report may hold a model for good where the run that it comes from has failed: over a test,
-    or because the report is forged. Then the run has the first word.
-
-    Raises
-    ------
-    RefusedError
-        If the report cannot be made inert, or becomes too long.
-    """
-    shown = inert(report, run.repository)
-    if run.conclusion != "success" and shown.startswith(_MERGE):
-        said, _, rest = shown.removeprefix(_MERGE).partition("\n")
-        shown = (
-            f"## ❌ Do not merge: the run ended as {run.conclusion}\n\n"
-            f"The report of this run says otherwise: ✅{said}\n\n{rest}"
-        ).rstrip()
-    body = f"{shown}\n\n---\n\n{footer(run)}\n"
-    if len(body) > MAX_CHARACTERS:
-        raise RefusedError(f"the comment would have more than {MAX_CHARACTERS:,} characters")
-    return body
+    said = markdown.headline(facts)
+    first, warnings = _touched(change)
+    top = [f"## {said}"]
+    if facts["verdict"]["passed"] and run.conclusion != "success":
+        top = [f"## ❌ Do not merge: {_what_failed(run, failures)}"]
+        top += [f"The report of this run says otherwise: {said}"]
+    elif facts["verdict"]["passed"] and first:
+        words = f"{', '.join(first[:-1])}{' and ' if first[1:] else ''}{first[-1]}"
+        top = [f"## ⚠️ Look first: this change touches {words}"]
+        top += [f"If that is meant, the report says: {said}"]
+    top += [*_listed(failures), *warnings]
+    edits = Section("Limits, before and after", _edits(change), 88, folded=True)
+    report = markdown.render(facts, mermaid.chart, run.address, top, [edits])
+    return f"{report}\n---\n\n{_footer(run)}\n"
 
 
-def notice(reason: str, run: Run) -> str:
-    """Make the comment of a run whose report cannot be shown, in words of our own."""
-    return f"## ❌ Do not merge: no report\n\n{reason}\n\n---\n\n{footer(run)}\n"
+def notice(reason: str, run: Run, change: Change, failures: Sequence[Failure]) -> str:
+    """Make the comment of a run that has no report which could be shown."""
+    head = _what_failed(run, failures) if failures else "no report"
+    parts = [f"## ❌ Do not merge: {head}", reason, *_listed(failures), *_touched(change)[1]]
+    return "\n\n".join([*parts, "---", _footer(run)]) + "\n"
 
 
-def footer(run: Run) -> str:
+def _what_failed(run: Run, failures: Sequence[Failure]) -> str:
+    if not failures:
+        return f"the run ended as {prose(run.conclusion)}"
+    more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
+    return f"{_sentence(failures[0])}{more}"
+
+
+def _sentence(failure: Failure) -> str:
+    where = f" in the step “{prose(failure.step, 80)}”" if failure.step else ""
+    return f"{prose(failure.job, 80)} {failure.how}{where}"
+
+
+def _listed(failures: Sequence[Failure]) -> list[str]:
+    """List the failed jobs, where there are more than a headline names."""
+    lines = [f"- {_sentence(failure)}" for failure in failures[:_MOST_FAILURES]]
+    return ["\n".join(lines)] if lines[1:] else []
+
+
+def _touched(change: Change) -> tuple[list[str], list[str]]:
+    """Say what a reader has to look at first, and write a paragraph about each kind of files."""
+    if change.files is None:
+        unknown = "⚠️ **GitHub did not say which files this change touches.** Look at its diff."
+        return ["nobody knows what: GitHub did not say"], [unknown]
+    kinds = [
+        ("its own limits", "Limits changed in params.yaml", _sections(change)),
+        ("the code that judges it", "Code that judges changed", change.files.judging),
+        ("workflows", "Workflows changed", change.files.workflows),
+    ]
+    first = [words for words, _, names in kinds if names]
+    lines = [line for _, title, names in kinds for line in warning(title, names)]
+    if change.edits is None:
+        first.insert(0, "perhaps its own limits")
+        lines.append(
+            "⚠️ **Limits may have changed:** params.yaml could not be read, or is not written as"
+            " main's code reads it. Look at its diff."
+        )
+    if not change.complete:
+        first.append("more files than GitHub lists")
+        lines.append("⚠️ **GitHub does not list all files of this change.** Look at its diff.")
+    return first, [*lines, *warning("Data changed", change.files.data)]
+
+
+def _sections(change: Change) -> list[str]:
+    return list(dict.fromkeys(edit.section for edit in change.edits or []))
+
+
+def _edits(change: Change) -> str:
+    edits = change.edits or []
+    rows = [
+        [code(edit.section), *(_lines(side) for side in (edit.before, edit.after))]
+        for edit in edits[:_MOST_EDITS]
+    ]
+    more = f"\n\nand {len(edits) - _MOST_EDITS} more" if edits[_MOST_EDITS:] else ""
+    return f"{table(['section', 'before', 'after'], rows)}{more}" if rows else ""
+
+
+def _lines(side: Sequence[str]) -> str:
+    shown = [code(line, 120) for line in side[:_MOST_LINES]]
+    return "<br>".join(shown + ["…"] * bool(side[_MOST_LINES:]))
+
+
+def _footer(run: Run) -> str:
     """Say which run and commit a comment belongs to, and how that run has ended."""
     return (
-        f"<sub>[Run {run.number}]({run.address}) of {run.head}: {run.conclusion}."
-        " The report is written by the code of the pull request; whether it may be merged is"
-        " decided by the check `required`.</sub>"
+        f"<sub>[Run {run.number}]({run.address}) of {run.head}: {prose(run.conclusion)}."
+        " The numbers were computed by the code of the pull request; what it touches is said by"
+        " main. Whether it may be merged is decided by the check `required`.</sub>"
     )
-
-
-def inert(text: str, repository: str) -> str:
-    """Take from a report all that could come alive.
-
-    Fenced blocks stay, as text; only a diagram that is one of the report's own is drawn. Tables,
-    emphasis, headings and lists stay, and of what could come alive: addresses of this repository's
-    runs, and HTML tags without attributes that the report is laid out with.
-
-    Parameters
-    ----------
-    text : str
-        Markdown; its lines end in a newline alone.
-    repository : str
-        Address of the repository.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    RefusedError
-        If a block or tag that is opened is not closed (it would swallow what follows), if there are
-        too many diagrams, or if a hidden or control character is written by its number.
-    """
-    done: list[str] = []
-    fenced: list[str] | None = None
-    diagrams = 0
-    tags: list[str] = []
-    previous = ""
-    for line in text.split("\n"):
-        # Only behind an empty line: within HTML, GitHub does not take it for the start of a block.
-        if fenced is None and not previous.strip(" \t") and _FENCE.fullmatch(line):
-            fenced = [line]
-            diagrams += line.startswith("```mermaid")
-        elif fenced is None:
-            done.append(make_inert(line, repository, tags))
-        else:
-            fenced.append(line)
-            if _FENCE_END.fullmatch(line):
-                done.append(_shown(fenced))
-                fenced = None
-        previous = line
-    if fenced is not None or tags:
-        raise RefusedError("the report leaves a block or an HTML tag open")
-    if diagrams > MAX_DIAGRAMS:
-        raise RefusedError(f"the report has more than {MAX_DIAGRAMS} diagrams")
-    return "\n".join(done).rstrip()
-
-
-def _shown(block: list[str]) -> str:
-    if block[0].startswith("```mermaid") and not diagram.is_ours(block):
-        block = ["```text", *block[1:]]
-    shown = "\n".join(block)
-    if len(shown) > MAX_DIAGRAM_CHARACTERS:
-        raise RefusedError(f"a diagram has more than {MAX_DIAGRAM_CHARACTERS:,} characters")
-    return shown

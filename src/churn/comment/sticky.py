@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from churn.comment.body import Run
+from churn.comment.run import Run
 
 # CML's mark of a comment that it may write again is this picture, with a title behind "CML
 # watermark". In the title it may not escape anything, so: letters and a hyphen.

@@ -10,27 +10,6 @@ from churn.model.threshold import decide
 Points = list[dict[str, float | int | str]]
 _MAX_POINTS = 200
 _DIGITS = 5
-# Of the curves in which two models are compared: names of x and y in the points, title, labels.
-COMPARED = {
-    "roc": (
-        "false_positive_rate",
-        "true_positive_rate",
-        "ROC",
-        ("False positive rate", "True positive rate"),
-    ),
-    "precision_recall": (
-        "recall",
-        "precision",
-        "Precision and recall",
-        ("Recall", "Precision"),
-    ),
-    "calibration": (
-        "predicted",
-        "observed",
-        "Calibration",
-        ("Mean predicted probability", "Share that churned"),
-    ),
-}
 
 
 def roc(y: np.ndarray, probability: np.ndarray) -> Points:

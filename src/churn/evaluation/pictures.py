@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from churn.evaluation.curves import COMPARED, Points
+from churn.evaluation.curve_names import COMPARED
+from churn.evaluation.curves import Points
 
+_Read = Sequence[Mapping[str, float | int | str]]  # Points, and what was read from a file
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
 _STYLE = {
@@ -55,7 +57,7 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
 
 
-def draw_compared(curve: str, baseline: Points, candidate: Points, name: str) -> bytes:
+def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> bytes:
     """Draw one curve of two models into one picture.
 
     Parameters
@@ -92,7 +94,7 @@ def draw_compared(curve: str, baseline: Points, candidate: Points, name: str) ->
     return picture.getvalue()
 
 
-def _column(points: Points, name: str) -> list[float]:
+def _column(points: _Read, name: str) -> list[float]:
     return [float(point[name]) for point in points]
 
 

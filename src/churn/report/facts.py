@@ -1,112 +1,147 @@
-"""Everything that a report says, read once."""
+"""Everything that a report says: the shape of review.json, and the check that a document has it.
+
+Other keys may be there; a newer release may write them.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from churn.candidate import INPUTS, git, input_fingerprint, model_digest
-from churn.errors import ArtifactError
-from churn.files import read_json
-from churn.paths import Workspace
+FORMAT = 1
+Facts = dict[str, Any]
+Points = list[dict[str, float]]
+_MOST_ENTRIES, _MOST_BASELINES = 20_000, 20
+_LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand characters
+
+# Of a mapping the keys, "?" behind those that may be missing; {str: x}: any texts as keys. [x]: a
+# list of x; [x, x]: two of them. (x, None): x or null. A tuple of values: one of these.
+_NUMBER = (float, None)
+_GATE = {"name": str, "passed": bool, "value": str, "limit": str, "reason": str}
+_OUTCOME = ("judged", "unchanged", "stopped")
+_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE], "moved?": [str]}
+METRICS = {"threshold": float, "test": {str: _NUMBER}}
+_CHECK = {
+    "check": str,
+    "status": ("passed", "failed", "crashed"),
+    "outcomes?": [{"passed": bool, "details": str}],
+    "error?": (str, None),
+}
+CHECKS = {"checks": [_CHECK]}
+_ENDS = {"baseline": _NUMBER, "candidate": _NUMBER, "lower": _NUMBER, "upper": _NUMBER}
+_DIFFERENCE = {"metric": str, **_ENDS, "difference": _NUMBER, "word": (str, None)}
+_SLICE = {"column": str, "slice": str, "rows": int, "metrics": [_DIFFERENCE]}
+_CURVE = {"baseline": [{str: float}], "candidate": [{str: float}]}
+_DRIFT = {"column": str, "psi": float, "word": str, "before": _NUMBER, "after": _NUMBER}
+_DATA = {  # pairs are before and now
+    "rows": [int, int],
+    "columns": [_DRIFT],
+    "gone?": [str],
+    "new?": [str],
+    "label_rate?": [float, float],
+}
+_COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices": [_SLICE],
+             "curves": {str: _CURVE}}  # fmt: skip
+_TOLD = ("name", "rows", "threshold", "metrics", "slices")
+_BASELINE = {
+    "name": str,
+    "kind?": str,
+    "identity?": str,
+    "model_digest?": str,
+    "exam?": ("main", "own"),  # whose held-out customers and limits it was compared by
+    "limits?": ("main", "own"),
+    "data?": _DATA,
+    **{f"{key}?": shape for key, shape in _COMPARED.items()},
+}
+# `exam` counts the held-out customers that a change has touched.
+COMPARISON = {"baselines": [_BASELINE], "exam?": ({str: int}, None)}
+_PARAMETER = {"key": str, "before": str, "after": str, "limit": bool}
+CHANGES = {"parameters?": [_PARAMETER], "files?": [str], "judge?": [str]}
+_FACTS = {
+    "format": (FORMAT,),
+    "verdict": _VERDICT,
+    "metrics": (METRICS, None),  # null where nothing was judged, as the next two
+    "checks": (CHECKS, None),
+    "comparison": (COMPARISON, None),
+    "changes": CHANGES,  # empty where nobody has asked
+    "commit": str,
+    "uncommitted": bool,  # whether inputs differ from those of the commit
+    "fingerprint": str,
+    "model_digest": (str, None),
+}
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a candidate.
-
-    Attributes
-    ----------
-    verdict : dict
-        As verdict.json holds it.
-    metrics, checks, comparison : dict or None
-        As the files of these names hold them; None where the pipeline was stopped, or nothing
-        was to be judged.
-    changes : dict
-        As changes.json holds them; empty where nobody has asked.
-    commit, fingerprint : str
-    uncommitted : bool
-        Whether inputs differ from those of the commit.
-    model_digest : str or None
-    links : dict of str to str
-        Addresses by title: the run on the server that made the candidate.
-    """
-
-    verdict: dict[str, Any]
-    metrics: dict[str, Any] | None
-    checks: dict[str, Any] | None
-    comparison: dict[str, Any] | None
-    changes: dict[str, Any]
-    commit: str
-    uncommitted: bool
-    fingerprint: str
-    model_digest: str | None
-    links: dict[str, str]
-
-    @property
-    def compared(self) -> list[dict[str, Any]]:
-        """The baselines that the candidate could be compared with."""
-        return [entry for entry in self.baselines if "metrics" in entry]
-
-    @property
-    def for_release(self) -> bool:
-        """Whether it is what main would release: compared with Production alone."""
-        return {entry.get("kind") for entry in self.baselines} == {"production"}
-
-    @property
-    def baselines(self) -> list[dict[str, Any]]:
-        """All baselines that were asked for."""
-        return list(self.comparison["baselines"]) if self.comparison else []
+def baselines(facts: Facts) -> list[dict[str, Any]]:
+    """Return all baselines that were asked for."""
+    return facts["comparison"]["baselines"] if facts["comparison"] else []
 
 
-def gather(workspace: Workspace) -> Facts:
-    """Read what `compare`, `gate` and the stages have written.
+def compared(facts: Facts) -> list[dict[str, Any]]:
+    """Return the comparisons that could be made; of equal ones of a baseline the first."""
+    found: list[dict[str, Any]] = []
+    for entry in baselines(facts):
+        equal = [all(entry.get(key) == other[key] for key in _TOLD) for other in found]
+        if entry.keys() >= _COMPARED.keys() and not any(equal):
+            found.append(entry)
+    return found
+
+
+def read(document: Any) -> Facts:
+    """Take for facts what may have been written by anybody.
 
     Raises
     ------
-    ArtifactError
-        If `gate` has not run, or a file that it judged is gone.
+    ValueError
+        If a key is missing, a value is of another type or no finite number, there is too much of
+        something, or the verdict contradicts itself. The message names the key, and repeats
+        nothing of the document.
     """
-    verdict = read_json(workspace.verdict, "gate")
-    judged = verdict["outcome"] == "judged"
-    return Facts(
-        verdict=verdict,
-        metrics=_read(workspace.metrics) if judged else None,
-        checks=_read(workspace.checks) if judged else None,
-        comparison=_read(workspace.comparison) if judged else None,
-        changes=_read(workspace.changes) or {},
-        commit=git(workspace.root, "rev-parse", "HEAD").strip(),
-        uncommitted=bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
-        fingerprint=input_fingerprint(workspace.root),
-        model_digest=_digest(workspace.model) if judged else None,
-        links=links(os.environ),
-    )
+    require(document, _FACTS)
+    facts: Facts = document
+    verdict = facts["verdict"]
+    kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
+    if verdict["passed"] and not kept:
+        raise ValueError("verdict.passed: not what its outcome and gates say")
+    if len(baselines(facts)) > _MOST_BASELINES:
+        raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
+    return facts
 
 
-def links(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the address of the run, where this is one of GitHub Actions."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run = (environment.get(name, "") for name in names)
-    if not (server and repository and run):
-        return {}
-    return {"run and files": f"{server}/{repository}/actions/runs/{run}"}
+def require(value: Any, shape: Any, where: str = "") -> None:
+    """Check that a value, as `json.loads` gives it, has a shape of this module; see `read`."""
+    if isinstance(shape, tuple):
+        if any(type(value) is type(one) and value == one for one in shape):
+            return
+        shape = shape[0]
+    kind = type(shape) if isinstance(shape, (dict, list)) else shape
+    where = where or "the whole"
+    if not isinstance(kind, type):
+        raise ValueError(f"{where}: none of the known values")
+    numbers = (int, float) if kind is float else kind
+    if not isinstance(value, numbers) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{where}: not of type {kind.__name__}")
+    if isinstance(value, (int, float)) and not abs(value) < _LARGEST:  # nor is NaN
+        raise ValueError(f"{where}: not finite, or too large")
+    if isinstance(value, (dict, list)):
+        if len(value) > _MOST_ENTRIES:
+            raise ValueError(f"{where}: more than {_MOST_ENTRIES:,} entries")
+        for part, inner, path in _parts(value, shape, where):
+            require(part, inner, path)
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    """Read a file that an earlier step may not have written."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _digest(model: Path) -> str | None:
-    try:
-        return model_digest(model)
-    except ArtifactError:
-        return None
+def _parts(value: Any, shape: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
+    if isinstance(shape, list):
+        shapes = shape * len(value) if len(shape) == 1 else shape
+        if len(shapes) != len(value):
+            raise ValueError(f"{where}: not {len(shape)} values")
+        yield from ((part, inner, where) for part, inner in zip(value, shapes, strict=True))
+    elif str in shape:
+        yield from ((part, shape[str], where) for part in value.values())
+    else:
+        for key, inner in shape.items():
+            name = key.removesuffix("?")
+            path = f"{where}.{name}".removeprefix("the whole.")
+            if name in value:
+                yield value[name], inner, path
+            elif name == key:
+                raise ValueError(f"{path}: missing")

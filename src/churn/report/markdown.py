@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from churn.evaluation.curves import Points
+from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import Facts
-from churn.report.text import code, prose
-from churn.summary import interval, number
+from churn.report.facts import Facts, Points, baselines, compared
+from churn.report.text import code, interval, number, prose
 
 # GitHub refuses a comment of more than 65,536 characters.
 LIMIT = 60_000
-_MARKS = {"better": "**better**", "worse": "**worse**", "identical": "identical"}
+_MARKS = {"better": "**better**", "worse": "**worse**", None: "unknown"}
 _MOST_ROWS = 1000
 _LEAST_LINES = 6
-_MOST_NAMES = 10
+_MOST_NAMES, _MOST_WARNED = 10, 5
 _OPEN_ROWS = 15
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
+_EXAM = ("added", "removed", "relabelled", "edited")
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -51,7 +51,14 @@ class Section:
     whole: bool = False
 
 
-def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
+def render(
+    facts: Facts,
+    draw: Draw,
+    run: str = "",
+    top: Sequence[str] = (),
+    more: Sequence[Section] = (),
+    limit: int = LIMIT,
+) -> str:
     """Write the report.
 
     Parameters
@@ -59,6 +66,13 @@ def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
     facts : Facts
     draw : callable
         Turns a curve's name, the points of both models and the baseline's name into Markdown.
+    run : str, default=""
+        Address of the run that has made the facts.
+    top : sequence of str
+        Paragraphs of Markdown in place of the headline and of what the facts say about limits and
+        judging code.
+    more : sequence of Section
+        Shown behind the head.
     limit : int, default=60,000
         Most characters. The least important section is cut after as many lines as fit, or left
         out, then the next one, until it is kept; the report says what it lacks.
@@ -68,18 +82,15 @@ def render(facts: Facts, draw: Draw, limit: int = LIMIT) -> str:
     str
         GitHub's Markdown, in which no text of the repository comes alive.
     """
-    sections = [section for section in _sections(facts, draw) if section.body]
+    head = Section("", _head(facts, bool(run), top), 100)
+    sections = [head, *more, *_sections(facts, draw, run)]
+    sections = [section for section in sections if section.body]
     left_out: list[str] = []
-    cut: set[str] = set()
-    while (excess := len(text := _joined(sections, left_out)) - limit) > 0:
-        light = [section for section in sections[1:] if section.title not in cut]
-        if not light:
-            break
-        lightest = min(light, key=lambda section: section.weight)
+    while (excess := len(text := _joined(sections, left_out)) - limit) > 0 and sections[1:]:
+        lightest = min(sections[1:], key=lambda section: section.weight)
         place = sections.index(lightest)
         if shorter := _cut_to(lightest, len(lightest.body) - excess):
             sections[place] = shorter
-            cut.add(shorter.title)
         else:
             del sections[place]
             left_out.append(lightest.title)
@@ -119,57 +130,84 @@ def _shown(section: Section) -> str:
     return f"### {section.title}\n\n{section.body}"
 
 
-def _sections(facts: Facts, draw: Draw) -> Iterator[Section]:
+def headline(facts: Facts) -> str:
+    """Say the verdict and its reason, as Markdown in one line."""
+    verdict, reason = facts["verdict"], prose(facts["verdict"]["reason"])
+    if verdict["outcome"] == "unchanged" and verdict["passed"]:
+        return f"✅ {reason[:1].upper()}{reason[1:]}"
+    if verdict["passed"] and verdict.get("moved"):
+        return f"⚠️ Changes its own limits: {reason}"
+    is_release = {entry.get("kind") for entry in baselines(facts)} == {"production"}
+    verb = "release" if is_release else "merge"
+    return f"✅ {verb.title()}: {reason}" if verdict["passed"] else f"❌ Do not {verb}: {reason}"
+
+
+def _head(facts: Facts, has_run: bool, top: Sequence[str]) -> str:
+    lines = list(top) or [f"## {headline(facts)}"]
+    if facts["verdict"]["outcome"] == "unchanged":
+        lines.append("Nothing was trained.")
+    if facts["verdict"]["outcome"] == "stopped":
+        where = "The log of the run" if has_run else "What was printed"
+        lines.append(f"Nothing could be judged. {where} says more.")
+    exam = (facts["comparison"] and facts["comparison"].get("exam")) or {}
+    if counts := [f"{exam[what]:,} {what}" for what in _EXAM if exam.get(what)]:
+        lines.append(f"⚠️ **This change alters held-out customers:** {', '.join(counts)}.")
+    if not top:
+        changes = facts["changes"]
+        limits = [one["key"] for one in changes.get("parameters", []) if one["limit"]]
+        lines += warning("This change moves its own limits", limits)
+        lines += warning("This change touches its own judge", changes.get("judge", []))
+    return "\n\n".join(lines)
+
+
+def warning(what: str, names: Sequence[str]) -> list[str]:
+    """Write a paragraph that names some files or parameters; none where there are no names."""
+    return [f"⚠️ **{what}:** {_listed(names, _MOST_WARNED)}."] if names else []
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(map(code, names[:most]))}{more}"
+
+
+def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     """Give the sections in the order in which a reviewer needs them."""
-    yield Section("", _head(facts), 100)
-    if facts.metrics:
-        if not facts.compared:
-            yield Section("Metrics", _metrics_alone(facts.metrics), 95)
-        for number_, entry in enumerate(facts.compared):
-            title = f"Metrics against {code(entry['name'])}"
-            yield Section(title, _metrics(entry, facts.metrics), 95 - number_)
-    gates = facts.verdict["gates"]
+    if facts["metrics"]:
+        if not compared(facts):
+            yield Section("Metrics", _metrics_alone(facts["metrics"]), 95)
+        for place, entry in enumerate(compared(facts)):
+            title = f"Metrics against {_named(entry, facts)}"
+            yield Section(title, _metrics(entry, facts["metrics"]), 95 - place)
+    gates = facts["verdict"]["gates"]
     bad = sum(not gate["passed"] for gate in gates)
     title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
-    title = "What stopped it" if facts.verdict["outcome"] == "stopped" else title
+    title = "What stopped it" if facts["verdict"]["outcome"] == "stopped" else title
     yield Section(title, _gates(gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     yield Section("Data", _data(facts), 80)
     yield Section("Files that changed", _files(facts), 40, folded=True)
-    if facts.checks:
-        failed = [check for check in facts.checks["checks"] if check["status"] != "passed"]
-        passed = [check for check in facts.checks["checks"] if check["status"] == "passed"]
+    if facts["checks"]:
+        failed = [check for check in facts["checks"]["checks"] if check["status"] != "passed"]
+        passed = [check for check in facts["checks"]["checks"] if check["status"] == "passed"]
         yield Section("Checks that did not pass", _checks(failed), 85)
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
-    worse = _slices(facts.compared)
+    worse = _slices(facts)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    for entry in facts.compared[:1]:
+    for entry in compared(facts)[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
-    yield Section("What this is", _identity(facts), 92, folded=True)
+    yield Section("What this is", _identity(facts, run), 92, folded=True)
 
 
-def _head(facts: Facts) -> str:
-    verdict = facts.verdict
-    reason = prose(verdict["reason"])
-    verb = "release" if facts.for_release else "merge"
-    word = f"✅ {verb.title()}" if verdict["passed"] else f"❌ Do not {verb}"
-    lines = [f"## {word}: {reason}"]
-    if verdict["outcome"] == "unchanged":
-        lines = [f"## ✅ {reason[0].upper()}{reason[1:]}", "Nothing was trained."]
-    if verdict["outcome"] == "stopped":
-        where = "The log of the run" if facts.links else "What was printed"
-        lines.append(f"Nothing could be judged. {where} says more.")
-    limits = [one["key"] for one in facts.changes.get("parameters", []) if one["limit"]]
-    lines += _warning("This change moves its own limits", limits)
-    lines += _warning("This change touches its own judge", facts.changes.get("judge", []))
-    return "\n\n".join(lines)
-
-
-def _warning(what: str, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return [f"⚠️ **{what}:** {', '.join(map(code, names[:5]))}{more}."]
+def _named(entry: dict[str, Any], facts: Facts) -> str:
+    """Call a baseline by its name, and where it was compared more than once say how."""
+    names = [other["name"] for other in compared(facts)]
+    how = [("exam", "on", "held-out customers"), ("limits", "by", "limits")]
+    more = [
+        f", {preposition} {'main' if entry[key] == 'main' else 'this change'}'s {what}"
+        for key, preposition, what in how
+        if key in entry and names.count(entry["name"]) > 1
+    ]
+    return code(entry["name"]) + "".join(more)
 
 
 def _metrics(entry: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -177,15 +215,19 @@ def _metrics(entry: dict[str, Any], metrics: dict[str, Any]) -> str:
     for one in entry["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
         change = [number(one["difference"], sign=True), interval(one)]
-        word = _MARKS.get(one["word"], one["word"] or "unknown")
-        rows.append([TITLES[one["metric"]], *values, *change, word])
+        word = _MARKS.get(one["word"]) or prose(str(one["word"]))
+        rows.append([_title(one["metric"]), *values, *change, word])
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     note = (
         f"On {entry['rows']:,} held-out customers that neither model was trained on;"
         f" paired bootstrap. Churn is predicted at a probability of {number(metrics['threshold'])}"
         f" and above, by {code(entry['name'])} at {number(entry['threshold'])}."
     )
-    return f"{table(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
+    return f"{_cut(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
+
+
+def _title(metric: str) -> str:
+    return TITLES.get(metric) or code(metric)
 
 
 def _metrics_alone(metrics: dict[str, Any]) -> str:
@@ -203,14 +245,14 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
     ]
     reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
     reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
-    return "\n".join([table(["", "gate", "value", "limit"], rows), "", *reasons]) if rows else ""
+    shown = _cut(["", "gate", "value", "limit"], rows)
+    return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
 
 
 def _parameters(facts: Facts) -> str:
-    changed = facts.changes.get("parameters", [])
     rows = [
         [code(one["key"], 120), *map(code, _from_where_they_part(one["before"], one["after"]))]
-        for one in changed
+        for one in facts["changes"].get("parameters", [])
     ]
     return _cut(["parameter", "before", "after"], rows)
 
@@ -224,24 +266,19 @@ def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
 
 
 def _data(facts: Facts) -> str:
-    return "\n\n".join(_drift(entry) for entry in facts.baselines if "data" in entry)
+    # Once where a baseline was compared more than once.
+    shown = [_drift(entry) for entry in baselines(facts) if "data" in entry]
+    return "\n\n".join(dict.fromkeys(shown))
 
 
 def _drift(entry: dict[str, Any]) -> str:
     data = entry["data"]
-    before, after = data["rows"]
-    lines = [f"Training rows: {before:,} before, {after:,} now."]
+    lines = ["Training rows: {:,} before, {:,} now.".format(*data["rows"])]
     if "label_rate" in data:
-        lines[0] += (
-            f" Churned: {data['label_rate'][0]:.1%} before, {data['label_rate'][1]:.1%} now."
-        )
-    for key, what in (
-        ("gone", "Columns that are no longer there"),
-        ("new", "Columns that are new"),
-    ):
+        lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data["label_rate"])
+    for key, what in (("gone", "no longer there"), ("new", "new")):
         if names := data.get(key):
-            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-            lines.append(f"{what}: {', '.join(map(code, names[:_MOST_NAMES]))}{more}.")
+            lines.append(f"Columns that are {what}: {_listed(names, _MOST_NAMES)}.")
     drifted = [one for one in data["columns"] if one["word"] != "none"]
     if not data["columns"]:
         lines.append("No column is in both tables, so no drift was measured.")
@@ -252,7 +289,7 @@ def _drift(entry: dict[str, Any]) -> str:
     rows = [
         [
             code(one["column"]),
-            one["word"],
+            prose(one["word"]),
             f"{one['psi']:.2f}",
             *("" if one[side] is None else f"{one[side]:g}" for side in ("before", "after")),
         ]
@@ -265,7 +302,7 @@ def _drift(entry: dict[str, Any]) -> str:
 
 
 def _files(facts: Facts) -> str:
-    files = facts.changes.get("files", [])
+    files = facts["changes"].get("files", [])
     shown = [f"- {code(name, 150)}" for name in files[:_MOST_ROWS]]
     if len(files) > _MOST_ROWS:
         shown.append(f"- and {len(files) - _MOST_ROWS} more")
@@ -275,22 +312,23 @@ def _files(facts: Facts) -> str:
 def _checks(checks: Sequence[dict[str, Any]]) -> str:
     rows = []
     for check in checks:
-        bad = [outcome for outcome in check["outcomes"] if not outcome["passed"]]
-        outcome = (bad or check["outcomes"] or [None])[0]
-        found = check.get("error") or (outcome["details"] if outcome else "it has no condition")
+        outcomes = sorted(check.get("outcomes", []), key=lambda outcome: outcome["passed"])
+        details = outcomes[0]["details"] if outcomes else "it has no condition"
+        found = check.get("error") or details
         rows.append([code(check["check"]), check["status"], prose(found, 300)])
     return _cut(["check", "", "found"], rows)
 
 
-def _slices(compared: Sequence[dict[str, Any]]) -> str:
+def _slices(facts: Facts) -> str:
     rows = []
-    for entry in compared:
+    for entry in compared(facts):
+        against = _named(entry, facts)
         for part in entry["slices"]:
             for one in part["metrics"]:
                 if one["word"] == "worse":
-                    values = [number(one["difference"], sign=True), interval(one)]
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
-                    rows.append([*names, TITLES[one["metric"]], *values, code(entry["name"])])
+                    values = [number(one["difference"], sign=True), interval(one)]
+                    rows.append([*names, _title(one["metric"]), *values, against])
     if not rows:
         return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
@@ -299,33 +337,32 @@ def _slices(compared: Sequence[dict[str, Any]]) -> str:
 
 
 def _curves(entry: dict[str, Any], draw: Draw) -> str:
-    charts = [
-        draw(curve, points["baseline"], points["candidate"], entry["name"])
-        for curve, points in entry["curves"].items()
-    ]
+    both = [(curve, entry["curves"][curve]) for curve in COMPARED if curve in entry["curves"]]
+    charts = [draw(curve, of["baseline"], of["candidate"], entry["name"]) for curve, of in both]
     return "\n\n".join(filter(None, charts))
 
 
-def _identity(facts: Facts) -> str:
-    aside = " and changes that are not committed" if facts.uncommitted else ""
-    rows = [["commit", f"{code(facts.commit)}{aside}"]]
-    rows += [["fingerprint of the inputs", code(facts.fingerprint)]]
-    if facts.model_digest:
-        rows.append(["digest of the model", code(facts.model_digest)])
-    for entry in facts.baselines:
-        if "identity" in entry:
-            rows.append([f"model of {code(entry['name'])}", code(entry["model_digest"])])
-            rows.append([f"where {code(entry['name'])} is", code(entry["identity"])])
-    rows += [[title, address] for title, address in facts.links.items()]
-    revisions = [one for one in facts.baselines if one.get("kind") != "production"]
-    baseline = revisions[0] if revisions else {"name": "main"}
-    again = [f"churn review --baseline {shlex.quote(baseline['name'])}"]
-    if facts.links:  # on a runner, where the commit is one that merging would make
-        revision = shlex.quote(baseline.get("identity", baseline["name"]))
-        again = [f"git fetch origin {facts.commit}", "git switch --detach FETCH_HEAD"]
-        again += [f"churn review --baseline {revision}"]
+def _identity(facts: Facts, run: str) -> str:
+    aside = " and changes that are not committed" if facts["uncommitted"] else ""
+    rows = [["commit", f"{code(facts['commit'])}{aside}"]]
+    rows += [["fingerprint of the inputs", code(facts["fingerprint"])]]
+    if facts["model_digest"] is not None:
+        rows.append(["digest of the model", code(facts["model_digest"])])
+    for entry in {one["name"]: one for one in baselines(facts) if "identity" in one}.values():
+        name = code(entry["name"])
+        rows.append([f"model of {name}", code(entry.get("model_digest", "unknown"))])
+        rows.append([f"where {name} is", code(entry["identity"])])
+    rows += [["run and files", run]] if run else []
+    revisions = [one for one in baselines(facts) if one.get("kind") != "production"]
+    revision = revisions[0]["name"] if revisions else "main"
+    again = []
+    if run:  # on a runner, where the commit is one that merging would make
+        again = [f"git fetch origin {shlex.quote(facts['commit'])}"]
+        again += ["git switch --detach FETCH_HEAD"]
+        revision = revisions[0].get("identity", revision) if revisions else revision
+    again += [f"churn review --baseline {shlex.quote(revision)}"]
     steps = ", ".join(code(step, 120) for step in again)
-    return f"{table(['', ''], rows)}\n\nThe same at your desk: {steps}"
+    return f"{table(['', ''], rows)}\n\nThe same on your machine: {steps}"
 
 
 def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:

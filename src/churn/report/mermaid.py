@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
-import numpy as np
-
-from churn.evaluation.curves import COMPARED, Points
+from churn.evaluation.curve_names import COMPARED
+from churn.report.facts import Points
 
 BASELINE_COLOR, CANDIDATE_COLOR = "#999999", "#0072B2"
 _STEPS = 40
@@ -19,7 +19,7 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     ----------
     curve : {"roc", "precision_recall", "calibration"}
     baseline, candidate : list of dict
-        Points as `churn.evaluation.curves` gives them, on the same customers.
+        Points as `churn.evaluation.curves` gives them, on the same customers; others are left out.
     name : str
         The baseline's.
 
@@ -34,15 +34,15 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     places of the stretch that both cover.
     """
     x_name, y_name, title, (x_label, y_label) = COMPARED[curve]
-    if not (baseline and candidate):
-        return ""
     lines = [_line(points, x_name, y_name) for points in (baseline, candidate)]
-    left, right = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
+    if not all(lines):
+        return ""
+    left, right = max(line[0][0] for line in lines), min(line[-1][0] for line in lines)
     if not left < right:
         return ""
-    places = np.linspace(left, right, _STEPS + 1)
-    top = 1.0 if curve != "calibration" else max(max(y) for _, y in lines)
-    heights = [[f"{np.interp(x, *line):.3f}" for x in places] for line in lines]
+    places = [left + (right - left) * step / _STEPS for step in range(_STEPS + 1)]
+    top = 1.0 if curve != "calibration" else max(y for line in lines for _, y in line)
+    heights = [[f"{_height(line, x):.3f}" for x in places] for line in lines]
     return "\n".join(
         [
             "```mermaid",
@@ -62,9 +62,19 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     )
 
 
-def _line(points: Points, x_name: str, y_name: str) -> tuple[list[float], list[float]]:
-    x = [float(point[x_name]) for point in points]
-    return x, [float(point[y_name]) for point in points]
+def _line(points: Points, x_name: str, y_name: str) -> list[tuple[float, float]]:
+    """Return the points from left to right; of equal ones in the order in which they came."""
+    pairs = [(point[x_name], point[y_name]) for point in points if {x_name, y_name} <= set(point)]
+    return sorted(pairs, key=lambda pair: pair[0])
+
+
+def _height(line: list[tuple[float, float]], x: float) -> float:
+    """Interpolate between the two points around x; where several lie there, from the last one."""
+    behind = bisect_right(line, x, key=lambda pair: pair[0])
+    if behind == len(line):
+        return line[-1][1]
+    (x0, y0), (x1, y1) = line[behind - 1 : behind + 1]
+    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
 def _quoted(name: str) -> str:

@@ -9,29 +9,31 @@ from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from churn.evaluation.curves import COMPARED, Points
+from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.pictures import draw_compared
 from churn.report import markdown
-from churn.report.facts import Facts
+from churn.report.facts import Facts, Points
 
 _NO_LIMIT = 10**9
 # A comment has no colours, and a page may be looked at where no font has these signs.
 _SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed")}
 
 
-def render(facts: Facts) -> str:
+def render(facts: Facts, run: str = "") -> str:
     """Write the report as a page: the same text as the comment's, nothing left out.
 
     Parameters
     ----------
     facts : Facts
+    run : str, default=""
+        Address of the run, where it was made in one.
 
     Returns
     -------
     str
         HTML without links to anything outside.
     """
-    text = markdown.render(facts, _picture, _NO_LIMIT)
+    text = markdown.render(facts, _picture, run, limit=_NO_LIMIT)
     # Raw HTML is let through because the Markdown holds our own <details> and <code>; all else in
     # it is escaped already (`churn.report.text`).
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
@@ -41,7 +43,7 @@ def render(facts: Facts) -> str:
     template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(template).render(
-        title=facts.verdict["reason"],
+        title=facts["verdict"]["reason"],
         body=Markup(body),  # noqa: S704
     )
 

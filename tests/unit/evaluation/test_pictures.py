@@ -14,6 +14,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from churn.evaluation import curves, pictures
+from churn.evaluation.curve_names import COMPARED
 
 NAMES = ["calibration", "confusion", "importance", "precision_recall", "roc", "score_histogram"]
 
@@ -118,7 +119,7 @@ def compared() -> tuple[dict[str, curves.Points], dict[str, curves.Points]]:
     )
 
 
-@pytest.mark.parametrize("curve", list(curves.COMPARED))
+@pytest.mark.parametrize("curve", list(COMPARED))
 def test_a_picture_of_two_models_has_both_colours_and_is_always_the_same(curve: str) -> None:
     baseline, candidate = (models[curve] for models in compared())
     png = pictures.draw_compared(curve, baseline, candidate, "main")
@@ -131,7 +132,7 @@ def test_a_picture_of_two_models_has_both_colours_and_is_always_the_same(curve: 
         assert (np.abs(image - wanted).max(axis=2) < 0.02).sum() > 50, color
 
 
-@pytest.mark.parametrize("curve", list(curves.COMPARED))
+@pytest.mark.parametrize("curve", list(COMPARED))
 def test_each_model_has_its_line(curve: str) -> None:
     baseline, candidate = (models[curve] for models in compared())
     both = pictures.draw_compared(curve, baseline, candidate, "main")

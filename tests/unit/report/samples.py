@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import shutil
 import subprocess
+import zipfile
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from churn.evaluation import curves
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import Facts
+from churn.report.facts import FORMAT, Facts, read
 
 HOSTILE = [
     "@octocat",
@@ -186,9 +188,9 @@ def facts(**others: Any) -> Facts:
         "uncommitted": False,
         "fingerprint": "b" * 64,
         "model_digest": "c" * 64,
-        "links": {},
+        "format": FORMAT,
     }
-    return Facts(**(known | others))
+    return read(known | others)
 
 
 def hostile_facts(text: str) -> Facts:
@@ -199,11 +201,22 @@ def hostile_facts(text: str) -> Facts:
     ]
     changed = [dict.fromkeys(("key", "before", "after"), text) | {"limit": True}]
     drifted = {"column": text, "psi": 0.4, "word": "large", "before": 1.0, "after": 2.0}
+    # Unlike the words of a verdict's outcome and a check's status, these may be any.
+    worse = [difference(word="worse"), difference(text, word="worse"), difference(word=text)]
     one = entry(
         name=text,
         identity=text,
-        slices=[{"column": text, "slice": text, "rows": 60, "metrics": [difference(word="worse")]}],
-        data={"rows": [1, 2], "columns": [drifted], "gone": [text], "label_rate": [0.1, 0.2]},
+        model_digest=text,
+        exam="own",
+        metrics=[*worse, difference(word=None)],
+        slices=[{"column": text, "slice": text, "rows": 60, "metrics": worse}],
+        data={
+            "rows": [1, 2],
+            "columns": [drifted, drifted | {"word": text}],
+            "gone": [text],
+            "new": [text],
+            "label_rate": [0.1, 0.2],
+        },
     )
     return facts(
         verdict={"passed": False, "outcome": "judged", "reason": text, "gates": gates},
@@ -216,7 +229,18 @@ def hostile_facts(text: str) -> Facts:
         },
         comparison={"baselines": [one, entry(name=text, incomparable=text)]},
         changes={"parameters": changed, "files": [text], "judge": [text]},
+        commit=text,
+        fingerprint=text,
+        model_digest=text,
     )
+
+
+def zipped(text: str | bytes, name: str = "review.json") -> bytes:
+    """Return a zip file with one file in it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+    return made.getvalue()
 
 
 class Seen(HTMLParser):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from churn import report
 from churn.candidate import git, input_fingerprint, model_digest
 from churn.errors import ArtifactError
 from churn.paths import Workspace
-from churn.report.facts import gather, links
-from tests.unit.report.samples import check, entry
+from churn.report import run_address
+from churn.report.facts import baselines, compared, read
+from churn.report.gather import gather
+from tests.unit.report.samples import check, entry, facts
 
 ACTIONS = {
     "GITHUB_SERVER_URL": "https://github.com",
@@ -22,13 +26,12 @@ ACTIONS = {
 }
 
 
-def test_the_run_is_linked_on_actions_only() -> None:
-    expected = {"run and files": "https://github.com/o/r/actions/runs/7"}
-    assert links(ACTIONS) == expected
-    assert links({}) == {}
+def test_a_run_has_an_address_on_actions_only() -> None:
+    assert run_address(ACTIONS) == "https://github.com/o/r/actions/runs/7"
+    assert run_address({}) == ""
     for name in ACTIONS:
-        assert links({**ACTIONS, name: ""}) == {}
-        assert links({key: value for key, value in ACTIONS.items() if key != name}) == {}
+        assert run_address({**ACTIONS, name: ""}) == ""
+        assert run_address({key: value for key, value in ACTIONS.items() if key != name}) == ""
 
 
 @pytest.fixture
@@ -59,19 +62,18 @@ def outcome(workspace: Workspace, which: str) -> None:
 
 def test_the_facts_are_those_of_the_work_tree(workspace: Workspace) -> None:
     known = gather(workspace)
-    assert known.commit == git(workspace.root, "rev-parse", "HEAD").strip()
-    assert known.fingerprint == input_fingerprint(workspace.root)
-    assert known.model_digest == model_digest(workspace.model)
-    assert [one["name"] for one in known.compared] == ["main"]
-    assert known.links == {}
+    assert known["commit"] == git(workspace.root, "rev-parse", "HEAD").strip()
+    assert known["fingerprint"] == input_fingerprint(workspace.root)
+    assert known["model_digest"] == model_digest(workspace.model)
+    assert [one["name"] for one in compared(known)] == ["main"]
 
 
 def test_a_baseline_without_metrics_is_one_but_was_not_compared(workspace: Workspace) -> None:
     entries = [{"name": "main", "absent": "none"}, {"name": "Production", "incomparable": "x"}]
     workspace.comparison.write_text(json.dumps({"baselines": entries}))
     known = gather(workspace)
-    assert len(known.baselines) == 2
-    assert known.compared == []
+    assert len(baselines(known)) == 2
+    assert compared(known) == []
 
 
 @pytest.mark.parametrize("which", ["unchanged", "stopped"])
@@ -80,8 +82,8 @@ def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
 ) -> None:
     outcome(workspace, which)
     known = gather(workspace)
-    assert (known.metrics, known.checks, known.comparison, known.model_digest) == (None,) * 4
-    assert known.baselines == []
+    assert [known[key] for key in ("metrics", "checks", "comparison", "model_digest")] == [None] * 4
+    assert baselines(known) == []
 
 
 @pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
@@ -93,7 +95,7 @@ def test_a_result_that_is_missing_or_broken_does_not_keep_the_verdict_from_being
     file.unlink()
     if content:
         file.write_text(content)
-    assert getattr(gather(workspace), name) is None
+    assert gather(workspace)[name] is None
     report.run(workspace)
     assert workspace.report.read_text().startswith("## ✅ Merge: fine")
 
@@ -107,11 +109,12 @@ def test_without_a_verdict_there_is_no_report(workspace: Workspace) -> None:
 
 def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
     (workspace.model / "model.json").unlink()
-    assert gather(workspace).model_digest is None
+    assert gather(workspace)["model_digest"] is None
 
 
-def test_both_reports_are_written(workspace: Workspace) -> None:
+def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     report.run(workspace)
+    assert read(json.loads(workspace.review.read_text())) == gather(workspace)
     assert "### Metrics against `main`" in workspace.report.read_text()
     page = workspace.report_page.read_text()
     assert page.startswith("<!doctype html>")
@@ -119,8 +122,63 @@ def test_both_reports_are_written(workspace: Workspace) -> None:
 
 
 def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
-    files = (workspace.report, workspace.report_page)
+    files = (workspace.report, workspace.report_page, workspace.review)
     report.run(workspace)
     first = [file.read_bytes() for file in files]
     report.run(workspace)
     assert [file.read_bytes() for file in files] == first
+
+
+FACTS = facts()
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"format": 2}, "format: none of the known values"),
+        ({"format": True}, "format: none of the known values"),
+        ({"verdict": None}, "verdict: not of type dict"),
+        ({"verdict": {"passed": True}}, "verdict.outcome: missing"),
+        ({"uncommitted": 0}, "uncommitted: not of type bool"),
+        ({"metrics": {"threshold": True, "test": {}}}, "metrics.threshold: not of type float"),
+        ({"metrics": {"threshold": math.nan, "test": {}}}, "metrics.threshold: not finite"),
+        ({"metrics": {"threshold": -math.inf, "test": {}}}, "metrics.threshold: not finite"),
+        ({"metrics": {"threshold": 10**400, "test": {}}}, "metrics.threshold: not finite"),
+        (
+            {"metrics": {"threshold": 0.5, "test": {"brier": "0"}}},
+            "metrics.test: not of type float",
+        ),
+        (
+            {"checks": {"checks": [{"check": "x", "status": "fine"}]}},
+            "checks.checks.status: none of",
+        ),
+        ({"changes": {"files": ["x"] * 20_001}}, "changes.files: more than 20,000 entries"),
+        ({"comparison": {"baselines": [{"name": "x"}] * 21}}, "comparison.baselines: more than 20"),
+        (
+            {"comparison": {"baselines": [entry(rows=1.5)]}},
+            "comparison.baselines.rows: not of type",
+        ),
+        (
+            {"comparison": {"baselines": [entry(data={"rows": [1], "columns": []})]}},
+            "comparison.baselines.data.rows: not 2 values",
+        ),
+    ],
+)
+def test_what_is_of_another_shape_is_refused_by_its_key(
+    changed: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(problem)}"):
+        read({**FACTS, **changed})
+
+
+@pytest.mark.parametrize("outcome", ["judged", "stopped"])
+def test_a_verdict_that_contradicts_itself_is_refused(outcome: str) -> None:
+    gates = FACTS["verdict"]["gates"] if outcome == "judged" else []
+    verdict = {"passed": True, "outcome": outcome, "reason": "", "gates": gates}
+    with pytest.raises(ValueError, match=r"^verdict\.passed: not what its outcome and gates say"):
+        read({**FACTS, "verdict": verdict})
+
+
+def test_what_a_newer_release_adds_does_no_harm() -> None:
+    more = {**FACTS, "new": [{}], "verdict": {**FACTS["verdict"], "new": None}}
+    assert read(more) == more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,8 +29,11 @@ _ALLOWED = {"p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code"
 _ALLOWED |= {"details", "summary", "strong", "pre"}
 
 
-def render(known: Facts, limit: int = markdown.LIMIT) -> str:
-    return markdown.render(known, mermaid.chart, limit)
+RUN = "https://github.com/o/r/actions/runs/1"
+
+
+def render(known: Facts, limit: int = markdown.LIMIT, run: str = "") -> str:
+    return markdown.render(known, mermaid.chart, run, limit=limit)
 
 
 def titles(text: str) -> list[str]:
@@ -90,10 +92,9 @@ def test_each_word_of_a_comparison_is_shown(word: str) -> None:
 
 
 def test_failed_gates_come_first_with_their_reasons() -> None:
-    known = facts()
+    verdict = facts()["verdict"]
     slices = {"name": "slices", "passed": False, "value": "1", "limit": "", "reason": "one fell"}
-    gates = [*known.verdict["gates"], slices]
-    text = render(replace(known, verdict=known.verdict | {"gates": gates}))
+    text = render(facts(verdict=verdict | {"gates": [*verdict["gates"], slices]}))
     assert text.index("| ❌ | ROC |") < text.index("| ✅ | dvc.lock |")
     assert "\n- too low\n- one fell\n" in text
     assert "- it is" not in text
@@ -116,7 +117,7 @@ def test_no_limit_that_was_moved_is_no_warning() -> None:
 
 @pytest.mark.parametrize("outcome", ["judged", "unchanged", "stopped"])
 def test_a_change_of_its_own_judge_is_said_whatever_the_outcome(outcome: str) -> None:
-    verdict = facts().verdict | {"outcome": outcome}
+    verdict = facts()["verdict"] | {"outcome": outcome}
     changes = {"judge": [".github/workflows/pull-request.yml"]}
     head = render(facts(verdict=verdict, changes=changes)).partition("###")[0]
     assert "touches its own judge:** `.github/workflows/pull-request.yml`." in head
@@ -172,7 +173,7 @@ def test_without_a_comparison_the_metrics_stand_alone() -> None:
 
 
 def test_on_a_runner_the_command_fetches_the_merge_commit() -> None:
-    text = render(facts(links={"run and files": "https://github.com/o/r/actions/runs/1"}))
+    text = render(facts(), run=RUN)
     steps = f"`git fetch origin {'a' * 40}`, `git switch --detach FETCH_HEAD`"
     assert f"{steps}, `churn review --baseline {'1' * 40}`" in text
 
@@ -240,9 +241,8 @@ def test_the_command_names_a_revision_and_not_production() -> None:
 
 @pytest.mark.parametrize("github", [False, True])
 def test_the_run_is_linked_where_there_is_one(github: bool) -> None:
-    address = "https://github.com/o/r/actions/runs/1"
-    text = render(facts(links={"run and files": address} if github else {}))
-    assert (address in text) == github
+    text = render(facts(), run=RUN if github else "")
+    assert (RUN in text) == github
     assert ("://" in text) == github
 
 

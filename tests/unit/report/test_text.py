@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import html
+import time
 import unicodedata
 from collections.abc import Callable
 
 import pytest
+from hypothesis import assume, given
 
-from churn.report.text import clip, code, prose
+from churn.report.text import clip, code, interval, number, prose
+from tests.unit.report.hostile import HIDDEN, alive, cells, texts
 from tests.unit.report.samples import ALIVE, CMARK_GFM, HOSTILE, Seen, as_github, in_html
-from tests.unit.report.samples import random_texts as texts
+from tests.unit.report.samples import random_texts as random
 
 _ALLOWED = {"p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "h2"}
+needs_cmark = pytest.mark.skipif(CMARK_GFM is None, reason="needs cmark-gfm: apt install it")
 RENDERERS = [
     pytest.param(in_html, id="markdown-it"),
-    pytest.param(
-        as_github,
-        id="cmark-gfm",
-        marks=pytest.mark.skipif(CMARK_GFM is None, reason="needs cmark-gfm: apt install it"),
-    ),
+    pytest.param(as_github, id="cmark-gfm", marks=needs_cmark),
 ]
-ALL = [*HOSTILE, *texts(1500, seed=7)]
+ALL = [*HOSTILE, *random(1500, seed=7)]
 VISIBLE = [text for text in ALL if clip(text, 400)]
 EMPTY_PLACES = "## {}\n\n- {}\n\n| a | b |\n| --- | --- |\n| {} | x |\n\n{}\n"
 
@@ -31,9 +31,22 @@ def placed(written: str) -> str:
     return EMPTY_PLACES.replace("{}", written)
 
 
+@needs_cmark
+@given(texts)
+def test_no_text_comes_alive_or_leaves_its_place(text: str) -> None:
+    assume(clip(text, 400))
+    for write in (code, prose):
+        seen = as_github(placed(write(text)))
+        assert alive(seen, _ALLOWED, set()) == []
+        tags = [tag for tag in Seen(seen).tags if tag != "code"]
+        # As many of each as in a document of innocent texts.
+        assert sorted(tags) == sorted(Seen(as_github(placed("x"))).tags), write
+        assert cells(seen)[3:] == ["x"]
+
+
 @pytest.mark.parametrize("render", RENDERERS)
 @pytest.mark.parametrize("write", [code, prose])
-def test_nothing_of_a_text_comes_alive(
+def test_texts_that_github_has_a_meaning_for_do_not_come_alive(
     write: Callable[[str], str], render: Callable[[str], str]
 ) -> None:
     # All in one document: what one text opens must not be open for the next.
@@ -72,13 +85,66 @@ def test_code_is_a_code_span_wherever_it_can_be() -> None:
     assert code("") == "` `"
 
 
-@pytest.mark.parametrize("length", [1, 2, 10, 80])
-def test_a_clipped_text_is_one_printable_line_of_that_length(length: int) -> None:
-    for text in ALL:
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("\ufe00", "\ufe0f", "\U000e0100", "\U000e01ef"),  # variation selectors
+        *("\u034f", "\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"),  # fillers, blank letters
+        *("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),  # of no width
+        *("\u200e", "\u200f", "\u061c", "\u202a", "\u202e", "\u2066", "\u2069"),  # directions
+        *("\U000e0001", "\U000e0041", "\U000e007f"),  # tags
+        *("\u17b4", "\u180b", "\u180e", "\U0001d159", "\U0001d173", "\U0001bca0"),
+        *("\x00", "\x1b", "\x7f", "\x9f", "\ud800", "\ue000", "\U000f0000", "\U0010ffff"),
+        *("\ufffc", "\ufff9", "\u0378", "\u2065"),  # formats, and what is not assigned
+    ],
+    ids=ascii,
+)
+def test_what_nobody_sees_is_left_out(hidden: str) -> None:
+    assert clip(f"a{hidden}b{hidden}", 80) == "ab"
+    assert code(f"{hidden}") == "` `"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain ASCII: ~!$%^&*()_+{}|<>?[];',./",
+        "Ærøskøbing, Łódź, Đà Nẵng",
+        "Ελληνικά, Кириллица, Հայերեն, ქართული",
+        "עברית, العربية, ދިވެހި",
+        "हिन्दी, বাংলা, தமிழ், සිංහල, ไทย, ລາວ, བོད་, မြန်မာ, ភាសា, አማርኛ",
+        "语言, 日本語, ひらがな, カタカナ, 한국어, ﾊﾝｶｸ",
+        "“quotes” and — dashes… ‰ † •",
+        "€ £ ¥ ₹ ₿ © ® ™ § ¶ ½ ²",
+        "→ ⇒ ↔ ⟶ ∑ ∫ ≤ ≥ ≠ ± ÷ √ ∞",
+        "┌─┬┐ █ ▲ ● ★ ☎ ✅ ❌ ⚠",
+        "🙂 🚀 🧪 🇩🇪",
+    ],
+)
+def test_what_the_world_writes_passes(text: str) -> None:
+    assert clip(text, 200) == unicodedata.normalize("NFC", text)
+
+
+def test_accents_are_put_onto_their_letters_and_no_more_of_them_than_a_letter_has() -> None:
+    assert clip("e\u0301", 9) == "é"
+    assert clip("\u0338a", 9) == "a"  # it would strike through what stands before
+    assert clip("a" + "\u0338" * 50, 99) == "a\u0338\u0338\u0338"
+    assert clip("a" + "\u0338\u200b" * 50, 99) == "a\u0338\u0338\u0338"
+
+
+@given(texts)
+def test_a_clipped_text_is_one_printable_line_of_that_length(text: str) -> None:
+    for length in (1, 2, 10, 80):
         shown = clip(text, length)
         assert len(shown) <= length
-        assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+        assert not HIDDEN.search(shown)
         assert shown == " ".join(shown.split())
+
+
+def test_a_megabyte_of_accents_takes_no_time() -> None:
+    text = "a" + "\u0316\u0301" * 500_000
+    started = time.perf_counter()
+    assert len(clip(text, 400)) == 4
+    assert time.perf_counter() - started < 1
 
 
 def test_what_is_cut_off_is_marked_and_what_fits_is_not() -> None:
@@ -104,3 +170,13 @@ def test_prose_has_no_sign_that_github_reads_before_its_parser_does() -> None:
     # Formulas: whatever stands between dollars, wherever in the text.
     for text in ALL:
         assert not set("$`<>|[]*_~\\") & set(prose(text)), text
+
+
+def test_numbers_have_the_digits_that_say_something() -> None:
+    assert (number(0.81251), number(0.01, sign=True), number(None)) == (
+        "0.813",
+        "+0.0100",
+        "undefined",
+    )
+    assert interval({"lower": -0.001, "upper": 0.02}) == "-0.0010 to +0.0200"
+    assert interval({"lower": None, "upper": None}) == "undefined"

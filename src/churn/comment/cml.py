@@ -1,0 +1,51 @@
+"""Letting CML write the comment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from churn import github
+from churn.comment.sticky import TITLE
+
+# Where comment.yml puts CML's source; beside it are the packages that it needs.
+_SOURCE = Path(".github/cml/source/bin/cml.js")
+_OTHER_TOKENS = ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN")
+
+
+def write_comment(repository: github.Repository, number: int, body: str) -> bool:
+    """Write the comment of a pull request, or tell that it is left to `gh`."""
+    node = shutil.which("node")
+    command = [node, str(_SOURCE)] if node and _SOURCE.is_file() else ["cml"]
+    if not shutil.which(command[0]):
+        print("cml is not installed: gh posts the comment")
+        return False
+    environment = {key: value for key, value in os.environ.items() if key not in _OTHER_TOKENS} | {
+        "REPO_TOKEN": repository.token,
+        "CML_REPO": repository.address,
+        "CML_DRIVER": "github",
+        "ITERATIVE_DO_NOT_TRACK": "1",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "comment.md"
+        file.write_text(body, encoding="utf-8")
+        # Unless told not to, CML uploads every file that the text links to a third party.
+        options = [f"--target=pr/{number}", "--publish=false", f"--watermark-title={TITLE}"]
+        try:
+            # Nobody is told what it says: when it fails that may be the token, or text of the pull
+            # request which the runner would take for commands.
+            done = subprocess.run(
+                [*command, "comment", "update", *options, str(file)],
+                env=environment,
+                capture_output=True,
+                timeout=github.PATIENCE_S,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"cml failed ({type(error).__name__}): gh posts the comment")
+            return False
+    if done.returncode:
+        print(f"cml failed (exit code {done.returncode}): gh posts the comment")
+    return not done.returncode

@@ -1,0 +1,64 @@
+"""What a pull request touches, asked of GitHub by main's own code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from churn.errors import GitHubError
+from churn.github import Repository
+from churn.judging import Touched, judging_code, sort_changes
+from churn.params_text import Edit, UnreadableError, changed_limits
+
+_PARAMS = "params.yaml"
+_MOST_LISTED = 3_000  # files; GitHub names no more
+_NOT_ANSWERED = (GitHubError, KeyError, TypeError)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is known of a change; what is not known counts as touched.
+
+    Attributes
+    ----------
+    files : Touched or None
+        None where GitHub did not say.
+    complete : bool
+        Whether all files are among them.
+    edits : list of Edit or None
+        What has changed in the limits; None where that cannot be told.
+    """
+
+    files: Touched | None
+    complete: bool
+    edits: list[Edit] | None
+
+
+def look(repository: Repository, pull: dict[str, Any], root: Path) -> Change:
+    """Find out what a pull request, as GitHub lists it, changes of main's files in `root`."""
+    try:
+        listed = repository.changed_files(int(pull["number"]))
+        names = {str(file["filename"]) for file in listed}
+        names |= {str(file.get("previous_filename", file["filename"])) for file in listed}
+    except _NOT_ANSWERED:
+        return Change(None, False, None)
+    files = sort_changes(names, judging_code(root), frozenset(p.name for p in root.iterdir()))
+    complete = len(listed) < _MOST_LISTED
+    may_differ = files.parameters or not complete
+    return Change(files, complete, _edits(repository, pull) if may_differ else [])
+
+
+def _edits(repository: Repository, pull: dict[str, Any]) -> list[Edit] | None:
+    """Compare the limits with those of the commit at which the branch has left main.
+
+    Not with main's of today: what main has changed since is no change of this pull request, and
+    stays as it is when that is merged.
+    """
+    head = str(pull["head"]["sha"])
+    try:
+        base = repository.merge_base(str(pull["base"]["ref"]), head)
+        before, after = (repository.file_at(_PARAMS, commit) for commit in (base, head))
+        return changed_limits(before, after)
+    except (*_NOT_ANSWERED, UnreadableError):
+        return None

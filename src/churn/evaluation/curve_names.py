@@ -1,0 +1,25 @@
+"""The curves by name, apart from `churn.evaluation.curves`, which takes a second to import."""
+
+from __future__ import annotations
+
+# Of the curves in which two models are compared: names of x and y in the points, title, labels.
+COMPARED = {
+    "roc": (
+        "false_positive_rate",
+        "true_positive_rate",
+        "ROC",
+        ("False positive rate", "True positive rate"),
+    ),
+    "precision_recall": (
+        "recall",
+        "precision",
+        "Precision and recall",
+        ("Recall", "Precision"),
+    ),
+    "calibration": (
+        "predicted",
+        "observed",
+        "Calibration",
+        ("Mean predicted probability", "Share that churned"),
+    ),
+}

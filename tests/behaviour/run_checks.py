@@ -1,0 +1,17 @@
+"""Run the checks over many pairs of frames: importing deepchecks takes longer than running them.
+
+Runs in the checks' environment: ``python run_checks.py FOLDER``, which has a folder for each pair
+with ``specification.json``, and gets ``results.json`` in each.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from checks.run import run
+
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    results = run(json.loads((folder / "specification.json").read_text()), lambda name: None)
+    (folder / "results.json").write_text(json.dumps(results))

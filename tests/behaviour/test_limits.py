@@ -1,0 +1,423 @@
+"""For each limit that ships, a plausible defect that it catches and no other limit does.
+
+A limit without such a defect says nothing that another does not say, and only fails by chance.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn import deepchecks_program, gate, limits
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.metrics import measure
+from churn.evaluation.slices import slices
+from churn.model import artifact
+from churn.params import Params
+from churn.paths import SIDES, Workspace
+from churn.stages import prepare, train
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+Frame = pd.DataFrame
+Sides = dict[str, Frame]
+
+
+@pytest.fixture(scope="module")
+def healthy(settings: Params, tmp_path_factory: pytest.TempPathFactory) -> Sides:
+    """Return both sides of the table that ships, with what its model says of them."""
+    table = ROOT / settings.data.path
+    if not table.exists():
+        pytest.skip("the data are not here; install them with make data")
+    workspace = Workspace(tmp_path_factory.mktemp("healthy"))
+    prepare.write(workspace, settings, table)
+    train.write(workspace, settings)
+    model = artifact.load(workspace.model)
+    frames = {side: pd.read_parquet(workspace.split(side)) for side in SIDES}
+    return {s: f.assign(probability=model.probability(f)) for s, f in frames.items()}
+
+
+# deepchecks: defects of a table, of its split, and of predictions
+
+
+def both(change: Callable[[Frame, np.random.Generator], Frame]) -> Callable[[Sides], Sides]:
+    def changed(sides: Sides) -> Sides:
+        return {
+            s: change(f.copy(), np.random.default_rng(i)) for i, (s, f) in enumerate(sides.items())
+        }
+
+    return changed
+
+
+def one(
+    side: str, change: Callable[[Frame, np.random.Generator], Frame]
+) -> Callable[[Sides], Sides]:
+    def changed(sides: Sides) -> Sides:
+        return sides | {side: change(sides[side].copy(), np.random.default_rng(0))}
+
+    return changed
+
+
+def plans(frame: Frame, rng: np.random.Generator, odd: str = "", share: float = 0.0) -> Frame:
+    """Add a category, a share of which is odd."""
+    plan = np.where(rng.random(len(frame)) < 0.5, "gold", "basic").astype(object)
+    plan[rng.random(len(frame)) < share] = odd
+    return frame.assign(plan=plan)
+
+
+def twins(frame: Frame, share: float, **changes: Any) -> Frame:
+    """Return some customers once more, under other ids."""
+    again = frame.sample(frac=share, random_state=1)
+    return again.assign(customer_id="X" + again["customer_id"].str[1:], **changes)
+
+
+def missing_values(frame: Frame, rng: np.random.Generator) -> Frame:
+    return frame.assign(age=frame["age"].mask(rng.random(len(frame)) < 0.15))
+
+
+def two_words_for_missing(frame: Frame, rng: np.random.Generator) -> Frame:
+    found = plans(frame, rng, "null", 0.02)
+    found.loc[rng.random(len(found)) < 0.02, "plan"] = "none"
+    return found
+
+
+def conflicting(frame: Frame, rng: np.random.Generator) -> Frame:
+    again = twins(frame, 0.015)
+    return pd.concat([frame, again.assign(churned=1 - again["churned"])], ignore_index=True)
+
+
+def hardly_any_churn(frame: Frame, rng: np.random.Generator) -> Frame:
+    """Keep every tenth customer who churned, in the order of what is predicted."""
+    ordered = frame.sort_values("probability")
+    churned = ordered[ordered["churned"] == 1].iloc[5::10]
+    found = pd.concat([ordered[ordered["churned"] == 0], churned]).sort_values("customer_id")
+    # A model of such a table ranks well, or another check would find it.
+    return found.assign(probability=0.7 * found["probability"] + 0.27 * found["churned"])
+
+
+def ids_by_label(sides: Sides) -> Sides:
+    """Number the customers in the order of their label, as an export does that sorts by it."""
+    whole = pd.concat(sides, names=["side"]).reset_index("side")
+    order = np.argsort(whole["churned"].to_numpy(), kind="stable")
+    ids = whole["customer_id"].astype(object).to_numpy().copy()
+    ids[order] = np.sort(ids)
+    whole["customer_id"] = ids
+    return {side: whole[whole["side"] == side].drop(columns="side") for side in sides}
+
+
+def leaking(frame: Frame, rng: np.random.Generator) -> Frame:
+    """Add a column that is known after the customer has gone."""
+    told = np.where(
+        rng.random(len(frame)) < 0.93, frame["churned"], rng.permutation(frame["churned"])
+    )
+    probability = 0.6 * told + 0.4 * frame["probability"]
+    return frame.assign(refund=told * 10.0 + rng.random(len(frame)), probability=probability)
+
+
+def leaked_ids(sides: Sides) -> Sides:
+    test = sides["test"].copy()
+    test.loc[test.index[:5], "customer_id"] = sides["train"]["customer_id"].iloc[:5].to_numpy()
+    return sides | {"test": test}
+
+
+def leaked_customers(sides: Sides) -> Sides:
+    share = 0.04 * len(sides["test"]) / len(sides["train"])
+    again = twins(sides["train"], share)
+    return sides | {"test": pd.concat([sides["test"], again], ignore_index=True)}
+
+
+def drifted_a_little_everywhere(frame: Frame, rng: np.random.Generator) -> Frame:
+    return frame.assign(
+        age=frame["age"] + 2,
+        avg_order_value=frame["avg_order_value"] * 1.17,
+        days_since_signup=frame["days_since_signup"] * 1.14,
+        total_orders=frame["total_orders"] + 1,
+        recency_days=frame["recency_days"] * 1.2,
+        monetary_value=frame["monetary_value"] * 1.3,
+    )
+
+
+def fewer_who_stay(frame: Frame, rng: np.random.Generator) -> Frame:
+    return frame[(frame["churned"] == 1) | (rng.random(len(frame)) < 0.64)].reset_index(drop=True)
+
+
+def score_of_another_supplier(sides: Sides) -> Sides:
+    """A bought score that follows the label among training rows, and the model's own elsewhere."""
+    changed = {}
+    for i, (side, frame) in enumerate(sides.items()):
+        rng, score = np.random.default_rng(i), frame["churned"].to_numpy() * 2.0
+        if side == "test":
+            groups = pd.qcut(frame["probability"].rank(method="first"), 20, labels=False)
+            for group in range(20):
+                members = (groups == group).to_numpy()
+                score[members] = rng.permutation(score[members])
+        flipped = rng.random(len(frame)) < 0.1
+        score[flipped] = 2 - score[flipped]
+        changed[side] = frame.assign(bought=score + rng.random(len(frame)))
+    return changed
+
+
+def ranked_by(frame: Frame, key: Any) -> Frame:
+    """Give the same probabilities to other customers: in the order of `key`."""
+    place = pd.Series(key).rank(method="first").astype(int).to_numpy() - 1
+    return frame.assign(probability=np.sort(frame["probability"].to_numpy())[place])
+
+
+def overfitted(frame: Frame, rng: np.random.Generator) -> Frame:
+    return ranked_by(
+        frame,
+        frame["probability"].rank().to_numpy() / len(frame) + 1.5 * frame["churned"].to_numpy(),
+    )
+
+
+def noisy(frame: Frame, rng: np.random.Generator) -> Frame:
+    p = frame["probability"].to_numpy()
+    return ranked_by(frame, np.log(p / (1 - p)) + 0.8 * rng.normal(size=len(p)))
+
+
+def blind_for_a_segment(frame: Frame, rng: np.random.Generator) -> Frame:
+    value = frame["avg_order_value"]
+    members = (value > value.quantile(0.93)).to_numpy()
+    probability = frame["probability"].to_numpy().copy()
+    probability[members] = rng.permutation(probability[members])
+    return frame.assign(probability=probability)
+
+
+DEFECTS: dict[str, Callable[[Sides], Sides]] = {
+    "PercentOfNulls": both(missing_values),
+    "MixedNulls": both(two_words_for_missing),
+    "MixedDataTypes": both(lambda f, rng: plans(f, rng, "17", 0.05)),
+    "IsSingleValue": both(lambda f, rng: f.assign(plan="gold")),
+    "DataDuplicates": one(
+        "train", lambda f, rng: pd.concat([f, twins(f, 0.03)], ignore_index=True)
+    ),
+    "ConflictingLabels": one("train", conflicting),
+    "StringMismatch": both(lambda f, rng: plans(f, rng, "Gold", 0.02)),
+    "SpecialCharacters": both(lambda f, rng: plans(f, rng, "$$$", 0.03)),
+    "ClassImbalance": both(hardly_any_churn),
+    "IdentifierLabelCorrelation": ids_by_label,
+    "FeatureLabelCorrelation": both(leaking),
+    "IndexTrainTestLeakage": leaked_ids,
+    "TrainTestSamplesMix": leaked_customers,
+    "NewCategoryTrainTest": lambda sides: {
+        "train": plans(sides["train"], np.random.default_rng(0)),
+        "test": plans(sides["test"], np.random.default_rng(1), "trial", 0.014),
+    },
+    "FeatureDrift": one("test", lambda f, rng: f.assign(age=f["age"] + 3)),
+    "LabelDrift": one("test", fewer_who_stay),
+    "MultivariateDrift": one("test", drifted_a_little_everywhere),
+    "FeatureLabelCorrelationChange": score_of_another_supplier,
+    "TrainTestPerformance": one("train", overfitted),
+    "SimpleModelComparison": both(noisy),
+    "PredictionDrift": one("test", lambda f, rng: f.assign(probability=f["probability"] ** 1.6)),
+    "WeakSegmentsPerformance": both(blind_for_a_segment),
+}
+
+
+@pytest.fixture(scope="module")
+def failing(
+    healthy: Sides, settings: Params, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, set[str]]:
+    """Return which checks do not pass, for each defect."""
+    try:
+        python = deepchecks_program._python()
+    except Exception as error:
+        pytest.skip(f"deepchecks cannot be run here; install it: {error}")
+    folder = tmp_path_factory.mktemp("defects")
+    suites = {
+        suite: [check.model_dump() for check in listed]
+        for suite, listed in settings.checks.suites.items()
+    }
+    for name, make in {"none": lambda sides: sides, **DEFECTS}.items():
+        (folder / name).mkdir()
+        files = {}
+        for side, frame in make(healthy).items():
+            files[side] = str(folder / name / f"{side}.parquet")
+            frame.to_parquet(files[side], index=False)
+        specification = {
+            **files,
+            "id": settings.data.id,
+            "target": settings.data.target,
+            "categorical": ["plan"] if "plan" in frame else [],
+            "threshold": 0.16,
+            "seed": settings.checks.seed,
+            "suites": suites,
+        }
+        (folder / name / "specification.json").write_text(json.dumps(specification))
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore",
+        "MPLBACKEND": "agg",
+    }  # fmt: skip
+    command = [str(python), str(Path(__file__).parent / "run_checks.py"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = {}
+    for name in ("none", *DEFECTS):
+        results = json.loads((folder / name / "results.json").read_text())["checks"]
+        found[name] = {check["check"] for check in results if check["status"] != "passed"}
+    return found
+
+
+def test_each_check_that_ships_has_a_defect(settings: Params) -> None:
+    shipped = {check.check for listed in settings.checks.suites.values() for check in listed}
+    assert shipped == set(DEFECTS)
+
+
+def test_a_table_without_a_defect_passes_every_check(failing: dict[str, set[str]]) -> None:
+    assert failing["none"] == set()
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_check_catches_its_defect_and_no_other_check_does(
+    name: str, failing: dict[str, set[str]]
+) -> None:
+    assert failing[name] == {name}
+
+
+# gates: defects of a model
+
+
+def at(frame: Frame, places: slice, rng: np.random.Generator) -> np.ndarray:
+    """Return the probabilities, shuffled among customers who rank at some places."""
+    p = frame["probability"].to_numpy().copy()
+    chosen = np.argsort(p)[places]
+    p[chosen] = rng.permutation(p[chosen])
+    return p
+
+
+def swapped_with_the_top(frame: Frame, rng: np.random.Generator) -> np.ndarray:
+    """Put some who stay above everybody, such as test accounts that a rule scores by itself."""
+    p = frame["probability"].to_numpy().copy()
+    staying = np.flatnonzero((frame["churned"] == 0).to_numpy() & (p > np.quantile(p, 0.6)))
+    p[rng.choice(staying, 110, replace=False)] = p.max() + 1e-6
+    return p
+
+
+def worse_for_the_oldest(frame: Frame, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Let a model know a little more of everybody, and less of those in one slice."""
+    p, y = frame["probability"].to_numpy(), frame["churned"].to_numpy()
+    oldest = (frame["age"] > frame["age"].quantile(0.75)).to_numpy()
+    better = p + 0.08 * (y - p)
+    better[oldest] = change(p[oldest])
+    return better
+
+
+def shuffled_below(p: np.ndarray) -> np.ndarray:
+    changed, low = p.copy(), p < np.quantile(p, 0.7)
+    changed[low] = np.random.default_rng(0).permutation(p[low])
+    return changed
+
+
+def judged(
+    frame: Frame, settings: Params, candidate: Scored | None, baseline: Scored | None
+) -> list[str]:
+    """Name the gates that fail; without a candidate, of the baseline alone."""
+    y = frame["churned"].to_numpy()
+    chosen = settings.comparison.model_copy(update={"resamples": 1000})
+    judge = candidate or baseline
+    assert judge is not None
+
+    def compared(members: np.ndarray) -> list[dict[str, Any]]:
+        assert baseline is not None
+        found = compare(y[members], baseline.of(members), judge.of(members), settings.decision,
+                        chosen.seed, chosen.resamples)  # fmt: skip
+        return [asdict(difference) for difference in found]
+
+    entry: dict[str, Any] = {"name": "main", "kind": "revision", "absent": "no pipeline yet"}
+    if baseline is not None:
+        groups = slices(frame, frame, settings.evaluation.slices)
+        parts = [{"column": column, "slice": name, "rows": int(members.sum()),
+                  "metrics": compared(members)}
+                 for column, name, members in groups
+                 if members.sum() >= settings.evaluation.slices.min_rows]  # fmt: skip
+        entry = {"name": "main", "kind": "revision", "model_digest": "b", "rows": len(y),
+                 "metrics": compared(np.ones(len(y), dtype=bool)), "slices": parts}  # fmt: skip
+    checks = [{"suite": suite, "check": check.check, "status": "passed", "outcomes": []}
+              for suite, listed in settings.checks.suites.items() for check in listed]  # fmt: skip
+    measured = measure(y, judge.probability, judge.threshold, settings.decision).values
+    results = gate.Results(
+        metrics={"test": measured},
+        checks={"checks": checks},
+        comparison={"model_digest": "a", "baselines": [entry]},
+        model_digest="a",
+        stale=[],
+        outputs=gate.Outputs("same"),
+    )
+    verdict = gate.judge(results, [limits.own(settings)])
+    return [found.name for found in verdict.gates if not found.passed]
+
+
+CUT = 0.16
+MODELS: dict[str, tuple[Callable[[Frame, np.random.Generator], np.ndarray], float]] = {
+    "ROC AUC against main": (lambda f, rng: at(f, slice(0, 800), rng), CUT),
+    "average precision against main": (lambda f, rng: at(f, slice(1700, 2000), rng), CUT),
+    "cost a customer against main": (lambda f, rng: f["probability"].to_numpy(), 0.35),
+    "Brier score against main": (lambda f, rng: f["probability"].to_numpy() ** 0.7, CUT**0.7),
+}
+
+
+def baseline_of(frame: Frame) -> Scored:
+    return Scored(frame["probability"].to_numpy(), CUT)
+
+
+def test_main_s_own_model_keeps_every_gate(healthy: Sides, settings: Params) -> None:
+    frame = healthy["test"]
+    assert judged(frame, settings, baseline_of(frame), baseline_of(frame)) == []
+
+
+def test_each_margin_that_ships_has_a_defect(settings: Params) -> None:
+    assert len(settings.gates.margins) == len(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_margin_catches_its_defect_and_no_other_gate_does(
+    name: str, healthy: Sides, settings: Params
+) -> None:
+    frame = healthy["test"]
+    make, threshold = MODELS[name]
+    candidate = Scored(make(frame, np.random.default_rng(0)), threshold)
+    assert judged(frame, settings, candidate, baseline_of(frame)) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("minimum of ROC AUC", lambda f, rng: at(f, slice(0, 1480), rng)),
+        ("minimum of average precision", swapped_with_the_top),
+    ],
+)
+def test_a_minimum_catches_its_defect_and_no_other_gate_does(
+    name: str, make: Any, healthy: Sides, settings: Params
+) -> None:
+    frame = healthy["test"]
+    candidate = Scored(make(frame, np.random.default_rng(0)), CUT)
+    assert judged(frame, settings, candidate, None) == [name]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "brier"])
+def test_a_margin_of_slices_catches_its_defect_and_no_other_gate_does(
+    metric: str, healthy: Sides, settings: Params
+) -> None:
+    frame = healthy["test"]
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "roc_auc": shuffled_below,
+        "brier": lambda p: p**0.55,
+    }
+    candidate = Scored(worse_for_the_oldest(frame, changes[metric]), CUT)
+    margins = {metric: settings.gates.slice_margins[metric]}
+    others = settings.gates.model_copy(update={"slice_margins": margins})
+    alone = settings.model_copy(update={"gates": others})
+    assert judged(frame, alone, candidate, baseline_of(frame)) == ["slices against main"]
+    without = {k: v for k, v in settings.gates.slice_margins.items() if k != metric}
+    none = settings.gates.model_copy(update={"slice_margins": without})
+    blind = settings.model_copy(update={"gates": none})
+    assert judged(frame, blind, candidate, baseline_of(frame)) == []
