@@ -37,7 +37,7 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 	@touch $@
 
 data: $(PIPELINE)  ## Get the data that data.dvc names; changes of yours in data/ are kept
-	@scripts/data
+	@churn data
 
 run: setup data  ## Run the pipeline as far as something changed, track, release, and sum it up
 	@dvc repro

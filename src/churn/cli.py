@@ -71,6 +71,18 @@ def cli() -> None:
 
 
 @cli.command()
+def data() -> None:
+    """Get the data that data.dvc names; changes of yours in data/ are kept."""
+    from churn import tracked_data
+
+    if not tracked_data.get(Path()):
+        click.echo(
+            "data/ holds changes of yours; they are used as they are"
+            " (undo: dvc checkout --force data.dvc)"
+        )
+
+
+@cli.command()
 def prepare() -> None:
     """Stage 1: check the customer table and split it."""
     from churn.stages import prepare

@@ -160,8 +160,11 @@ def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], e
     """Give main's exam, and the candidate's own where that is another one."""
     data = candidate.settings.data
     own = _Exam("own", candidate.test, candidate.train)
-    if main is None or main.workspace is None:
+    if main is None:
         return [own], None
+    if main.workspace is None:
+        problem = f"{main.name}: its held-out customers cannot be had"
+        return [_Exam("main", candidate.test, candidate.train, problem), own], None
     train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
     if missing := [name for name in (data.id, data.target) if name not in test]:
         problem = f"{main.name}: its customers have no column {missing[0]!r}"
@@ -253,6 +256,9 @@ def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.
         raise IncomparableError(
             f"{found.name}: its customers are told apart by {card['id']!r}, these by {ids!r}"
         )
+    target = candidate.settings.data.target
+    if card.get("target", target) != target:
+        raise IncomparableError(f"{found.name}: predicts {card['target']!r}, and not {target!r}")
     if held_out.problem:
         raise IncomparableError(held_out.problem)
     rows = held_out.rows

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from churn.candidate import INPUTS, changed_inputs
-from churn.errors import ArtifactError
+from churn.errors import ArtifactError, RegistryError
 
 BRANCH = "CHURN_REGISTRY_BRANCH"
 _FILES = "mlruns"
@@ -36,9 +36,20 @@ def registry_branch() -> str | None:
     str or None
         None where ``MLFLOW_TRACKING_URI`` names a server, and where no branch is named: then it is
         the folder's own store.
+
+    Raises
+    ------
+    RegistryError
+        If the repository's variables name a server that this run has no address of: what a branch
+        or a folder holds is then another registry.
     """
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
+    if server := os.environ.get("CHURN_REGISTRY_SERVER"):
+        raise RegistryError(
+            f"the registry is {server}, and this run may not read it; set the secret"
+            " MLFLOW_READER_URI (docs/pull-requests.md)"
+        )
     return os.environ.get(BRANCH) or None
 
 

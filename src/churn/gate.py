@@ -37,6 +37,15 @@ class Gate:
     reason: str
 
 
+_BY_OTHERS = Gate(
+    "comparison by limits",
+    False,
+    "none",
+    "by each limits",
+    "compared by other limits only; run churn compare again",
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a candidate may be merged.
@@ -169,12 +178,16 @@ def _judge(
     entries = _usable(results)
     found: dict[str, list[Gate]] = {}
     for limits in judged_by:
+        # With one set of limits it does not matter under which name a comparison was made with it.
+        alone = len(judged_by) == 1
+        told = [e for e in entries if alone or e.get("limits", limits.whose) == limits.whose]
         checks = results.checks
         if limits.checks != judged_by[-1].checks:
             checks = results.main_checks
         found[limits.whose] = [
-            *_minima(results, entries, limits, accepted),
-            *_against_baselines(entries, limits, accepted),
+            *_minima(results, told, limits, accepted),
+            *([] if told or not entries else [_BY_OTHERS]),
+            *_against_baselines(told, limits, accepted),
             _checks(checks, limits.checks),
         ]
     judged = (*made, *_comparison(results, release), *_merged(found))
@@ -267,7 +280,7 @@ def _minima(
     if not _exams_differ(entries):
         return
     for entry in entries:
-        if (entry.get("exam"), entry.get("limits")) == ("main", limits.whose) and _is_main(entry):
+        if entry.get("exam") == "main" and "metrics" in entry and _is_main(entry):
             values = {found["metric"]: found["candidate"] for found in entry["metrics"]}
             for gate in _minima_of(values, limits.gates, _WHERE["main"]):
                 yield _accept(gate) if accepted else gate
@@ -328,15 +341,14 @@ def _against_baselines(
 ) -> Iterator[Gate]:
     both = _exams_differ(entries)
     for entry in entries:
+        reason: str | None
         if reason := entry.get("absent"):
             yield Gate(f"against {entry['name']}", True, "no baseline", "with a baseline", reason)
         elif reason := entry.get("incomparable"):
             gate = _incomparable(entry["name"], reason)
             yield _accept(gate) if accepted else gate
-        elif entry.get("limits", limits.whose) == limits.whose:
-            where = ""
-            if both:
-                where = _WHERE[entry["exam"]]
+        else:
+            where = _WHERE[entry["exam"]] if both else ""
             for gate in (
                 *_non_inferiority(entry, limits.gates, where),
                 _slices(entry, limits.gates, where),

@@ -10,19 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-# What runs where a candidate is made, judged, released, and commented on; and who calls it.
-_PROGRAMS = (
-    "checks.__main__",
-    "churn.comment.__main__",
-    "churn.release",
-    "churn.release_candidate",
-    "churn.review",
-    "churn.stages.evaluate",
-    "churn.stages.prepare",
-    "churn.stages.train",
-    "churn.stages.validate",
-)
-_CALLERS = ("src/churn/__main__.py", "src/churn/cli.py", "src/churn/desk.py")
+# Everything that is run, by whoever: a review, a release, the comment; MLflow runs the last one.
+_PROGRAMS = ("checks.__main__", "churn.__main__", "churn.comment.__main__", "churn.serving")
 # A change of these is what pull requests are for; that it is a better one is what is judged.
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
 _WORKFLOWS = (".github/",)
@@ -31,6 +20,8 @@ _DATA = ("data.dvc", "data/", "dvc-remote/")
 _AROUND = (
     ".dvc/",
     ".dvcignore",
+    ".gitattributes",
+    ".gitignore",
     "Makefile",
     "dvc.yaml",
     "pyproject.toml",
@@ -150,8 +141,7 @@ def judging_code(root: Path) -> frozenset[str]:
         todo.extend(_imported(file, module))
     packages = {file.parent for file in seen if file.name == "__init__.py"}
     beside = (file for folder in packages for file in folder.glob("*.*") if file.suffix != ".py")
-    callers = (root / caller for caller in _CALLERS)
-    return frozenset(_without_model(root, [*seen, *beside, *callers]))
+    return frozenset(_without_model(root, [*seen, *beside]))
 
 
 def _without_model(root: Path, files: Iterable[Path]) -> Iterator[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from churn.candidate import git
+from churn.candidate import data_md5, git
 from churn.document import first_problem, parse
-from churn.errors import BaselineError, ParamsError
-from churn.params import Limits, Params
+from churn.errors import ArtifactError, BaselineError, ParamsError
+from churn.params import GatesParams, Limits, Params
 
 _REPAIRS = 3
 # Of these sections only some keys judge; the others are the candidate's own business.
@@ -79,3 +79,27 @@ def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> No
         del limits[last]
     elif kind == "missing" and last in ours:
         limits[last] = ours[last]
+
+
+def accepts(root: Path, gates: GatesParams, before: str) -> bool:
+    """Tell whether `gates.accept` is a permission for this very change.
+
+    It names the change's table, and the commit before has another one, and has not accepted it.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    gates : GatesParams
+        The change's.
+    before : str
+        What the change is made to.
+    """
+    if gates.accept is None or gates.accept != data_md5(root):
+        return False
+    try:
+        table = parse(git(root, "show", f"{before}:data.dvc"))["outs"][0]["md5"]
+        accepted = parse(git(root, "show", f"{before}:params.yaml"))["gates"].get("accept")
+    except (ArtifactError, ParamsError, KeyError, IndexError, TypeError, AttributeError):
+        return True  # there was no table, or none that can be read
+    return gates.accept not in (table, accepted)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn.candidate import INPUTS, git, table_path
+from churn.candidate import INPUTS, git
 from churn.errors import ArtifactError
 
 LOCK = "dvc.lock"
@@ -60,46 +60,6 @@ def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     is_there = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
     here = (root / LOCK).read_text(encoding="utf-8", errors="replace")
     return _parse(git(root, "show", f"HEAD:{LOCK}") if is_there else ""), _parse(here)
-
-
-def require_data(root: Path) -> None:
-    """Make sure that the data here are those that ``data.dvc`` names, the table among them.
-
-    Parameters
-    ----------
-    root : Path
-        Top folder of the repository.
-
-    Raises
-    ------
-    ArtifactError
-        If git tracks a file there, DVC ignores the table, or something differs. Absent data are
-        no fault here: who reads them says so.
-    """
-    if tracked := git(root, "ls-files", "--", "data").splitlines():
-        raise ArtifactError(
-            f"{tracked[0]}: tracked by git, and data/ belongs to DVC; git rm --cached it, and run"
-            " dvc add data"
-        )
-    table = table_path(root)
-    if table is not None and _is_ignored(root, table):
-        raise ArtifactError(
-            f"{table.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
-            " that line out, and run dvc add data"
-        )
-    for change in _ask(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
-        for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
-            if how != "deleted":
-                raise ArtifactError(
-                    f"{path} differs from data.dvc; run dvc add data, or dvc checkout"
-                )
-
-
-def _is_ignored(root: Path, table: Path) -> bool:
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
-        return bool(repo.dvcignore.check_ignore(str(table.absolute())).match)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -171,7 +131,7 @@ def _status(root: Path, made: set[str]) -> list[str]:
     """
     return [
         f"{stage}: {path}"
-        for stage, changes in _ask(root).items()
+        for stage, changes in ask_dvc(root).items()
         if stage != _LOGS_ONLY
         for change in changes
         if isinstance(change, dict)
@@ -181,7 +141,7 @@ def _status(root: Path, made: set[str]) -> list[str]:
     ]
 
 
-def _ask(root: Path, *targets: str) -> dict[str, list[Any]]:
+def ask_dvc(root: Path, *targets: str) -> dict[str, list[Any]]:
     """Ask DVC within this process: starting another one takes twice as long as the answer."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

@@ -23,6 +23,12 @@ SECTIONS = (
     "release",
     "data",
 )
+# Of these sections, the keys that judge; the others are what pull requests are for.
+_KEYS = {
+    "data": ("path", "id", "target", "positive"),
+    "decision": ("cost_false_negative", "cost_false_positive"),
+    "evaluation": ("slices",),
+}
 _MOST_CHARACTERS, _LONGEST_LINE = 200_000, 500
 _MOST_COMPARED = 200  # lines: which of more differ takes too long to find
 _SECTION = re.compile(r"([a-z_]+): *")
@@ -63,8 +69,22 @@ def changed_limits(before: str, after: str) -> list[Edit]:
     return [
         edit
         for section in SECTIONS
-        for edit in _edits(section, one.get(section, []), other.get(section, []))
+        for edit in _edits(section, *(_judging(section, t.get(section, [])) for t in (one, other)))
     ]
+
+
+def _judging(section: str, lines: list[str]) -> list[str]:
+    """Keep of a section what judges: whole keys, with all that is below them."""
+    if section not in _KEYS:
+        return lines
+    kept, is_kept = [], False
+    depth = len(lines[1]) - len(lines[1].lstrip()) if lines[1:] else 0
+    for line in lines[1:]:
+        if len(line) - len(line.lstrip()) <= depth:
+            is_kept = line.strip().partition(":")[0] in _KEYS[section]
+        if is_kept:
+            kept.append(line)
+    return kept
 
 
 def _edits(section: str, old: list[str], new: list[str]) -> list[Edit]:

@@ -231,7 +231,7 @@ class _Release:
             comparison=self._comparison(workspace),
             model_digest=self.manifest["model_digest"],
         )
-        accepted = self.settings.gates.accept == self.manifest["data_md5"]
+        accepted = limits.accepts(self.root, self.settings.gates, f"{self.commit.id}^1")
         verdict = gate.judge_again(results, limits.own(self.settings), accepted)
         if not verdict.passed:
             raise BlockedError(verdict.reason)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from churn import bundle, lockfile
+from churn import bundle, tracked_data
 from churn.errors import CandidateError
 from churn.files import read_parquet, write_parquet
 from churn.params import Params
@@ -87,7 +87,7 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
     from churn.model import artifact
     from churn.stages import prepare
 
-    lockfile.require_data(root)
+    tracked_data.require_data(root)
     prepare.write(workspace, settings, root / settings.data.path)
     model = artifact.load(workspace.model)
     for side in SIDES:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from churn import baseline, bundle, compare, gate, lockfile, proposal, report, verdict
-from churn.candidate import changed_inputs, git
+from churn import baseline, bundle, compare, gate, proposal, report, tracked_data, verdict
+from churn.candidate import INPUTS, changed, changed_inputs, git
+from churn.environment import without_credentials
 from churn.errors import ArtifactError, ChurnError
 from churn.files import write_json
 from churn.gate import Verdict
@@ -107,7 +108,7 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
             )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
-    lockfile.require_data(root)
+    tracked_data.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
         return gate.unchanged(str(plan.revision))
     say("dvc repro")
@@ -115,7 +116,11 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     say(f"compare with {plan.revision or baseline.PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
-    return verdict.run(workspace, release=commit is None)
+    judged = verdict.run(workspace, release=commit is None)
+    # Nothing that is not committed is compared with what is: a runner judges commits.
+    if plan.from_scratch and (others := changed(root, "HEAD", INPUTS)):
+        raise ArtifactError(f"{others[0]}: not as in the commit that is judged; see .gitignore")
+    return judged
 
 
 def _repro(root: Path, from_scratch: bool) -> None:
@@ -128,7 +133,7 @@ def _repro(root: Path, from_scratch: bool) -> None:
     with subprocess.Popen(
         [*command, "validate"],
         cwd=root,
-        env=os.environ | {"PATH": path},
+        env=without_credentials() | {"PATH": path},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from churn import gate, limits, lockfile, outputs, params, shapes
-from churn.candidate import data_md5, input_fingerprint, model_digest
+from churn.candidate import input_fingerprint, model_digest
 from churn.files import read_json, write_json
 from churn.gate import Results, Verdict
 from churn.params import Limits, Params
@@ -40,24 +40,26 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         model_digest=model_digest(workspace.model),
         main_checks=_main_checks(workspace),
     )
-    judged_by = _judged_by(workspace, settings, comparison)
-    # What main accepts was for a change before this one.
-    before = judged_by[0].gates.accept if judged_by[0].whose == "main" else None
-    accept = settings.gates.accept
-    accepted = accept == data_md5(workspace.root) and accept != before
+    judged_by, before = _judged_by(workspace, settings, comparison)
+    accepted = limits.accepts(workspace.root, settings.gates, before)
     verdict = gate.judge(results, judged_by, release, _moved(workspace), accepted)
     write(workspace, verdict)
     return verdict
 
 
-def _judged_by(workspace: Workspace, settings: Params, comparison: dict[str, Any]) -> list[Limits]:
-    """Return the limits that count: main's, and the candidate's own if they are others."""
+def _judged_by(
+    workspace: Workspace, settings: Params, comparison: dict[str, Any]
+) -> tuple[list[Limits], str]:
+    """Return the limits that count: main's, and the candidate's own if they are others; and main.
+
+    What is to be released is on main already: there the commit before counts.
+    """
     own = limits.own(settings)
     for entry in comparison["baselines"]:
         if entry.get("kind") == "revision" and "identity" in entry:
             main = limits.of_commit(workspace.root, entry["identity"], settings)
-            return [main] if own.same_as(main) else [main, own]
-    return [own]
+            return [main] if own.same_as(main) else [main, own], entry["identity"]
+    return [own], "HEAD^1"
 
 
 def _main_checks(workspace: Workspace) -> Any:

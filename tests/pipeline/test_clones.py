@@ -43,7 +43,7 @@ def test_an_object_of_the_remote_that_was_altered_is_refused(tmp_path: Path) -> 
         path.chmod(0o644)
         path.write_bytes(path.read_bytes().replace(b",0\n", b",1\n"))
 
-    done = clone.run("scripts/data", check=False)
+    done = clone.run("churn", "data", check=False)
 
     assert done.returncode != 0
     assert not (clone.root / "data/customers.csv").exists()

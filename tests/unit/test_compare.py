@@ -19,13 +19,13 @@ from churn import baseline, compare, limits, params
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
-from churn.errors import ArtifactError, BaselineError, IncomparableError
+from churn.errors import ArtifactError, IncomparableError, RegistryError
 from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
 from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
-from churn.report import facts, markdown, mermaid
+from churn.report import gather, markdown, mermaid
 from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
@@ -459,7 +459,7 @@ def test_what_is_compared_can_be_reported(
     verdict = {"passed": True, "outcome": "judged", "reason": "same", "gates": gates}
     workspace.verdict.write_text(json.dumps(verdict))
     workspace.metrics.write_text(json.dumps({"threshold": 0.4, "train": {}, "test": {}}))
-    text = markdown.render(facts.gather(workspace), mermaid.chart)
+    text = markdown.render(gather.gather(workspace), mermaid.chart)
     assert "### Metrics against `Production`" in text
     assert "| ROC AUC |" in text
     assert text.count("```mermaid") == 3
@@ -612,11 +612,35 @@ def test_where_the_limits_of_main_are_others_both_are_compared_by(
     assert workspace.main_checks.exists()
 
 
+def test_a_model_that_predicts_another_column_is_incomparable(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that names another column as its label would be examined in that."""
+    other = tmp_path / "other"
+    shutil.copytree(workspace.model, other)
+    card = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(card | {"target": "gone"}))
+    found = Baseline("main", "HEAD", "stored", other, None, workspace)
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    [entry] = compare.run(workspace, "main", production=False)["baselines"]
+    assert entry["incomparable"] == "main: predicts 'gone', and not 'churned'"
+
+
+def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incomparable(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
+    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    on_main, on_own = compare.run(workspace, "main", production=False)["baselines"]
+    assert (on_main["exam"], on_own["exam"]) == ("main", "own")
+    assert on_main["incomparable"] == "main: its held-out customers cannot be had"
+
+
 def test_a_server_that_this_run_may_not_read_blocks(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHURN_REGISTRY_SERVER", "https://mlflow.example.org")
-    with pytest.raises(BaselineError, match="set the secret MLFLOW_READER_URI"):
+    with pytest.raises(RegistryError, match="set the secret MLFLOW_READER_URI"):
         compare.run(workspace, None, production=True)
 
 

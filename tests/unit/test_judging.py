@@ -12,13 +12,7 @@ from tests.unit.repositories import write
 
 JUDGING = judging_code(ROOT)
 TOP = frozenset(path.name for path in ROOT.iterdir())
-PROGRAMS = (
-    "churn/comment/__main__",
-    "churn/release",
-    "churn/release_candidate",
-    "churn/review",
-    "checks/__main__",
-)
+PROGRAMS = ("checks/__main__", "churn/__main__", "churn/comment/__main__", "churn/serving")
 
 
 def kind(*paths: str) -> str:
@@ -90,7 +84,11 @@ def test_the_code_of_the_model_is_no_judging_code(path: str) -> None:
         ("dvc.lock", "others"),
         ("reports/metrics.json", "others"),
         ("tests/unit/test_gate.py", "others"),
-        ("src/churn/runs.py", "others"),
+        ("src/churn/runs.py", "judging"),
+        ("src/churn/registry/migrate.py", "judging"),  # every command that moves versions loads it
+        ("src/churn/status.py", "judging"),
+        ("src/churn/serving.py", "judging"),
+        (".gitignore", "judging"),
         ("src/churn/serve/app.py", "others"),
         ("benchmarks/bench.py", "others"),
         ("notebooks/look.ipynb", "others"),

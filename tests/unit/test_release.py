@@ -13,7 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from churn import bundle, integration, lockfile, promotion, release, tracking
+from churn import bundle, integration, promotion, release, tracked_data, tracking
 from churn.candidate import git
 from churn.errors import (
     ArtifactError,
@@ -386,7 +386,7 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(candidates.roots[0] / "build" / "predictions")  # as on a runner
-    monkeypatch.setattr(lockfile, "require_data", lambda root: None)
+    monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
     real = Model.probability
     with monkeypatch.context() as patch:
         patch.setattr(Model, "probability", lambda self, rows: 1 - real(self, rows))

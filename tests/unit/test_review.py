@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn import bundle, compare, gate, lockfile, review, verdict
+from churn import bundle, compare, gate, review, tracked_data, verdict
 from churn.candidate import git
 from churn.cli import main
 from churn.errors import ArtifactError, BaselineError, DataError
@@ -53,7 +53,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         called.append(f"compare {revision} {production}")
 
     monkeypatch.setattr(review, "_repro", lambda root, scratch: called.append("repro"))
-    monkeypatch.setattr(lockfile, "require_data", lambda root: None)
+    monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
     monkeypatch.setattr(compare, "run", compared)
     monkeypatch.setattr(verdict, "run", judge)
     return called
@@ -263,10 +263,29 @@ def test_data_that_data_dvc_does_not_name_are_no_unchanged_data(
     def refuse(root: Path) -> None:
         raise ArtifactError("data differs from data.dvc; run dvc add data, or dvc checkout")
 
-    monkeypatch.setattr(lockfile, "require_data", refuse)
+    monkeypatch.setattr(tracked_data, "require_data", refuse)
     judged = run(workspace)
     assert (judged.outcome, steps) == ("stopped", [])
     assert "dvc add data" in judged.reason
+
+
+def test_a_runner_judges_nothing_that_its_commit_does_not_hold(
+    workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files that are not ignored any more, nobody would compare what is committed."""
+    write(workspace.root, {"params.yaml": "a: 2\n"})
+    commit(workspace.root)
+    plan = review.Plan("HEAD~1", from_scratch=True)
+    real = verdict.run
+
+    def leave(workspace: Workspace, release: bool) -> Verdict:
+        write(workspace.root, {"src/churn/left.txt": "by the run"})
+        return real(workspace, release)
+
+    monkeypatch.setattr(verdict, "run", leave)
+    judged = review.run(workspace, plan, workspace.candidate, lambda step: None)
+    assert judged.outcome == "stopped"
+    assert "src/churn/left.txt: not as in the commit that is judged" in judged.reason
 
 
 def test_a_cache_in_git_is_refused(workspace: Workspace, steps: list[str]) -> None:

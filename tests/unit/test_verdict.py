@@ -20,7 +20,7 @@ from churn.paths import Workspace
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 
-MD5 = "0" * 32 + ".dir"
+MD5, OTHER_MD5 = "0" * 32 + ".dir", "1" * 32 + ".dir"
 
 
 @pytest.fixture
@@ -197,19 +197,22 @@ def test_limits_of_main_that_cannot_be_read_are_not_judged_by(workspace: Workspa
 
 
 @pytest.mark.parametrize(
-    ("accept", "before", "passed"),
+    ("accept", "before", "of_main", "passed"),
     [
-        (MD5, None, True),
-        (None, None, False),
-        ("1" * 32 + ".dir", None, False),
-        (MD5, MD5, False),  # it was for the change before
+        (MD5, None, OTHER_MD5, True),
+        (None, None, OTHER_MD5, False),
+        ("2" * 32 + ".dir", None, OTHER_MD5, False),
+        (MD5, MD5, OTHER_MD5, False),  # it was for a change before
+        (MD5, None, MD5, False),  # no other table, so another split or code
     ],
-    ids=["this table", "nothing", "another table", "the table of main"],
+    ids=["this table", "nothing", "a third table", "accepted by main", "the table of main"],
 )
 def test_accepting_is_for_the_table_of_this_change_alone(
-    accept: str | None, before: str | None, passed: bool, workspace: Workspace
+    accept: str | None, before: str | None, of_main: str, passed: bool, workspace: Workspace
 ) -> None:
+    write(workspace.root, {"data.dvc": f"outs:\n- md5: {of_main}\n  path: data\n"})
     edit_params(workspace, accept=before)
     name_main(workspace, commit(workspace.root), incomparable="other customers")
+    write(workspace.root, {"data.dvc": f"outs:\n- md5: {MD5}\n  path: data\n"})
     edit_params(workspace, accept=accept)
     assert verdict.run(workspace).passed == passed

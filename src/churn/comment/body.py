@@ -92,6 +92,7 @@ def _touched(change: Change) -> tuple[list[str], list[str]]:
     if not change.complete:
         first.append("more files than GitHub lists")
         lines.append("⚠️ **GitHub does not list all files of this change.** Look at its diff.")
+    lines += warning("Code of the model changed, which runs beside what judges", change.files.model)
     return first, [*lines, *warning("Data changed", change.files.data)]
 
 
