@@ -50,9 +50,9 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Chan
     one, other = (rows.set_index(data.id) for rows in (before, after))
     both = one.index.intersection(other.index)
     one, other = one.loc[both], other.loc[both]
-    common = [name for name in data.features if name in one and name in other]
     edited = pd.Series(False, index=both)
-    for name in common:
+    # Every column of both, for main's model may read one that the change does not.
+    for name in one.columns.intersection(other.columns).drop(data.target):
         edited |= _differ(one[name], other[name])
     return Changed(
         before=len(before),

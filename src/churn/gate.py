@@ -69,13 +69,14 @@ class Outputs:
 
     Attributes
     ----------
-    how : {"same", "rounded", "other"}
-        Byte for byte; made on another kind of machine and equal within a tolerance; or neither.
+    how : {"same", "rounded", "other", "uncommitted"}
+        Byte for byte; made on another kind of machine and equal within a tolerance; neither; or
+        not compared, because no commit has these inputs yet.
     notes : tuple of str
         The tolerance, or ``path: what is wrong`` each.
     """
 
-    how: Literal["same", "rounded", "other"]
+    how: Literal["same", "rounded", "other", "uncommitted"]
     notes: tuple[str, ...] = ()
 
 
@@ -240,6 +241,9 @@ def _committed(outputs: Outputs | None, release: bool) -> Gate:
         return Gate(name, False, "unknown", limit, reason)
     if outputs.how == "same":
         return Gate(name, True, "byte for byte", limit, "they are those of the inputs")
+    if outputs.how == "uncommitted":
+        reason = "no commit has these inputs yet, so there is nothing to compare"
+        return Gate(name, True, "none yet", limit, reason)
     if outputs.how == "rounded":
         reason = f"made on another kind of machine, and equal: {'; '.join(outputs.notes)}"
         return Gate(name, True, "equal within rounding", limit, reason)

@@ -40,12 +40,12 @@ def compare(workspace: Workspace) -> Outputs:
     Parameters
     ----------
     workspace : Workspace
-        In which the pipeline has run, with that commit's inputs. Where these are not committed
-        yet there is nothing to compare, and all is well.
+        In which the pipeline has run, with that commit's inputs. Where it holds other inputs,
+        nothing is compared.
     """
     root = workspace.root
     if not holds_commit(root, "HEAD"):
-        return Outputs("same")
+        return Outputs("uncommitted")
     committed, here = map(lockfile.outputs, lockfile.locks(root))
     differing = {path for path in {*committed, *here} if committed.get(path) != here.get(path)}
     # What is in git is read from there by people, whatever dvc.lock says of it.

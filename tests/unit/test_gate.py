@@ -638,6 +638,12 @@ def test_what_main_has_made_otherwise_is_judged_as_new() -> None:
     assert failed(judge(replace(found, outputs=None), release=True)) == ["committed results"]
 
 
+def test_what_no_commit_has_yet_is_said_to_be_compared_with_nothing() -> None:
+    [one] = [g for g in judge(results(outputs=Outputs("uncommitted"))).gates
+             if g.name == "committed results"]  # fmt: skip
+    assert (one.passed, one.value) == (True, "none yet")
+
+
 def test_how_far_results_of_another_machine_may_differ_is_said() -> None:
     verdict = judge(results(outputs=Outputs("rounded", ("within 0.001",))))
     [one] = [one for one in verdict.gates if one.name == "committed results"]

@@ -261,4 +261,4 @@ def test_an_output_that_the_committed_lock_lacks_is_found(workspace: Workspace) 
 def test_what_is_not_committed_yet_is_not_compared(workspace: Workspace) -> None:
     forge(workspace, "build/model")
     write(workspace.root, {"params.yaml": "seed: 2\n"})
-    assert outputs.compare(workspace).how == "same"
+    assert outputs.compare(workspace).how == "uncommitted"
