@@ -25,7 +25,7 @@ from churn.evaluation.metrics import measure
 from churn.model import artifact
 from churn.params import Params
 from churn.paths import Workspace
-from churn.report import facts, markdown, mermaid
+from churn.report import gather, markdown, mermaid
 from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
@@ -459,7 +459,7 @@ def test_what_is_compared_can_be_reported(
     verdict = {"passed": True, "outcome": "judged", "reason": "same", "gates": gates}
     workspace.verdict.write_text(json.dumps(verdict))
     workspace.metrics.write_text(json.dumps({"threshold": 0.4, "train": {}, "test": {}}))
-    text = markdown.render(facts.gather(workspace), mermaid.chart)
+    text = markdown.render(gather.gather(workspace), mermaid.chart)
     assert "### Metrics against `Production`" in text
     assert "| ROC AUC |" in text
     assert text.count("```mermaid") == 3
