@@ -129,6 +129,7 @@ def test_the_comment_checks_out_the_default_branch_and_calls_one_program() -> No
     assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
     # Neither a repository that is gone nor npm may keep the comment from being posted.
     assert cml["continue-on-error"] is packages["continue-on-error"] is True
+    assert cml["timeout-minutes"] + packages["timeout-minutes"] < job["timeout-minutes"] - 4
     assert cml["with"]["repository"] == "iterative/cml"
     assert re.fullmatch("[0-9a-f]{40}", cml["with"]["ref"])
     assert packages["run"] == "npm ci --ignore-scripts --omit=dev --no-audit --no-fund"

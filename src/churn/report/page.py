@@ -16,7 +16,7 @@ from churn.report.facts import Facts, Points
 
 _NO_LIMIT = 10**9
 # A comment has no colours, and a page may be looked at where no font has these signs.
-_SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed")}
+_SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed"), "⚠️": ("moved", "look first")}
 
 
 def render(facts: Facts, run: str = "") -> str:

@@ -91,3 +91,22 @@ def test_a_usual_name_is_shown_as_it_is(name: str) -> None:
     both = points()["roc"]
     title = parsed(chart("roc", both["baseline"], both["candidate"], name))["title"]
     assert title == f"ROC: {name} grey, this change blue"
+
+
+def test_points_of_any_order_give_heights_between_them() -> None:
+    # A curve of a stranger: back and forth, upright, and with points that are none.
+    line = [
+        {"recall": x, "precision": y} for x, y in ((1, 0.2), (0, 0.8), (0.5, 1), (0.5, 0), (0, 0.3))
+    ]
+    odd = [*line, {"recall": 0.7}, {"precision": 9.0}, {}]
+    text = chart("precision_recall", odd, [*reversed(line)], "main")
+    assert all(0 <= x <= 1 for which in ("first", "second") for x in heights(text, which))
+    assert heights(text, "first")[20] == 0.0  # the last one that came for this place
+
+
+def test_huge_points_stay_numbers() -> None:
+    line = [{"recall": x, "precision": y} for x, y in ((-1e29, 1e29), (1e29, -1e29))]
+    text = chart("precision_recall", line, line, "main")
+    assert len(heights(text, "first")) == 41
+    assert "nan" not in text
+    assert "inf" not in text

@@ -84,6 +84,19 @@ def test_what_passed_and_what_failed_is_said_in_words() -> None:
     assert not {"✅", "❌"} & set(text)
 
 
+@pytest.mark.usefixtures("without_pictures")
+def test_a_change_of_its_own_limits_is_neither_green_nor_red() -> None:
+    verdict = {
+        "passed": True,
+        "outcome": "judged",
+        "reason": "x",
+        "gates": [],
+        "moved": ["gates.a"],
+    }
+    text = page.render(facts(verdict=verdict))
+    assert '<h2 class="moved">Changes its own limits: x</h2>' in text
+
+
 def test_an_unchanged_model_has_a_page_as_well() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
     known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
