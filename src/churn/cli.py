@@ -71,18 +71,6 @@ def cli() -> None:
 
 
 @cli.command()
-def data() -> None:
-    """Get the data that data.dvc names; changes of yours in data/ are kept."""
-    from churn import tracked_data
-
-    if not tracked_data.get(Path()):
-        click.echo(
-            "data/ holds changes of yours; they are used as they are"
-            " (undo: dvc checkout --force data.dvc)"
-        )
-
-
-@cli.command()
 def prepare() -> None:
     """Stage 1: check the customer table and split it."""
     from churn.stages import prepare
@@ -144,6 +132,18 @@ def track() -> None:
 
     tracked = track.run(Workspace())
     click.echo(f"MLflow run {tracked.run_id}{'' if tracked.new else ' (tracked before)'}")
+
+
+@cli.command()
+def data() -> None:
+    """Get the data that data.dvc names; changes of yours in data/ are kept."""
+    from churn import tracked_data
+
+    if not tracked_data.get(Path()):
+        click.echo(
+            "data/ holds changes of yours; they are used as they are"
+            " (undo: dvc checkout --force data.dvc)"
+        )
 
 
 @cli.command()
