@@ -151,7 +151,7 @@ def test_a_table_that_is_accepted_is_decided_by_its_own_exam_for_this_once(
     accepted = review(branch)
 
     assert accepted.passed, accepted.report
-    assert accepted.head.startswith("## ⚠️ Changes its own limits (gates.accept): worse than main")
+    assert accepted.head.startswith("## ⚠️ Changes its own limits: worse than main")
 
     branch.git("branch", "--force", "main")
     edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
