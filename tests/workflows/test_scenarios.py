@@ -7,14 +7,8 @@ Here: better and worse models, and other data.
 
 from __future__ import annotations
 
-import re
-
-import pandas as pd
-import yaml
-
-from churn.data import split
 from tests.pipeline.conftest import Clone
-from tests.pipeline.small import commit, commit_with_lock, edit
+from tests.pipeline.small import commit_with_lock, edit
 from tests.workflows.reviews import Review
 
 
@@ -110,50 +104,3 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
     assert "**better**" in next(x for x in reviewed.report.splitlines() if "| ROC AUC |" in x)
     assert reviewed.failed == ["slices against main"]
     assert "worse than main in a slice: age" in reviewed.head
-
-
-def relabel(branch: Clone) -> None:
-    """Let every held-out customer who has been away for long churn, and nobody else."""
-    table = branch.root / "data/customers.csv"
-    rows = pd.read_csv(table)
-    held_out = split.is_test(rows["customer_id"].astype("str"), 0.2, "churn")
-    away = (rows["recency_days"] > rows["recency_days"].quantile(0.75)).astype(int)
-    rows["churned"] = rows["churned"].where(~held_out, away)
-    rows.to_csv(table, index=False)
-    branch.run("dvc", "add", "--quiet", "data")
-
-
-def test_a_stump_that_relabels_its_exam_is_worse_than_main_on_that_of_main(
-    branch: Clone, review: Review
-) -> None:
-    relabel(branch)
-    edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 2}})
-    commit_with_lock(branch, "labels that a stump gets right")
-
-    reviewed = review(branch)
-
-    assert not reviewed.passed, reviewed.report
-    assert "ROC AUC against main on main's customers" in reviewed.failed
-    assert "ROC AUC against main on its own customers" not in reviewed.failed
-    top = reviewed.report.partition("###")[0]
-    assert re.search(r"[1-9]\d\d relabelled", top), top
-
-
-def test_a_table_that_is_accepted_is_decided_by_its_own_exam_for_this_once(
-    branch: Clone, review: Review
-) -> None:
-    relabel(branch)
-    commit(branch, "another table")
-    md5 = yaml.safe_load((branch.root / "data.dvc").read_text())["outs"][0]["md5"]
-    edit(branch, {"gates.accept": md5})
-    commit_with_lock(branch, "and its permission")
-
-    accepted = review(branch)
-
-    assert accepted.passed, accepted.report
-    assert accepted.head.startswith("## ⚠️ Changes its own limits: worse than main")
-
-    branch.git("branch", "--force", "main")
-    edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
-    commit_with_lock(branch, "a stump, with the permission of the change before")
-    assert not review(branch).passed
