@@ -45,7 +45,7 @@ def load_model(uri: str, root: Path) -> Model:
     if not is_address:
         return tracking.load_model(uri)
     with working_copy(root):
-        tracking.connect(root)
+        tracking.point_at_store(root)
         return verified.load(root, uri)
 
 

@@ -128,7 +128,9 @@ def connect(root: Path) -> str:
         if is_file() and mlflow.get_experiment_by_name(name) is None:
             _make_experiment(name)
         experiment_id: str = mlflow.set_experiment(name).experiment_id
-        return experiment_id
+    # MLflow sets this for the whole process, where it would be taken for an id of the next store's.
+    del os.environ["MLFLOW_EXPERIMENT_ID"]
+    return experiment_id
 
 
 def _make_experiment(name: str) -> None:

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from mlflow import MlflowClient
@@ -106,9 +105,7 @@ def first(
 @pytest.fixture(scope="session")
 def by_address(first: Desk) -> Desk:
     """Return the same desk where user and password stand in the server's address."""
-    host = first.url.removeprefix("http://")
-    url = f"http://{first.user}:{quote(first.password, safe='')}@{host}"
-    return replace(first, url=url, user="", password="")
+    return replace(first, url=first.address, user="", password="")
 
 
 @dataclass(frozen=True)

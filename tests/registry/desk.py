@@ -67,6 +67,11 @@ class Desk:
     user: str
     password: str
 
+    @property
+    def address(self) -> str:
+        """The server's address, with user and password in it."""
+        return self.url.replace("://", f"://{self.user}:{quote(self.password, safe='')}@")
+
     def review(self) -> Said:
         """Pack the candidate, compared with what is in Production."""
         return self.churn("review", "--production", "--output", str(self.candidate))

@@ -21,6 +21,7 @@ JOBS = ("candidate", "staging", "integration", "production")
 def test_a_push_is_released_there_and_a_rollback_asks_there(
     registry: MlflowClient,
     first: Desk,
+    reader: Desk,
     unspoken: Secrets,
     served_github: FakeGitHub,
     tmp_path: Path,
@@ -40,7 +41,11 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
         store,
         {"SSL_CERT_FILE": str(served_github.certificate)},
         {"MLFLOW_TRACKING_URI": first.url},
-        {"MLFLOW_TRACKING_USERNAME": first.user, "MLFLOW_TRACKING_PASSWORD": first.password},
+        {
+            "MLFLOW_READER_URI": reader.address,
+            "MLFLOW_TRACKING_USERNAME": first.user,
+            "MLFLOW_TRACKING_PASSWORD": first.password,
+        },
     )
     served_github.commits[clone.git("rev-parse", "main")] = []
 

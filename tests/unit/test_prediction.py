@@ -78,8 +78,7 @@ def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
 ) -> None:
     example = planned.head(1)[[*model.card.numeric, *model.card.categorical]]
-    tracking.connect(store)
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id=tracking.connect(store)):
         pyfunc.log(stored, model.card.numeric, model.card.categorical, example)
     [written] = (file.parent for file in store.rglob("MLmodel"))
     elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))

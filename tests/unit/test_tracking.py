@@ -71,6 +71,19 @@ def test_another_experiment_can_be_named(store: Path, monkeypatch: pytest.Monkey
     assert tracking.connect(store) == "17"
 
 
+def test_the_next_store_has_an_experiment_of_its_own(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "autumn")
+    tracking.connect(store)
+    another = tmp_path / "another"
+    another.mkdir()
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "winter")
+    named = tracking.connect(another)
+    assert client().get_experiment(named).name == "winter"
+    assert "MLFLOW_EXPERIMENT_ID" not in os.environ
+
+
 def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     tracked = tracking.log_once(experiment, CANDIDATE, record)
     assert tracked == Tracked(tracked.run_id, experiment, new=True)

@@ -110,11 +110,13 @@ def test_no_change_of_the_model_is_no_leave_to_change_its_judge() -> None:
     assert "✅ No change\n\n⚠️ **Workflows changed:**" in shown
 
 
-def test_other_data_and_code_of_the_model_are_what_pull_requests_are_for() -> None:
+def test_other_data_and_code_of_the_model_are_told_and_leave_the_headline() -> None:
     files = replace(NOTHING, data=("data.dvc",), model=("src/churn/model/features.py",))
     shown = head(body.compose(GOOD, RUN, Change(files, True, []), []))
-    assert shown.startswith("## ✅ Merge: better\n\n⚠️ **Data changed:** `data.dvc`.")
-    assert "features.py" not in shown
+    assert shown.startswith(
+        "## ✅ Merge: better\n\n⚠️ **Code of the model changed, which runs beside what judges:**"
+        " `src/churn/model/features.py`.\n\n⚠️ **Data changed:** `data.dvc`."
+    )
 
 
 def test_of_many_files_some_are_named() -> None:

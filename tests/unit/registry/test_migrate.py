@@ -43,7 +43,6 @@ def move(
     monkeypatch.chdir(there)
     before = os.environ["MLFLOW_TRACKING_URI"]
     tracking.mlflow.set_tracking_uri(None)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # MLflow sets it, of the other store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there / 'mlflow.db'}")
     settings = params.load(root / "params.yaml").release
     return lambda: migrate(root, before, settings, "me", lambda text: None)
