@@ -7,6 +7,11 @@ Here: better and worse models, and other data.
 
 from __future__ import annotations
 
+import re
+
+import pandas as pd
+import yaml
+
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit_with_lock, edit
 from tests.workflows.reviews import Review
@@ -104,3 +109,61 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
     assert "**better**" in next(x for x in reviewed.report.splitlines() if "| ROC AUC |" in x)
     assert reviewed.failed == ["slices against main"]
     assert "worse than main in a slice: age" in reviewed.head
+
+
+def give_it_away(branch: Clone) -> None:
+    """Let those held-out customers churn who are likeliest to by the model that is there."""
+    table = branch.root / "data/customers.csv"
+    rows = pd.read_csv(table).set_index("customer_id", drop=False)
+    held_out = pd.read_parquet(branch.root / "build/predictions/test.parquet")
+    probability = held_out.set_index("customer_id")["probability"]
+    likely = probability > probability.min()  # a stump knows two kinds of customers
+    rows["churned"] = likely.reindex(rows.index).astype("Int64").fillna(rows["churned"])
+    rows.to_csv(table, index=False)
+    branch.run("dvc", "add", "--quiet", "data")
+    commit_with_lock(branch, "labels that the stump gets right")
+
+
+STUMP = {"model.hyperparameters": {"max_iter": 1, "max_depth": 1, "learning_rate": 1.0}}
+
+
+def test_a_stump_that_relabels_its_exam_is_worse_than_main_on_that_of_main(
+    branch: Clone, review: Review
+) -> None:
+    edit(branch, STUMP)
+    commit_with_lock(branch, "a stump")
+    give_it_away(branch)
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed, reviewed.report
+    assert "ROC AUC against main on main's customers" in reviewed.failed
+    assert not [name for name in reviewed.failed if name.endswith("on its own customers")]
+    top = reviewed.report.partition("###")[0]
+    assert re.search(r"[1-9]\d\d relabelled", top), top
+
+
+def test_a_table_that_is_accepted_is_decided_by_its_own_exam_for_this_once(
+    branch: Clone, review: Review
+) -> None:
+    edit(branch, STUMP)
+    commit_with_lock(branch, "a stump")
+    give_it_away(branch)
+    md5 = yaml.safe_load((branch.root / "data.dvc").read_text())["outs"][0]["md5"]
+    edit(branch, {"gates.accept": md5})
+    commit_with_lock(branch, "and its permission")
+
+    accepted = review(branch)
+
+    assert accepted.passed, accepted.report
+    assert accepted.head.startswith("## ⚠️ Changes its own limits: worse than main")
+
+    branch.git("branch", "--force", "main")
+    edit(branch, {"model.hyperparameters.max_depth": 3})
+    commit_with_lock(branch, "another model")
+    give_it_away(branch)
+
+    again = review(branch)
+
+    assert not again.passed, again.report
+    assert "ROC AUC against main on main's customers" in again.failed
