@@ -122,7 +122,7 @@ def model(planned: pd.DataFrame, small: Params) -> Model:
     """Return a fitted model."""
     from churn.stages import train
 
-    return train.fit(planned, small)
+    return train.fit(planned, small).model
 
 
 @pytest.fixture(scope="session")

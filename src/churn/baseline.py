@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import yaml
 
 from churn import embedded
-from churn.candidate import SCORED, changed, git, work_tree_fingerprint
+from churn.candidate import SCORED, changed, git, table_digest, work_tree_fingerprint
 from churn.environment import without_credentials
 from churn.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.files import read_json, read_parquet
@@ -24,8 +24,12 @@ from churn.params import ReleaseParams
 from churn.paths import SIDES, Workspace
 from churn.worktree import worktree
 
+if TYPE_CHECKING:
+    from churn.registry import Version
+
 PRODUCTION = "Production"
 _STAGE = "train"
+_OUT_OF_FOLD = "build/out_of_fold.parquet"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Baseline:
         the very code that runs here.
     workspace : Workspace or None
         Of its commit, with both sides of the split, where they are at hand.
+    out_of_fold : Path or None
+        What its procedure says of its training rows, where that was kept.
     """
 
     name: str
@@ -55,6 +61,7 @@ class Baseline:
     model: Path
     code: Path | None
     workspace: Workspace | None
+    out_of_fold: Path | None = None
 
     def card(self) -> dict[str, Any]:
         """Return the model's card."""
@@ -156,6 +163,7 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
             model=there.model,
             code=tree / "src" if changed(root, commit, SCORED) else None,
             workspace=there if all(there.split(side).exists() for side in SIDES) else None,
+            out_of_fold=there.out_of_fold if there.out_of_fold.exists() else None,
         )
 
 
@@ -199,8 +207,27 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
     is_code_here = version.tags.get("scored") == work_tree_fingerprint(root, SCORED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
         stored = verified.fetch(registry, version, Path(folder))
-        model, code = stored / MODEL_FILES, None if is_code_here else stored / "code"
-        yield Baseline(PRODUCTION, str(version.number), "registry", model, code, workspace=None)
+        yield Baseline(
+            PRODUCTION,
+            str(version.number),
+            "registry",
+            model=stored / MODEL_FILES,
+            code=None if is_code_here else stored / "code",
+            workspace=None,
+            out_of_fold=_out_of_fold_of(version, root, Path(folder)),
+        )
+
+
+def _out_of_fold_of(version: Version, root: Path, folder: Path) -> Path | None:
+    """Return what a version's procedure says of its training rows, if they are the rows here.
+
+    There are no customers in a registry, so nothing else tells whether a row was the same then.
+    """
+    from churn.registry import verified
+
+    if version.tags.get("data_sha256") != table_digest(root):
+        return None
+    return verified.companion(version, Path(_OUT_OF_FOLD).name, folder)
 
 
 def resolve(root: Path, revision: str) -> str:
@@ -248,6 +275,8 @@ def _provide(tree: Path) -> Literal["stored", "reproduced"]:
         if not done.returncode:
             done = _dvc(tree, "pull", *outputs, check=False)
         if not done.returncode and (tree / "build" / "model").is_dir():
+            if _OUT_OF_FOLD in lock.read_text():  # of older commits it was not kept
+                pull(tree, _OUT_OF_FOLD)
             return "stored" if stored else "reproduced"
     # Not quiet: DVC would keep its errors to itself.
     _dvc(tree, "pull", "data.dvc", check=False)  # repro says what is missing

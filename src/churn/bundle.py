@@ -249,6 +249,7 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.params,
         workspace.dvc_lock,
         workspace.data_stats,
+        workspace.out_of_fold,
         workspace.metrics,
         workspace.slices,
         workspace.checks,

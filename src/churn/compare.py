@@ -1,7 +1,8 @@
 """Command `compare`: the candidate against other models, on customers that none was trained on.
 
 On main's held-out customers as main has them, and on the candidate's own where these differ; by
-main's limits, and by its own where it changes them.
+main's limits, and by its own where it changes them. And on every customer, where both models'
+out-of-fold predictions of the training rows are there: five times as many.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from churn import baseline, exam, limits, params, proposal
+from churn import baseline, exam, limits, out_of_fold, params, proposal
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
@@ -58,8 +59,9 @@ def run(
     dict
         What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.exam.Changed`, null where
         nothing has changed), and ``baselines``, one entry for each that was asked for, each exam
-        and each limits, with ``metrics``, ``slices``, ``curves`` and ``data``; or with ``absent``
-        or ``incomparable`` and the reason.
+        and each limits, with ``metrics``, ``everyone``, ``slices``, ``curves`` and ``data``; or
+        with ``absent`` or ``incomparable`` and the reason. ``everyone`` is null where there are no
+        out-of-fold predictions of both.
 
     Raises
     ------
@@ -133,6 +135,7 @@ class _Candidate:
             )
         self.test = test.assign(_probability=predictions["probability"].to_numpy())
         self.threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
+        self.out_of_fold = read_parquet(workspace.out_of_fold, "train")
 
 
 @dataclass(frozen=True)
@@ -227,8 +230,9 @@ def _entries(
             about_data = {}
             continue
         advance("scored")
+        everyone = _everyone(found, rows, scored, candidate)
         for judging in judged_by:
-            compared = _compared(rows, scored, held_out, candidate, judging)
+            compared = _compared(rows, scored, everyone, held_out, candidate, judging)
             yield entry | whose | {"limits": judging.whose} | compared | about_data
             about_data = {}  # once is enough
             advance("compared")
@@ -279,45 +283,115 @@ def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.
     return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Customers, and what both models say of them without having been trained on them.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Id, target and features; in an order that follows from the ids alone, so that the same
+        draws of a bootstrap are the same customers.
+    baseline, candidate : Scored
+    """
+
+    rows: pd.DataFrame
+    baseline: Scored
+    candidate: Scored
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, ids: str, baseline: Scored, candidate: Scored) -> _Pair:
+        order = np.argsort(out_of_fold.places(rows[ids]), kind="stable")
+        return cls(rows.iloc[order].reset_index(drop=True), baseline.of(order), candidate.of(order))
+
+    def some(self, taken: np.ndarray) -> _Pair:
+        """Return the same for some of the customers."""
+        rows = self.rows[taken].reset_index(drop=True)
+        return _Pair(rows, self.baseline.of(taken), self.candidate.of(taken))
+
+
+def _everyone(
+    found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: _Candidate
+) -> _Pair | None:
+    """Add to held-out customers those whom both models were trained on, as predicted out of fold.
+
+    Only those who are the same in both tables: of others the models were told different things.
+    """
+    data = candidate.settings.data
+    if found.out_of_fold is None:
+        return None
+    train = candidate.train
+    if found.workspace is not None:
+        before = read_parquet(found.workspace.split("train"), "prepare")
+        same = exam.unchanged(before, train, data)
+        train = train[train[data.id].isin(same) & ~train[data.id].isin(rows[data.id])]
+    said = [
+        pd.Series(frame["probability"].to_numpy(), index=frame["place"].to_numpy())
+        for frame in (read_parquet(found.out_of_fold, "train"), candidate.out_of_fold)
+    ]
+    places = out_of_fold.places(train[data.id])
+    of_both = np.logical_and.reduce([np.isin(places, one.index) for one in said])
+    if not of_both.any():
+        return None
+    places = places[of_both]
+    held_out = (scored, Scored(rows["_probability"].to_numpy(), candidate.threshold))
+    both = (
+        Scored(np.concatenate([some.probability, one[places].to_numpy()]), some.threshold)
+        for some, one in zip(held_out, said, strict=True)
+    )
+    return _Pair.of(pd.concat([rows, train[of_both]], ignore_index=True), data.id, *both)
+
+
 def _compared(
-    rows: pd.DataFrame, scored: Scored, held_out: _Exam, candidate: _Candidate, judging: Limits
+    rows: pd.DataFrame,
+    scored: Scored,
+    everyone: _Pair | None,
+    held_out: _Exam,
+    candidate: _Candidate,
+    judging: Limits,
 ) -> dict[str, Any]:
-    settings, chosen = candidate.settings, judging.comparison
-    share = chosen.max_rows / len(rows)
-    if share < 1:
-        taken = split.hash_share(rows[settings.data.id], "comparison") < share
-        rows, scored = rows[taken].reset_index(drop=True), scored.of(taken)
-    y = rows[settings.data.target].to_numpy()
+    data = candidate.settings.data
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
-
-    def differences(members: np.ndarray) -> list[dict[str, Any]]:
-        found = compare(
-            y[members],
-            scored.of(members),
-            own.of(members),
-            judging.decision,
-            chosen.seed,
-            chosen.resamples,
-        )
-        return [asdict(difference) for difference in found]
-
-    wanted = _there(judging.evaluation.slices, held_out.train, rows)
+    alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
+    y = alone.rows[data.target].to_numpy()
+    most = alone if everyone is None else _at_most(everyone, data.id, judging)
+    wanted = _there(judging.evaluation.slices, held_out.train, most.rows)
     return {
-        "rows": len(rows),
+        "rows": len(alone.rows),
         "threshold": scored.threshold,
-        "metrics": differences(np.ones(len(y), dtype=bool)),
+        "metrics": _differences(alone, data.target, judging),
+        "everyone": None
+        if everyone is None
+        else {"rows": len(most.rows), "metrics": _differences(most, data.target, judging)},
         "slices": [
             {
                 "column": column,
                 "slice": name,
                 "rows": int(members.sum()),
-                "metrics": differences(members),
+                "metrics": _differences(most.some(members), data.target, judging),
             }
-            for column, name, members in slices(held_out.train, rows, wanted)
+            for column, name, members in slices(held_out.train, most.rows, wanted)
             if members.sum() >= wanted.min_rows
         ],
-        "curves": dict(_curves(y, scored.probability, own.probability)),
+        "curves": dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
     }
+
+
+def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:
+    share = judging.comparison.max_rows / len(pair.rows)
+    return pair if share >= 1 else pair.some(split.hash_share(pair.rows[ids], "comparison") < share)
+
+
+def _differences(pair: _Pair, target: str, judging: Limits) -> list[dict[str, Any]]:
+    found = compare(
+        pair.rows[target].to_numpy(),
+        pair.baseline,
+        pair.candidate,
+        judging.decision,
+        judging.comparison.seed,
+        judging.comparison.resamples,
+    )
+    return [asdict(difference) for difference in found]
 
 
 def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:

@@ -47,6 +47,27 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Chan
     data : DataParams
         Says which columns these are.
     """
+    edited, relabelled = _compared(before, after, data)
+    return Changed(
+        before=len(before),
+        after=len(after),
+        added=len(after) - len(edited),
+        removed=len(before) - len(edited),
+        relabelled=int(relabelled.sum()),
+        edited=int(edited.sum()),
+    )
+
+
+def unchanged(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> pd.Index:
+    """Return the ids of the customers of both tables who are the same in both, label and all."""
+    edited, relabelled = _compared(before, after, data)
+    return edited.index[~(edited | relabelled)]
+
+
+def _compared(
+    before: pd.DataFrame, after: pd.DataFrame, data: DataParams
+) -> tuple[pd.Series, pd.Series]:
+    """Tell of the customers of both, by id, who is edited and who is relabelled."""
     one, other = (rows.set_index(data.id) for rows in (before, after))
     both = one.index.intersection(other.index)
     one, other = one.loc[both], other.loc[both]
@@ -54,14 +75,7 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Chan
     # Every column of both, for main's model may read one that the change does not.
     for name in one.columns.intersection(other.columns).drop(data.target):
         edited |= _differ(one[name], other[name])
-    return Changed(
-        before=len(before),
-        after=len(after),
-        added=len(after) - len(both),
-        removed=len(before) - len(both),
-        relabelled=int((one[data.target] != other[data.target]).sum()),
-        edited=int(edited.sum()),
-    )
+    return edited, one[data.target] != other[data.target]
 
 
 def _differ(one: pd.Series, other: pd.Series) -> pd.Series:

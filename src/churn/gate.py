@@ -12,6 +12,7 @@ from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.params import ChecksParams, GatesParams, Limits
 
 Outcome = Literal["judged", "unchanged", "stopped"]
+Told = Literal["not worse", "worse", "cannot tell"]
 _WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
 
@@ -28,6 +29,8 @@ class Gate:
         In words of the report.
     reason : str
         Why it passed or failed, as a sentence's part.
+    undecided : bool
+        Whether there are too few customers to tell; `gates.undecided` says whether that passes.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Gate:
     value: str
     limit: str
     reason: str
+    undecided: bool = False
 
 
 _BY_OTHERS = Gate(
@@ -63,6 +67,8 @@ class Verdict:
     moved : tuple of str
         Limits that the change itself moves, by their keys in params.yaml. Whoever merges it decides
         about them as well, so it is never just good.
+    undecided : bool
+        Whether nothing is worse, and something cannot be told.
     """
 
     passed: bool
@@ -70,6 +76,7 @@ class Verdict:
     reason: str
     gates: tuple[Gate, ...]
     moved: tuple[str, ...] = ()
+    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,12 +198,17 @@ def _judge(
             _checks(checks, limits.checks),
         ]
     judged = (*made, *_comparison(results, release), *_merged(found))
-    failed = [gate for gate in judged if not gate.passed]
-    if not failed:
+    open_ = [gate for gate in judged if gate.undecided]
+    # What is worse is told before what cannot be told.
+    told_first = [gate for gate in judged if not gate.passed and not gate.undecided] or open_
+    undecided = bool(open_) and told_first is open_
+    passed = all(gate.passed for gate in judged)
+    if told_first:
+        more = f" (and {len(told_first) - 1} more)" if len(told_first) > 1 else ""
+        reason = told_first[0].reason + more
+    else:
         reason = _praise(entries, results.model_digest, judged_by[0].gates)
-        return Verdict(True, "judged", reason, judged, tuple(moved))
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return Verdict(False, "judged", failed[0].reason + more, judged, tuple(moved))
+    return Verdict(passed, "judged", reason, judged, tuple(moved), undecided)
 
 
 def _usable(results: Results) -> list[Mapping[str, Any]]:
@@ -313,7 +325,8 @@ def _accept(gate: Gate) -> Gate:
     if gate.passed:
         return gate
     reason = f"{gate.reason}; accepted for this table by gates.accept"
-    return replace(gate, passed=True, limit=f"{gate.limit}, or accepted", reason=reason)
+    limit = f"{gate.limit}, or accepted"
+    return replace(gate, passed=True, limit=limit, reason=reason, undecided=False)
 
 
 def _comparison(results: Results, release: bool) -> Iterator[Gate]:
@@ -365,25 +378,56 @@ def _incomparable(baseline: str, reason: str) -> Gate:
 
 
 def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Iterator[Gate]:
-    found = {one["metric"]: one for one in entry["metrics"]}
+    """Judge each metric that has a margin: not worse, worse, or cannot tell.
+
+    On every customer where both models have out-of-fold predictions, else on the held-out ones.
+    The held-out customers are the last exam in any case: what is worse there is blocked.
+    """
+    everyone = entry.get("everyone")
+    most = everyone or entry
+    found = {one["metric"]: one for one in most["metrics"]}
+    last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
     for metric, margin in gates.margins.items():
-        one = found.get(metric)
-        title, baseline = TITLES[metric], f"{entry['name']}{where}"
-        name, limit = f"{title} against {baseline}", f"worse by less than {margin:g}"
-        loss = loss_interval(one) if one else None
-        if one is None or loss is None:
-            reason = f"how {title} compares with {baseline} could not be computed"
-            yield Gate(name, False, "undefined", limit, reason)
-            continue
-        value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
-        passed = loss[1] < margin or one["word"] == "identical"
-        kept = "within" if passed else "not within"
-        reason = f"{title} against {baseline} is {value}: {kept} the margin of {margin:g}"
-        if not passed and one["word"] == "worse":
-            reason = f"{title} is worse than {entry['name']}'s{where}: {value}, margin {margin:g}"
-        elif not passed:
-            reason += f", which {entry['rows']:,} held-out customers cannot tell"
-        yield Gate(name, passed, value, limit, reason)
+        title = f"{TITLES[metric]} against {entry['name']}{where}"
+        yield _one(title, found.get(metric), margin, gates, most["rows"])
+        if everyone and _told(last.get(metric), margin) in ("worse", None):
+            yield _one(f"{title}, held-out", last.get(metric), margin, gates, entry["rows"])
+
+
+def _told(one: Mapping[str, Any] | None, margin: float) -> Told | None:
+    """Say of a difference and a margin what can be told; None where nothing was computed.
+
+    Parameters
+    ----------
+    one : dict or None
+        A `churn.evaluation.comparison.Difference`.
+    margin : float
+    """
+    loss = loss_interval(one) if one else None
+    if one is None or loss is None:
+        return None
+    if loss[1] < margin or one["word"] == "identical":
+        return "not worse"
+    return "worse" if loss[0] > 0 else "cannot tell"
+
+
+def _one(
+    title: str, one: Mapping[str, Any] | None, margin: float, gates: GatesParams, rows: int
+) -> Gate:
+    limit = f"worse by less than {margin:g}"
+    told = _told(one, margin)
+    if one is None or told is None:
+        return Gate(title, False, "undefined", limit, f"{title} could not be computed")
+    value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
+    reason = {
+        "not worse": f"{title} is {value}: within the margin of {margin:g}",
+        "worse": f"{title} is worse: {value}, margin {margin:g}",
+        "cannot tell": f"{title} is {value}: whether it keeps the margin of {margin:g},"
+        f" {rows:,} customers cannot tell",
+    }[told]
+    undecided = told == "cannot tell"
+    passed = told == "not worse" or (undecided and gates.undecided == "ask")
+    return Gate(title, passed, value, limit, reason, undecided)
 
 
 def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
@@ -482,7 +526,8 @@ def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: Gat
     if entry["model_digest"] == digest:
         return f"the model is {entry['name']}'s, byte for byte"
     metric = next(iter(gates.margins))
-    one = next(one for one in entry["metrics"] if one["metric"] == metric)
+    most = entry.get("everyone") or entry
+    one = next(one for one in most["metrics"] if one["metric"] == metric)
     change = f"{one['difference']:+.4f} (95% interval {one['lower']:+.4f} to {one['upper']:+.4f})"
     loss = loss_interval(one)
     kept = one["word"] == "identical" or (loss is not None and loss[1] < gates.margins[metric])

@@ -112,6 +112,13 @@ def _predictions(here: Workspace, there: Workspace, path: str) -> str | None:
     return None
 
 
+def _out_of_fold(here: Workspace, there: Workspace, path: str) -> str | None:
+    one, other = (read_parquet(w.out_of_fold, "train") for w in (here, there))
+    if not one["place"].equals(other["place"]):
+        return "is of other customers"
+    return "holds others than the inputs give" if _differ(one, other) else None
+
+
 def _model(here: Workspace, there: Workspace, path: str) -> str | None:
     """Ask the model that the commit names about the held-out customers.
 
@@ -188,6 +195,7 @@ _KINDS: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {
     "build/train.parquet": _rows,
     "build/test.parquet": _rows,
     "build/data_stats.json": _numbers(_METRIC_TOLERANCE),
+    "build/out_of_fold.parquet": _out_of_fold,
     "build/predictions": _predictions,
     "build/model": _model,
     "reports/metrics.json": _numbers(_METRIC_TOLERANCE),

@@ -46,6 +46,10 @@ class Workspace:
         return self.build / "model"
 
     @property
+    def out_of_fold(self) -> Path:
+        return self.build / "out_of_fold.parquet"
+
+    @property
     def plot_images(self) -> Path:
         return self.build / "plots"
 

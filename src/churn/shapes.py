@@ -80,6 +80,13 @@ class ComparedSlice(Shape):
     metrics: list[Difference]
 
 
+class ComparedEveryone(Shape):
+    """The comparison on held-out customers and training rows together."""
+
+    rows: int
+    metrics: list[Difference]
+
+
 class ComparedBaseline(Shape):
     """One baseline: absent, incomparable, or compared."""
 
@@ -88,6 +95,7 @@ class ComparedBaseline(Shape):
     incomparable: str | None = None
     model_digest: str | None = None
     metrics: list[Difference] | None = None
+    everyone: ComparedEveryone | None = None
     slices: list[ComparedSlice] | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from typing import Any
 from churn import gate, limits, lockfile, outputs, params, shapes
 from churn.candidate import input_fingerprint, model_digest
 from churn.files import read_json, write_json
-from churn.gate import Results, Verdict
+from churn.gate import Gate, Results, Verdict
 from churn.params import Limits, Params
 from churn.paths import Workspace
 
@@ -93,10 +93,16 @@ def identity(workspace: Workspace) -> dict[str, str]:
 
 def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
     """Say a verdict on a terminal: one line a gate, then the whole."""
-    shown = [
-        f"{'pass' if gate.passed else 'FAIL'}  {gate.name}: {gate.reason}" for gate in verdict.gates
-    ]
+    shown = [f"{_sign(gate)}  {gate.name}: {gate.reason}" for gate in verdict.gates]
     whole = verb if verdict.passed else f"Do not {verb.lower()}"
+    if verdict.undecided:
+        whole = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
     if verdict.passed and verdict.moved:
         whole = f"Changes its own limits ({', '.join(verdict.moved)})"
     return [*shown, f"{whole}: {verdict.reason}"]
+
+
+def _sign(gate: Gate) -> str:
+    if gate.undecided:
+        return "?   "
+    return "pass" if gate.passed else "FAIL"

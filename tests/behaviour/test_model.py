@@ -193,7 +193,7 @@ def test_a_stump_scores_worse_than_the_model_and_better_than_guessing(
     model: Model, trained: Workspace, held_out: pd.DataFrame, settings: Params
 ) -> None:
     rows = read_parquet(trained.split("train"), "prepare")
-    stump = train.fit(rows, small(settings, max_iter=1, max_depth=1))
+    stump = train.fit(rows, small(settings, max_iter=1, max_depth=1)).model
     assert 0.55 < auc(stump, held_out) < auc(model, held_out) - 0.03
 
 
@@ -203,6 +203,6 @@ def test_nothing_is_learned_from_labels_that_say_nothing(
     rows = read_parquet(trained.split("train"), "prepare")
     shuffled = rows.assign(churned=np.random.default_rng(1).permutation(rows["churned"]))
     # Some 800 customers, a quarter of whom churned: a standard error of 0.024.
-    assert auc(train.fit(shuffled, small(settings, max_iter=30)), held_out) == pytest.approx(
+    assert auc(train.fit(shuffled, small(settings, max_iter=30)).model, held_out) == pytest.approx(
         0.5, abs=0.1
     )

@@ -312,7 +312,7 @@ def workspace(repository: Path, planned: pd.DataFrame, small: Params) -> Workspa
     planned[~held_out].to_parquet(made.split("train"), index=False)
     test = planned[held_out]
     test.to_parquet(made.split("test"), index=False)
-    model = train.fit(planned[~held_out], small)
+    model = train.fit(planned[~held_out], small).model
     artifact.save(model, made.model)
     scored = test[["customer_id"]].assign(probability=model.probability(test))
     scored.to_parquet(made.predictions("test"), index=False)
@@ -351,7 +351,7 @@ def test_here_as_there_columns_are_what_the_baseline_s_card_says(
     key = "categorical" if is_categorical else "numeric"
     columns = {key: (*getattr(small.data, key), "rating")}
     settings = small.model_copy(update={"data": small.data.model_copy(update=columns)})
-    artifact.save(train.fit(here, settings), tmp_path / "model")
+    artifact.save(train.fit(here, settings).model, tmp_path / "model")
     rows = tmp_path / "rows.parquet"
     there.drop(columns="churned").to_parquet(rows, index=False)
     found = [

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline
 
-from churn.errors import DataError
 from churn.params import DecisionParams
-from churn.progress import Advance, silent
 
 # Steps of half a percent: finer ones follow the noise of the folds, and read worse.
 GRID = np.round(np.arange(0.005, 1.0, 0.005), 3)
@@ -68,56 +62,3 @@ def choose(y: np.ndarray, probability: np.ndarray, decision: DecisionParams) -> 
         )
     best = np.flatnonzero(loss == loss.min())
     return float(GRID[best[np.abs(GRID[best] - 0.5).argmin()]])
-
-
-def cross_validated(
-    pipeline: Pipeline,
-    X: pd.DataFrame,
-    y: np.ndarray,
-    decision: DecisionParams,
-    seed: int,
-    advance: Advance = silent,
-) -> float:
-    """Choose the threshold on probabilities that each fold's model gives the rows it did not see.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Unfitted; a clone is fitted for each fold.
-    X : DataFrame, shape (n_customers, n_columns)
-        Training rows.
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0; both have to occur.
-    decision : DecisionParams
-        Strategy, folds, and the number of rows that is enough.
-    seed : int
-        Decides the rows and the folds.
-    advance : callable, optional
-        Called after each fold.
-
-    Returns
-    -------
-    float
-        One of `GRID`.
-
-    Raises
-    ------
-    DataError
-        If there is only one customer of a kind, which cannot be divided into folds.
-    """
-    if len(y) > decision.max_rows:
-        rows = np.random.default_rng(seed).choice(len(y), decision.max_rows, replace=False)
-        X, y = X.iloc[rows], y[rows]
-    n_folds = min(decision.folds, int(np.bincount(y, minlength=2).min()))
-    if n_folds < 2:
-        raise DataError(
-            "too few customers of one kind to cross-validate a threshold;"
-            " set decision.strategy to fixed in params.yaml"
-        )
-    probability = np.empty(len(y))
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    for number, (seen, unseen) in enumerate(folds.split(X, y), start=1):
-        fitted = clone(pipeline).fit(X.iloc[seen], y[seen])
-        probability[unseen] = fitted.predict_proba(X.iloc[unseen])[:, 1]
-        advance(f"fold {number}")
-    return choose(y, probability, decision)

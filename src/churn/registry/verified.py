@@ -80,6 +80,48 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
     return stored
 
 
+def companion(version: Version, name: str, folder: Path) -> Path | None:
+    """Copy a file that was packed beside a version's model.
+
+    Parameters
+    ----------
+    version : Version
+    name : str
+        In the packed candidate.
+    folder : Path
+        Where to.
+
+    Returns
+    -------
+    Path or None
+        The copy; None where no such file was packed.
+
+    Raises
+    ------
+    CandidateError
+        If it is not the one that was registered.
+    TrackingError
+        If it cannot be had.
+    """
+    from churn import bundle
+
+    def get(file: str) -> Path:
+        return tracking.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
+
+    manifest = bundle.read_manifest(get(bundle.MANIFEST).parent)
+    if name not in manifest["files"]:
+        return None
+    found = get(name)
+    if (
+        manifest["digest"] != version.tags.get("manifest_digest")
+        or bundle.file_digest(found) != manifest["files"][name]
+    ):
+        raise CandidateError(
+            f"version {version.number}: {name} is not what was registered; its files were changed"
+        )
+    return found
+
+
 def _serving_digest(version: Version, found: str) -> str:
     """Return what a version was registered to be served with.
 

@@ -17,9 +17,11 @@ _LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand c
 # Of a mapping the keys, "?" behind those that may be missing; {str: x}: any texts as keys. [x]: a
 # list of x; [x, x]: two of them. (x, None): x or null. A tuple of values: one of these.
 _NUMBER = (float, None)
-_GATE = {"name": str, "passed": bool, "value": str, "limit": str, "reason": str}
+_GATE = {"name": str, "passed": bool, "undecided?": bool, "value": str, "limit": str,
+         "reason": str}  # fmt: skip
 _OUTCOME = ("judged", "unchanged", "stopped")
-_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE], "moved?": [str]}
+_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE], "moved?": [str],
+            "undecided?": bool}  # fmt: skip
 METRICS = {"threshold": float, "test": {str: _NUMBER}}
 _CHECK = {
     "check": str,
@@ -42,7 +44,9 @@ _DATA = {  # pairs are before and now
 }
 _COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices": [_SLICE],
              "curves": {str: _CURVE}}  # fmt: skip
-_TOLD = ("name", "rows", "threshold", "metrics", "slices")
+_TOLD = ("name", "rows", "threshold", "metrics", "everyone", "slices")
+# Held-out customers and, predicted out of fold, training rows.
+_EVERYONE = {"rows": int, "metrics": [_DIFFERENCE]}
 _BASELINE = {
     "name": str,
     "kind?": str,
@@ -51,6 +55,7 @@ _BASELINE = {
     "exam?": ("main", "own"),  # whose held-out customers and limits it was compared by
     "limits?": ("main", "own"),
     "data?": _DATA,
+    "everyone?": (_EVERYONE, None),
     **{f"{key}?": shape for key, shape in _COMPARED.items()},
 }
 # `exam` counts the held-out customers that a change has touched.
@@ -80,7 +85,7 @@ def compared(facts: Facts) -> list[dict[str, Any]]:
     """Return the comparisons that could be made; of equal ones of a baseline the first."""
     found: list[dict[str, Any]] = []
     for entry in baselines(facts):
-        equal = [all(entry.get(key) == other[key] for key in _TOLD) for other in found]
+        equal = [all(entry.get(key) == other.get(key) for key in _TOLD) for other in found]
         if entry.keys() >= _COMPARED.keys() and not any(equal):
             found.append(entry)
     return found

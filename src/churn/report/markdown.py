@@ -122,6 +122,9 @@ def headline(facts: Facts) -> str:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
     if verdict["passed"] and verdict.get("moved"):
         return f"⚠️ Changes its own limits: {reason}"
+    if verdict.get("undecided"):
+        what = "a person has to decide" if verdict["passed"] else "so nothing may be merged yet"
+        return f"🟡 Cannot tell, {what}: {reason}"
     is_release = {entry.get("kind") for entry in baselines(facts)} == {"production"}
     verb = "release" if is_release else "merge"
     return f"✅ {verb.title()}: {reason}" if verdict["passed"] else f"❌ Do not {verb}: {reason}"
@@ -196,19 +199,43 @@ def _named(entry: dict[str, Any], facts: Facts) -> str:
 
 
 def _metrics(entry: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Lay out what was compared: on every customer, with the last exam beside it."""
+    everyone = entry.get("everyone")
+    most = everyone or entry
+    last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
     rows = []
-    for one in entry["metrics"]:
+    for one in most["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
         change = [number(one["difference"], sign=True), interval(one)]
         word = _MARKS.get(one["word"]) or prose(str(one["word"]))
-        rows.append([_title(one["metric"]), *values, *change, word])
+        held_out = last.get(one["metric"])
+        beside = [number(held_out["difference"], sign=True), interval(held_out)] if held_out else []
+        rows.append([_title(one["metric"]), *values, *change, word, *beside])
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
-    note = (
-        f"On {entry['rows']:,} held-out customers that neither model was trained on;"
-        f" paired bootstrap. Churn is predicted at a probability of {number(metrics['threshold'])}"
-        f" and above, by {code(entry['name'])} at {number(entry['threshold'])}."
+    header += ["held-out alone", "95% interval"] if everyone else []
+    cut = (
+        f"Churn is predicted at a probability of {number(metrics['threshold'])} and above, by"
+        f" {code(entry['name'])} at {number(entry['threshold'])}."
     )
-    return f"{_cut(header, rows, numbers=(1, 2, 3, 4))}\n\n{note}"
+    table_ = _cut(header, rows, numbers=(1, 2, 3, 4, 6, 7))
+    return f"{table_}\n\n{_exam(entry, everyone)} {cut}"
+
+
+def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
+    """Say on whom was compared, and which chance is in the intervals."""
+    if not everyone:
+        return (
+            f"On {entry['rows']:,} held-out customers that neither model was trained on; paired"
+            " bootstrap over customers. Out-of-fold predictions of the training rows, which would"
+            " make the intervals narrower, are not there for both."
+        )
+    return (
+        f"On {everyone['rows']:,} customers, each predicted by a fit that has not seen that"
+        f" customer: {entry['rows']:,} are held out, the others are predicted out of fold. The"
+        " intervals hold the chance of which customers there are (paired bootstrap), and not that"
+        " of another training table. The folds have chosen each model's threshold, and whoever"
+        " tunes has looked at them; held-out customers alone are the last exam."
+    )
 
 
 def _title(metric: str) -> str:
@@ -224,14 +251,19 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
     """Lay out the gates, failed ones first; why one failed stands below the table."""
     ordered = sorted(gates, key=lambda gate: gate["passed"])
     rows = [
-        ["✅" if gate["passed"] else "❌"]
-        + [prose(gate[key], 150) for key in ("name", "value", "limit")]
+        [_sign(gate)] + [prose(gate[key], 150) for key in ("name", "value", "limit")]
         for gate in ordered
     ]
     reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
     reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
     shown = _cut(["", "gate", "value", "limit"], rows)
     return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
+
+
+def _sign(gate: dict[str, Any]) -> str:
+    if gate.get("undecided"):
+        return "🟡"
+    return "✅" if gate["passed"] else "❌"
 
 
 def _parameters(facts: Facts) -> str:

@@ -1,17 +1,34 @@
-"""Stage `train`: fit the pipeline and choose the decision threshold."""
+"""Stage `train`: fit the pipeline, predict out of fold, and choose the decision threshold."""
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import NamedTuple
 
-from churn import params
-from churn.errors import ArtifactError, ParamsError
-from churn.files import atomic, read_parquet
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from churn import out_of_fold, params
+from churn.errors import ArtifactError, DataError, ParamsError
+from churn.files import atomic, read_parquet, write_parquet
 from churn.model import artifact, estimator, threshold
 from churn.model.artifact import Model, ModelCard
 from churn.params import Params
 from churn.paths import Workspace
 from churn.progress import Advance, bar, silent
+
+
+class Fitted(NamedTuple):
+    """A model, and what its procedure says of the training rows.
+
+    Attributes
+    ----------
+    model : Model
+    out_of_fold : DataFrame
+        See `churn.out_of_fold.predict`; empty where there are too few customers for folds.
+    """
+
+    model: Model
+    out_of_fold: pd.DataFrame
 
 
 def run(workspace: Workspace) -> None:
@@ -36,12 +53,11 @@ def write(workspace: Workspace, settings: Params) -> None:
         If `prepare` has not run.
     """
     train = read_parquet(workspace.split("train"), "prepare")
-    folds = 0 if settings.decision.strategy == "fixed" else settings.decision.folds
-    with bar("training", 1 + folds) as advance:
-        model = fit(train, settings, advance)
+    with bar("training", 1 + settings.decision.folds) as advance:
+        fitted = fit(train, settings, advance)
     try:
         with atomic(workspace.model) as fresh:
-            artifact.save(model, fresh)
+            artifact.save(fitted.model, fresh)
     except ArtifactError as error:
         chosen = settings.model
         given = ", ".join(f"{name}: {value}" for name, value in chosen.hyperparameters.items())
@@ -49,10 +65,11 @@ def write(workspace: Workspace, settings: Params) -> None:
             f"model.hyperparameters: {chosen.family} with {given or 'none set'} {error}; choose"
             " others, or see TRUSTED_TYPES where it holds a class of yours"
         ) from error
+    write_parquet(workspace.out_of_fold, fitted.out_of_fold)
 
 
-def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Model:
-    """Fit the pipeline on all training rows, and choose the threshold.
+def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fitted:
+    """Fit the pipeline on all training rows and to all folds but one each, choose the threshold.
 
     Parameters
     ----------
@@ -64,7 +81,16 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
 
     Returns
     -------
-    Model
+    Fitted
+
+    Raises
+    ------
+    ArtifactError
+        If a column is missing.
+    ParamsError
+        If scikit-learn refuses the parameters, with these rows.
+    DataError
+        If the threshold is to be chosen, and there are too few customers of one kind for that.
     """
     data, decision = settings.data, settings.decision
     pipeline = estimator.build(data, settings.features, settings.model)
@@ -72,10 +98,8 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
         if name not in train:
             raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
     X, y = train[list(data.features)], train[data.target].to_numpy()
-    cut = decision.threshold
     try:
-        if decision.strategy != "fixed":
-            cut = threshold.cross_validated(pipeline, X, y, decision, settings.model.seed, advance)
+        unseen = _out_of_fold(pipeline, train, settings, advance)
         pipeline.fit(X, y)
     except (ValueError, TypeError, OverflowError) as error:
         # scikit-learn, of values that do not go together
@@ -83,6 +107,9 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
         raise ParamsError(f"model: {settings.model.family} refuses: {what}") from error
     estimator.forget_machine(pipeline)
     advance("all training rows")
+    cut = decision.threshold
+    if decision.strategy != "fixed":
+        cut = threshold.choose(y[unseen.index], unseen["probability"].to_numpy(), decision)
     card = ModelCard(
         family=settings.model.family,
         threshold=cut,
@@ -95,4 +122,19 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Mod
         test_share=settings.split.test_share,
         salt=settings.split.salt,
     )
-    return Model(pipeline, card)
+    return Fitted(Model(pipeline, card), unseen)
+
+
+def _out_of_fold(
+    pipeline: Pipeline, train: pd.DataFrame, settings: Params, advance: Advance
+) -> pd.DataFrame:
+    data, decision = settings.data, settings.decision
+    X, y = train[list(data.features)], train[data.target].to_numpy()
+    try:
+        return out_of_fold.predict(
+            pipeline, X, y, train[data.id], decision.folds, decision.max_rows, advance
+        )
+    except DataError as error:
+        if decision.strategy == "fixed":
+            return pd.DataFrame({"place": [], "probability": []}, dtype="float64")
+        raise DataError(f"{error}; set decision.strategy to fixed in params.yaml") from error

@@ -45,7 +45,9 @@ def fitted(rows: pd.DataFrame, small: Params) -> Model:
         numeric=("flat", "strong", "noise"),
         categorical=("word",),
     )
-    return train.fit(rows, small.model_copy(update={"data": data, "features": FeaturesParams()}))
+    return train.fit(
+        rows, small.model_copy(update={"data": data, "features": FeaturesParams()})
+    ).model
 
 
 def importance(model: Model, rows: pd.DataFrame, seed: int = 1, **given: Any) -> list[dict]:
@@ -132,5 +134,5 @@ def test_a_column_may_be_called_self(rows: pd.DataFrame, small: Params) -> None:
         numeric=("self", "$ spent, $ returned"),
     )
     settings = small.model_copy(update={"data": data, "features": FeaturesParams()})
-    results = importance(train.fit(renamed, settings), renamed)
+    results = importance(train.fit(renamed, settings).model, renamed)
     assert results[0]["column"] == "self"

@@ -50,7 +50,7 @@ def test_a_model_of_each_family_predicts_the_same_after_loading(
     chosen = small.model.model_copy(
         update={"family": family, "hyperparameters": FEW.get(family, {})}
     )
-    fitted = train.fit(planned, small.model_copy(update={"model": chosen}))
+    fitted = train.fit(planned, small.model_copy(update={"model": chosen})).model
     artifact.save(fitted, tmp_path / "model")
     loaded = artifact.load(tmp_path / "model")
     assert loaded.card == fitted.card
@@ -60,7 +60,7 @@ def test_a_model_of_each_family_predicts_the_same_after_loading(
 def test_the_same_training_gives_the_same_bytes(
     stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:
-    artifact.save(train.fit(planned.copy(), small), tmp_path / "again")
+    artifact.save(train.fit(planned.copy(), small).model, tmp_path / "again")
     assert model_digest(tmp_path / "again") == model_digest(stored)
 
 
@@ -72,7 +72,7 @@ def test_storing_a_loaded_model_gives_the_same_bytes(stored: Path, tmp_path: Pat
 def test_another_model_gives_other_bytes(
     stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:
-    artifact.save(train.fit(planned.iloc[1:], small), tmp_path / "other")
+    artifact.save(train.fit(planned.iloc[1:], small).model, tmp_path / "other")
     assert model_digest(tmp_path / "other") != model_digest(stored)
 
 
@@ -137,7 +137,7 @@ def test_a_missing_category_is_missing_however_it_is_written(
     )
     # Who has no plan churns here, so that a missing plan and an unseen one are worlds apart.
     told = planned.assign(churned=planned["plan"].isna().astype("int8"))
-    fitted = train.fit(told, small.model_copy(update={"model": logistic}))
+    fitted = train.fit(told, small.model_copy(update={"model": logistic})).model
     customer = planned.head(1).reset_index(drop=True)
     expected = fitted.probability(customer.assign(plan=pd.Series([np.nan], dtype="str")))
     np.testing.assert_array_equal(fitted.probability(customer.assign(plan=missing)), expected)
@@ -234,7 +234,7 @@ def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
     for name, given in GIVEN[family].items():
         value, more = given if isinstance(given, tuple) else (given, {})
         chosen = of(family, FEW.get(family, {"max_iter": 20}) | more | {name: value}, settings)
-        fitted = train.fit(customers, chosen)
+        fitted = train.fit(customers, chosen).model
         artifact.save(fitted, tmp_path / name)
         loaded = artifact.load(tmp_path / name)
         np.testing.assert_array_equal(loaded.probability(customers), fitted.probability(customers))

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline
-from sklearn.tree import DecisionTreeClassifier
 
-from churn.errors import DataError
-from churn.model.threshold import GRID, choose, cross_validated, decide
+from churn.model.threshold import GRID, choose, decide
 from churn.params import DecisionParams
 
 
@@ -99,64 +94,3 @@ def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(
     probability: list[float], expected: float, strategy: str
 ) -> None:
     assert choose(np.array([0, 1]), np.array(probability), decision(strategy)) == expected
-
-
-@pytest.fixture
-def table() -> tuple[pd.DataFrame, np.ndarray]:
-    """Return rows whose label depends on a number, and on much else."""
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=300)
-    return pd.DataFrame({"x": x}), (rng.random(300) < 1 / (1 + np.exp(1 - x))).astype(int)
-
-
-TREE = Pipeline([("classifier", DecisionTreeClassifier(min_samples_leaf=8, random_state=0))])
-
-
-def test_each_row_is_judged_by_a_model_that_has_not_seen_it(
-    table: tuple[pd.DataFrame, np.ndarray],
-) -> None:
-    X, y = table
-    folds = StratifiedKFold(4, shuffle=True, random_state=9)
-    unseen = cross_val_predict(TREE, X, y, cv=folds, method="predict_proba")[:, 1]
-    seen = TREE.fit(X, y).predict_proba(X)[:, 1]
-    chosen = cross_validated(TREE, X, y, decision(), seed=9)
-    assert chosen == choose(y, unseen, decision())
-    assert chosen != choose(y, seen, decision())
-
-
-def test_the_seed_decides_the_threshold(table: tuple[pd.DataFrame, np.ndarray]) -> None:
-    chosen = [cross_validated(TREE, *table, decision(), seed) for seed in (9, 9, *range(8))]
-    assert chosen[0] == chosen[1]
-    assert len(set(chosen)) > 1
-
-
-def test_no_more_rows_are_used_than_is_enough(table: tuple[pd.DataFrame, np.ndarray]) -> None:
-    sizes: list[int] = []
-
-    class Counting(DecisionTreeClassifier):
-        def fit(self, X: pd.DataFrame, y: np.ndarray) -> Counting:
-            sizes.append(len(X))
-            return super().fit(X, y)
-
-    cross_validated(Pipeline([("classifier", Counting())]), *table, decision(max_rows=100), 1)
-    assert sizes == [75] * 4
-
-
-def test_each_fold_is_reported(table: tuple[pd.DataFrame, np.ndarray]) -> None:
-    steps: list[str] = []
-    cross_validated(TREE, *table, decision(), 1, steps.append)
-    assert steps == ["fold 1", "fold 2", "fold 3", "fold 4"]
-
-
-def test_few_customers_of_a_kind_make_fewer_folds() -> None:
-    X, y = pd.DataFrame({"x": np.arange(60.0)}), np.repeat([0, 1], [57, 3])
-    steps: list[str] = []
-    assert cross_validated(TREE, X, y, decision(folds=10), 1, steps.append) in GRID
-    assert len(steps) == 3
-
-
-@pytest.mark.parametrize("churned", [0, 1])
-def test_too_few_customers_of_a_kind_are_refused(churned: int) -> None:
-    X, y = pd.DataFrame({"x": np.arange(60.0)}), np.repeat([0, 1], [60 - churned, churned])
-    with pytest.raises(DataError, match=r"set decision\.strategy to fixed"):
-        cross_validated(TREE, X, y, decision(), 1)
