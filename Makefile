@@ -15,7 +15,7 @@ PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 
-.PHONY: help setup data run test check format lock ui bench clean
+.PHONY: help setup data run test check format lock ui bench truth clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -69,6 +69,9 @@ ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
 
 bench: setup  ## Measure speed and memory against a floor in the same run
 	@python benchmarks/bench.py
+
+truth: setup  ## Simulate how often the verdict is wrong, in about ten minutes
+	@python benchmarks/truth.py
 
 clean:  ## Remove the environments and what the pipeline has built; data and MLflow store stay
 	rm -rf .venv .venv-checks .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache

@@ -26,6 +26,7 @@ from churn.errors import ArtifactError, ChurnError, IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
 from churn.evaluation.drift import drift
+from churn.evaluation.many_looks import corrected
 from churn.evaluation.slices import slices
 from churn.files import read_json, read_parquet, write_json
 from churn.model import artifact
@@ -356,22 +357,25 @@ def _compared(
     y = alone.rows[data.target].to_numpy()
     most = alone if everyone is None else _at_most(everyone, data.id, judging)
     wanted = _there(judging.evaluation.slices, held_out.train, most.rows)
+    groups = [
+        (column, name, members)
+        for column, name, members in slices(held_out.train, most.rows, wanted)
+        if members.sum() >= wanted.min_rows
+    ]
+    parts = _differences([most.some(members) for *_, members in groups], data.target, judging)
     return {
         "rows": len(alone.rows),
         "threshold": scored.threshold,
-        "metrics": _differences(alone, data.target, judging),
+        "metrics": _differences([alone], data.target, judging)[0],
         "everyone": None
         if everyone is None
-        else {"rows": len(most.rows), "metrics": _differences(most, data.target, judging)},
+        else {
+            "rows": len(most.rows),
+            "metrics": _differences([most], data.target, judging)[0],
+        },
         "slices": [
-            {
-                "column": column,
-                "slice": name,
-                "rows": int(members.sum()),
-                "metrics": _differences(most.some(members), data.target, judging),
-            }
-            for column, name, members in slices(held_out.train, most.rows, wanted)
-            if members.sum() >= wanted.min_rows
+            {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
+            for (column, name, members), part in zip(groups, parts, strict=True)
         ],
         "curves": dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
     }
@@ -382,16 +386,22 @@ def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:
     return pair if share >= 1 else pair.some(split.hash_share(pair.rows[ids], "comparison") < share)
 
 
-def _differences(pair: _Pair, target: str, judging: Limits) -> list[dict[str, Any]]:
-    found = compare(
-        pair.rows[target].to_numpy(),
-        pair.baseline,
-        pair.candidate,
-        judging.decision,
-        judging.comparison.seed,
-        judging.comparison.resamples,
-    )
-    return [asdict(difference) for difference in found]
+def _differences(
+    pairs: Sequence[_Pair], target: str, judging: Limits
+) -> list[list[dict[str, Any]]]:
+    """Compare each pair; their words are those of differences that are looked at together."""
+    found = [
+        compare(
+            pair.rows[target].to_numpy(),
+            pair.baseline,
+            pair.candidate,
+            judging.decision,
+            judging.comparison.seed,
+            judging.comparison.resamples,
+        )
+        for pair in pairs
+    ]
+    return [[asdict(one) for one in family] for family in corrected(found)]
 
 
 def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from scipy.stats import norm
+
+from churn.evaluation.comparison import LEVEL
+from churn.evaluation.many_looks import holm
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
+from churn.evaluation.sensitivity import Sensitivity
 from churn.params import ChecksParams, GatesParams, Limits
 
 Outcome = Literal["judged", "unchanged", "stopped"]
@@ -384,46 +389,61 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -
     The held-out customers are the last exam in any case: what is worse there is blocked.
     """
     everyone = entry.get("everyone")
-    most = everyone or entry
-    found = {one["metric"]: one for one in most["metrics"]}
-    last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
-    for metric, margin in gates.margins.items():
-        title = f"{TITLES[metric]} against {entry['name']}{where}"
-        yield _one(title, found.get(metric), margin, gates, most["rows"])
-        if everyone and _told(last.get(metric), margin) in ("worse", None):
-            yield _one(f"{title}, held-out", last.get(metric), margin, gates, entry["rows"])
+    exams = [(everyone, ""), (entry, ", held-out alone")] if everyone else [(entry, "")]
+    looks = [
+        (exam, f"{entry['name']}{where}{aside}", metric, margin, _found(exam, metric))
+        for exam, aside in exams
+        for metric, margin in gates.margins.items()
+    ]
+    stand_out = holm([_p_worse(one) for *_, one in looks], (1 - LEVEL) / 2)
+    for (exam, against, metric, margin, one), is_worse in zip(looks, stand_out, strict=True):
+        judged = _one(metric, against, one, margin, gates, exam["rows"], is_worse)
+        if exam is (everyone or entry) or not (judged.passed or judged.undecided):
+            yield judged
 
 
-def _told(one: Mapping[str, Any] | None, margin: float) -> Told | None:
-    """Say of a difference and a margin what can be told; None where nothing was computed.
+def _found(exam: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
+    return next((one for one in exam["metrics"] if one["metric"] == metric), None)
 
-    Parameters
-    ----------
-    one : dict or None
-        A `churn.evaluation.comparison.Difference`.
-    margin : float
-    """
+
+def _p_worse(one: Mapping[str, Any] | None, margin: float = 0.0) -> float:
+    """Return the probability of such a loss, or more, of a model that is worse by a margin."""
     loss = loss_interval(one) if one else None
-    if one is None or loss is None:
-        return None
-    if loss[1] < margin or one["word"] == "identical":
-        return "not worse"
-    return "worse" if loss[0] > 0 else "cannot tell"
+    if loss is None:
+        return 1.0
+    middle, error = sum(loss) / 2 - margin, Sensitivity((loss[1] - loss[0]) / 2).error
+    if error == 0:
+        return 0.0 if middle > 0 else 1.0
+    return float(norm.sf(middle / error))
 
 
 def _one(
-    title: str, one: Mapping[str, Any] | None, margin: float, gates: GatesParams, rows: int
+    metric: str,
+    against: str,
+    one: Mapping[str, Any] | None,
+    margin: float,
+    gates: GatesParams,
+    rows: int,
+    is_worse: bool,
 ) -> Gate:
+    """Say of a difference and a margin what can be told: not worse, worse, or nothing."""
+    title = f"{TITLES[metric]} against {against}"
     limit = f"worse by less than {margin:g}"
-    told = _told(one, margin)
-    if one is None or told is None:
-        return Gate(title, False, "undefined", limit, f"{title} could not be computed")
+    loss = loss_interval(one) if one else None
+    if one is None or loss is None:
+        reason = f"how {TITLES[metric]} compares with {against} could not be computed"
+        return Gate(title, False, "undefined", limit, reason)
+    kept = loss[1] < margin or one["word"] == "identical"
+    told: Told = "not worse" if kept else "worse" if is_worse else "cannot tell"
+    can = Sensitivity((loss[1] - loss[0]) / 2)
+    limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
     value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",
-        "worse": f"{title} is worse: {value}, margin {margin:g}",
+        "worse": f"{TITLES[metric]} is worse than {against}: {value}, margin {margin:g}",
         "cannot tell": f"{title} is {value}: whether it keeps the margin of {margin:g},"
-        f" {rows:,} customers cannot tell",
+        f" {rows:,} customers cannot tell; with this interval a margin of {can.supported:.2g} would"
+        " be seen to be kept by 9 of 10 equally good models",
     }[told]
     undecided = told == "cannot tell"
     passed = told == "not worse" or (undecided and gates.undecided == "ask")
@@ -431,8 +451,10 @@ def _one(
 
 
 def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
+    """Judge the slices together: what stands out among them as worse by more than a margin."""
     margins = gates.slice_margins
     collapsed: list[tuple[Mapping[str, Any], float, str]] = []
+    beyond: list[tuple[Mapping[str, Any], float, str, float]] = []
     unknown = []
     for part in entry["slices"]:
         group = f"{part['column']} {part['slice']}"
@@ -450,9 +472,12 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
                 if (fall := _fall(one)) is not None and fall > margin:
                     what = f"{group}: {title} {one['difference']:+.4f}, without an interval"
                     collapsed.append((part, fall / margin if margin else math.inf, what))
-            elif loss[0] > margin:
+            else:
                 share = loss[0] / margin if margin else math.inf
-                collapsed.append((part, share, f"{group}: {title} {one['difference']:+.4f}"))
+                what = f"{group}: {title} {one['difference']:+.4f}"
+                beyond.append((part, share, what, _p_worse(one, margin)))
+    stand_out = holm([p for *_, p in beyond], (1 - LEVEL) / 2)
+    collapsed += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
     name, n = f"slices against {entry['name']}{where}", len(entry["slices"])
     limit = ", ".join(
         f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()

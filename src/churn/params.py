@@ -200,7 +200,7 @@ class GatesParams(Section):
     minima: dict[GatedName, Unit]
     margins: dict[MetricName, Margin] = Field(min_length=1)
     slice_margins: dict[MetricName, Margin]
-    undecided: Literal["block", "ask"]
+    undecided: Literal["block", "ask"] = "block"
     accept: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")] | None = None
 
 

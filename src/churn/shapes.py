@@ -94,13 +94,14 @@ class ComparedBaseline(Shape):
     absent: str | None = None
     incomparable: str | None = None
     model_digest: str | None = None
+    rows: int | None = None
     metrics: list[Difference] | None = None
     everyone: ComparedEveryone | None = None
     slices: list[ComparedSlice] | None = None
 
     @model_validator(mode="after")
     def _is_one_of_three(self) -> ComparedBaseline:
-        compared = None not in (self.model_digest, self.metrics, self.slices)
+        compared = None not in (self.model_digest, self.rows, self.metrics, self.slices)
         if not (self.absent or self.incomparable or compared):
             raise ValueError("neither compared nor said why not")
         return self

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn import baseline, compare, limits, params
+from churn import baseline, compare, limits, out_of_fold, params
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
@@ -69,6 +69,12 @@ def score(found: Baseline, candidate: compare._Candidate) -> tuple[pd.DataFrame,
     return compare._score(found, held_out(candidate), candidate)
 
 
+def out_of_fold_of(train: pd.DataFrame, oldest: int) -> pd.DataFrame:
+    """Predict by age alone, as if another fit had done it."""
+    place = out_of_fold.places(train["customer_id"])
+    return pd.DataFrame({"place": place, "probability": 0.1 + train["age"].to_numpy() / oldest})
+
+
 def stored_rows(folder: Path, **sides: pd.DataFrame) -> Workspace:
     """Write the rows that a baseline's commit has."""
     there = Workspace(folder)
@@ -114,6 +120,7 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare._Candi
     scored.to_parquet(workspace.predictions("test"), index=False)
     workspace.model.mkdir(exist_ok=True)
     (workspace.model / "model.json").write_text("{}")
+    out_of_fold_of(many[~held_out], 150).to_parquet(workspace.out_of_fold)
     workspace.reports.mkdir(exist_ok=True)
     workspace.metrics.write_text('{"threshold": 0.4}')
     return compare._Candidate(workspace, settings)
@@ -234,7 +241,7 @@ def test_the_most_rows_are_kept_and_are_always_the_same(
     def compared(max_rows: int) -> dict[str, Any]:
         chosen = candidate.settings.comparison.model_copy(update={"max_rows": max_rows})
         own = limits.own(candidate.settings).model_copy(update={"comparison": chosen})
-        return compare._compared(rows, scored, held_out(candidate), candidate, own)
+        return compare._compared(rows, scored, None, held_out(candidate), candidate, own)
 
     some = compared(200)
     assert 140 <= some["rows"] <= 260
@@ -248,7 +255,7 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
 ) -> None:
     rows, scored = score(pretended(), candidate)
     own = limits.own(candidate.settings)
-    found = compare._compared(rows, scored, held_out(candidate), candidate, own)
+    found = compare._compared(rows, scored, None, held_out(candidate), candidate, own)
     assert found["rows"] == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
@@ -295,6 +302,69 @@ def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: P
     assert compare._data(found, candidate) == {}
 
 
+# every customer
+
+
+def older(candidate: compare._Candidate, folder: Path, train: pd.DataFrame) -> Pretended:
+    """Return a baseline of other training rows, with what was predicted of them out of fold."""
+    there = stored_rows(folder, train=train)
+    out_of_fold_of(train, 200).to_parquet(there.out_of_fold)
+    nowhere = Path("nowhere")
+    return Pretended("main", "1" * 40, "stored", nowhere, nowhere, there, there.out_of_fold)
+
+
+def everyone(found: Baseline, candidate: compare._Candidate) -> compare._Pair | None:
+    return compare._everyone(found, *score(found, candidate), candidate)
+
+
+def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models(
+    candidate: compare._Candidate, tmp_path: Path
+) -> None:
+    pair = everyone(older(candidate, tmp_path / "there", candidate.train), candidate)
+    assert pair is not None
+    assert len(pair.rows) == 4000
+    age, held_out = pair.rows["age"], pair.rows["customer_id"].isin(candidate.test["customer_id"])
+    np.testing.assert_allclose(pair.candidate.probability, 0.1 + age / 150)
+    np.testing.assert_allclose(pair.baseline.probability, np.where(held_out, 0, 0.1) + age / 200)
+    assert (pair.baseline.threshold, pair.candidate.threshold) == (0.35, 0.4)
+
+
+def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
+    candidate: compare._Candidate, tmp_path: Path
+) -> None:
+    before = candidate.train.reset_index(drop=True).iloc[100:]
+    before.loc[100:109, "age"] += 1
+    before.loc[110:119, "churned"] = 1 - before.loc[110:119, "churned"]
+    pair = everyone(older(candidate, tmp_path / "there", before), candidate)
+    assert pair is not None
+    assert len(pair.rows) == 4000 - 100 - 20
+    left_out = candidate.train["customer_id"].iloc[:120]
+    assert not pair.rows["customer_id"].isin(left_out).any()
+
+
+def test_the_order_of_the_table_decides_nothing(
+    many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
+) -> None:
+    shuffled = prepared(many.sample(frac=1, random_state=1), tmp_path / "shuffled")
+    pairs = [
+        everyone(older(one, tmp_path / name, one.train), one)
+        for name, one in (("first", candidate), ("second", shuffled))
+    ]
+    assert pairs[0] is not None
+    assert pairs[1] is not None
+    pd.testing.assert_frame_equal(pairs[0].rows, pairs[1].rows)
+    np.testing.assert_array_equal(pairs[0].candidate.probability, pairs[1].candidate.probability)
+
+
+def test_without_out_of_fold_predictions_the_held_out_customers_are_all(
+    candidate: compare._Candidate, tmp_path: Path
+) -> None:
+    assert everyone(pretended(), candidate) is None
+    found = older(candidate, tmp_path / "there", candidate.train)
+    candidate.out_of_fold = candidate.out_of_fold.iloc[:0]
+    assert everyone(found, candidate) is None
+
+
 # the whole command
 
 
@@ -312,8 +382,9 @@ def workspace(repository: Path, planned: pd.DataFrame, small: Params) -> Workspa
     planned[~held_out].to_parquet(made.split("train"), index=False)
     test = planned[held_out]
     test.to_parquet(made.split("test"), index=False)
-    model = train.fit(planned[~held_out], small).model
+    model, unseen = train.fit(planned[~held_out], small)
     artifact.save(model, made.model)
+    unseen.to_parquet(made.out_of_fold)
     scored = test[["customer_id"]].assign(probability=model.probability(test))
     scored.to_parquet(made.predictions("test"), index=False)
     made.reports.mkdir()
@@ -396,6 +467,7 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
         workspace.model,
         ROOT / "src",
         workspace,
+        workspace.out_of_fold,
     )
     monkeypatch.setattr(baseline, "of_revision", gives(same))
     monkeypatch.setattr(baseline, "in_production", gives(None))
@@ -407,6 +479,8 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     assert "nothing is in Production" in second["absent"]
     assert (first["exam"], first["limits"], report["exam"]) == ("main", "main", None)
     assert {one["word"] for one in first["metrics"]} == {"identical"}
+    assert {one["word"] for one in first["everyone"]["metrics"]} == {"identical"}
+    assert first["everyone"]["rows"] == 600 > first["rows"]
     assert json.loads(workspace.changes.read_text())["parameters"] == []
     assert first["model_digest"] == report["model_digest"]
     assert "data" not in first

@@ -44,7 +44,7 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),
         ("evaluation.slices.bin", "numeric, categorical, bins, min_rows"),
-        ("gates.maxima", "minima, margins, slice_margins, accept"),
+        ("gates.maxima", "minima, margins, slice_margins, undecided, accept"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_valid_ones(key: str, valid: str) -> None:

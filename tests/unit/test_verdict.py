@@ -34,7 +34,7 @@ def workspace(repository: Path, settings: Params, monkeypatch: pytest.MonkeyPatc
     write(repository, {"build/model/model.json": "{}"})
     one = {"baseline": 0.8, "candidate": 0.8, "difference": 0.0, "lower": 0.0, "upper": 0.0}
     metrics = [one | {"metric": name, "word": "identical"} for name in TITLES]
-    entry = {"name": "main", "model_digest": "x", "metrics": metrics, "slices": []}
+    entry = {"name": "main", "model_digest": "x", "rows": 9, "metrics": metrics, "slices": []}
     checks = [
         {"suite": suite, "check": check.check, "status": "passed", "outcomes": []}
         for suite, listed in settings.checks.suites.items()

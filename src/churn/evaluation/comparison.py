@@ -57,6 +57,9 @@ class Difference:
         number.
     lower, upper : float or None
         The interval of the difference; None where it could not be computed.
+    p : float or None
+        Probability of a difference of this size or more between equally good models, in [0, 1]:
+        Student's test by the standard deviation of the draws; None where there is no interval.
     word : {"better", "worse", "inconclusive", "identical"} or None
         What the interval says of the candidate: whether zero lies outside it, and on which side;
         identical where no draw shows any difference. None where there is no interval.
@@ -69,6 +72,7 @@ class Difference:
     lower: float | None
     upper: float | None
     word: Word | None
+    p: float | None = None
 
 
 def compare(
@@ -114,7 +118,7 @@ def compare(
     cumulative sum over customers who were sorted once; `scipy.stats.bootstrap` would sort each
     draw anew.
     """
-    tail = _tail(int(min(y.sum(), len(y) - y.sum())))
+    n_rarer = int(min(y.sum(), len(y) - y.sum()))
     lines = [_Model(y, scored, decision) for scored in (baseline, candidate)]
     ones = np.ones((len(y), 1))
     seen = [line.metrics(ones) for line in lines]
@@ -123,11 +127,13 @@ def compare(
     # result, would depend on the number of cores.
     with _libraries().limit(limits=1, user_api="blas"):
         for counts in _draws(len(y), resamples, seed):
-            first, second = (line.metrics(counts) for line in lines)
+            one, other = (line.metrics(counts) for line in lines)
             for name in drawn:
-                drawn[name].append(second[name] - first[name])
+                drawn[name].append(other[name] - one[name])
     return [
-        _difference(name, float(seen[0][name][0]), float(seen[1][name][0]), np.concatenate(d), tail)
+        _difference(
+            name, float(seen[0][name][0]), float(seen[1][name][0]), np.concatenate(d), n_rarer
+        )
         for name, d in drawn.items()
     ]
 
@@ -248,14 +254,23 @@ def _tail(n_rarer: int) -> float:
 
 
 def _difference(
-    name: str, baseline: float, candidate: float, drawn: np.ndarray, tail: float
+    name: str, baseline: float, candidate: float, drawn: np.ndarray, n_rarer: int
 ) -> Difference:
     first, second, change = map(_known, (baseline, candidate, candidate - baseline))
     known = drawn[np.isfinite(drawn)]
     if change is None or len(known) < _MIN_DEFINED * len(drawn):
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
+    tail = _tail(n_rarer)
     lower, upper = (float(end) for end in np.quantile(known, [tail, 1 - tail]))
-    return Difference(name, first, second, change, lower, upper, _word(name, lower, upper))
+    word = _word(name, lower, upper)
+    return Difference(name, first, second, change, lower, upper, word, _p(change, known, n_rarer))
+
+
+def _p(change: float, drawn: np.ndarray, n_rarer: int) -> float:
+    spread = float(drawn.std())
+    if spread == 0 or n_rarer < 2:
+        return 1.0 if change == 0 or n_rarer < 2 else 0.0
+    return float(2 * stats.t.sf(abs(change) / spread, n_rarer - 1))
 
 
 def _word(name: str, lower: float, upper: float) -> Word:

@@ -20,6 +20,7 @@ _MOST_ROWS = 1000
 _LEAST_LINES = 6
 _MOST_NAMES, _MOST_WARNED = 10, 5
 _OPEN_ROWS = 15
+_BY_CHANCE = 0.025  # of 95% intervals, on one side
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
 _EXAM = ("added", "removed", "relabelled", "edited")
 Draw = Callable[[str, Points, Points, str], str]
@@ -233,7 +234,8 @@ def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
         f"On {everyone['rows']:,} customers, each predicted by a fit that has not seen that"
         f" customer: {entry['rows']:,} are held out, the others are predicted out of fold. The"
         " intervals hold the chance of which customers there are (paired bootstrap), and not that"
-        " of another training table. The folds have chosen each model's threshold, and whoever"
+        " of another training table; better and worse are corrected for looking at nine metrics"
+        " together (Holm). The folds have chosen each model's threshold, and whoever"
         " tunes has looked at them; held-out customers alone are the last exam."
     )
 
@@ -349,7 +351,12 @@ def _slices(facts: Facts) -> str:
     if not rows:
         return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
-    note = "Their whole interval is on the worse side; how far is too far, the gate says."
+    looks = sum(len(part["metrics"]) for entry in compared(facts) for part in entry["slices"])
+    note = (
+        f"Of {looks:,} differences in slices these stand out (Holm's correction for looking at many"
+        f" together). Of equal models about {looks * _BY_CHANCE:.0f} intervals would lie on the"
+        " worse side by chance alone. How far is too far, the gate says."
+    )
     return f"{_cut(header, rows, numbers=(2, 4, 5))}\n\n{note}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn import machine, params
+from churn import machine, margins, params
 from churn.evaluation import curves, metrics, pictures
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.slices import slices
@@ -16,7 +16,7 @@ from churn.model import artifact
 from churn.model.artifact import Model
 from churn.params import Params
 from churn.paths import SIDES, Workspace
-from churn.progress import Advance, bar, silent
+from churn.progress import Advance, announce, bar, silent
 
 
 def run(workspace: Workspace) -> None:
@@ -27,7 +27,10 @@ def run(workspace: Workspace) -> None:
     ParamsError, ArtifactError, DataError
         If params.yaml or an earlier stage's output cannot be used, or a metric is undefined.
     """
-    write(workspace, params.load(workspace.params), artifact.load(workspace.model))
+    settings = params.load(workspace.params)
+    write(workspace, settings, artifact.load(workspace.model))
+    for warning in margins.too_small(margins.measure(workspace, settings, rivals=1)):
+        announce(warning)
 
 
 def write(workspace: Workspace, settings: Params, model: Model) -> None:

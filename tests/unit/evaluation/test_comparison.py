@@ -104,9 +104,19 @@ def test_the_intervals_are_those_of_a_naive_bootstrap(step: float) -> None:
     found = run(y, *told, resamples=resamples)
     for name, values in drawn.items():
         assert len(values) == resamples
-        lower, upper = np.nanquantile(values, [0.025, 0.975])
+        tail = comparison._tail(int(min(y.sum(), len(y) - y.sum())))
+        lower, upper = np.nanquantile(values, [tail, 1 - tail])
         assert found[name].lower == pytest.approx(lower, abs=1e-12), name
         assert found[name].upper == pytest.approx(upper, abs=1e-12), name
+
+
+@pytest.mark.parametrize(
+    ("n_rarer", "tail"),
+    # 5: Student's quantile with 4 degrees of freedom is -2.776, times sqrt(5/4) it is -3.104.
+    [(2, 0.0), (5, 0.00095), (50, 0.0212), (100_000, 0.0250)],
+)
+def test_the_rarer_kind_widens_an_interval(n_rarer: int, tail: float) -> None:
+    assert comparison._tail(n_rarer) == pytest.approx(tail, abs=5e-5)
 
 
 def test_each_draw_has_as_many_customers_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,213 @@
+"""`make truth`: how often the verdict is wrong, simulated with the project's own functions.
+
+Customers and two models' scores are drawn anew in each replication, so that the truth is known:
+both models are as good as each other, or one has a ROC AUC that is lower by so much. What is
+compared and judged then is what `churn compare` and `churn gate` compare and judge: 10,000
+customers of whom 2,000 are held out, by the margins of params.yaml. Takes minutes;
+``--replications 100`` makes it rougher.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import norm
+
+from churn import gate, limits, params
+from churn.evaluation.comparison import Scored, compare
+from churn.gate import Results
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = params.load(ROOT / "params.yaml")
+N, N_HELD_OUT, BASE_RATE, AUC = 10_000, 2_000, 0.25, 0.84
+RESAMPLES = 1000
+OUTCOMES = ("not worse", "cannot tell", "worse")
+
+
+@dataclass(frozen=True)
+class World:
+    """A truth: by how much the candidate's ROC AUC is lower, and how alike the scores are."""
+
+    lower: float
+    correlation: float
+
+    def __str__(self) -> str:
+        quality = f"ROC AUC lower by {self.lower:g}" if self.lower else "equal"
+        return f"{quality}, scores correlate at {self.correlation:g}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Customers, and what both models say of them."""
+
+    y: np.ndarray
+    baseline: np.ndarray
+    candidate: np.ndarray
+
+
+def draw(world: World, n: int, rng: np.random.Generator, base_rate: float = BASE_RATE) -> Drawn:
+    """Draw customers; the scores of either kind are normal, and the probabilities are right."""
+    y = (rng.random(n) < base_rate).astype(int)
+    shared = rng.normal(size=n) * np.sqrt(world.correlation)
+    said = []
+    for auc in (AUC, AUC - world.lower):
+        gap = np.sqrt(2) * norm.ppf(auc)  # between the kinds' means, in standard deviations
+        score = gap * y + shared + rng.normal(size=n) * np.sqrt(1 - world.correlation)
+        odds = gap * score - gap**2 / 2 + np.log(base_rate / (1 - base_rate))
+        said.append(1 / (1 + np.exp(-odds)))
+    return Drawn(y, *said)
+
+
+def differences(drawn: Drawn, seed: int, resamples: int = RESAMPLES) -> list[dict[str, object]]:
+    """Compare both models as `churn compare` does."""
+    decision = SETTINGS.decision
+    cut = decision.cost_false_positive / (
+        decision.cost_false_positive + decision.cost_false_negative
+    )
+    both = (Scored(said, cut) for said in (drawn.baseline, drawn.candidate))
+    found = compare(drawn.y, *both, decision, seed, resamples)
+    return [asdict(one) for one in found]
+
+
+def judge(world: World, number: int) -> str:
+    """Judge one pull request, and return what is said of it."""
+    rng = np.random.default_rng([number, int(world.lower * 1e4), int(world.correlation * 1e4)])
+    everyone = draw(world, N, rng)
+    last = Drawn(*(values[:N_HELD_OUT] for values in asdict(everyone).values()))
+    entry = {
+        "name": "main",
+        "model_digest": "baseline",
+        "rows": N_HELD_OUT,
+        "metrics": differences(last, number),
+        "everyone": {"rows": N, "metrics": differences(everyone, number)},
+        "slices": [],
+    }
+    report = {"model_digest": "candidate", "baselines": [entry]}
+    results = Results(metrics=None, checks=None, comparison=report, model_digest="candidate")
+    gates = [
+        one
+        for one in gate.judge(results, [limits.own(SETTINGS)]).gates
+        if " against main" in one.name and not one.name.startswith("slices")
+    ]
+    if any(not one.passed and not one.undecided for one in gates):
+        return "worse"
+    return "cannot tell" if any(one.undecided for one in gates) else "not worse"
+
+
+def covered(n: int, base_rate: float, number: int) -> list[tuple[str, bool | None]]:
+    """Tell of each gated metric whether its interval holds the true difference, which is zero."""
+    rng = np.random.default_rng([number, n, int(base_rate * 100)])
+    drawn = draw(World(0, 0.9), n, rng, base_rate)
+    return [
+        (
+            str(one["metric"]),
+            None if one["lower"] is None else one["lower"] <= 0 <= one["upper"],  # type: ignore[operator]
+        )
+        for one in differences(drawn, number)
+        if one["metric"] in SETTINGS.gates.margins
+    ]
+
+
+def share(hits: int, n: int) -> str:
+    """Write a share with its Monte-Carlo standard error, in percent."""
+    p = hits / n
+    return f"{100 * p:.1f} ± {100 * np.sqrt(p * (1 - p) / n):.1f}"
+
+
+WORLDS = [
+    *(World(0, correlation) for correlation in (0.8, 0.95, 0.99)),
+    *(World(lower, 0.95) for lower in (0.005, 0.01, 0.03)),
+    World(0.01, 0.99),
+    World(0.03, 0.8),
+]
+SIZES = [(50, 0.25), (200, 0.25), (500, 0.05), (2000, 0.25)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What has to hold of a world, in percent."""
+
+    what: str
+    most: float | None = None
+    least: float | None = None
+
+    def met(self, percent: float) -> bool:
+        """Tell whether it holds."""
+        return (self.most is None or percent <= self.most) and (
+            self.least is None or percent >= self.least
+        )
+
+
+def verdicts(pool: ProcessPoolExecutor, replications: int) -> Iterator[tuple[World, Counter[str]]]:
+    """Count what is said of many pull requests in each world."""
+    for world in WORLDS:
+        yield world, Counter(pool.map(partial(judge, world), range(replications), chunksize=5))
+
+
+def targets(world: World) -> list[tuple[Target, Sequence[str]]]:
+    """Return what has to hold, with the outcomes that are counted for it."""
+    blocked = ("cannot tell", "worse")
+    if not world.lower and world.correlation >= 0.95:
+        return [
+            (Target("blocked", most=5), blocked),
+            (Target("called worse", most=2.5), ("worse",)),
+        ]
+    if not world.lower:
+        return [(Target("called worse", most=2.5), ("worse",))]
+    if world.lower >= 0.03:
+        return [(Target("not merged", least=99), blocked)]
+    return [(Target("not merged", least=80), blocked)] if world.lower >= 0.01 else []
+
+
+def main() -> None:
+    """Print both tables; exit code 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replications", type=int, default=400)
+    n = parser.parse_args().replications
+    os.environ["OMP_NUM_THREADS"] = "1"
+    missed = []
+    with ProcessPoolExecutor() as pool:
+        table = Table(*("truth", *(f"{o}, %" for o in OUTCOMES), "wanted"), box=box.SIMPLE_HEAD)
+        for world, seen in verdicts(pool, n):
+            wanted = []
+            for target, outcomes in targets(world):
+                percent = 100 * sum(seen[outcome] for outcome in outcomes) / n
+                bound = f"≤ {target.most:g}" if target.most is not None else f"≥ {target.least:g}"
+                wanted.append(f"{target.what} {bound} {'✓' if target.met(percent) else '✗'}")
+                if not target.met(percent):
+                    missed.append(f"{world}: {target.what} {percent:.1f} %, wanted {bound} %")
+            table.add_row(str(world), *(share(seen[o], n) for o in OUTCOMES), "; ".join(wanted))
+        Console(width=120).print(table)
+        table = Table("held-out customers, churned", *SETTINGS.gates.margins, box=box.SIMPLE_HEAD)
+        for size, base_rate in SIZES:
+            hits: Counter[str] = Counter()
+            told: Counter[str] = Counter()
+            for one in pool.map(partial(covered, size, base_rate), range(5 * n), chunksize=20):
+                told.update(metric for metric, held in one if held is not None)
+                hits.update(metric for metric, held in one if held)
+            cells = [share(hits[m], max(1, told[m])) for m in SETTINGS.gates.margins]
+            table.add_row(f"{size:,}, {base_rate:.0%}", *cells)
+            missed += [
+                f"{size:,} customers: {m} is covered in {100 * hits[m] / told[m]:.1f} %"
+                for m in SETTINGS.gates.margins
+                if told[m] and not 93 <= 100 * hits[m] / told[m] <= 97
+            ]
+        Console(width=120).print("Coverage of the 95 % intervals, % (wanted: 93 to 97)", table)
+    for line in missed:
+        print(f"missed: {line}")
+    raise SystemExit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()
