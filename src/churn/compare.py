@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
 from churn.evaluation.drift import drift
 from churn.evaluation.many_looks import corrected
+from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.slices import slices
 from churn.files import read_json, read_parquet, write_json
 from churn.model import artifact
@@ -60,9 +61,10 @@ def run(
     dict
         What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.exam.Changed`, null where
         nothing has changed), and ``baselines``, one entry for each that was asked for, each exam
-        and each limits, with ``metrics``, ``everyone``, ``slices``, ``curves`` and ``data``; or
-        with ``absent`` or ``incomparable`` and the reason. ``everyone`` is null where there are no
-        out-of-fold predictions of both.
+        and each limits, with ``metrics``, ``everyone``, ``same_threshold``, ``slices``, ``curves``
+        and ``data``; or with ``absent`` or ``incomparable`` and the reason. ``everyone`` is null
+        where there are no out-of-fold predictions of both; ``same_threshold``, the candidate at
+        the baseline's threshold, where its own is the same.
 
     Raises
     ------
@@ -357,6 +359,7 @@ def _compared(
     y = alone.rows[data.target].to_numpy()
     most = alone if everyone is None else _at_most(everyone, data.id, judging)
     wanted = _there(judging.evaluation.slices, held_out.train, most.rows)
+    moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
     groups = [
         (column, name, members)
         for column, name, members in slices(held_out.train, most.rows, wanted)
@@ -373,6 +376,13 @@ def _compared(
             "rows": len(most.rows),
             "metrics": _differences([most], data.target, judging)[0],
         },
+        "same_threshold": None
+        if scored.threshold == candidate.threshold
+        else [
+            one
+            for one in _differences([moved], data.target, judging)[0]
+            if one["metric"] in AT_THRESHOLD
+        ],
         "slices": [
             {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
             for (column, name, members), part in zip(groups, parts, strict=True)

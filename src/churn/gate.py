@@ -562,4 +562,13 @@ def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: Gat
     }.get(one["word"], f"no worse than {entry['name']} within the margin")
     if not kept:
         word = f"worse than {entry['name']}, as this change accepts for its table"
-    return f"{word}: {TITLES[metric]} {change}"
+    return f"{word}: {TITLES[metric]} {change}{_but(most['metrics'], metric)}"
+
+
+def _but(metrics: Sequence[Mapping[str, Any]], named: str) -> str:
+    """Name what has got worse beside the metric that is named; the surest where it is more."""
+    worse = [one for one in metrics if one["word"] == "worse" and one["metric"] != named]
+    if not worse:
+        return ""
+    one = min(worse, key=lambda one: one.get("p") or 0.0)
+    return f"; {TITLES[one['metric']]} is worse: {one['difference']:+.4f}"

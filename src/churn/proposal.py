@@ -32,8 +32,9 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``parameters`` (`churn.changes.parameter_changes`), ``files`` (inputs of the pipeline) and
-        ``judge`` (paths that decide about a change).
+        ``parameters`` (`churn.changes.parameter_changes`), ``files`` (inputs of the pipeline),
+        ``judge`` (paths that decide about a change) and ``decided`` (how often the held-out
+        customers have decided before; null where git does not have the whole history here).
 
     Raises
     ------
@@ -48,7 +49,23 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
         "parameters": [] if before is None else parameter_changes(before, after),
         "files": changed(root, commit, INPUTS),
         "judge": [] if before is None else _judges(root, commit),
+        "decided": _decided(root),
     }
+
+
+def _decided(root: Path) -> int | None:
+    """Count the commits with other metrics since table or split were changed last.
+
+    Pushes that a squashed merge has left out of the history are not seen.
+    """
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        return None
+    latest = ["log", "-1", "--format=^%H"]
+    table = git(root, *latest, "HEAD", "--", "data.dvc").split()
+    of_split = [*latest, "-G", r"^  (test_share|salt):", "HEAD", "--", "params.yaml"]
+    since = [*table, *git(root, *of_split).split()]
+    counted = git(root, "rev-list", "--count", "HEAD", *since, "--", "reports/metrics.json")
+    return int(counted)
 
 
 def _judges(root: Path, commit: str) -> list[str]:

@@ -97,6 +97,7 @@ class ComparedBaseline(Shape):
     rows: int | None = None
     metrics: list[Difference] | None = None
     everyone: ComparedEveryone | None = None
+    same_threshold: list[Difference] | None = None
     slices: list[ComparedSlice] | None = None
 
     @model_validator(mode="after")

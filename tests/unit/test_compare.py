@@ -278,6 +278,23 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
     json.dumps(found, allow_nan=False)
 
 
+def test_at_the_threshold_of_the_baseline_only_the_model_differs(
+    candidate: compare._Candidate,
+) -> None:
+    rows, scored = score(pretended(), candidate)
+    own = limits.own(candidate.settings)
+    exam = held_out(candidate)
+    found = compare._compared(rows, scored, None, exam, candidate, own)["same_threshold"]
+    measured = measure(
+        rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, own.decision
+    ).values
+    assert [one["metric"] for one in found] == ["accuracy", "precision", "recall", "f1", "cost"]
+    for one in found:
+        assert one["candidate"] == pytest.approx(measured[one["metric"]], abs=1e-6)
+    candidate.threshold = 0.35
+    assert compare._compared(rows, scored, None, exam, candidate, own)["same_threshold"] is None
+
+
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
 ) -> None:

@@ -324,6 +324,16 @@ def test_what_is_worse_by_one_look_of_many_cannot_be_told() -> None:
     assert (verdict.passed, verdict.undecided) == (False, True)
 
 
+def test_what_has_got_worse_beside_a_model_that_is_not_is_named() -> None:
+    more = [
+        difference("precision", -0.02, -0.01, word="worse", p=0.01),
+        difference("recall", -0.3, -0.1, word="worse", p=0.001),
+    ]
+    verdict = judge(compared(entry(metrics=[*entry()["metrics"], *more])))
+    assert verdict.passed
+    assert verdict.reason.endswith("; recall is worse: -0.2000")
+
+
 def test_a_worse_model_is_named_worse() -> None:
     bad = difference("roc_auc", -0.2, -0.1, word="worse")
     verdict = judge(compared(entry(metrics=[bad, difference("cost", 0, 0.01)])))

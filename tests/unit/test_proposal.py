@@ -44,7 +44,33 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
 
 def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str) -> None:
     found = proposal.against(Workspace(repository), before)
-    assert found == {"parameters": [], "files": [], "judge": []}
+    assert found == {"parameters": [], "files": [], "judge": [], "decided": 0}
+
+
+def test_commits_with_other_metrics_since_another_table_are_counted(
+    repository: Path, tmp_path: Path
+) -> None:
+    def decided(root: Path) -> object:
+        return proposal.against(Workspace(root), "HEAD")["decided"]
+
+    split = "split:\n  test_share: 0.2\n  salt: churn\n"
+    write(repository, {"params.yaml": split, "data.dvc": "1", "reports/metrics.json": "1"})
+    commit(repository)
+    for number in range(3):
+        write(repository, {"reports/metrics.json": f"{number + 2}", "README.md": f"{number}"})
+        commit(repository)
+    assert decided(repository) == 3
+    git(repository, "clone", "--quiet", "--depth=2", f"file://{repository}", str(tmp_path / "few"))
+    assert decided(tmp_path / "few") is None
+    write(repository, {"data.dvc": "2", "reports/metrics.json": "9"})
+    commit(repository)
+    assert decided(repository) == 0
+    write(repository, {"reports/metrics.json": "10"})
+    commit(repository)
+    assert decided(repository) == 1
+    write(repository, {"params.yaml": split.replace("churn", "other")})
+    commit(repository)
+    assert decided(repository) == 0
 
 
 def test_the_first_pull_request_moves_no_limits(repository: Path, before: str) -> None:

@@ -17,3 +17,5 @@ TITLES = {
     "cost": "cost a customer",
 }
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "cost"})
+# What changes with the threshold, and not with the probabilities alone.
+AT_THRESHOLD = ("accuracy", "precision", "recall", "f1", "cost")

@@ -56,12 +56,13 @@ _BASELINE = {
     "limits?": ("main", "own"),
     "data?": _DATA,
     "everyone?": (_EVERYONE, None),
+    "same_threshold?": ([_DIFFERENCE], None),
     **{f"{key}?": shape for key, shape in _COMPARED.items()},
 }
 # `exam` counts the held-out customers that a change has touched.
 COMPARISON = {"baselines": [_BASELINE], "exam?": ({str: int}, None)}
 _PARAMETER = {"key": str, "before": str, "after": str, "limit": bool}
-CHANGES = {"parameters?": [_PARAMETER], "files?": [str], "judge?": [str]}
+CHANGES = {"parameters?": [_PARAMETER], "files?": [str], "judge?": [str], "decided?": (int, None)}
 _FACTS = {
     "format": (FORMAT,),
     "verdict": _VERDICT,

@@ -91,6 +91,56 @@ def test_each_word_of_a_comparison_is_shown(word: str) -> None:
     assert row.rstrip("| ").rsplit("| ", 1)[1].strip("*") == word
 
 
+def test_every_customer_comes_first_with_the_held_out_ones_beside_it() -> None:
+    everyone = {"rows": 10_000, "metrics": [difference(word="worse", difference=-0.002)]}
+    one = entry(metrics=[difference(word="inconclusive")], slices=[], everyone=everyone)
+    text = render(facts(comparison={"baselines": [one]}))
+    [row] = lines_with(text, "| ROC AUC | 0.810")
+    cells = row.strip("| ").split(" | ")
+    assert cells[3:6] == ["-0.0020", "+0.0020 to +0.0180", "**worse**"]
+    assert cells[6:] == ["+0.0100", "+0.0020 to +0.0180"]
+    assert "On 10,000 customers, each predicted by a fit that has not seen that customer" in text
+
+
+def test_a_threshold_that_has_moved_is_told_apart_from_a_model_that_has() -> None:
+    same = [difference(metric="recall", difference=0.0, word="identical")]
+    one = entry(slices=[], same_threshold=same)
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "with this change at `main`'s threshold of 0.160" in text
+    assert "| recall | +0.0000 | +0.0020 to +0.0180 | identical |" in text
+    assert "threshold of 0.160, which" not in render(facts())
+
+
+@pytest.mark.parametrize(
+    ("decided", "told"),
+    [
+        # Standard error 0.0041 of a difference, 0.0029 of a model; the best of 10 is 1.55 ahead.
+        (9, "decided 9 times before, as far as git knows. The best of 10 equally good candidates"),
+        (0, ""),
+        (None, ""),
+        (-5, ""),
+        (10**20, ""),
+    ],
+)
+def test_how_often_the_exam_has_decided_is_told(decided: int | None, told: str) -> None:
+    known = facts()
+    known["changes"]["decided"] = decided
+    text = render(known)
+    assert ("would look better by about 0.0045 in ROC AUC" in text) == bool(told)
+    assert told in text
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_what_cannot_be_told_is_yellow(passed: bool) -> None:
+    gate = {"name": "g", "passed": passed, "undecided": True, "value": "v", "limit": "l"}
+    gates = [gate | {"reason": "few"}]
+    verdict = {"passed": passed, "outcome": "judged", "reason": "few", "gates": gates}
+    text = render(facts(verdict=verdict | {"undecided": True}))
+    what = "a person has to decide" if passed else "so nothing may be merged yet"
+    assert text.startswith(f"## 🟡 Cannot tell, {what}: few\n")
+    assert "| 🟡 | g | v | l |" in text
+
+
 def test_failed_gates_come_first_with_their_reasons() -> None:
     verdict = facts()["verdict"]
     slices = {"name": "slices", "passed": False, "value": "1", "limit": "", "reason": "one fell"}
