@@ -559,12 +559,14 @@ def test_a_candidate_that_is_worse_than_production_is_blocked(
 
     def against(*arguments: Any) -> Any:
         found = real(*arguments)
-        [auc] = [m for m in found["baselines"][0]["metrics"] if m["metric"] == "roc_auc"]
+        entry = found["baselines"][0]
+        assert entry["everyone"]["rows"] > 2 * entry["rows"]  # what Production said out of fold
+        [auc] = [m for m in entry["everyone"]["metrics"] if m["metric"] == "roc_auc"]
         auc |= {"difference": -0.5, "lower": -0.6, "upper": -0.4, "word": "worse"}
         return found
 
     monkeypatch.setattr(release.compare, "against", against)
-    with pytest.raises(BlockedError, match="ROC AUC is worse than Production's"):
+    with pytest.raises(BlockedError, match=r"ROC AUC is worse than Production: -0\.5"):
         candidates.release(2)
     assert stages(candidates.registry) == {1: ("Production", {"champion"})}
 

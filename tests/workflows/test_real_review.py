@@ -65,7 +65,7 @@ def test_a_worse_model_is_blocked_and_the_comment_says_why(
     assert told.code == 0, told.log
     [comment] = github.comments
     assert comment["body"].startswith("## ❌ Do not merge: ")
-    assert "ROC AUC is worse than main's" in comment["body"]
+    assert "ROC AUC is worse than main" in comment["body"]
     assert "### Metrics against `main`" in comment["body"]
     assert "```mermaid" in comment["body"]
     assert "Limits" not in comment["body"]  # the model is no limit

@@ -10,7 +10,7 @@ import pytest
 from churn.errors import CandidateError, TrackingError
 from churn.paths import Workspace
 from churn.prediction import load_model
-from churn.registry.verified import load
+from churn.registry.verified import companion, load
 from tests.unit.releases import Candidates
 
 ADDRESSES = ["models:/churn-predictor/1", "models:/churn-predictor/Production",
@@ -31,6 +31,26 @@ def test_a_version_is_loaded_by_any_of_its_addresses_if_its_bytes_are_its_own(
 
     with pytest.raises(CandidateError, match=r"version 1: its model is .* its files were changed"):
         load_model(address, root)
+
+
+def test_a_file_that_was_packed_beside_a_model_is_the_one_that_was_registered(
+    candidates: Candidates, tmp_path: Path
+) -> None:
+    version = candidates.release(1).version
+    packed = Workspace(candidates.roots[0]).candidate / "out_of_fold.parquet"
+
+    found = companion(version, packed.name, tmp_path / "copy")
+    assert found is not None
+    assert found.read_bytes() == packed.read_bytes()
+    assert companion(version, "nothing.parquet", tmp_path / "none") is None
+
+    # when the other candidate's is put in its place, and when the manifest is another one as well
+    [stored] = Path().glob("**/mlruns/**/artifacts/candidate/out_of_fold.parquet")
+    other = Workspace(candidates.roots[1]).candidate
+    for name in (packed.name, "manifest.json"):
+        shutil.copy(other / name, stored.with_name(name))
+        with pytest.raises(CandidateError, match=r"version 1: out_of_fold.parquet is not what was"):
+            companion(version, packed.name, tmp_path / f"changed-{name}")
 
 
 def test_a_version_without_a_digest_is_loaded_as_it_is(candidates: Candidates) -> None:
