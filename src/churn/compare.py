@@ -37,6 +37,7 @@ from churn.progress import Advance, bar, silent
 from churn.stages import validate
 
 _MIN_ROWS = 50
+_SHARE_TOLERANCE = 0.05  # of training rows that were predicted out of fold
 
 
 def run(
@@ -63,8 +64,8 @@ def run(
         nothing has changed), and ``baselines``, one entry for each that was asked for, each exam
         and each limits, with ``metrics``, ``everyone``, ``same_threshold``, ``slices``, ``curves``
         and ``data``; or with ``absent`` or ``incomparable`` and the reason. ``everyone`` is null
-        where there are no out-of-fold predictions of both; ``same_threshold``, the candidate at
-        the baseline's threshold, where its own is the same.
+        where the held-out customers are ``alone``, which says why. ``same_threshold`` is the
+        candidate at the baseline's threshold, and null where that is its own.
 
     Raises
     ------
@@ -138,7 +139,10 @@ class _Candidate:
             )
         self.test = test.assign(_probability=predictions["probability"].to_numpy())
         self.threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
-        self.out_of_fold = read_parquet(workspace.out_of_fold, "train")
+        # A candidate that was packed before they were kept has none.
+        self.out_of_fold = (
+            read_parquet(workspace.out_of_fold, "train") if workspace.out_of_fold.exists() else None
+        )
 
 
 @dataclass(frozen=True)
@@ -304,7 +308,7 @@ class _Pair:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, ids: str, baseline: Scored, candidate: Scored) -> _Pair:
-        order = np.argsort(out_of_fold.places(rows[ids]), kind="stable")
+        order = np.argsort(split.hash_share(rows[ids], "comparison"), kind="stable")
         return cls(rows.iloc[order].reset_index(drop=True), baseline.of(order), candidate.of(order))
 
     def some(self, taken: np.ndarray) -> _Pair:
@@ -315,40 +319,57 @@ class _Pair:
 
 def _everyone(
     found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: _Candidate
-) -> _Pair | None:
+) -> _Pair | str:
     """Add to held-out customers those whom both models were trained on, as predicted out of fold.
 
     Only those who are the same in both tables: of others the models were told different things.
+
+    Returns
+    -------
+    _Pair or str
+        Or why the held-out customers are alone.
     """
-    data = candidate.settings.data
+    data, train = candidate.settings.data, candidate.train
     if found.out_of_fold is None:
-        return None
-    train = candidate.train
+        return f"{found.name} has no out-of-fold predictions of the table that is here"
+    if candidate.out_of_fold is None or candidate.out_of_fold.empty:
+        return "this change has no out-of-fold predictions"
+    before = train
     if found.workspace is not None:
         before = read_parquet(found.workspace.split("train"), "prepare")
-        same = exam.unchanged(before, train, data)
-        train = train[train[data.id].isin(same) & ~train[data.id].isin(rows[data.id])]
+    elif not _is_split_alike(found, candidate):
+        return f"{found.name} holds out other customers"
+    kept = read_parquet(found.out_of_fold, "train")
     said = [
-        pd.Series(frame["probability"].to_numpy(), index=frame["place"].to_numpy())
-        for frame in (read_parquet(found.out_of_fold, "train"), candidate.out_of_fold)
+        out_of_fold.by_customer(frame, table[data.id])
+        for frame, table in ((kept, before), (candidate.out_of_fold, train))
     ]
-    places = out_of_fold.places(train[data.id])
-    of_both = np.logical_and.reduce([np.isin(places, one.index) for one in said])
-    if not of_both.any():
-        return None
-    places = places[of_both]
-    held_out = (scored, Scored(rows["_probability"].to_numpy(), candidate.threshold))
+    shares = [len(one) / len(table) for one, table in zip(said, (before, train), strict=True)]
+    of_both = train[data.id].isin(said[0].index) & train[data.id].isin(said[1].index)
+    of_both &= train[data.id].isin(exam.unchanged(before, train, data))
+    train = train[of_both & ~train[data.id].isin(rows[data.id])]
+    if train.empty:
+        return "no training row is the same in both tables"
+    first, second = (one.loc[train[data.id]] for one in said)
+    if abs(shares[0] - shares[1]) > _SHARE_TOLERANCE or not first["fold"].equals(second["fold"]):
+        return f"{found.name} has other folds (decision.folds, decision.max_rows)"
+    held_out = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     both = (
-        Scored(np.concatenate([some.probability, one[places].to_numpy()]), some.threshold)
-        for some, one in zip(held_out, said, strict=True)
+        Scored(np.concatenate([some.probability, one["probability"].to_numpy()]), some.threshold)
+        for some, one in ((scored, first), (held_out, second))
     )
-    return _Pair.of(pd.concat([rows, train[of_both]], ignore_index=True), data.id, *both)
+    return _Pair.of(pd.concat([rows, train], ignore_index=True), data.id, *both)
+
+
+def _is_split_alike(found: Baseline, candidate: _Candidate) -> bool:
+    card, chosen = found.card(), candidate.settings.split
+    return (card["test_share"], card["salt"]) == (chosen.test_share, chosen.salt)
 
 
 def _compared(
     rows: pd.DataFrame,
     scored: Scored,
-    everyone: _Pair | None,
+    everyone: _Pair | str,
     held_out: _Exam,
     candidate: _Candidate,
     judging: Limits,
@@ -357,25 +378,22 @@ def _compared(
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
     y = alone.rows[data.target].to_numpy()
-    most = alone if everyone is None else _at_most(everyone, data.id, judging)
-    wanted = _there(judging.evaluation.slices, held_out.train, most.rows)
+    has_more = isinstance(everyone, _Pair)
+    most = _at_most(everyone, data.id, judging) if isinstance(everyone, _Pair) else alone
     moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
-    groups = [
-        (column, name, members)
-        for column, name, members in slices(held_out.train, most.rows, wanted)
-        if members.sum() >= wanted.min_rows
-    ]
-    parts = _differences([most.some(members) for *_, members in groups], data.target, judging)
     return {
         "rows": len(alone.rows),
         "threshold": scored.threshold,
         "metrics": _differences([alone], data.target, judging)[0],
-        "everyone": None
-        if everyone is None
-        else {
+        "everyone": {
             "rows": len(most.rows),
+            "held_out": int(most.rows[data.id].isin(rows[data.id]).sum()),
             "metrics": _differences([most], data.target, judging)[0],
-        },
+            "slices": _slices(most, held_out.train, data.target, judging),
+        }
+        if has_more
+        else None,
+        "alone": None if isinstance(everyone, _Pair) else everyone,
         "same_threshold": None
         if scored.threshold == candidate.threshold
         else [
@@ -383,12 +401,23 @@ def _compared(
             for one in _differences([moved], data.target, judging)[0]
             if one["metric"] in AT_THRESHOLD
         ],
-        "slices": [
-            {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
-            for (column, name, members), part in zip(groups, parts, strict=True)
-        ],
+        "slices": _slices(alone, held_out.train, data.target, judging),
         "curves": dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
     }
+
+
+def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[dict[str, Any]]:
+    wanted = _there(judging.evaluation.slices, train, pair.rows)
+    groups = [
+        (column, name, members)
+        for column, name, members in slices(train, pair.rows, wanted)
+        if members.sum() >= wanted.min_rows
+    ]
+    parts = _differences([pair.some(members) for *_, members in groups], target, judging)
+    return [
+        {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
+        for (column, name, members), part in zip(groups, parts, strict=True)
+    ]
 
 
 def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:

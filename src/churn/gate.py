@@ -14,7 +14,7 @@ from churn.evaluation.comparison import LEVEL
 from churn.evaluation.many_looks import holm
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.sensitivity import Sensitivity
-from churn.params import ChecksParams, GatesParams, Limits
+from churn.params import ChecksParams, GatesParams, Limits, MetricName
 
 Outcome = Literal["judged", "unchanged", "stopped"]
 Told = Literal["not worse", "worse", "cannot tell"]
@@ -367,9 +367,11 @@ def _against_baselines(
             yield _accept(gate) if accepted else gate
         else:
             where = _WHERE[entry["exam"]] if both else ""
+            everyone = entry.get("everyone")
             for gate in (
                 *_non_inferiority(entry, limits.gates, where),
-                _slices(entry, limits.gates, where),
+                *([_slices(entry | everyone, limits.gates, where)] if everyone else []),
+                _slices(entry, limits.gates, f"{where}, held-out alone" if everyone else where),
             ):
                 yield _accept(gate) if accepted and both and entry["exam"] == "main" else gate
 
@@ -386,20 +388,29 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -
     """Judge each metric that has a margin: not worse, worse, or cannot tell.
 
     On every customer where both models have out-of-fold predictions, else on the held-out ones.
-    The held-out customers are the last exam in any case: what is worse there is blocked.
+    The held-out customers are the last exam in any case: what stands out there as worse, and does
+    not keep the margin, is blocked.
     """
     everyone = entry.get("everyone")
-    exams = [(everyone, ""), (entry, ", held-out alone")] if everyone else [(entry, "")]
-    looks = [
-        (exam, f"{entry['name']}{where}{aside}", metric, margin, _found(exam, metric))
-        for exam, aside in exams
-        for metric, margin in gates.margins.items()
-    ]
-    stand_out = holm([_p_worse(one) for *_, one in looks], (1 - LEVEL) / 2)
-    for (exam, against, metric, margin, one), is_worse in zip(looks, stand_out, strict=True):
-        judged = _one(metric, against, one, margin, gates, exam["rows"], is_worse)
-        if exam is (everyone or entry) or not (judged.passed or judged.undecided):
-            yield judged
+    # Without it a change could have got rid of it: then nobody is asked.
+    asks = bool(everyone) and gates.undecided == "ask"
+    against = f"{entry['name']}{where}"
+    yield from _looks(everyone or entry, against, gates.margins, asks)
+    if everyone:
+        last = _looks(entry, f"{against}, held-out alone", gates.margins, asks)
+        yield from (judged for judged in last if not (judged.passed or judged.undecided))
+
+
+def _looks(
+    exam: Mapping[str, Any], against: str, margins: Mapping[MetricName, float], asks: bool
+) -> Iterator[Gate]:
+    """Judge the metrics of one exam, which are looked at together."""
+    found = [_found(exam, metric) for metric in margins]
+    stand_out = holm([_p_worse(one) for one in found], (1 - LEVEL) / 2)
+    for (metric, margin), one, is_worse in zip(margins.items(), found, stand_out, strict=True):
+        # What the report calls worse, among all its metrics, is so here as well.
+        is_worse |= one is not None and one["word"] == "worse"
+        yield _one(metric, against, one, margin, asks, exam["rows"], is_worse)
 
 
 def _found(exam: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
@@ -409,8 +420,10 @@ def _found(exam: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
 def _p_worse(one: Mapping[str, Any] | None, margin: float = 0.0) -> float:
     """Return the probability of such a loss, or more, of a model that is worse by a margin."""
     loss = loss_interval(one) if one else None
-    if loss is None:
+    if one is None or loss is None:
         return 1.0
+    if margin == 0 and one.get("p") is not None:
+        return float(one["p"] / 2 if (_fall(one) or 0) > 0 else 1 - one["p"] / 2)
     middle, error = sum(loss) / 2 - margin, Sensitivity((loss[1] - loss[0]) / 2).error
     if error == 0:
         return 0.0 if middle > 0 else 1.0
@@ -422,7 +435,7 @@ def _one(
     against: str,
     one: Mapping[str, Any] | None,
     margin: float,
-    gates: GatesParams,
+    asks: bool,
     rows: int,
     is_worse: bool,
 ) -> Gate:
@@ -436,17 +449,17 @@ def _one(
     kept = loss[1] < margin or one["word"] == "identical"
     told: Told = "not worse" if kept else "worse" if is_worse else "cannot tell"
     can = Sensitivity((loss[1] - loss[0]) / 2)
-    limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
+    if can.noticed:
+        limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
     value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",
         "worse": f"{TITLES[metric]} is worse than {against}: {value}, margin {margin:g}",
-        "cannot tell": f"{title} is {value}: whether it keeps the margin of {margin:g},"
-        f" {rows:,} customers cannot tell; with this interval a margin of {can.supported:.2g} would"
-        " be seen to be kept by 9 of 10 equally good models",
+        "cannot tell": f"{title} is {value}: {rows:,} customers cannot tell whether that keeps the"
+        f" margin of {margin:g}; they support one of {can.supported:.2g}",
     }[told]
     undecided = told == "cannot tell"
-    passed = told == "not worse" or (undecided and gates.undecided == "ask")
+    passed = told == "not worse" or (undecided and asks)
     return Gate(title, passed, value, limit, reason, undecided)
 
 
@@ -562,12 +575,17 @@ def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: Gat
     }.get(one["word"], f"no worse than {entry['name']} within the margin")
     if not kept:
         word = f"worse than {entry['name']}, as this change accepts for its table"
-    return f"{word}: {TITLES[metric]} {change}{_but(most['metrics'], metric)}"
+    return f"{word}: {TITLES[metric]} {change}{_but(most['metrics'], entry, metric)}"
 
 
-def _but(metrics: Sequence[Mapping[str, Any]], named: str) -> str:
-    """Name what has got worse beside the metric that is named; the surest where it is more."""
-    worse = [one for one in metrics if one["word"] == "worse" and one["metric"] != named]
+def _but(metrics: Sequence[Mapping[str, Any]], entry: Mapping[str, Any], named: str) -> str:
+    """Name what has got worse beside the metric that is named; the surest where it is more.
+
+    Not what a moved threshold has changed and the model has not: that is one thing for another.
+    """
+    same = entry.get("same_threshold") or []
+    moved = {one["metric"] for one in same if one["word"] != "worse"} | {named}
+    worse = [one for one in metrics if one["word"] == "worse" and one["metric"] not in moved]
     if not worse:
         return ""
     one = min(worse, key=lambda one: one.get("p") or 0.0)

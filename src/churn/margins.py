@@ -12,6 +12,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from churn import out_of_fold, params
+from churn.data import split
 from churn.evaluation.comparison import Scored, compare
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.sensitivity import CORRELATION, Sensitivity, rival
@@ -98,12 +99,13 @@ def _unseen(workspace: Workspace, settings: Params) -> tuple[pd.DataFrame, np.nd
     """Return held-out customers and training rows, with what was said without having seen them."""
     ids = settings.data.id
     test, train = (read_parquet(workspace.split(side), "prepare") for side in ("test", "train"))
-    said = read_parquet(workspace.out_of_fold, "train").set_index("place")["probability"]
-    places = out_of_fold.places(train[ids])
-    known = np.isin(places, said.index)
-    held_out = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
-    rows = pd.concat([test, train[known]], ignore_index=True)
-    return rows, np.concatenate([held_out.to_numpy(), said[places[known]].to_numpy()])
+    held_out = read_parquet(workspace.predictions("test"), "evaluate").set_index(ids)
+    unseen = out_of_fold.by_customer(read_parquet(workspace.out_of_fold, "train"), train[ids])
+    said = pd.concat([held_out["probability"], unseen["probability"]])
+    rows = pd.concat([test, train]).set_index(ids, drop=False).loc[said.index]
+    share = settings.comparison.max_rows / len(rows)  # as `churn compare` does
+    taken = split.hash_share(rows[ids], "comparison") < share
+    return rows[taken], said[taken].to_numpy()
 
 
 def too_small(lines: list[Line]) -> list[str]:
@@ -151,12 +153,10 @@ def run(root: Path, write: bool, console: Console | None = None) -> None:
     show(lines, len(_unseen(workspace, settings)[0]), console)
     for line in too_small(lines):
         console.print(line, soft_wrap=True)
-    if write:
-        wider = {
-            line.metric: line.supported for line in lines if not line.can.supports(line.margin)
-        }
+    wider = {line.metric: line.supported for line in lines if not line.can.supports(line.margin)}
+    if write and wider:
         write_margins(workspace.params, wider)
-        console.print(f"params.yaml: {len(wider)} of {len(lines)} margins written")
+        console.print(f"params.yaml: {len(wider)} of {len(lines)} margins are wider now")
 
 
 def write_margins(file: Path, margins: dict[str, float]) -> None:

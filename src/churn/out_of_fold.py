@@ -8,22 +8,38 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from churn.data.split import hash_share
-from churn.errors import DataError
+from churn.errors import ArtifactError, DataError
 from churn.progress import Advance, silent
 
 
-def places(ids: pd.Series) -> np.ndarray:
-    """Return by what a customer is found again in another model's out-of-fold predictions.
+def by_customer(said: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """Say which customer each prediction is of; the file itself does not.
 
     Parameters
     ----------
+    said : DataFrame, shape (n_predicted, 2)
+        As `predict` gives it.
     ids : Series of str, shape (n_customers,)
+        Of the training rows that were predicted, in any order.
 
     Returns
     -------
-    ndarray of float64, shape (n_customers,)
-        The `hash_share` of each id, in [0, 1): it does not say who a customer is.
+    DataFrame, shape (n_predicted, 2)
+        The same, with the ids as its index.
+
+    Raises
+    ------
+    ArtifactError
+        If there are more predictions than customers, or a customer stands twice.
     """
+    ordered = ids.iloc[np.argsort(places(ids), kind="stable")].iloc[: len(said)]
+    if len(ordered) < len(said) or not ordered.is_unique:
+        raise ArtifactError("out-of-fold predictions of other training rows; run dvc repro")
+    return said.set_index(pd.Index(ordered))
+
+
+def places(ids: pd.Series) -> np.ndarray:
+    """Return where each customer stands among the predictions: in [0, 1), by a hash of the id."""
     return hash_share(ids, "out of fold")
 
 
@@ -40,7 +56,8 @@ def predict(
 
     A customer's fold is decided by a hash of the id, and so are the rows that are taken where
     there are too many. Two models of the same customers have the same folds, then, and their
-    predictions can be compared customer by customer.
+    predictions can be compared customer by customer. They are in an order that only who has the
+    ids can tell.
 
     Parameters
     ----------
@@ -61,7 +78,8 @@ def predict(
     Returns
     -------
     DataFrame, shape (n_predicted, 2)
-        ``place`` (see `places`) and ``probability``, in [0, 1]; its index is the rows' position.
+        ``probability``, in [0, 1], and ``fold``, in the order of `places`; its index is the rows'
+        position.
 
     Raises
     ------
@@ -69,16 +87,18 @@ def predict(
         If all customers of a kind are in one fold, so that a fit would not see that kind.
     """
     place = places(ids)
-    taken = np.flatnonzero(place < max_rows / len(y))
+    order = np.argsort(place, kind="stable")
+    taken = order[place[order] < max_rows / len(y)]
     fold = (hash_share(ids, "fold") * n_folds).astype(int)[taken]
     for number in range(n_folds):
         if len(np.unique(y[taken][fold != number])) < 2:
             raise DataError("too few customers of one kind to cross-validate a model")
     probability = np.empty(len(taken))
     for number in range(n_folds):
-        seen, unseen = taken[fold != number], taken[fold == number]
+        # In the order of the table, in which a fit may depend on it, as the model's own does.
+        seen, unseen = np.sort(taken[fold != number]), taken[fold == number]
         if len(unseen):
             fitted = clone(pipeline).fit(X.iloc[seen], y[seen])
             probability[fold == number] = fitted.predict_proba(X.iloc[unseen])[:, 1]
         advance(f"fold {number + 1}")
-    return pd.DataFrame({"place": place[taken], "probability": probability}, index=taken)
+    return pd.DataFrame({"probability": probability, "fold": fold}, index=taken)

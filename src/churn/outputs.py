@@ -114,8 +114,8 @@ def _predictions(here: Workspace, there: Workspace, path: str) -> str | None:
 
 def _out_of_fold(here: Workspace, there: Workspace, path: str) -> str | None:
     one, other = (read_parquet(w.out_of_fold, "train") for w in (here, there))
-    if not one["place"].equals(other["place"]):
-        return "is of other customers"
+    if not one["fold"].equals(other["fold"]):
+        return "is of other customers, or of other folds"
     return "holds others than the inputs give" if _differ(one, other) else None
 
 

@@ -49,23 +49,28 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
         "parameters": [] if before is None else parameter_changes(before, after),
         "files": changed(root, commit, INPUTS),
         "judge": [] if before is None else _judges(root, commit),
-        "decided": _decided(root),
+        "decided": _decided(root, commit),
     }
 
 
-def _decided(root: Path) -> int | None:
-    """Count the commits with other metrics since table or split were changed last.
+def _decided(root: Path, commit: str) -> int | None:
+    """Count the commits with other metrics since main's table or split were changed last.
 
-    Pushes that a squashed merge has left out of the history are not seen.
+    Those of main, and those of the change but for its newest, which is being decided. Pushes that a
+    squashed merge has left out of the history are not seen.
     """
     if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         return None
     latest = ["log", "-1", "--format=^%H"]
-    table = git(root, *latest, "HEAD", "--", "data.dvc").split()
-    of_split = [*latest, "-G", r"^  (test_share|salt):", "HEAD", "--", "params.yaml"]
+    table = git(root, *latest, commit, "--", "data.dvc").split()
+    of_split = [*latest, "-G", r"^  (test_share|salt):", commit, "--", "params.yaml"]
     since = [*table, *git(root, *of_split).split()]
-    counted = git(root, "rev-list", "--count", "HEAD", *since, "--", "reports/metrics.json")
-    return int(counted)
+
+    def count(*revisions: str) -> int:
+        return int(git(root, "rev-list", "--count", *revisions, "--", "reports/metrics.json"))
+
+    of_change = count("HEAD", f"^{commit}", *since)
+    return count(commit, *since) + max(0, of_change - 1)
 
 
 def _judges(root: Path, commit: str) -> list[str]:

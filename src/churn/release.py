@@ -235,6 +235,8 @@ class _Release:
         verdict = gate.judge_again(results, limits.own(self.settings), accepted)
         if not verdict.passed:
             raise BlockedError(verdict.reason)
+        if verdict.undecided:
+            self.say(f"cannot tell, and gates.undecided lets it pass: {verdict.reason}")
 
     def _comparison(self, workspace: Workspace) -> dict[str, Any]:
         """Return the review's comparison where Production has not changed since, else a new one."""

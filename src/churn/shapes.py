@@ -84,7 +84,9 @@ class ComparedEveryone(Shape):
     """The comparison on held-out customers and training rows together."""
 
     rows: int
+    held_out: int
     metrics: list[Difference]
+    slices: list[ComparedSlice]
 
 
 class ComparedBaseline(Shape):

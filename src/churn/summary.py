@@ -81,12 +81,16 @@ def _comparison_table(entry: dict[str, Any]) -> RenderableType:
     names = ("metric", entry["name"], "candidate", "difference", "95% interval", "")
     for name in names:
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
-    for one in entry["metrics"]:
+    everyone = entry.get("everyone")
+    for one in (everyone or entry)["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
         values += [number(one["difference"], sign=True), interval(one)]
         style = {"better": "green", "worse": "red"}.get(one["word"], "")
         table.add_row(TITLES[one["metric"]], *values, Text(one["word"] or "unknown", style=style))
     table.caption = f"on {entry['rows']:,} held-out customers that neither was trained on"
+    if everyone:
+        n = everyone["rows"]
+        table.caption = f"on {n:,} customers, each predicted by a fit that has not seen that one"
     return table
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,12 @@ def score(found: Baseline, candidate: compare._Candidate) -> tuple[pd.DataFrame,
     return compare._score(found, held_out(candidate), candidate)
 
 
-def out_of_fold_of(train: pd.DataFrame, oldest: int) -> pd.DataFrame:
-    """Predict by age alone, as if another fit had done it."""
-    place = out_of_fold.places(train["customer_id"])
-    return pd.DataFrame({"place": place, "probability": 0.1 + train["age"].to_numpy() / oldest})
+def out_of_fold_of(train: pd.DataFrame, oldest: int, n_folds: int = 5) -> pd.DataFrame:
+    """Predict by age alone, as if other fits had done it."""
+    ids = train["customer_id"]
+    fold = (split.hash_share(ids, "fold") * n_folds).astype(int)
+    said = pd.DataFrame({"probability": 0.1 + train["age"].to_numpy() / oldest, "fold": fold})
+    return said.iloc[np.argsort(out_of_fold.places(ids))]
 
 
 def stored_rows(folder: Path, **sides: pd.DataFrame) -> Workspace:
@@ -241,7 +243,7 @@ def test_the_most_rows_are_kept_and_are_always_the_same(
     def compared(max_rows: int) -> dict[str, Any]:
         chosen = candidate.settings.comparison.model_copy(update={"max_rows": max_rows})
         own = limits.own(candidate.settings).model_copy(update={"comparison": chosen})
-        return compare._compared(rows, scored, None, held_out(candidate), candidate, own)
+        return compare._compared(rows, scored, "alone", held_out(candidate), candidate, own)
 
     some = compared(200)
     assert 140 <= some["rows"] <= 260
@@ -255,7 +257,7 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
 ) -> None:
     rows, scored = score(pretended(), candidate)
     own = limits.own(candidate.settings)
-    found = compare._compared(rows, scored, None, held_out(candidate), candidate, own)
+    found = compare._compared(rows, scored, "alone", held_out(candidate), candidate, own)
     assert found["rows"] == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
@@ -284,7 +286,7 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     rows, scored = score(pretended(), candidate)
     own = limits.own(candidate.settings)
     exam = held_out(candidate)
-    found = compare._compared(rows, scored, None, exam, candidate, own)["same_threshold"]
+    found = compare._compared(rows, scored, "alone", exam, candidate, own)["same_threshold"]
     measured = measure(
         rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, own.decision
     ).values
@@ -292,7 +294,7 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     for one in found:
         assert one["candidate"] == pytest.approx(measured[one["metric"]], abs=1e-6)
     candidate.threshold = 0.35
-    assert compare._compared(rows, scored, None, exam, candidate, own)["same_threshold"] is None
+    assert compare._compared(rows, scored, "alone", exam, candidate, own)["same_threshold"] is None
 
 
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
@@ -330,7 +332,7 @@ def older(candidate: compare._Candidate, folder: Path, train: pd.DataFrame) -> P
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, there, there.out_of_fold)
 
 
-def everyone(found: Baseline, candidate: compare._Candidate) -> compare._Pair | None:
+def everyone(found: Baseline, candidate: compare._Candidate) -> Any:
     return compare._everyone(found, *score(found, candidate), candidate)
 
 
@@ -338,7 +340,6 @@ def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models
     candidate: compare._Candidate, tmp_path: Path
 ) -> None:
     pair = everyone(older(candidate, tmp_path / "there", candidate.train), candidate)
-    assert pair is not None
     assert len(pair.rows) == 4000
     age, held_out = pair.rows["age"], pair.rows["customer_id"].isin(candidate.test["customer_id"])
     np.testing.assert_allclose(pair.candidate.probability, 0.1 + age / 150)
@@ -353,7 +354,6 @@ def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
     before.loc[100:109, "age"] += 1
     before.loc[110:119, "churned"] = 1 - before.loc[110:119, "churned"]
     pair = everyone(older(candidate, tmp_path / "there", before), candidate)
-    assert pair is not None
     assert len(pair.rows) == 4000 - 100 - 20
     left_out = candidate.train["customer_id"].iloc[:120]
     assert not pair.rows["customer_id"].isin(left_out).any()
@@ -363,23 +363,47 @@ def test_the_order_of_the_table_decides_nothing(
     many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
 ) -> None:
     shuffled = prepared(many.sample(frac=1, random_state=1), tmp_path / "shuffled")
-    pairs = [
+    first, second = (
         everyone(older(one, tmp_path / name, one.train), one)
         for name, one in (("first", candidate), ("second", shuffled))
-    ]
-    assert pairs[0] is not None
-    assert pairs[1] is not None
-    pd.testing.assert_frame_equal(pairs[0].rows, pairs[1].rows)
-    np.testing.assert_array_equal(pairs[0].candidate.probability, pairs[1].candidate.probability)
+    )
+    pd.testing.assert_frame_equal(first.rows, second.rows)
+    np.testing.assert_array_equal(first.candidate.probability, second.candidate.probability)
 
 
-def test_without_out_of_fold_predictions_the_held_out_customers_are_all(
+def test_of_production_nothing_but_the_predictions_is_known(
     candidate: compare._Candidate, tmp_path: Path
 ) -> None:
-    assert everyone(pretended(), candidate) is None
+    found = replace(older(candidate, tmp_path / "there", candidate.train), workspace=None)
+    assert len(everyone(found, candidate).rows) == 4000
+    assert everyone(replace(found, said={"salt": "other"}), candidate) == (
+        "main holds out other customers"
+    )
+
+
+def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alone(
+    candidate: compare._Candidate, tmp_path: Path
+) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
-    candidate.out_of_fold = candidate.out_of_fold.iloc[:0]
-    assert everyone(found, candidate) is None
+    told = "main has no out-of-fold predictions of the table that is here"
+    assert everyone(pretended(), candidate) == told
+    others = candidate.train.assign(age=candidate.train["age"] + 1)
+    assert everyone(older(candidate, tmp_path / "others", others), candidate) == (
+        "no training row is the same in both tables"
+    )
+    for none in (candidate.out_of_fold.iloc[:0], None):
+        candidate.out_of_fold = none
+        assert everyone(found, candidate) == "this change has no out-of-fold predictions"
+
+
+def test_other_folds_are_no_comparison(candidate: compare._Candidate, tmp_path: Path) -> None:
+    found = older(candidate, tmp_path / "there", candidate.train)
+    told = "main has other folds (decision.folds, decision.max_rows)"
+    candidate.out_of_fold = out_of_fold_of(candidate.train, 150, n_folds=2)
+    assert everyone(found, candidate) == told
+    # Fits to fewer rows are another procedure.
+    candidate.out_of_fold = out_of_fold_of(candidate.train, 150).iloc[:2000]
+    assert everyone(found, candidate) == told
 
 
 # the whole command
@@ -497,7 +521,8 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     assert (first["exam"], first["limits"], report["exam"]) == ("main", "main", None)
     assert {one["word"] for one in first["metrics"]} == {"identical"}
     assert {one["word"] for one in first["everyone"]["metrics"]} == {"identical"}
-    assert first["everyone"]["rows"] == 600 > first["rows"]
+    assert first["everyone"]["rows"] == 600 > first["rows"] == first["everyone"]["held_out"]
+    assert first["alone"] is None
     assert json.loads(workspace.changes.read_text())["parameters"] == []
     assert first["model_digest"] == report["model_digest"]
     assert "data" not in first

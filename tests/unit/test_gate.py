@@ -285,41 +285,67 @@ def test_a_margin_of_zero_lets_the_identical_through_and_nothing_that_may_be_wor
     assert judge(compared(entry(metrics=[better])), strict).passed
 
 
+def told_of(metrics: list[Any], last: list[Any] | None = None, **others: Any) -> dict[str, Any]:
+    """Return an entry with a comparison on everyone, and with the held-out customers' own."""
+    slices = entry()["slices"]
+    everyone = {"rows": 10_000, "held_out": 2000, "metrics": metrics, "slices": slices} | others
+    return entry(everyone=everyone, **({} if last is None else {"metrics": last}))
+
+
+ASKING = GATES.model_copy(update={"undecided": "ask"})
+WIDE = [difference("roc_auc", -0.05, 0.05), difference("cost", -0.1, 0.1)]
+NARROW = [difference("roc_auc", -0.005, 0.005), difference("cost", 0, 0.01)]
+
+
 def test_what_cannot_be_told_is_asked_where_that_is_wished() -> None:
-    wide = [difference("roc_auc", -0.05, 0.05), difference("cost", 0, 0.01)]
-    asking = GATES.model_copy(update={"undecided": "ask"})
-    blocked, asked = (
-        judge(compared(entry(metrics=wide))),
-        judge(compared(entry(metrics=wide)), asking),
-    )
+    blocked, asked = judge(compared(told_of(WIDE))), judge(compared(told_of(WIDE)), ASKING)
     assert (blocked.passed, blocked.undecided) == (False, True)
     assert (asked.passed, asked.undecided) == (True, True)
     assert blocked.reason == asked.reason
     worse = [difference("roc_auc", -0.05, 0.05), difference("cost", 0.5, 0.6)]
-    blocked = judge(compared(entry(metrics=worse)), asking)
+    blocked = judge(compared(told_of(worse)), ASKING)
     assert (blocked.passed, blocked.undecided) == (False, False)
     assert blocked.reason.startswith("cost a customer is worse than main")
 
 
+def test_nobody_is_asked_where_the_held_out_customers_are_alone() -> None:
+    verdict = judge(compared(entry(metrics=WIDE)), ASKING)
+    assert (verdict.passed, verdict.undecided) == (False, True)
+
+
 def test_every_customer_decides_and_the_held_out_ones_may_object() -> None:
-    narrow = [difference("roc_auc", -0.005, 0.005), difference("cost", 0, 0.01)]
-    wide = [difference("roc_auc", -0.05, 0.05), difference("cost", -0.1, 0.1)]
-    worse = [difference("roc_auc", -0.05, -0.01), difference("cost", -0.1, 0.1)]
-    everyone = {"rows": 10_000, "metrics": narrow}
-    verdict = judge(compared(entry(metrics=wide, everyone=everyone)))
+    verdict = judge(compared(told_of(NARROW, WIDE)))
     assert verdict.passed, verdict.reason
     assert "-0.0050 to +0.0050" in verdict.reason
-    verdict = judge(compared(entry(metrics=worse, everyone=everyone)))
-    assert only_failure(verdict).name == "ROC AUC against main, held-out alone"
-    assert not verdict.undecided
-    verdict = judge(compared(entry(metrics=narrow, everyone={"rows": 10_000, "metrics": wide})))
+    # 2.68 standard errors on the worse side, however good it is on the others
+    worse = [difference("roc_auc", -0.0163, -0.0026), difference("cost", -0.1, 0.1)]
+    better = [difference("roc_auc", 0.01, 0.02, word="better"), difference("cost", -0.1, -0.05)]
+    for most in (NARROW, better):
+        verdict = judge(compared(told_of(most, worse)))
+        assert only_failure(verdict).name == "ROC AUC against main, held-out alone"
+        assert not verdict.undecided
+    verdict = judge(compared(told_of(WIDE, NARROW)))
     assert verdict.undecided
     assert "10,000 customers cannot tell" in verdict.reason
 
 
+def test_slices_are_held_by_every_customer_and_by_the_held_out_ones() -> None:
+    bad = [part(difference("roc_auc", -0.3, -0.1), difference("brier", -0.1, 0.0))]
+    assert failed(judge(compared(told_of(NARROW, slices=bad)))) == ["slices against main"]
+    alone = told_of(NARROW) | {"slices": bad}
+    assert failed(judge(compared(alone))) == ["slices against main, held-out alone"]
+
+
+def test_what_the_report_calls_worse_is_worse_here() -> None:
+    # 1.96 standard errors do not stand out among two, and may among nine of which most do.
+    barely = difference("roc_auc", -0.04, -0.0001, word="worse")
+    verdict = judge(compared(told_of([barely, difference("cost", -0.01, 0.01)])))
+    assert (verdict.passed, verdict.undecided) == (False, False)
+
+
 def test_what_is_worse_by_one_look_of_many_cannot_be_told() -> None:
     # 1.96 standard errors: the p-value is 0.025, and there are two metrics that have a margin.
-    barely = difference("roc_auc", -0.04, -0.0001, word="worse")
+    barely = difference("roc_auc", -0.04, -0.0001)
     verdict = judge(compared(entry(metrics=[barely, difference("cost", -0.01, 0.01)])))
     assert (verdict.passed, verdict.undecided) == (False, True)
 
@@ -332,6 +358,11 @@ def test_what_has_got_worse_beside_a_model_that_is_not_is_named() -> None:
     verdict = judge(compared(entry(metrics=[*entry()["metrics"], *more])))
     assert verdict.passed
     assert verdict.reason.endswith("; recall is worse: -0.2000")
+    # Where the threshold has moved and the model has not, it is not blamed for it.
+    same = [difference("recall", -0.1, 0.1), difference("precision", -0.02, -0.01, word="worse")]
+    metrics = [*entry()["metrics"], *more]
+    verdict = judge(compared(entry(metrics=metrics, same_threshold=same)))
+    assert verdict.reason.endswith("; precision is worse: -0.0150")
 
 
 def test_a_worse_model_is_named_worse() -> None:

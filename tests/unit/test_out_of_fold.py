@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from churn import out_of_fold
 from churn.data.split import hash_share
-from churn.errors import DataError
+from churn.errors import ArtifactError, DataError
 
 Table = tuple[pd.DataFrame, np.ndarray, pd.Series]
 TREE = Pipeline([("classifier", DecisionTreeClassifier(min_samples_leaf=8, random_state=0))])
@@ -36,9 +36,9 @@ def test_each_row_is_predicted_by_a_fit_that_has_not_seen_it(table: Table) -> No
     X, y, ids = table
     folds = PredefinedSplit((hash_share(ids, "fold") * 4).astype(int))
     expected = cross_val_predict(TREE, X, y, cv=folds, method="predict_proba")[:, 1]
-    found = predict(table)
+    found = predict(table).sort_index()
     np.testing.assert_array_equal(found["probability"], expected)
-    np.testing.assert_array_equal(found["place"], out_of_fold.places(ids))
+    np.testing.assert_array_equal(found["fold"], folds.test_fold)
     assert not np.array_equal(found["probability"], TREE.fit(X, y).predict_proba(X)[:, 1])
 
 
@@ -46,8 +46,26 @@ def test_a_customer_keeps_place_and_fold_in_another_table(table: Table) -> None:
     X, y, ids = table
     order = np.random.default_rng(1).permutation(300)
     shuffled = X.iloc[order].reset_index(drop=True), y[order], ids[order].reset_index(drop=True)
-    one, other = predict(table).set_index("place"), predict(shuffled).set_index("place")
-    pd.testing.assert_frame_equal(one.sort_index(), other.sort_index())
+    one = out_of_fold.by_customer(predict(table), ids)
+    other = out_of_fold.by_customer(predict(shuffled), shuffled[2])
+    pd.testing.assert_frame_equal(one, other)
+    assert one.index[0] != ids[0]  # the order is that of the places
+
+
+def test_predictions_are_given_back_to_their_customers(table: Table) -> None:
+    ids = table[2]
+    for max_rows in (10_000, 100):
+        said = predict(table, max_rows)
+        found = out_of_fold.by_customer(said.reset_index(drop=True), ids)
+        assert found.index.tolist() == ids[said.index].tolist()
+        assert found["probability"].tolist() == said["probability"].tolist()
+
+
+def test_predictions_of_other_customers_are_refused(table: Table) -> None:
+    ids = table[2]
+    for others in (ids[:100], pd.Series(["A"] * 300)):
+        with pytest.raises(ArtifactError, match="of other training rows; run dvc repro"):
+            out_of_fold.by_customer(predict(table), others)
 
 
 def test_no_more_rows_are_used_than_is_enough(table: Table) -> None:
@@ -55,9 +73,9 @@ def test_no_more_rows_are_used_than_is_enough(table: Table) -> None:
     assert 75 < len(found) < 125
     # The same ones of another number of folds, and of a smaller table.
     X, y, ids = table
-    assert set(predict(table, max_rows=100, n_folds=3)["place"]) == set(found["place"])
+    assert predict(table, max_rows=100, n_folds=3).index.tolist() == found.index.tolist()
     half = predict((X[:150].copy(), y[:150], ids[:150]), max_rows=50)
-    assert set(half["place"]) <= set(found["place"])
+    assert set(half.index) <= set(found.index)
 
 
 def test_each_fold_is_reported(table: Table) -> None:

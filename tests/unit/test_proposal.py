@@ -50,8 +50,8 @@ def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str
 def test_commits_with_other_metrics_since_another_table_are_counted(
     repository: Path, tmp_path: Path
 ) -> None:
-    def decided(root: Path) -> object:
-        return proposal.against(Workspace(root), "HEAD")["decided"]
+    def decided(root: Path, main: str = "HEAD") -> object:
+        return proposal.against(Workspace(root), main)["decided"]
 
     split = "split:\n  test_share: 0.2\n  salt: churn\n"
     write(repository, {"params.yaml": split, "data.dvc": "1", "reports/metrics.json": "1"})
@@ -62,8 +62,13 @@ def test_commits_with_other_metrics_since_another_table_are_counted(
     assert decided(repository) == 3
     git(repository, "clone", "--quiet", "--depth=2", f"file://{repository}", str(tmp_path / "few"))
     assert decided(tmp_path / "few") is None
-    write(repository, {"data.dvc": "2", "reports/metrics.json": "9"})
-    commit(repository)
+    # A change that brings another table is held against the same exam of main; its newest commit is
+    # the one that is decided.
+    main = git(repository, "rev-parse", "HEAD").strip()
+    for number in range(2):
+        write(repository, {"data.dvc": f"new {number}", "reports/metrics.json": f"new {number}"})
+        commit(repository)
+    assert decided(repository, main) == 4
     assert decided(repository) == 0
     write(repository, {"reports/metrics.json": "10"})
     commit(repository)

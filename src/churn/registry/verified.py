@@ -108,17 +108,19 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
     def get(file: str) -> Path:
         return tracking.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
 
+    def changed(what: str) -> CandidateError:
+        return CandidateError(
+            f"version {version.number}: {what} is not what was registered; its files were changed"
+        )
+
     manifest = bundle.read_manifest(get(bundle.MANIFEST).parent)
+    if manifest["digest"] != version.tags.get("manifest_digest"):
+        raise changed(bundle.MANIFEST)
     if name not in manifest["files"]:
         return None
     found = get(name)
-    if (
-        manifest["digest"] != version.tags.get("manifest_digest")
-        or bundle.file_digest(found) != manifest["files"][name]
-    ):
-        raise CandidateError(
-            f"version {version.number}: {name} is not what was registered; its files were changed"
-        )
+    if bundle.file_digest(found) != manifest["files"][name]:
+        raise changed(name)
     return found
 
 

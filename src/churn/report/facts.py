@@ -46,7 +46,7 @@ _COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices"
              "curves": {str: _CURVE}}  # fmt: skip
 _TOLD = ("name", "rows", "threshold", "metrics", "everyone", "slices")
 # Held-out customers and, predicted out of fold, training rows.
-_EVERYONE = {"rows": int, "metrics": [_DIFFERENCE]}
+_EVERYONE = {"rows": int, "held_out": int, "metrics": [_DIFFERENCE], "slices": [_SLICE]}
 _BASELINE = {
     "name": str,
     "kind?": str,
@@ -56,6 +56,7 @@ _BASELINE = {
     "limits?": ("main", "own"),
     "data?": _DATA,
     "everyone?": (_EVERYONE, None),
+    "alone?": (str, None),  # why there is no everyone
     "same_threshold?": ([_DIFFERENCE], None),
     **{f"{key}?": shape for key, shape in _COMPARED.items()},
 }
@@ -106,8 +107,12 @@ def read(document: Any) -> Facts:
     facts: Facts = document
     verdict = facts["verdict"]
     kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
+    open_ = [gate for gate in verdict["gates"] if gate.get("undecided")]
+    failed = [gate for gate in verdict["gates"] if not gate["passed"] and gate not in open_]
     if verdict["passed"] and not kept:
         raise ValueError("verdict.passed: not what its outcome and gates say")
+    if verdict.get("undecided", False) != (bool(open_) and not failed):
+        raise ValueError("verdict.undecided: not what its gates say")
     if len(baselines(facts)) > _MOST_BASELINES:
         raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
     return facts

@@ -126,11 +126,11 @@ def headline(facts: Facts) -> str:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
     if verdict["passed"] and verdict.get("moved"):
         return f"⚠️ Changes its own limits: {reason}"
-    if verdict.get("undecided"):
-        what = "a person has to decide" if verdict["passed"] else "so nothing may be merged yet"
-        return f"🟡 Cannot tell, {what}: {reason}"
     is_release = {entry.get("kind") for entry in baselines(facts)} == {"production"}
     verb = "release" if is_release else "merge"
+    if verdict.get("undecided"):
+        what = "a person has to decide" if verdict["passed"] else f"so do not {verb} yet"
+        return f"🟡 Cannot tell, {what}: {reason}"
     return f"✅ {verb.title()}: {reason}" if verdict["passed"] else f"❌ Do not {verb}: {reason}"
 
 
@@ -172,8 +172,12 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
             decided = facts["changes"].get("decided")
             yield Section(title, _metrics(entry, facts["metrics"], decided), 95 - place)
     gates = facts["verdict"]["gates"]
-    bad = sum(not gate["passed"] for gate in gates)
-    title = f"{bad} of {len(gates)} gates failed" if bad else f"All {len(gates)} gates passed"
+    signs = [_sign(gate) for gate in gates]
+    kinds = (("❌", "failed"), ("🟡", "undecided"))
+    told = [f"{signs.count(sign)} {what}" for sign, what in kinds if sign in signs]
+    # "2 of 9 gates failed, 1 undecided"
+    title = ", ".join(told).replace(" ", f" of {len(gates)} gates ", 1)
+    title = title or f"All {len(gates)} gates passed"
     title = "What stopped it" if facts["verdict"]["outcome"] == "stopped" else title
     yield Section(title, _gates(gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
@@ -203,10 +207,15 @@ def _named(entry: dict[str, Any], facts: Facts) -> str:
     return code(entry["name"]) + "".join(more)
 
 
+def _most(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the comparison on most customers: on everyone, where that could be made."""
+    most: dict[str, Any] = entry.get("everyone") or entry
+    return most
+
+
 def _metrics(entry: dict[str, Any], metrics: dict[str, Any], decided: int | None) -> str:
     """Lay out what was compared: on every customer, with the last exam beside it."""
-    everyone = entry.get("everyone")
-    most = everyone or entry
+    everyone, most = entry.get("everyone"), _most(entry)
     last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
     rows = []
     for one in most["metrics"]:
@@ -225,6 +234,25 @@ def _metrics(entry: dict[str, Any], metrics: dict[str, Any], decided: int | None
     table_ = _cut(header, rows, numbers=(1, 2, 3, 4, 6, 7))
     notes = [f"{_exam(entry, everyone)} {cut}", _same_threshold(entry), _best_of(entry, decided)]
     return "\n\n".join([table_, *filter(None, notes)])
+
+
+def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
+    """Say on whom was compared, and which chance is in the intervals."""
+    if not everyone:
+        why = f": {prose(entry['alone'])}" if entry.get("alone") else ""
+        return (
+            f"On {entry['rows']:,} held-out customers that neither model was trained on; paired"
+            f" bootstrap over customers. Training rows are not compared{why}."
+        )
+    return (
+        f"On {everyone['rows']:,} customers, each predicted by a fit that has not seen that"
+        f" customer: {everyone['held_out']:,} are held out, the others are predicted out of fold."
+        " The intervals hold the chance of which customers there are (paired bootstrap), and not"
+        " that of another training table; better and worse are corrected for looking at"
+        f" {len(everyone['metrics'])} metrics together (Holm). The folds have chosen each model's"
+        " threshold, and whoever tunes has looked at them; held-out customers alone are the last"
+        " exam."
+    )
 
 
 def _same_threshold(entry: dict[str, Any]) -> str:
@@ -258,38 +286,20 @@ def _best_of(entry: dict[str, Any], decided: int | None) -> str:
     Beta-Variables.
     """
     first = entry["metrics"][0] if entry["metrics"] else None
-    if (
-        not decided
-        or not 0 < decided < _MOST_LOOKS
-        or first is None
-        or None in (first["lower"], first["upper"])
-    ):
+    if not decided or not 0 < decided < _MOST_LOOKS or entry.get("exam") == "own":
+        return ""
+    if first is None or None in (first["lower"], first["upper"]):
         return ""
     n = decided + 1
     error = (first["upper"] - first["lower"]) / 2 / _NORMAL.inv_cdf(0.975) / 2**0.5
     best = _NORMAL.inv_cdf((n - 0.375) / (n + 0.25)) * error
+    if best <= 0:
+        return ""
+    times = "once" if decided == 1 else f"{decided:,} times"
     return (
-        f"These held-out customers have decided {decided:,} times before, as far as git knows. The"
-        f" best of {n:,} equally good candidates would look better by about {best:.4f} in"
+        f"These held-out customers have decided {times} before, as far as git knows. The best of"
+        f" {n:,} equally good candidates would look better by about {best:.4f} in"
         f" {_title(first['metric'])}, on them."
-    )
-
-
-def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
-    """Say on whom was compared, and which chance is in the intervals."""
-    if not everyone:
-        return (
-            f"On {entry['rows']:,} held-out customers that neither model was trained on; paired"
-            " bootstrap over customers. Out-of-fold predictions of the training rows, which would"
-            " make the intervals narrower, are not there for both."
-        )
-    return (
-        f"On {everyone['rows']:,} customers, each predicted by a fit that has not seen that"
-        f" customer: {entry['rows']:,} are held out, the others are predicted out of fold. The"
-        " intervals hold the chance of which customers there are (paired bootstrap), and not that"
-        " of another training table; better and worse are corrected for looking at nine metrics"
-        " together (Holm). The folds have chosen each model's threshold, and whoever"
-        " tunes has looked at them; held-out customers alone are the last exam."
     )
 
 
@@ -304,12 +314,12 @@ def _metrics_alone(metrics: dict[str, Any]) -> str:
 
 def _gates(gates: Sequence[dict[str, Any]]) -> str:
     """Lay out the gates, failed ones first; why one failed stands below the table."""
-    ordered = sorted(gates, key=lambda gate: gate["passed"])
+    ordered = sorted(gates, key=lambda gate: "❌🟡✅".index(_sign(gate)))
     rows = [
         [_sign(gate)] + [prose(gate[key], 150) for key in ("name", "value", "limit")]
         for gate in ordered
     ]
-    reasons = [f"- {prose(gate['reason'])}" for gate in ordered if not gate["passed"]]
+    reasons = [f"- {prose(gate['reason'])}" for gate in ordered if _sign(gate) != "✅"]
     reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
     shown = _cut(["", "gate", "value", "limit"], rows)
     return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
@@ -395,7 +405,7 @@ def _slices(facts: Facts) -> str:
     rows = []
     for entry in compared(facts):
         against = _named(entry, facts)
-        for part in entry["slices"]:
+        for part in _most(entry)["slices"]:
             for one in part["metrics"]:
                 if one["word"] == "worse":
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
@@ -404,7 +414,9 @@ def _slices(facts: Facts) -> str:
     if not rows:
         return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
-    looks = sum(len(part["metrics"]) for entry in compared(facts) for part in entry["slices"])
+    looks = sum(
+        len(part["metrics"]) for entry in compared(facts) for part in _most(entry)["slices"]
+    )
     note = (
         f"Of {looks:,} differences in slices these stand out (Holm's correction for looking at many"
         f" together). Of equal models about {looks * _BY_CHANCE:.0f} intervals would lie on the"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -136,5 +137,5 @@ def _out_of_fold(
         )
     except DataError as error:
         if decision.strategy == "fixed":
-            return pd.DataFrame({"place": [], "probability": []}, dtype="float64")
+            return pd.DataFrame({"probability": np.empty(0), "fold": np.empty(0, dtype=int)})
         raise DataError(f"{error}; set decision.strategy to fixed in params.yaml") from error

@@ -49,7 +49,7 @@ def test_a_file_that_was_packed_beside_a_model_is_the_one_that_was_registered(
     other = Workspace(candidates.roots[1]).candidate
     for name in (packed.name, "manifest.json"):
         shutil.copy(other / name, stored.with_name(name))
-        with pytest.raises(CandidateError, match=r"version 1: out_of_fold.parquet is not what was"):
+        with pytest.raises(CandidateError, match=rf"version 1: {name} is not what was registered"):
             companion(version, packed.name, tmp_path / f"changed-{name}")
 
 

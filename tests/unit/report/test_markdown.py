@@ -92,14 +92,21 @@ def test_each_word_of_a_comparison_is_shown(word: str) -> None:
 
 
 def test_every_customer_comes_first_with_the_held_out_ones_beside_it() -> None:
-    everyone = {"rows": 10_000, "metrics": [difference(word="worse", difference=-0.002)]}
+    more = difference(word="worse", difference=-0.002)
+    everyone = {"rows": 10_000, "held_out": 1_900, "metrics": [more], "slices": []}
     one = entry(metrics=[difference(word="inconclusive")], slices=[], everyone=everyone)
     text = render(facts(comparison={"baselines": [one]}))
     [row] = lines_with(text, "| ROC AUC | 0.810")
     cells = row.strip("| ").split(" | ")
     assert cells[3:6] == ["-0.0020", "+0.0020 to +0.0180", "**worse**"]
     assert cells[6:] == ["+0.0100", "+0.0020 to +0.0180"]
-    assert "On 10,000 customers, each predicted by a fit that has not seen that customer" in text
+    assert "a fit that has not seen that customer: 1,900 are held out" in text
+
+
+def test_why_the_held_out_customers_are_alone_is_said() -> None:
+    one = entry(slices=[], alone="main has other folds")
+    text = render(facts(comparison={"baselines": [one]}))
+    assert "Training rows are not compared: main has other folds." in text
 
 
 def test_a_threshold_that_has_moved_is_told_apart_from_a_model_that_has() -> None:
@@ -136,9 +143,22 @@ def test_what_cannot_be_told_is_yellow(passed: bool) -> None:
     gates = [gate | {"reason": "few"}]
     verdict = {"passed": passed, "outcome": "judged", "reason": "few", "gates": gates}
     text = render(facts(verdict=verdict | {"undecided": True}))
-    what = "a person has to decide" if passed else "so nothing may be merged yet"
+    what = "a person has to decide" if passed else "so do not merge yet"
     assert text.startswith(f"## 🟡 Cannot tell, {what}: few\n")
     assert "| 🟡 | g | v | l |" in text
+    assert "### 1 of 1 gates undecided" in text
+
+
+def test_what_failed_comes_before_what_cannot_be_told_and_each_has_its_reason() -> None:
+    def gate(name: str, **others: Any) -> dict[str, Any]:
+        return {"name": name, "passed": True, "value": "v", "limit": "l", "reason": name} | others
+
+    gates = [gate("good"), gate("open", undecided=True), gate("bad", passed=False)]
+    verdict = {"passed": False, "outcome": "judged", "reason": "bad", "gates": gates}
+    section = render(facts(verdict=verdict)).partition("### 1 of 3 gates failed, 1 undecided")[2]
+    assert re.findall(r"^(?:\| (?:❌|🟡|✅) \| |- )(\w+)", section, re.MULTILINE)[:5] == [
+        "bad", "open", "good", "bad", "open",
+    ]  # fmt: skip
 
 
 def test_failed_gates_come_first_with_their_reasons() -> None:

@@ -1,0 +1,83 @@
+"""What a table can tell, beside each margin."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from churn import margins, params
+from churn.evaluation.sensitivity import Sensitivity
+from churn.margins import Line
+from churn.paths import Workspace
+from tests.conftest import ROOT
+from tests.unit.releases import Candidates
+
+
+@pytest.fixture
+def root(candidates: Candidates) -> Path:
+    """Return a folder in which the pipeline has run."""
+    return candidates.roots[0]
+
+
+def shown(root: Path, write: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    margins.run(root, write, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def lines(root: Path) -> dict[str, Line]:
+    settings = params.load(Workspace(root).params)
+    return {line.metric: line for line in margins.measure(Workspace(root), settings)}
+
+
+def test_a_margin_that_the_table_supports_is_left_alone(root: Path) -> None:
+    before = (root / "params.yaml").read_bytes()
+    line = lines(root)["roc_auc"]
+    assert line.margin == 0.2
+    assert 0 < line.can.noticed < line.can.supported <= line.supported < 0.2
+    text = shown(root, write=True)
+    assert "600 customers" in text
+    assert "too small" not in text
+    assert (root / "params.yaml").read_bytes() == before
+
+
+def test_a_margin_that_is_too_small_is_named_and_widened(root: Path) -> None:
+    file = root / "params.yaml"
+    file.write_text(file.read_text().replace("roc_auc: 0.2", "roc_auc: 0.001"))
+    supported = lines(root)["roc_auc"].supported
+    text = shown(root)
+    assert "gates.margins.roc_auc: 0.001 is too small for this table" in text
+    assert f"this table supports {supported:g}" in text
+    assert "1 of 1 margins are wider now" in shown(root, write=True)
+    assert params.load(file).gates.margins == {"roc_auc": supported}
+    assert "too small" not in shown(root)
+
+
+def test_no_more_customers_are_compared_than_churn_compare_does(root: Path) -> None:
+    file = root / "params.yaml"
+    file.write_text(
+        file.read_text().replace("max_rows: 100000\n  resamples", "max_rows: 300\n  resamples")
+    )
+    settings = params.load(file, {"comparison.max_rows": 300})
+    rows, said = margins._unseen(Workspace(root), settings)
+    assert len(rows) == len(said)
+    assert 220 < len(rows) < 380
+
+
+def test_comments_and_layout_stay(tmp_path: Path) -> None:
+    file = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    margins.write_margins(file, {"cost": 0.045})
+    before, after = (path.read_text().splitlines() for path in (ROOT / "params.yaml", file))
+    changed = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+    assert changed == [("    cost: 0.03", "    cost: 0.045")]
+
+
+@pytest.mark.parametrize(
+    ("half_width", "supported"), [(0.0, 0.0), (0.0031, 0.0052), (0.031, 0.052)]
+)
+def test_a_supported_margin_is_rounded_up(half_width: float, supported: float) -> None:
+    assert Line("roc_auc", 0.01, Sensitivity(half_width)).supported == supported
