@@ -1,10 +1,12 @@
 """`make truth`: how often the verdict is wrong, simulated with the project's own functions.
 
 Customers and two models' scores are drawn anew in each replication, so that the truth is known:
-both models are as good as each other, or one has a ROC AUC that is lower by so much. What is
-compared and judged then is what `churn compare` and `churn gate` compare and judge: 10,000
+both models are as good as each other, or one has a ROC AUC that is lower by so much. Each chooses
+its threshold; then they are compared and judged as `churn compare` and `churn gate` do it: 10,000
 customers of whom 2,000 are held out, by the margins of params.yaml. Takes minutes;
 ``--replications 100`` makes it rougher.
+
+Not simulated: slices, a second baseline, and that an out-of-fold prediction is one of another fit.
 """
 
 from __future__ import annotations
@@ -25,13 +27,14 @@ from rich.table import Table
 from scipy.stats import norm
 
 from churn import gate, limits, params
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.many_looks import corrected
 from churn.gate import Results
+from churn.model.threshold import choose
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")
 N, N_HELD_OUT, BASE_RATE, AUC = 10_000, 2_000, 0.25, 0.84
-RESAMPLES = 1000
 OUTCOMES = ("not worse", "cannot tell", "worse")
 
 
@@ -55,6 +58,10 @@ class Drawn:
     baseline: np.ndarray
     candidate: np.ndarray
 
+    def some(self, members: slice) -> Drawn:
+        """Return the same for some of the customers."""
+        return Drawn(self.y[members], self.baseline[members], self.candidate[members])
+
 
 def draw(world: World, n: int, rng: np.random.Generator, base_rate: float = BASE_RATE) -> Drawn:
     """Draw customers; the scores of either kind are normal, and the probabilities are right."""
@@ -69,28 +76,34 @@ def draw(world: World, n: int, rng: np.random.Generator, base_rate: float = BASE
     return Drawn(y, *said)
 
 
-def differences(drawn: Drawn, seed: int, resamples: int = RESAMPLES) -> list[dict[str, object]]:
+def differences(drawn: Drawn, cuts: tuple[float, float], seed: int) -> list[Difference]:
     """Compare both models as `churn compare` does."""
-    decision = SETTINGS.decision
-    cut = decision.cost_false_positive / (
-        decision.cost_false_positive + decision.cost_false_negative
-    )
-    both = (Scored(said, cut) for said in (drawn.baseline, drawn.candidate))
-    found = compare(drawn.y, *both, decision, seed, resamples)
-    return [asdict(one) for one in found]
+    both = map(Scored, (drawn.baseline, drawn.candidate), cuts)
+    return compare(drawn.y, *both, SETTINGS.decision, seed, SETTINGS.comparison.resamples)
 
 
-def judge(world: World, number: int) -> str:
+def chosen(drawn: Drawn) -> tuple[float, float]:
+    """Choose each model's threshold as `churn train` does."""
+    one, other = (choose(drawn.y, p, SETTINGS.decision) for p in (drawn.baseline, drawn.candidate))
+    return one, other
+
+
+def judge(world: World, number: int, seed: int | None = None) -> str:
     """Judge one pull request, and return what is said of it."""
     rng = np.random.default_rng([number, int(world.lower * 1e4), int(world.correlation * 1e4)])
     everyone = draw(world, N, rng)
-    last = Drawn(*(values[:N_HELD_OUT] for values in asdict(everyone).values()))
+    last, train = everyone.some(slice(N_HELD_OUT)), everyone.some(slice(N_HELD_OUT, None))
+    cuts, draws = chosen(train), number if seed is None else seed
     entry = {
         "name": "main",
         "model_digest": "baseline",
         "rows": N_HELD_OUT,
-        "metrics": differences(last, number),
-        "everyone": {"rows": N, "metrics": differences(everyone, number)},
+        "metrics": told([differences(last, cuts, draws)]),
+        "everyone": {
+            "rows": N,
+            "metrics": told([differences(everyone, cuts, draws)]),
+            "slices": [],
+        },
         "slices": [],
     }
     report = {"model_digest": "candidate", "baselines": [entry]}
@@ -105,17 +118,29 @@ def judge(world: World, number: int) -> str:
     return "cannot tell" if any(one.undecided for one in gates) else "not worse"
 
 
+def told(families: list[list[Difference]]) -> list[dict[str, object]]:
+    """Return differences as comparison.json has them."""
+    return [asdict(one) for family in corrected(families) for one in family]
+
+
+def flips(world: World, number: int) -> bool:
+    """Tell whether another `comparison.seed` would have said something else."""
+    return judge(world, number, seed=1) != judge(world, number, seed=2)
+
+
 def covered(n: int, base_rate: float, number: int) -> list[tuple[str, bool | None]]:
     """Tell of each gated metric whether its interval holds the true difference, which is zero."""
     rng = np.random.default_rng([number, n, int(base_rate * 100)])
     drawn = draw(World(0, 0.9), n, rng, base_rate)
+    costs = SETTINGS.decision
+    cut = costs.cost_false_positive / (costs.cost_false_positive + costs.cost_false_negative)
     return [
         (
-            str(one["metric"]),
-            None if one["lower"] is None else one["lower"] <= 0 <= one["upper"],  # type: ignore[operator]
+            one.metric,
+            None if one.lower is None or one.upper is None else one.lower <= 0 <= one.upper,
         )
-        for one in differences(drawn, number)
-        if one["metric"] in SETTINGS.gates.margins
+        for one in differences(drawn, (cut, cut), number)
+        if one.metric in SETTINGS.gates.margins
     ]
 
 
@@ -189,6 +214,11 @@ def main() -> None:
                     missed.append(f"{world}: {target.what} {percent:.1f} %, wanted {bound} %")
             table.add_row(str(world), *(share(seen[o], n) for o in OUTCOMES), "; ".join(wanted))
         Console(width=120).print(table)
+        for world in (World(0, 0.8), World(0.005, 0.95)):
+            n_flips = sum(pool.map(partial(flips, world), range(n), chunksize=5))
+            print(f"{world}: another comparison.seed says otherwise in {share(n_flips, n)} %")
+            if 100 * n_flips / n > 1:
+                missed.append(f"{world}: flips in {100 * n_flips / n:.1f} %, wanted ≤ 1 %")
         table = Table("held-out customers, churned", *SETTINGS.gates.margins, box=box.SIMPLE_HEAD)
         for size, base_rate in SIZES:
             hits: Counter[str] = Counter()

@@ -107,15 +107,20 @@ def read(document: Any) -> Facts:
     facts: Facts = document
     verdict = facts["verdict"]
     kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
-    open_ = [gate for gate in verdict["gates"] if gate.get("undecided")]
-    failed = [gate for gate in verdict["gates"] if not gate["passed"] and gate not in open_]
     if verdict["passed"] and not kept:
         raise ValueError("verdict.passed: not what its outcome and gates say")
-    if verdict.get("undecided", False) != (bool(open_) and not failed):
-        raise ValueError("verdict.undecided: not what its gates say")
+    if verdict.get("undecided", False) != _is_undecided(verdict):
+        raise ValueError("verdict.undecided: not what its outcome and gates say")
     if len(baselines(facts)) > _MOST_BASELINES:
         raise ValueError(f"comparison.baselines: more than {_MOST_BASELINES}")
     return facts
+
+
+def _is_undecided(verdict: dict[str, Any]) -> bool:
+    """Tell whether nothing has failed in a judged verdict, and something cannot be told."""
+    open_ = [gate for gate in verdict["gates"] if gate.get("undecided")]
+    failed = [gate for gate in verdict["gates"] if not gate["passed"] and gate not in open_]
+    return verdict["outcome"] == "judged" and bool(open_) and not failed
 
 
 def require(value: Any, shape: Any, where: str = "") -> None:

@@ -60,6 +60,10 @@ def _consistent(document: dict[str, Any]) -> dict[str, Any]:
     verdict = document["verdict"]
     kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
     verdict["passed"] &= kept
+    undecided = [gate for gate in verdict["gates"] if gate.get("undecided")]
+    others = [gate for gate in verdict["gates"] if not gate.get("undecided")]
+    failed = any(not gate["passed"] for gate in others)
+    verdict["undecided"] = verdict["outcome"] == "judged" and bool(undecided) and not failed
     return document
 
 

@@ -179,6 +179,25 @@ def test_a_verdict_that_contradicts_itself_is_refused(outcome: str) -> None:
         read({**FACTS, "verdict": verdict})
 
 
+@pytest.mark.parametrize(
+    ("outcome", "others", "said"),
+    [
+        ("judged", {"passed": False}, True),  # something has failed
+        ("judged", {"passed": True}, False),  # nothing has, and something is open
+        ("stopped", {"passed": True}, True),
+    ],
+)
+def test_what_cannot_be_told_is_what_the_gates_say(
+    outcome: str, others: dict[str, bool], said: bool
+) -> None:
+    gate = FACTS["verdict"]["gates"][0]
+    gates = [gate | {"passed": False, "undecided": True}, gate | others]
+    verdict = {"passed": False, "outcome": outcome, "reason": "", "gates": gates}
+    with pytest.raises(ValueError, match=r"^verdict\.undecided: not what its outcome and gates"):
+        read({**FACTS, "verdict": verdict | {"undecided": said}})
+    read({**FACTS, "verdict": verdict | {"undecided": not said}})
+
+
 def test_what_a_newer_release_adds_does_no_harm() -> None:
     more = {**FACTS, "new": [{}], "verdict": {**FACTS["verdict"], "new": None}}
     assert read(more) == more
