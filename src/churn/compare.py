@@ -378,7 +378,6 @@ def _compared(
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
     y = alone.rows[data.target].to_numpy()
-    has_more = isinstance(everyone, _Pair)
     most = _at_most(everyone, data.id, judging) if isinstance(everyone, _Pair) else alone
     moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
     return {
@@ -391,7 +390,7 @@ def _compared(
             "metrics": _differences([most], data.target, judging)[0],
             "slices": _slices(most, held_out.train, data.target, judging),
         }
-        if has_more
+        if isinstance(everyone, _Pair)
         else None,
         "alone": None if isinstance(everyone, _Pair) else everyone,
         "same_threshold": None

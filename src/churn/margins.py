@@ -33,11 +33,14 @@ class Line:
     metric : str
     margin : float
     can : Sensitivity
+    rows : int
+        Customers that were compared.
     """
 
     metric: str
     margin: float
     can: Sensitivity
+    rows: int
 
     @property
     def supported(self) -> float:
@@ -89,7 +92,7 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
             if one.metric in widths and one.lower is not None and one.upper is not None:
                 widths[one.metric].append((one.upper - one.lower) / 2)
     return [
-        Line(metric, margin, Sensitivity(float(np.mean(widths[metric]))))
+        Line(metric, margin, Sensitivity(float(np.mean(widths[metric]))), len(rows))
         for metric, margin in settings.gates.margins.items()
         if widths[metric]
     ]
@@ -119,7 +122,7 @@ def too_small(lines: list[Line]) -> list[str]:
     ]
 
 
-def show(lines: list[Line], rows: int, console: Console) -> None:
+def show(lines: list[Line], console: Console) -> None:
     """Print the margins with what this table can tell."""
     table = Table(box=None, pad_edge=False)
     for title in ("metric", "margin", "noticed in 4 of 5", "equal models fail", "supported"):
@@ -133,6 +136,7 @@ def show(lines: list[Line], rows: int, console: Console) -> None:
             f"{line.supported:g}",
         )
     console.print(table)
+    rows = max((line.rows for line in lines), default=0)
     console.print(
         f"On {rows:,} customers, for two models that are equally good and whose scores correlate at"
         f" {CORRELATION:g}, as those of another family or with other features do."
@@ -150,7 +154,7 @@ def run(root: Path, write: bool, console: Console | None = None) -> None:
     workspace, console = Workspace(root), console or Console()
     settings = params.load(workspace.params)
     lines = measure(workspace, settings)
-    show(lines, len(_unseen(workspace, settings)[0]), console)
+    show(lines, console)
     for line in too_small(lines):
         console.print(line, soft_wrap=True)
     wider = {line.metric: line.supported for line in lines if not line.can.supports(line.margin)}

@@ -80,4 +80,4 @@ def test_comments_and_layout_stay(tmp_path: Path) -> None:
     ("half_width", "supported"), [(0.0, 0.0), (0.0031, 0.0052), (0.031, 0.052)]
 )
 def test_a_supported_margin_is_rounded_up(half_width: float, supported: float) -> None:
-    assert Line("roc_auc", 0.01, Sensitivity(half_width)).supported == supported
+    assert Line("roc_auc", 0.01, Sensitivity(half_width), rows=100).supported == supported
