@@ -94,14 +94,15 @@ def judge(world: World, number: int, seed: int | None = None) -> str:
     everyone = draw(world, N, rng)
     last, train = everyone.some(slice(N_HELD_OUT)), everyone.some(slice(N_HELD_OUT, None))
     cuts, draws = chosen(train), number if seed is None else seed
+    on_last, on_everyone = told([differences(one, cuts, draws) for one in (last, everyone)])
     entry = {
         "name": "main",
         "model_digest": "baseline",
         "rows": N_HELD_OUT,
-        "metrics": told([differences(last, cuts, draws)]),
+        "metrics": on_last,
         "everyone": {
             "rows": N,
-            "metrics": told([differences(everyone, cuts, draws)]),
+            "metrics": on_everyone,
             "slices": [],
         },
         "slices": [],
@@ -118,9 +119,9 @@ def judge(world: World, number: int, seed: int | None = None) -> str:
     return "cannot tell" if any(one.undecided for one in gates) else "not worse"
 
 
-def told(families: list[list[Difference]]) -> list[dict[str, object]]:
-    """Return differences as comparison.json has them."""
-    return [asdict(one) for family in corrected(families) for one in family]
+def told(families: list[list[Difference]]) -> list[list[dict[str, object]]]:
+    """Return differences that are looked at together as comparison.json has them."""
+    return [[asdict(one) for one in family] for family in corrected(families)]
 
 
 def flips(world: World, number: int) -> bool:

@@ -404,26 +404,14 @@ def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -
 def _looks(
     exam: Mapping[str, Any], against: str, margins: Mapping[MetricName, float], asks: bool
 ) -> Iterator[Gate]:
-    """Judge the metrics of one exam, which are looked at together."""
-    found = [_found(exam, metric) for metric in margins]
-    stand_out = holm([_p_worse(one) for one in found], (1 - LEVEL) / 2)
-    for (metric, margin), one, is_worse in zip(margins.items(), found, stand_out, strict=True):
-        # What the report calls worse, among all its metrics, is so here as well.
-        is_worse |= one is not None and one["word"] == "worse"
-        yield _one(metric, against, one, margin, asks, exam["rows"], is_worse)
+    """Judge the metrics of one exam."""
+    found = {one["metric"]: one for one in exam["metrics"]}
+    for metric, margin in margins.items():
+        yield _one(metric, against, found.get(metric), margin, asks, exam["rows"])
 
 
-def _found(exam: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
-    return next((one for one in exam["metrics"] if one["metric"] == metric), None)
-
-
-def _p_worse(one: Mapping[str, Any] | None, margin: float = 0.0) -> float:
+def _p_beyond(loss: tuple[float, float], margin: float) -> float:
     """Return the probability of such a loss, or more, of a model that is worse by a margin."""
-    loss = loss_interval(one) if one else None
-    if one is None or loss is None:
-        return 1.0
-    if margin == 0 and one.get("p") is not None:
-        return float(one["p"] / 2 if (_fall(one) or 0) > 0 else 1 - one["p"] / 2)
     middle, error = sum(loss) / 2 - margin, Sensitivity((loss[1] - loss[0]) / 2).error
     if error == 0:
         return 0.0 if middle > 0 else 1.0
@@ -437,7 +425,6 @@ def _one(
     margin: float,
     asks: bool,
     rows: int,
-    is_worse: bool,
 ) -> Gate:
     """Say of a difference and a margin what can be told: not worse, worse, or nothing."""
     title = f"{TITLES[metric]} against {against}"
@@ -447,7 +434,7 @@ def _one(
         reason = f"how {TITLES[metric]} compares with {against} could not be computed"
         return Gate(title, False, "undefined", limit, reason)
     kept = loss[1] < margin or one["word"] == "identical"
-    told: Told = "not worse" if kept else "worse" if is_worse else "cannot tell"
+    told: Told = "not worse" if kept else "worse" if one["word"] == "worse" else "cannot tell"
     can = Sensitivity((loss[1] - loss[0]) / 2)
     if can.noticed:
         limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
@@ -488,7 +475,7 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
             else:
                 share = loss[0] / margin if margin else math.inf
                 what = f"{group}: {title} {one['difference']:+.4f}"
-                beyond.append((part, share, what, _p_worse(one, margin)))
+                beyond.append((part, share, what, _p_beyond(loss, margin)))
     stand_out = holm([p for *_, p in beyond], (1 - LEVEL) / 2)
     collapsed += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
     name, n = f"slices against {entry['name']}{where}", len(entry["slices"])

@@ -297,6 +297,19 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     assert compare._compared(rows, scored, "alone", exam, candidate, own)["same_threshold"] is None
 
 
+def test_the_words_of_both_exams_are_corrected_together(
+    candidate: compare._Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    families: list[Any] = []
+    monkeypatch.setattr(compare, "corrected", lambda found: families.append(found) or found)
+    found = older(candidate, tmp_path / "there", candidate.train)
+    rows, scored = score(found, candidate)
+    exam, own = held_out(candidate), limits.own(candidate.settings)
+    told = compare._compared(rows, scored, everyone(found, candidate), exam, candidate, own)
+    both = [told["metrics"], told["everyone"]["metrics"]]
+    assert [[asdict(one) for one in family] for family in families[0]] == both
+
+
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
 ) -> None:

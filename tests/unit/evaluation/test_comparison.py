@@ -1,4 +1,4 @@
-"""The paired bootstrap, held against scikit-learn, against a naive one and against the truth."""
+"""The paired bootstrap, compared with scikit-learn, with very many draws and with the truth."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from churn.evaluation import comparison
+from churn.evaluation import bootstrap, comparison
+from churn.evaluation.bootstrap import draws
 from churn.evaluation.comparison import Difference, Scored, compare
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.metrics import measure
+from churn.evaluation.weighted import WeightedMetrics
 from churn.model.threshold import decide
 from churn.params import DecisionParams
 
@@ -90,24 +92,59 @@ def naive(y: np.ndarray, one: Scored, name: str) -> float:
 
 
 @pytest.mark.parametrize("step", [0, 0.2])
-def test_the_intervals_are_those_of_a_naive_bootstrap(step: float) -> None:
+def test_a_draw_is_measured_as_its_customers_are_one_by_one(step: float) -> None:
     y, *told = customers(60, seed=3, step=step)
-    resamples = 300
-    both = scored(*told)
-    drawn: dict[str, list[float]] = {name: [] for name in TITLES}
-    for counts in comparison._draws(len(y), resamples, seed=1):
-        for times in counts.T.astype(int):
+    one = scored(*told)[0]
+    model = WeightedMetrics(y, one.probability, one.threshold, DECISION)
+    for counts in draws(len(y), 200, seed=1):
+        found = model.metrics(counts)
+        for i, times in enumerate(counts.T.astype(int)):
             rows = np.repeat(np.arange(len(y)), times)
-            first, second = (one.of(rows) for one in both)
-            for name, values in drawn.items():
-                values.append(naive(y[rows], second, name) - naive(y[rows], first, name))
-    found = run(y, *told, resamples=resamples)
-    for name, values in drawn.items():
-        assert len(values) == resamples
-        tail = comparison._tail(int(min(y.sum(), len(y) - y.sum())))
-        lower, upper = np.nanquantile(values, [tail, 1 - tail])
-        assert found[name].lower == pytest.approx(lower, abs=1e-12), name
-        assert found[name].upper == pytest.approx(upper, abs=1e-12), name
+            for name, values in found.items():
+                wanted = naive(y[rows], one.of(rows), name)
+                assert values[i] == pytest.approx(wanted, abs=1e-12, nan_ok=True), name
+
+
+@pytest.mark.parametrize("n", [60, 400, 3000])
+def test_the_ends_are_the_quantiles_of_very_many_draws(n: int) -> None:
+    y, *told = customers(n, seed=3, noise=0.6)
+    models = [WeightedMetrics(y, s.probability, s.threshold, DECISION) for s in scored(*told)]
+    many: dict[str, list[np.ndarray]] = {name: [] for name in TITLES}
+    for counts in draws(n, 20_000, seed=1):
+        first, second = (model.metrics(counts) for model in models)
+        for name, drawn in many.items():
+            drawn.append(second[name] - first[name])
+    tail = comparison._tail(int(min(y.sum(), n - y.sum())))
+    found = run(y, *told, resamples=2000)
+    for name, drawn in many.items():
+        wanted = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
+        ends = np.array([found[name].lower, found[name].upper], dtype=float)
+        allowed = (0.2 if n == 60 else 0.1) * (wanted[1] - wanted[0]) / 2
+        np.testing.assert_allclose(ends, wanted, rtol=0, atol=allowed, err_msg=name)
+
+
+@pytest.mark.parametrize("step", [0, 0.05, 0.5])
+def test_the_influence_is_the_derivative_by_a_customers_weight(step: float) -> None:
+    y, *told = customers(80, seed=3, step=step)
+    model = WeightedMetrics(y, told[0], 0.3, DECISION)
+    ones, more = np.ones((80, 80)), 1e-6
+    for name, found in model.influence().items():
+        changed = model.metrics(ones + more * np.eye(80))[name] - model.metrics(ones)[name]
+        np.testing.assert_allclose(found, changed / more, atol=1e-6, err_msg=name)
+        assert abs(found.sum()) < 1e-12
+
+
+def test_another_seed_hardly_moves_the_ends() -> None:
+    y, *told = customers(4000, seed=3, noise=0.5)
+    seeds = [by_name(compare(y, *scored(*told), DECISION, seed, 1000)) for seed in range(8)]
+    for name in TITLES:
+        lower, upper = (
+            np.array([getattr(one[name], end) for one in seeds]) for end in ("lower", "upper")
+        )
+        half_width = (upper - lower).mean() / 2
+        # Quantiles of 1,000 draws would move by 4 %.
+        assert lower.std() < 0.01 * half_width, name
+        assert upper.std() < 0.01 * half_width, name
 
 
 @pytest.mark.parametrize(
@@ -121,14 +158,14 @@ def test_the_rarer_kind_widens_an_interval(n_rarer: int, tail: float) -> None:
 
 def test_each_draw_has_as_many_customers_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     n, resamples = 40, 101
-    whole = np.hstack(list(comparison._draws(n, resamples, seed=1)))
+    whole = np.hstack(list(draws(n, resamples, seed=1)))
     assert whole.shape == (n, resamples)
     assert (whole.sum(axis=0) == n).all()
     assert len(np.unique(whole, axis=1).T) == resamples
     # Poisson-like counts with mean and variance of about 1 each: drawn with replacement.
     assert whole.var() == pytest.approx(1 - 1 / n, abs=0.1)
-    monkeypatch.setattr(comparison, "_CELLS", 7 * n)
-    parts = list(comparison._draws(n, resamples, seed=1))
+    monkeypatch.setattr(bootstrap, "_CELLS", 7 * n)
+    parts = list(draws(n, resamples, seed=1))
     assert [part.shape[1] for part in parts] == [7] * 14 + [3]
 
 
@@ -171,9 +208,9 @@ def test_a_paired_interval_is_narrower_than_one_of_two_samples(name: str) -> Non
     assert paired.upper is not None
     singles = []
     for side, one in enumerate(scored(*told)):
-        model = comparison._Model(y, one, DECISION)
-        draws = comparison._draws(len(y), 1000, seed=side)
-        singles.append(np.concatenate([model.metrics(counts)[name] for counts in draws]))
+        model = WeightedMetrics(y, one.probability, one.threshold, DECISION)
+        drawn = draws(len(y), 1000, seed=side)
+        singles.append(np.concatenate([model.metrics(counts)[name] for counts in drawn]))
     low, high = np.quantile(singles[1] - singles[0], [0.025, 0.975])
     assert paired.upper - paired.lower < 0.8 * (high - low)
 

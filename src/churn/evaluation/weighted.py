@@ -1,0 +1,166 @@
+"""A model's metrics on customers who count more than once, or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from churn.evaluation.metric_names import TITLES
+from churn.model.threshold import decide
+from churn.params import DecisionParams
+
+# Each of these metrics is a ratio of two sums of the columns that `WeightedMetrics` keeps.
+_COLUMNS = ("loss", "square", "right", "cost", "tp", "fp", "fn", "n")
+_RATIOS = {
+    "log_loss": ({"loss": 1}, {"n": 1}),
+    "brier": ({"square": 1}, {"n": 1}),
+    "accuracy": ({"right": 1}, {"n": 1}),
+    "precision": ({"tp": 1}, {"tp": 1, "fp": 1}),
+    "recall": ({"tp": 1}, {"tp": 1, "fn": 1}),
+    "f1": ({"tp": 2}, {"tp": 2, "fp": 1, "fn": 1}),
+    "cost": ({"cost": 1}, {"n": 1}),
+}
+_ABOVE, _BELOW = (
+    np.array([[side[part].get(column, 0.0) for column in _COLUMNS] for side in _RATIOS.values()])
+    for part in (0, 1)
+)
+
+
+class WeightedMetrics:
+    """One model's metrics, where each customer has a weight.
+
+    Customers are sorted once; after that, every metric for many sets of weights is a matrix product
+    or one cumulative sum.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_customers,)
+        1 where the customer churned, else 0.
+    probability : ndarray of float, shape (n_customers,)
+        Predicted probability of churn. If any is no number in [0, 1], every metric is undefined.
+    threshold : float
+        The model predicts churn at this probability and above.
+    decision : DecisionParams
+        The costs.
+    """
+
+    def __init__(
+        self, y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
+    ) -> None:
+        p = probability
+        # A rank or a decision can be had of a probability that is none: nothing is to be learned.
+        self._usable = bool(((p >= 0) & (p <= 1)).all())
+        predicted = decide(p, threshold)
+        false_positive, false_negative = predicted * (1 - y), (1 - predicted) * y
+        # log_loss clips as `churn.evaluation.metrics.measure` does.
+        clipped = np.clip(p, np.finfo(p.dtype).eps, 1 - np.finfo(p.dtype).eps)
+        columns = {
+            "loss": -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)),
+            "square": (p - y) ** 2,
+            "right": predicted == y,
+            "cost": decision.cost_false_negative * false_negative
+            + decision.cost_false_positive * false_positive,
+            "tp": predicted * y,
+            "fp": false_positive,
+            "fn": false_negative,
+            "n": np.ones(len(y)),
+        }
+        self._sums = np.column_stack([columns[name] for name in _COLUMNS]).astype(float)
+        order = np.argsort(-p, kind="stable")
+        is_positive = y[order] == 1
+        self._positives, self._negatives = order[is_positive], order[~is_positive]
+        self._ranks, self._other_ranks = -p[self._positives], -p[self._negatives]
+        # For each churned customer, how many of either kind rank above it, and with it: customers
+        # of equal probability rank alike.
+        self._with = np.searchsorted(self._ranks, self._ranks, side="right") - 1
+        self._others_above = np.searchsorted(self._other_ranks, self._ranks, side="left")
+        self._others_with = np.searchsorted(self._other_ranks, self._ranks, side="right")
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute each metric for each set of weights; NaN where it is undefined.
+
+        Parameters
+        ----------
+        counts : ndarray of float, shape (n_customers, n_sets)
+            How often a customer counts.
+
+        Returns
+        -------
+        dict of str to ndarray of float, shape (n_sets,)
+        """
+        if not self._usable:
+            return {name: np.full(counts.shape[1], np.nan) for name in TITLES}
+        sums = self._sums.T @ counts
+        auc, precision_area = self._ranking(counts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = dict(zip(_RATIOS, (_ABOVE @ sums) / (_BELOW @ sums), strict=True))
+        return _in_order(ratios | {"roc_auc": auc, "average_precision": precision_area})
+
+    def influence(self) -> dict[str, np.ndarray]:
+        """Compute by how much each metric changes as one customer counts a little more.
+
+        Returns
+        -------
+        dict of str to ndarray of float, shape (n_customers,)
+            Derivative of the metric by the weight of each customer, where all weights are one; NaN
+            where the metric is undefined. The sum of each is zero.
+
+        Notes
+        -----
+        Source: Efron, B. (1982), The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6
+        (infinitesimal jackknife).
+        """
+        n = len(self._sums)
+        if not self._usable:
+            return {name: np.full(n, np.nan) for name in TITLES}
+        above, below = _ABOVE @ self._sums.T, _BELOW @ self._sums.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            total = below.sum(axis=1, keepdims=True)
+            ratio = above.sum(axis=1, keepdims=True) / total
+            ratios = dict(zip(_RATIOS, (above - ratio * below) / total, strict=True))
+            return _in_order(ratios | self._ranking_influence())
+
+    def _ranking(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute ROC AUC and average precision, looking at the churned customers' ranks only."""
+        positives = counts[self._positives]
+        found = np.cumsum(positives, axis=0)
+        others = np.zeros((len(self._negatives) + 1, counts.shape[1]))
+        np.cumsum(counts[self._negatives], axis=0, out=others[1:])
+        total, n_others = positives.sum(axis=0), others[-1]
+        above, beside = others[self._others_above], others[self._others_with]
+        found = found[self._with]
+        # A draw may leave out the first customers; their precision counts for nothing.
+        precision = found / np.maximum(found + beside, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            area = np.einsum("ij,ij->j", positives, precision) / total
+            # A negative is beaten by all positives above it, and by half of those beside it.
+            lost = np.einsum("ij,ij->j", positives, above + beside) / 2
+            auc = (total * n_others - lost) / (total * n_others)
+        return auc, area
+
+    def _ranking_influence(self) -> dict[str, np.ndarray]:
+        n_positives, n_negatives = len(self._ranks), len(self._other_ranks)
+        auc, area = np.full((2, len(self._sums)), np.nan)
+        if not (n_positives and n_negatives):
+            return {"roc_auc": auc, "average_precision": area}
+        first = np.searchsorted(self._ranks, self._other_ranks, side="left")
+        last = np.searchsorted(self._ranks, self._other_ranks, side="right")
+        won = 1 - (self._others_above + self._others_with) / 2 / n_negatives
+        auc[self._positives] = (won - won.mean()) / n_positives
+        auc[self._negatives] = ((first + last) / 2 / n_positives - won.mean()) / n_negatives
+        found, beside = self._with + 1, self._others_with
+        precision = found / (found + beside)
+        # One more customer changes the precision at every churned one who does not rank above.
+        gain, loss = (_from_each(part / (found + beside) ** 2) for part in (beside, found))
+        start = np.searchsorted(self._ranks, self._ranks, side="left")
+        area[self._positives] = (precision - precision.mean() + gain[start]) / n_positives
+        area[self._negatives] = -loss[first] / n_positives
+        return {"roc_auc": auc, "average_precision": area}
+
+
+def _from_each(values: np.ndarray) -> np.ndarray:
+    """Sum up the values from each place on; zero beyond the last."""
+    return np.append(np.cumsum(values[::-1])[::-1], 0.0)
+
+
+def _in_order(metrics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: metrics[name] for name in TITLES}
