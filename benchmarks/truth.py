@@ -3,8 +3,9 @@
 Customers and two models' scores are drawn anew in each replication, so that the truth is known:
 both models are as good as each other, or one has a ROC AUC that is lower by so much. Each chooses
 its threshold; then they are compared and judged as `churn compare` and `churn gate` do it: 10,000
-customers of whom 2,000 are held out, by the margins of params.yaml. Takes minutes;
-``--replications 100`` makes it rougher.
+customers of whom 2,000 are held out, by the margins of params.yaml. Then whole tables are made up,
+without and with drift, and go through the shipped checks. Takes half an hour; with
+``--replications 100 --tables 5`` it is rougher and takes a fifth of that.
 
 Not simulated: a second baseline, and that an out-of-fold prediction is one of another fit.
 """
@@ -26,11 +27,13 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm
 
-from churn import gate, limits, params
+from churn import deepchecks_program, gate, limits, params
+from churn.data import split, synthesize
 from churn.evaluation.comparison import Difference, Scored, compare
 from churn.evaluation.many_looks import corrected
 from churn.gate import Results
 from churn.model.threshold import choose
+from churn.stages import train
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -168,6 +171,26 @@ def covered(n: int, base_rate: float, number: int) -> list[tuple[str, bool | Non
     ]
 
 
+def failed_checks(rows: int, drift: float, seed: int) -> list[str]:
+    """Return which of the shipped checks a made-up table fails, as `churn validate` runs them.
+
+    With a drift the held-out customers are those of so many months later.
+    """
+    before, after = (
+        next(synthesize.customers(rows, seed, months)).to_pandas() for months in (0.0, drift)
+    )
+    is_test = split.is_test(before[SETTINGS.data.id], SETTINGS.split.test_share, "truth")
+    frames = {"train": before[~is_test], "test": after[is_test]}
+    model = train.fit(frames["train"].reset_index(drop=True), SETTINGS).model
+    scored = {
+        side: frame.reset_index(drop=True).assign(probability=model.probability(frame))
+        for side, frame in frames.items()
+    }
+    checks, cut = SETTINGS.checks, model.card.threshold
+    found = deepchecks_program.run(scored, SETTINGS.data, checks, cut)["checks"]
+    return [one["check"] for one in found if one["status"] != "passed"]
+
+
 def share(hits: int, n: int) -> str:
     """Write a share with its Monte-Carlo standard error, in percent."""
     p = hits / n
@@ -198,6 +221,13 @@ class Target:
         )
 
 
+# Rows, months of drift, and how many may or have to fail.
+TABLES = [
+    *((rows, 0.0, Target("fail", most=5)) for rows in (1_000, 3_000, 10_000)),
+    (10_000, 3.0, Target("fail", least=90)),
+]
+
+
 def verdicts(pool: ProcessPoolExecutor, replications: int) -> Iterator[tuple[World, Counter[str]]]:
     """Count what is said of many pull requests in each world."""
     for world in WORLDS:
@@ -223,7 +253,9 @@ def main() -> None:
     """Print both tables; exit code 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replications", type=int, default=400)
-    n = parser.parse_args().replications
+    parser.add_argument("--tables", type=int, default=20)
+    chosen_ = parser.parse_args()
+    n, n_tables = chosen_.replications, chosen_.tables
     os.environ["OMP_NUM_THREADS"] = "1"
     missed = []
     with ProcessPoolExecutor() as pool:
@@ -265,6 +297,19 @@ def main() -> None:
                 if told[m] and not 93 <= 100 * hits[m] / told[m] <= 97
             ]
         Console(width=120).print("Coverage of the 95 % intervals, % (wanted: 93 to 97)", table)
+        table = Table("rows", "months of drift", "fail, %", "by", "wanted", box=box.SIMPLE_HEAD)
+        for rows, drift, target in TABLES:
+            found = list(pool.map(partial(failed_checks, rows, drift), range(n_tables)))
+            percent = 100 * sum(map(bool, found)) / n_tables
+            by = Counter(name for names in found for name in names)
+            bound = f"≤ {target.most:g}" if target.most is not None else f"≥ {target.least:g}"
+            told = ", ".join(f"{name} {times}" for name, times in by.most_common())
+            failing = share(sum(map(bool, found)), n_tables)
+            is_met = target.met(percent)
+            table.add_row(f"{rows:,}", f"{drift:g}", failing, told, f"{bound} {'✓✗'[not is_met]}")
+            if not is_met:
+                missed.append(f"{rows:,} rows, drift {drift:g}: {percent:.1f} % fail")
+        Console(width=120).print("Made-up tables that fail any of the shipped checks", table)
     for line in missed:
         print(f"missed: {line}")
     raise SystemExit(bool(missed))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from deepchecks.core import BaseCheck, CheckResult
 from deepchecks.core.errors import DeepchecksBaseError
-from deepchecks.tabular import Dataset, TrainTestCheck
+from deepchecks.tabular import TrainTestCheck
 
 from checks.build import build
+from checks.noise import NOISE, Effects, Noise, told_beside
+from checks.sides import Sides
 from checks.value import plain
 
-PROBABILITY = "probability"
-_EXACT_DIGITS = 15  # what a float64 holds exactly
+# What a check says that found nothing to look at, and raises for it; every other error is a crash.
+_RAISED_FOR_NOTHING = {"WeakSegmentsPerformance": "was unable to train an error model"}
+_NOTHING = "There was nothing to find fault with"
 
 
 def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str, Any]:
@@ -49,84 +52,83 @@ def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str,
         for suite, checks in specification["suites"].items()
         for i, listed in enumerate(checks)
     ]
-    sides = _Sides(specification)
+    frames = {side: pd.read_parquet(specification[side]) for side in ("train", "test")}
+    sides = Sides(frames, specification)
     results = []
     for suite, listed, check in planned:
-        random.seed(seed)
-        np.random.seed(seed)
-        results.append({"suite": suite, **listed, **_outcome(suite, check, sides)})
+        results.append({"suite": suite, **listed, **_outcome(suite, check, sides, seed)})
         done(listed["check"])
     return {"checks": results}
 
 
-class _Sides:
-    """Both sides as deepchecks' datasets, with what was predicted for them."""
-
-    def __init__(self, specification: dict[str, Any]) -> None:
-        self._specification = specification
-        frames = {side: pd.read_parquet(specification[side]) for side in ("train", "test")}
-        both = pd.concat(frames.values(), ignore_index=True)
-        both[specification["id"]] = _ordered(both[specification["id"]])
-        n = len(frames["train"])
-        self.train = self._dataset(both.iloc[:n])
-        self.test = self._dataset(both.iloc[n:])
-        self.all = self._dataset(both)
-        self.predictions = {
-            **self._predictions("train", frames["train"]),
-            **self._predictions("test", frames["test"]),
-        }
-
-    def _dataset(self, frame: pd.DataFrame) -> Dataset:
-        return Dataset(
-            frame.drop(columns=PROBABILITY).reset_index(drop=True),
-            label=self._specification["target"],
-            index_name=self._specification["id"],
-            cat_features=self._specification["categorical"],
-            label_type="binary",
-        )
-
-    def _predictions(self, side: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        probability = frame[PROBABILITY].to_numpy()
-        decided = (probability >= self._specification["threshold"]).astype(int)
-        both = np.column_stack([1 - probability, probability])
-        return {f"y_pred_{side}": decided, f"y_proba_{side}": both}
-
-
-def _ordered(ids: pd.Series) -> pd.Series:
-    """Turn ids that end in digits into numbers: only an order can correlate with the label."""
-    digits = ids.str.extract(r"(\d+)$", expand=False)
-    prefixes = ids.str.replace(r"\d+$", "", regex=True)
-    if digits.isna().any() or prefixes.nunique() > 1 or digits.str.len().max() > _EXACT_DIGITS:
-        return ids
-    numbers = pd.to_numeric(digits)
-    return numbers if numbers.nunique() == ids.nunique() else ids
-
-
-def _outcome(suite: str, check: BaseCheck, sides: _Sides) -> dict[str, Any]:
+def _outcome(suite: str, check: BaseCheck, sides: Sides, seed: int) -> dict[str, Any]:
     """Run one check: what it found, or why it could not."""
     try:
-        result = _run(suite, check, sides)
+        result = _run(suite, check, sides, seed)
     except Exception as error:  # whatever it was, a check that did not run has not passed
         message = str(error).strip().splitlines() or [""]
+        if _has_nothing_to_look_at(check, message[0]):
+            passed = {"condition": _NOTHING, "passed": True, "details": message[0]}
+            return {"status": "passed", "outcomes": [passed], "value": None}
         kind = "" if isinstance(error, DeepchecksBaseError) else f"{type(error).__name__}: "
         return {"status": "crashed", "outcomes": [], "error": f"{kind}{message[0]}"}
-    outcomes = [
-        {"condition": o.name, "passed": o.category.value == "PASS", "details": o.details}
-        for o in result.conditions_results
-    ]
-    passed = bool(outcomes) and all(outcome["passed"] for outcome in outcomes)
-    status = "passed" if passed else "failed"
+    outcomes = _outcomes(check, result)
+    noise = NOISE.get(type(check).__name__)
+    if noise is not None and not _all_passed(outcomes):
+        floor = noise.floor(list(_by_chance(noise, suite, check, sides, seed)))
+        less = _outcomes(check, CheckResult(noise.without(result.value, floor)))
+        told = told_beside(noise.effects(result.value), floor)
+        for outcome, above_noise in zip(outcomes, less, strict=True):
+            if not outcome["passed"]:
+                outcome["passed"] = above_noise["passed"]
+                outcome["details"] = f"{outcome['details']}; {told}"
+    status = "passed" if outcomes and _all_passed(outcomes) else "failed"
     return {"status": status, "outcomes": outcomes, "value": plain(result.value)}
 
 
-def _run(suite: str, check: BaseCheck, sides: _Sides) -> CheckResult:
+def _has_nothing_to_look_at(check: BaseCheck, message: str) -> bool:
+    fragment = _RAISED_FOR_NOTHING.get(type(check).__name__)
+    return fragment is not None and fragment in message
+
+
+def _outcomes(check: BaseCheck, result: CheckResult) -> list[dict[str, Any]]:
+    return [
+        {"condition": one.name, "passed": one.category.value == "PASS", "details": one.details}
+        for one in check.conditions_decision(result)
+    ]
+
+
+def _all_passed(outcomes: list[dict[str, Any]]) -> bool:
+    return all(outcome["passed"] for outcome in outcomes)
+
+
+def _by_chance(
+    noise: Noise, suite: str, check: BaseCheck, sides: Sides, seed: int
+) -> Iterator[Effects]:
+    """Give the effects that a check finds where there is chance only."""
+    rng = np.random.default_rng(seed)
+    for _ in range(noise.draws):
+        drawn = noise.draw(sides, rng)
+        try:
+            yield noise.effects(_run(suite, check, drawn, seed).value)
+        except Exception as error:  # such as a draw without customers of one kind
+            if _has_nothing_to_look_at(check, str(error)):
+                yield {"": 0.0}
+
+
+def _run(suite: str, check: BaseCheck, sides: Sides, seed: int) -> CheckResult:
+    random.seed(seed)
+    np.random.seed(seed)
     if isinstance(check, TrainTestCheck):
-        return check.run(sides.train, sides.test, with_display=False, **sides.predictions)
+        train, test = sides.train, sides.test
+        if suite == "model":
+            train, test = sides.model_train, sides.model_test
+        return check.run(train, test, with_display=False, **sides.predictions)
     if suite == "data_integrity":
         return check.run(sides.all, with_display=False)
     # deepchecks calls the predictions of its only dataset those of "train".
     return check.run(
-        sides.test,
+        sides.model_test,
         with_display=False,
         y_pred_train=sides.predictions["y_pred_test"],
         y_proba_train=sides.predictions["y_proba_test"],

@@ -1,0 +1,236 @@
+"""What chance alone does to a check's result, with this many rows.
+
+A limit of params.yaml is the effect that matters. A check that finds more than that is looked at
+again: it is run on rows in which the effect is not there, because they were shuffled, and what it
+finds there by chance is taken off its result. What is left has to keep the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:  # what is here needs no deepchecks
+    from checks.sides import Sides
+
+Effects = dict[str, float]
+# Standard deviations above the mean: about one of 200 results of chance alone goes further.
+_REACH = 2.6
+_LEAST_DRAWS = 5  # that have to give a result
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How to tell chance from an effect in the result of one kind of check.
+
+    Attributes
+    ----------
+    effects : callable
+        From a check's value to its effects by name (a column, a metric); more is worse.
+    without : callable
+        From a check's value and an amount for each name to the value with that taken off.
+    draw : callable
+        From both sides and a generator to sides in which there is chance only.
+    draws : int
+        How many are made: fewer where the check takes long.
+    is_null : bool, default=True
+        Whether there is no effect in what is drawn; else it is as large as it was, and only its
+        deviation counts.
+    """
+
+    effects: Callable[[Any], Effects]
+    without: Callable[[Any, Effects], Any]
+    draw: Callable[[Sides, np.random.Generator], Sides]
+    draws: int
+    is_null: bool = True
+
+    def floor(self, found: list[Effects]) -> Effects:
+        """Return how far chance alone goes, for each name.
+
+        Parameters
+        ----------
+        found : list of dict
+            The effects in each draw.
+        """
+        names = dict.fromkeys(name for effects in found for name in effects)
+        values = {name: [one[name] for one in found if name in one] for name in names}
+        return {
+            name: self._reach(np.array(v)) for name, v in values.items() if len(v) >= _LEAST_DRAWS
+        }
+
+    def _reach(self, values: np.ndarray) -> float:
+        beyond = _REACH * values.std(ddof=1)
+        if not self.is_null:
+            return float(beyond)
+        # Some effects are mostly zero and then large: their deviation does not tell how large.
+        return float(max(values.mean() + beyond, values.max()))
+
+
+def told_beside(effects: Effects, floor: Effects) -> str:
+    """Say how far chance alone goes, of the effect that goes furthest beyond it."""
+    known = [name for name in effects if name in floor]
+    if not known:
+        return "what chance alone does could not be found out with so few rows"
+    name = max(known, key=lambda name: effects[name] - floor[name])
+    where = f" of {name}" if name else ""
+    return (
+        f"{effects[name]:.3g}{where}, where chance alone gives up to {floor[name]:.3g} with this"
+        " many rows; what is beyond that counts"
+    )
+
+
+def _other_sides(sides: Sides, rng: np.random.Generator) -> Sides:
+    """Shuffle who is in which side: nothing tells one from the other then."""
+    both = pd.concat([sides.frames["train"], sides.frames["test"]], ignore_index=True)
+    both = both.iloc[rng.permutation(len(both))]
+    n = len(sides.frames["train"])
+    return sides.of({"train": both.iloc[:n], "test": both.iloc[n:]})
+
+
+def _other_held_out(sides: Sides, rng: np.random.Generator) -> Sides:
+    """Draw the held-out rows with replacement."""
+    test = sides.frames["test"]
+    drawn = test.iloc[rng.integers(0, len(test), len(test))]
+    # The same rows again are other customers: no check may take them for duplicates of an id.
+    drawn = drawn.assign(**{sides.id: np.arange(len(drawn))})
+    return sides.of({"train": sides.frames["train"], "test": drawn})
+
+
+def _other_predictions(sides: Sides, rng: np.random.Generator) -> Sides:
+    """Shuffle labels with their predictions among the held-out rows: no segment is weak then."""
+    test = sides.frames["test"].copy()
+    together = [sides.target, sides.probability]
+    test[together] = test[together].to_numpy()[rng.permutation(len(test))]
+    test[sides.target] = test[sides.target].astype(sides.frames["test"][sides.target].dtype)
+    return sides.of({"train": sides.frames["train"], "test": test})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
+
+
+def _score(key: str) -> tuple[Callable[[Any], Effects], Callable[[Any, Effects], Any]]:
+    """Return how to read and lower a value that has one score, under a key."""
+
+    def effects(value: Any) -> Effects:
+        return {"": float(value[key])} if _is_number(value[key]) else {}
+
+    def without(value: Any, floor: Effects) -> Any:
+        return {**value, key: max(0.0, value[key] - floor[""])} if "" in floor else value
+
+    return effects, without
+
+
+def _drifts(value: Mapping[str, Any]) -> Effects:
+    scores = {column: of["Drift score"] for column, of in value.items()}
+    return {column: float(score) for column, score in scores.items() if _is_number(score)}
+
+
+def _without_drifts(value: Mapping[str, Any], floor: Effects) -> Any:
+    drifts = _drifts(value)
+    return {
+        column: {**of, "Drift score": max(0.0, drifts[column] - floor.get(column, 0.0))}
+        if column in drifts
+        else of
+        for column, of in value.items()
+    }
+
+
+_CHANGE = "train-test difference"
+
+
+def _changes(value: Mapping[str, Any]) -> Effects:
+    return {column: abs(float(change)) for column, change in value[_CHANGE].items()}
+
+
+def _without_changes(value: Mapping[str, Any], floor: Effects) -> Any:
+    left = {
+        column: float(np.sign(change) * max(0.0, abs(change) - floor.get(column, 0.0)))
+        for column, change in value[_CHANGE].items()
+    }
+    return {**value, _CHANGE: left}
+
+
+_NEW = "Ratio of New Categories"
+
+
+def _new_categories(value: pd.DataFrame) -> Effects:
+    return {str(column): float(ratio) for column, ratio in value[_NEW].items()}
+
+
+def _without_new_categories(value: pd.DataFrame, floor: Effects) -> Any:
+    taken_off = [floor.get(str(column), 0.0) for column in value.index]
+    return value.assign(**{_NEW: np.maximum(0.0, value[_NEW] - taken_off)})
+
+
+def _degradations(value: pd.DataFrame) -> Effects:
+    scores = value.pivot_table(index="Metric", columns="Dataset", values="Value", observed=True)
+    lost = (scores["Train"] - scores["Test"]) / scores["Train"].abs()
+    return {str(metric): float(one) for metric, one in lost.items() if _is_number(one)}
+
+
+def _without_degradations(value: pd.DataFrame, floor: Effects) -> Any:
+    train = value[value["Dataset"] == "Train"].set_index("Metric")["Value"].abs()
+    metric = value["Metric"]
+    given = metric.map(train) * metric.map(floor).fillna(0.0)
+    return value.assign(Value=value["Value"] + given.where(value["Dataset"] == "Test", 0.0))
+
+
+def _models(value: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Give the scores of the model ("Origin") and of the simple one, by metric and class."""
+    for metric, scores in value["scores"].items():
+        if "Origin" in scores:
+            yield metric, scores
+        else:
+            yield from ((f"{metric} {label}", of_label) for label, of_label in scores.items())
+
+
+def _gaps(value: Mapping[str, Any]) -> Effects:
+    return {name: float(scores["Simple"] - scores["Origin"]) for name, scores in _models(value)}
+
+
+def _without_gaps(value: Mapping[str, Any], floor: Effects) -> Any:
+    def better(prefix: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+        if "Origin" not in scores:
+            return {label: better(f"{prefix} {label}", of) for label, of in scores.items()}
+        return {**scores, "Origin": scores["Origin"] + floor.get(prefix, 0.0)}
+
+    return {**value, "scores": {name: better(name, of) for name, of in value["scores"].items()}}
+
+
+_SEGMENTS, _AVERAGE = "weak_segments_list", "avg_score"
+
+
+def _weakest(value: Mapping[str, Any]) -> Effects:
+    if _SEGMENTS not in value or not value[_AVERAGE]:
+        return {"": 0.0}
+    worst, average = float(value[_SEGMENTS].iloc[0, 0]), float(value[_AVERAGE])
+    return {"": (average - worst) / abs(average)}
+
+
+def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
+    if _SEGMENTS not in value or "" not in floor:
+        return value
+    segments = value[_SEGMENTS].copy()
+    average = value[_AVERAGE]
+    raised = segments.iloc[:, 0].astype(float) + floor[""] * abs(average)
+    segments.isetitem(0, np.minimum(raised, average))
+    return {**value, _SEGMENTS: segments}
+
+
+# Of a check that is not listed chance is no part, or deepchecks itself allows for it.
+NOISE = {
+    "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),
+    "LabelDrift": Noise(*_score("Drift score"), _other_sides, draws=60),
+    "PredictionDrift": Noise(*_score("Drift score"), _other_sides, draws=40),
+    "MultivariateDrift": Noise(*_score("domain_classifier_drift_score"), _other_sides, draws=20),
+    "NewCategoryTrainTest": Noise(_new_categories, _without_new_categories, _other_sides, draws=20),
+    "FeatureLabelCorrelationChange": Noise(_changes, _without_changes, _other_sides, draws=12),
+    "TrainTestPerformance": Noise(_degradations, _without_degradations, _other_sides, draws=20),
+    "SimpleModelComparison": Noise(_gaps, _without_gaps, _other_held_out, draws=20, is_null=False),
+    "WeakSegmentsPerformance": Noise(_weakest, _without_weakest, _other_predictions, draws=12),
+}

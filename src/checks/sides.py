@@ -1,0 +1,93 @@
+"""Both sides of the split as deepchecks takes them, with what was predicted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from deepchecks.tabular import Dataset
+
+# ConflictingLabels counts in a column of this name, and crashes where there is one.
+_TAKEN_NAMES = {"count": "count (column)"}
+_EXACT_DIGITS = 15  # what a float64 holds exactly
+
+
+class Sides:
+    """Training and held-out rows as deepchecks' datasets, with the predictions.
+
+    Parameters
+    ----------
+    frames : dict of str to DataFrame
+        ``train`` and ``test``: id, target, features and ``probability``.
+    specification : dict
+        ``id``, ``target``, ``categorical`` and ``threshold``; see `checks.run.run`.
+
+    Attributes
+    ----------
+    frames : dict of str to DataFrame
+    id, target, probability : str
+        Columns.
+    train, test : Dataset
+    model_train, model_test : Dataset
+        The same without features that a side has no value of: SimpleModelComparison crashes there.
+    predictions : dict of str to ndarray
+        As deepchecks' checks take them.
+    """
+
+    def __init__(self, frames: dict[str, pd.DataFrame], specification: dict[str, Any]) -> None:
+        self.frames, self._specification = frames, specification
+        self.id, self.target = specification["id"], specification["target"]
+        self.probability = "probability"
+        both = pd.concat([frames["train"], frames["test"]], ignore_index=True)
+        both[self.id] = _ordered(both[self.id])
+        n = len(frames["train"])
+        self.train = self._dataset(both.iloc[:n])
+        self.test = self._dataset(both.iloc[n:])
+        self._both = both
+        empty = [str(c) for c in both if any(part[c].isna().all() for part in (both[:n], both[n:]))]
+        self.model_train = self._dataset(both.iloc[:n], empty) if empty else self.train
+        self.model_test = self._dataset(both.iloc[n:], empty) if empty else self.test
+        self.predictions = {
+            **self._predictions("train", frames["train"]),
+            **self._predictions("test", frames["test"]),
+        }
+
+    @cached_property
+    def all(self) -> Dataset:
+        """The rows of both."""
+        return self._dataset(self._both)
+
+    def of(self, frames: dict[str, pd.DataFrame]) -> Sides:
+        """Return the same of other rows."""
+        return Sides(frames, self._specification)
+
+    def _dataset(self, frame: pd.DataFrame, without: Sequence[str] = ()) -> Dataset:
+        categorical = [c for c in self._specification["categorical"] if c not in without]
+        return Dataset(
+            frame.drop(columns=[self.probability, *without])
+            .reset_index(drop=True)
+            .rename(columns=_TAKEN_NAMES),
+            label=_TAKEN_NAMES.get(self.target, self.target),
+            index_name=_TAKEN_NAMES.get(self.id, self.id),
+            cat_features=[_TAKEN_NAMES.get(column, column) for column in categorical],
+            label_type="binary",
+        )
+
+    def _predictions(self, side: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        probability = frame[self.probability].to_numpy()
+        decided = (probability >= self._specification["threshold"]).astype(int)
+        both = np.column_stack([1 - probability, probability])
+        return {f"y_pred_{side}": decided, f"y_proba_{side}": both}
+
+
+def _ordered(ids: pd.Series) -> pd.Series:
+    """Turn ids that end in digits into numbers: only an order can correlate with the label."""
+    digits = ids.str.extract(r"(\d+)$", expand=False)
+    prefixes = ids.str.replace(r"\d+$", "", regex=True)
+    if digits.isna().any() or prefixes.nunique() > 1 or digits.str.len().max() > _EXACT_DIGITS:
+        return ids
+    numbers = pd.to_numeric(digits)
+    return numbers if numbers.nunique() == ids.nunique() else ids
