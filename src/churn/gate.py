@@ -541,7 +541,10 @@ def _checks(report: Mapping[str, Any] | None, listed: ChecksParams) -> Gate:
 
 
 def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: GatesParams) -> str:
-    """Say in one sentence why a candidate may be merged, by the first metric that has a margin."""
+    """Say in one sentence why a candidate may be merged, by one metric that has a margin.
+
+    By the first that is better, else by the first.
+    """
     compared = [entry for entry in entries if not entry.get("absent")]
     if not compared:
         return f"minima and checks are kept; {entries[0]['absent']}, so nothing was compared"
@@ -550,9 +553,11 @@ def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: Gat
         return "minima and checks are kept; the baseline is not comparable, as this change accepts"
     if entry["model_digest"] == digest:
         return f"the model is {entry['name']}'s, byte for byte"
-    metric = next(iter(gates.margins))
     most = entry.get("everyone") or entry
-    one = next(one for one in most["metrics"] if one["metric"] == metric)
+    found = {one["metric"]: one for one in most["metrics"]}
+    first = next(iter(gates.margins))
+    metric = next((m for m in gates.margins if found[m]["word"] == "better"), first)
+    one = found[metric]
     change = f"{one['difference']:+.4f} (95% interval {one['lower']:+.4f} to {one['upper']:+.4f})"
     loss = loss_interval(one)
     kept = one["word"] == "identical" or (loss is not None and loss[1] < gates.margins[metric])
