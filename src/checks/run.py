@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from deepchecks.core import BaseCheck, CheckResult
 from deepchecks.core.errors import DeepchecksBaseError
 from deepchecks.tabular import TrainTestCheck
@@ -52,8 +51,7 @@ def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str,
         for suite, checks in specification["suites"].items()
         for i, listed in enumerate(checks)
     ]
-    frames = {side: pd.read_parquet(specification[side]) for side in ("train", "test")}
-    sides = Sides(frames, specification)
+    sides = Sides.read(specification)
     results = []
     for suite, listed, check in planned:
         results.append({"suite": suite, **listed, **_outcome(suite, check, sides, seed)})

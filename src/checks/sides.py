@@ -42,7 +42,6 @@ class Sides:
         self.id, self.target = specification["id"], specification["target"]
         self.probability = "probability"
         both = pd.concat([frames["train"], frames["test"]], ignore_index=True)
-        both[self.id] = _ordered(both[self.id])
         n = len(frames["train"])
         self.train = self._dataset(both.iloc[:n])
         self.test = self._dataset(both.iloc[n:])
@@ -59,6 +58,13 @@ class Sides:
     def all(self) -> Dataset:
         """The rows of both."""
         return self._dataset(self._both)
+
+    @classmethod
+    def read(cls, specification: dict[str, Any]) -> Sides:
+        """Read both sides from their files."""
+        both = pd.concat({side: pd.read_parquet(specification[side]) for side in ("train", "test")})
+        both[specification["id"]] = _ordered(both[specification["id"]])
+        return cls({side: both.loc[side] for side in ("train", "test")}, specification)
 
     def of(self, frames: dict[str, pd.DataFrame]) -> Sides:
         """Return the same of other rows."""

@@ -438,6 +438,11 @@ def _one(
     can = Sensitivity((loss[1] - loss[0]) / 2)
     if can.noticed:
         limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
+    if not can.supports(margin):
+        limit += (
+            f"; too small for such models, {can.fails(margin):.0%} of which fail it though they are"
+            f" equal: {can.supported:.2g} would do"
+        )
     value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",

@@ -308,6 +308,18 @@ def test_what_cannot_be_told_is_asked_where_that_is_wished() -> None:
     assert blocked.reason.startswith("cost a customer is worse than main")
 
 
+def test_a_margin_that_is_too_small_is_named_with_one_that_would_do() -> None:
+    [auc, cost] = [one for one in judge(compared(told_of(WIDE))).gates if " against " in one.name][
+        :2
+    ]
+    # Half-widths of 0.05 and 0.1, margins of 0.01 and 0.03: see Sensitivity.
+    assert "; too small for such models, 94% of which fail it though they are equal" in auc.limit
+    assert auc.limit.endswith(": 0.083 would do")
+    assert "91% of which" in cost.limit
+    kept = judge(compared(told_of(NARROW)))
+    assert not any("too small" in one.limit for one in kept.gates)
+
+
 def test_nobody_is_asked_where_the_held_out_customers_are_alone() -> None:
     verdict = judge(compared(entry(metrics=WIDE)), ASKING)
     assert (verdict.passed, verdict.undecided) == (False, True)
