@@ -249,8 +249,8 @@ def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
         f" customer: {everyone['held_out']:,} are held out, the others are predicted out of fold."
         " The intervals hold the chance of which customers there are (paired bootstrap), and not"
         " that of another training table; better and worse are corrected for looking at"
-        f" {len(everyone['metrics'])} metrics on both groups of customers together (Holm). The folds"
-        " have chosen each model's threshold, and whoever tunes has looked at them; held-out"
+        f" {len(everyone['metrics'])} metrics on both groups together (Holm). The folds have"
+        " chosen each model's threshold, and whoever tunes has looked at them; held-out"
         " customers alone are the last exam."
     )
 
