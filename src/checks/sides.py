@@ -62,9 +62,11 @@ class Sides:
     @classmethod
     def read(cls, specification: dict[str, Any]) -> Sides:
         """Read both sides from their files."""
-        both = pd.concat({side: pd.read_parquet(specification[side]) for side in ("train", "test")})
+        train, test = (pd.read_parquet(specification[side]) for side in ("train", "test"))
+        both = pd.concat([train, test], ignore_index=True)
         both[specification["id"]] = _ordered(both[specification["id"]])
-        return cls({side: both.loc[side] for side in ("train", "test")}, specification)
+        n = len(train)
+        return cls({"train": both.iloc[:n], "test": both.iloc[n:]}, specification)
 
     def of(self, frames: dict[str, pd.DataFrame]) -> Sides:
         """Return the same of other rows."""
