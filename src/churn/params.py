@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -42,6 +44,34 @@ class Section(BaseModel):
     )
 
 
+OneCharacter = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class CsvParams(Section):
+    """How a CSV file is written."""
+
+    separator: OneCharacter = ","
+    decimal: Literal[".", ","] = "."
+    thousands: Annotated[str, Field(max_length=1)] = ""
+    symbols: str = ""
+    encoding: str = "utf-8"
+    quote: OneCharacter = '"'
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> CsvParams:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands are the same")
+        return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError as error:
+            raise ValueError(f"{name!r} is unknown (such as utf-8, cp1252, utf-16)") from error
+
+
 class DataParams(Section):
     """The customer table: where it is and what its columns are."""
 
@@ -51,6 +81,8 @@ class DataParams(Section):
     positive: bool | int | float | str
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    csv: CsvParams = CsvParams()
 
     @model_validator(mode="after")
     def _columns_have_one_role(self) -> DataParams:

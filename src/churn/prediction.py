@@ -107,6 +107,8 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
         positive=1,
         numeric=card.numeric,
         categorical=card.categorical,
+        missing=card.missing,
+        csv=card.csv,
     )
     customers = read_table(source, data, labelled=False)
     if customers.empty:

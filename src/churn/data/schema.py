@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
-from churn.data.table import MISSING_NUMBERS
+from churn.data import cells
 from churn.errors import DataError
 from churn.params import DataParams
 
 MIN_ROWS = 50
 _ID_LIKE_SHARE = 0.9
-_INFINITE = "is infinite; put a number, or leave the cell empty"
+_INFINITE = "which is infinite; put a number, or leave the cell empty"
 
 
 def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
@@ -37,9 +36,8 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     pandera.pandas.DataFrameSchema
     """
     columns = {data.id: pa.Column("str", unique=True, nullable=False)}
-    finite = pa.Check(lambda values: ~np.isinf(values), error=_INFINITE)
     for name in data.numeric:
-        columns[name] = pa.Column("float64", finite, nullable=True)
+        columns[name] = pa.Column("float64", nullable=True)
     not_id = pa.Check(
         lambda values: values.nunique() < max(MIN_ROWS, _ID_LIKE_SHARE * values.count()),
         error="has another value in nearly every row, like an id;"
@@ -83,7 +81,7 @@ def validate(
         raise DataError(
             f"{path}: {len(table)} rows; at least {MIN_ROWS} are needed to train and test a model"
         )
-    table = _to_numbers(table, data, path)
+    table = _converted(table, data, path)
     try:
         schema(data, labelled).validate(table)
     except SchemaError as error:
@@ -93,24 +91,34 @@ def validate(
     return table
 
 
-def _to_numbers(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
-    """Bring the numeric columns to float64, or name the first cell that is text."""
-    for name in data.numeric:
-        cells = table[name]
-        if cells.dtype.kind in "mM":  # dates and durations: pandas would count their microseconds
-            cells = cells.astype("str")
-        numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
-        text = numbers.isna() & cells.notna()
-        if text.any():
-            # One cell of text makes the column text, with the words for missing numbers in it.
-            text &= ~cells.astype("str").isin(MISSING_NUMBERS)
-        if text.any():
-            row = int(text.argmax())
-            cell = repr(str(cells.iloc[row])[:40])
-            what = f"is {cell}, which is no number; correct the cell"
-            raise DataError(f"{path}: {_place(table, data, name, row)} {what}")
-        table[name] = numbers
-    return table
+def _converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
+    """Bring every column to its type, or name the first cell that is none of it."""
+    style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
+    found = {}
+    for name in table:
+        if name in data.numeric:
+            try:
+                found[name] = cells.numbers(table[name], data.missing, style)
+            except cells.CellError as error:
+                who = table.assign(**{data.id: cells.texts(table[data.id])})
+                place = _place(who, data, str(name), error.row)
+                raise DataError(f"{path}: {place} is {error.cell!r}, {_remedy(error)}") from error
+        else:
+            words = () if name == data.id else data.missing
+            found[name] = cells.texts(table[name], words)
+    return pd.DataFrame(found)
+
+
+def _remedy(error: cells.CellError) -> str:
+    """Say what would make a number of a cell that is none."""
+    if setting := cells.reading_style(error.cell):
+        return f"which is no number as params.yaml has it; set {setting} there"
+    if error.is_infinite:
+        return _INFINITE
+    return (
+        "which is no number; correct the cell, or, if it stands for a missing number, add it to"
+        " data.missing in params.yaml"
+    )
 
 
 def _describe(error: SchemaError, table: pd.DataFrame, data: DataParams) -> str:
@@ -119,15 +127,20 @@ def _describe(error: SchemaError, table: pd.DataFrame, data: DataParams) -> str:
     if error.reason_code == SchemaErrorReason.SERIES_CONTAINS_NULLS:
         row = int(table[column].isna().argmax())
         what = "is missing; every customer needs one"
+        if _is_total(table[data.id].iloc[row]):
+            what = "is missing, and the row looks like a line of totals; take it out of the table"
     elif error.reason_code == SchemaErrorReason.SERIES_CONTAINS_DUPLICATES:
         row = int(table[column].duplicated().argmax())
         first = int(table[column].eq(table[column].iloc[row]).argmax())
         what = f"stands already in row {first + 1}; keep one row a customer"
     else:
         what = str(error.check.error)
-        if error.check.error == _INFINITE:
-            row = int(np.isinf(table[column]).argmax())
     return f"{_place(table, data, column, row)} {what}"
+
+
+def _is_total(customer: object) -> bool:
+    words = str(customer).casefold().rstrip(":").split()
+    return bool({"total", "totals", "sum", "subtotal", "gesamt", "summe"} & set(words))
 
 
 def _place(table: pd.DataFrame, data: DataParams, column: str, row: int | None) -> str:
@@ -173,7 +186,7 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
 
 def _same(value: object, positive: bool | int | float | str) -> bool:
     """Compare as numbers where both are, else as text; TRUE, True and true are one value."""
-    # TRUE is a truth value in a CSV file, and a text in a Parquet file or in quotes in params.yaml.
+    # TRUE is a truth value, or a text in quotes, in params.yaml.
     one, other = _truth(value), _truth(positive)
     try:
         return float(one) == float(other)  # type: ignore[arg-type]

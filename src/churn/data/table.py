@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import mmap
+import io
 import re
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -12,14 +14,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from churn.data import cells
 from churn.errors import DataError
-from churn.params import DataParams
+from churn.params import CsvParams, DataParams
+from churn.progress import announce
 
 _CONFLICT_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
-_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-# What stands for a missing number. A category is missing only where its cell is empty, because
-# "NA" and "null" may be values (NA is Namibia's country code).
-MISSING_NUMBERS = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-"]
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_WHOLE = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 
 
 def require_known_ending(path: Path) -> None:
@@ -40,7 +42,7 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     Parameters
     ----------
     path : Path
-        The file. CSV: UTF-8, comma-separated, with a header.
+        The file. CSV: with a header, and written as `data.csv` says.
     data : DataParams
         The columns; others are left out.
     labelled : bool, default=True
@@ -49,7 +51,7 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     Returns
     -------
     DataFrame, shape (n_customers, n_columns)
-        Ids and categories as text; everything else as it was found.
+        Cells as they were found; `churn.data.schema.validate` brings them to types.
 
     Raises
     ------
@@ -64,42 +66,84 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
     columns = [data.id, *data.features, *([data.target] if labelled else [])]
-    texts = [data.id, *data.categorical]
-    read = _read_parquet if path.suffix == ".parquet" else _read_csv
-    frame = read(path, columns, texts)
-    words: list[str] = list(frame.select_dtypes("str").columns)
-    frame[words] = frame[words].mask(frame[words] == "")  # an empty cell is a missing one
-    for name in texts:
-        # Whole numbers with gaps are floats to many programs: "1.0" is the category, or id, 1.
-        if frame[name].str.endswith(".0").any():
-            frame[name] = frame[name].str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
-    return frame
+    if path.suffix == ".parquet":
+        found = _read_parquet(path, columns)
+    else:
+        found = _read_csv(path, columns, data.csv)
+    return _without_empty_end(found, path)
 
 
-def _read_csv(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
-    _refuse_conflict_markers(path)
+def _without_empty_end(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Leave out rows at the end in which every cell is empty, as spreadsheets write them."""
+    end = len(table)
+    while end and all(
+        cells.texts(table.iloc[end - 1 : end, i]).isna().all() for i in range(table.shape[1])
+    ):
+        end -= 1
+    if end < len(table):
+        announce(f"{path}: {len(table) - end} empty rows at the end are left out")
+    return table.iloc[:end]
+
+
+def _read_csv(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
+    """Read every cell as the text that it is; what it means, `churn.data.cells` says."""
     header: list[str] = []
     try:
-        header = _header(path)
-        _require_columns(path, header, columns)
+        text = _decoded(path, style.encoding)
+        _refuse_conflict_markers(path, text)
+        if said := re.match(rb"sep=(.)\r?\n", text):  # as Excel writes it
+            text, style = (
+                text[said.end() :],
+                style.model_copy(update={"separator": said[1].decode()}),
+            )
+        header = _header(text, style)
+        names = _matched(path, header, columns, style)
         table = pa.csv.read_csv(
-            path,
+            pa.BufferReader(text),
             # One thread, because only then does a parse error know its row; it is fast enough.
             read_options=pa.csv.ReadOptions(use_threads=False),
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=style.separator, quote_char=style.quote, newlines_in_values=True
+            ),
             convert_options=pa.csv.ConvertOptions(
-                include_columns=columns,
-                column_types=dict.fromkeys(texts, pa.string()),
-                null_values=MISSING_NUMBERS,
+                include_columns=list(names), column_types=dict.fromkeys(names, pa.string())
             ),
         )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file (no UTF-8 text); export it as CSV") from error
+    except csv.Error as error:
+        raise DataError(f"{path}: not a CSV file ({error}); export it as CSV") from error
     except pa.ArrowInvalid as error:
         what = _in_own_words(str(error).splitlines()[0], header)[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.rename_columns(list(names.values())).to_pandas()
     return frame
+
+
+def _decoded(path: Path, encoding: str) -> bytes:
+    """Return the file as UTF-8 without a byte order mark."""
+    found = path.read_bytes()
+    if encoding == "utf-8":
+        found = found.removeprefix(codecs.BOM_UTF8)
+        if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError(
+                f"{path}: written as UTF-16; set data.csv.encoding: utf-16 in params.yaml"
+            )
+        if b"\0" in found:
+            raise DataError(f"{path}: not a CSV file (it holds binary data); export it as CSV")
+        try:
+            found.decode()
+        except UnicodeDecodeError as error:
+            line = found[: error.start].count(b"\n") + 1
+            raise DataError(
+                f"{path}: no UTF-8 text in line {line}; set data.csv.encoding in params.yaml"
+                " (Excel writes cp1252)"
+            ) from error
+        return found
+    try:
+        return found.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeError as error:
+        raise DataError(
+            f"{path}: no {encoding} text; correct data.csv.encoding in params.yaml"
+        ) from error
 
 
 def _in_own_words(problem: str, header: list[str]) -> str:
@@ -111,55 +155,74 @@ def _in_own_words(problem: str, header: list[str]) -> str:
     return re.sub(r"\bRow #(\d+)", lambda match: f"row {int(match[1]) - 1}", problem, count=1)
 
 
-def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
+def _header(text: bytes, style: CsvParams) -> list[str]:
+    lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    return next(csv.reader(lines, delimiter=style.separator, quotechar=style.quote), [])
 
 
-def _refuse_conflict_markers(path: Path) -> None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        if text.find(b"\0") != -1:
-            raise DataError(f"{path}: not a CSV file (it holds binary data); export it as CSV")
-        for marker in _CONFLICT_MARKERS:
-            place = 0 if text[: len(marker)] == marker else text.find(b"\n" + marker) + 1
-            if place or text[: len(marker)] == marker:
-                line = text[:place].count(b"\n") + 1
-                raise DataError(
-                    f"{path}: merge-conflict marker in line {line};"
-                    " choose one side, then `dvc add data`"
-                )
-
-
-def _require_columns(path: Path, found: list[str], columns: list[str]) -> None:
-    if len(found) == 1:
-        for delimiter, name in _OTHER_DELIMITERS.items():
-            if delimiter in found[0]:
-                raise DataError(f"{path}: delimited by {name}; export it with commas")
-    for column in columns:
-        if found.count(column) > 1:
-            raise DataError(f"{path}: column {column!r} stands twice; keep one of them")
-        if column not in found:
+def _refuse_conflict_markers(path: Path, text: bytes) -> None:
+    for marker in _CONFLICT_MARKERS:
+        place = 0 if text.startswith(marker) else text.find(b"\n" + marker) + 1
+        if place or text.startswith(marker):
+            line = text[:place].count(b"\n") + 1
             raise DataError(
-                f"{path}: column {column!r} is missing (found: {', '.join(map(str, found))});"
-                " add it, or change the data section of params.yaml"
+                f"{path}: merge-conflict marker in line {line};"
+                " choose one side, then `dvc add data`"
             )
 
 
-def _read_parquet(path: Path, columns: list[str], texts: list[str]) -> pd.DataFrame:
+def _matched(
+    path: Path, found: list[str], columns: list[str], style: CsvParams | None = None
+) -> dict[str, str]:
+    """Find the columns in a header, whatever blanks and ways to write an accent are in its names.
+
+    Returns
+    -------
+    dict of str to str
+        From the name in the header to that in params.yaml.
+    """
+    if style is not None and len(found) == 1:
+        for delimiter, name in _OTHER_SEPARATORS.items():
+            if delimiter in found[0]:
+                shown = {"\t": '"\\t"'}.get(delimiter, f"'{delimiter}'")
+                raise DataError(
+                    f"{path}: delimited by {name}; set data.csv.separator: {shown} in params.yaml"
+                )
+    names = {}
+    for column in columns:
+        alike = [name for name in found if name == column] or [
+            name for name in found if _bare(name) == _bare(column)
+        ]
+        if len(alike) > 1:
+            shown = " and ".join(map(repr, dict.fromkeys(alike)))
+            raise DataError(f"{path}: column {shown} stands twice; keep one of them")
+        if not alike:
+            raise DataError(
+                f"{path}: column {column!r} is missing (found: {', '.join(map(repr, found))});"
+                " add it, or change the data section of params.yaml"
+            )
+        names[alike[0]] = column
+    return names
+
+
+def _bare(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
         schema = pa.parquet.read_schema(path)
-        _require_columns(path, schema.names, columns)
-        for name in columns:
+        names = _matched(path, schema.names, columns)
+        for name, column in names.items():
             if pa.types.is_nested(schema.field(name).type):
-                raise DataError(f"{path}: column {name!r} holds lists; put one value in a cell")
+                raise DataError(f"{path}: column {column!r} holds lists; put one value in a cell")
         # Without pandas' own notes in the file, by which an id may be an index and no column.
-        frame: pd.DataFrame = pa.parquet.read_table(path, columns=columns).to_pandas(
-            ignore_metadata=True
+        table = pa.parquet.read_table(path, columns=list(names)).rename_columns(
+            list(names.values())
         )
+        # Whole numbers with gaps would become floats, of which large ones are no longer exact.
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, types_mapper=_WHOLE.get)
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0]
         raise DataError(f"{path}: not a Parquet file ({first_line}); write it again") from error
-    for name in texts:
-        # Whole numbers that pandas holds as floats, because some are missing, lose their ".0".
-        frame[name] = frame[name].convert_dtypes().astype("str")
     return frame

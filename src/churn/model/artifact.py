@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from churn.data import cells
 from churn.errors import ArtifactError, DataError
 from churn.model.threshold import decide
-from churn.params import Section
+from churn.params import CsvParams, Section
 
 PIPELINE_FILE = "pipeline.skops"
 CARD_FILE = "model.json"
@@ -50,6 +50,8 @@ class ModelCard(Section):
     features: tuple[str, ...]
     test_share: float
     salt: str
+    missing: tuple[str, ...] = ()
+    csv: CsvParams = CsvParams()
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,27 @@ class Model:
         Raises
         ------
         DataError
-            If there are no rows, a column is missing, or a numeric one holds text, true or false,
-            or an infinity.
+            If there are no rows, a column is missing, or a cell of a numeric one is no finite
+            number.
         """
         if len(customers) == 0:
             raise DataError("no customers to predict for")
-        columns = dict.fromkeys(self.card.numeric, _number)
-        columns |= dict.fromkeys(self.card.categorical, _category)
+        columns = (*self.card.numeric, *self.card.categorical)
         for name in columns:
             if name not in customers:
                 raise DataError(f"the model takes the column {name!r}, which is not there")
-        X = pd.DataFrame({name: cast(customers[name]) for name, cast in columns.items()})
+        X = pd.DataFrame({name: self._converted(customers[name]) for name in columns})
         probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
+
+    def _converted(self, column: pd.Series) -> pd.Series:
+        """Read cells as in training, whoever has written them."""
+        if column.name in self.card.categorical:
+            return cells.texts(column, self.card.missing)
+        try:
+            return cells.numbers(column, self.card.missing)
+        except cells.CellError as error:
+            raise DataError(f"column {column.name!r} holds {error}") from error
 
     def predict(self, customers: pd.DataFrame) -> pd.DataFrame:
         """Predict probability and decision.
@@ -102,33 +112,6 @@ class Model:
         return pd.DataFrame(
             {"probability": probability, "prediction": decision}, index=customers.index
         )
-
-
-def _number(cells: pd.Series) -> pd.Series:
-    """Bring a numeric column to float64, whatever kind of number a caller has put into it."""
-    if cells.dtype == np.float64 and not np.isinf(cells.to_numpy()).any():
-        return cells
-    known = cells[cells.notna()]
-    is_number = [_is_finite(x) for x in known]
-    if not all(is_number):
-        cell = known.iloc[is_number.index(False)]
-        raise DataError(
-            f"column {cells.name!r} holds {str(cell)[:40]!r}, which is no finite number"
-        )
-    return cells.mask(cells.isna(), np.nan).astype("float64")
-
-
-def _is_finite(cell: Any) -> bool:
-    """Tell whether a cell is a number that float64 can hold; a whole one may have any length."""
-    is_number = isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool)
-    return is_number and bool(abs(cell) <= sys.float_info.max)
-
-
-def _category(cells: pd.Series) -> pd.Series:
-    """Bring a categorical column to text, as in training: None and NA are missing, 1.0 is 1."""
-    if cells.dtype.kind == "f":
-        cells = cells.convert_dtypes()
-    return cells.astype("str")
 
 
 def save(model: Model, folder: Path) -> None:

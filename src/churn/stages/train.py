@@ -122,6 +122,8 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         features=tuple(pipeline["features"].get_feature_names_out()),
         test_share=settings.split.test_share,
         salt=settings.split.salt,
+        missing=data.missing,
+        csv=data.csv,
     )
     return Fitted(Model(pipeline, card), unseen)
 

@@ -1,0 +1,222 @@
+"""What one cell means: the same in a file, in a request and in training.
+
+A cell is a number, a text, a truth value or nothing, and each may be written in several ways: the
+number 1 as ``1``, ``1.0`` or ``"1"``, the truth value as ``TRUE`` or ``true``. Nobody else converts
+cells, so that a model is told the same in whichever form a customer comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What stands for a missing number, in any case. A text is missing only where its cell is empty,
+# because "NA" and "null" may be values (NA is Namibia's country code).
+MISSING_NUMBERS = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
+_TRUTH = {"true": "1", "false": "0"}
+_NOT_FINITE = "which is no finite number"
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How numbers are written in a file.
+
+    Attributes
+    ----------
+    decimal : str, default="."
+    thousands : str, default=""
+        Between groups of three digits; empty for none.
+    symbols : str, default=""
+        Characters around a number that say nothing about its value, such as ``$`` and ``%``.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    symbols: str = ""
+
+    def plain(self, text: str) -> str:
+        """Return a number as Python writes it; a text that is no number stays as it is."""
+        stripped = text.strip(self.symbols + " \u00a0\u202f")
+        sign = "-" if stripped.startswith("-") or text.lstrip().startswith("-") else ""
+        digits = stripped.lstrip("-+").strip(self.symbols + " ")
+        if self.thousands and self.thousands in digits:
+            group = re.escape(self.thousands)
+            if not re.fullmatch(
+                rf"\d{{1,3}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?", digits
+            ):
+                return text
+            digits = digits.replace(self.thousands, "")
+        elif self.decimal != "." and "." in digits:
+            return text
+        return sign + digits.replace(self.decimal, ".")
+
+
+_PYTHON = NumberStyle()
+_STYLES = {
+    "data.csv.decimal: ','": NumberStyle(decimal=","),
+    "data.csv.decimal: ',' and data.csv.thousands: '.'": NumberStyle(",", "."),
+    "data.csv.decimal: ',' and data.csv.thousands: ' '": NumberStyle(",", " "),
+    "data.csv.thousands: ','": NumberStyle(thousands=","),
+    "data.csv.thousands: ' '": NumberStyle(thousands=" "),
+    'data.csv.thousands: "\'"': NumberStyle(thousands="'"),
+    "data.csv.symbols: '$€£%'": NumberStyle(symbols="$€£%"),
+    "data.csv.symbols: '$€£%' and data.csv.thousands: ','": NumberStyle(".", ",", "$€£%"),
+    "data.csv.symbols: '$€£%' and data.csv.decimal: ','": NumberStyle(",", "", "$€£%"),
+}
+
+
+class CellError(ValueError):
+    """A cell that is no number.
+
+    Attributes
+    ----------
+    row : int
+        Its place, from 0.
+    cell : str
+        As it stands there, at most 40 characters.
+    is_infinite : bool
+        Whether it is a number, and infinite.
+    """
+
+    def __init__(self, row: int, cell: object, is_infinite: bool = False) -> None:
+        self.row, self.cell, self.is_infinite = row, str(cell)[:40], is_infinite
+        super().__init__(f"{self.cell!r} {_NOT_FINITE}")
+
+
+def reading_style(cell: str) -> str | None:
+    """Return the setting of params.yaml with which a cell would be read as a number."""
+    for setting, style in _STYLES.items():
+        if _is_number(style.plain(cell)):
+            return setting
+    return None
+
+
+def numbers(
+    cells: pd.Series, missing: Collection[str] = (), style: NumberStyle = _PYTHON
+) -> pd.Series:
+    """Convert cells to float64.
+
+    Parameters
+    ----------
+    cells : Series
+        Numbers, truth values (1 and 0), text that is one of these, or nothing.
+    missing : collection of str
+        Further words for a missing cell; case matters.
+    style : NumberStyle
+        How numbers are written in text.
+
+    Returns
+    -------
+    Series of float64
+        NaN where a cell is missing: empty, blank, or a word for it.
+
+    Raises
+    ------
+    CellError
+        At the first cell that is neither a finite number nor missing.
+    """
+    if cells.dtype.kind in "biuf":
+        found = cells.astype("float64")
+    elif cells.dtype.kind in "mM":
+        known = cells.notna().to_numpy()
+        if known.any():
+            raise CellError(int(known.argmax()), cells.iloc[int(known.argmax())])
+        found = pd.Series(np.nan, index=cells.index, name=cells.name)
+    else:
+        found = _parsed(cells, missing, style)
+    infinite = np.isinf(found.to_numpy())
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise CellError(row, cells.iloc[row], is_infinite=True)
+    return found
+
+
+def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> pd.Series:
+    text = pc.utf8_trim_whitespace(_as_text(cells))
+    lowered = pc.utf8_lower(text)
+    is_missing = pc.is_in(lowered, pa.array(sorted(MISSING_NUMBERS)))
+    if missing:
+        is_missing = pc.or_(is_missing, pc.is_in(text, pa.array(sorted(missing))))
+    plain = pc.if_else(is_missing, None, text)
+    for word, number in _TRUTH.items():
+        plain = pc.if_else(pc.equal(lowered, word), number, plain)
+    plain = pc.replace_substring_regex(plain, r"^\+(\d|\.)", r"\1")  # which Arrow does not know
+    if style != _PYTHON:
+        plain = pa.array(
+            [None if one is None else style.plain(one) for one in plain.to_pylist()], pa.string()
+        )
+    try:
+        parsed = pc.cast(plain, pa.float64())
+    except pa.ArrowInvalid:
+        bad = next(
+            row
+            for row, one in enumerate(plain.to_pylist())
+            if one is not None and not _is_number(one)
+        )
+        raise CellError(bad, cells.iloc[bad]) from None
+    values = parsed.to_numpy(zero_copy_only=False)
+    return pd.Series(values, index=cells.index, name=cells.name, dtype="float64")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        pc.cast(pa.array([text]), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def texts(cells: pd.Series, missing: Collection[str] = ()) -> pd.Series:
+    """Convert cells to text: categories, ids and labels.
+
+    Blanks around a text are no part of it. A whole number is written without a point, and a truth
+    value in small letters, whatever program has written them.
+
+    Parameters
+    ----------
+    cells : Series
+    missing : collection of str
+        Words for a missing cell; case matters.
+
+    Returns
+    -------
+    Series of str
+        Missing where a cell is empty, blank, or a word for it.
+    """
+    text = pc.utf8_trim_whitespace(_as_text(cells))
+    text = pc.replace_substring_regex(text, r"^(-?\d+)\.0$", r"\1")
+    lowered = pc.utf8_lower(text)
+    text = pc.if_else(pc.is_in(lowered, pa.array(sorted(_TRUTH))), lowered, text)
+    words = pa.array(sorted({"", *missing}))
+    text = pc.if_else(pc.is_in(text, words), None, text)
+    return pd.Series(
+        text.to_pandas().astype("str").to_numpy(), index=cells.index, name=cells.name, dtype="str"
+    )
+
+
+def _as_text(cells: pd.Series) -> pa.Array:
+    """Write each cell as text; null where there is none."""
+    if isinstance(cells.dtype, pd.StringDtype):
+        return pa.array(cells.array, pa.string(), from_pandas=True)
+    return pa.array(list(_written(cells)), pa.string())
+
+
+def _written(cells: Iterable[Any]) -> Iterable[str | None]:
+    for cell in cells:
+        if isinstance(cell, (bool, np.bool_)):
+            yield str(bool(cell)).lower()
+        elif isinstance(cell, str):
+            yield cell
+        elif pd.isna(cell):
+            yield None
+        elif isinstance(cell, (float, np.floating)) and float(cell).is_integer():
+            yield str(int(cell))
+        else:
+            yield str(cell)
