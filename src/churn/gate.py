@@ -447,8 +447,8 @@ def _one(
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",
         "worse": f"{TITLES[metric]} is worse than {against}: {value}, margin {margin:g}",
-        "cannot tell": f"{title} is {value}: {rows:,} customers cannot tell whether that keeps the"
-        f" margin of {margin:g}; they support one of {can.supported:.2g}",
+        "cannot tell": f"{title} is {value}, margin {margin:g};"
+        f" {rows:,} customers support one of {can.supported:.2g}",
     }[told]
     undecided = told == "cannot tell"
     passed = told == "not worse" or (undecided and asks)
