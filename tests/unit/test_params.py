@@ -39,7 +39,7 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
             "data, split, features, model, decision, evaluation, checks, comparison, gates,"
             " release",
         ),
-        ("data.nummeric", "path, id, target, positive, numeric, categorical"),
+        ("data.nummeric", "path, id, target, positive, numeric, categorical, missing, csv"),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),

@@ -111,7 +111,7 @@ def test_a_missing_column_is_refused_by_name(served: Served, planned: pd.DataFra
         served.model.predict(raw(planned).drop(columns="age"))
 
 
-@pytest.mark.parametrize("cell", ["old", "41", True, np.inf, 10**400], ids=lambda x: str(x)[:9])
+@pytest.mark.parametrize("cell", ["old", "1,5", np.inf, 10**400], ids=lambda x: str(x)[:9])
 def test_what_is_no_number_is_refused_by_name(
     cell: Any, served: Served, planned: pd.DataFrame
 ) -> None:
@@ -119,6 +119,16 @@ def test_what_is_no_number_is_refused_by_name(
     customers = raw(planned).head(3).assign(age=column)
     with pytest.raises(MlflowException, match=f"'age' holds '{str(cell)[:40]}'"):
         served.model.predict(customers)
+
+
+@pytest.mark.parametrize(("cell", "number"), [("41", 41), (True, 1), ("true", 1), (" ", None)])
+def test_a_number_is_taken_in_every_form(
+    cell: Any, number: float | None, served: Served, planned: pd.DataFrame
+) -> None:
+    customers = raw(planned).head(2)
+    written = customers.assign(age=pd.Series([cell, None], dtype=object))
+    plain = customers.assign(age=pd.Series([number, None], dtype="float64"))
+    assert served.model.predict(written).equals(served.model.predict(plain))
 
 
 def test_a_whole_number_of_any_length_is_one(served: Served, planned: pd.DataFrame) -> None:

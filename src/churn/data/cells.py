@@ -41,32 +41,38 @@ class NumberStyle:
     thousands: str = ""
     symbols: str = ""
 
-    def plain(self, text: str) -> str:
-        """Return a number as Python writes it; a text that is no number stays as it is."""
-        stripped = text.strip(self.symbols + " \u00a0\u202f")
-        sign = "-" if stripped.startswith("-") or text.lstrip().startswith("-") else ""
-        digits = stripped.lstrip("-+").strip(self.symbols + " ")
+    def plain(self, text: str) -> str | None:
+        """Return a number as Python writes it; None where it is not written in this style."""
+        around = self.symbols + " \u00a0\u202f"
+        bare = text.strip(around)
+        sign = "-" if bare.startswith("-") else ""
+        digits = bare.lstrip("+-").strip(around)
+        if len(bare) - len(bare.lstrip("+-")) > 1:
+            return None
         if self.thousands and self.thousands in digits:
-            group = re.escape(self.thousands)
-            if not re.fullmatch(
-                rf"\d{{1,3}}({group}\d{{3}})+({re.escape(self.decimal)}\d*)?", digits
-            ):
-                return text
+            if not re.fullmatch(self._grouped, digits):
+                return None
             digits = digits.replace(self.thousands, "")
-        elif self.decimal != "." and "." in digits:
-            return text
+        if self.decimal != "." and "." in digits:
+            return None
         return sign + digits.replace(self.decimal, ".")
+
+    @property
+    def _grouped(self) -> str:
+        group, point = re.escape(self.thousands), re.escape(self.decimal)
+        return rf"\d{{1,3}}({group}\d{{3}})+({point}\d*)?"
 
 
 _PYTHON = NumberStyle()
+# The first that reads a cell is proposed, so those of one setting come first.
 _STYLES = {
     "data.csv.decimal: ','": NumberStyle(decimal=","),
-    "data.csv.decimal: ',' and data.csv.thousands: '.'": NumberStyle(",", "."),
-    "data.csv.decimal: ',' and data.csv.thousands: ' '": NumberStyle(",", " "),
     "data.csv.thousands: ','": NumberStyle(thousands=","),
     "data.csv.thousands: ' '": NumberStyle(thousands=" "),
     'data.csv.thousands: "\'"': NumberStyle(thousands="'"),
     "data.csv.symbols: '$€£%'": NumberStyle(symbols="$€£%"),
+    "data.csv.decimal: ',' and data.csv.thousands: '.'": NumberStyle(",", "."),
+    "data.csv.decimal: ',' and data.csv.thousands: ' '": NumberStyle(",", " "),
     "data.csv.symbols: '$€£%' and data.csv.thousands: ','": NumberStyle(".", ",", "$€£%"),
     "data.csv.symbols: '$€£%' and data.csv.decimal: ','": NumberStyle(",", "", "$€£%"),
 }
@@ -93,7 +99,7 @@ class CellError(ValueError):
 def reading_style(cell: str) -> str | None:
     """Return the setting of params.yaml with which a cell would be read as a number."""
     for setting, style in _STYLES.items():
-        if _is_number(style.plain(cell)):
+        if _is_number(style.plain(cell) or "?"):
             return setting
     return None
 
@@ -127,7 +133,8 @@ def numbers(
     elif cells.dtype.kind in "mM":
         known = cells.notna().to_numpy()
         if known.any():
-            raise CellError(int(known.argmax()), cells.iloc[int(known.argmax())])
+            row = int(known.argmax())
+            raise CellError(row, cells.astype("str").iloc[row])
         found = pd.Series(np.nan, index=cells.index, name=cells.name)
     else:
         found = _parsed(cells, missing, style)
@@ -149,18 +156,14 @@ def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> p
         plain = pc.if_else(pc.equal(lowered, word), number, plain)
     plain = pc.replace_substring_regex(plain, r"^\+(\d|\.)", r"\1")  # which Arrow does not know
     if style != _PYTHON:
-        plain = pa.array(
-            [None if one is None else style.plain(one) for one in plain.to_pylist()], pa.string()
-        )
+        styled = [one and (style.plain(one) or "?") for one in plain.to_pylist()]
+        plain = pa.array(styled, pa.string())
     try:
         parsed = pc.cast(plain, pa.float64())
     except pa.ArrowInvalid:
-        bad = next(
-            row
-            for row, one in enumerate(plain.to_pylist())
-            if one is not None and not _is_number(one)
-        )
-        raise CellError(bad, cells.iloc[bad]) from None
+        written = enumerate(plain.to_pylist())
+        row = next(row for row, one in written if one is not None and not _is_number(one))
+        raise CellError(row, cells.iloc[row]) from None
     values = parsed.to_numpy(zero_copy_only=False)
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64")
 

@@ -81,7 +81,7 @@ def validate(
         raise DataError(
             f"{path}: {len(table)} rows; at least {MIN_ROWS} are needed to train and test a model"
         )
-    table = _converted(table, data, path)
+    table = converted(table, data, path)
     try:
         schema(data, labelled).validate(table)
     except SchemaError as error:
@@ -91,17 +91,33 @@ def validate(
     return table
 
 
-def _converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
-    """Bring every column to its type, or name the first cell that is none of it."""
+def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
+    """Bring every column to its type.
+
+    Parameters
+    ----------
+    table, data, path
+        As for `validate`.
+
+    Returns
+    -------
+    DataFrame
+        Numbers as float64; ids, categories and labels as text.
+
+    Raises
+    ------
+    DataError
+        At the first cell of a numeric column that is no number.
+    """
     style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
-    found = {}
-    for name in table:
+    found: dict[str, pd.Series] = {}
+    for name in map(str, table):
         if name in data.numeric:
             try:
                 found[name] = cells.numbers(table[name], data.missing, style)
             except cells.CellError as error:
                 who = table.assign(**{data.id: cells.texts(table[data.id])})
-                place = _place(who, data, str(name), error.row)
+                place = _place(who, data, name, error.row)
                 raise DataError(f"{path}: {place} is {error.cell!r}, {_remedy(error)}") from error
         else:
             words = () if name == data.id else data.missing
@@ -111,10 +127,10 @@ def _converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFram
 
 def _remedy(error: cells.CellError) -> str:
     """Say what would make a number of a cell that is none."""
-    if setting := cells.reading_style(error.cell):
-        return f"which is no number as params.yaml has it; set {setting} there"
     if error.is_infinite:
         return _INFINITE
+    if setting := cells.reading_style(error.cell):
+        return f"which is no number as params.yaml has it; set {setting} there"
     return (
         "which is no number; correct the cell, or, if it stands for a missing number, add it to"
         " data.missing in params.yaml"

@@ -81,13 +81,51 @@ def test_words_for_missing_numbers_are_missing_in_a_column_of_text() -> None:
     assert np.isnan(validate(table(age=ages), declared(), FILE)["age"].iloc[1])
 
 
+def test_a_word_for_missing_can_be_added() -> None:
+    data = declared().model_copy(update={"missing": ("?", "#N/A")})
+    bad = table(age=with_cell(["41"] * N, 2, "?"), plan=with_cell(["gold"] * N, 3, "#N/A"))
+    checked = validate(bad, data, FILE)
+    assert np.isnan(checked["age"].iloc[1])
+    assert checked["plan"].isna().tolist() == [i == 2 for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "setting"),
+    [
+        ("28,28", "data.csv.decimal: ','"),
+        ("1.234,56", "data.csv.decimal: ',' and data.csv.thousands: '.'"),
+        ("1,234.56", "data.csv.thousands: ','"),
+        ("1 234", "data.csv.thousands: ' '"),
+        ("$28.28", "data.csv.symbols: '$€£%'"),
+        ("28%", "data.csv.symbols: '$€£%'"),
+        ("-$1,234", "data.csv.symbols: '$€£%' and data.csv.thousands: ','"),
+    ],
+)
+def test_a_number_in_another_style_is_refused_with_the_setting_that_reads_it(
+    cell: str, setting: str
+) -> None:
+    message = refusal(table(age=with_cell(["41"] * N, 2, cell)))
+    assert message == (
+        f"column 'age', row 2 (id c1): is {cell!r}, which is no number as params.yaml has it; set"
+        f" {setting} there"
+    )
+
+
+def test_a_line_of_totals_is_called_one() -> None:
+    bad = table(id=with_cell([f"c{i}" for i in range(N)], N, "Total"))
+    bad["left"] = with_cell([0, 1] * (N // 2), N, None)
+    message = refusal(bad)
+    assert message.startswith(f"column 'left', row {N} (id Total): is missing, and the row looks")
+
+
 @pytest.mark.parametrize(
     "cells", [["NA", "", "many"], ["1", "-", "many"]], ids=["only words", "number first"]
 )
 def test_text_among_numbers_is_refused_at_its_own_row(cells: list[str]) -> None:
     message = refusal(table(age=[*cells, *["41"] * (N - 3)]))
     assert message == (
-        "column 'age', row 3 (id c2): is 'many', which is no number; correct the cell"
+        "column 'age', row 3 (id c2): is 'many', which is no number; correct the cell, or, if it"
+        " stands for a missing number, add it to data.missing in params.yaml"
     )
 
 
@@ -108,7 +146,8 @@ def test_dates_durations_and_lists_are_no_numbers(values: Any, shown: str) -> No
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf, "inf"])
 def test_an_infinite_value_is_refused_at_its_row(infinite: Any) -> None:
     message = refusal(table(age=with_cell(list(range(N)), 7, infinite)))
-    assert message.startswith("column 'age', row 7 (id c6): is infinite")
+    assert message.startswith("column 'age', row 7 (id c6): is '")
+    assert message.endswith("which is infinite; put a number, or leave the cell empty")
 
 
 def test_a_missing_id_is_refused_at_its_row() -> None:
@@ -166,8 +205,8 @@ def test_other_texts_are_told_apart_by_case() -> None:
 
 
 def test_one_value_written_in_two_ways_is_refused() -> None:
-    message = refusal(table(left=["True", "TRUE"] * (N // 2)), positive=True)
-    assert message.startswith("column 'left' holds True, TRUE, and both are True")
+    message = refusal(table(left=["true", "1"] * (N // 2)), positive=True)
+    assert message.startswith("column 'left' holds true, 1, and both are True")
 
 
 def test_a_category_with_another_value_in_every_row_is_refused_for_training_only() -> None:

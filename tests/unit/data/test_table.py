@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.data.schema import validate
+from churn.data.schema import converted, validate
 from churn.data.table import read_table
 from churn.errors import DataError
-from churn.params import DataParams
+from churn.params import CsvParams, DataParams
 
 DATA = DataParams(
     path="-", id="id", target="left", positive=1, numeric=("age", "spend"), categorical=("plan",)
@@ -26,6 +26,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "t.csv"
 
 
+def read(file: Path) -> pd.DataFrame:
+    return converted(read_table(file, DATA), DATA, file)
+
+
 def refusal(file: Path, content: str | bytes) -> str:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError) as caught:
@@ -37,17 +41,17 @@ def refusal(file: Path, content: str | bytes) -> str:
 
 def test_ids_and_categories_are_text_and_numbers_are_numbers(file: Path) -> None:
     file.write_text(HEADER + ROWS)
-    table = read_table(file, DATA)
+    table = read(file)
     assert table["id"].tolist() == ["007", "008"]
     assert table["plan"].tolist()[0] == "gold"
     assert table["age"].iloc[0] == 41
     assert table["spend"].tolist() == [9.5, 1000.0]
-    assert table["left"].tolist() == [0, 1]
+    assert table["left"].tolist() == ["0", "1"]
 
 
 def test_an_empty_cell_is_missing(file: Path) -> None:
     file.write_text(HEADER + ROWS)
-    table = read_table(file, DATA)
+    table = read(file)
     assert table.isna().sum().to_dict() == {"id": 0, "age": 1, "spend": 0, "plan": 1, "left": 0}
 
 
@@ -56,7 +60,7 @@ def test_a_word_for_missing_is_missing_among_numbers_and_a_value_among_categorie
     word: str, file: Path
 ) -> None:
     file.write_text(f"{HEADER}a,{word},1,{word},0\nb,2,3,gold,1\n")
-    table = read_table(file, DATA)
+    table = read(file)
     assert np.isnan(table["age"].iloc[0])
     assert table["plan"].tolist() == [word, "gold"]
 
@@ -85,9 +89,9 @@ def test_the_label_is_not_needed_to_predict(file: Path) -> None:
 )
 def test_usual_dialects_are_read(content: bytes, file: Path) -> None:
     file.write_text(HEADER + ROWS)
-    plain = read_table(file, DATA)
+    plain = read(file)
     file.write_bytes(content)
-    pd.testing.assert_frame_equal(read_table(file, DATA), plain, check_dtype=False)
+    pd.testing.assert_frame_equal(read(file), plain, check_dtype=False)
 
 
 def test_a_missing_file_is_refused(file: Path) -> None:
@@ -118,12 +122,18 @@ def test_a_conflict_marker_is_refused_with_its_line(content: str, line: int, fil
 )
 def test_another_delimiter_is_refused_by_name(delimiter: str, name: str, file: Path) -> None:
     message = refusal(file, (HEADER + ROWS).replace(",", delimiter))
-    assert message == f"delimited by {name}; export it with commas"
+    shown = {"\t": '"\\t"'}.get(delimiter, f"'{delimiter}'")
+    assert message == f"delimited by {name}; set data.csv.separator: {shown} in params.yaml"
+    style = DATA.csv.model_copy(update={"separator": delimiter})
+    found = read_table(file, DATA.model_copy(update={"csv": style}))
+    assert found["spend"].tolist() == ["9.5", "1e3"]
 
 
 def test_a_missing_column_is_refused_with_what_was_found(file: Path) -> None:
     message = refusal(file, "id,age,cost,plan,left\na,1,2,x,0\n")
-    assert message.startswith("column 'spend' is missing (found: id, age, cost, plan, left)")
+    assert message.startswith(
+        "column 'spend' is missing (found: 'id', 'age', 'cost', 'plan', 'left')"
+    )
 
 
 def test_a_column_that_stands_twice_is_refused(file: Path) -> None:
@@ -137,12 +147,20 @@ def test_a_row_of_another_length_is_refused_with_its_number(file: Path) -> None:
     assert "(row 3: Expected 5 columns, got 2" in refusal(file, HEADER + ROWS + "\n\n009,1\n")
 
 
-def test_a_cell_that_is_no_utf_8_is_refused_with_its_place(file: Path) -> None:
-    # Far enough down that looking at the header does not find it.
-    many = "".join(f"{i},{i},1,gold,{i % 2}\n" for i in range(1, 3001))
-    content = f"note,{HEADER}{many}3001,1,2,größer,0\n".replace("\n", "\nx,").removesuffix("x,")
-    message = refusal(file, content.encode("latin-1"))
-    assert "(column 'plan', row 3001: CSV conversion error to string: invalid UTF8" in message
+def test_a_cell_that_is_no_utf_8_is_refused_with_its_line_and_read_by_its_encoding(
+    file: Path,
+) -> None:
+    content = (HEADER + ROWS.replace("gold", "größer")).encode("cp1252")
+    assert refusal(file, content) == (
+        "no UTF-8 text in line 2; set data.csv.encoding in params.yaml (Excel writes cp1252)"
+    )
+    for encoding in ("cp1252", "utf-16"):
+        file.write_bytes(content.decode("cp1252").encode(encoding))
+        data = DATA.model_copy(update={"csv": CsvParams(encoding=encoding)})
+        assert read_table(file, data)["plan"].iloc[0] == "größer"
+    data = DATA.model_copy(update={"csv": CsvParams(encoding="ascii")})
+    with pytest.raises(DataError, match=r"no ascii text; correct data\.csv\.encoding"):
+        read_table(file, data)
 
 
 def test_a_row_is_counted_alike_whether_the_file_or_a_cell_is_wrong(file: Path) -> None:
@@ -154,26 +172,57 @@ def test_a_row_is_counted_alike_whether_the_file_or_a_cell_is_wrong(file: Path) 
         validate(read_table(file, DATA), DATA, file)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        (HEADER + ROWS).encode("utf-16"),
-        b"PK\x03\x04\x00\x00an Excel file",
-        (HEADER + ROWS.replace("gold", "größer")).encode("latin-1"),
-        (HEADER.replace("left", "left,größe")).encode("latin-1"),
-    ],
-    ids=["UTF-16", "binary", "Latin-1", "Latin-1 header"],
-)
-def test_what_is_no_utf_8_text_is_refused(content: bytes, file: Path) -> None:
-    assert refusal(file, content).startswith("not a CSV file (")
+def test_utf_16_is_refused_with_the_setting_that_reads_it(file: Path) -> None:
+    message = refusal(file, (HEADER + ROWS).encode("utf-16"))
+    assert message == "written as UTF-16; set data.csv.encoding: utf-16 in params.yaml"
+
+
+def test_what_is_no_text_is_refused(file: Path) -> None:
+    message = refusal(file, b"PK\x03\x04\x00\x00an Excel file")
+    assert message.startswith("not a CSV file (it holds binary data)")
+
+
+def test_a_first_line_that_names_the_separator_is_followed(file: Path) -> None:
+    file.write_text("sep=;\n" + (HEADER + ROWS).replace(",", ";"))
+    assert read_table(file, DATA)["spend"].tolist() == ["9.5", "1e3"]
+
+
+def test_names_are_found_whatever_blanks_and_accents_are_written(file: Path) -> None:
+    data = DATA.model_copy(update={"categorical": ("caf\u00e9",)})
+    header = HEADER.replace("age", " age ").replace("plan", "cafe\u0301")
+    file.write_text(header + ROWS)
+    assert set(read_table(file, data)) == {"id", "age", "spend", "caf\u00e9", "left"}
+    file.write_text(HEADER.replace("age,spend", " age,spend,age ") + ROWS)
+    with pytest.raises(DataError, match="column ' age' and 'age ' stands twice"):
+        read_table(file, DATA)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_empty_rows_at_the_end_are_left_out_and_told(
+    end: str, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(HEADER + ROWS + ",,,,\n , ,,,\n,,,," + end)
+    assert read_table(file, DATA)["id"].tolist() == ["007", "008"]
+    assert capsys.readouterr().err == f"== {file}: 3 empty rows at the end are left out\n"
+    file.write_text(HEADER + ",,,,\n" + ROWS)
+    assert len(read_table(file, DATA)) == 3
+
+
+def test_large_whole_numbers_with_gaps_are_exact_in_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    large = pd.array([2**53 + 1, 2**53, None], dtype="Int64")
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "age": 1, "spend": 2, "plan": large, "left": 0})
+    frame.to_parquet(path)
+    assert read(path)["plan"].tolist()[:2] == ["9007199254740993", "9007199254740992"]
+    assert read(path)["plan"].isna().tolist() == [False, False, True]
 
 
 def test_parquet_gives_the_same_table_as_csv(file: Path) -> None:
     file.write_text(HEADER + ROWS)
-    expected = read_table(file, DATA)
+    expected = read(file)
     parquet = file.with_suffix(".parquet")
     expected.assign(note="other").to_parquet(parquet)
-    pd.testing.assert_frame_equal(read_table(parquet, DATA), expected)
+    pd.testing.assert_frame_equal(read(parquet), expected)
 
 
 def test_numeric_ids_in_parquet_become_text_without_a_decimal_point(file: Path) -> None:
@@ -181,7 +230,7 @@ def test_numeric_ids_in_parquet_become_text_without_a_decimal_point(file: Path) 
     ids = pd.Series([7.0, np.nan])
     frame = pd.DataFrame({"id": ids, "age": 1.0, "spend": 1.0, "plan": "x", "left": [0, 1]})
     frame.to_parquet(parquet)
-    table = read_table(parquet, DATA)
+    table = read(parquet)
     assert table["id"].iloc[0] == "7"
     assert table["id"].isna().tolist() == [False, True]
 
@@ -208,7 +257,7 @@ def test_an_empty_text_in_parquet_is_missing_as_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "customers.parquet"
     frame = pd.DataFrame({name: ["1", ""] for name in (DATA.id, *DATA.features)})
     frame.assign(**{DATA.target: [0, 1]}).to_parquet(path)
-    assert read_table(path, DATA)[DATA.id].isna().tolist() == [False, True]
+    assert read(path)[DATA.id].isna().tolist() == [False, True]
 
 
 def test_whole_numbers_with_gaps_are_the_same_text_in_csv_and_parquet(tmp_path: Path) -> None:
@@ -216,9 +265,9 @@ def test_whole_numbers_with_gaps_are_the_same_text_in_csv_and_parquet(tmp_path: 
     frame = frame.assign(**{DATA.target: [0, 1, 0]})
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.set_index(DATA.id).to_parquet(tmp_path / "t.parquet")  # the id as pandas' index
-    text = read_table(tmp_path / "t.csv", DATA)
-    table = read_table(tmp_path / "t.parquet", DATA)
-    for read in (text, table):
+    text = read(tmp_path / "t.csv")
+    table = read(tmp_path / "t.parquet")
+    for found in (text, table):
         for name in (DATA.id, *DATA.categorical):
-            assert read[name].tolist()[:2] == ["1", "2"]
-            assert read[name].isna().tolist() == [False, False, True]
+            assert found[name].tolist()[:2] == ["1", "2"]
+            assert found[name].isna().tolist() == [False, False, True]
