@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from churn.data import sources
 from churn.errors import ArtifactError
 
 # What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
@@ -29,6 +30,8 @@ _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
 SERVED = (
     "requirements/pipeline.txt",
     "src/churn/__init__.py",
+    "src/churn/data/__init__.py",
+    "src/churn/data/cells.py",
     "src/churn/document.py",
     "src/churn/errors.py",
     "src/churn/model",
@@ -102,11 +105,22 @@ def table_path(root: Path) -> Path | None:
 
 
 def table_digest(root: Path) -> str:
-    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none.
+
+    Of several files it is the digest of a list of their names and digests.
+    """
     table = table_path(root)
-    if table is None or not table.is_file():
+    found = [] if table is None else sources.files(table)
+    if not found:
         return "absent"
-    with table.open("rb") as stream:
+    if found == [table]:
+        return _sha256(found[0])
+    lines = [f"{_sha256(file)}  {file.relative_to(root).as_posix()}" for file in found]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

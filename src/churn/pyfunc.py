@@ -25,6 +25,7 @@ _REQUIREMENTS = (
     "mlflow",
     "numpy",
     "pandas",
+    "pyarrow",
     "pydantic",
     "pyyaml",
     "scikit-learn",

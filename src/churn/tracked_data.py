@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from churn.candidate import git, table_path
+from churn.data import sources
 from churn.environment import without_credentials
 from churn.errors import ArtifactError
 from churn.lockfile import ask_dvc
@@ -80,9 +81,12 @@ def require_data(root: Path) -> None:
             " dvc add data"
         )
     table = table_path(root)
-    if table is not None and _is_ignored(root, table):
+    # A path that leads to no file yet is asked for as well: it could be ignored before it is there.
+    for file in () if table is None else (sources.files(table) or [table]):
+        if not _is_ignored(root, file):
+            continue
         raise ArtifactError(
-            f"{table.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
+            f"{file.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
             " that line out, and run dvc add data"
         )
     for change in ask_dvc(root, str((root / "data.dvc").absolute())).get("data.dvc", []):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -242,3 +244,22 @@ def test_nothing_in_the_stored_model_is_a_pickle(built: Clone) -> None:
     (folder,) = (built.root / "mlruns").glob("*/models/*/artifacts")
 
     assert not list(folder.rglob("*.pkl")) + list(folder.rglob("*.joblib"))
+
+
+@pytest.mark.parametrize("autocrlf", ["true", "input"])
+def test_git_leaves_line_ends_as_they_are(autocrlf: str, tmp_path: Path) -> None:
+    def git(*arguments: str, folder: Path = tmp_path / "there") -> None:
+        settings = ["-c", f"core.autocrlf={autocrlf}", "-c", "user.name=t", "-c", "user.email=t@t"]
+        subprocess.run(["git", *settings, *arguments], cwd=folder, check=True, capture_output=True)
+
+    (tmp_path / "there" / "dvc-remote").mkdir(parents=True)
+    contents = {"dvc-remote/0a": b"id,left\r\n1,0\r\n", "params.yaml": b"a: 1\n"}
+    shutil.copy(ROOT / ".gitattributes", tmp_path / "there")
+    for name, content in contents.items():
+        (tmp_path / "there" / name).write_bytes(content)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    git("clone", "-q", str(tmp_path / "there"), str(tmp_path / "here"), folder=tmp_path)
+    for name, content in contents.items():
+        assert (tmp_path / "here" / name).read_bytes() == content

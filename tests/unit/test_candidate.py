@@ -75,6 +75,18 @@ def test_the_fingerprint_knows_the_table_by_sha_256_and_not_by_data_dvc_alone(
     assert input_fingerprint(repository) != before
 
 
+@pytest.mark.parametrize("path", ["data/parts", "data/parts/*.parquet"])
+def test_of_several_files_each_counts_with_its_name(path: str, repository: Path) -> None:
+    write(repository, {"params.yaml": f"data: {{path: '{path}'}}\n"})
+    assert table_digest(repository) == "absent"
+    write(repository, {"data/parts/a.parquet": "one\n", "data/parts/b.parquet": "two\n"})
+    before = table_digest(repository)
+    write(repository, {"data/parts/b.parquet": "three\n"})
+    changed = table_digest(repository)
+    (repository / "data/parts/b.parquet").rename(repository / "data/parts/c.parquet")
+    assert len({before, changed, table_digest(repository), "absent"}) == 4
+
+
 @pytest.mark.parametrize("params", ["", "[", "data: 1\n", "data: {}\n", "data: {path: x.csv}\n"])
 def test_a_table_that_is_not_there_has_no_digest(params: str, repository: Path) -> None:
     write(repository, {"params.yaml": params})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import re
 import unicodedata
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from churn.data import cells
+from churn.data import cells, sources
 from churn.errors import DataError
 from churn.params import CsvParams, DataParams
 from churn.progress import announce
@@ -37,12 +39,13 @@ def require_known_ending(path: Path) -> None:
 
 
 def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFrame:
-    """Read the declared columns of a CSV or Parquet file, by its ending.
+    """Read the declared columns of CSV or Parquet files, by their endings.
 
     Parameters
     ----------
     path : Path
-        The file. CSV: with a header, and written as `data.csv` says.
+        A file, a folder of Parquet files, or a pattern such as ``data/part-*.csv``, whose files
+        are read in the order of their names. CSV: with a header, and written as `data.csv` says.
     data : DataParams
         The columns; others are left out.
     labelled : bool, default=True
@@ -59,17 +62,27 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         If the file is of another kind, missing, empty, damaged, holds merge-conflict markers, is
         delimited by something else, or misses a column.
     """
-    if not path.is_file():
-        what = "not a file" if path.exists() else "not there"
+    columns = [data.id, *data.features, *([data.target] if labelled else [])]
+    found = sources.files(path)
+    if not found:
+        what = "a folder without Parquet files" if path.is_dir() else "not there"
         raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
-    require_known_ending(path)
+    parts = [_read_file(file, columns, data.csv) for file in found]
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def _read_file(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
+    ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if ending not in ("csv", "tsv", "parquet"):
+        raise DataError(f"{path}: the name must end in .csv, .tsv, .csv.gz or .parquet")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
-    columns = [data.id, *data.features, *([data.target] if labelled else [])]
-    if path.suffix == ".parquet":
+    if ending == "parquet":
         found = _read_parquet(path, columns)
     else:
-        found = _read_csv(path, columns, data.csv)
+        if ending == "tsv" and style.separator == CsvParams().separator:
+            style = style.model_copy(update={"separator": "\t"})
+        found = _read_csv(path, columns, style)
     return _without_empty_end(found, path)
 
 
@@ -121,6 +134,11 @@ def _read_csv(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
 def _decoded(path: Path, encoding: str) -> bytes:
     """Return the file as UTF-8 without a byte order mark."""
     found = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        try:
+            found = gzip.decompress(found)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path}: damaged ({error}); get it again with `dvc pull`") from error
     if encoding == "utf-8":
         found = found.removeprefix(codecs.BOM_UTF8)
         if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from churn import params, tracking
 from churn.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.data import sources
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet, require, write_json
 from churn.params import Params
@@ -79,7 +80,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         The customer table.
     """
     data = settings.data
-    if not table.is_file():
+    if not sources.files(table):
         raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
     card = read_json(workspace.model / "model.json", "train", Card)
@@ -133,6 +134,14 @@ def _git_tags(repository: Path) -> dict[str, str]:
     return {"git_commit": commit, "git_dirty": str(dirty).lower()}
 
 
-def _md5(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
+def _md5(table: Path) -> str:
+    """Digest a table as `md5sum` does; of several files, their digests one after the other."""
+    digests = []
+    for file in sources.files(table):
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "md5").hexdigest())
+    return digests[0] if len(digests) == 1 else _of_all(digests)
+
+
+def _of_all(digests: list[str]) -> str:
+    return hashlib.md5("".join(digests).encode(), usedforsecurity=False).hexdigest()

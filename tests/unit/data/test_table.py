@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,14 @@ def test_usual_dialects_are_read(content: bytes, file: Path) -> None:
 def test_a_missing_file_is_refused(file: Path) -> None:
     with pytest.raises(DataError, match=r"t\.csv: not there; get it with `dvc pull`"):
         read_table(file, DATA)
-    with pytest.raises(DataError, match="not a file"):
+    with pytest.raises(DataError, match="a folder without Parquet files"):
         read_table(file.parent, DATA)
+    with pytest.raises(DataError, match=r"\*\.csv: not there"):
+        read_table(file.parent / "*.csv", DATA)
+    other = file.with_suffix(".xlsx")
+    other.write_text("x")
+    with pytest.raises(DataError, match=r"must end in \.csv, \.tsv, \.csv\.gz or \.parquet"):
+        read_table(other, DATA)
 
 
 def test_an_empty_file_is_refused(file: Path) -> None:
@@ -180,6 +187,32 @@ def test_utf_16_is_refused_with_the_setting_that_reads_it(file: Path) -> None:
 def test_what_is_no_text_is_refused(file: Path) -> None:
     message = refusal(file, b"PK\x03\x04\x00\x00an Excel file")
     assert message.startswith("not a CSV file (it holds binary data)")
+
+
+@pytest.mark.parametrize("name", ["t.CSV", "t.tsv", "t.csv.gz", "t.TSV.GZ"])
+def test_the_ending_says_how_a_file_is_written(name: str, tmp_path: Path) -> None:
+    content = (HEADER + ROWS).replace(",", "\t" if "tsv" in name.lower() else ",").encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.lower().endswith("gz") else content)
+    assert read_table(path, DATA)["spend"].tolist() == ["9.5", "1e3"]
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress((HEADER + ROWS).encode())[:-9])
+    with pytest.raises(DataError, match=r"t\.csv\.gz: damaged"):
+        read_table(path, DATA)
+
+
+def test_a_folder_as_spark_writes_it_and_files_of_a_pattern_are_one_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "age": 1, "spend": 2.5, "plan": "x", "left": [0, 1]})
+    (tmp_path / "spark").mkdir()
+    (tmp_path / "spark" / "_SUCCESS").write_text("")
+    for part, rows in enumerate([frame[:1], frame[1:]]):
+        rows.to_parquet(tmp_path / "spark" / f"part-0000{part}.snappy.parquet", index=False)
+        rows.to_csv(tmp_path / f"part-{part}.csv", index=False)
+    assert read(tmp_path / "spark")["id"].tolist() == ["a", "b"]
+    assert read(tmp_path / "part-*.csv").equals(read(tmp_path / "spark"))
 
 
 def test_a_first_line_that_names_the_separator_is_followed(file: Path) -> None:
