@@ -252,7 +252,7 @@ def targets(world: World) -> list[tuple[Target, Sequence[str]]]:
 def main() -> None:
     """Print both tables; exit code 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replications", type=int, default=400)
+    parser.add_argument("--replications", type=int, default=600)
     parser.add_argument("--tables", type=int, default=20)
     chosen_ = parser.parse_args()
     n, n_tables = chosen_.replications, chosen_.tables

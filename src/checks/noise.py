@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 if TYPE_CHECKING:  # what is here needs no deepchecks
     from checks.sides import Sides
 
 Effects = dict[str, float]
-# Standard deviations above the mean: about one of 200 results of chance alone goes further.
-_REACH = 2.6
+# One of so many results of chance alone goes further.
+_ONE_OF = 200
 _LEAST_DRAWS = 5  # that have to give a result
 
 
@@ -57,13 +58,19 @@ class Noise:
             The effects in each draw.
         """
         names = dict.fromkeys(name for effects in found for name in effects)
-        values = {name: [one[name] for one in found if name in one] for name in names}
+        values = {name: np.array([one[name] for one in found if name in one]) for name in names}
         return {
-            name: self._reach(np.array(v)) for name, v in values.items() if len(v) >= _LEAST_DRAWS
+            name: self._reach(of_name)
+            for name, of_name in values.items()
+            # What is no number in one draw would be taken for no effect at all.
+            if len(of_name) >= _LEAST_DRAWS and np.isfinite(of_name).all()
         }
 
     def _reach(self, values: np.ndarray) -> float:
-        beyond = _REACH * values.std(ddof=1)
+        """Predict how far one more value goes, as Student's distribution has it."""
+        n = len(values)
+        quantile = stats.t.ppf(1 - 1 / _ONE_OF, n - 1) * np.sqrt(1 + 1 / n)
+        beyond = quantile * values.std(ddof=1)
         if not self.is_null:
             return float(beyond)
         # Some effects are mostly zero and then large: their deviation does not tell how large.
@@ -120,7 +127,9 @@ def _score(key: str) -> tuple[Callable[[Any], Effects], Callable[[Any, Effects],
         return {"": float(value[key])} if _is_number(value[key]) else {}
 
     def without(value: Any, floor: Effects) -> Any:
-        return {**value, key: max(0.0, value[key] - floor[""])} if "" in floor else value
+        if "" not in floor or not effects(value):
+            return value
+        return {**value, key: max(0.0, value[key] - floor[""])}
 
     return effects, without
 
@@ -167,17 +176,27 @@ def _without_new_categories(value: pd.DataFrame, floor: Effects) -> Any:
     return value.assign(**{_NEW: np.maximum(0.0, value[_NEW] - taken_off)})
 
 
+def _by_score(value: pd.DataFrame, side: str) -> pd.Series:
+    """Return the scores of a side by metric and, where they are scored one by one, label."""
+    found = value[value["Dataset"] == side]
+    names = found["Metric"].astype(str)
+    if "Class" in found:
+        names += found["Class"].map(lambda label: "" if pd.isna(label) else f" {label}")
+    return pd.Series(found["Value"].to_numpy(dtype=float), index=names.to_numpy())
+
+
 def _degradations(value: pd.DataFrame) -> Effects:
-    scores = value.pivot_table(index="Metric", columns="Dataset", values="Value", observed=True)
-    lost = (scores["Train"] - scores["Test"]) / scores["Train"].abs()
-    return {str(metric): float(one) for metric, one in lost.items() if _is_number(one)}
+    train = _by_score(value, "Train")
+    lost = (train - _by_score(value, "Test")) / train.abs()
+    return {str(name): float(one) for name, one in lost.items()}
 
 
 def _without_degradations(value: pd.DataFrame, floor: Effects) -> Any:
-    train = value[value["Dataset"] == "Train"].set_index("Metric")["Value"].abs()
-    metric = value["Metric"]
-    given = metric.map(train) * metric.map(floor).fillna(0.0)
-    return value.assign(Value=value["Value"] + given.where(value["Dataset"] == "Test", 0.0))
+    train, test = _by_score(value, "Train").abs(), _by_score(value, "Test")
+    given = {name: train[name] * floor.get(name, 0.0) for name in map(str, test.index)}
+    left = value.copy()
+    left.loc[left["Dataset"] == "Test", "Value"] = test.to_numpy() + list(given.values())
+    return left
 
 
 def _models(value: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -206,23 +225,21 @@ _SEGMENTS, _AVERAGE = "weak_segments_list", "avg_score"
 
 
 def _weakest(value: Mapping[str, Any]) -> Effects:
-    if _SEGMENTS not in value or not value[_AVERAGE]:
+    if _SEGMENTS not in value:
         return {"": 0.0}
-    worst, average = float(value[_SEGMENTS].iloc[0, 0]), float(value[_AVERAGE])
-    return {"": (average - worst) / abs(average)}
+    return {"": float(value[_AVERAGE]) - float(value[_SEGMENTS].iloc[0, 0])}
 
 
 def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
     if _SEGMENTS not in value or "" not in floor:
         return value
     segments = value[_SEGMENTS].copy()
-    average = value[_AVERAGE]
-    raised = segments.iloc[:, 0].astype(float) + floor[""] * abs(average)
-    segments.isetitem(0, np.minimum(raised, average))
+    raised = segments.iloc[:, 0].astype(float) + floor[""]
+    segments.isetitem(0, np.minimum(raised, value[_AVERAGE]))
     return {**value, _SEGMENTS: segments}
 
 
-# Of a check that is not listed chance is no part, or deepchecks itself allows for it.
+# A check that is not listed has its limit as it stands.
 NOISE = {
     "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),
     "LabelDrift": Noise(*_score("Drift score"), _other_sides, draws=60),

@@ -136,19 +136,15 @@ def leaked_customers(sides: Sides) -> Sides:
     return sides | {"test": pd.concat([sides["test"], again], ignore_index=True)}
 
 
-def drifted_a_little_everywhere(frame: Frame, rng: np.random.Generator) -> Frame:
-    return frame.assign(
-        age=frame["age"] + 2,
-        avg_order_value=frame["avg_order_value"] * 1.17,
-        days_since_signup=frame["days_since_signup"] * 1.14,
-        total_orders=frame["total_orders"] + 1,
-        recency_days=frame["recency_days"] * 1.2,
-        monetary_value=frame["monetary_value"] * 1.3,
-    )
+def joined_by_the_wrong_key(frame: Frame, rng: np.random.Generator) -> Frame:
+    """Give the ages to other customers: the older, the longer with us. No column has moved."""
+    place = frame["days_since_signup"].rank() / len(frame) + 0.3 * rng.normal(size=len(frame))
+    ages = np.sort(frame["age"].to_numpy())
+    return frame.assign(age=ages[place.rank(method="first").astype(int) - 1])
 
 
 def fewer_who_stay(frame: Frame, rng: np.random.Generator) -> Frame:
-    return frame[(frame["churned"] == 1) | (rng.random(len(frame)) < 0.64)].reset_index(drop=True)
+    return frame[(frame["churned"] == 1) | (rng.random(len(frame)) < 0.75)].reset_index(drop=True)
 
 
 def score_of_another_supplier(sides: Sides) -> Sides:
@@ -182,7 +178,7 @@ def overfitted(frame: Frame, rng: np.random.Generator) -> Frame:
 
 def noisy(frame: Frame, rng: np.random.Generator) -> Frame:
     p = frame["probability"].to_numpy()
-    return ranked_by(frame, np.log(p / (1 - p)) + 0.8 * rng.normal(size=len(p)))
+    return ranked_by(frame, np.log(p / (1 - p)) + 1.4 * rng.normal(size=len(p)))
 
 
 def blind_for_a_segment(frame: Frame, rng: np.random.Generator) -> Frame:
@@ -215,7 +211,7 @@ DEFECTS: dict[str, Callable[[Sides], Sides]] = {
     },
     "FeatureDrift": one("test", lambda f, rng: f.assign(age=f["age"] + 3)),
     "LabelDrift": one("test", fewer_who_stay),
-    "MultivariateDrift": one("test", drifted_a_little_everywhere),
+    "MultivariateDrift": one("test", joined_by_the_wrong_key),
     "FeatureLabelCorrelationChange": score_of_another_supplier,
     "TrainTestPerformance": one("train", overfitted),
     "SimpleModelComparison": both(noisy),

@@ -111,7 +111,7 @@ def compare(
     -----
     Source: Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapter 13
     (percentile interval); `_tail` has that of the widening, `churn.evaluation.bootstrap` that of
-    what makes 1,000 draws do. `scipy.stats.bootstrap` would sort each draw anew.
+    how little the seed decides. `scipy.stats.bootstrap` would sort each draw anew.
     """
     n_rarer = int(min(y.sum(), len(y) - y.sum()))
     one, other = (

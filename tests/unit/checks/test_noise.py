@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -38,7 +39,7 @@ VALUES: dict[str, tuple[Any, dict[str, float]]] = {
     "SimpleModelComparison": ({"scores": SCORES}, {"roc_auc": 0.05}),
     "WeakSegmentsPerformance": (
         {"weak_segments_list": SEGMENTS, "avg_score": 0.8},
-        {"": 0.5},
+        {"": 0.4},
     ),
 }
 
@@ -88,9 +89,28 @@ def test_without_a_segment_there_is_no_weak_one() -> None:
 def test_chance_goes_as_far_as_one_of_two_hundred_results_of_it() -> None:
     found = [{"age": value} for value in (0.04, 0.05, 0.06) * 10]
     null = NOISE["FeatureDrift"]
-    assert null.floor(found)["age"] == pytest.approx(0.05 + 2.6 * 0.0083, abs=1e-4)
-    assert replace(null, is_null=False).floor(found)["age"] == pytest.approx(0.0216, abs=1e-4)
+    # Student's quantile with 29 degrees of freedom, 2.756, times sqrt(31 / 30)
+    assert null.floor(found)["age"] == pytest.approx(0.05 + 2.80 * 0.0083, abs=1e-4)
+    assert replace(null, is_null=False).floor(found)["age"] == pytest.approx(0.0233, abs=1e-4)
     assert null.floor(found[:4]) == {}
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_what_is_no_number_in_a_draw_is_no_reason_to_pass(name: str) -> None:
+    value, effects = VALUES[name]
+    noise = NOISE[name]
+    draws = [dict.fromkeys(effects, 0.5) for _ in range(10)] + [dict.fromkeys(effects, np.nan)]
+    floor = noise.floor(draws)
+    assert floor == {}
+    assert noise.effects(noise.without(value, floor)) == pytest.approx(effects)
+
+
+def test_labels_that_are_scored_one_by_one_are_compared_one_by_one() -> None:
+    value = PERFORMANCE.assign(Class=[0, 1, 0, 1], Metric="f1")
+    noise = NOISE["TrainTestPerformance"]
+    assert noise.effects(value) == pytest.approx({"f1 0": 0.2, "f1 1": 0.0})
+    left = noise.effects(noise.without(value, {"f1 0": 0.1, "f1 1": 0.1}))
+    assert left == pytest.approx({"f1 0": 0.1, "f1 1": -0.1})
 
 
 def test_chance_goes_as_far_as_it_went() -> None:
