@@ -91,11 +91,11 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "wrong delimiter": (
         lambda t: [line.replace(",", ";") for line in t],
-        ["delimited by semicolons", "export it with commas"],
+        ["delimited by semicolons", "set data.csv.separator"],
     ),
     "missing column": (
         lambda t: without(t, "frequency"),
-        ["column 'frequency' is missing", "found: customer_id", "params.yaml"],
+        ["column 'frequency' is missing", "found: 'customer_id'", "params.yaml"],
     ),
     "column twice": (
         lambda t: [f"{t[0]},age", *(f"{line},1" for line in t[1:])],
@@ -163,7 +163,7 @@ def test_a_missing_table_is_refused(project: Path) -> None:
     [
         (b"", "empty"),
         (b"\x89PNG\x00\x00", "not a CSV file (it holds binary data)"),
-        ("customer_id,größe\n1,2\n".encode("latin-1"), "not a CSV file (no UTF-8 text)"),
+        ("customer_id,größe\n1,2\n".encode("latin-1"), "no UTF-8 text in line 1; set data.csv.encoding"),
         (b"<html>404</html>", "column 'customer_id' is missing"),
     ],
 )
