@@ -11,7 +11,7 @@ from scipy import stats
 from threadpoolctl import ThreadpoolController
 
 from churn.evaluation.bootstrap import draws, spread
-from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.evaluation.metric_names import RANKINGS, SMALLER_IS_BETTER
 from churn.evaluation.weighted import WeightedMetrics
 from churn.params import DecisionParams
 
@@ -156,7 +156,8 @@ def _tail(n_rarer: int) -> float:
 
     Percentile intervals are too narrow where there are few of a kind. The share is the one with
     which the interval of a mean would be Student's; source: Hesterberg, T. C. (2015), What Teachers
-    Should Know About the Bootstrap, The American Statistician 69 (4), "expanded percentile".
+    Should Know About the Bootstrap, The American Statistician 69 (4), "expanded percentile". Not
+    for rankings, whose draws spread more widely than chance does: they compare pairs.
     """
     if n_rarer < 2:
         return 0.0
@@ -177,7 +178,8 @@ def _difference(
     is_known = np.isfinite(drawn)
     if change is None or is_known.mean() < _MIN_DEFINED:
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
-    found = spread(drawn[is_known] - change, linear[is_known], influence, _tail(n_rarer))
+    tail = (1 - LEVEL) / 2 if name in RANKINGS else _tail(n_rarer)
+    found = spread(drawn[is_known] - change, linear[is_known], influence, tail)
     lower, upper = change + found.lower, change + found.upper
     p = _p(change, found.error, n_rarer)
     return Difference(name, first, second, change, lower, upper, _word(name, lower, upper), p)

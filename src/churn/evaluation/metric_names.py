@@ -19,3 +19,5 @@ TITLES = {
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "cost"})
 # What changes with the threshold, and not with the probabilities alone.
 AT_THRESHOLD = ("accuracy", "precision", "recall", "f1", "cost")
+# What compares customers with each other, and is no mean over them.
+RANKINGS = frozenset({"roc_auc", "average_precision"})
