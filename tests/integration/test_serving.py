@@ -105,6 +105,19 @@ def test_null_is_a_missing_value(client: Client, rows: Rows) -> None:
     pd.testing.assert_frame_equal(together, alone, rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("41", 41), (" 4.5 ", 4.5), (True, 1), ("TRUE", 1), (" ", None)],
+    ids=repr,
+)
+def test_a_number_may_be_written_as_text_or_as_a_truth_value(
+    written: Any, number: float | None, client: Client, rows: Rows
+) -> None:
+    for name in rows.numeric:
+        one, other = (client.about([{**rows.complete, name: cell}]) for cell in (written, number))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
 def test_whole_numbers_may_be_written_with_a_point_and_without(client: Client, rows: Rows) -> None:
     whole = {name: round(rows.complete[name] or 0) for name in rows.numeric}
     with_points = {name: float(number) for name, number in whole.items()}
@@ -143,7 +156,7 @@ def test_a_missing_column_is_refused_by_name(form: Format, client: Client, rows:
         assert f"missing inputs {[missing]}" in said
 
 
-@pytest.mark.parametrize("cell", ["old", "41", "", True, [41], {"age": 41}, float("inf")], ids=repr)
+@pytest.mark.parametrize("cell", ["old", "4,1", [41], [4, 1], {"age": 41}, float("inf")], ids=repr)
 def test_what_is_no_number_is_refused_by_the_name_of_its_column(
     cell: Any, client: Client, rows: Rows
 ) -> None:

@@ -163,7 +163,10 @@ def test_a_missing_table_is_refused(project: Path) -> None:
     [
         (b"", "empty"),
         (b"\x89PNG\x00\x00", "not a CSV file (it holds binary data)"),
-        ("customer_id,größe\n1,2\n".encode("latin-1"), "no UTF-8 text in line 1; set data.csv.encoding"),
+        (
+            "customer_id,größe\n1,2\n".encode("latin-1"),
+            "no UTF-8 text in line 1; set data.csv.encoding",
+        ),
         (b"<html>404</html>", "column 'customer_id' is missing"),
     ],
 )

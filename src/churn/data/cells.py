@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.types import is_scalar
 
 # What stands for a missing number, in any case. A text is missing only where its cell is empty,
 # because "NA" and "null" may be values (NA is Namibia's country code).
@@ -217,7 +218,7 @@ def _written(cells: Iterable[Any]) -> Iterable[str | None]:
             yield str(bool(cell)).lower()
         elif isinstance(cell, str):
             yield cell
-        elif pd.isna(cell):
+        elif is_scalar(cell) and pd.isna(cell):
             yield None
         elif isinstance(cell, (float, np.floating)) and float(cell).is_integer():
             yield str(int(cell))

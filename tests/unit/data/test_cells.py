@@ -110,7 +110,7 @@ def test_words_for_missing_can_be_added_for_both() -> None:
 @pytest.mark.parametrize(
     "cell",
     ["many", "1,5", "1_000", "0x10", "2024-03-01", "[1]", np.inf, "-inf", datetime.date(2024, 3, 1),
-     10**400, ["list"], {"a": 1}],
+     10**400, ["list"], [1, 2], {"a": 1}],
     ids=str,
 )  # fmt: skip
 def test_what_is_no_finite_number_is_refused_at_its_row(cell: Any) -> None:
