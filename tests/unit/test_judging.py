@@ -89,6 +89,7 @@ def test_the_code_of_the_model_is_no_judging_code(path: str) -> None:
         ("src/churn/status.py", "judging"),
         ("src/churn/serving.py", "judging"),
         (".gitignore", "judging"),
+        (".gitattributes", "judging"),
         ("src/churn/serve/app.py", "others"),
         ("benchmarks/bench.py", "others"),
         ("notebooks/look.ipynb", "others"),
@@ -114,7 +115,6 @@ def test_other_files_have_kinds_of_their_own(path: str, expected: str) -> None:
         "pytest.ini",
         "uv.toml",
         "GNUmakefile",
-        ".gitattributes",
     ],
 )
 def test_a_new_file_that_would_be_taken_instead_judges_as_well(path: str) -> None:
