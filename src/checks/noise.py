@@ -102,8 +102,6 @@ def _other_held_out(sides: Sides, rng: np.random.Generator) -> Sides:
     """Draw the held-out rows with replacement."""
     test = sides.frames["test"]
     drawn = test.iloc[rng.integers(0, len(test), len(test))]
-    # The same rows again are other customers: no check may take them for duplicates of an id.
-    drawn = drawn.assign(**{sides.id: np.arange(len(drawn))})
     return sides.of({"train": sides.frames["train"], "test": drawn})
 
 

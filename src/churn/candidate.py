@@ -105,23 +105,9 @@ def table_path(root: Path) -> Path | None:
 
 
 def table_digest(root: Path) -> str:
-    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none.
-
-    Of several files it is the digest of a list of their names and digests.
-    """
+    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
     table = table_path(root)
-    found = [] if table is None else sources.files(table)
-    if not found:
-        return "absent"
-    if found == [table]:
-        return _sha256(found[0])
-    lines = [f"{_sha256(file)}  {file.relative_to(root).as_posix()}" for file in found]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return (table and sources.digest(table, "sha256")) or "absent"
 
 
 def data_md5(root: Path) -> str:

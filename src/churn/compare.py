@@ -378,24 +378,25 @@ def _compared(
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
     y = alone.rows[data.target].to_numpy()
-    most = _at_most(everyone, data.id, judging) if isinstance(everyone, _Pair) else alone
+    reason = everyone if isinstance(everyone, str) else None
+    most = alone if isinstance(everyone, str) else _at_most(everyone, data.id, judging)
     # Both exams are looked at together: a word that either of them earns by chance is one too many.
-    exams = [alone, *([most] if isinstance(everyone, _Pair) else [])]
+    exams = [alone] if reason else [alone, most]
     on_alone, *on_most = _differences(exams, data.target, judging)
     moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
     return {
         "rows": len(alone.rows),
         "threshold": scored.threshold,
         "metrics": on_alone,
-        "everyone": {
+        "everyone": None
+        if reason
+        else {
             "rows": len(most.rows),
             "held_out": int(most.rows[data.id].isin(rows[data.id]).sum()),
             "metrics": on_most[0],
             "slices": _slices(most, held_out.train, data.target, judging),
-        }
-        if isinstance(everyone, _Pair)
-        else None,
-        "alone": None if isinstance(everyone, _Pair) else everyone,
+        },
+        "alone": reason,
         "same_threshold": None
         if scored.threshold == candidate.threshold
         else [

@@ -440,8 +440,8 @@ def _one(
         limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
     if not can.supports(margin):
         limit += (
-            f"; too small for such models, {can.fails(margin):.0%} of which fail it though they are"
-            f" equal: {can.supported:.2g} would do"
+            f"; too small: of equal models {can.fails(margin):.0%} would fail it;"
+            f" {can.supported:.2g} would do"
         )
     value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
     reason = {

@@ -358,6 +358,17 @@ def test_where_there_is_nothing_to_look_at_a_check_passes(
     assert not_passed(found) == set()
 
 
+def test_a_search_that_cannot_find_anything_has_not_passed(
+    healthy: Sides, settings: Params, tmp_path: Path
+) -> None:
+    # No two segments are larger than half. deepchecks says the same as where nothing is weak.
+    [listed] = [c for c in settings.checks.suites["model"] if c.check == "WeakSegmentsPerformance"]
+    wrong = listed.model_dump()
+    wrong["arguments"] |= {"segment_minimum_size_ratio": 0.6}
+    found = run_checks(tmp_path, {"healthy": healthy}, settings, {"model": [wrong]})["healthy"]
+    assert found["WeakSegmentsPerformance"]["status"] == "crashed"
+
+
 # gates: defects of a model
 
 

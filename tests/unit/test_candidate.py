@@ -76,14 +76,14 @@ def test_the_fingerprint_knows_the_table_by_sha_256_and_not_by_data_dvc_alone(
 
 
 @pytest.mark.parametrize("path", ["data/parts", "data/parts/*.parquet"])
-def test_of_several_files_each_counts_with_its_name(path: str, repository: Path) -> None:
+def test_of_several_files_each_counts_and_so_does_their_order(path: str, repository: Path) -> None:
     write(repository, {"params.yaml": f"data: {{path: '{path}'}}\n"})
     assert table_digest(repository) == "absent"
     write(repository, {"data/parts/a.parquet": "one\n", "data/parts/b.parquet": "two\n"})
     before = table_digest(repository)
     write(repository, {"data/parts/b.parquet": "three\n"})
     changed = table_digest(repository)
-    (repository / "data/parts/b.parquet").rename(repository / "data/parts/c.parquet")
+    (repository / "data/parts/a.parquet").rename(repository / "data/parts/c.parquet")
     assert len({before, changed, table_digest(repository), "absent"}) == 4
 
 

@@ -315,9 +315,8 @@ def test_a_margin_that_is_too_small_is_named_with_one_that_would_do() -> None:
         :2
     ]
     # Half-widths of 0.05 and 0.1, margins of 0.01 and 0.03: see Sensitivity.
-    assert "; too small for such models, 94% of which fail it though they are equal" in auc.limit
-    assert auc.limit.endswith(": 0.083 would do")
-    assert "91% of which" in cost.limit
+    assert auc.limit.endswith("; too small: of equal models 94% would fail it; 0.083 would do")
+    assert "of equal models 91% would fail it" in cost.limit
     kept = judge(compared(told_of(NARROW)))
     assert not any("too small" in one.limit for one in kept.gates)
 

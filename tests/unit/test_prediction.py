@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -13,7 +14,8 @@ import pytest
 from churn import pyfunc, tracking
 from churn.errors import ArtifactError, DataError, TrackingError
 from churn.model.artifact import Model
-from churn.prediction import load_model, predict
+from churn.params import CsvParams
+from churn.prediction import load_model, predict, score
 
 
 @pytest.fixture
@@ -37,6 +39,32 @@ def test_each_customer_gets_a_probability_and_a_decision(
     np.testing.assert_array_equal(
         scored["prediction"], scored["probability"] >= model.card.threshold
     )
+
+
+def test_a_file_is_read_as_that_of_the_training_was(
+    unlabelled: Path, model: Model, tmp_path: Path
+) -> None:
+    plain = pd.read_csv(unlabelled, dtype="str")
+    other = plain.assign(age=plain["age"].mask(plain.index < 3))
+    _written(other, tmp_path / "plain.csv")
+    card = model.card.model_copy(
+        update={"missing": ("?",), "csv": CsvParams(separator=";", decimal=",")}
+    )
+    spelled = other.fillna({"age": "?"}).map(lambda cell: str(cell).replace(".", ","))
+    spelled["plan"] = other["plan"]
+    source = _written(spelled, tmp_path / "other.csv", sep=";")
+
+    found = score(replace(model, card=card), source)
+
+    expected = score(model, tmp_path / "plain.csv")
+    pd.testing.assert_frame_equal(found, expected)
+    with pytest.raises(DataError, match="delimited by semicolons"):
+        score(model, source)
+
+
+def _written(frame: pd.DataFrame, path: Path, sep: str = ",") -> Path:
+    frame.to_csv(path, index=False, sep=sep)
+    return path
 
 
 @pytest.mark.parametrize("missing", ["customer_id", "age", "plan"])

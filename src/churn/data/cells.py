@@ -65,7 +65,7 @@ class NumberStyle:
 
 
 _PYTHON = NumberStyle()
-# The first that reads a cell is proposed, so those of one setting come first.
+# The first that reads a number is proposed for it, so those of one setting come first.
 _STYLES = {
     "data.csv.decimal: ','": NumberStyle(decimal=","),
     "data.csv.thousands: ','": NumberStyle(thousands=","),
@@ -98,11 +98,16 @@ class CellError(ValueError):
 
 
 def reading_style(cell: str) -> str | None:
-    """Return the setting of params.yaml with which a cell would be read as a number."""
+    """Return the setting of params.yaml with which a cell would be read as a number.
+
+    Where another one reads another number, as with ``1,234``, both are named.
+    """
+    found: dict[float, str] = {}
     for setting, style in _STYLES.items():
-        if _is_number(style.plain(cell) or "?"):
-            return setting
-    return None
+        plain = style.plain(cell)
+        if plain is not None and _is_number(plain):
+            found.setdefault(float(plain), setting)
+    return ", or ".join(found.values()) or None
 
 
 def numbers(

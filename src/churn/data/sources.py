@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 
@@ -32,3 +33,28 @@ def files(path: Path) -> list[Path]:
         pattern = str(path.relative_to(path.anchor))
         return sorted(file for file in Path(path.anchor).glob(pattern) if file.is_file())
     return []
+
+
+def digest(path: Path, algorithm: str) -> str | None:
+    """Digest a table: that of its file, or of its files' digests in their order.
+
+    Parameters
+    ----------
+    path : Path
+        See `files`.
+    algorithm : str
+        As `hashlib` names it.
+
+    Returns
+    -------
+    str or None
+        Hexadecimal digits; None where there is no file.
+    """
+    found = []
+    for file in files(path):
+        with file.open("rb") as stream:
+            found.append(hashlib.file_digest(stream, algorithm).hexdigest())
+    if len(found) > 1:
+        together = "".join(found).encode()
+        return hashlib.new(algorithm, together, usedforsecurity=False).hexdigest()
+    return found[0] if found else None

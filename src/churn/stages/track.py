@@ -80,7 +80,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         The customer table.
     """
     data = settings.data
-    if not sources.files(table):
+    if (md5 := sources.digest(table, "md5")) is None:
         raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
     card = read_json(workspace.model / "model.json", "train", Card)
@@ -95,7 +95,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         name=f"{settings.model.family}-{digest[:8]}",
         params={**flat, "feature_set": ", ".join(card["features"])[:6000]},
         metrics=flat_metrics(metrics),
-        tags={**_git_tags(repository), "data_md5": _md5(table), "model_digest": digest},
+        tags={**_git_tags(repository), "data_md5": md5, "model_digest": digest},
         files=files,
         model=workspace.model,
         numeric=data.numeric,
@@ -132,16 +132,3 @@ def _git_tags(repository: Path) -> dict[str, str]:
     except ArtifactError:  # no git, or no commit yet
         return {"git_commit": "none", "git_dirty": "true"}
     return {"git_commit": commit, "git_dirty": str(dirty).lower()}
-
-
-def _md5(table: Path) -> str:
-    """Digest a table as `md5sum` does; of several files, their digests one after the other."""
-    digests = []
-    for file in sources.files(table):
-        with file.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "md5").hexdigest())
-    return digests[0] if len(digests) == 1 else _of_all(digests)
-
-
-def _of_all(digests: list[str]) -> str:
-    return hashlib.md5("".join(digests).encode(), usedforsecurity=False).hexdigest()

@@ -95,10 +95,11 @@ def test_a_word_for_missing_can_be_added() -> None:
         ("28,28", "data.csv.decimal: ','"),
         ("1.234,56", "data.csv.decimal: ',' and data.csv.thousands: '.'"),
         ("1,234.56", "data.csv.thousands: ','"),
+        ("1,234", "data.csv.decimal: ',', or data.csv.thousands: ','"),
         ("1 234", "data.csv.thousands: ' '"),
         ("$28.28", "data.csv.symbols: '$€£%'"),
         ("28%", "data.csv.symbols: '$€£%'"),
-        ("-$1,234", "data.csv.symbols: '$€£%' and data.csv.thousands: ','"),
+        ("-$1,234.5", "data.csv.symbols: '$€£%' and data.csv.thousands: ','"),
     ],
 )
 def test_a_number_in_another_style_is_refused_with_the_setting_that_reads_it(

@@ -215,6 +215,12 @@ def test_a_folder_as_spark_writes_it_and_files_of_a_pattern_are_one_table(tmp_pa
     assert read(tmp_path / "part-*.csv").equals(read(tmp_path / "spark"))
 
 
+def test_cells_may_stand_in_another_quote(file: Path) -> None:
+    file.write_text(HEADER + "007,41,9.5,'gold, old',0\n")
+    data = DATA.model_copy(update={"csv": CsvParams(quote="'")})
+    assert read_table(file, data)["plan"].tolist() == ["gold, old"]
+
+
 def test_a_first_line_that_names_the_separator_is_followed(file: Path) -> None:
     file.write_text("sep=;\n" + (HEADER + ROWS).replace(",", ";"))
     assert read_table(file, DATA)["spend"].tolist() == ["9.5", "1e3"]
