@@ -115,7 +115,8 @@ def _allow_for_chance(
         # A condition that says the same of both looks at something else.
         if not outcome["passed"] and again["details"] != outcome["details"]:
             outcome["passed"] = again["passed"]
-            outcome["details"] = f"{outcome['details']}; {told}"
+            # What deepchecks says is that of a failure.
+            outcome["details"] = told if again["passed"] else f"{outcome['details']}; {told}"
 
 
 def _by_chance(

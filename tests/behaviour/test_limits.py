@@ -322,7 +322,11 @@ def test_a_small_table_passes_and_three_months_of_drift_are_noticed(
     assert not_passed(found["small"]) == set()
     weak = found["small"]["WeakSegmentsPerformance"]["outcomes"][0]["details"]
     assert "chance alone gives up to" in weak
+    assert "Found" not in weak, "deepchecks' own words are those of a failure"
     assert "FeatureDrift" in not_passed(found["drifted"])
+    drift = found["drifted"]["FeatureDrift"]["outcomes"][0]["details"]
+    assert drift.startswith("Failed for")
+    assert "chance alone gives up to" in drift
 
 
 ONE_EACH = {
