@@ -19,6 +19,7 @@ import pandas as pd
 Record = dict[str, Any]
 NUMERIC, CATEGORIES = ("spend", "visits", "age"), {"gold": -1.0, "basic": 1.0}
 COLUMNS, RARE = [*NUMERIC, "plan"], "trial"
+TRUTH_VALUES = {"true": 1, "false": 0}
 ON_THE_THRESHOLD = {"spend": 0.0, "visits": 9.0, "age": 50.0, "plan": "gold"}
 
 
@@ -97,11 +98,21 @@ class Right:
         return 1 / (1 + math.exp(-score))
 
     def number(self, name: str, cell: Any) -> float:
+        if isinstance(cell, str):
+            cell = self.as_text(cell.strip())
         if cell is None:
             return 33.3
-        if isinstance(cell, bool) or not isinstance(cell, (int, float)) or math.isinf(cell):
+        if not isinstance(cell, (int, float)) or math.isinf(cell):
             raise RefusedError(400, f"column {name!r} holds {str(cell)!r}, which is no number")
         return float(cell)
+
+    def as_text(self, text: str) -> Any:
+        if text.lower() in TRUTH_VALUES:
+            return TRUTH_VALUES[text.lower()]
+        try:
+            return float(text) if text else None
+        except ValueError:
+            return text
 
     def category(self, cell: Any) -> float:
         return CATEGORIES.get(cell, 0.0)
@@ -215,14 +226,29 @@ class DoesNotNameMissingColumns(Right):
         raise RefusedError(400, f"give all of {COLUMNS}")
 
 
-class TakesNumbersInQuotes(Right):
-    def number(self, name: str, cell: Any) -> float:
-        return super().number(name, float(cell) if cell == "41" else cell)
+class RefusesNumbersAsText(Right):
+    def as_text(self, text: str) -> Any:
+        return text if text[:1].isdigit() else super().as_text(text)
 
 
-class TakesTrueForOne(Right):
+class RefusesTruthValuesAsText(Right):
+    def as_text(self, text: str) -> Any:
+        return text if text.lower() in TRUTH_VALUES else super().as_text(text)
+
+
+class RefusesTruthValues(Right):
     def number(self, name: str, cell: Any) -> float:
-        return super().number(name, 1 if cell is True else cell)
+        return super().number(name, "yes" if cell is True else cell)
+
+
+class TakesBlanksForZero(Right):
+    def as_text(self, text: str) -> Any:
+        return super().as_text(text or "0")
+
+
+class LosesDecimalCommas(Right):
+    def as_text(self, text: str) -> Any:
+        return super().as_text(text.replace(",", ""))
 
 
 class DiesOfText(Right):

@@ -40,8 +40,9 @@ EXACT = each("test_the_answers_are_exactly_the_offline_predictions")
 MISSING = each("test_a_missing_column_is_refused_by_name")
 OTHER_COLUMNS = "test_neither_other_columns_nor_the_order_of_columns_matter"
 OTHER = each(OTHER_COLUMNS)
-CELLS = ("'old'", "'41'", "''", "True", "[41]", "{'age': 41}", "inf")
+CELLS = ("'old'", "'4,1'", "[41]", "[4, 1]", "{'age': 41}", "inf")
 NO_NUMBER = "test_what_is_no_number_is_refused_by_the_name_of_its_column"
+WRITTEN = "test_a_number_may_be_written_as_text_or_as_a_truth_value"
 BODY = "test_a_body_that_is_no_question_is_refused"
 NO_ROWS = "test_a_table_without_rows_is_refused"
 KIND = "test_a_body_of_another_kind_is_refused"
@@ -60,8 +61,8 @@ GROUPS: dict[str, dict[str, set[str]]] = {
         "LosesCustomers": {"test_ten_thousand_customers_in_one_body_are_answered"},
         "BreaksOnBrokenJson": each(BODY, "empty", "broken JSON", "not UTF-8"),
         "ImputesMissingColumns": MISSING,
-        "TakesNumbersInQuotes": each(NO_NUMBER, "'41'"),
-        "RefusesWholeNumbers": {"test_whole_numbers_may_be_written_with_a_point_and_without"},
+        "RefusesNumbersAsText": each(WRITTEN, "'41'-41", "' 4.5 '-4.5"),
+        "RefusesTruthValuesAsText": each(WRITTEN, "'TRUE'-1"),
         "ReadsSplitByPosition": each(OTHER_COLUMNS, "split"),
         "RefusesUnseenTexts": {UNSEEN},
         "TakesAnyKind": each(KIND, "text/plain", "application/json; charset=latin-1"),
@@ -70,11 +71,13 @@ GROUPS: dict[str, dict[str, set[str]]] = {
         "PredictsHalves": {"test_a_prediction_is_a_whole_number_and_a_probability_is_not"},
         "BlamesItselfForBrokenJson": each(BODY, "empty", "broken JSON", "not UTF-8"),
         "DoesNotNameMissingColumns": MISSING,
-        "TakesTrueForOne": each(NO_NUMBER, "True"),
+        "RefusesTruthValues": each(WRITTEN, "True-1"),
+        "LosesDecimalCommas": each(NO_NUMBER, "'4,1'"),
+        "TakesBlanksForZero": each(WRITTEN, "' '-None"),
         "RefusesOtherColumns": {UNSEEN} | OTHER,
     },
     "group-3": {
-        "DiesOfText": each(NO_NUMBER, *CELLS),
+        "DiesOfText": each(NO_NUMBER, *CELLS) | each(WRITTEN, "'TRUE'-1", "' '-None"),
         "AnswersWhatIsNoQuestion": each(BODY, *BODIES) | {NO_ROWS} | MISSING,
     },
 }
@@ -84,6 +87,7 @@ FOUND_BY_THESE_TOO = {
     "IsWrongOnTheThreshold": {THRESHOLD} | EXACT,
     "KnowsNobodyAlone": each("test_a_customer_alone_gets_the_answer_that_it_gets_among_many"),
     "FailsOneOfFifty": {CLIENTS, LATENCY},
+    "RefusesWholeNumbers": {"test_whole_numbers_may_be_written_with_a_point_and_without"},
     "RefusesNull": {"test_null_is_a_missing_value"} | EXACT,
     "SortsCustomers": {"test_the_answers_come_in_the_order_of_the_customers"} | EXACT,
     "IsNotHealthy": {"test_it_answers_ping_within_the_time_that_it_has_to_start"},
