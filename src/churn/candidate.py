@@ -32,6 +32,7 @@ SERVED = (
     "src/churn/__init__.py",
     "src/churn/data/__init__.py",
     "src/churn/data/cells.py",
+    "src/churn/data/dates.py",
     "src/churn/document.py",
     "src/churn/errors.py",
     "src/churn/model",

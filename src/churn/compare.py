@@ -22,6 +22,7 @@ from churn import baseline, exam, limits, out_of_fold, params, proposal
 from churn.baseline import Baseline
 from churn.candidate import model_digest
 from churn.data import split
+from churn.data.dates import days_before_newest
 from churn.errors import ArtifactError, ChurnError, IncomparableError
 from churn.evaluation import curves
 from churn.evaluation.comparison import LEVEL, Scored, compare
@@ -472,14 +473,21 @@ def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
     before, after = read_parquet(file, "prepare"), candidate.train
     data = candidate.settings.data
     card = found.card()
-    used = [*card.get("numeric", []), *card.get("categorical", [])]
+    used = [name for kind in data.by_kind for name in card.get(kind, [])]
+    # Where a column held something else before, its values are compared one by one.
+    aged = [name for name in data.dates if name in card.get("dates", [])]
+    others = [name for name in data.dates if name not in aged]
+    columns = drift(
+        days_before_newest(before, before, aged),
+        days_before_newest(after, before, aged),
+        numeric=(*data.numeric, *aged),
+        categorical=(*data.categorical, *others),
+    )
     described: dict[str, Any] = {
         "rows": [len(before), len(after)],
-        "columns": [
-            asdict(column) for column in drift(before, after, data.numeric, data.categorical)
-        ],
+        "columns": [asdict(column) for column in columns],
         "gone": [column for column in used if column not in after],
-        "new": [column for column in data.features if column not in before],
+        "new": [column for column in data.inputs if column not in before],
     }
     if data.target in before:
         described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]

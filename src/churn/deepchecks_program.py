@@ -59,7 +59,7 @@ def sample(
         return frames
     # Each block has a place in a random order, and those before the block that has no room are in.
     places = _places(
-        np.concatenate([_hashed(frame[list(data.features)]) for frame in frames.values()]),
+        np.concatenate([_hashed(frame[list(data.inputs)]) for frame in frames.values()]),
         np.concatenate([_hashed(frame[data.id]) for frame in frames.values()]),
     )
     chosen = np.split(places < np.partition(places, max_rows)[max_rows], np.cumsum(sizes)[:-1])

@@ -102,7 +102,7 @@ def as_main_has_them(
         Of the candidate.
     """
     rows = main[~main[data.id].isin(train[data.id])].reset_index(drop=True)
-    new: Sequence[str] = [name for name in data.features if name not in rows]
+    new: Sequence[str] = [name for name in data.inputs if name not in rows]
     if new:
         own = pd.concat([train, test])[[data.id, *new]]
         rows = rows.merge(own, on=data.id, how="left")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from churn.data.dates import with_timestamps
 from churn.environment import without_credentials
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet
@@ -119,7 +120,8 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The raw columns, ``probability`` and ``prediction``; no id and no label.
+        The raw columns, ``probability`` and ``prediction``; no id and no label. Dates are points
+        in time, by which the integration tests know them.
 
     Raises
     ------
@@ -138,4 +140,5 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
             f"{workspace.predictions('test')}: not what the model says of the held-out customers;"
             " run `dvc repro` again"
         )
-    return rows[list(settings.data.features)].join(predicted)
+    raw = rows[list(settings.data.inputs)]
+    return with_timestamps(raw, settings.data.dates).join(predicted)

@@ -56,6 +56,7 @@ class CsvParams(Section):
     symbols: str = ""
     encoding: str = "utf-8"
     quote: OneCharacter = '"'
+    date: str = ""
 
     @model_validator(mode="after")
     def _marks_differ(self) -> CsvParams:
@@ -72,35 +73,46 @@ class CsvParams(Section):
             raise ValueError(f"{name!r} is unknown (such as utf-8, cp1252, utf-16)") from error
 
 
-class DataParams(Section):
+class Columns(Section):
+    """The columns that a model takes, by what their cells are."""
+
+    numeric: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All of them, in the order in which the model takes them."""
+        return (*self.numeric, *self.dates, *self.categorical)
+
+    @property
+    def by_kind(self) -> dict[str, tuple[str, ...]]:
+        """All of them, below ``numeric``, ``dates`` and ``categorical``."""
+        return {"numeric": self.numeric, "dates": self.dates, "categorical": self.categorical}
+
+
+class DataParams(Columns):
     """The customer table: where it is and what its columns are."""
 
     path: str
     id: str
     target: str
     positive: bool | int | float | str
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     csv: CsvParams = CsvParams()
 
     @model_validator(mode="after")
     def _columns_have_one_role(self) -> DataParams:
-        columns = [self.id, self.target, *self.numeric, *self.categorical]
+        columns = [self.id, self.target, *self.inputs]
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice")
         taken = [name for name in columns if name in _OUTPUT_COLUMNS]
         if taken:
             raise ValueError(f"column {taken[0]!r} has the name of an output; rename it")
-        if not self.features:
+        if not self.inputs:
             raise ValueError("name at least one numeric or categorical column")
         return self
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Columns that the model sees, in the order in which it takes them."""
-        return (*self.numeric, *self.categorical)
 
 
 class SplitParams(Section):

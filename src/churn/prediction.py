@@ -13,7 +13,7 @@ from churn.files import atomic
 from churn.model import artifact
 from churn.model.artifact import CARD_FILE, Model
 from churn.params import DataParams
-from churn.progress import Advance, bar, silent
+from churn.progress import Advance, announce, bar, silent
 
 _MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
 
@@ -106,6 +106,7 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
         target=card.target,
         positive=1,
         numeric=card.numeric,
+        dates=card.dates,
         categorical=card.categorical,
         missing=card.missing,
         csv=card.csv,
@@ -116,6 +117,13 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
     advance("read")
     customers = schema.validate(customers, data, source, labelled=False)
     advance("checked")
+    for name, counts in model.unseen(customers).items():
+        shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
+        more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
+        announce(
+            f"{source}: {sum(counts.values())} customers have a {name!r} that the model has not"
+            f" seen: {shown}{more}"
+        )
     scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
     advance("scored")
     return scored

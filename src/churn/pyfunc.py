@@ -57,8 +57,7 @@ class _Flavor:
 
 def log(
     model: Path,
-    numeric: tuple[str, ...],
-    categorical: tuple[str, ...],
+    inputs: dict[str, tuple[str, ...]],
     example: pd.DataFrame,
     run_id: str | None = None,
 ) -> str:
@@ -68,8 +67,8 @@ def log(
     ----------
     model : Path
         As `churn train` writes it; it is stored byte for byte.
-    numeric, categorical : tuple of str
-        The raw columns: numbers and text, missing ones allowed.
+    inputs : dict of str to tuple of str
+        The raw columns by what their cells are (`churn.params.Columns.by_kind`).
     example : DataFrame
         A few rows of raw columns.
     run_id : str, optional
@@ -83,8 +82,8 @@ def log(
     # MLflow refuses 64-bit integers where doubles are declared, and a table that pandas has read is
     # full of them. So it checks the names only; the model itself checks and casts the cells.
     anything = AnyType()  # type: ignore[no-untyped-call]
-    inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(anything, name) for name in (*numeric, *categorical)
+    takes: list[ColSpec | TensorSpec] = [
+        ColSpec(anything, name) for kind in inputs.values() for name in kind
     ]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.double, "probability"),
@@ -100,9 +99,9 @@ def log(
         python_model=str(_PACKAGE / "serving.py"),
         artifacts={"model": str(model)},
         code_paths=[str(_PACKAGE)],
-        signature=ModelSignature(Schema(inputs), Schema(outputs)),
+        signature=ModelSignature(Schema(takes), Schema(outputs)),
         input_example=example,
-        metadata={"numeric": list(numeric), "categorical": list(categorical)},
+        metadata={kind: list(names) for kind, names in inputs.items()},
         # Given, because MLflow would load the model in another process to guess them.
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )

@@ -77,8 +77,7 @@ class Record:
     tags: dict[str, str]
     files: dict[Path, str]
     model: Path
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
+    inputs: dict[str, tuple[str, ...]]
     example: pd.DataFrame
 
 
@@ -239,7 +238,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
-        model = pyfunc.log(record.model, record.numeric, record.categorical, record.example)
+        model = pyfunc.log(record.model, record.inputs, record.example)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True, model=model)
 
 
@@ -325,7 +324,7 @@ def log_model(run_id: str, record: Record) -> str:
         If MLflow cannot be reached or refuses.
     """
     with clear_errors():
-        return pyfunc.log(record.model, record.numeric, record.categorical, record.example, run_id)
+        return pyfunc.log(record.model, record.inputs, record.example, run_id)
 
 
 def run_name(run: Run) -> str:

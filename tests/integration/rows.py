@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from churn.data import schema, split, table
+from churn.data.dates import with_timestamps, written
 from churn.params import Params
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Rows:
     def of(cls, model: Model, customers: pd.DataFrame, n_rows: int) -> Rows:
         """Ask the model about the first customers, all at once, as the server will be asked."""
         card, first = model.card, customers.head(n_rows)
-        raw = first[[*card.numeric, *card.categorical]]
-        return cls(pd.concat([raw, model.predict(raw)], axis="columns"))
+        raw = first[list(card.inputs)]
+        predicted = model.predict(raw)
+        return cls(with_timestamps(raw, card.dates).join(predicted))
 
     @property
     def inputs(self) -> pd.DataFrame:
@@ -57,12 +59,17 @@ class Rows:
         return [name for name in self.columns if is_numeric_dtype(self.frame[name])]
 
     @property
+    def dates(self) -> list[str]:
+        return [name for name in self.columns if is_datetime64_any_dtype(self.frame[name])]
+
+    @property
     def categorical(self) -> list[str]:
-        return [name for name in self.columns if name not in self.numeric]
+        return [name for name in self.columns if name not in {*self.numeric, *self.dates}]
 
     @cached_property
     def records(self) -> list[Record]:
-        cells = self.inputs.astype(object)
+        texts = {name: written(self.frame[name]) for name in self.dates}
+        cells = self.inputs.assign(**texts).astype(object)
         return cells.where(cells.notna(), None).to_dict("records")
 
     @property

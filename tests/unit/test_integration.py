@@ -220,7 +220,7 @@ def test_the_rows_are_raw_columns_and_what_the_model_says_of_them_at_once(
     workspace: Workspace, small: Params, model: Model, planned: pd.DataFrame
 ) -> None:
     rows = integration.parity_rows(workspace, small)
-    assert list(rows) == [*small.data.features, "probability", "prediction"]
+    assert list(rows) == [*small.data.inputs, "probability", "prediction"]
     first = planned.head(small.release.parity_rows)
     np.testing.assert_array_equal(rows["probability"], model.probability(first))
     np.testing.assert_array_equal(rows["prediction"], rows["probability"] >= model.card.threshold)

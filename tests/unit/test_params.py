@@ -27,8 +27,8 @@ def refusal(overrides: dict[str, Any]) -> str:
 
 
 def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Params) -> None:
-    assert settings.data.features == (*settings.data.numeric, *settings.data.categorical)
-    assert settings.data.features[0] == "recency_days"
+    assert settings.data.inputs == (*settings.data.numeric, *settings.data.categorical)
+    assert settings.data.inputs[0] == "recency_days"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
             "data, split, features, model, decision, evaluation, checks, comparison, gates,"
             " release",
         ),
-        ("data.nummeric", "path, id, target, positive, numeric, categorical, missing, csv"),
+        ("data.nummeric", "numeric, dates, categorical, path, id, target, positive, missing, csv"),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),

@@ -13,9 +13,11 @@ import pytest
 
 from churn import pyfunc, tracking
 from churn.errors import ArtifactError, DataError, TrackingError
+from churn.model import artifact
 from churn.model.artifact import Model
-from churn.params import CsvParams
+from churn.params import CsvParams, Params
 from churn.prediction import load_model, predict, score
+from churn.stages import train
 
 
 @pytest.fixture
@@ -62,6 +64,43 @@ def test_a_file_is_read_as_that_of_the_training_was(
         score(model, source)
 
 
+def test_categories_that_the_model_has_not_seen_are_counted_and_told(
+    unlabelled: Path, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score(model, unlabelled)
+    assert "has not seen" not in capsys.readouterr().err
+
+    customers = pd.read_csv(unlabelled, dtype="str")
+    customers.loc[[4, 5, 9], "plan"] = ["silver", "Silver ", "silver"]
+    score(model, _written(customers, unlabelled))
+    assert (
+        "customers.csv: 3 customers have a 'plan' that the model has not seen:"
+        " 'silver' (2), 'Silver' (1)\n"
+    ) in capsys.readouterr().err
+
+
+def test_a_model_keeps_the_newest_date_of_its_training(
+    planned: pd.DataFrame, small: Params, tmp_path: Path
+) -> None:
+    joined = pd.Timestamp("2026-01-31") - pd.to_timedelta(planned["days_since_signup"], unit="D")
+    dated = planned.assign(joined=joined.dt.strftime("%Y-%m-%d"))
+    data = small.data.model_copy(update={"dates": ("joined",), "numeric": ("age",)})
+    features = small.features.model_copy(update={"ratios": (), "rfm": None})
+    settings = small.model_copy(update={"data": data, "features": features})
+    artifact.save(train.fit(dated, settings).model, tmp_path / "model")
+    model = artifact.load(tmp_path / "model")
+    assert model.card.features[:2] == ("raw__age", "date__days_before_newest_joined")
+
+    late = dated.tail(20).assign(joined="2026-02-10")
+    found = score(model, _written(late, tmp_path / "late.csv"))
+    spelled = late.assign(joined=pd.Timestamp("2026-02-10"))
+    spelled.to_parquet(tmp_path / "late.parquet")
+    pd.testing.assert_frame_equal(score(model, tmp_path / "late.parquet"), found)
+    assert model.probability(late) == pytest.approx(found["probability"], abs=1e-12)
+    earlier = model.probability(late.assign(joined="2020-01-01"))
+    assert not np.allclose(earlier, found["probability"])
+
+
 def _written(frame: pd.DataFrame, path: Path, sep: str = ",") -> Path:
     frame.to_csv(path, index=False, sep=sep)
     return path
@@ -105,9 +144,9 @@ def test_a_folder_is_loaded_without_mlflow(
 def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
 ) -> None:
-    example = planned.head(1)[[*model.card.numeric, *model.card.categorical]]
+    example = planned.head(1)[list(model.card.inputs)]
     with mlflow.start_run(experiment_id=tracking.connect(store)):
-        pyfunc.log(stored, model.card.numeric, model.card.categorical, example)
+        pyfunc.log(stored, model.card.by_kind, example)
     [written] = (file.parent for file in store.rglob("MLmodel"))
     elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))
     before = sorted(tmp_path.rglob("*"))

@@ -51,8 +51,7 @@ def served(
         tags={},
         files={},
         model=stored,
-        numeric=model.card.numeric,
-        categorical=model.card.categorical,
+        inputs=model.card.by_kind,
         example=raw(planned).head(2),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +90,7 @@ def test_the_loaded_model_predicts_what_the_trained_one_does(
 def test_the_signature_names_the_raw_columns_and_the_answer(served: Served, model: Model) -> None:
     metadata = served.model.metadata
     names = [column.name for column in metadata.signature.inputs.inputs]
-    assert names == [*model.card.numeric, *model.card.categorical]
+    assert names == list(model.card.inputs)
     assert metadata.metadata["numeric"] == list(model.card.numeric)
     assert metadata.metadata["categorical"] == list(model.card.categorical)
     answer = {column.name: column.type.name for column in metadata.signature.outputs.inputs}

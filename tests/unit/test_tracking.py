@@ -38,9 +38,8 @@ def record(stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path) ->
         tags={"git_commit": "a" * 40, "git_dirty": "false"},
         files={tmp_path / "metrics.json": "reports"},
         model=stored,
-        numeric=model.card.numeric,
-        categorical=model.card.categorical,
-        example=planned[[*model.card.numeric, *model.card.categorical]].head(2),
+        inputs=model.card.by_kind,
+        example=planned[list(model.card.inputs)].head(2),
     )
 
 

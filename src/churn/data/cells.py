@@ -80,7 +80,7 @@ _STYLES = {
 
 
 class CellError(ValueError):
-    """A cell that is no number.
+    """A cell that is not what its column holds.
 
     Attributes
     ----------
@@ -92,9 +92,11 @@ class CellError(ValueError):
         Whether it is a number, and infinite.
     """
 
-    def __init__(self, row: int, cell: object, is_infinite: bool = False) -> None:
+    def __init__(
+        self, row: int, cell: object, problem: str = _NOT_FINITE, *, is_infinite: bool = False
+    ) -> None:
         self.row, self.cell, self.is_infinite = row, str(cell)[:40], is_infinite
-        super().__init__(f"{self.cell!r} {_NOT_FINITE}")
+        super().__init__(f"{self.cell!r}, {problem}")
 
 
 def reading_style(cell: str) -> str | None:

@@ -8,9 +8,10 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
-from churn.data import cells
+from churn.data import cells, dates
 from churn.errors import DataError
 from churn.params import DataParams
+from churn.progress import announce
 
 MIN_ROWS = 50
 _ID_LIKE_SHARE = 0.9
@@ -38,6 +39,8 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     columns = {data.id: pa.Column("str", unique=True, nullable=False)}
     for name in data.numeric:
         columns[name] = pa.Column("float64", nullable=True)
+    for name in data.dates:
+        columns[name] = pa.Column("str", nullable=True)
     not_id = pa.Check(
         lambda values: values.nunique() < max(MIN_ROWS, _ID_LIKE_SHARE * values.count()),
         error="has another value in nearly every row, like an id;"
@@ -69,7 +72,7 @@ def validate(
     Returns
     -------
     DataFrame
-        Ids and categories as text, numbers as float64, the target as int8: 1 where it is
+        Ids, categories and dates as text, numbers as float64, the target as int8: 1 where it is
         `data.positive`, else 0.
 
     Raises
@@ -88,7 +91,22 @@ def validate(
         raise DataError(f"{path}: {_describe(error, table, data)}") from error
     if labelled:
         table[data.target] = _binary(table, data, path)
+        for name in data.categorical:
+            _tell_case(table[name], path)
     return table
+
+
+def _tell_case(column: pd.Series, path: Path) -> None:
+    """Tell which categories differ in case only: they may be one, and count as several."""
+    categories = pd.Series(column.dropna().unique()).sort_values()
+    alike = [group for _, group in categories.groupby(categories.str.casefold()) if len(group) > 1]
+    if alike:
+        shown = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
+        more = f"; and {len(alike) - 3} more" if len(alike) > 3 else ""
+        announce(
+            f"{path}: categories of {str(column.name)!r} that differ in case only are kept apart:"
+            f" {shown}{more}"
+        )
 
 
 def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
@@ -102,37 +120,51 @@ def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        Numbers as float64; ids, categories and labels as text.
+        Numbers as float64; ids, categories and labels as text; dates as text in ISO 8601.
 
     Raises
     ------
     DataError
-        At the first cell of a numeric column that is no number.
+        At the first cell that is not what its column holds.
     """
-    style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
     found: dict[str, pd.Series] = {}
     for name in map(str, table):
-        if name in data.numeric:
-            try:
-                found[name] = cells.numbers(table[name], data.missing, style)
-            except cells.CellError as error:
-                who = table.assign(**{data.id: cells.texts(table[data.id])})
-                place = _place(who, data, name, error.row)
-                raise DataError(f"{path}: {place} is {error.cell!r}, {_remedy(error)}") from error
-        else:
-            words = () if name == data.id else data.missing
-            found[name] = cells.texts(table[name], words)
+        try:
+            found[name] = _converted(table[name], data)
+        except cells.CellError as error:
+            who = table.assign(**{data.id: cells.texts(table[data.id])})
+            place = _place(who, data, name, error.row)
+            raise DataError(
+                f"{path}: {place} is {error.cell!r}, {_remedy(error, name in data.dates)}"
+            ) from error
     return pd.DataFrame(found)
 
 
-def _remedy(error: cells.CellError) -> str:
-    """Say what would make a number of a cell that is none."""
+def _converted(column: pd.Series, data: DataParams) -> pd.Series:
+    if column.name in data.numeric:
+        style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
+        return cells.numbers(column, data.missing, style)
+    if column.name in data.dates:
+        return dates.written(dates.timestamps(column, data.missing, data.csv.date))
+    return cells.texts(column, () if column.name == data.id else data.missing)
+
+
+def _remedy(error: cells.CellError, is_date: bool) -> str:
+    """Say what would make what the column holds of a cell that is something else."""
     if error.is_infinite:
         return _INFINITE
-    if setting := cells.reading_style(error.cell):
-        return f"which is no number as params.yaml has it; set {setting} there"
+    kind = "date" if is_date else "number"
+    setting = cells.reading_style(error.cell)
+    date = dates.reading_style(error.cell)
+    if date is not None and not is_date:
+        also = f", and set {date} there" if date else ""
+        return (
+            "which is a date; move the column from data.numeric to data.dates in params.yaml" + also
+        )
+    if setting := date if is_date else setting:
+        return f"which is no {kind} as params.yaml has it; set {setting} there"
     return (
-        "which is no number; correct the cell, or, if it stands for a missing number, add it to"
+        f"which is no {kind}; correct the cell, or, if it stands for a missing {kind}, add it to"
         " data.missing in params.yaml"
     )
 

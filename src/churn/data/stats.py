@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.data import dates
 from churn.params import DataParams
 
 _QUANTILES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
@@ -26,15 +27,16 @@ def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``, ``label_rate`` in [0, 1], ``numeric`` (missing values, mean, standard
-        deviation with n - 1 degrees of freedom, skewness, quantiles; null where a column has no
-        value or too few) and ``categorical`` (missing values, number of values, counts of the
-        100 most frequent).
+        ``rows``; ``label_rate`` in [0, 1]; ``numeric`` (missing values, mean, standard deviation
+        with n - 1 degrees of freedom, skewness, quantiles; null where a column has no value or
+        too few); ``dates`` (missing values, oldest, newest); ``categorical`` (missing values,
+        number of values, counts of the 100 most frequent).
     """
     return {
         "rows": len(table),
         "label_rate": round(float(table[data.target].mean()), 6),
         "numeric": {name: _numeric(table[name]) for name in data.numeric},
+        "dates": {name: _dates(table[name]) for name in data.dates},
         "categorical": {name: _categorical(table[name]) for name in data.categorical},
     }
 
@@ -47,6 +49,13 @@ def _numeric(values: pd.Series) -> dict[str, Any]:
         "skewness": _number(values.skew()),
         "quantiles": {f"{q:g}": _number(float(values.quantile(q))) for q in _QUANTILES},
     }
+
+
+def _dates(values: pd.Series) -> dict[str, Any]:
+    moments = dates.timestamps(values)
+    known = dates.written(pd.Series([moments.min(), moments.max()]))
+    oldest, newest = known.where(known.notna(), None)
+    return {"missing": int(values.isna().sum()), "oldest": oldest, "newest": newest}
 
 
 def _categorical(values: pd.Series) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         If the file is of another kind, missing, empty, damaged, holds merge-conflict markers, is
         delimited by something else, or misses a column.
     """
-    columns = [data.id, *data.features, *([data.target] if labelled else [])]
+    columns = [data.id, *data.inputs, *([data.target] if labelled else [])]
     found = sources.files(path)
     if not found:
         what = "a folder without Parquet files" if path.is_dir() else "not there"

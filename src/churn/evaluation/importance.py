@@ -54,7 +54,7 @@ def permutation_importance(
         parts = [ids[: max(1, round(params.max_rows * len(ids) / len(y)))] for ids in chosen]
         places = np.sort(np.concatenate(parts))
         rows, y = rows.iloc[places], y[places]
-    columns = [*model.card.numeric, *model.card.categorical]
+    columns = list(model.card.inputs)
     rows = rows[columns]
     baseline = roc_auc_score(y, model.probability(rows))
     results: list[dict[str, float | str]] = []

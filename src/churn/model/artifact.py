@@ -15,15 +15,16 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from churn.data import cells
+from churn.data import cells, dates
 from churn.errors import ArtifactError, DataError
 from churn.model.threshold import decide
-from churn.params import CsvParams, Section
+from churn.params import Columns, CsvParams
 
 PIPELINE_FILE = "pipeline.skops"
 CARD_FILE = "model.json"
 # The whole list of what a stored model may hold beyond skops' own list of scikit-learn's types.
 TRUSTED_TYPES = [
+    "churn.model.features.DaysBeforeNewest",
     "churn.model.features.RatioFeatures",
     "churn.model.features.RfmScores",
     "numpy.dtype",
@@ -33,7 +34,7 @@ TRUSTED_TYPES = [
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
 
 
-class ModelCard(Section):
+class ModelCard(Columns):
     """What goes with the pipeline.
 
     Its columns, what it makes of them, its threshold, and the split that says which customers it
@@ -45,8 +46,6 @@ class ModelCard(Section):
     strategy: str
     id: str
     target: str
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
     features: tuple[str, ...]
     test_share: float
     salt: str
@@ -77,16 +76,15 @@ class Model:
         Raises
         ------
         DataError
-            If there are no rows, a column is missing, or a cell of a numeric one is no finite
-            number.
+            If there are no rows, a column is missing, or a cell is not what its column
+            holds.
         """
         if len(customers) == 0:
             raise DataError("no customers to predict for")
-        columns = (*self.card.numeric, *self.card.categorical)
-        for name in columns:
+        for name in self.card.inputs:
             if name not in customers:
                 raise DataError(f"the model takes the column {name!r}, which is not there")
-        X = pd.DataFrame({name: self._converted(customers[name]) for name in columns})
+        X = pd.DataFrame({name: self._converted(customers[name]) for name in self.card.inputs})
         probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
 
@@ -95,9 +93,29 @@ class Model:
         if column.name in self.card.categorical:
             return cells.texts(column, self.card.missing)
         try:
+            if column.name in self.card.dates:
+                return dates.days(dates.timestamps(column, self.card.missing))
             return cells.numbers(column, self.card.missing)
         except cells.CellError as error:
             raise DataError(f"column {column.name!r} holds {error}") from error
+
+    def unseen(self, customers: pd.DataFrame) -> dict[str, dict[str, int]]:
+        """Count the categories that were not among the training rows.
+
+        Returns
+        -------
+        dict of str to dict of str to int
+            For each column that has any: how many customers have which, most frequent first.
+        """
+        if not self.card.categorical:
+            return {}
+        known = self.pipeline["features"].named_transformers_["category"][-1].categories_
+        found = {}
+        for name, seen in zip(self.card.categorical, known, strict=True):
+            categories = self._converted(customers[name]).dropna()
+            if len(counts := categories[~categories.isin(seen)].value_counts()):
+                found[name] = {str(category): int(count) for category, count in counts.items()}
+        return found
 
     def predict(self, customers: pd.DataFrame) -> pd.DataFrame:
         """Predict probability and decision.
@@ -181,7 +199,7 @@ def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
             " probabilities); train it again"
         )
     takes = [str(name) for name in getattr(pipeline, "feature_names_in_", [])]
-    if takes != [*card.numeric, *card.categorical]:
+    if takes != list(card.inputs):
         raise ArtifactError(
             f"{folder}: {PIPELINE_FILE} does not take the columns of {CARD_FILE}; train it again"
         )

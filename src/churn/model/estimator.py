@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from churn.document import number_hint
 from churn.errors import ParamsError
-from churn.model.features import RatioFeatures, RfmScores
+from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
 from churn.params import DataParams, Family, FeaturesParams, ModelParams
 
 FAMILIES: dict[Family, type[ClassifierMixin]] = {
@@ -52,7 +52,7 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Takes a DataFrame with the columns `data.features` in any order.
+        Takes a DataFrame with the columns `data.inputs` in any order.
 
     Raises
     ------
@@ -80,6 +80,8 @@ def _columns(data: DataParams, features: FeaturesParams) -> ColumnTransformer:
     branches: list[tuple[str, Any, list[str]]] = []
     if data.numeric:
         branches.append(("raw", _impute(), list(data.numeric)))
+    if data.dates:
+        branches.append(("date", make_pipeline(DaysBeforeNewest(), _impute()), list(data.dates)))
     if features.ratios:
         pairs = [(ratio.numerator, ratio.denominator) for ratio in features.ratios]
         used = list(dict.fromkeys(name for pair in pairs for name in pair))

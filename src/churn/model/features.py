@@ -13,7 +13,7 @@ Column = int | str
 
 
 class _NumericTransformer(TransformerMixin, BaseEstimator):
-    """What both transformers share: numbers in, missing ones allowed, columns by name or place."""
+    """What the transformers share: numbers in, missing ones allowed, columns by name or place."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -108,6 +108,55 @@ class RatioFeatures(_NumericTransformer):
         check_is_fitted(self)
         names = self._names_in()
         return np.array([f"{names[a]}/{names[b]}" for a, b in self.pairs_], dtype=object)
+
+
+class DaysBeforeNewest(_NumericTransformer):
+    """Days before the newest date of the training rows; negative for later dates.
+
+    Attributes
+    ----------
+    newest_ : ndarray of float64, shape (n_columns,)
+        Largest value of each column; NaN where a column has none.
+
+    Examples
+    --------
+    >>> DaysBeforeNewest().fit([[19000.0], [19100.0]]).transform([[19090.0], [19101.0]])
+    array([[10.],
+           [-1.]])
+    """
+
+    def fit(self, X: Any, y: Any = None) -> DaysBeforeNewest:
+        """Find the newest date of each column.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n_customers, n_columns)
+            Dates in days since any day.
+        y : ignored
+        """
+        # Not nanmax, which warns of a column without a value.
+        self.newest_ = np.fmax.reduce(self._numbers(X, reset=True), axis=0)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Count days.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n_customers, n_columns)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_customers, n_columns)
+        """
+        days: np.ndarray = self.newest_ - self._numbers(X, reset=False)
+        return days
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return ``days_before_newest_column`` for each column."""
+        check_is_fitted(self)
+        names = [f"days_before_newest_{name}" for name in self._names_in()]
+        return np.array(names, dtype=object)
 
 
 class RfmScores(_NumericTransformer):

@@ -36,7 +36,7 @@ def run(workspace: Workspace) -> None:
 def write(workspace: Workspace, settings: Params, model: Model) -> None:
     """Evaluate `model` on the prepared rows and write the results to the workspace."""
     frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
-    with bar("evaluating", 2 + len(settings.data.features) + 1) as advance:
+    with bar("evaluating", 2 + len(settings.data.inputs) + 1) as advance:
         scored = {}
         for side, frame in frames.items():
             scored[side] = model.probability(frame)

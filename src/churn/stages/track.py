@@ -98,9 +98,8 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         tags={**_git_tags(repository), "data_md5": md5, "model_digest": digest},
         files=files,
         model=workspace.model,
-        numeric=data.numeric,
-        categorical=data.categorical,
-        example=_typical(read_parquet(workspace.split("test"), "prepare")[list(data.features)]),
+        inputs=data.by_kind,
+        example=_typical(read_parquet(workspace.split("test"), "prepare")[list(data.inputs)]),
     )
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from churn import out_of_fold, params
+from churn.data.dates import with_days
 from churn.errors import ArtifactError, DataError, ParamsError
 from churn.files import atomic, read_parquet, write_parquet
 from churn.model import artifact, estimator, threshold
 from churn.model.artifact import Model, ModelCard
-from churn.params import Params
+from churn.params import DecisionParams, Params
 from churn.paths import Workspace
 from churn.progress import Advance, bar, silent
 
@@ -95,12 +96,12 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
     """
     data, decision = settings.data, settings.decision
     pipeline = estimator.build(data, settings.features, settings.model)
-    for name in (*data.features, data.target):
+    for name in (*data.inputs, data.target):
         if name not in train:
             raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
-    X, y = train[list(data.features)], train[data.target].to_numpy()
+    X, y = with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
     try:
-        unseen = _out_of_fold(pipeline, train, settings, advance)
+        unseen = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
         pipeline.fit(X, y)
     except (ValueError, TypeError, OverflowError) as error:
         # scikit-learn, of values that do not go together
@@ -118,6 +119,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         id=data.id,
         target=data.target,
         numeric=data.numeric,
+        dates=data.dates,
         categorical=data.categorical,
         features=tuple(pipeline["features"].get_feature_names_out()),
         test_share=settings.split.test_share,
@@ -129,14 +131,15 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
 
 
 def _out_of_fold(
-    pipeline: Pipeline, train: pd.DataFrame, settings: Params, advance: Advance
+    pipeline: Pipeline,
+    X: pd.DataFrame,
+    y: np.ndarray,
+    ids: pd.Series,
+    decision: DecisionParams,
+    advance: Advance,
 ) -> pd.DataFrame:
-    data, decision = settings.data, settings.decision
-    X, y = train[list(data.features)], train[data.target].to_numpy()
     try:
-        return out_of_fold.predict(
-            pipeline, X, y, train[data.id], decision.folds, decision.max_rows, advance
-        )
+        return out_of_fold.predict(pipeline, X, y, ids, decision.folds, decision.max_rows, advance)
     except DataError as error:
         if decision.strategy == "fixed":
             return pd.DataFrame({"probability": np.empty(0), "fold": np.empty(0, dtype=int)})

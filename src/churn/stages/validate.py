@@ -8,6 +8,7 @@ import pandas as pd
 
 from churn import deepchecks_program, params
 from churn.checks_page import render
+from churn.data.dates import days_before_newest
 from churn.errors import ArtifactError
 from churn.files import atomic, read_json, read_parquet, write_json
 from churn.params import ChecksParams, Params
@@ -50,10 +51,12 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> dict[
         As checks.json holds it.
     """
     scored = {side: _scored(workspace, side, settings) for side in SIDES}
-    frames = deepchecks_program.sample(scored, settings.data, checks.max_rows)
+    data, train = settings.data, scored["train"]
+    scored = {side: days_before_newest(f, train, data.dates) for side, f in scored.items()}
+    frames = deepchecks_program.sample(scored, data, checks.max_rows)
     threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
-        results = deepchecks_program.run(frames, settings.data, checks, threshold, advance)
+        results = deepchecks_program.run(frames, data, checks, threshold, advance)
     statuses = [check["status"] for check in results["checks"]]
     rows = {side: len(frame) for side, frame in frames.items()}
     counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}

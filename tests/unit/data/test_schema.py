@@ -133,15 +133,18 @@ def test_text_among_numbers_is_refused_at_its_own_row(cells: list[str]) -> None:
 @pytest.mark.parametrize(
     ("values", "shown"),
     [
-        (pd.date_range("2024-03-01", periods=N), "2024-03-01"),
-        (pd.date_range("2024-03-01", periods=N, tz="UTC"), "2024-03-01 00:00:00+00:00"),
-        (pd.to_timedelta(np.arange(N), unit="D"), "0 days"),
-        ([["list"]] * N, "['list']"),
+        (pd.date_range("2024-03-01", periods=N), "'2024-03-01', which is a date"),
+        (
+            pd.date_range("2024-03-01", periods=N, tz="UTC"),
+            "'2024-03-01 00:00:00+00:00', which is a date",
+        ),
+        (pd.to_timedelta(np.arange(N), unit="D"), "'0 days', which is no number"),
+        ([["list"]] * N, "\"['list']\", which is no number"),
     ],
 )
 def test_dates_durations_and_lists_are_no_numbers(values: Any, shown: str) -> None:
     message = refusal(table(age=values))
-    assert message.startswith(f"column 'age', row 1 (id c0): is {shown!r}, which is no number")
+    assert message.startswith(f"column 'age', row 1 (id c0): is {shown}")
 
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf, "inf"])
@@ -222,3 +225,13 @@ def test_fewer_than_fifty_rows_are_refused_for_training_only() -> None:
     assert len(validate(table(50), declared(), FILE)) == 50
     unlabelled = table(3).drop(columns="left")
     assert len(validate(unlabelled, declared(), FILE, labelled=False)) == 3
+
+
+def test_categories_that_differ_in_case_only_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    validate(table(plan=["Gold", "basic"] * (N // 2)), declared(), FILE)
+    assert capsys.readouterr().err == ""
+    validate(table(plan=["Gold", "basic"] * (N // 2 - 1) + ["gold", None]), declared(), FILE)
+    assert capsys.readouterr().err == (
+        f"== {FILE}: categories of 'plan' that differ in case only are kept apart:"
+        " 'Gold' and 'gold'\n"
+    )

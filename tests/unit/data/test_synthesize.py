@@ -29,7 +29,7 @@ def test_the_columns_are_those_of_the_shipped_parameters(
     many: pd.DataFrame, settings: Params
 ) -> None:
     data = settings.data
-    assert list(many.columns) == [data.id, *data.features, data.target]
+    assert list(many.columns) == [data.id, *data.inputs, data.target]
 
 
 def test_the_first_customers_do_not_depend_on_how_many_follow(many: pd.DataFrame) -> None:

@@ -286,7 +286,7 @@ def test_a_damaged_parquet_file_is_refused(file: Path) -> None:
 
 def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "customers.parquet"
-    frame = pd.DataFrame({name: ["1", "2"] for name in (DATA.id, *DATA.features)})
+    frame = pd.DataFrame({name: ["1", "2"] for name in (DATA.id, *DATA.inputs)})
     frame.assign(**{DATA.target: [[0], [1]]}).to_parquet(path)
     with pytest.raises(DataError, match=f"column '{DATA.target}' holds lists"):
         read_table(path, DATA)
@@ -294,13 +294,13 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_text_in_parquet_is_missing_as_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "customers.parquet"
-    frame = pd.DataFrame({name: ["1", ""] for name in (DATA.id, *DATA.features)})
+    frame = pd.DataFrame({name: ["1", ""] for name in (DATA.id, *DATA.inputs)})
     frame.assign(**{DATA.target: [0, 1]}).to_parquet(path)
     assert read(path)[DATA.id].isna().tolist() == [False, True]
 
 
 def test_whole_numbers_with_gaps_are_the_same_text_in_csv_and_parquet(tmp_path: Path) -> None:
-    frame = pd.DataFrame({name: [1.0, 2.0, None] for name in (DATA.id, *DATA.features)})
+    frame = pd.DataFrame({name: [1.0, 2.0, None] for name in (DATA.id, *DATA.inputs)})
     frame = frame.assign(**{DATA.target: [0, 1, 0]})
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.set_index(DATA.id).to_parquet(tmp_path / "t.parquet")  # the id as pandas' index

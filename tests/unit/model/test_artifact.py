@@ -98,7 +98,7 @@ def test_no_dates_and_no_object_addresses_are_stored(stored: Path) -> None:
 def test_the_card_says_what_goes_in_and_what_is_made_of_it(model: Model, small: Params) -> None:
     card = model.card
     assert (card.id, card.target) == ("customer_id", "churned")
-    assert (*card.numeric, *card.categorical) == small.data.features
+    assert (*card.numeric, *card.categorical) == small.data.inputs
     assert (card.strategy, card.threshold) == ("fixed", 0.4)
     assert "ratio__recency_days/frequency" in card.features
     assert len(card.features) == 8 + 4 + 4 + 4  # raw, ratios, scores and sum, plans

@@ -27,7 +27,7 @@ def of_family(family: Family, seed: int = 1, **hyperparameters: Any) -> ModelPar
 def fit(small: Params, planned: pd.DataFrame, model: ModelParams, **changes: Any) -> Pipeline:
     data = small.data.model_copy(update=changes)
     pipeline = build(data, small.features, model)
-    return pipeline.fit(planned[list(data.features)], planned["churned"])
+    return pipeline.fit(planned[list(data.inputs)], planned["churned"])
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_trees_are_not_scaled(family: Family, small: Params) -> None:
 def test_ratios_and_scores_can_be_left_out(small: Params, planned: pd.DataFrame) -> None:
     data = small.data.model_copy(update={"categorical": ()})
     pipeline = build(data, FeaturesParams(), of_family("logistic_regression"))
-    pipeline.fit(planned[list(data.features)], planned["churned"])
+    pipeline.fit(planned[list(data.inputs)], planned["churned"])
     names = pipeline["features"].get_feature_names_out().tolist()
     assert names == [f"raw__{name}" for name in data.numeric]
 

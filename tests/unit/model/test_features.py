@@ -13,14 +13,22 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from churn.model import features
-from churn.model.features import RatioFeatures, RfmScores
+from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
 
 FRAME = pd.DataFrame({"spent": [10.0, 3.0, np.nan], "orders": [4.0, 0.0, 1.0]})
 
 
-@parametrize_with_checks([RatioFeatures(), RfmScores()])
+@parametrize_with_checks([DaysBeforeNewest(), RatioFeatures(), RfmScores()])
 def test_scikit_learn_s_conventions_are_kept(estimator: BaseEstimator, check: Any) -> None:
     check(estimator)
+
+
+def test_dates_are_days_before_the_newest_that_was_learned_from() -> None:
+    learned = DaysBeforeNewest().fit([[10.0, np.nan], [13.0, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(
+        learned.transform([[13.0, 1.0], [10.5, np.nan], [15.0, 2.0], [np.nan, 3.0]]),
+        [[0.0, np.nan], [2.5, np.nan], [-2.0, np.nan], [np.nan, np.nan]],
+    )
 
 
 def test_a_ratio_is_the_numerator_over_the_denominator_plus_one() -> None:

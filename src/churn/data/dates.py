@@ -1,0 +1,140 @@
+"""What a cell of a date column means, and how a date becomes a number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+
+from churn.data import cells
+
+_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+_NO_DATE = "which is no date"
+
+
+def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = "") -> pd.Series:
+    """Convert cells to points in time.
+
+    Parameters
+    ----------
+    column : Series
+        Dates as ISO 8601 writes them, with or without a time of day; pandas' and Python's own; or
+        nothing.
+    missing : collection of str
+        Further words for a missing cell; case matters.
+    style : str
+        How dates are written instead, in the codes of `datetime.strptime`, such as ``%d.%m.%Y``.
+
+    Returns
+    -------
+    Series of datetime64[us, UTC]
+        NaT where a cell is missing. A time without a zone is in UTC.
+
+    Raises
+    ------
+    CellError
+        At the first cell that is neither a date nor missing.
+    """
+    if column.dtype.kind in "fb" and column.notna().any():
+        row = int(column.notna().to_numpy().argmax())
+        raise cells.CellError(row, column.iloc[row], _NO_DATE)
+    if column.dtype.kind == "M":
+        found = pd.to_datetime(column, utc=True)
+    else:
+        text = cells.texts(column, missing)
+        text = text.mask(text.str.lower().isin(cells.MISSING_NUMBERS | {"nat"}))
+        if not isinstance(column.dtype, pd.StringDtype):
+            style = ""  # dates, and nobody's text
+        found = pd.to_datetime(text, format=style or "ISO8601", utc=True, errors="coerce")
+        wrong = (found.isna() & text.notna()).to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise cells.CellError(row, column.iloc[row], _NO_DATE)
+    return found.astype("datetime64[us, UTC]")
+
+
+def with_timestamps(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a table whose dates, as ISO 8601 writes them, are points in time."""
+    return table.assign(**{name: timestamps(table[name]) for name in columns})
+
+
+def written(moments: pd.Series) -> pd.Series:
+    """Write points in time as ISO 8601 does; midnight is left out.
+
+    Parameters
+    ----------
+    moments : Series of datetime64[us, UTC]
+
+    Returns
+    -------
+    Series of str
+    """
+    text = moments.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").astype("str")
+    short: pd.Series = text.str.removesuffix(".000000").str.removesuffix("T00:00:00")
+    return short
+
+
+def days(moments: pd.Series) -> pd.Series:
+    """Count days since the beginning of 1970, in UTC.
+
+    Parameters
+    ----------
+    moments : Series of datetime64[us, UTC]
+
+    Returns
+    -------
+    Series of float64
+    """
+    since: pd.Series = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86_400
+    return since
+
+
+def with_days(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a table whose dates are counted in `days`."""
+    return table.assign(**{name: days(timestamps(table[name])) for name in columns})
+
+
+def days_before_newest(
+    table: pd.DataFrame, reference: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Replace dates by days before the newest date of a reference table.
+
+    Parameters
+    ----------
+    table, reference : DataFrame
+        Tables with the columns, as `churn.data.schema.validate` gives them.
+    columns : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        `table` with float64 in these columns.
+    """
+    return table.assign(
+        **{
+            name: days(timestamps(reference[name])).max() - days(timestamps(table[name]))
+            for name in columns
+        }
+    )
+
+
+def reading_style(cell: str) -> str | None:
+    """Say how a cell would be read as a date.
+
+    Returns
+    -------
+    str or None
+        Empty for ISO 8601; else the values of `data.csv.date` that read it; None if it is no date.
+    """
+    if len(cell) >= len("2024-1-1") and _is_date(cell, "ISO8601"):
+        return ""
+    found = [f"data.csv.date: '{style}'" for style in _FORMATS if _is_date(cell, style)]
+    return ", or ".join(found) or None
+
+
+def _is_date(cell: str, style: str) -> bool:
+    try:
+        pd.to_datetime(cell.strip(), format=style)
+    except ValueError:
+        return False
+    return True

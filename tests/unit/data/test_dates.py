@@ -1,0 +1,157 @@
+"""One meaning for a date, in whatever form it comes."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.data import dates
+from churn.data.cells import CellError
+from churn.data.schema import converted
+from churn.data.table import read_table
+from churn.errors import DataError
+from churn.params import DataParams
+
+NOON = "2024-02-29T12:00:00"
+FORMS: dict[str, list[Any]] = {
+    "2024-02-29": [
+        "2024-02-29",
+        " 2024-02-29 ",
+        "20240229",
+        20240229,
+        "2024-02-29T00:00",
+        "2024-02-29 00:00:00",
+        "2024-02-29T00:00:00Z",
+        "2024-02-29T01:00:00+01:00",
+        datetime.date(2024, 2, 29),
+        datetime.datetime(2024, 2, 29),
+        pd.Timestamp("2024-02-29"),
+        np.datetime64("2024-02-29"),
+    ],
+    NOON: [NOON, "2024-02-29 12:00", "2024-02-29T12:00:00.000", pd.Timestamp(NOON, tz="UTC")],
+    "2024-02-29T12:00:00.500000": ["2024-02-29 12:00:00.5"],
+    "9999-12-31": ["9999-12-31", datetime.date(9999, 12, 31)],
+}
+
+
+def written(column: pd.Series, **how: Any) -> list[Any]:
+    return dates.written(dates.timestamps(column, **how)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("cell", "date"), [(cell, date) for date, cells in FORMS.items() for cell in cells], ids=repr
+)
+def test_a_date_is_one_in_every_form(cell: Any, date: str) -> None:
+    assert written(pd.Series([cell])) == [date]
+    assert written(pd.Series([None, cell], dtype=object)) == pytest.approx(
+        [np.nan, date], nan_ok=True
+    )
+
+
+def test_what_is_written_is_read_as_the_same_date() -> None:
+    moments = dates.timestamps(pd.Series(list(FORMS)))
+    pd.testing.assert_series_equal(dates.timestamps(dates.written(moments)), moments)
+
+
+@pytest.mark.parametrize("cell", [None, "", " ", "NA", "null", "NaT", "-", np.nan, pd.NaT])
+def test_nothing_is_a_missing_date(cell: Any) -> None:
+    assert dates.timestamps(pd.Series([cell, "2024-02-29"], dtype=object)).isna().tolist() == [
+        True,
+        False,
+    ]
+    assert dates.timestamps(pd.Series([cell])).isna().all()
+
+
+def test_further_words_are_missing_dates() -> None:
+    column = pd.Series(["?", "2024-02-29"])
+    assert dates.timestamps(column, missing=["?"]).isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "cell", ["29.02.2024", "2024-02-30", "soon", 1.5, 45000.0, True, "1700000000"], ids=repr
+)
+def test_what_is_no_date_is_refused(cell: Any) -> None:
+    with pytest.raises(CellError, match="which is no date") as caught:
+        dates.timestamps(pd.Series([None, cell]))
+    assert caught.value.row == 1
+
+
+def test_days_are_counted_from_1970() -> None:
+    moments = dates.timestamps(pd.Series(["1970-01-02", "1969-12-31T12:00", None]))
+    assert dates.days(moments).tolist() == pytest.approx([1.0, -0.5, np.nan], nan_ok=True)
+
+
+def test_days_before_the_newest_date_of_another_table() -> None:
+    train, test = (
+        pd.DataFrame({"joined": made, "n": 1})
+        for made in (["2024-03-01", "2024-01-01", None], ["2024-02-29", "2024-03-02", None])
+    )
+    found = dates.days_before_newest(test, train, ["joined"])
+    assert found["joined"].tolist() == pytest.approx([1.0, -1.0, np.nan], nan_ok=True)
+    assert found["n"].tolist() == [1, 1, 1]
+
+
+DATA = DataParams(path="-", id="id", target="left", positive=1, numeric=("n",), dates=("joined",))
+
+
+def read(tmp_path: Path, rows: str, data: DataParams = DATA) -> pd.DataFrame:
+    path = tmp_path / "table.csv"
+    path.write_text("id,n,joined,left\n" + rows)
+    return converted(read_table(path, data), data, path)
+
+
+def refusal(tmp_path: Path, rows: str) -> str:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, rows)
+    return str(caught.value).partition("table.csv: ")[2]
+
+
+def test_a_style_of_dates_is_read_by_its_key(tmp_path: Path) -> None:
+    data = DATA.model_copy(update={"csv": DATA.csv.model_copy(update={"date": "%d.%m.%Y"})})
+    assert read(tmp_path, "a,1,03.04.2024,0\n", data)["joined"].tolist() == ["2024-04-03"]
+    parquet = pd.DataFrame(
+        {"id": ["a"], "n": [1], "joined": [datetime.date(2024, 4, 3)], "left": [0]}
+    )
+    parquet.to_parquet(tmp_path / "table.parquet")
+    found = converted(read_table(tmp_path / "table.parquet", data), data, tmp_path)
+    assert found["joined"].tolist() == ["2024-04-03"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("31.12.2024", "set data.csv.date: '%d.%m.%Y' there"),
+        ("12/31/2024", "set data.csv.date: '%m/%d/%Y' there"),
+        (
+            "03/04/2024",
+            "set data.csv.date: '%d/%m/%Y', or data.csv.date: '%m/%d/%Y' there",
+        ),
+        ("soon", "if it stands for a missing date, add it to data.missing in params.yaml"),
+        ("45000", "if it stands for a missing date, add it to data.missing in params.yaml"),
+    ],
+)
+def test_the_refusal_says_what_would_read_a_date(cell: str, expected: str, tmp_path: Path) -> None:
+    said = refusal(tmp_path, f"a,1,{cell},0\n")
+    assert said.startswith(f"column 'joined', row 1 (id a): is {cell!r}, which is no date")
+    assert said.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (
+            "2024-12-31",
+            "which is a date; move the column from data.numeric to data.dates in params.yaml",
+        ),
+        ("2024-12-31 08:15:00", "move the column from data.numeric to data.dates in params.yaml"),
+        ("31.12.2024", "to data.dates in params.yaml, and set data.csv.date: '%d.%m.%Y' there"),
+        ("1.234.567", "set data.csv.decimal: ',' and data.csv.thousands: '.' there"),
+    ],
+)
+def test_a_date_among_numbers_is_told(cell: str, expected: str, tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"a,{cell},2024-12-31,0\n").endswith(expected)
