@@ -258,7 +258,7 @@ def has_pipeline(root: Path, commit: str) -> bool:
     if not git(root, "ls-tree", "--name-only", commit, "dvc.yaml"):
         return False
     try:
-        document = yaml.safe_load(git(root, "show", f"{commit}:dvc.yaml"))
+        document = yaml.safe_load(git(root, "show", f"{commit}:./dvc.yaml"))
     except yaml.YAMLError as error:
         raise BaselineError(f"dvc.yaml of {commit[:12]}: not YAML") from error
     return isinstance(document, dict) and _STAGE in (document.get("stages") or {})

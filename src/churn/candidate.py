@@ -78,7 +78,7 @@ def input_fingerprint(root: Path) -> str:
     Parameters
     ----------
     root : Path
-        Top folder of the git repository.
+        The project's folder, at the top of a git repository or below it.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
     Parameters
     ----------
     root : Path
-        Top folder of the git repository.
+        The project's folder, at the top of a git repository or below it.
     paths : sequence of str
 
     Returns
@@ -174,7 +174,7 @@ def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
     """
     # Resolved first, so that nothing that begins with a dash becomes an option.
     found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
-    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", found, "--", *paths)
+    listed = git(root, "ls-tree", "-r", "-z", found, "--", *paths)
     ids = {}
     for line in filter(None, listed.split("\0")):
         described, _, path = line.partition("\t")
@@ -200,8 +200,13 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
 
 
 def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
-    """List the files below some paths that differ between a commit and the work tree."""
-    tracked = git(root, "diff", "--name-only", "--no-renames", "-z", commit, "--", *paths)
+    """List the files below some paths that differ between a commit and the work tree.
+
+    All paths are relative to `root`.
+    """
+    tracked = git(
+        root, "diff", "--name-only", "--relative", "--no-renames", "-z", commit, "--", *paths
+    )
     new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
     return sorted({path for path in (tracked + new).split("\0") if path})
 

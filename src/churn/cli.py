@@ -66,7 +66,7 @@ def cli() -> None:
     """Train, test, track and release a churn model.
 
     `dvc repro` runs the stages prepare, train, evaluate, validate and track as far as something
-    has changed; each is a command here. Run them in the repository's top folder.
+    has changed; each is a command here. Run them in the project's folder.
     """
 
 

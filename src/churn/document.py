@@ -54,7 +54,7 @@ def read_document(path: Path) -> dict[str, Any]:
             raise ParamsError(f"merge-conflict marker in line {line}; choose one side")
         document = parse(text)
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: not there; run churn in the repository's top folder") from error
+        raise ParamsError(f"{path}: not there; run churn in the project's folder") from error
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
     except ParamsError as error:

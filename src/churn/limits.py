@@ -49,7 +49,7 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     name = f"params.yaml of {commit[:12]}"
     ours = json.loads(own(settings).model_dump_json())
     try:
-        document = parse(git(root, "show", f"{commit}:params.yaml"))
+        document = parse(git(root, "show", f"{commit}:./params.yaml"))
         theirs = {key: _judging(key, document[key], ours[key]) for key in ours if key != "whose"}
     except (ParamsError, KeyError, TypeError) as error:
         raise BaselineError(f"{name}: its limits cannot be read ({error})") from error
@@ -98,8 +98,8 @@ def accepts(root: Path, gates: GatesParams, before: str) -> bool:
     if gates.accept is None or gates.accept != data_md5(root):
         return False
     try:
-        table = parse(git(root, "show", f"{before}:data.dvc"))["outs"][0]["md5"]
-        accepted = parse(git(root, "show", f"{before}:params.yaml"))["gates"].get("accept")
+        table = parse(git(root, "show", f"{before}:./data.dvc"))["outs"][0]["md5"]
+        accepted = parse(git(root, "show", f"{before}:./params.yaml"))["gates"].get("accept")
     except (ArtifactError, ParamsError, KeyError, IndexError, TypeError, AttributeError):
         return True  # there was no table, or none that can be read
     return gates.accept not in (table, accepted)

@@ -59,7 +59,7 @@ def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     is_there = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
     here = (root / LOCK).read_text(encoding="utf-8", errors="replace")
-    return _parse(git(root, "show", f"HEAD:{LOCK}") if is_there else ""), _parse(here)
+    return _parse(git(root, "show", f"HEAD:./{LOCK}") if is_there else ""), _parse(here)
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _machine(workspace: Workspace) -> Any:
     """Return the kind of machine on which the committed outputs were made, if they say it."""
     name = workspace.machine.relative_to(workspace.root).as_posix()
     with suppress(ChurnError, ValueError):
-        return json.loads(git(workspace.root, "show", f"HEAD:{name}"))
+        return json.loads(git(workspace.root, "show", f"HEAD:./{name}"))
     return None
 
 

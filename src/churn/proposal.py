@@ -76,9 +76,14 @@ def _decided(root: Path, commit: str) -> int | None:
 def _judges(root: Path, commit: str) -> list[str]:
     """List the changed files that decide about the change itself."""
     top = git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
-    paths = changed(root, commit, ["."])
+    # Workflows are at the top of the repository, wherever the project is.
+    paths = {*changed(root, commit, ["."]), *_workflows(root, commit)}
     touched = judging.sort_changes(paths, judging.judging_code(root), frozenset(top))
     return sorted([*touched.judging, *touched.workflows])
+
+
+def _workflows(root: Path, commit: str) -> list[str]:
+    return git(root, "diff", "--name-only", "--no-renames", commit, "--", ":/.github").split()
 
 
 def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
@@ -87,7 +92,7 @@ def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
     if not git(workspace.root, "ls-tree", "--name-only", commit, name):
         return None
     try:
-        document = yaml.safe_load(git(workspace.root, "show", f"{commit}:{name}"))
+        document = yaml.safe_load(git(workspace.root, "show", f"{commit}:./{name}"))
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

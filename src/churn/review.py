@@ -55,7 +55,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     Parameters
     ----------
     workspace : Workspace
-        In the top folder of a git repository.
+        Of the project's folder, in a git repository.
     plan : Plan
     output : Path
         Folder of the packed candidate.
@@ -70,10 +70,11 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     Raises
     ------
     ArtifactError
-        If this is not the top folder of a git repository; nothing is written then.
+        If this is not the project's folder, or no git repository with a commit; nothing is written then.
     """
-    if git(workspace.root, "rev-parse", "--show-prefix").strip():
-        raise ArtifactError(f"{Path.cwd()}: not the repository's top folder; run churn there")
+    if not (workspace.root / ".dvc").is_dir():
+        raise ArtifactError(f"{Path.cwd()}: no .dvc there; run churn in the project's folder")
+    git(workspace.root, "rev-parse", "HEAD")
     bundle.remove(output)
     for left in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
                  workspace.lineage, workspace.report, workspace.report_page,

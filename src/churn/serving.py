@@ -13,8 +13,27 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.types.schema import AnyType, Schema
 
 ARTIFACT = "model"
+
+
+def _let_csv_in() -> None:
+    """Let MLflow's server read ``text/csv`` for columns whose signature is "any type".
+
+    It looks up their pandas types, of which it knows none, and refuses every file. Read as text
+    they reach the model, which converts cells itself. `Schema.pandas_types` is asked nowhere else.
+    """
+    named = Schema.pandas_types
+    if named.__name__ == "or_object":
+        return  # another model was loaded in this process
+
+    def or_object(schema: Schema) -> list[Any]:
+        if any(isinstance(kind, AnyType) for kind in schema.input_types()):
+            return [object] * len(schema.inputs)
+        return named(schema)
+
+    Schema.pandas_types = or_object  # type: ignore[assignment,method-assign]
 
 
 class ChurnModel(PythonModel):
@@ -26,6 +45,7 @@ class ChurnModel(PythonModel):
         # to import.
         from churn.model import artifact
 
+        _let_csv_in()
         self.model = artifact.load(Path(context.artifacts[ARTIFACT]))
 
     def predict(

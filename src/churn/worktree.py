@@ -14,12 +14,12 @@ from churn.files import scratch
 
 @contextmanager
 def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
-    """Check a commit out into a temporary folder.
+    """Check a commit out into a temporary folder, and give the project's folder in it.
 
     Parameters
     ----------
     root : Path
-        Top folder of the repository.
+        The project's folder, at the top of a git repository or below it.
     commit : str
     share_cache : bool
         Whether DVC finds there what the cache of the work tree holds. Where the work tree is a
@@ -28,10 +28,10 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
     Raises
     ------
     BaselineError
-        If `root` is not the top folder.
+        If `root` is not the project's folder.
     """
     if not (root / ".dvc").is_dir():
-        raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the top folder")
+        raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the project's folder")
     with scratch("churn-worktree-") as folder:
         git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
         tree = folder / "tree"
@@ -39,13 +39,14 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
         add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
         git(root, "-c", "core.hooksPath=/dev/null", *add)
         try:
-            (tree / ".dvc").mkdir(exist_ok=True)
+            project = tree / git(root, "rev-parse", "--show-prefix").strip()
+            (project / ".dvc").mkdir(parents=True, exist_ok=True)
             local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
             if local.exists():
-                shutil.copy(local, tree / ".dvc" / "config.local")
+                shutil.copy(local, project / ".dvc" / "config.local")
             if share_cache:
                 (root / ".dvc" / "cache").mkdir(exist_ok=True)
-                (tree / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
-            yield tree
+                (project / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
+            yield project
         finally:
             git(root, "worktree", "remove", "--force", str(tree.resolve()))

@@ -44,7 +44,10 @@ class Client:
 
     def answers(self, question: Any) -> list[dict[str, Any]]:
         """Ask what has to be answered, and return the answer as it stands."""
-        response = self.send(question)
+        if isinstance(question, str):
+            response = self.post(question.encode(), "text/csv")
+        else:
+            response = self.send(question)
         assert response.status_code == 200, f"{response.status_code}: {response.text[:1000]}"
         return response.json()["predictions"]
 

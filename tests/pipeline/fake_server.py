@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from churn.data.dates import with_timestamps
+
 Record = dict[str, Any]
 NUMERIC, CATEGORIES = ("spend", "visits", "age"), {"gold": -1.0, "basic": 1.0}
-COLUMNS, RARE = [*NUMERIC, "plan"], "trial"
+COLUMNS, RARE = [*NUMERIC, "joined", "plan"], "trial"
+NEWEST = datetime(2026, 1, 1, tzinfo=UTC)
 TRUTH_VALUES = {"true": 1, "false": 0}
-ON_THE_THRESHOLD = {"spend": 0.0, "visits": 9.0, "age": 50.0, "plan": "gold"}
+ON_THE_THRESHOLD = {
+    "spend": 0.0,
+    "visits": 9.0,
+    "age": 50.0,
+    "joined": "2026-01-01",
+    "plan": "gold",
+}
 
 
 class RefusedError(Exception):
@@ -41,11 +53,15 @@ class Right:
 
     def answer(self, kind: str, body: bytes) -> list[Record]:
         self.require_kind(kind)
-        return self.predictions(self.read(body))
+        return self.predictions(self.csv(body) if kind == "text/csv" else self.read(body))
 
     def require_kind(self, kind: str) -> None:
-        if kind != "application/json":
+        if kind not in ("application/json", "text/csv"):
             raise RefusedError(415, f"not {kind}")
+
+    def csv(self, body: bytes) -> list[Record]:
+        lines = csv.DictReader(StringIO(body.decode()))
+        return [{name: cell or None for name, cell in line.items()} for line in lines]
 
     def read(self, body: bytes) -> list[Record]:
         question = self.parse(body)
@@ -95,6 +111,7 @@ class Right:
     def probability(self, record: Record) -> float:
         spend, visits, age = (self.number(name, record.get(name)) for name in NUMERIC)
         score = 0.7 - spend / 90 - visits / 7 + age / 50 + self.category(record.get("plan"))
+        score -= self.days(record.get("joined")) / 5000
         return 1 / (1 + math.exp(-score))
 
     def number(self, name: str, cell: Any) -> float:
@@ -113,6 +130,16 @@ class Right:
             return float(text) if text else None
         except ValueError:
             return text
+
+    def days(self, cell: Any) -> float:
+        if cell is None:
+            return 500.0
+        try:
+            date = datetime.fromisoformat(cell.strip())
+        except ValueError as error:
+            said = f"column 'joined' holds {cell!r}, which is no date"
+            raise RefusedError(400, said) from error
+        return (NEWEST - date.replace(tzinfo=date.tzinfo or UTC)).total_seconds() / 86400
 
     def category(self, cell: Any) -> float:
         return CATEGORIES.get(cell, 0.0)
@@ -251,6 +278,11 @@ class LosesDecimalCommas(Right):
         return super().as_text(text.replace(",", ""))
 
 
+class IgnoresTimeZones(Right):
+    def days(self, cell: Any) -> float:
+        return super().days(cell and cell.partition("+")[0])
+
+
 class DiesOfText(Right):
     def number(self, name: str, cell: Any) -> float:
         return super().number(name, cell) if cell is None else float(cell) + 0
@@ -305,6 +337,11 @@ class PredictsHalves(Right):
         return float(super().decide(probability))
 
 
+class RefusesCsv(Right):
+    def csv(self, body: bytes) -> list[Record]:
+        raise RefusedError(400, "some of the inputs types are not DataType")
+
+
 class TakesAnyKind(Right):
     def require_kind(self, kind: str) -> None:
         pass
@@ -332,19 +369,21 @@ def customers() -> list[Record]:
             "spend": draw.gamma(2, 60, count).round(2),
             "visits": draw.integers(0, 12, count).astype(float),
             "age": draw.integers(18, 80, count).astype(float),
+            "joined": [f"2025-{month:02}-17" for month in draw.integers(1, 13, count)],
             "plan": draw.choice([*CATEGORIES, RARE], count),
         }
     ).astype(object)
     made.loc[1] = ON_THE_THRESHOLD
     made.loc[::5, "age"] = None
     made.loc[::7, "plan"] = None
+    made.loc[::9, "joined"] = None
     return made.to_dict("records")
 
 
 def rows() -> pd.DataFrame:
     """Return the customers with the right answers."""
     answers = pd.DataFrame(Right().predictions(customers()))
-    return pd.DataFrame(customers()).join(answers)
+    return with_timestamps(pd.DataFrame(customers()), ["joined"]).join(answers)
 
 
 class _Server(ThreadingHTTPServer):

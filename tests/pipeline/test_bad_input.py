@@ -452,7 +452,7 @@ def test_a_killed_training_leaves_the_old_model_and_can_be_run_again(scoring: Pa
 
 
 def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:
-    assert "run churn in the repository's top folder" in refused(tmp_path, "prepare")
+    assert "run churn in the project's folder" in refused(tmp_path, "prepare")
 
 
 def test_an_unreachable_server_is_refused_within_a_minute(project: Path) -> None:

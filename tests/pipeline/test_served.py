@@ -43,6 +43,7 @@ OTHER = each(OTHER_COLUMNS)
 CELLS = ("'old'", "'4,1'", "[41]", "[4, 1]", "{'age': 41}", "inf")
 NO_NUMBER = "test_what_is_no_number_is_refused_by_the_name_of_its_column"
 WRITTEN = "test_a_number_may_be_written_as_text_or_as_a_truth_value"
+CSV = "test_csv_is_answered_as_json_is"
 BODY = "test_a_body_that_is_no_question_is_refused"
 NO_ROWS = "test_a_table_without_rows_is_refused"
 KIND = "test_a_body_of_another_kind_is_refused"
@@ -61,7 +62,7 @@ GROUPS: dict[str, dict[str, set[str]]] = {
         "LosesCustomers": {"test_ten_thousand_customers_in_one_body_are_answered"},
         "BreaksOnBrokenJson": each(BODY, "empty", "broken JSON", "not UTF-8"),
         "ImputesMissingColumns": MISSING,
-        "RefusesNumbersAsText": each(WRITTEN, "'41'-41", "' 4.5 '-4.5"),
+        "RefusesNumbersAsText": each(WRITTEN, "'41'-41", "' 4.5 '-4.5") | {CSV},
         "RefusesTruthValuesAsText": each(WRITTEN, "'TRUE'-1"),
         "ReadsSplitByPosition": each(OTHER_COLUMNS, "split"),
         "RefusesUnseenTexts": {UNSEEN},
@@ -74,6 +75,8 @@ GROUPS: dict[str, dict[str, set[str]]] = {
         "RefusesTruthValues": each(WRITTEN, "True-1"),
         "LosesDecimalCommas": each(NO_NUMBER, "'4,1'"),
         "TakesBlanksForZero": each(WRITTEN, "' '-None"),
+        "IgnoresTimeZones": {"test_a_date_is_one_however_it_is_written"},
+        "RefusesCsv": {CSV},
         "RefusesOtherColumns": {UNSEEN} | OTHER,
     },
     "group-3": {

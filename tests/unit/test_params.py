@@ -261,7 +261,7 @@ def test_a_file_that_holds_no_parameters_is_refused(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="not there; run churn in the repository's top folder"):
+    with pytest.raises(ParamsError, match="not there; run churn in the project's folder"):
         params.load(tmp_path / "params.yaml")
 
 

@@ -125,7 +125,7 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
 def _git_tags(repository: Path) -> dict[str, str]:
     try:
         commit = git(repository, "rev-parse", "HEAD").strip()
-        changed = git(repository, "status", "--porcelain", "--untracked-files=no")
+        changed = git(repository, "status", "--porcelain", "--untracked-files=no", "--", ".")
         new = git(repository, "ls-files", "--others", "--exclude-standard", "--", *INPUTS)
         dirty = bool(changed.strip() or new.strip())
     except ArtifactError:  # no git, or no commit yet
