@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -243,8 +244,17 @@ def resolve(root: Path, revision: str) -> str:
         return git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except ArtifactError as error:
         raise BaselineError(
-            f"--baseline {revision}: no such revision here; get it with `git fetch origin`"
+            f"--baseline {revision}: no such revision here; get it with `{_fetch(root, revision)}`"
         ) from error
+
+
+def _fetch(root: Path, revision: str) -> str:
+    """Say how to get a revision that a clone of one branch, or of its newest commits, lacks."""
+    remote, _, branch = revision.partition("/")
+    if branch and remote in git(root, "remote").split():
+        return f"git fetch {remote} {shlex.quote(f'+{branch}:refs/remotes/{remote}/{branch}')}"
+    is_shallow = git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+    return "git fetch --unshallow" if is_shallow else "git fetch origin"
 
 
 def has_pipeline(root: Path, commit: str) -> bool:

@@ -216,8 +216,16 @@ def _fingerprint(ids: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
+def git(root: Path, *arguments: str, stdin: str | None = None, **environment: str) -> str:
     """Run git in `root` and return what it prints.
+
+    Parameters
+    ----------
+    root : Path
+    *arguments : str
+    stdin : str, optional
+    **environment : str
+        Variables beside those that are set.
 
     Raises
     ------
@@ -229,6 +237,7 @@ def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
             ["git", *arguments],
             cwd=root,
             input=stdin,
+            env=os.environ | environment,
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",  # names of files are bytes
@@ -238,6 +247,5 @@ def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
         raise ArtifactError("git: not found; install it") from error
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip().splitlines() or ["it said nothing"])[0]
-        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
-        raise ArtifactError(f"git {verb} in {root.resolve()}: {said}") from error
+        raise ArtifactError(f"git {arguments[0]} in {root.resolve()}: {said}") from error
     return done.stdout

@@ -70,7 +70,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     Raises
     ------
     ArtifactError
-        If this is not the project's folder, or no git repository with a commit; nothing is written then.
+        If this is not the project's folder, or there is no commit; nothing is written then.
     """
     if not (workspace.root / ".dvc").is_dir():
         raise ArtifactError(f"{Path.cwd()}: no .dvc there; run churn in the project's folder")

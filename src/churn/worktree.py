@@ -33,20 +33,20 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
     if not (root / ".dvc").is_dir():
         raise BaselineError(f"{root.resolve()}: no .dvc there; run churn in the project's folder")
     with scratch("churn-worktree-") as folder:
-        git(root, "worktree", "prune")  # those of killed processes, whose folders are gone
         tree = folder / "tree"
-        # Without hooks: those of the user, such as DVC's, are meant for the user's work tree.
-        add = ("worktree", "add", "--quiet", "--detach", str(tree.resolve()), commit)
-        git(root, "-c", "core.hooksPath=/dev/null", *add)
-        try:
-            project = tree / git(root, "rev-parse", "--show-prefix").strip()
-            (project / ".dvc").mkdir(parents=True, exist_ok=True)
-            local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
-            if local.exists():
-                shutil.copy(local, project / ".dvc" / "config.local")
-            if share_cache:
-                (root / ".dvc" / "cache").mkdir(exist_ok=True)
-                (project / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
-            yield project
-        finally:
-            git(root, "worktree", "remove", "--force", str(tree.resolve()))
+        top = Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n"))
+        project = tree / git(root, "rev-parse", "--show-prefix").rstrip("\n")
+        # Not a worktree of this repository: DVC finds no way out of one of a submodule's, and who
+        # is killed leaves nothing behind in the repository.
+        git(top, "init", "--quiet", "--template=", str(tree.resolve()))
+        index = {"GIT_INDEX_FILE": str(folder.resolve() / "index")}
+        git(top, "read-tree", commit, **index)
+        git(top, "checkout-index", "--all", f"--prefix={tree.resolve()}/", **index)
+        (project / ".dvc").mkdir(parents=True, exist_ok=True)
+        local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
+        if local.exists():
+            shutil.copy(local, project / ".dvc" / "config.local")
+        if share_cache:
+            (root / ".dvc" / "cache").mkdir(exist_ok=True)
+            (project / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
+        yield project
