@@ -551,7 +551,10 @@ def main(arguments: list[str] | None = None) -> None:
     except (ChurnError, OSError) as error:
         if "traceback" in given:
             traceback.print_exc()
-        one_line = " ".join(str(error).split())
+        what = str(error)
+        if isinstance(error, OSError) and error.filename:
+            what = f"{error.filename}: {error.strerror}"
+        one_line = " ".join(what.split())
         click.secho(f"Error: {one_line}", fg="red", err=True)
         raise SystemExit(2) from error
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -39,19 +40,35 @@ def atomic(target: Path) -> Iterator[Path]:
     Path
         A path that does not exist yet, on the same file system and with the same suffix.
     """
+    try:
+        with scratch_beside(target) as fresh:
+            yield fresh
+            _move(fresh, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # Neither Python nor Arrow says which file had no room.
+        raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+
+
+@contextmanager
+def scratch_beside(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`, in a folder that goes when the block ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     prefix = f".{target.name}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
-        fresh = Path(scratch) / target.name
-        yield fresh
-        fresh.stat()  # a block that has written nothing must not cost what was there
-        if target.exists() and (fresh.is_dir() or target.is_dir()):
-            target.replace(Path(scratch) / _OLD)  # a folder cannot be replaced in one step
-        try:
-            fresh.replace(target)
-        finally:
-            _put_back(Path(scratch), target)
+        yield Path(scratch) / target.name
+
+
+def _move(fresh: Path, target: Path) -> None:
+    fresh.stat()  # a block that has written nothing must not cost what was there
+    if target.exists() and (fresh.is_dir() or target.is_dir()):
+        target.replace(fresh.with_name(_OLD))  # a folder cannot be replaced in one step
+    try:
+        fresh.replace(target)
+    finally:
+        _put_back(fresh.parent, target)
 
 
 def _sweep(target: Path) -> None:

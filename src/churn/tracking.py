@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from churn import embedded, pyfunc
 from churn.errors import NoAnswerError, TrackingError
+from churn.files import scratch_beside
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -63,6 +65,7 @@ _NO_ANSWER = (
     "Connection aborted",
     "Connection reset",
 )
+_FULL = ("disk is full", os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 # A run is logged within seconds; one that has been under way for longer was killed.
 _DEAD_AFTER_MS = 15 * 60 * 1000
 
@@ -121,6 +124,8 @@ def connect(root: Path) -> str:
     """
     point_at_store(root)
     with clear_errors():
+        if is_file():
+            _make_database(Path(str(mlflow.get_tracking_uri()).removeprefix("sqlite:///")))
         if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return given
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
@@ -130,6 +135,16 @@ def connect(root: Path) -> str:
     # MLflow sets this for the whole process, where it would be taken for an id of the next store's.
     del os.environ["MLFLOW_EXPERIMENT_ID"]
     return experiment_id
+
+
+def _make_database(file: Path) -> None:
+    """Make the database whole or not at all: MLflow goes on with no half of one."""
+    if file.exists():
+        return
+    with scratch_beside(file) as fresh:
+        mlflow.MlflowClient(f"sqlite:///{fresh}").search_experiments()
+        with suppress(FileExistsError):  # by another process, just now, and with its runs
+            file.hardlink_to(fresh)
 
 
 def _make_experiment(name: str) -> None:
@@ -147,6 +162,8 @@ def point_at_store(root: Path) -> None:
     """Point MLflow at the server or the local file, as `connect` does, and make nothing there."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It raises what it logs, with pages of SQL.
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
     _take_credentials_out()
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         embedded.follow(root)
@@ -369,6 +386,8 @@ def clear_errors(uri: str | None = None) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:  # no database driver
         message = _without_credentials(getattr(error, "message", None) or str(error), uri)
+        if any(sign in message for sign in _FULL):
+            raise TrackingError(f"{shown_uri(uri)}: the disk is full; make room") from error
         where = "MLFLOW_TRACKING_URI" if uri is None else "its address"
         advice = _ADVICE.get(_code(error, message), f"check {where} and the server")
         kind = NoAnswerError if any(sign in message for sign in _NO_ANSWER) else TrackingError

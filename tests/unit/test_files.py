@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path
         fail_half_way(target, lambda fresh: fresh.write_text("half"))
     assert target.read_text() == "old"
     assert names(tmp_path) == ["out.csv"]
+
+
+def test_where_the_disk_is_full_the_file_is_named(tmp_path: Path) -> None:
+    target = tmp_path / "model.json"
+    target.write_text("old")
+    with pytest.raises(OSError, match="No space left on device: ") as caught, atomic(target):
+        raise OSError(errno.ENOSPC, "what Arrow says instead of a name")
+    assert caught.value.filename == str(target)
+    assert target.read_text() == "old"
 
 
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities import Run
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import OperationalError
 
 from churn import tracking
 from churn.errors import NoAnswerError, TrackingError
@@ -60,6 +62,39 @@ def runs(experiment: str) -> list[Run]:
 def test_the_local_store_is_a_file_in_the_folder(experiment: str, store: Path) -> None:
     assert tracking.shown_uri() == f"sqlite:///{store / 'mlflow.db'}"
     assert client().get_experiment(experiment).name == "churn"
+
+
+def test_a_database_is_made_whole_or_not_at_all(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store / "mlflow.db").unlink()
+
+    def full(store: SqlAlchemyStore) -> None:
+        raise OperationalError("CREATE TABLE metrics", None, Exception("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlAlchemyStore, "_initialize_store_state", full)
+        with pytest.raises(TrackingError, match=r"mlflow\.db: the disk is full; make room$"):
+            tracking.connect(store)
+    assert list(store.iterdir()) == []
+    assert tracking.connect(store)
+
+
+def test_a_database_that_another_process_has_made_meanwhile_stays(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = store / "mlflow.db"
+    theirs = database.read_bytes()
+    database.unlink()
+    ask = mlflow.MlflowClient.search_experiments
+
+    def meanwhile(client: mlflow.MlflowClient) -> Any:
+        database.write_bytes(theirs)
+        return ask(client)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", meanwhile)
+    tracking._make_database(database)
+    assert database.read_bytes() == theirs
 
 
 def test_another_experiment_can_be_named(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
