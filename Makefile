@@ -15,6 +15,15 @@ PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 
+# In a folder that was moved, the environments are made again: their programs point to the old one.
+MOVED := $(shell for venv in .venv .venv-checks; do \
+  [ ! -e $$venv/bin/activate ] || grep -qsF "$$(cd $$venv && pwd -P)" $$venv/bin/activate \
+    || echo $$venv; done)
+ifneq ($(MOVED),)
+$(info this folder was moved; made again: $(MOVED))
+$(shell rm -f $(MOVED:=/*.installed))
+endif
+
 .PHONY: help setup data run test check format lock ui bench truth clean
 
 help:  ## List the targets

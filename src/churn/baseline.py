@@ -158,7 +158,7 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
         source = _provide(tree)
         there = Workspace(tree)
         yield Baseline(
-            name=revision,
+            name=shown_name(revision, commit),
             identity=commit,
             source=source,
             model=there.model,
@@ -230,6 +230,11 @@ def _out_of_fold_of(version: Version, root: Path, folder: Path) -> Path | None:
     if here == "absent" or version.tags.get("data_sha256") != here:
         return None
     return verified.companion(version, Path(_OUT_OF_FOLD).name, folder)
+
+
+def shown_name(revision: str, commit: str) -> str:
+    """Return what a revision is called: as the user does, if that is not the name of a stage."""
+    return f"commit {commit[:12]}" if revision == PRODUCTION else revision
 
 
 def resolve(root: Path, revision: str) -> str:

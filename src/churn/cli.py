@@ -301,6 +301,23 @@ def show_candidate(folder: Path) -> None:
 
 
 @cli.command()
+def resolve() -> None:
+    """End a merge in which dvc.lock and reports/ are in conflict.
+
+    Runs the pipeline on what was merged, and adds its results to the merge. Files of yours that are
+    in conflict come first: this command changes nothing before they are resolved.
+    """
+    from churn import resolve
+    from churn.review import reproduce
+
+    made = resolve.run(Path(), reproduce)
+    if not made:
+        click.echo("no conflict")
+        return
+    click.echo(f"made again: {', '.join(made)}; now `dvc push`, `git add --all` and `git commit`")
+
+
+@cli.command()
 @click.argument("folder", type=_FOLDER, required=False)
 @_COMMIT
 @click.option("--digest", metavar="DIGEST", help="Of the manifest that FOLDER has to have.")

@@ -80,9 +80,11 @@ def run(
     main = None
     with ExitStack() as opened:
         if revision is not None:
-            proposal.write(workspace, baseline.resolve(workspace.root, revision))
+            commit = baseline.resolve(workspace.root, revision)
+            proposal.write(workspace, commit)
             source = baseline.of_revision(workspace.root, revision, share_cache)
-            found[revision] = main = opened.enter_context(source)
+            name = baseline.shown_name(revision, commit)
+            found[name] = main = opened.enter_context(source)
         if production:
             released = baseline.in_production(workspace.root, settings.release)
             found[baseline.PRODUCTION] = opened.enter_context(released)

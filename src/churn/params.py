@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -33,6 +34,7 @@ Family = Literal[
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
+ROW_NUMBER = "row_number"  # the id of a table that has none
 _OUTPUT_COLUMNS = ("probability", "prediction")
 
 
@@ -92,10 +94,13 @@ class Columns(Section):
 
 
 class DataParams(Columns):
-    """The customer table: where it is and what its columns are."""
+    """The customer table: where it is and what its columns are.
+
+    Without an id the rows are numbered.
+    """
 
     path: str
-    id: str
+    id: Annotated[str, BeforeValidator(lambda name: ROW_NUMBER if name is None else name)]
     target: str
     positive: bool | int | float | str
     missing: tuple[str, ...] = ()
@@ -366,9 +371,13 @@ def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
     --------
     >>> flatten({"model": {"seed": 1, "columns": ["a", "b"]}})
     {'model.seed': 1, 'model.columns': 'a, b'}
+    >>> flatten({"columns": ["a, b"]})
+    {'columns': '["a, b"]'}
     """
     if isinstance(document, list) and not any(isinstance(x, (dict, list)) for x in document):
-        return {prefix: ", ".join(map(str, document))}
+        is_plain = all(str(x) and "," not in str(x) for x in document)
+        text = ", ".join(map(str, document)) if is_plain else json.dumps(document)
+        return {prefix: text}
     items = document.items() if isinstance(document, dict) else enumerate(document)
     flat: dict[str, Scalar] = {}
     for key, value in items:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from churn import baseline, bundle, compare, gate, proposal, report, tracked_data, verdict
+from churn import baseline, bundle, compare, gate, proposal, report, resolve, tracked_data, verdict
 from churn.candidate import INPUTS, changed, changed_inputs, git
 from churn.environment import without_credentials
 from churn.errors import ArtifactError, ChurnError
@@ -99,6 +99,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
 
 def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     root = workspace.root
+    resolve.require_merged(root)
     commit = None if plan.revision is None else baseline.resolve(root, plan.revision)
     if commit is not None:
         proposal.write(workspace, commit)
@@ -113,7 +114,8 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     if commit is not None and not changed_inputs(root, commit):
         return gate.unchanged(str(plan.revision))
     say("dvc repro")
-    _repro(root, plan.from_scratch)
+    # Not `track`: a run is logged for what is merged, and a runner of a pull request has no store.
+    reproduce(root, *(["--force"] if plan.from_scratch else []), "validate")
     say(f"compare with {plan.revision or baseline.PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
@@ -124,15 +126,17 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     return judged
 
 
-def _repro(root: Path, from_scratch: bool) -> None:
-    """Run the pipeline up to its checks; what it prints goes through.
+def reproduce(root: Path, *arguments: str) -> None:
+    """Run ``dvc repro``; what it prints goes through.
 
-    Not `track`: a run is logged for what is merged, and a runner of a pull request has no store.
+    Raises
+    ------
+    ArtifactError
+        If a stage fails.
     """
-    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if from_scratch else [])]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with subprocess.Popen(
-        [*command, "validate"],
+        [sys.executable, "-m", "dvc", "repro", *arguments],
         cwd=root,
         env=without_credentials() | {"PATH": path},
         stderr=subprocess.PIPE,

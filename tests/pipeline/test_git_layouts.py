@@ -80,3 +80,48 @@ def test_a_shallow_clone_of_one_branch_says_how_to_get_main(small: Clone, tmp_pa
     hint = refused["reason"].rpartition("`")[0].rpartition("`")[2]
     shallow.git(*hint.split()[1:])
     assert is_a_verdict_over_both_models(review(shallow, "origin/main"))
+
+
+def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
+    small: Clone, tmp_path: Path
+) -> None:
+    clone = replace(small, root=tmp_path / "clone")
+    shutil.copytree(small.root, clone.root)
+    clone.git("checkout", "--quiet", "main")
+    edit(clone, {"decision.threshold": 0.35})
+    commit_with_lock(clone, "main goes on")
+    clone.git("checkout", "--quiet", "change")
+    assert "CONFLICT" in clone.run("git", "merge", "main", check=False).stdout
+
+    refused = clone.run("churn", "review", "--baseline", "main", check=False)
+    assert "a merge conflict; run `churn resolve`" in refused.stdout
+
+    said = clone.run("churn", "resolve").stdout
+
+    assert said.splitlines()[-1].startswith("made again: dvc.lock, reports/")
+    assert clone.git("diff", "--name-only", "--diff-filter=U") == ""
+    params = (clone.root / "params.yaml").read_text()
+    assert "max_iter: 45" in params
+    assert "threshold: 0.35" in params
+    assert "up to date" in clone.run("dvc", "status").stdout
+    clone.run("dvc", "push", "--quiet")
+    commit(clone, "merge main")
+    assert is_a_verdict_over_both_models(review(clone, "main"))
+    assert clone.run("churn", "resolve").stdout == "no conflict\n"
+
+
+def test_what_a_person_has_to_resolve_comes_first(small: Clone, tmp_path: Path) -> None:
+    clone = replace(small, root=tmp_path / "clone")
+    shutil.copytree(small.root, clone.root)
+    clone.git("checkout", "--quiet", "main")
+    edit(clone, {"model.hyperparameters.max_iter": 50})
+    commit_with_lock(clone, "other trees")
+    clone.git("checkout", "--quiet", "change")
+    assert "CONFLICT" in clone.run("git", "merge", "main", check=False).stdout
+    before = (clone.root / "dvc.lock").read_text()
+
+    refused = clone.run("churn", "resolve", check=False)
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: params.yaml: in conflict, and no result; correct it")
+    assert (clone.root / "dvc.lock").read_text() == before

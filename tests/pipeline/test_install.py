@@ -116,3 +116,19 @@ def test_a_package_without_a_hash_is_refused(project: Path) -> None:
 
     assert done.returncode != 0
     assert "--require-hashes" in done.stderr
+
+
+def test_in_a_folder_that_was_moved_the_environment_is_made_again(project: Path) -> None:
+    shutil.copy(ROOT / "Makefile", project / "Makefile")
+    lock(project, "lock.txt", "a")
+    install(project, ".venv", "lock.txt")
+    (project / ".venv" / "pipeline.installed").touch()
+    assert "moved" not in call(project, "make", "help").stdout
+
+    moved = project.rename(project.with_name(f"{project.name}-moved"))
+
+    assert "this folder was moved; made again: .venv\n" in call(moved, "make", "help").stdout
+    assert not (moved / ".venv" / "pipeline.installed").exists()
+    assert install(moved, ".venv", "lock.txt") == {"a"}
+    assert f"'{moved}/.venv'" in (moved / ".venv" / "bin" / "activate").read_text()
+    assert "moved" not in call(moved, "make", "help").stdout

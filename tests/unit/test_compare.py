@@ -17,7 +17,7 @@ import yaml
 
 from churn import baseline, compare, limits, out_of_fold, params
 from churn.baseline import Baseline
-from churn.candidate import model_digest
+from churn.candidate import git, model_digest
 from churn.data import split
 from churn.errors import ArtifactError, IncomparableError, RegistryError
 from churn.evaluation.comparison import Scored
@@ -539,6 +539,20 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     assert json.loads(workspace.changes.read_text())["parameters"] == []
     assert first["model_digest"] == report["model_digest"]
     assert "data" not in first
+
+
+def test_a_branch_called_production_is_not_taken_for_the_stage(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(workspace.root, "branch", "Production")
+    commit = git(workspace.root, "rev-parse", "HEAD").strip()
+    monkeypatch.setattr(baseline, "of_revision", gives(None))
+    monkeypatch.setattr(baseline, "in_production", gives(None))
+    report = compare.run(workspace, "Production", production=True)
+    assert [(one["name"], one["kind"]) for one in report["baselines"]] == [
+        (f"commit {commit[:12]}", "revision"),
+        ("Production", "production"),
+    ]
 
 
 def test_a_revision_without_a_pipeline_is_absent(

@@ -269,6 +269,8 @@ def test_flatten_gives_dotted_keys() -> None:
     nested = {
         "a": {"b": 1, "c": {"d": None}},
         "names": ["x", "y"],
+        "name": ["x, y"],
+        "blank": [""],
         "none": [],
         "pairs": [{"over": "x"}, {"over": "y"}],
         "weights": {0: 1, 1: 5},
@@ -278,6 +280,8 @@ def test_flatten_gives_dotted_keys() -> None:
         "a.b": 1,
         "a.c.d": None,
         "names": "x, y",
+        "name": '["x, y"]',
+        "blank": '[""]',
         "none": "",
         "pairs.0.over": "x",
         "pairs.1.over": "y",

@@ -52,7 +52,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def compared(workspace: Workspace, revision: str, production: bool, share_cache: bool) -> None:
         called.append(f"compare {revision} {production}")
 
-    monkeypatch.setattr(review, "_repro", lambda root, scratch: called.append("repro"))
+    monkeypatch.setattr(review, "reproduce", lambda root, *arguments: called.append("repro"))
     monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
     monkeypatch.setattr(compare, "run", compared)
     monkeypatch.setattr(verdict, "run", judge)
@@ -114,7 +114,7 @@ def test_where_no_input_has_changed_nothing_is_trained(
         (KeyError("salt"), "a defect of churn itself: KeyError: 'salt'"),
     ],
 )
-@pytest.mark.parametrize("where", ["_repro", "compare", "gate"])
+@pytest.mark.parametrize("where", ["reproduce", "compare", "gate"])
 def test_what_goes_wrong_is_a_verdict_that_blocks(
     where: str,
     error: Exception,
@@ -126,7 +126,11 @@ def test_what_goes_wrong_is_a_verdict_that_blocks(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    target = {"_repro": (review, "_repro"), "compare": (compare, "run"), "gate": (verdict, "run")}
+    target = {
+        "reproduce": (review, "reproduce"),
+        "compare": (compare, "run"),
+        "gate": (verdict, "run"),
+    }
     monkeypatch.setattr(*target[where], fail)
     write(workspace.root, {"params.yaml": "a: 2\n"})
     judged = run(workspace)
@@ -181,7 +185,7 @@ def test_a_change_that_deletes_an_input_is_blocked_and_reported(
     def fail(root: Path, scratch: bool) -> None:
         raise DataError(f"{name}: gone")
 
-    monkeypatch.setattr(review, "_repro", fail)
+    monkeypatch.setattr(review, "reproduce", fail)
     (workspace.root / name).unlink()
     assert run(workspace).outcome == "stopped"
     assert packed(workspace)["passed"] is False
@@ -235,7 +239,7 @@ stages:
     subprocess.run(dvc, cwd=repository, check=True, env=os.environ)
     error = None
     try:
-        review._repro(repository, False)
+        review.reproduce(repository)
     except Exception as caught:
         error = str(caught)
     assert check(error)

@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -18,7 +19,7 @@ import pyarrow.parquet
 
 from churn.data import cells, sources
 from churn.errors import DataError
-from churn.params import CsvParams, DataParams
+from churn.params import ROW_NUMBER, CsvParams, DataParams
 from churn.progress import announce
 
 _CONFLICT_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
@@ -68,7 +69,15 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         what = "a folder without Parquet files" if path.is_dir() else "not there"
         raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
     parts = [_read_file(file, columns, data.csv) for file in found]
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    if data.id not in table:
+        table.insert(0, data.id, np.arange(1, len(table) + 1))
+        if labelled:
+            announce(
+                f"{path}: its rows are numbered, because data.id is null; a row that comes or goes"
+                " moves those below it to other sides of the split"
+            )
+    return table
 
 
 def _read_file(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
@@ -214,6 +223,8 @@ def _matched(
         if len(alike) > 1:
             shown = " and ".join(map(repr, dict.fromkeys(alike)))
             raise DataError(f"{path}: column {shown} stands twice; keep one of them")
+        if not alike and column == ROW_NUMBER:
+            continue
         if not alike:
             raise DataError(
                 f"{path}: column {column!r} is missing (found: {', '.join(map(repr, found))});"

@@ -43,8 +43,8 @@ class _NumericTransformer(TransformerMixin, BaseEstimator):
 class RatioFeatures(_NumericTransformer):
     """Ratios of pairs of columns: numerator / (denominator + 1).
 
-    The 1 keeps a count of zero from dividing by zero. Where a denominator is -1 the ratio is
-    missing.
+    The 1 keeps a count of zero from dividing by zero. Where a denominator is -1, or the ratio is
+    beyond the largest float64, it is missing.
 
     Parameters
     ----------
@@ -99,8 +99,9 @@ class RatioFeatures(_NumericTransformer):
         """
         numbers = self._numbers(X, reset=False)
         above, below = numbers[:, self.pairs_[:, 0]], numbers[:, self.pairs_[:, 1]] + 1.0
-        missing = np.full_like(above, np.nan)
-        ratios: np.ndarray = np.divide(above, below, out=missing, where=below != 0)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            ratios: np.ndarray = above / below
+        ratios[np.isinf(ratios)] = np.nan
         return ratios
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

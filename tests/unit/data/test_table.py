@@ -310,3 +310,19 @@ def test_whole_numbers_with_gaps_are_the_same_text_in_csv_and_parquet(tmp_path: 
         for name in (DATA.id, *DATA.categorical):
             assert found[name].tolist()[:2] == ["1", "2"]
             assert found[name].isna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_rows_of_a_table_without_an_id_are_numbered(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = {"path": "-", "id": None, "target": "left", "positive": 1, "numeric": ("age",)}
+    data = DataParams.model_validate(document)
+    frame = pd.DataFrame({"age": [41, 42], "left": [0, 1]})
+    file = tmp_path / f"t.{ending}"
+    frame.to_csv(file, index=False) if ending == "csv" else frame.to_parquet(file)
+    assert read_table(file, data)["row_number"].tolist() == [1, 2]
+    assert "rows are numbered, because data.id is null" in capsys.readouterr().err
+
+    frame.assign(row_number=[7, 8]).to_parquet(tmp_path / "own.parquet")
+    assert read_table(tmp_path / "own.parquet", data)["row_number"].tolist() == [7, 8]

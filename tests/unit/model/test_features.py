@@ -42,6 +42,11 @@ def test_a_denominator_of_minus_one_gives_a_missing_ratio() -> None:
     np.testing.assert_array_equal(ratios, [[np.nan], [-5.0]])
 
 
+def test_a_ratio_that_overflows_is_missing() -> None:
+    ratio = RatioFeatures([(0, 1)]).fit([[1e308, -1 + 1e-9], [-1e308, -1 + 1e-9], [0.0, -1.0]])
+    assert np.isnan(ratio.transform([[1e308, -1 + 1e-9], [-1e308, -1 + 1e-9], [0.0, -1.0]])).all()
+
+
 def test_columns_are_named_or_counted() -> None:
     named = RatioFeatures([("spent", "orders")]).fit_transform(FRAME)
     counted = RatioFeatures([(0, 1)]).fit_transform(FRAME.to_numpy())
