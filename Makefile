@@ -55,7 +55,7 @@ run: setup data  ## Run the pipeline as far as something changed, track, release
 	@churn release --embedded
 
 test: $(DEV) $(CHECKS) data  ## Run every test
-	@pytest --numprocesses auto --dist loadfile
+	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(DEV)  ## Check formatting, lint, types and workflows
 	@ruff format --check .

@@ -39,6 +39,28 @@ _MLFLOW = (
 )
 
 
+# The files that take minutes, longest first.
+_LONG = (
+    "workflows/test_scenarios_defects.py",
+    "workflows/test_scenarios.py",
+    "registry/test_release.py",
+    "workflows/test_deploy.py",
+    "behaviour/test_limits.py",
+    "unit/test_release_failures.py",
+    "registry/test_deploy.py",
+    "pipeline/test_git_layouts.py",
+    "pipeline/test_mlproject.py",
+    "pipeline/test_other_tables.py",
+    "pipeline/test_clones.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, or one worker is left with them at the end."""
+    rank = {ROOT / "tests" / name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail where a test is skipped that lacks a program, and nothing may be lacking.

@@ -42,26 +42,29 @@ class NumberStyle:
     thousands: str = ""
     symbols: str = ""
 
-    def plain(self, text: str) -> str | None:
-        """Return a number as Python writes it; None where it is not written in this style."""
+    def plain(self, text: pa.StringArray) -> pa.StringArray:
+        """Write numbers as Python does; ``?`` for what is none in this style."""
         around = self.symbols + " \u00a0\u202f"
-        bare = text.strip(around)
-        sign = "-" if bare.startswith("-") else ""
-        digits = bare.lstrip("+-").strip(around)
-        if len(bare) - len(bare.lstrip("+-")) > 1:
-            return None
-        if self.thousands and self.thousands in digits:
-            if not re.fullmatch(self._grouped, digits):
-                return None
-            digits = digits.replace(self.thousands, "")
-        if self.decimal != "." and "." in digits:
-            return None
-        return sign + digits.replace(self.decimal, ".")
+        bare = pc.utf8_trim(text, characters=around)
+        signless = pc.utf8_ltrim(bare, characters="+-")
+        digits = pc.utf8_trim(signless, characters=around)
+        n_signs = pc.subtract(pc.utf8_length(bare), pc.utf8_length(signless))
+        is_none = pc.greater(n_signs, 1)
+        if self.thousands:
+            is_grouped = pc.match_substring(digits, self.thousands)
+            in_threes = pc.match_substring_regex(digits, self._grouped)
+            is_none = pc.or_(is_none, pc.and_(is_grouped, pc.invert(in_threes)))
+            digits = pc.replace_substring(digits, self.thousands, "")
+        if self.decimal != ".":
+            is_none = pc.or_(is_none, pc.match_substring(digits, "."))
+            digits = pc.replace_substring(digits, self.decimal, ".")
+        sign = pc.if_else(pc.starts_with(bare, "-"), "-", "")
+        return pc.if_else(is_none, "?", pc.binary_join_element_wise(sign, digits, ""))
 
     @property
     def _grouped(self) -> str:
         group, point = re.escape(self.thousands), re.escape(self.decimal)
-        return rf"\d{{1,3}}({group}\d{{3}})+({point}\d*)?"
+        return rf"^\d{{1,3}}({group}\d{{3}})+({point}\d*)?$"
 
 
 _PYTHON = NumberStyle()
@@ -106,8 +109,8 @@ def reading_style(cell: str) -> str | None:
     """
     found: dict[float, str] = {}
     for setting, style in _STYLES.items():
-        plain = style.plain(cell)
-        if plain is not None and _is_number(plain):
+        plain = style.plain(pa.array([cell]))[0].as_py()
+        if _is_number(plain):
             found.setdefault(float(plain), setting)
     return ", or ".join(found.values()) or None
 
@@ -164,8 +167,7 @@ def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> p
         plain = pc.if_else(pc.equal(lowered, word), number, plain)
     plain = pc.replace_substring_regex(plain, r"^\+(\d|\.)", r"\1")  # which Arrow does not know
     if style != _PYTHON:
-        styled = [one and (style.plain(one) or "?") for one in plain.to_pylist()]
-        plain = pa.array(styled, pa.string())
+        plain = style.plain(plain)
     try:
         parsed = pc.cast(plain, pa.float64())
     except pa.ArrowInvalid:
