@@ -17,7 +17,7 @@ CHECKS := .venv-checks/checks.installed
 
 # In a folder that was moved, the environments are made again: their programs point to the old one.
 MOVED := $(shell for venv in .venv .venv-checks; do \
-  [ ! -e $$venv/bin/activate ] || grep -qsF "$$(cd $$venv && pwd -P)" $$venv/bin/activate \
+  [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
 $(info this folder was moved; made again: $(MOVED))

@@ -134,7 +134,7 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
     Parameters
     ----------
     root : Path
-        Top folder of the repository.
+        The project's folder.
     revision : str
         Whatever git understands.
     share_cache : bool, default=True

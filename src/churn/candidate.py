@@ -42,6 +42,8 @@ SERVED = (
 )
 # And what reads a file of customers to score them.
 SCORED = (*SERVED, "src/churn/data", "src/churn/files.py", "src/churn/prediction.py")
+# In a hook they name the repository whose hook it is, wherever git is run.
+_GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 _AT_ONCE = 500  # paths for one call of git
 
 
@@ -237,7 +239,7 @@ def git(root: Path, *arguments: str, stdin: str | None = None, **environment: st
             ["git", *arguments],
             cwd=root,
             input=stdin,
-            env=os.environ | environment,
+            env={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK} | environment,
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",  # names of files are bytes
@@ -247,5 +249,6 @@ def git(root: Path, *arguments: str, stdin: str | None = None, **environment: st
         raise ArtifactError("git: not found; install it") from error
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip().splitlines() or ["it said nothing"])[0]
-        raise ArtifactError(f"git {arguments[0]} in {root.resolve()}: {said}") from error
+        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
+        raise ArtifactError(f"git {verb} in {root.resolve()}: {said}") from error
     return done.stdout

@@ -6,6 +6,7 @@ import gc
 import math
 import os
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +311,8 @@ def resolve() -> None:
     from churn import resolve
     from churn.review import reproduce
 
-    made = resolve.run(Path(), reproduce)
+    # With the user's MLflow server: its last stage logs the run.
+    made = resolve.run(Path(), partial(reproduce, environment=os.environ))
     if not made:
         click.echo("no conflict")
         return
@@ -570,7 +572,7 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         what = str(error)
         if isinstance(error, OSError) and error.filename:
-            what = f"{error.filename}: {error.strerror}"
+            what = f"{error.filename}: {error.strerror or error}"
         one_line = " ".join(what.split())
         click.secho(f"Error: {one_line}", fg="red", err=True)
         raise SystemExit(2) from error

@@ -32,7 +32,7 @@ from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.slices import slices
 from churn.files import read_json, read_parquet, write_json
 from churn.model import artifact
-from churn.params import Limits, Params, SlicesParams
+from churn.params import ROW_NUMBER, Limits, Params, SlicesParams
 from churn.paths import SIDES, Workspace
 from churn.progress import Advance, bar, silent
 from churn.stages import validate
@@ -185,6 +185,12 @@ def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], e
     changed = exam.changed(test, candidate.test, data)
     if not changed.any and set(test) <= set(candidate.test):
         return [_Exam("main", candidate.test, train)], None
+    if data.id == ROW_NUMBER and (changed.removed or changed.edited or changed.relabelled):
+        problem = (
+            f"{main.name}: its rows are numbered (data.id: null) and are others now, so nobody"
+            " knows on whom the candidate was trained"
+        )
+        return [_Exam("main", test, train, problem), own], changed
     rows = exam.as_main_has_them(test, candidate.train, candidate.test, data)
     try:
         said = artifact.load(candidate.workspace.model).probability(rows)

@@ -6,6 +6,7 @@ import codecs
 import json
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ Family = Literal[
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
-ROW_NUMBER = "row_number"  # the id of a table that has none
+ROW_NUMBER = "(row)"  # the id of a table that has none
 _OUTPUT_COLUMNS = ("probability", "prediction")
 
 
@@ -65,6 +66,26 @@ class CsvParams(Section):
         if self.decimal == self.thousands:
             raise ValueError("decimal and thousands are the same")
         return self
+
+    @field_validator("date")
+    @classmethod
+    def _is_a_date(cls, style: str) -> str:
+        if not style:
+            return style
+        probe = datetime(2024, 2, 3)
+        try:
+            written = probe.strftime(style)
+            is_read = datetime.strptime(written, style) == probe
+        except ValueError:
+            is_read = False
+        if not is_read:
+            raise ValueError(
+                f"{style!r} does not name year, month and day (such as %d.%m.%Y; see the codes of"
+                " Python's strptime)"
+            )
+        if written == "2024-03-02":
+            raise ValueError(f"{style!r} is ISO 8601 with day and month changed; write it as that")
+        return style
 
     @field_validator("encoding")
     @classmethod
@@ -116,7 +137,7 @@ class DataParams(Columns):
         if taken:
             raise ValueError(f"column {taken[0]!r} has the name of an output; rename it")
         if not self.inputs:
-            raise ValueError("name at least one numeric or categorical column")
+            raise ValueError("name at least one column in numeric, dates or categorical")
         return self
 
 
@@ -376,7 +397,7 @@ def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
     """
     if isinstance(document, list) and not any(isinstance(x, (dict, list)) for x in document):
         is_plain = all(str(x) and "," not in str(x) for x in document)
-        text = ", ".join(map(str, document)) if is_plain else json.dumps(document)
+        text = ", ".join(map(str, document)) if is_plain else json.dumps(document, default=str)
         return {prefix: text}
     items = document.items() if isinstance(document, dict) else enumerate(document)
     flat: dict[str, Scalar] = {}

@@ -121,8 +121,8 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
         shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
         more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
         announce(
-            f"{source}: {sum(counts.values())} customers have a {name!r} that the model has not"
-            f" seen: {shown}{more}"
+            f"{source}: {name!r} is one that the model has not seen for {sum(counts.values())} of"
+            f" {len(customers)} customers: {shown}{more}"
         )
     scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
     advance("scored")

@@ -76,14 +76,15 @@ def _decided(root: Path, commit: str) -> int | None:
 def _judges(root: Path, commit: str) -> list[str]:
     """List the changed files that decide about the change itself."""
     top = git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
-    # Workflows are at the top of the repository, wherever the project is.
-    paths = {*changed(root, commit, ["."]), *_workflows(root, commit)}
+    paths = {*changed(root, commit, ["."]), *_at_the_top(root, commit)}
     touched = judging.sort_changes(paths, judging.judging_code(root), frozenset(top))
     return sorted([*touched.judging, *touched.workflows])
 
 
-def _workflows(root: Path, commit: str) -> list[str]:
-    return git(root, "diff", "--name-only", "--no-renames", commit, "--", ":/.github").split()
+def _at_the_top(root: Path, commit: str) -> list[str]:
+    """List the changed workflows and attributes of the repository, wherever the project is."""
+    top = Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n"))
+    return changed(top, commit, (".github", ".gitattributes"))
 
 
 def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from churn.candidate import git
 from churn.errors import ArtifactError
 from churn.lockfile import LOCK
+from churn.tracked_data import require_data
 
-_MADE = (LOCK, "reports/")
+_REPORTS = "reports"
 _DATA = "data.dvc"
 _BY_HAND = {
     _DATA: "choose one side (git checkout --ours data.dvc, or --theirs), run dvc checkout, and"
@@ -43,7 +44,7 @@ def require_merged(root: Path) -> None:
         Otherwise, with the command that ends it.
     """
     if left := unmerged(root):
-        by_hand = [path for path in left if not path.startswith(_MADE)]
+        by_hand = [path for path in left if not _is_made(path)]
         first = f"resolve {', '.join(by_hand)}, then " if by_hand else ""
         raise ArtifactError(f"{left[0]}: a merge conflict; {first}run `churn resolve`")
 
@@ -67,20 +68,40 @@ def run(root: Path, repro: Callable[[Path], None]) -> list[str]:
     ------
     ArtifactError
         If something else is in conflict, which nobody but a person can resolve; nothing is changed
-        then. If the pipeline fails; started again, it goes on.
+        then. If the data are not the merged ones, or the pipeline fails; started again, it goes on.
     """
     left = unmerged(root)
     for path in left:
-        if not path.startswith(_MADE):
+        if not _is_made(path):
             how = _BY_HAND.get(path, "correct it, and git add it")
             raise ArtifactError(f"{path}: in conflict, and no result; {how}; then `churn resolve`")
     for path in left:
         # Either side will do: the pipeline runs where it does not fit the merged inputs.
         side = _side(root, path)
-        git(root, "checkout", f"--{side}", "--", path) if side else (root / path).unlink()
-    repro(root)
-    git(root, "add", "--", LOCK, "reports")
+        if side:
+            git(root, "checkout", f"--{side}", "--", path)
+        else:
+            (root / path).unlink(missing_ok=True)
+    if left:
+        _require_merged_data(root)
+        repro(root)
+        git(root, "add", "--", *(path for path in (LOCK, _REPORTS) if (root / path).exists()))
     return left
+
+
+def _is_made(path: str) -> bool:
+    return path == LOCK or path.startswith(f"{_REPORTS}/")
+
+
+def _require_merged_data(root: Path) -> None:
+    """Check that the data here are the merged ones: the pipeline would note others in data.dvc."""
+    try:
+        require_data(root)
+    except ArtifactError as error:
+        raise ArtifactError(
+            "data/: not the data that the merged data.dvc names; run `dvc pull data.dvc`, then"
+            " `churn resolve`"
+        ) from error
 
 
 def _side(root: Path, path: str) -> str | None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,9 +72,10 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     ArtifactError
         If this is not the project's folder, or there is no commit; nothing is written then.
     """
-    if not (workspace.root / ".dvc").is_dir():
-        raise ArtifactError(f"{Path.cwd()}: no .dvc there; run churn in the project's folder")
-    git(workspace.root, "rev-parse", "HEAD")
+    here, project = workspace.root, ("dvc.yaml", "params.yaml", "data.dvc")
+    committed = git(here, "ls-tree", "--name-only", "HEAD", "--", *project)
+    if not committed and not any((here / name).exists() for name in project):
+        raise ArtifactError(f"{here.resolve()}: no project there; run churn in its folder")
     bundle.remove(output)
     for left in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
                  workspace.lineage, workspace.report, workspace.report_page,
@@ -126,8 +127,10 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     return judged
 
 
-def reproduce(root: Path, *arguments: str) -> None:
+def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
     """Run ``dvc repro``; what it prints goes through.
+
+    Without credentials, if no other environment is given.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def reproduce(root: Path, *arguments: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", *arguments],
         cwd=root,
-        env=without_credentials() | {"PATH": path},
+        env={**(without_credentials() if environment is None else environment), "PATH": path},
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

@@ -66,7 +66,7 @@ def require_data(root: Path) -> None:
     Parameters
     ----------
     root : Path
-        Top folder of the repository.
+        The project's folder.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from mlflow.protos.databricks_pb2 import (
     ErrorCode,
 )
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn import embedded, pyfunc
@@ -125,7 +126,7 @@ def connect(root: Path) -> str:
     point_at_store(root)
     with clear_errors():
         if is_file():
-            _make_database(Path(str(mlflow.get_tracking_uri()).removeprefix("sqlite:///")))
+            _make_database()
         if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return given
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
@@ -137,14 +138,21 @@ def connect(root: Path) -> str:
     return experiment_id
 
 
-def _make_database(file: Path) -> None:
+def _make_database() -> None:
     """Make the database whole or not at all: MLflow goes on with no half of one."""
-    if file.exists():
+    named = make_url(str(mlflow.get_tracking_uri())).database
+    file = Path(named or ":memory:")
+    if named in (None, "", ":memory:") or file.exists():
         return
     with scratch_beside(file) as fresh:
         mlflow.MlflowClient(f"sqlite:///{fresh}").search_experiments()
-        with suppress(FileExistsError):  # by another process, just now, and with its runs
+        try:
             file.hardlink_to(fresh)
+        except FileExistsError:
+            pass  # by another process, just now, and with its runs
+        except OSError:  # there are no hard links here
+            if not file.exists():
+                fresh.replace(file)
 
 
 def _make_experiment(name: str) -> None:

@@ -39,9 +39,14 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
         # Not a worktree of this repository: DVC finds no way out of one of a submodule's, and who
         # is killed leaves nothing behind in the repository.
         git(top, "init", "--quiet", "--template=", str(tree.resolve()))
-        index = {"GIT_INDEX_FILE": str(folder.resolve() / "index")}
-        git(top, "read-tree", commit, **index)
-        git(top, "checkout-index", "--all", f"--prefix={tree.resolve()}/", **index)
+        # Attributes are the commit's, because this is a checkout. Without hooks: those of the user
+        # are meant for the user's work tree.
+        places = {
+            "GIT_WORK_TREE": str(tree.resolve()),
+            "GIT_INDEX_FILE": str(folder.resolve() / "index"),
+        }
+        read = ("read-tree", "--reset", "-u", commit)
+        git(top, "-c", "core.hooksPath=/dev/null", *read, **places)
         (project / ".dvc").mkdir(parents=True, exist_ok=True)
         local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
         if local.exists():

@@ -89,13 +89,21 @@ def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
     shutil.copytree(small.root, clone.root)
     clone.git("checkout", "--quiet", "main")
     edit(clone, {"decision.threshold": 0.35})
-    commit_with_lock(clone, "main goes on")
+    clone.edit("data/customers.csv", "\nC", "\nD")
+    clone.run("dvc", "add", "--quiet", "data")
+    commit_with_lock(clone, "main goes on, with other customers")
     clone.git("checkout", "--quiet", "change")
+    clone.run("dvc", "checkout", "--quiet", "data.dvc")
     assert "CONFLICT" in clone.run("git", "merge", "main", check=False).stdout
 
     refused = clone.run("churn", "review", "--baseline", "main", check=False)
     assert "a merge conflict; run `churn resolve`" in refused.stdout
 
+    # The data here are still those of the branch.
+    refused = clone.run("churn", "resolve", check=False)
+    assert refused.returncode == 2
+    assert "run `dvc pull data.dvc`, then `churn resolve`" in refused.stderr
+    clone.run("dvc", "pull", "--quiet", "data.dvc")
     said = clone.run("churn", "resolve").stdout
 
     assert said.splitlines()[-1].startswith("made again: dvc.lock, reports/")
@@ -103,6 +111,7 @@ def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
     params = (clone.root / "params.yaml").read_text()
     assert "max_iter: 45" in params
     assert "threshold: 0.35" in params
+    assert clone.git("diff", "main", "--", "data.dvc") == ""
     assert "up to date" in clone.run("dvc", "status").stdout
     clone.run("dvc", "push", "--quiet")
     commit(clone, "merge main")

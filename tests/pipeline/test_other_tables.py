@@ -83,7 +83,7 @@ def test_breast_cancer_as_a_spreadsheet_from_table_to_production(
     clone.run("churn", "predict", "--model", "build/model", "--input", "data/patients.csv",
               "--output", str(scored))  # fmt: skip
     lines = scored.read_text().splitlines()
-    assert lines[0] == "row_number,probability,prediction"
+    assert lines[0] == "(row),probability,prediction"
     assert len(lines) == len(table) + 1
     assert [one["check"] for one in checks["checks"] if one["status"] != "passed"] == []
     clone.git("add", "--all")

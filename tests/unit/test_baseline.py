@@ -241,13 +241,25 @@ def test_an_error_while_a_baseline_is_used_leaves_nothing(root: Path) -> None:
     assert of_main(root) == ("stored", {"made": "a: 1"})  # the cache has kept its own
 
 
+def test_attributes_of_the_change_decide_nothing(root: Path) -> None:
+    git(root, "config", "filter.evil.smudge", "echo evil; cat")
+    (root / ".gitattributes").write_text("* text eol=crlf filter=evil ident\n")
+    with of_revision(root, "main") as found:
+        assert found is not None
+        assert found.workspace is not None
+        text = found.workspace.params.read_bytes()
+    assert text == git(root, "show", "main:params.yaml").encode()
+
+
 def test_hooks_of_the_user_do_not_run(root: Path) -> None:
-    hook = root / ".git" / "hooks" / "post-checkout"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\ntouch {root.parent}/hooked\nexit 1\n")
-    hook.chmod(0o755)
-    with nothing_touched(root):
-        assert of_main(root)[0] == "stored"
+    for name in ("post-checkout", "post-index-change"):
+        hook = root / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        # Not where git looks into the user's own work tree.
+        of_other = f'case "$GIT_INDEX_FILE" in *churn-worktree*) touch {root.parent}/hooked; esac'
+        hook.write_text(f"#!/bin/sh\n{of_other}\n")
+        hook.chmod(0o755)
+    assert of_main(root)[0] == "stored"
     assert not (root.parent / "hooked").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import doctest
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,7 +195,7 @@ def test_a_column_has_one_role() -> None:
 
 def test_a_model_needs_a_column() -> None:
     message = refusal({"data.numeric": [], "data.categorical": []})
-    assert "name at least one numeric or categorical column" in message
+    assert "name at least one column in numeric, dates or categorical" in message
 
 
 @pytest.mark.parametrize(
@@ -271,6 +272,7 @@ def test_flatten_gives_dotted_keys() -> None:
         "names": ["x", "y"],
         "name": ["x, y"],
         "blank": [""],
+        "days": ["x, y", datetime.date(2026, 1, 31)],
         "none": [],
         "pairs": [{"over": "x"}, {"over": "y"}],
         "weights": {0: 1, 1: 5},
@@ -282,6 +284,7 @@ def test_flatten_gives_dotted_keys() -> None:
         "names": "x, y",
         "name": '["x, y"]',
         "blank": '[""]',
+        "days": '["x, y", "2026-01-31"]',
         "none": "",
         "pairs.0.over": "x",
         "pairs.1.over": "y",

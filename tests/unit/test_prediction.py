@@ -74,7 +74,7 @@ def test_categories_that_the_model_has_not_seen_are_counted_and_told(
     customers.loc[[4, 5, 9], "plan"] = ["silver", "Silver ", "silver"]
     score(model, _written(customers, unlabelled))
     assert (
-        "customers.csv: 3 customers have a 'plan' that the model has not seen:"
+        "customers.csv: 'plan' is one that the model has not seen for 3 of 30 customers:"
         " 'silver' (2), 'Silver' (1)\n"
     ) in capsys.readouterr().err
 
@@ -97,6 +97,15 @@ def test_a_model_keeps_the_newest_date_of_its_training(
     spelled.to_parquet(tmp_path / "late.parquet")
     pd.testing.assert_frame_equal(score(model, tmp_path / "late.parquet"), found)
     assert model.probability(late) == pytest.approx(found["probability"], abs=1e-12)
+    # As a baseline is scored: on rows that were read once.
+    styled = model.card.model_copy(update={"csv": CsvParams(date="%d.%m.%Y")})
+    pd.testing.assert_frame_equal(
+        score(replace(model, card=styled), tmp_path / "late.parquet"), found
+    )
+    late.to_parquet(tmp_path / "read.parquet")
+    pd.testing.assert_frame_equal(
+        score(replace(model, card=styled), tmp_path / "read.parquet"), found
+    )
     earlier = model.probability(late.assign(joined="2020-01-01"))
     assert not np.allclose(earlier, found["probability"])
 

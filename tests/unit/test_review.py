@@ -239,7 +239,7 @@ stages:
     subprocess.run(dvc, cwd=repository, check=True, env=os.environ)
     error = None
     try:
-        review.reproduce(repository)
+        review.reproduce(repository, "validate")
     except Exception as caught:
         error = str(caught)
     assert check(error)
@@ -256,7 +256,7 @@ def test_in_a_subfolder_nothing_is_reviewed_and_nothing_written(
     (workspace.root / "src").mkdir(exist_ok=True)
     monkeypatch.chdir(workspace.root / "src")
     below = Workspace()
-    with pytest.raises(ArtifactError, match="not the repository's top folder"):
+    with pytest.raises(ArtifactError, match="no project there; run churn in its folder"):
         review.run(below, review.Plan("HEAD"), below.candidate, lambda step: None)
     assert not Path("build").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import socket
@@ -84,8 +85,9 @@ def test_a_database_that_another_process_has_made_meanwhile_stays(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = store / "mlflow.db"
-    theirs = database.read_bytes()
-    database.unlink()
+    other = database.rename(store / "other.db")
+    mlflow.MlflowClient(f"sqlite:///{other}").create_experiment("theirs")
+    theirs = other.read_bytes()
     ask = mlflow.MlflowClient.search_experiments
 
     def meanwhile(client: mlflow.MlflowClient) -> Any:
@@ -93,8 +95,21 @@ def test_a_database_that_another_process_has_made_meanwhile_stays(
         return ask(client)
 
     monkeypatch.setattr(mlflow.MlflowClient, "search_experiments", meanwhile)
-    tracking._make_database(database)
-    assert database.read_bytes() == theirs
+    tracking.connect(store)
+    assert client().get_experiment_by_name("theirs")
+
+
+def test_a_database_whose_address_has_settings_and_a_place_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
+    def refuse(here: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db?timeout=30")
+    mlflow.set_tracking_uri(None)
+    assert tracking.connect(store)
+    assert (tmp_path / "other.db").is_file()
 
 
 def test_another_experiment_can_be_named(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 import pandas as pd
@@ -10,6 +11,9 @@ from churn.data import cells
 
 _FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
 _NO_DATE = "which is no date"
+_EPOCH = pd.Timestamp("1970-01-01", tz="UTC").as_unit("us")  # in ns there is no year 9999
+# pandas reads a year alone as well, and so any number of four digits.
+_ISO = r"\d{4}-\d\d-\d\d([T ].*)?|\d{8}"
 
 
 def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = "") -> pd.Series:
@@ -18,12 +22,13 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
     Parameters
     ----------
     column : Series
-        Dates as ISO 8601 writes them, with or without a time of day; pandas' and Python's own; or
-        nothing.
+        Dates as ISO 8601 writes them, of eight digits, with or without a time of day; pandas' and
+        Python's own; or nothing.
     missing : collection of str
         Further words for a missing cell; case matters.
     style : str
-        How dates are written instead, in the codes of `datetime.strptime`, such as ``%d.%m.%Y``.
+        How dates may be written as well, in the codes of `datetime.strptime`, such as
+        ``%d.%m.%Y``; `churn.params.CsvParams` refuses one that ISO 8601 reads as another date.
 
     Returns
     -------
@@ -35,22 +40,26 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
     CellError
         At the first cell that is neither a date nor missing.
     """
-    if column.dtype.kind in "fb" and column.notna().any():
-        row = int(column.notna().to_numpy().argmax())
-        raise cells.CellError(row, column.iloc[row], _NO_DATE)
     if column.dtype.kind == "M":
         found = pd.to_datetime(column, utc=True)
     else:
         text = cells.texts(column, missing)
         text = text.mask(text.str.lower().isin(cells.MISSING_NUMBERS | {"nat"}))
-        if not isinstance(column.dtype, pd.StringDtype):
-            style = ""  # dates, and nobody's text
-        found = pd.to_datetime(text, format=style or "ISO8601", utc=True, errors="coerce")
+        found = _parsed(text.where(text.str.fullmatch(_ISO)), "ISO8601")
+        if style:
+            # pandas takes "now" and "today" as well.
+            found = found.fillna(_parsed(text.where(text.str.contains(r"\d")), style))
         wrong = (found.isna() & text.notna()).to_numpy()
         if wrong.any():
             row = int(wrong.argmax())
             raise cells.CellError(row, column.iloc[row], _NO_DATE)
     return found.astype("datetime64[us, UTC]")
+
+
+def _parsed(text: pd.Series, style: str) -> pd.Series:
+    return pd.to_datetime(text, format=style, utc=True, errors="coerce").astype(
+        "datetime64[us, UTC]"
+    )
 
 
 def with_timestamps(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -85,7 +94,7 @@ def days(moments: pd.Series) -> pd.Series:
     -------
     Series of float64
     """
-    since: pd.Series = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86_400
+    since: pd.Series = (moments - _EPOCH).dt.total_seconds() / 86_400
     return since
 
 
@@ -124,9 +133,10 @@ def reading_style(cell: str) -> str | None:
     Returns
     -------
     str or None
-        Empty for ISO 8601; else the values of `data.csv.date` that read it; None if it is no date.
+        Empty for ISO 8601; otherwise the values of `data.csv.date` that read it. None if it is no
+        date.
     """
-    if len(cell) >= len("2024-1-1") and _is_date(cell, "ISO8601"):
+    if re.fullmatch(_ISO, cell.strip()) and _is_date(cell, "ISO8601"):
         return ""
     found = [f"data.csv.date: '{style}'" for style in _FORMATS if _is_date(cell, style)]
     return ", or ".join(found) or None

@@ -93,7 +93,20 @@ def validate(
         table[data.target] = _binary(table, data, path)
         for name in data.categorical:
             _tell_case(table[name], path)
+        for name in data.dates:
+            _tell_future(table[name], path)
     return table
+
+
+def _tell_future(column: pd.Series, path: Path) -> None:
+    """Tell of a newest date that is still to come: it is the one from which days are counted."""
+    newest = dates.timestamps(column).max()
+    if newest > pd.Timestamp.now(tz="UTC"):
+        announce(
+            f"{path}: the newest date of {str(column.name)!r} is {newest.date()}, which is still to"
+            " come, and a model counts days back from it; if it stands for a missing one, add it to"
+            " data.missing in params.yaml"
+        )
 
 
 def _tell_case(column: pd.Series, path: Path) -> None:
@@ -150,7 +163,7 @@ def _converted(column: pd.Series, data: DataParams) -> pd.Series:
 
 
 def _remedy(error: cells.CellError, is_date: bool) -> str:
-    """Say what would make what the column holds of a cell that is something else."""
+    """Say how a cell that is no number, or no date, can be mended."""
     if error.is_infinite:
         return _INFINITE
     kind = "date" if is_date else "number"

@@ -54,7 +54,7 @@ def _numeric(values: pd.Series) -> dict[str, Any]:
 def _dates(values: pd.Series) -> dict[str, Any]:
     moments = dates.timestamps(values)
     known = dates.written(pd.Series([moments.min(), moments.max()]))
-    oldest, newest = known.where(known.notna(), None)
+    oldest, newest = (None if pd.isna(date) else date for date in known)
     return {"missing": int(values.isna().sum()), "oldest": oldest, "newest": newest}
 
 

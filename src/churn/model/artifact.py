@@ -109,7 +109,10 @@ class Model:
         """
         if not self.card.categorical:
             return {}
-        known = self.pipeline["features"].named_transformers_["category"][-1].categories_
+        try:
+            known = self.pipeline["features"].named_transformers_["category"][-1].categories_
+        except (KeyError, AttributeError, TypeError):  # not a pipeline that is built here
+            return {}
         found = {}
         for name, seen in zip(self.card.categorical, known, strict=True):
             categories = self._converted(customers[name]).dropna()

@@ -10,10 +10,10 @@ import pandas as pd
 
 from churn import params, tracking
 from churn.candidate import INPUTS, git, input_fingerprint, model_digest
-from churn.data import sources
+from churn.data import dates, sources
 from churn.errors import ArtifactError
 from churn.files import read_json, read_parquet, require, write_json
-from churn.params import Params
+from churn.params import DataParams, Params
 from churn.paths import SIDES, Workspace
 from churn.progress import bar
 from churn.shapes import Card, Checks, DataStats, Metrics
@@ -99,17 +99,23 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         files=files,
         model=workspace.model,
         inputs=data.by_kind,
-        example=_typical(read_parquet(workspace.split("test"), "prepare")[list(data.inputs)]),
+        example=_typical(read_parquet(workspace.split("test"), "prepare"), data),
     )
 
 
-def _typical(customers: pd.DataFrame) -> pd.DataFrame:
+def _typical(customers: pd.DataFrame, data: DataParams) -> pd.DataFrame:
     """Make one up, of the middle of each column: whoever sees a run need not see customers."""
-    middle = {
-        name: [cells.median() if cells.dtype.kind in "fiu" else next(iter(cells.mode()), None)]
-        for name, cells in customers.items()
+    middle: dict[str, list[Any]] = {
+        **{name: [customers[name].median()] for name in data.numeric},
+        **{name: [_middle_day(customers[name])] for name in data.dates},
+        **{name: [next(iter(customers[name].mode()), None)] for name in data.categorical},
     }
     return pd.DataFrame(middle)
+
+
+def _middle_day(column: pd.Series) -> str | None:
+    days = dates.timestamps(column).dropna().sort_values()
+    return None if days.empty else str(days.iloc[len(days) // 2].date())
 
 
 def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from churn.data import dates
 from churn.data.cells import CellError
 from churn.data.schema import converted
 from churn.data.table import read_table
 from churn.errors import DataError
-from churn.params import DataParams
+from churn.params import CsvParams, DataParams
 
 NOON = "2024-02-29T12:00:00"
 FORMS: dict[str, list[Any]] = {
@@ -73,17 +74,52 @@ def test_further_words_are_missing_dates() -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["29.02.2024", "2024-02-30", "soon", 1.5, 45000.0, True, "1700000000"], ids=repr
+    "cell",
+    [
+        "2/29/2024",
+        "2024-02-30",
+        "soon",
+        "now",
+        "Today",
+        1.5,
+        45000.0,
+        True,
+        "1700000000",
+        2024,
+        "2024",
+    ],
+    ids=repr,
 )
-def test_what_is_no_date_is_refused(cell: Any) -> None:
+@pytest.mark.parametrize("style", ["", "%d.%m.%Y"])
+def test_what_is_no_date_is_refused(cell: Any, style: str) -> None:
     with pytest.raises(CellError, match="which is no date") as caught:
-        dates.timestamps(pd.Series([None, cell]))
+        dates.timestamps(pd.Series([None, cell]), style=style)
     assert caught.value.row == 1
+
+
+def test_a_whole_number_is_the_same_date_beside_a_missing_one() -> None:
+    assert written(pd.Series([20240131.0, None])) == pytest.approx(
+        ["2024-01-31", np.nan], nan_ok=True
+    )
+
+
+def test_a_style_is_read_beside_the_usual_one() -> None:
+    assert written(pd.Series(["03.04.2024", "2024-04-03"]), style="%d.%m.%Y") == ["2024-04-03"] * 2
+
+
+@pytest.mark.parametrize(
+    "style", ["%d.%m.%", "%Q", "%G-W%V", "mixed", "ISO8601", "%d.%m", "%Y-%d-%m"]
+)
+def test_a_style_that_reads_no_date_or_another_one_is_refused(style: str) -> None:
+    with pytest.raises(ValidationError, match=r"does not name year|day and month changed"):
+        CsvParams(date=style)
 
 
 def test_days_are_counted_from_1970() -> None:
     moments = dates.timestamps(pd.Series(["1970-01-02", "1969-12-31T12:00", None]))
     assert dates.days(moments).tolist() == pytest.approx([1.0, -0.5, np.nan], nan_ok=True)
+    far = dates.timestamps(pd.Series(["0001-01-01", "9999-12-31"]))
+    assert dates.days(far).tolist() == [-719162.0, 2932896.0]
 
 
 def test_days_before_the_newest_date_of_another_table() -> None:

@@ -31,6 +31,21 @@ def described() -> dict:
     return describe(table([1, 2, 3, None, 10], ["b", "c", "b", None, "a"], [0, 1, 0, 0, 1]), DATA)
 
 
+def test_dates_are_described_by_the_oldest_and_the_newest() -> None:
+    data = DATA.model_copy(
+        update={"numeric": (), "categorical": (), "dates": ("joined", "left_on")}
+    )
+    frame = pd.DataFrame({
+        "churned": [0, 1, 1],
+        "joined": pd.Series(["2024-03-01", None, "2023-01-31T12:00:00"], dtype="str"),
+        "left_on": pd.Series([None, None, None], dtype="str"),
+    }).rename(columns={"churned": data.target})  # fmt: skip
+    assert describe(frame, data)["dates"] == {
+        "joined": {"missing": 1, "oldest": "2023-01-31T12:00:00", "newest": "2024-03-01"},
+        "left_on": {"missing": 3, "oldest": None, "newest": None},
+    }
+
+
 def test_rows_and_label_rate(described: dict) -> None:
     assert described["rows"] == 5
     assert described["label_rate"] == 0.4

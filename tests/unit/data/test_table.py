@@ -321,8 +321,8 @@ def test_the_rows_of_a_table_without_an_id_are_numbered(
     frame = pd.DataFrame({"age": [41, 42], "left": [0, 1]})
     file = tmp_path / f"t.{ending}"
     frame.to_csv(file, index=False) if ending == "csv" else frame.to_parquet(file)
-    assert read_table(file, data)["row_number"].tolist() == [1, 2]
+    assert read_table(file, data)["(row)"].tolist() == [1, 2]
     assert "rows are numbered, because data.id is null" in capsys.readouterr().err
 
-    frame.assign(row_number=[7, 8]).to_parquet(tmp_path / "own.parquet")
-    assert read_table(tmp_path / "own.parquet", data)["row_number"].tolist() == [7, 8]
+    frame.assign(**{"(row)": [7, 8]}).to_parquet(tmp_path / "own.parquet")
+    assert read_table(tmp_path / "own.parquet", data)["(row)"].tolist() == [7, 8]
