@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
-# Tests and benchmarks fit models in processes of their own; see churn.cli.main.
+# Tests and benchmarks fit models in processes of their own; see churn.cli.main.main.
 export OMP_WAIT_POLICY := passive
 
 PIPELINE := .venv/pipeline.installed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 def stages() -> None:
     """Run prepare, train, evaluate and validate in this process."""
-    from churn.paths import Workspace
+    from churn.core.paths import Workspace
     from churn.stages import evaluate, prepare, train, validate
 
     for stage in (prepare, train, evaluate, validate):
@@ -23,7 +23,7 @@ def model(table: str) -> None:
     """Read a table, fit the model that params.yaml names, and predict for every row."""
     import pandas as pd
 
-    from churn import params
+    from churn.core import params
     from churn.model import estimator
 
     settings = params.load(Path("params.yaml"))

@@ -27,13 +27,15 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm
 
-from churn import deepchecks_program, gate, limits, params
+from churn.core import params
 from churn.data import split, synthesize
 from churn.evaluation.comparison import Difference, Scored, compare
 from churn.evaluation.many_looks import corrected
-from churn.gate import Results
 from churn.model.threshold import choose
+from churn.review import gate, limits
+from churn.review.gate import Results
 from churn.stages import train
+from churn.validation import program as deepchecks_program
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from churn import params
+from churn.core import params
+from churn.core.params import Params
 from churn.data import schema, synthesize
-from churn.params import Params
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
 if TYPE_CHECKING:  # scikit-learn and skops take seconds, and not every test wants a model
@@ -160,7 +160,7 @@ def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
-    from churn import tracking
+    from churn.tracking import runs as tracking
 
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,5 +1,5 @@
 """`python -m churn` is the same as `churn`."""
 
-from churn.cli import main
+from churn.cli.main import main
 
 main()

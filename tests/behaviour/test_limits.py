@@ -17,15 +17,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn import deepchecks_program, gate, limits
+from churn.core.params import Params
+from churn.core.paths import SIDES, Workspace
 from churn.data import split, synthesize
 from churn.evaluation.comparison import Scored, compare
 from churn.evaluation.metrics import measure
 from churn.evaluation.slices import slices
 from churn.model import artifact
-from churn.params import Params
-from churn.paths import SIDES, Workspace
+from churn.review import gate, limits
 from churn.stages import prepare, train
+from churn.validation import program as deepchecks_program
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

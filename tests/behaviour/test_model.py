@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from churn.candidate import model_digest
+from churn.core.files import read_parquet
+from churn.core.params import Params
+from churn.core.paths import Workspace
 from churn.data import synthesize
-from churn.files import read_parquet
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.params import Params
-from churn.paths import Workspace
+from churn.provenance.candidate import model_digest
 from churn.stages import prepare, train
 
 CUSTOMERS = 4000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from churn.params import Params
+from churn.core.params import Params
 from tests.conftest import ROOT, forget_server
 from tests.integration.client import Client, require_offline
 from tests.integration.plugin import OPTIONS, Options
@@ -56,8 +56,8 @@ def own_offer(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Offer:
     """Put a small model, with a category, into Staging of a registry of one's own."""
-    from churn import tracking
     from churn.registry import Registry
+    from churn.tracking import runs as tracking
 
     folder = tmp_path_factory.mktemp("registry")
     shutil.copy(empty_store, folder / "mlflow.db")
@@ -91,7 +91,7 @@ def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> 
     if not options.uri:
         model, planned = (request.getfixturevalue(name) for name in ("model", "planned"))
         return Rows.of(model, planned, settings.release.parity_rows)
-    from churn import tracking
+    from churn.tracking import runs as tracking
 
     offer = request.getfixturevalue("offer")
     with pytest.MonkeyPatch.context() as patch:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from churn.files import write_json
-from churn.shapes import ServingReport
+from churn.core.files import write_json
+from churn.core.shapes import ServingReport
 
 HERE = Path(__file__).resolve().parent
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
+from churn.core.params import Params
 from churn.data import schema, split, table
 from churn.data.dates import with_timestamps, written
-from churn.params import Params
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.params import Params
+from churn.core.params import Params
 from tests.integration.client import ROUNDING, Client, reason, require_offline
 from tests.integration.rows import Record, Rows
 from tests.integration.server import Server

@@ -19,12 +19,12 @@ import skops.io
 import yaml
 from sklearn.preprocessing import StandardScaler
 
-from churn.candidate import model_digest
+from churn.core.files import write_json, write_parquet
+from churn.core.paths import SIDES
 from churn.data.synthesize import write
 from churn.evaluation.metric_names import TITLES
-from churn.files import write_json, write_parquet
 from churn.model import artifact
-from churn.paths import SIDES
+from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
 
 Lines = list[str]

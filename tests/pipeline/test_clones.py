@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from churn.candidate import model_digest
+from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT, Clone, make_clone
 from tests.unit.test_readme import README, commands
 

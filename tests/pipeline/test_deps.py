@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from churn.candidate import SCORED, SERVED
-from churn.cli import main
-from churn.paths import Workspace
-from churn.pyfunc import _REQUIREMENTS
-from churn.tracking import Tracked
+from churn.cli.main import main
+from churn.core.paths import Workspace
+from churn.provenance.candidate import SCORED, SERVED
+from churn.tracking.pyfunc import _REQUIREMENTS
+from churn.tracking.runs import Tracked
 from tests.pipeline.conftest import ROOT
 
 SRC = ROOT / "src"
-CLI = ast.parse((SRC / "churn/cli.py").read_text())
+CLI = ast.parse((SRC / "churn/cli/main.py").read_text())
 _NO_OPTIONS = ("not settings", "model is None")
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -116,7 +116,7 @@ def _without_name(statement: ast.stmt) -> ast.stmt:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_cover_what_the_stage_imports(stage: str) -> None:
-    """Followed from the stage's module, not from `churn.cli`.
+    """Followed from the stage's module, not from `churn.cli.main`.
 
     `cli.py` holds help texts and options of every command; if it were a dep, a corrected word in
     a help text would train the model again. It may be left out because a stage's command does
@@ -195,7 +195,7 @@ def test_validate_depends_on_the_program_that_it_calls() -> None:
 
 def test_what_is_served_covers_what_serving_imports() -> None:
     # By name in what skops has stored, not by an import.
-    files = closure("churn.serving", SRC) | closure("churn.model.estimator", SRC)
+    files = closure("churn.tracking.serving", SRC) | closure("churn.model.estimator", SRC)
     assert uncovered(files, [*SERVED], ROOT) == set()
 
 
@@ -203,7 +203,7 @@ _PINNED = {*_REQUIREMENTS, "PyYAML"}
 
 
 def test_what_serving_imports_is_among_its_requirements() -> None:
-    files = closure("churn.serving", SRC) | closure("churn.model.estimator", SRC)
+    files = closure("churn.tracking.serving", SRC) | closure("churn.model.estimator", SRC)
     modules = {name.partition(".")[0] for file in files for name in imported_at_once(file)}
     # Several bring a module such as mlflow.
     found = {
@@ -223,7 +223,9 @@ def imported_at_once(source: Path) -> set[str]:
 
 def test_what_is_scored_covers_what_scoring_a_folder_imports() -> None:
     # MLflow is for addresses; a baseline's model is a folder.
-    files = closure("churn.prediction", SRC, without=("churn.tracking", "churn.registry"))
+    files = closure(
+        "churn.registry.prediction", SRC, without=("churn.tracking.runs", "churn.registry")
+    )
     assert SRC / "churn/data/table.py" in files
     assert uncovered(files, [*SCORED], ROOT) == set()
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from churn.candidate import model_digest
+from churn.core.params import Family
 from churn.data.synthesize import write
-from churn.params import Family
+from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
 
 _TRAIN = """
 import sys
 from pathlib import Path
 from churn import params
-from churn.paths import Workspace
+from churn.core.paths import Workspace
 from churn.stages import prepare, train
 workspace = Workspace(Path(sys.argv[1]))
 hyperparameters = {"max_iter": 20} if "logistic" in sys.argv[3] or "hist" in sys.argv[3] else {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from churn.files import read_json
-from churn.params import Params
-from churn.shapes import ServingReport
+from churn.core.files import read_json
+from churn.core.params import Params
+from churn.core.shapes import ServingReport
 from tests.conftest import ROOT
 from tests.integration import server
 from tests.integration.test_serving import BODIES

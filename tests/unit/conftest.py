@@ -11,7 +11,7 @@ import hypothesis
 import pandas as pd
 import pytest
 
-from churn.candidate import git
+from churn.provenance.candidate import git
 from tests.unit import releases
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("repeatable")
 @pytest.fixture
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with an MLflow store of one's own, and forget it afterwards."""
-    from churn import tracking
+    from churn.tracking import runs as tracking
 
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
@@ -78,7 +78,8 @@ def candidates(
 
     The integration tests of a served model have tests of their own; here they pass.
     """
-    from churn import integration, tracking
+    from churn.deploy import integration
+    from churn.tracking import runs as tracking
 
     as_somebody(monkeypatch, tmp_path)
     shutil.copytree(_both, tmp_path, dirs_exist_ok=True)

@@ -10,14 +10,17 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from churn import bundle, compare, gate, limits, params, release, report, verdict
-from churn.candidate import git, model_digest
-from churn.files import read_json, write_json
-from churn.integration import Findings
-from churn.lineage import Source
-from churn.paths import Workspace
+from churn.core import params
+from churn.core.files import read_json, write_json
+from churn.core.paths import Workspace
+from churn.deploy import release
+from churn.deploy.integration import Findings
+from churn.deploy.release import Plan, Released
+from churn.provenance import bundle
+from churn.provenance.candidate import git, model_digest
+from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
-from churn.release import Plan, Released
+from churn.review import compare, gate, limits, report, verdict
 from churn.stages import evaluate, prepare, train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit

@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn import params
-from churn.baseline import Baseline, in_production, of_revision
-from churn.candidate import git, model_digest
-from churn.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
+from churn.core import params
+from churn.core.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
+from churn.provenance.candidate import git, model_digest
 from churn.registry import Registry, Version
+from churn.review.baseline import Baseline, in_production, of_revision
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
@@ -151,7 +151,7 @@ def test_a_model_comes_from_the_cache(root: Path) -> None:
 
 def test_code_that_is_the_same_is_not_run_in_another_process(root: Path) -> None:
     (root / "src" / "churn" / "model" / "new.py").unlink()
-    write(root, {"src/churn/report.py": "of what scores nobody"})
+    write(root, {"src/churn/review/report.py": "of what scores nobody"})
     with nothing_touched(root), of_revision(root, "main") as found:
         assert found is not None
         assert found.code is None
@@ -426,7 +426,10 @@ MARKS = "import pathlib\npathlib.Path({!r}).touch()\n"
 def test_code_that_was_swapped_in_the_store_does_not_run(
     candidates: Candidates, tmp_path: Path
 ) -> None:
-    file, marker = code_of_production(candidates) / "churn/prediction.py", tmp_path / "it-ran"
+    file, marker = (
+        code_of_production(candidates) / "churn/registry/prediction.py",
+        tmp_path / "it-ran",
+    )
     source = file.read_text()
     start = source.index("import pandas")
     file.write_text(source[:start] + MARKS.format(str(marker)) + source[start:])
@@ -439,7 +442,10 @@ def test_what_was_compiled_from_other_code_does_not_run(
     candidates: Candidates, tmp_path: Path
 ) -> None:
     # given, beside the unchanged source, byte code that Python never compares with it
-    file, marker = code_of_production(candidates) / "churn/prediction.py", tmp_path / "it-ran"
+    file, marker = (
+        code_of_production(candidates) / "churn/registry/prediction.py",
+        tmp_path / "it-ran",
+    )
     source, other = file.read_text(), tmp_path / "prediction.py"
     start = source.index("import pandas")
     other.write_text(source[:start] + MARKS.format(str(marker)) + source[start:])

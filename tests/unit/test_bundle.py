@@ -13,12 +13,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn import bundle, gate, verdict
-from churn.bundle import MANIFEST, pack, read_manifest, verify
-from churn.candidate import git, input_fingerprint, model_digest
-from churn.errors import ArtifactError, CandidateError
-from churn.files import write_parquet
-from churn.paths import Workspace
+from churn.core.errors import ArtifactError, CandidateError
+from churn.core.files import write_parquet
+from churn.core.paths import Workspace
+from churn.provenance import bundle
+from churn.provenance.bundle import MANIFEST, pack, read_manifest, verify
+from churn.provenance.candidate import git, input_fingerprint, model_digest
+from churn.review import gate, verdict
 from tests.unit.repositories import commit, write
 
 PASSED = gate.Verdict(True, "judged", "fine", ())

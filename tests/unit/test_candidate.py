@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from churn.candidate import (
+from churn.core.errors import ArtifactError
+from churn.provenance.candidate import (
     INPUTS,
     changed_inputs,
     commit_fingerprint,
@@ -20,7 +21,6 @@ from churn.candidate import (
     table_digest,
     work_tree_fingerprint,
 )
-from churn.errors import ArtifactError
 from tests.unit.repositories import commit, write
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from churn import params
-from churn.changes import parameter_changes
-from churn.params import flatten
+from churn.core import params
+from churn.core.params import flatten
+from churn.review.changes import parameter_changes
 from tests.conftest import ROOT
 
 

@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any
 
-from churn.checks_page import render
+from churn.validation.page import render
 
 PASSED = {
     "suite": "model",

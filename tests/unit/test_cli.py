@@ -11,7 +11,7 @@ import click
 import pandas as pd
 import pytest
 
-from churn.cli import cli, main
+from churn.cli.main import cli, main
 
 HEAVY = {"mlflow", "pandas", "numpy", "sklearn", "matplotlib", "rich", "yaml", "pydantic"}
 GROUPS = {name: c for name, c in cli.commands.items() if isinstance(c, click.Group)}
@@ -38,7 +38,7 @@ def loaded_after(arguments: list[list[str]]) -> set[str]:
     """Return the packages that a fresh process has loaded when it has run some commands."""
     program = (
         "import json, sys\n"
-        "from churn.cli import main\n"
+        "from churn.cli.main import main\n"
         "for arguments in json.loads(sys.argv[1]):\n"
         "    main(arguments)\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"

@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn import baseline, compare, limits, out_of_fold, params
-from churn.baseline import Baseline
-from churn.candidate import git, model_digest
+from churn.core import params
+from churn.core.errors import ArtifactError, IncomparableError, RegistryError
+from churn.core.params import Params
+from churn.core.paths import Workspace
 from churn.data import split
-from churn.errors import ArtifactError, IncomparableError, RegistryError
 from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
-from churn.model import artifact
-from churn.params import Params
-from churn.paths import Workspace
-from churn.report import gather, markdown, mermaid
+from churn.model import artifact, out_of_fold
+from churn.provenance.candidate import git, model_digest
+from churn.review import baseline, compare, limits
+from churn.review.baseline import Baseline
+from churn.review.report import gather, markdown, mermaid
 from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit

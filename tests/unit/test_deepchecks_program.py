@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from churn import deepchecks_program
-from churn.deepchecks_program import PYTHON_VARIABLE, sample
-from churn.errors import ChecksError, ParamsError
-from churn.params import Check, ChecksParams, DataParams, Params
+from churn.core.errors import ChecksError, ParamsError
+from churn.core.params import Check, ChecksParams, DataParams, Params
+from churn.validation import program as deepchecks_program
+from churn.validation.program import PYTHON_VARIABLE, sample
 
 THRESHOLD = 0.35
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from churn import cli, desk, gate, integration, release, review
-from churn.embedded import BRANCH, not_released
-from churn.errors import ChurnError, NoAnswerError, NotNowError, RegistryError, RolledBackError
-from churn.integration import Findings
-from churn.paths import Workspace
+from churn.cli import main as cli
+from churn.core.errors import ChurnError, NoAnswerError, NotNowError, RegistryError, RolledBackError
+from churn.core.paths import Workspace
+from churn.deploy import desk, integration, release
+from churn.deploy.integration import Findings
 from churn.registry import Registry
+from churn.review import gate
+from churn.review import run as review
+from churn.tracking.embedded import BRANCH, not_released
 from tests.unit.releases import Candidates
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from churn import document, params
-from churn.document import number_hint, parse, read_document
-from churn.errors import ParamsError
+from churn.core import document, params
+from churn.core.document import number_hint, parse, read_document
+from churn.core.errors import ParamsError
 from tests.conftest import ROOT
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from churn import embedded, tracking
+from churn.tracking import embedded
+from churn.tracking import runs as tracking
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from churn import experiment
-from churn.errors import ParamsError
+from churn.core.errors import ParamsError
+from churn.review import experiment
 from tests.conftest import ROOT
 
 SMALL = {

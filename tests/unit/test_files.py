@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn.errors import ArtifactError
-from churn.files import atomic, read_json, read_parquet, write_json, write_parquet
-from churn.shapes import Shape
+from churn.core.errors import ArtifactError
+from churn.core.files import atomic, read_json, read_parquet, write_json, write_parquet
+from churn.core.shapes import Shape
 
 
 def fail_half_way(target: Path, make: Callable[[Path], Any]) -> None:
@@ -61,7 +61,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     target.write_text("old")
     program = (
         "import os, pathlib, signal, sys\n"
-        "from churn.files import atomic\n"
+        "from churn.core.files import atomic\n"
         "with atomic(pathlib.Path(sys.argv[1])) as fresh:\n"
         "    fresh.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -80,7 +80,7 @@ def test_a_folder_that_a_killed_process_took_away_is_put_back(
     (target / "old").touch()
     program = (
         "import os, pathlib, sys\n"
-        "from churn.files import atomic\n"
+        "from churn.core.files import atomic\n"
         "replace = pathlib.Path.replace\n"
         "def last(self, other):\n"
         "    replace(self, other)\n"

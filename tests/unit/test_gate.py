@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from churn import gate, limits, params
-from churn.gate import Gate, Outputs, Results, Verdict
-from churn.params import Check, ChecksParams, GatesParams, Limits
+from churn.core import params
+from churn.core.params import Check, ChecksParams, GatesParams, Limits
+from churn.review import gate, limits
+from churn.review.gate import Gate, Outputs, Results, Verdict
 from tests.conftest import ROOT
 
 DIGEST = "c" * 64

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn import integration
-from churn.errors import ArtifactError
+from churn.core.errors import ArtifactError
+from churn.core.params import Params
+from churn.core.paths import Workspace
+from churn.deploy import integration
 from churn.model.artifact import Model
-from churn.params import Params
-from churn.paths import Workspace
 from tests.conftest import ROOT
 from tests.integration import plugin
 from tests.unit.repositories import write

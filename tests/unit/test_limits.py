@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from churn import limits
-from churn.errors import BaselineError
-from churn.params import Limits, Params
+from churn.core.errors import BaselineError
+from churn.core.params import Limits, Params
+from churn.review import limits
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 

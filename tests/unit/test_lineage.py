@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from churn import lineage
-from churn.errors import CandidateError
-from churn.lineage import Source
+from churn.core.errors import CandidateError
+from churn.provenance import lineage
+from churn.provenance.lineage import Source
 from tests.workflows.fake_github import TOKEN, FakeGitHub
 
 COMMIT = "c" * 40

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from churn import lockfile
-from churn.candidate import git
-from churn.errors import ArtifactError
-from churn.lockfile import differences
+from churn.core.errors import ArtifactError
+from churn.provenance import lockfile
+from churn.provenance.candidate import git
+from churn.provenance.lockfile import differences
 from tests.unit.repositories import commit, write
 
 LOCK: dict[str, Any] = {

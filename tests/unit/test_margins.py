@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from churn import margins, params
+from churn.core import params
+from churn.core.paths import Workspace
 from churn.evaluation.sensitivity import Sensitivity
-from churn.margins import Line
-from churn.paths import Workspace
+from churn.stages import margins
+from churn.stages.margins import Line
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 

@@ -11,9 +11,9 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from churn import out_of_fold
+from churn.core.errors import ArtifactError, DataError
 from churn.data.split import hash_share
-from churn.errors import ArtifactError, DataError
+from churn.model import out_of_fold
 
 Table = tuple[pd.DataFrame, np.ndarray, pd.Series]
 TREE = Pipeline([("classifier", DecisionTreeClassifier(min_samples_leaf=8, random_state=0))])

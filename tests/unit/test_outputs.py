@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn import machine, outputs
-from churn.baseline import Baseline
-from churn.candidate import git
-from churn.errors import IncomparableError
-from churn.paths import Workspace
+from churn.core.errors import IncomparableError
+from churn.core.paths import Workspace
+from churn.provenance import machine
+from churn.provenance.candidate import git
+from churn.review import outputs
+from churn.review.baseline import Baseline
 from tests.unit.repositories import commit, write
 
 PIPELINE = """

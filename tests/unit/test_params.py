@@ -12,9 +12,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from churn import params
-from churn.errors import ParamsError
-from churn.params import Params
+from churn.core import params
+from churn.core.errors import ParamsError
+from churn.core.params import Params
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "params.yaml"

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn.params import Params
-from churn.params_text import SECTIONS, Edit, UnreadableError, changed_limits
+from churn.core.params import Params
+from churn.review.params_text import SECTIONS, Edit, UnreadableError, changed_limits
 from tests.conftest import ROOT
 
 PARAMS = (ROOT / "params.yaml").read_text()

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn import pyfunc, tracking
-from churn.errors import ArtifactError, DataError, TrackingError
+from churn.core.errors import ArtifactError, DataError, TrackingError
+from churn.core.params import CsvParams, Params
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.params import CsvParams, Params
-from churn.prediction import load_model, predict, score
+from churn.registry.prediction import load_model, predict, score
 from churn.stages import train
+from churn.tracking import pyfunc
+from churn.tracking import runs as tracking
 
 
 @pytest.fixture

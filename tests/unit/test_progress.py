@@ -7,7 +7,7 @@ import select
 
 import pytest
 
-from churn.progress import bar
+from churn.core.progress import bar
 
 
 def test_without_a_terminal_nothing_is_written(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from churn import promotion
-from churn.candidate import git, input_fingerprint
-from churn.errors import CandidateError, RegistryError
-from churn.promotion import Commit, promote, require_newer, rollback
+from churn.core.errors import CandidateError, RegistryError
+from churn.deploy import promotion
+from churn.deploy.promotion import Commit, promote, require_newer, rollback
+from churn.provenance.candidate import git, input_fingerprint
 from churn.registry import Version
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
@@ -221,7 +221,7 @@ def elsewhere(description: Path) -> None:
         ("artifacts/model/model.json", append(" "), "its model is .* its files were changed"),
         ("code/churn/model/threshold.py", append("# 1\n"), "the code beside its model"),
         ("code/churn/other.py", lambda file: file.write_text("1"), "the code beside its model"),
-        ("code/churn/errors.py", Path.unlink, "the code beside its model"),
+        ("code/churn/core/errors.py", Path.unlink, "the code beside its model"),
         ("requirements.txt", append("other\n"), "the code beside its model"),
         ("MLmodel", elsewhere, "or how it is loaded"),
         ("MLmodel", append("metadata: {}\n"), "or how it is loaded"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from churn import proposal
-from churn.candidate import git
-from churn.paths import Workspace
+from churn.core.paths import Workspace
+from churn.provenance.candidate import git
+from churn.review import proposal
 from tests.unit.repositories import commit, write
 
 
@@ -18,7 +18,7 @@ def before(repository: Path) -> str:
     """Return a commit with parameters, code and a workflow."""
     write(repository, {
         "params.yaml": "model: {seed: 1}\ngates: {minima: {roc_auc: 0.8}}\n",
-        "src/churn/gate.py": "", "src/churn/model/features.py": "", ".github/workflows/a.yml": "",
+        "src/churn/review/gate.py": "", "src/churn/model/features.py": "", ".github/workflows/a.yml": "",
     })  # fmt: skip
     return commit(repository)
 
@@ -26,7 +26,7 @@ def before(repository: Path) -> str:
 def test_parameters_files_and_judges_are_told_apart(repository: Path, before: str) -> None:
     write(repository, {
         "params.yaml": "model: {seed: 2}\ngates: {minima: {roc_auc: 0.5}}\n",
-        "src/churn/gate.py": "#", "src/churn/model/features.py": "#",
+        "src/churn/review/gate.py": "#", "src/churn/model/features.py": "#",
         ".github/workflows/a.yml": "#", "README.md": "#",
     })  # fmt: skip
 
@@ -38,8 +38,12 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
         "model.seed": False,
         "gates.minima.roc_auc": True,
     }
-    assert found["files"] == ["params.yaml", "src/churn/gate.py", "src/churn/model/features.py"]
-    assert found["judge"] == [".github/workflows/a.yml", "src/churn/gate.py"]
+    assert found["files"] == [
+        "params.yaml",
+        "src/churn/review/gate.py",
+        "src/churn/model/features.py",
+    ]
+    assert found["judge"] == [".github/workflows/a.yml", "src/churn/review/gate.py"]
 
 
 def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str) -> None:

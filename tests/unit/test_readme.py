@@ -13,8 +13,8 @@ import pytest
 import yaml
 from dvc.cli.parser import get_main_parser
 
-from churn import params
-from churn.cli import cli
+from churn.cli.main import cli
+from churn.core import params
 from tests.conftest import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

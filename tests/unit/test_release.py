@@ -13,9 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from churn import bundle, integration, promotion, release, tracked_data, tracking
-from churn.candidate import git
-from churn.errors import (
+from churn.core.errors import (
     ArtifactError,
     BlockedError,
     CandidateError,
@@ -25,11 +23,15 @@ from churn.errors import (
     RegistryError,
     TrackingError,
 )
-from churn.integration import Findings
+from churn.core.paths import Workspace
+from churn.deploy import integration, promotion, release
+from churn.deploy.integration import Findings
 from churn.model.artifact import Model
-from churn.paths import Workspace
+from churn.provenance import bundle, tracked_data
+from churn.provenance.candidate import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
+from churn.tracking import runs as tracking
 from tests.conftest import ROOT
 from tests.unit.releases import MADE, Candidates
 from tests.unit.repositories import commit
@@ -283,9 +285,9 @@ def test_what_is_tested_is_the_copy_that_was_verified(
     served: list[Path] = []
 
     def run(root: Path, model: Path, *_: Any) -> Findings:
-        (code / "churn/errors.py").write_text("swapped = 'while it is tested'")
+        (code / "churn/core/errors.py").write_text("swapped = 'while it is tested'")
         served.extend(path.relative_to(model) for path in model.rglob("*") if path.is_file())
-        assert "swapped" not in (model / "code/churn/errors.py").read_text()
+        assert "swapped" not in (model / "code/churn/core/errors.py").read_text()
         return Findings(True, "16 passed", "")
 
     monkeypatch.setattr(integration, "run", run)

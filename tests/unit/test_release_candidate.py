@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from churn import bundle, promotion, release_candidate, review
-from churn.candidate import git
-from churn.errors import CandidateError, TrackingError
-from churn.gate import Gate, Verdict
-from churn.paths import Workspace
-from churn.promotion import Commit
+from churn.core.errors import CandidateError, TrackingError
+from churn.core.paths import Workspace
+from churn.deploy import promotion, release_candidate
+from churn.deploy.promotion import Commit
+from churn.deploy.release_candidate import Made
+from churn.provenance import bundle
+from churn.provenance.candidate import git
 from churn.registry import Registry
-from churn.release_candidate import Made
+from churn.review import run as review
+from churn.review.gate import Gate, Verdict
 from tests.unit.releases import Candidates
 from tests.unit.repositories import write
 

@@ -17,9 +17,10 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from churn import params, promotion
-from churn.errors import ChurnError
-from churn.paths import Workspace
+from churn.core import params
+from churn.core.errors import ChurnError
+from churn.core.paths import Workspace
+from churn.deploy import promotion
 from churn.registry import Registry, Version, lock
 from tests.unit import releases
 from tests.unit.releases import Candidates

@@ -13,13 +13,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn import bundle, compare, gate, review, tracked_data, verdict
-from churn.candidate import git
-from churn.cli import main
-from churn.errors import ArtifactError, BaselineError, DataError
-from churn.files import write_parquet
-from churn.gate import Verdict
-from churn.paths import Workspace
+from churn.cli.main import main
+from churn.core.errors import ArtifactError, BaselineError, DataError
+from churn.core.files import write_parquet
+from churn.core.paths import Workspace
+from churn.provenance import bundle, tracked_data
+from churn.provenance.candidate import git
+from churn.review import compare, gate, verdict
+from churn.review import run as review
+from churn.review.gate import Verdict
 from tests.unit.repositories import commit, write
 
 GOOD = Verdict(True, "judged", "fine", ())

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from churn import runs, tracking
-from churn.errors import ParamsError
+from churn.cli import runs
+from churn.core.errors import ParamsError
+from churn.tracking import runs as tracking
 
 
 def listed(capsys: pytest.CaptureFixture[str], metric: str, limit: int = 20) -> list[list[str]]:

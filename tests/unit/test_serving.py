@@ -20,10 +20,10 @@ import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from churn import tracking
-from churn.candidate import model_digest
 from churn.model.artifact import Model
-from churn.tracking import Record
+from churn.provenance.candidate import model_digest
+from churn.tracking import runs as tracking
+from churn.tracking.runs import Record
 
 
 class Served(NamedTuple):

@@ -9,8 +9,8 @@ import mlflow
 import pytest
 from rich.console import Console
 
-from churn import promotion, status
-from churn.errors import RegistryError
+from churn.core.errors import RegistryError
+from churn.deploy import promotion, status
 from tests.unit.releases import Candidates
 
 

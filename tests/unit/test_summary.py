@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from churn import summary
-from churn.candidate import model_digest
-from churn.errors import ArtifactError
-from churn.files import write_json
-from churn.paths import Workspace
+from churn.cli import summary
+from churn.core.errors import ArtifactError
+from churn.core.files import write_json
+from churn.core.paths import Workspace
+from churn.provenance.candidate import model_digest
 
 METRICS = dict.fromkeys(
     [

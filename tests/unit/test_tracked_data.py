@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from churn import lockfile, tracked_data
-from churn.candidate import git
-from churn.errors import ArtifactError
+from churn.core.errors import ArtifactError
+from churn.provenance import lockfile, tracked_data
+from churn.provenance.candidate import git
 from tests.unit.repositories import commit, write
 
 
@@ -83,7 +83,7 @@ def test_data_that_nobody_has_are_an_error(with_data: Path) -> None:
         tracked_data.get(with_data)
 
 
-@pytest.mark.parametrize("place", ["src/churn/gate", ".venv/lib/site-packages/evil"])
+@pytest.mark.parametrize("place", ["src/churn/review/gate", ".venv/lib/site-packages/evil"])
 def test_a_second_folder_in_data_dvc_never_reaches_its_place(place: str, with_data: Path) -> None:
     """DVC would put code over the code that judges, and git would not show it."""
     write(with_data, {f"{place}/__init__.py": "raise SystemExit('forged')"})

@@ -21,10 +21,10 @@ from mlflow.entities import Run
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import OperationalError
 
-from churn import tracking
-from churn.errors import NoAnswerError, TrackingError
+from churn.core.errors import NoAnswerError, TrackingError
 from churn.model.artifact import Model
-from churn.tracking import Record, Tracked
+from churn.tracking import runs as tracking
+from churn.tracking.runs import Record, Tracked
 
 CANDIDATE = "c" * 64
 SECRET = "hunter2"

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from churn import lockfile, outputs, verdict
-from churn.candidate import input_fingerprint, model_digest
-from churn.errors import ArtifactError, BaselineError, ParamsError
+from churn.core.errors import ArtifactError, BaselineError, ParamsError
+from churn.core.params import Params
+from churn.core.paths import Workspace
 from churn.evaluation.metric_names import TITLES
-from churn.gate import Gate, Outputs, Verdict, stopped, unchanged
-from churn.params import Params
-from churn.paths import Workspace
+from churn.provenance import lockfile
+from churn.provenance.candidate import input_fingerprint, model_digest
+from churn.review import outputs, verdict
+from churn.review.gate import Gate, Outputs, Verdict, stopped, unchanged
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 

@@ -249,7 +249,7 @@ def make_standins(environments: Path) -> None:
 
 
 _ENTRY_POINTS = {
-    "churn": "churn.cli:main",
+    "churn": "churn.cli.main:main",
     "dvc": "dvc.cli:main",
     "mlflow": "mlflow.cli:cli",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.comment import artifact
-from churn.report import markdown
+from churn.review.report import markdown
 from tests.pipeline.conftest import Clone
 from tests.workflows import forge
 from tests.workflows.forge import Forge

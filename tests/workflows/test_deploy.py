@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from churn import params
+from churn.core import params
 from churn.registry import Registry, Version
 from churn.registry.branch import Branch
 from tests.pipeline.conftest import Clone

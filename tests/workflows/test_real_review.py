@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from churn.comment import artifact
-from churn.report import markdown
+from churn.review.report import markdown
 from tests.workflows.fake_github import BASE, FakeGitHub, ended
 from tests.workflows.forge import Forge
 

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from churn.comment import artifact, body, cml, sticky, touched
 from churn.comment.artifact import RefusedError
 from churn.comment.run import WORKFLOW, Failure, Run, failures, read_event
-from churn.errors import ChurnError, GitHubError
-from churn.github import Repository
+from churn.core.errors import ChurnError, GitHubError
+from churn.provenance.github import Repository
 
 # A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
 _NOTHING_TO_SAY = ("action_required", "skipped", "stale")

@@ -7,9 +7,9 @@ import json
 import stat
 import zipfile
 
-from churn.errors import ChurnError
-from churn.github import Repository
-from churn.report.facts import Facts, read
+from churn.core.errors import ChurnError
+from churn.provenance.github import Repository
+from churn.review.report.facts import Facts, read
 
 NAME, MEMBER = "comment", "review.json"
 MAX_ARCHIVE_BYTES, _MAX_BYTES = 1_000_000, 4_000_000

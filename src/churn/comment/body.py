@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from churn.comment.run import Failure, Run
 from churn.comment.touched import Change
-from churn.report import markdown, mermaid
-from churn.report.facts import Facts
-from churn.report.markdown import Section, table, warning
-from churn.report.text import code, prose
+from churn.review.report import markdown, mermaid
+from churn.review.report.facts import Facts
+from churn.review.report.markdown import Section, table, warning
+from churn.review.report.text import code, prose
 
 _MOST_EDITS, _MOST_LINES, _MOST_FAILURES = 40, 10, 10
 

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from churn import github
 from churn.comment.sticky import TITLE
+from churn.provenance import github
 
 # Where comment.yml puts CML's source; beside it are the packages that it needs.
 _SOURCE = Path(".github/cml/source/bin/cml.js")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.errors import GitHubError
-from churn.github import Repository
-from churn.judging import Touched, judging_code, sort_changes
-from churn.params_text import Edit, UnreadableError, changed_limits
+from churn.core.errors import GitHubError
+from churn.provenance.github import Repository
+from churn.review.judging import Touched, sort_changes
+from churn.review.params_text import Edit, UnreadableError, changed_limits
 
 _PARAMS = "params.yaml"
 _MOST_LISTED = 3_000  # files; GitHub names no more
@@ -43,7 +43,7 @@ def look(repository: Repository, pull: dict[str, Any], root: Path) -> Change:
         names |= {str(file.get("previous_filename", file["filename"])) for file in listed}
     except _NOT_ANSWERED:
         return Change(None, False, None)
-    files = sort_changes(names, judging_code(root), frozenset(p.name for p in root.iterdir()))
+    files = sort_changes(names, frozenset(p.name for p in root.iterdir()))
     complete = len(listed) < _MOST_LISTED
     may_differ = files.parameters or not complete
     return Change(files, complete, _edits(repository, pull) if may_differ else [])

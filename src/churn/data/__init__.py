@@ -1,1 +1,4 @@
-"""The customer table: made up, read, checked, split and described."""
+"""The customer table: how it is read, checked, split and described.
+
+What a cell means is said here and nowhere else.
+"""

@@ -28,7 +28,7 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
         Further words for a missing cell; case matters.
     style : str
         How dates may be written as well, in the codes of `datetime.strptime`, such as
-        ``%d.%m.%Y``; `churn.params.CsvParams` refuses one that ISO 8601 reads as another date.
+        ``%d.%m.%Y``; `churn.core.params.CsvParams` refuses one that ISO 8601 reads as another date.
 
     Returns
     -------

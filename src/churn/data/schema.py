@@ -8,10 +8,10 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrorReason
 
+from churn.core.errors import DataError
+from churn.core.params import DataParams
+from churn.core.progress import announce
 from churn.data import cells, dates
-from churn.errors import DataError
-from churn.params import DataParams
-from churn.progress import announce
 
 MIN_ROWS = 50
 _ID_LIKE_SHARE = 0.9

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.core.params import DataParams
 from churn.data import dates
-from churn.params import DataParams
 
 _QUANTILES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
 _MAX_CATEGORIES = 100

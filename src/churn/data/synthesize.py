@@ -11,10 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet
 from scipy import stats
 
+from churn.core.errors import DataError
+from churn.core.files import atomic
+from churn.core.progress import Advance, silent
 from churn.data.table import require_known_ending
-from churn.errors import DataError
-from churn.files import atomic
-from churn.progress import Advance, silent
 
 CHUNK_ROWS = 50_000
 _DAYS_A_MONTH = 30.0

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from churn.core.errors import DataError
+from churn.core.params import ROW_NUMBER, CsvParams, DataParams
+from churn.core.progress import announce
 from churn.data import cells, sources
-from churn.errors import DataError
-from churn.params import ROW_NUMBER, CsvParams, DataParams
-from churn.progress import announce
 
 _CONFLICT_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -1,1 +1,4 @@
-"""What is measured: metrics, slices of customers, curves and their pictures."""
+"""Measuring and comparing: metrics, curves, slices, intervals.
+
+Pure functions of arrays and tables; no file is read or written, but for pictures.
+"""

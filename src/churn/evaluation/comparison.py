@@ -10,10 +10,10 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import ThreadpoolController
 
+from churn.core.params import DecisionParams
 from churn.evaluation.bootstrap import draws, spread
 from churn.evaluation.metric_names import RANKINGS, SMALLER_IS_BETTER
 from churn.evaluation.weighted import WeightedMetrics
-from churn.params import DecisionParams
 
 Word = Literal["better", "worse", "inconclusive", "identical"]
 LEVEL = 0.95

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from churn.core.params import ImportanceParams
+from churn.core.progress import Advance, silent
 from churn.model.artifact import Model
-from churn.params import ImportanceParams
-from churn.progress import Advance, silent
 
 
 def permutation_importance(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics as sk
 
-from churn.errors import DataError
+from churn.core.errors import DataError
+from churn.core.params import DecisionParams
 from churn.model.threshold import decide
-from churn.params import DecisionParams
 
 Metrics = dict[str, float | None]
 _DIGITS = 6

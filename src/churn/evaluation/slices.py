@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from churn.params import SlicesParams
+from churn.core.params import SlicesParams
 
 MISSING = "missing"
 _RARE = "all others"

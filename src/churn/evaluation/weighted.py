@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from churn.core.params import DecisionParams
 from churn.evaluation.metric_names import TITLES
 from churn.model.threshold import decide
-from churn.params import DecisionParams
 
 # Each of these metrics is a ratio of two sums of the columns that `WeightedMetrics` keeps.
 _COLUMNS = ("loss", "square", "right", "cost", "tp", "fp", "fn", "n")

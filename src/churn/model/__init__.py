@@ -1,1 +1,4 @@
-"""The model: features, estimator, decision threshold, and how it is stored."""
+"""The model: features, pipeline, threshold, and how it is stored.
+
+What is served imports nothing above this package and `data`.
+"""

@@ -15,10 +15,10 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from churn.core.errors import ArtifactError, DataError
+from churn.core.params import Columns, CsvParams
 from churn.data import cells, dates
-from churn.errors import ArtifactError, DataError
 from churn.model.threshold import decide
-from churn.params import Columns, CsvParams
 
 PIPELINE_FILE = "pipeline.skops"
 CARD_FILE = "model.json"

@@ -18,10 +18,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from churn.document import number_hint
-from churn.errors import ParamsError
+from churn.core.document import number_hint
+from churn.core.errors import ParamsError
+from churn.core.params import DataParams, Family, FeaturesParams, ModelParams
 from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
-from churn.params import DataParams, Family, FeaturesParams, ModelParams
 
 FAMILIES: dict[Family, type[ClassifierMixin]] = {
     "logistic_regression": LogisticRegression,

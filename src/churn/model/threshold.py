@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from churn.params import DecisionParams
+from churn.core.params import DecisionParams
 
 # Steps of half a percent: finer ones follow the noise of the folds, and read worse.
 GRID = np.round(np.arange(0.005, 1.0, 0.005), 3)

@@ -1,8 +1,7 @@
-"""The model registry: the only package that looks up and moves versions.
+"""The registered model and its versions.
 
-One alias, ``champion``, says which version is in Production, and switching it is one step of the
-server. All else (stages, the other aliases, the audit trail) follows from it and is brought into
-step afterwards, by whoever comes next if that was interrupted.
+The only package that moves them, and the one that verifies their bytes before they run. Why a
+version may move is decided in `deploy`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
-from churn.errors import FasterError, RegistryError
+from churn.core.errors import FasterError, RegistryError
 
 DATABASE, FILES = "mlflow.db", "mlruns"
 _REMOTE = "origin"

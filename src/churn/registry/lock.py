@@ -25,10 +25,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from churn import tracking
-from churn.errors import LostLockError, NoAnswerError, NotNowError, RegistryError
-from churn.files import is_alive
-from churn.progress import announce
+from churn.core.errors import LostLockError, NoAnswerError, NotNowError, RegistryError
+from churn.core.files import is_alive
+from churn.core.progress import announce
+from churn.tracking import runs as tracking
 
 _BEAT_S = 15.0
 _LOOK_S = 3.0

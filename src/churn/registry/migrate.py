@@ -11,11 +11,11 @@ import mlflow
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunStatus, RunTag
 from mlflow.models import Model
 
-from churn import tracking
-from churn.errors import RegistryError
-from churn.params import ReleaseParams
+from churn.core.errors import RegistryError
+from churn.core.params import ReleaseParams
 from churn.registry.store import Registry
 from churn.registry.version import Version, by_number
+from churn.tracking import runs as tracking
 
 _BATCH = 100  # parameters and tags that a server takes at once
 _GAP = "gap"  # a version that stands for one that the source has no more

@@ -12,9 +12,8 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from churn import embedded, tracking
-from churn.errors import RegistryError
-from churn.params import ReleaseParams
+from churn.core.errors import RegistryError
+from churn.core.params import ReleaseParams
 from churn.registry import lock
 from churn.registry.version import (
     CHAMPION,
@@ -31,6 +30,8 @@ from churn.registry.version import (
     by_number,
     in_production,
 )
+from churn.tracking import embedded
+from churn.tracking import runs as tracking
 
 _PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
 _PAGE = 200

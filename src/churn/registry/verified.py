@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn import pyfunc, tracking
-from churn.candidate import model_digest
-from churn.errors import ArtifactError, CandidateError
-from churn.params import ReleaseParams
+from churn.core.errors import ArtifactError, CandidateError
+from churn.core.params import ReleaseParams
+from churn.provenance.candidate import model_digest
 from churn.registry.store import MODEL_FILES, Registry
 from churn.registry.version import Version
+from churn.tracking import pyfunc
+from churn.tracking import runs as tracking
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -49,7 +50,7 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
     TrackingError
         If they cannot be had.
     """
-    from churn import bundle
+    from churn.provenance import bundle
 
     what = f"version {version.number}"
     if not version.digest or not version.run_id:
@@ -103,7 +104,7 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
     TrackingError
         If it cannot be had.
     """
-    from churn import bundle
+    from churn.provenance import bundle
 
     def get(file: str) -> Path:
         return tracking.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
@@ -148,7 +149,7 @@ def load(root: Path, uri: str) -> Model:
     root : Path
         Folder of the local MLflow store.
     uri : str
-        What `churn.tracking.load_model` takes.
+        What `churn.tracking.runs.load_model` takes.
 
     Raises
     ------

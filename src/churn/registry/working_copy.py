@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import mlflow
 
-from churn import embedded, tracking
-from churn.errors import FasterError, NotNowError, RegistryError
-from churn.files import scratch
-from churn.params import ReleaseParams
-from churn.progress import announce
+from churn.core.errors import FasterError, NotNowError, RegistryError
+from churn.core.files import scratch
+from churn.core.params import ReleaseParams
+from churn.core.progress import announce
 from churn.registry.branch import DATABASE, Branch
 from churn.registry.store import Registry
+from churn.tracking import embedded
+from churn.tracking import runs as tracking
 
 T = TypeVar("T")
 _PREFIX = "churn-registry-"

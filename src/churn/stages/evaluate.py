@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn import machine, margins, params
+from churn.core import params
+from churn.core.files import atomic, read_parquet, write_json, write_parquet
+from churn.core.params import Params
+from churn.core.paths import SIDES, Workspace
+from churn.core.progress import Advance, announce, bar, silent
 from churn.evaluation import curves, metrics, pictures
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.slices import slices
-from churn.files import atomic, read_parquet, write_json, write_parquet
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.params import Params
-from churn.paths import SIDES, Workspace
-from churn.progress import Advance, announce, bar, silent
+from churn.provenance import machine
+from churn.stages import margins
 
 
 def run(workspace: Workspace) -> None:

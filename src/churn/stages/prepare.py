@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from churn import params
+from churn.core import params
+from churn.core.errors import DataError, ParamsError
+from churn.core.files import write_json, write_parquet
+from churn.core.params import Params
+from churn.core.paths import Workspace
+from churn.core.progress import Advance, bar
 from churn.data import schema, split, stats, table
-from churn.errors import DataError, ParamsError
-from churn.files import write_json, write_parquet
-from churn.params import Params
-from churn.paths import Workspace
-from churn.progress import Advance, bar
 
 
 def run(workspace: Workspace) -> None:

@@ -8,16 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from churn import params, tracking
-from churn.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.core import params
+from churn.core.errors import ArtifactError
+from churn.core.files import read_json, read_parquet, require, write_json
+from churn.core.params import DataParams, Params
+from churn.core.paths import SIDES, Workspace
+from churn.core.progress import bar
+from churn.core.shapes import Card, Checks, DataStats, Metrics
 from churn.data import dates, sources
-from churn.errors import ArtifactError
-from churn.files import read_json, read_parquet, require, write_json
-from churn.params import DataParams, Params
-from churn.paths import SIDES, Workspace
-from churn.progress import bar
-from churn.shapes import Card, Checks, DataStats, Metrics
-from churn.tracking import Record, Tracked
+from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.tracking import runs as tracking
+from churn.tracking.runs import Record, Tracked
 
 
 def run(workspace: Workspace) -> Tracked:

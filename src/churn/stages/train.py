@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from churn import out_of_fold, params
+from churn.core import params
+from churn.core.errors import ArtifactError, DataError, ParamsError
+from churn.core.files import atomic, read_parquet, write_parquet
+from churn.core.params import DecisionParams, Params
+from churn.core.paths import Workspace
+from churn.core.progress import Advance, bar, silent
 from churn.data.dates import with_days
-from churn.errors import ArtifactError, DataError, ParamsError
-from churn.files import atomic, read_parquet, write_parquet
-from churn.model import artifact, estimator, threshold
+from churn.model import artifact, estimator, out_of_fold, threshold
 from churn.model.artifact import Model, ModelCard
-from churn.params import DecisionParams, Params
-from churn.paths import Workspace
-from churn.progress import Advance, bar, silent
 
 
 class Fitted(NamedTuple):
@@ -26,7 +26,7 @@ class Fitted(NamedTuple):
     ----------
     model : Model
     out_of_fold : DataFrame
-        See `churn.out_of_fold.predict`; empty where there are too few customers for folds.
+        See `churn.model.out_of_fold.predict`; empty where there are too few customers for folds.
     """
 
     model: Model

@@ -6,15 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from churn import deepchecks_program, params
-from churn.checks_page import render
+from churn.core import params
+from churn.core.errors import ArtifactError
+from churn.core.files import atomic, read_json, read_parquet, write_json
+from churn.core.params import ChecksParams, Params
+from churn.core.paths import SIDES, Workspace
+from churn.core.progress import bar
+from churn.core.shapes import Metrics
 from churn.data.dates import days_before_newest
-from churn.errors import ArtifactError
-from churn.files import atomic, read_json, read_parquet, write_json
-from churn.params import ChecksParams, Params
-from churn.paths import SIDES, Workspace
-from churn.progress import bar
-from churn.shapes import Metrics
+from churn.validation import program as deepchecks_program
+from churn.validation.page import render
 
 
 def run(workspace: Workspace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from churn.comment.run import Run
 from churn.comment.touched import Change
-from churn.judging import Touched
+from churn.review.judging import Touched
 
 REPOSITORY = "https://github.com/octo/shop"
 HEAD = "a" * 40

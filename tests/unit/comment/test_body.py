@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from churn.comment import body
 from churn.comment.run import Failure
 from churn.comment.touched import Change
-from churn.judging import Touched
-from churn.params_text import Edit
-from churn.report.facts import Facts, read
+from churn.review.judging import Touched
+from churn.review.params_text import Edit
+from churn.review.report.facts import Facts, read
 from tests.unit.comment.samples import HEAD, NOTHING, RUN, UNTOUCHED
 from tests.unit.report.hostile import alive, cells, documents, renamed, texts
 from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts, hostile_facts
@@ -52,9 +52,9 @@ def test_a_good_model_of_a_harmless_change_is_to_be_merged() -> None:
             "**Limits changed in params.yaml:** `gates`, `checks`.",
         ),
         (
-            Change(replace(NOTHING, judging=("src/churn/gate.py",)), True, []),
+            Change(replace(NOTHING, judging=("src/churn/review/gate.py",)), True, []),
             "touches the code that judges it",
-            "**Code that judges changed:** `src/churn/gate.py`.",
+            "**Code that judges changed:** `src/churn/review/gate.py`.",
         ),
         (
             Change(replace(NOTHING, workflows=(".github/x.yml",)), True, []),
@@ -94,7 +94,7 @@ def test_what_a_change_is_judged_by_is_looked_at_first(
 
 
 def test_all_that_has_to_be_looked_at_is_named_in_one_line() -> None:
-    files = replace(NOTHING, judging=("src/churn/gate.py",), workflows=(".github/x.yml",))
+    files = replace(NOTHING, judging=("src/churn/review/gate.py",), workflows=(".github/x.yml",))
     first = body.compose(GOOD, RUN, Change(files, True, [LOWERED]), []).partition("\n")[0]
     assert first == (
         "## ⚠️ Look first: this change touches its own limits, the code that judges it and workflows"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from churn import github
 from churn.comment import cml
-from churn.github import Repository
+from churn.provenance import github
+from churn.provenance.github import Repository
 
 HERE = Repository("https://github.example/octo/shop", "the-token")
 # A stand-in that notes what it was called with, and says what nobody has to hear.

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import churn.comment.__main__ as program
-from churn import github
 from churn.comment.run import Run
-from churn.errors import GitHubError
+from churn.core.errors import GitHubError
+from churn.provenance import github
 from tests.conftest import ROOT
 from tests.unit.comment.samples import HEAD, RUN, WORKFLOW
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from churn.comment.touched import Change, look
-from churn.github import Repository
-from churn.params_text import Edit
+from churn.provenance.github import Repository
+from churn.review.params_text import Edit
 from tests.conftest import ROOT
 from tests.unit.comment.samples import NOTHING
 from tests.workflows.fake_github import BASE, HEAD, TOKEN, FakeGitHub
@@ -33,10 +33,10 @@ def looked(github: FakeGitHub, *names: str, **others: Any) -> Change:
 
 
 def test_files_are_told_by_their_kinds(github: FakeGitHub) -> None:
-    names = ["src/churn/gate.py", ".github/workflows/comment.yml", "data.dvc", "README.md"]
+    names = ["src/churn/review/gate.py", ".github/workflows/comment.yml", "data.dvc", "README.md"]
     change = looked(github, *names, "src/churn/model/features.py")
     assert change.files is not None
-    assert change.files.judging == ("src/churn/gate.py",)
+    assert change.files.judging == ("src/churn/review/gate.py",)
     assert change.files.workflows == (".github/workflows/comment.yml",)
     assert change.files.data == ("data.dvc",)
     assert change.files.model == ("src/churn/model/features.py",)
@@ -45,9 +45,9 @@ def test_files_are_told_by_their_kinds(github: FakeGitHub) -> None:
 
 
 def test_a_file_that_was_renamed_has_both_its_names(github: FakeGitHub) -> None:
-    change = looked(github, "docs/gate.md", previous_filename="src/churn/gate.py")
+    change = looked(github, "docs/gate.md", previous_filename="src/churn/review/gate.py")
     assert change.files is not None
-    assert change.files.judging == ("src/churn/gate.py",)
+    assert change.files.judging == ("src/churn/review/gate.py",)
 
 
 def test_limits_are_compared_with_the_commit_at_which_the_branch_left_main(

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.params import DataParams
 from churn.data import cells
 from churn.data.cells import CellError, NumberStyle
 from churn.data.schema import converted
 from churn.data.table import read_table
-from churn.params import DataParams
 
 DATA = DataParams(
     path="-", id="id", target="left", positive=1, numeric=("number",), categorical=("text",)

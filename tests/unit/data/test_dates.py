@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from churn.core.errors import DataError
+from churn.core.params import CsvParams, DataParams
 from churn.data import dates
 from churn.data.cells import CellError
 from churn.data.schema import converted
 from churn.data.table import read_table
-from churn.errors import DataError
-from churn.params import CsvParams, DataParams
 
 NOON = "2024-02-29T12:00:00"
 FORMS: dict[str, list[Any]] = {

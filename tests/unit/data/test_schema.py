@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.errors import DataError
+from churn.core.params import DataParams
 from churn.data.schema import MIN_ROWS, validate
-from churn.errors import DataError
-from churn.params import DataParams
 
 FILE = Path("t.csv")
 N = 60

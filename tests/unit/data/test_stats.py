@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.params import DataParams
 from churn.data.stats import describe
-from churn.params import DataParams
 
 DATA = DataParams(
     path="-", id="id", target="left", positive=1, numeric=("x",), categorical=("plan",)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from churn.core.errors import DataError
+from churn.core.params import Params
 from churn.data import synthesize
-from churn.errors import DataError
-from churn.params import Params
 
 
 def made(rows: int, seed: int = 7, drift: float = 0.0) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.errors import DataError
+from churn.core.params import CsvParams, DataParams
 from churn.data.schema import converted, validate
 from churn.data.table import read_table
-from churn.errors import DataError
-from churn.params import CsvParams, DataParams
 
 DATA = DataParams(
     path="-", id="id", target="left", positive=1, numeric=("age", "spend"), categorical=("plan",)

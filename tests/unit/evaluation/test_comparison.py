@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from churn.core.params import DecisionParams
 from churn.evaluation import bootstrap, comparison
 from churn.evaluation.bootstrap import draws
 from churn.evaluation.comparison import Difference, Scored, compare
@@ -16,7 +17,6 @@ from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.metrics import measure
 from churn.evaluation.weighted import WeightedMetrics
 from churn.model.threshold import decide
-from churn.params import DecisionParams
 
 DECISION = DecisionParams(
     strategy="cost",

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from churn.core.params import DataParams, FeaturesParams, ImportanceParams, Params
 from churn.evaluation.importance import permutation_importance
 from churn.model.artifact import Model
-from churn.params import DataParams, FeaturesParams, ImportanceParams, Params
 from churn.stages import train
 
 

@@ -7,9 +7,9 @@ from math import log
 import numpy as np
 import pytest
 
-from churn.errors import DataError
+from churn.core.errors import DataError
+from churn.core.params import DecisionParams
 from churn.evaluation.metrics import measure, require_all
-from churn.params import DecisionParams
 
 COSTS = DecisionParams(
     strategy="fixed",

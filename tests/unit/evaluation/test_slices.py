@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.params import SlicesParams
 from churn.evaluation.slices import slices
-from churn.params import SlicesParams
 
 
 def of(

@@ -16,14 +16,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from churn.candidate import model_digest
-from churn.errors import ArtifactError, ParamsError
-from churn.files import write_parquet
+from churn.core.errors import ArtifactError, ParamsError
+from churn.core.files import write_parquet
+from churn.core.params import Family, Params
+from churn.core.paths import Workspace
 from churn.model import artifact, estimator
 from churn.model.artifact import CARD_FILE, PIPELINE_FILE, Model
 from churn.model.estimator import FAMILIES
-from churn.params import Family, Params
-from churn.paths import Workspace
+from churn.provenance.candidate import model_digest
 from churn.stages import train
 
 FEW = {"random_forest": {"n_estimators": 5}, "gradient_boosting": {"n_estimators": 5}}

@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from churn.errors import ParamsError
+from churn.core.errors import ParamsError
+from churn.core.params import Family, FeaturesParams, ModelParams, Params
 from churn.model.estimator import FAMILIES, build
-from churn.params import Family, FeaturesParams, ModelParams, Params
 
 FEW = {"random_forest": {"n_estimators": 10}, "gradient_boosting": {"n_estimators": 10}}
 RARE = "trial"  # three customers of 600, fewer than one in a hundred

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from churn.core.params import DecisionParams
 from churn.model.threshold import GRID, choose, decide
-from churn.params import DecisionParams
 
 
 def decision(strategy: str = "cost", **changes: Any) -> DecisionParams:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from churn.candidate import git
-from churn.errors import FasterError, RegistryError
+from churn.core.errors import FasterError, RegistryError
+from churn.provenance.candidate import git
 from churn.registry.branch import Branch
 from tests.unit.conftest import as_somebody
 

@@ -14,9 +14,9 @@ from typing import Any
 import mlflow
 import pytest
 
-from churn import tracking
-from churn.errors import NotNowError, RegistryError
+from churn.core.errors import NotNowError, RegistryError
 from churn.registry import lock
+from churn.tracking import runs as tracking
 
 NAME = "m-release-lock"
 

@@ -11,9 +11,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-from churn import tracking
-from churn.errors import NoAnswerError, RegistryError
+from churn.core.errors import NoAnswerError, RegistryError
 from churn.registry import lock
+from churn.tracking import runs as tracking
 
 NAME = "m-release-lock"
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from churn import params, promotion, tracking
-from churn.candidate import model_digest
-from churn.errors import RegistryError, TrackingError
+from churn.core import params
+from churn.core.errors import RegistryError, TrackingError
+from churn.deploy import promotion
+from churn.provenance.candidate import model_digest
 from churn.registry import Registry
 from churn.registry import migrate as module
 from churn.registry.migrate import migrate
+from churn.tracking import runs as tracking
 from tests.unit.releases import Candidates
 
 Move = Callable[[], int]

@@ -9,9 +9,10 @@ from typing import Any
 import mlflow
 import pytest
 
-from churn import params, tracking
-from churn.errors import RegistryError, TrackingError
+from churn.core import params
+from churn.core.errors import RegistryError, TrackingError
 from churn.registry import Event, Registry, Version
+from churn.tracking import runs as tracking
 from tests.conftest import ROOT
 from tests.unit.repositories import write
 

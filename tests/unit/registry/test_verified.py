@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from churn.errors import CandidateError, TrackingError
-from churn.paths import Workspace
-from churn.prediction import load_model
+from churn.core.errors import CandidateError, TrackingError
+from churn.core.paths import Workspace
+from churn.registry.prediction import load_model
 from churn.registry.verified import companion, load
 from tests.unit.releases import Candidates
 

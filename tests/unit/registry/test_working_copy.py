@@ -18,14 +18,17 @@ from typing import Any
 import mlflow
 import pytest
 
-from churn import baseline, desk, embedded, integration, params
-from churn.candidate import git
-from churn.errors import NotNowError, RegistryError
-from churn.integration import Findings
-from churn.paths import Workspace
-from churn.promotion import require_bytes
+from churn.core import params
+from churn.core.errors import NotNowError, RegistryError
+from churn.core.paths import Workspace
+from churn.deploy import desk, integration
+from churn.deploy.integration import Findings
+from churn.deploy.promotion import require_bytes
+from churn.provenance.candidate import git
 from churn.registry import Registry, Version
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
+from churn.review import baseline
+from churn.tracking import embedded
 from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
@@ -388,7 +391,7 @@ def test_a_release_gives_up_where_others_are_faster_three_times(
 def test_a_rollback_that_was_not_the_first_stops_and_says_who_was(
     two: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from churn import promotion
+    from churn.deploy import promotion
 
     real = promotion.rollback
 

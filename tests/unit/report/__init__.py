@@ -1,1 +1,1 @@
-"""Unit tests of churn.report."""
+"""Unit tests of churn.review.report."""

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from churn.evaluation.metric_names import TITLES
-from churn.report import facts
+from churn.review.report import facts
 from tests.unit.report.samples import ALIVE, HOSTILE, Seen
 
 # What Unicode wants ignored where it cannot be shown, letters that are blank, and controls.

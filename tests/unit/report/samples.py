@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from churn.evaluation import curves
 from churn.evaluation.metric_names import TITLES
-from churn.report.facts import FORMAT, Facts, read
+from churn.review.report.facts import FORMAT, Facts, read
 
 HOSTILE = [
     "@octocat",

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from churn import report
-from churn.candidate import git, input_fingerprint, model_digest
-from churn.errors import ArtifactError
-from churn.paths import Workspace
-from churn.report import run_address
-from churn.report.facts import baselines, compared, read
-from churn.report.gather import gather
+from churn.core.errors import ArtifactError
+from churn.core.paths import Workspace
+from churn.provenance.candidate import git, input_fingerprint, model_digest
+from churn.review import report
+from churn.review.report import run_address
+from churn.review.report.facts import baselines, compared, read
+from churn.review.report.gather import gather
 from tests.unit.report.samples import check, entry, facts
 
 ACTIONS = {

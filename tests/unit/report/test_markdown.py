@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from churn.evaluation.metric_names import TITLES
-from churn.report import markdown, mermaid
-from churn.report.facts import Facts
+from churn.review.report import markdown, mermaid
+from churn.review.report.facts import Facts
 from tests.unit.report.samples import (
     ALIVE,
     CMARK_GFM,

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from churn.report.mermaid import chart
+from churn.review.report.mermaid import chart
 from tests.unit.report.samples import HOSTILE, points, random_texts
 
 _NUMBER = r"-?\d+\.\d{3}"

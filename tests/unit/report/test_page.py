@@ -9,7 +9,7 @@ import re
 import matplotlib.image
 import pytest
 
-from churn.report import page
+from churn.review.report import page
 from tests.unit.report.samples import ALIVE, HOSTILE, Seen, facts, hostile_facts, random_texts
 
 _ALLOWED = {"html", "head", "meta", "title", "style", "body", "img", "details", "summary"}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import assume, given
 
-from churn.report.text import clip, code, interval, number, prose
+from churn.review.report.text import clip, code, interval, number, prose
 from tests.unit.report.hostile import HIDDEN, alive, cells, texts
 from tests.unit.report.samples import ALIVE, CMARK_GFM, HOSTILE, Seen, as_github, in_html
 from tests.unit.report.samples import random_texts as random

@@ -1,0 +1,115 @@
+"""The runs of the experiment as a table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow.entities import Run
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from churn.core.errors import ParamsError
+from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.registry.working_copy import working_copy
+from churn.tracking import runs as tracking
+
+_SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
+_ENDLESS = 10_000  # columns
+
+
+def show(root: Path, metric: str, limit: int, console: Console | None = None) -> None:
+    """Print the finished runs, best first.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the local MLflow store.
+    metric : str
+        Metric that orders, as it is called in MLflow (``test_roc_auc``).
+    limit : int
+        Most rows.
+    console : rich.console.Console, optional
+        Where to; standard output if it is not given. A narrow terminal gets fewer columns, but
+        always the run's id and the metric that orders.
+
+    Raises
+    ------
+    ParamsError
+        If no run has that metric.
+    TrackingError
+        If MLflow cannot be reached.
+    """
+    ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
+    with working_copy(root):
+        found = tracking.search(tracking.connect(root), metric, limit, ascending)
+    if not found:
+        (console or Console()).print("no runs yet: `dvc repro` or `churn track` logs one")
+        return
+    known = sorted({name for run in found for name in run.data.metrics})
+    if metric not in known:
+        raise ParamsError(f"--metric {metric}: no run has it (valid: {', '.join(known)})")
+    _print(_columns(found, metric), metric, console or Console())
+
+
+def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
+    """Return the cells of each column by its heading, as they stand side by side."""
+    metrics = {name: [_metric(run, name) for run in found] for name in (metric, *_SHOWN)}
+    return {
+        "run": [run.info.run_id for run in found],
+        "name": [tracking.run_name(run) for run in found],
+        "started": [_started(run) for run in found],
+        **metrics,
+        "checks": [run.data.tags.get("checks", "") for run in found],
+        "commit": [_commit(run) for run in found],
+    }
+
+
+def _print(columns: dict[str, list[str]], metric: str, console: Console) -> None:
+    """Print the columns that a terminal has room for, or all of them into a file or a pipe."""
+    rather = [name for name in _SHOWN if name != metric]
+    to_go = ["name", *reversed(rather), "commit", "checks", "started"]
+    left_out: list[str] = []
+    table = _table(columns, metric)
+    while console.is_terminal and _width(table, console) > console.width and to_go:
+        left_out.append(to_go.pop(0))
+        shown = {name: cells for name, cells in columns.items() if name not in left_out}
+        table = _table(shown, metric)
+    # A run's id that is cut off cannot be used: rather let the terminal wrap the line.
+    console.width = max(console.width, _width(table, console))
+    console.print(table)
+    if left_out:
+        named = ", ".join(name for name in columns if name in left_out)
+        console.print(f"  A wider terminal also shows: {named}")
+
+
+def _table(columns: dict[str, list[str]], metric: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(
+            name, justify="right" if name in (metric, *_SHOWN) else "left", no_wrap=True
+        )
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    """Return how wide a table is where nothing is cut off."""
+    return console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+
+
+def _metric(run: Run, name: str) -> str:
+    value = run.data.metrics.get(name)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _started(run: Run) -> str:
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    return f"{started:%Y-%m-%d %H:%MZ}"  # as everywhere: UTC
+
+
+def _commit(run: Run) -> str:
+    commit = run.data.tags.get("git_commit", "")[:8]
+    return f"{commit}+" if run.data.tags.get("git_dirty") == "true" else commit

@@ -1,0 +1,155 @@
+"""Commands `status` and `history`: what is in Production, where it came from, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from churn.core.errors import RegistryError
+from churn.registry import Move, Registry, Version
+from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
+from churn.review.report.text import code, prose
+
+_EMPTY = "nothing is registered yet: churn release does it"
+
+
+_PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
+    ("Production", CHAMPION, ("production", "rollback", "restore")),
+    ("before it", PREVIOUS, ("production", "rollback", "restore")),
+    ("Staging", STAGING, ("staging",)),
+)
+_COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
+
+
+def show(registry: Registry, console: Console) -> None:
+    """Print what is in Production with its lineage, and what is in Staging and before it.
+
+    Raises
+    ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    versions = registry.versions()
+    if not versions:
+        console.print(_EMPTY)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, no_wrap=True)
+    for row in _places(versions):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    if champion := in_production(versions):
+        lines = Table.grid(padding=(0, 2))
+        for name, value in lineage(champion).items():
+            lines.add_row(name, Text(value))
+        console.print(lines)
+    for warning in warnings(versions, registry.has_stages):
+        console.print(Text(warning, style="yellow"), soft_wrap=True)
+
+
+def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
+    """Write the same as Markdown, in which no text of the registry comes alive.
+
+    Parameters
+    ----------
+    versions : list of Version
+    has_stages : bool
+        Whether the registry has stages beside aliases.
+    title : str
+        The first line: what has happened.
+    """
+    rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
+    lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    lines += [_row(row) for row in rows]
+    if champion := in_production(versions):
+        lines += ["", "### Lineage", ""]
+        lines += [f"- {name}: {code(value, 200)}" for name, value in lineage(champion).items()]
+    lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, has_stages))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _places(versions: Sequence[Version]) -> list[list[str]]:
+    """Say which version is where, since when, and who put it there."""
+    rows = []
+    for title, alias, moves in _PLACES:
+        found = next((v for v in versions if alias in v.aliases), None)
+        if found is None:
+            rows.append([title, "none", "", "", "", ""])
+            continue
+        event = found.last(*moves)
+        since = [_time(event.when), event.by] if event else ["", ""]
+        commit = found.tags.get("commit", "")[:12]
+        rows.append([title, str(found.number), found.digest[:12], commit, *since])
+    return rows
+
+
+def warnings(versions: list[Version], has_stages: bool) -> list[str]:
+    """Say where stages and aliases are out of step, as after a hand on the registry's own pages."""
+    found = []
+    if any("pending" in version.tags for version in versions):
+        found.append("a move has begun and not ended; the next command that moves one mends it")
+    if not has_stages:
+        return found
+    wanted = {STAGING: "Staging", CHAMPION: "Production"}
+    for version in versions:
+        stages = {wanted[alias] for alias in version.aliases if alias in wanted}
+        is_in = {version.stage} & set(wanted.values())
+        if stages != is_in:
+            found.append(
+                f"version {version.number} is in stage {version.stage}, and its alias says"
+                f" {', '.join(stages) or 'neither Staging nor Production'}; the alias counts"
+            )
+    return found
+
+
+def lineage(version: Version) -> dict[str, str]:
+    """Say where a version comes from: version ← candidate ← pull request ← commit ← data."""
+    tags = version.tags
+    number, run = tags.get("pull_request"), tags.get("candidate_run")
+    tested, registered = version.last("tested"), version.last("registered")
+    return {
+        "version": f"{version.number}, model {version.digest or 'unknown'}",
+        "candidate": f"{tags.get('candidate', 'unknown')}{f', run {run}' if run else ''},"
+        f" fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
+        "how": registered.why if registered else "unknown",
+        "pull request": f"number {number}" if number else "none",
+        "commit": tags.get("commit", "unknown"),
+        "data": tags.get("data_md5", "unknown"),
+        "tests": tested.why if tested else "not tested",
+        "smoke test": tags.get("smoke", "not run"),
+    }
+
+
+def history(registry: Registry, console: Console) -> None:
+    """Print the audit trail of all versions, oldest first.
+
+    Raises
+    ------
+    RegistryError
+        If there is none.
+    """
+    versions = registry.versions()
+    if not versions:
+        raise RegistryError(_EMPTY)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("when (UTC)", "version", "what", "by", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    told = [(event, version) for version in versions for event in version.events]
+    for event, version in sorted(told, key=lambda pair: pair[0].when):
+        cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def _time(when: str) -> str:
+    return f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S}"

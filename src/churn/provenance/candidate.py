@@ -1,0 +1,258 @@
+"""What identifies a candidate: the fingerprint of its inputs and the digest of its model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from churn.core.errors import ArtifactError
+from churn.core.paths import Workspace
+from churn.data import sources
+
+# What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
+# DVC's own settings are among them: they say which data are tracked, and where they come from.
+INPUTS = (
+    ".dvc/config",
+    ".dvcignore",
+    "data.dvc",
+    "dvc.yaml",
+    "params.yaml",
+    "src",
+    "requirements",
+)
+# Not inputs, and yet a change of them alone may change which model a commit stands for.
+_RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
+# What runs beside the model's own bytes where it is served: the floors below the model.
+SERVED = (
+    "requirements/pipeline.txt",
+    "src/churn/__init__.py",
+    "src/churn/core",
+    "src/churn/data",
+    "src/churn/model",
+    "src/churn/tracking/serving.py",
+)
+# And what reads a file of customers to score them.
+SCORED = (*SERVED, "src/churn/registry/prediction.py")
+# In a hook they name the repository whose hook it is, wherever git is run.
+_GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+_AT_ONCE = 500  # paths for one call of git
+
+
+def model_digest(folder: Path) -> str:
+    """Digest a model's folder: names and bytes, nothing else.
+
+    Parameters
+    ----------
+    folder : Path
+        As `churn train` writes it.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits, over a line ``sha256  path`` a file, sorted by path.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such folder, or it is empty.
+    """
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    if not names:
+        raise ArtifactError(f"{folder}: no model there; `churn train` writes build/model")
+    lines = [
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def input_fingerprint(root: Path) -> str:
+    """Fingerprint the inputs as they are in the work tree, committed or not.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, at the top of a git repository or below it.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits, over `work_tree_fingerprint` of `INPUTS` and the SHA-256 of
+        the table. ``data.dvc`` names the data by MD5, of which two tables may have the same.
+
+    Raises
+    ------
+    ArtifactError
+        If `root` is not in a git repository.
+    """
+    lines = f"{work_tree_fingerprint(root, INPUTS)}\n{table_digest(root)}"
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def identity(workspace: Workspace) -> dict[str, str]:
+    """Return by what a candidate is known: its model's digest and its inputs' fingerprint."""
+    return {
+        "model_digest": model_digest(workspace.model),
+        "fingerprint": input_fingerprint(workspace.root),
+    }
+
+
+def table_path(root: Path) -> Path | None:
+    """Return where the table is that params.yaml names; None where it does not name one."""
+    try:
+        params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+        return root / str(params["data"]["path"])
+    # Whether params.yaml is any good is not asked here.
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def table_digest(root: Path) -> str:
+    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    table = table_path(root)
+    return (table and sources.digest(table, "sha256")) or "absent"
+
+
+def data_md5(root: Path) -> str:
+    """Return the digest by which `data.dvc` names the data."""
+    try:
+        document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
+        return str(document["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise ArtifactError(f"{root / 'data.dvc'}: does not name the data") from error
+
+
+def holds_commit(root: Path, commit: str) -> bool:
+    """Tell whether the inputs in the work tree are those of a commit."""
+    return not changed(root, commit, INPUTS)
+
+
+def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
+    """Fingerprint files below some paths as they are in the work tree, committed or not.
+
+    Built from git's object ids, so that the same content has the same fingerprint in another
+    clone, after a squash and after a rebase.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, at the top of a git repository or below it.
+    paths : sequence of str
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits, over a line ``object-id  path`` a file, sorted by path.
+
+    Raises
+    ------
+    ArtifactError
+        If `root` is not in a git repository.
+    """
+    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths)
+    there = {path for path in listed.split("\0") if path and os.path.lexists(root / path)}
+    # Of a link git keeps where it leads, not what is there.
+    links = sorted(path for path in there if (root / path).is_symlink())
+    ids = {
+        path: git(root, "hash-object", "--stdin", stdin=str((root / path).readlink())).strip()
+        for path in links
+    }
+    files = sorted(there.difference(links))
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
+        ids |= zip(some, git(root, "hash-object", "--", *some).split(), strict=True)
+    return _fingerprint(ids)
+
+
+def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
+    """Fingerprint files below some paths as they are in a commit.
+
+    Equal to `work_tree_fingerprint` of a work tree that holds that commit and nothing else.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such commit.
+    """
+    # Resolved first, so that nothing that begins with a dash becomes an option.
+    found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
+    listed = git(root, "ls-tree", "-r", "-z", found, "--", *paths)
+    ids = {}
+    for line in filter(None, listed.split("\0")):
+        described, _, path = line.partition("\t")
+        ids[path] = described.split()[2]
+    return _fingerprint(ids)
+
+
+def changed_inputs(root: Path, commit: str) -> list[str]:
+    """List what may change the model and differs between a commit and the work tree.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    commit : str
+
+    Returns
+    -------
+    list of str
+        Paths below `INPUTS`, and of what DVC and its remote hold, new and deleted ones among them.
+    """
+    return changed(root, commit, (*INPUTS, *_RESULTS))
+
+
+def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
+    """List the files below some paths that differ between a commit and the work tree.
+
+    All paths are relative to `root`.
+    """
+    tracked = git(
+        root, "diff", "--name-only", "--relative", "--no-renames", "-z", commit, "--", *paths
+    )
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+    return sorted({path for path in (tracked + new).split("\0") if path})
+
+
+def _fingerprint(ids: dict[str, str]) -> str:
+    lines = [f"{ids[path]}  {path}" for path in sorted(ids)]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def git(root: Path, *arguments: str, stdin: str | None = None, **environment: str) -> str:
+    """Run git in `root` and return what it prints.
+
+    Parameters
+    ----------
+    root : Path
+    *arguments : str
+    stdin : str, optional
+    **environment : str
+        Variables beside those that are set.
+
+    Raises
+    ------
+    ArtifactError
+        If git is not there, or refuses.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=root,
+            input=stdin,
+            env={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK} | environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # names of files are bytes
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise ArtifactError("git: not found; install it") from error
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it said nothing"])[0]
+        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
+        raise ArtifactError(f"git {verb} in {root.resolve()}: {said}") from error
+    return done.stdout

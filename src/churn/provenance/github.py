@@ -1,0 +1,173 @@
+"""A repository on GitHub, asked by way of `gh`.
+
+Of the package it imports `churn.core.errors` alone, and else the standard library: `churn.comment` runs
+without packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from churn.core.errors import GitHubError
+
+_PAGE = 100
+_RAW = "Accept: application/vnd.github.raw+json"
+PATIENCE_S = 120
+
+
+class Repository:
+    """A repository on a GitHub server.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``https://github.com/owner/name``.
+    token : str
+        With the permissions ``actions``, ``contents`` and ``pull-requests`` as far as they are
+        needed. No message of an error holds it.
+    """
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address, self.token = address, token
+        self._path = f"repos{urlsplit(address).path}"
+
+    def pull_requests(self, owner: str, branch: str) -> list[dict[str, Any]]:
+        """List the open pull requests from a branch."""
+        return self._listed("pulls", None, {"head": f"{owner}:{branch}"})
+
+    def pull_requests_of(self, commit: str) -> list[dict[str, Any]]:
+        """List the pull requests that have brought a commit here."""
+        return self._listed(f"commits/{commit}/pulls", None, {})
+
+    def changed_files(self, number: int) -> list[dict[str, Any]]:
+        """List the files that a pull request changes; GitHub names the first 3,000."""
+        return self._listed(f"pulls/{number}/files", None, {})
+
+    def comments(self, number: int) -> list[dict[str, Any]]:
+        """List every comment of a pull request, oldest first."""
+        return self._listed(f"issues/{number}/comments", None, {})
+
+    def write_comment(self, number: int, comment_id: int | None, body: str) -> str:
+        """Write a comment, new or again, and return its address."""
+        where = ("PATCH", f"issues/comments/{comment_id}")
+        if comment_id is None:
+            where = ("POST", f"issues/{number}/comments")
+        written = self._api(*where, "--input", "-", stdin=json.dumps({"body": body}))
+        return str(written["html_url"])
+
+    def merge_base(self, branch: str, commit: str) -> str:
+        """Return the newest commit that a branch and a commit have in common."""
+        compared = self._api("GET", f"compare/{quote(branch, safe='')}...{commit}?per_page=1")
+        return str(compared["merge_base_commit"]["sha"])
+
+    def file_at(self, path: str, commit: str) -> str:
+        """Return the text of a file as it is in a commit."""
+        return self._text("GET", f"contents/{path}", "-f", f"ref={commit}", "-H", _RAW)
+
+    def jobs(self, run_id: int) -> list[dict[str, Any]]:
+        """List the jobs of a run's last attempt, with their steps."""
+        return self._listed(f"actions/runs/{run_id}/jobs", "jobs", {})
+
+    def artifacts(self, run_id: int, name: str) -> list[dict[str, Any]]:
+        """List a run's artifacts of a name, of all its attempts."""
+        return self._listed(f"actions/runs/{run_id}/artifacts", "artifacts", {"name": name})
+
+    def download(self, artifact_id: int, max_bytes: int) -> bytes:
+        """Get an artifact's archive; at most one byte more than `max_bytes` of it."""
+        command = ["gh", "api", f"{self._path}/actions/artifacts/{artifact_id}/zip"]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=said, env=self._environment
+            ) as process,
+        ):
+            assert process.stdout is not None
+            # Neither reading nor leaving this block has a time limit of its own.
+            limit = threading.Timer(PATIENCE_S, process.kill)
+            limit.start()
+            try:
+                content = process.stdout.read(max_bytes + 1)
+                if len(content) > max_bytes:
+                    process.kill()
+                    return content
+                code = process.wait()
+            finally:
+                limit.cancel()
+            said.seek(0)
+            reason = self._told(said.read().decode(errors="replace"))
+        if code == -signal.SIGKILL:
+            raise GitHubError(f"downloading the artifact: no answer in {PATIENCE_S} seconds")
+        if code:
+            raise GitHubError(f"downloading the artifact: {reason}")
+        return content
+
+    def _listed(self, path: str, key: str | None, query: dict[str, str]) -> list[dict[str, Any]]:
+        """Read every page of a list."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, 1000):
+            asked = query | {"per_page": str(_PAGE), "page": str(page)}
+            fields = [word for name, value in asked.items() for word in ("-f", f"{name}={value}")]
+            answer = self._api("GET", path, *fields)
+            try:
+                listed = answer if key is None else answer[key]
+                if not isinstance(listed, list):
+                    raise TypeError("no list")
+                found += listed
+                if len(listed) < _PAGE:
+                    break
+            except (KeyError, TypeError) as error:
+                raise _unexpected(error) from error
+        return found
+
+    def _api(self, method: str, path: str, *options: str, stdin: str = "") -> Any:
+        answer = self._text(method, path, *options, stdin=stdin)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise GitHubError(f"{method} {path or self._path}: the answer is not JSON") from error
+
+    def _text(self, method: str, path: str, *options: str, stdin: str = "") -> str:
+        address = f"{self._path}/{path}".rstrip("/")
+        try:
+            done = subprocess.run(
+                ["gh", "api", "--method", method, address, *options],
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                env=self._environment,
+                timeout=PATIENCE_S,
+            )
+        except FileNotFoundError as error:
+            raise GitHubError("gh: not found; install GitHub's command line") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
+        if done.returncode:
+            raise GitHubError(f"{method} {path or address}: {self._told(done.stderr)}")
+        return done.stdout
+
+    def _told(self, said: str) -> str:
+        """Return what `gh` has said, without the token: a server may send back what it was sent."""
+        return (said.replace(self.token, "***") if self.token else said).strip()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # gh takes the second token for servers other than github.com.
+        return os.environ | {
+            "GH_HOST": urlsplit(self.address).netloc,
+            "GH_TOKEN": self.token,
+            "GH_ENTERPRISE_TOKEN": self.token,
+            "GH_PROMPT_DISABLED": "1",
+            "GH_NO_UPDATE_NOTIFIER": "1",
+        }
+
+
+def _unexpected(error: Exception) -> GitHubError:
+    return GitHubError(f"GitHub's answer is not as expected: {type(error).__name__} {error}")

@@ -1,0 +1,145 @@
+"""The data that ``data.dvc`` names: getting them, and making sure that they are nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churn.core.environment import without_credentials
+from churn.core.errors import ArtifactError
+from churn.data import sources
+from churn.provenance.candidate import git, table_path
+from churn.provenance.lockfile import ask_dvc
+
+
+def get(root: Path) -> bool:
+    """Put the data into place; changes in ``data/`` that DVC does not know are kept.
+
+    Returns
+    -------
+    bool
+        Whether the data are those of ``data.dvc``; False where changes were kept.
+
+    Raises
+    ------
+    ArtifactError
+        If ``data.dvc`` names more than ``data/``, or the data cannot be had.
+    """
+    require_data_file(root)
+    _dvc(root, "fetch")
+    require_data_file(root)  # now with the listing of what is in the folder
+    try:
+        _dvc(root, "checkout")
+    except ArtifactError:
+        if not any((root / "data").glob("*")):
+            raise
+        return False
+    return True
+
+
+def _dvc(root: Path, verb: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", verb, "--quiet", "data.dvc"],
+        cwd=root,
+        # The remote may need credentials of its own; those of the registry it does not.
+        env=without_credentials(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise ArtifactError(f"dvc {verb} data.dvc: {said[0].removeprefix('ERROR: ')}")
+
+
+def require_data(root: Path) -> None:
+    """Make sure that the data here are those that ``data.dvc`` names, the table among them.
+
+    And that it names nothing else: what DVC puts into place could be code.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+
+    Raises
+    ------
+    ArtifactError
+        If ``data.dvc`` names more, git tracks a file there, DVC ignores the table, or something
+        differs. Absent data are no fault here: who reads them says so.
+    """
+    require_data_file(root)
+    if tracked := git(root, "ls-files", "--", "data").splitlines():
+        raise ArtifactError(
+            f"{tracked[0]}: tracked by git, and data/ belongs to DVC; git rm --cached it, and run"
+            " dvc add data"
+        )
+    table = table_path(root)
+    # A path that leads to no file yet is asked for as well: it could be ignored before it is there.
+    for file in () if table is None else (sources.files(table) or [table]):
+        if not _is_ignored(root, file):
+            continue
+        raise ArtifactError(
+            f"{file.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
+            " that line out, and run dvc add data"
+        )
+    for change in ask_dvc(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
+        for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
+            if how != "deleted":
+                raise ArtifactError(
+                    f"{path} differs from data.dvc; run dvc add data, or dvc checkout"
+                )
+
+
+def require_data_file(root: Path) -> None:
+    """Make sure that ``data.dvc`` names the folder ``data/`` and nothing else.
+
+    DVC puts every file into place that such a file names, wherever that is: into an environment, or
+    over the code, with no trace in `git status`. So this comes before DVC is asked for the data.
+
+    Raises
+    ------
+    ArtifactError
+        If it names another place, or a listing in the cache leads out of the folder.
+    """
+    document = _load(root / "data.dvc")
+    outs = document.get("outs")
+    found = outs[0] if isinstance(outs, list) and len(outs) == 1 else None
+    out: dict[str, Any] = found if isinstance(found, dict) else {}
+    if out.get("path") != "data" or set(document) - {"outs", "meta", "desc"}:
+        raise ArtifactError(
+            "data.dvc: has to name the folder data, and nothing else; run dvc add data"
+        )
+    md5 = str(out.get("md5"))
+    if not re.fullmatch(r"[0-9a-f]{32}\.dir", md5):
+        raise ArtifactError("data.dvc: does not name a folder by its md5; run dvc add data")
+    listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    if listing.exists() and not all(map(_is_plain, json.loads(listing.read_bytes()))):
+        raise ArtifactError(f"data.dvc: {md5} names files outside of data/")
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ArtifactError(f"{file}: cannot be read ({error})") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _is_plain(entry: Any) -> bool:
+    """Tell whether an entry of a listing lies below its folder."""
+    parts = str(entry.get("relpath", "..")).replace("\\", "/").split("/")
+    return not {"", ".", ".."}.intersection(parts)
+
+
+def _is_ignored(root: Path, table: Path) -> bool:
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return bool(repo.dvcignore.check_ignore(str(table.absolute())).match)

@@ -1,0 +1,140 @@
+"""Scoring a table of customers with a model from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from churn.core.errors import DataError
+from churn.core.files import atomic
+from churn.core.params import DataParams
+from churn.core.progress import Advance, announce, bar, silent
+from churn.data import schema
+from churn.data.table import read_table, require_known_ending
+from churn.model import artifact
+from churn.model.artifact import CARD_FILE, Model
+
+_MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
+
+
+def load_model(uri: str, root: Path) -> Model:
+    """Load a model from a folder that `churn train` wrote, or from MLflow.
+
+    Parameters
+    ----------
+    uri : str
+        A folder, or what `churn.tracking.runs.load_model` takes. A registered version is verified
+        before it is loaded.
+    root : Path
+        Folder of the local MLflow store.
+
+    Raises
+    ------
+    ArtifactError, TrackingError
+        If there is no such model.
+    """
+    folder = Path(uri)
+    is_address = "/" in uri.partition(":")[2]
+    if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
+        return artifact.load(folder)
+    from churn.registry import verified
+    from churn.registry.working_copy import working_copy
+    from churn.tracking import runs as tracking
+
+    if not is_address:
+        return tracking.load_model(uri)
+    with working_copy(root):
+        tracking.point_at_store(root)
+        return verified.load(root, uri)
+
+
+def predict(model: Model, source: Path, target: Path) -> int:
+    """Predict for every customer of a file.
+
+    Parameters
+    ----------
+    model : Model
+    source : Path
+        CSV or Parquet file with the id and the model's columns; a label is not needed.
+    target : Path
+        CSV or Parquet file to write, by its ending: id, ``probability``, ``prediction``.
+
+    Returns
+    -------
+    int
+        Number of customers.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used, or the output not be written; no file is touched then.
+    """
+    require_known_ending(target)
+    with bar("predicting", 4) as advance:
+        scored = score(model, source, advance)
+        _write(scored, target)
+        advance("written")
+    return len(scored)
+
+
+def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame:
+    """Predict for every customer of a file, whose columns are read as the model's card says.
+
+    Parameters
+    ----------
+    model : Model
+    source : Path
+        As for `predict`.
+    advance : callable, optional
+        Told each of three steps.
+
+    Returns
+    -------
+    DataFrame, shape (n_customers, 3)
+        Id, ``probability`` and ``prediction``, in the order of the file.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used.
+    """
+    card = model.card
+    data = DataParams(
+        path=str(source),
+        id=card.id,
+        target=card.target,
+        positive=1,
+        numeric=card.numeric,
+        dates=card.dates,
+        categorical=card.categorical,
+        missing=card.missing,
+        csv=card.csv,
+    )
+    customers = read_table(source, data, labelled=False)
+    if customers.empty:
+        raise DataError(f"{source}: no customers in it")
+    advance("read")
+    customers = schema.validate(customers, data, source, labelled=False)
+    advance("checked")
+    for name, counts in model.unseen(customers).items():
+        shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
+        more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
+        announce(
+            f"{source}: {name!r} is one that the model has not seen for {sum(counts.values())} of"
+            f" {len(customers)} customers: {shown}{more}"
+        )
+    scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
+    advance("scored")
+    return scored
+
+
+def _write(scored: pd.DataFrame, target: Path) -> None:
+    try:
+        with atomic(target) as fresh:
+            if target.suffix == ".csv":
+                scored.to_csv(fresh, index=False)
+            else:
+                scored.to_parquet(fresh, index=False)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror or error})") from error

@@ -1,0 +1,503 @@
+"""Command `compare`: the candidate against other models, on customers that none was trained on.
+
+On main's held-out customers as main has them, and on the candidate's own where these differ; by
+main's limits, and by its own where it changes them. And on every customer, where both models'
+out-of-fold predictions of the training rows are there: five times as many.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from churn.core import params
+from churn.core.errors import ArtifactError, ChurnError, IncomparableError
+from churn.core.files import read_json, read_parquet, write_json
+from churn.core.params import ROW_NUMBER, Limits, Params, SlicesParams
+from churn.core.paths import SIDES, Workspace
+from churn.core.progress import Advance, bar, silent
+from churn.data import split
+from churn.data.dates import days_before_newest
+from churn.evaluation import curves
+from churn.evaluation.comparison import LEVEL, Scored, compare
+from churn.evaluation.drift import drift
+from churn.evaluation.many_looks import corrected
+from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.slices import slices
+from churn.model import artifact, out_of_fold
+from churn.provenance.candidate import model_digest
+from churn.review import baseline, exam, limits, proposal
+from churn.review.baseline import Baseline
+from churn.stages import validate
+
+_MIN_ROWS = 50
+_SHARE_TOLERANCE = 0.05  # of training rows that were predicted out of fold
+
+
+def run(
+    workspace: Workspace, revision: str | None, production: bool, share_cache: bool = True
+) -> dict[str, Any]:
+    """Compare what the pipeline has made with a revision's model, with Production's, or both.
+
+    Where the revision has other checks than params.yaml, they are run as well.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    revision : str or None
+        What git calls the baseline: main, whose exam and limits count.
+    production : bool
+        Whether the model in Production is a baseline as well.
+    share_cache : bool, default=True
+        See `churn.review.baseline.of_revision`.
+
+    Returns
+    -------
+    dict
+        What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.review.exam.Changed`, null where
+        nothing has changed), and ``baselines``, one entry for each that was asked for, each exam
+        and each limits, with ``metrics``, ``everyone``, ``same_threshold``, ``slices``, ``curves``
+        and ``data``; or with ``absent`` or ``incomparable`` and the reason. ``everyone`` is null
+        where the held-out customers are ``alone``, which says why. ``same_threshold`` is the
+        candidate at the baseline's threshold, and null where that is its own.
+
+    Raises
+    ------
+    ParamsError, ArtifactError
+        If params.yaml or a stage's output cannot be used.
+    BaselineError, TrackingError
+        If a baseline could not be had.
+    """
+    settings = params.load(workspace.params)
+    found: dict[str, Baseline | None] = {}
+    main = None
+    with ExitStack() as opened:
+        if revision is not None:
+            commit = baseline.resolve(workspace.root, revision)
+            proposal.write(workspace, commit)
+            source = baseline.of_revision(workspace.root, revision, share_cache)
+            name = baseline.shown_name(revision, commit)
+            found[name] = main = opened.enter_context(source)
+        if production:
+            released = baseline.in_production(workspace.root, settings.release)
+            found[baseline.PRODUCTION] = opened.enter_context(released)
+        return against(workspace, settings, found, main)
+
+
+def against(
+    workspace: Workspace,
+    settings: Params,
+    found: dict[str, Baseline | None],
+    main: Baseline | None = None,
+) -> dict[str, Any]:
+    """Compare with baselines from anywhere, each by its name; see `run`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : Params
+    found : dict of str to Baseline or None
+    main : Baseline, optional
+        Whose exam and limits count; without it those of the candidate.
+    """
+    candidate = _Candidate(workspace, settings)
+    exams, changed = _exams(candidate, main)
+    judged_by = _limits(workspace, settings, main)
+    _check_by(judged_by, workspace, settings)
+    entries: list[dict[str, Any]] = []
+    with bar("comparing", len(found) * len(exams) * (1 + len(judged_by))) as advance:
+        for name, baseline_ in found.items():
+            entries += _entries(name, baseline_, candidate, exams, judged_by, advance)
+    report = {
+        "model_digest": candidate.digest,
+        "level": LEVEL,
+        "resamples": settings.comparison.resamples,
+        "exam": asdict(changed) if changed is not None and changed.any else None,
+        "baselines": entries,
+    }
+    write_json(workspace.comparison, report)
+    return report
+
+
+class _Candidate:
+    """What the pipeline has made, as far as a comparison needs it."""
+
+    def __init__(self, workspace: Workspace, settings: Params) -> None:
+        self.workspace, self.settings = workspace, settings
+        self.digest = model_digest(workspace.model)
+        self.train = read_parquet(workspace.split("train"), "prepare")
+        test = read_parquet(workspace.split("test"), "prepare")
+        predictions = read_parquet(workspace.predictions("test"), "evaluate")
+        if not test[settings.data.id].equals(predictions[settings.data.id]):
+            raise ArtifactError(
+                f"{workspace.predictions('test')}: of other customers than"
+                f" {workspace.split('test')}; run dvc repro"
+            )
+        self.test = test.assign(_probability=predictions["probability"].to_numpy())
+        self.threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
+        # A candidate that was packed before they were kept has none.
+        self.out_of_fold = (
+            read_parquet(workspace.out_of_fold, "train") if workspace.out_of_fold.exists() else None
+        )
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """Held-out customers with what the candidate says of them.
+
+    Attributes
+    ----------
+    whose : {"main", "own"}
+    rows : DataFrame
+        Id, target, features and ``_probability``.
+    train : DataFrame
+        The training rows that go with them, which say where slices begin and end.
+    problem : str or None
+        Why the candidate says nothing of them.
+    """
+
+    whose: Literal["main", "own"]
+    rows: pd.DataFrame
+    train: pd.DataFrame
+    problem: str | None = None
+
+
+def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], exam.Changed | None]:
+    """Give main's exam, and the candidate's own where that is another one."""
+    data = candidate.settings.data
+    own = _Exam("own", candidate.test, candidate.train)
+    if main is None:
+        return [own], None
+    if main.workspace is None:
+        problem = f"{main.name}: its held-out customers cannot be had"
+        return [_Exam("main", candidate.test, candidate.train, problem), own], None
+    train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
+    if missing := [name for name in (data.id, data.target) if name not in test]:
+        problem = f"{main.name}: its customers have no column {missing[0]!r}"
+        return [_Exam("main", test, train, problem), own], None
+    changed = exam.changed(test, candidate.test, data)
+    if not changed.any and set(test) <= set(candidate.test):
+        return [_Exam("main", candidate.test, train)], None
+    if data.id == ROW_NUMBER and (changed.removed or changed.edited or changed.relabelled):
+        problem = (
+            f"{main.name}: its rows are numbered (data.id: null) and are others now, so nobody"
+            " knows on whom the candidate was trained"
+        )
+        return [_Exam("main", test, train, problem), own], changed
+    rows = exam.as_main_has_them(test, candidate.train, candidate.test, data)
+    try:
+        said = artifact.load(candidate.workspace.model).probability(rows)
+    except (ChurnError, ValueError) as error:
+        problem = f"the candidate cannot be scored on the customers of {main.name}: {error}"
+        return [_Exam("main", rows, train, problem), own], changed
+    return [_Exam("main", rows.assign(_probability=said), train), own], changed
+
+
+def _limits(workspace: Workspace, settings: Params, main: Baseline | None) -> list[Limits]:
+    own = limits.own(settings)
+    if main is None:
+        return [own]
+    theirs = limits.of_commit(workspace.root, main.identity, settings)
+    return [theirs] if own.same_as(theirs) else [theirs, own]
+
+
+def _check_by(judged_by: Sequence[Limits], workspace: Workspace, settings: Params) -> None:
+    """Run main's checks as well, where the candidate has changed them."""
+    workspace.main_checks.unlink(missing_ok=True)
+    if judged_by[0].checks != settings.checks:
+        found = validate.check(workspace, settings, judged_by[0].checks)
+        write_json(workspace.main_checks, found)
+
+
+def _entries(
+    name: str,
+    found: Baseline | None,
+    candidate: _Candidate,
+    exams: Sequence[_Exam],
+    judged_by: Sequence[Limits],
+    advance: Advance = silent,
+) -> Iterator[dict[str, Any]]:
+    """Compare with one baseline, on each exam and by each limits."""
+    kind = "production" if name == baseline.PRODUCTION else "revision"
+    if found is None:
+        yield {"name": name, "kind": kind, "absent": _absence(name)}
+        return
+    entry = {
+        "name": name,
+        "kind": kind,
+        "identity": found.identity,
+        "source": found.source,
+        "model_digest": model_digest(found.model),
+    }
+    about_data = _data(found, candidate)
+    for held_out in exams:
+        whose = {"exam": held_out.whose}
+        try:
+            rows, scored = _score(found, held_out, candidate)
+        except IncomparableError as error:
+            yield entry | whose | {"incomparable": str(error)} | about_data
+            about_data = {}
+            continue
+        advance("scored")
+        everyone = _everyone(found, rows, scored, candidate)
+        for judging in judged_by:
+            compared = _compared(rows, scored, everyone, held_out, candidate, judging)
+            yield entry | whose | {"limits": judging.whose} | compared | about_data
+            about_data = {}  # once is enough
+            advance("compared")
+
+
+def _absence(name: str) -> str:
+    if name == baseline.PRODUCTION:
+        if os.environ.get("CHURN_FORK") == "true":
+            return (
+                "a fork's run finds nothing in Production, and may not ask a registry on a server"
+            )
+        return "nothing is in Production in the registry that is named here"
+    return f"{name} has no pipeline yet"
+
+
+def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
+    """Return the held-out customers that the baseline has not seen, and what it says of them."""
+    card, ids = found.card(), candidate.settings.data.id
+    if unknown := [key for key in ("id", "test_share", "salt", "threshold") if key not in card]:
+        raise IncomparableError(
+            f"{found.name}: its model does not say which customers it was trained on"
+            f" (model.json has no {', '.join(unknown)})"
+        )
+    if card["id"] != ids:
+        raise IncomparableError(
+            f"{found.name}: its customers are told apart by {card['id']!r}, these by {ids!r}"
+        )
+    target = candidate.settings.data.target
+    if card.get("target", target) != target:
+        raise IncomparableError(f"{found.name}: predicts {card['target']!r}, and not {target!r}")
+    if held_out.problem:
+        raise IncomparableError(held_out.problem)
+    rows = held_out.rows
+    unseen = split.is_test(rows[ids], card["test_share"], card["salt"])
+    rows = rows[unseen].reset_index(drop=True)
+    labels = rows[candidate.settings.data.target]
+    if len(rows) < _MIN_ROWS or labels.nunique() < 2:
+        raise IncomparableError(
+            f"{found.name}: only {len(rows)} of the held-out customers are not among its training"
+            f" rows, {labels.sum()} of them churned; keep split.salt and split.test_share"
+        )
+    with tempfile.TemporaryDirectory(prefix="churn-compare-") as folder:
+        file = Path(folder) / "rows.parquet"
+        rows.drop(columns="_probability").to_parquet(file, index=False)
+        predicted = found.predict(file)
+    if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
+        raise IncomparableError(f"{found.name}: predicts for other customers than it was given")
+    return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Customers, and what both models say of them without having been trained on them.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Id, target and features; in an order that follows from the ids alone, so that the same
+        draws of a bootstrap are the same customers.
+    baseline, candidate : Scored
+    """
+
+    rows: pd.DataFrame
+    baseline: Scored
+    candidate: Scored
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, ids: str, baseline: Scored, candidate: Scored) -> _Pair:
+        order = np.argsort(split.hash_share(rows[ids], "comparison"), kind="stable")
+        return cls(rows.iloc[order].reset_index(drop=True), baseline.of(order), candidate.of(order))
+
+    def some(self, taken: np.ndarray) -> _Pair:
+        """Return the same for some of the customers."""
+        rows = self.rows[taken].reset_index(drop=True)
+        return _Pair(rows, self.baseline.of(taken), self.candidate.of(taken))
+
+
+def _everyone(
+    found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: _Candidate
+) -> _Pair | str:
+    """Add to held-out customers those whom both models were trained on, as predicted out of fold.
+
+    Only those who are the same in both tables: of others the models were told different things.
+
+    Returns
+    -------
+    _Pair or str
+        Or why the held-out customers are alone.
+    """
+    data, train = candidate.settings.data, candidate.train
+    if found.out_of_fold is None:
+        return f"{found.name} has no out-of-fold predictions of the table that is here"
+    if candidate.out_of_fold is None or candidate.out_of_fold.empty:
+        return "this change has no out-of-fold predictions"
+    before = train
+    if found.workspace is not None:
+        before = read_parquet(found.workspace.split("train"), "prepare")
+    elif not _is_split_alike(found, candidate):
+        return f"{found.name} holds out other customers"
+    kept = read_parquet(found.out_of_fold, "train")
+    said = [
+        out_of_fold.by_customer(frame, table[data.id])
+        for frame, table in ((kept, before), (candidate.out_of_fold, train))
+    ]
+    shares = [len(one) / len(table) for one, table in zip(said, (before, train), strict=True)]
+    of_both = train[data.id].isin(said[0].index) & train[data.id].isin(said[1].index)
+    of_both &= train[data.id].isin(exam.unchanged(before, train, data))
+    train = train[of_both & ~train[data.id].isin(rows[data.id])]
+    if train.empty:
+        return "no training row is the same in both tables"
+    first, second = (one.loc[train[data.id]] for one in said)
+    if abs(shares[0] - shares[1]) > _SHARE_TOLERANCE or not first["fold"].equals(second["fold"]):
+        return f"{found.name} has other folds (decision.folds, decision.max_rows)"
+    held_out = Scored(rows["_probability"].to_numpy(), candidate.threshold)
+    both = (
+        Scored(np.concatenate([some.probability, one["probability"].to_numpy()]), some.threshold)
+        for some, one in ((scored, first), (held_out, second))
+    )
+    return _Pair.of(pd.concat([rows, train], ignore_index=True), data.id, *both)
+
+
+def _is_split_alike(found: Baseline, candidate: _Candidate) -> bool:
+    card, chosen = found.card(), candidate.settings.split
+    return (card["test_share"], card["salt"]) == (chosen.test_share, chosen.salt)
+
+
+def _compared(
+    rows: pd.DataFrame,
+    scored: Scored,
+    everyone: _Pair | str,
+    held_out: _Exam,
+    candidate: _Candidate,
+    judging: Limits,
+) -> dict[str, Any]:
+    data = candidate.settings.data
+    own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
+    alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
+    y = alone.rows[data.target].to_numpy()
+    reason = everyone if isinstance(everyone, str) else None
+    most = alone if isinstance(everyone, str) else _at_most(everyone, data.id, judging)
+    # Both exams are looked at together: a word that either of them earns by chance is one too many.
+    exams = [alone] if reason else [alone, most]
+    on_alone, *on_most = _differences(exams, data.target, judging)
+    moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
+    return {
+        "rows": len(alone.rows),
+        "threshold": scored.threshold,
+        "metrics": on_alone,
+        "everyone": None
+        if reason
+        else {
+            "rows": len(most.rows),
+            "held_out": int(most.rows[data.id].isin(rows[data.id]).sum()),
+            "metrics": on_most[0],
+            "slices": _slices(most, held_out.train, data.target, judging),
+        },
+        "alone": reason,
+        "same_threshold": None
+        if scored.threshold == candidate.threshold
+        else [
+            one
+            for one in _differences([moved], data.target, judging)[0]
+            if one["metric"] in AT_THRESHOLD
+        ],
+        "slices": _slices(alone, held_out.train, data.target, judging),
+        "curves": dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
+    }
+
+
+def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[dict[str, Any]]:
+    wanted = _there(judging.evaluation.slices, train, pair.rows)
+    groups = [
+        (column, name, members)
+        for column, name, members in slices(train, pair.rows, wanted)
+        if members.sum() >= wanted.min_rows
+    ]
+    parts = _differences([pair.some(members) for *_, members in groups], target, judging)
+    return [
+        {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
+        for (column, name, members), part in zip(groups, parts, strict=True)
+    ]
+
+
+def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:
+    share = judging.comparison.max_rows / len(pair.rows)
+    return pair if share >= 1 else pair.some(split.hash_share(pair.rows[ids], "comparison") < share)
+
+
+def _differences(
+    pairs: Sequence[_Pair], target: str, judging: Limits
+) -> list[list[dict[str, Any]]]:
+    """Compare each pair; their words are those of differences that are looked at together."""
+    found = [
+        compare(
+            pair.rows[target].to_numpy(),
+            pair.baseline,
+            pair.candidate,
+            judging.decision,
+            judging.comparison.seed,
+            judging.comparison.resamples,
+        )
+        for pair in pairs
+    ]
+    return [[asdict(one) for one in family] for family in corrected(found)]
+
+
+def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
+    """Leave out columns that a table does not have: main's, and the other table is the change's."""
+    known = {
+        kind: tuple(name for name in getattr(wanted, kind) if all(name in f for f in frames))
+        for kind in ("numeric", "categorical")
+    }
+    return wanted.model_copy(update=known)
+
+
+def _curves(
+    y: np.ndarray, baseline: np.ndarray, candidate: np.ndarray
+) -> Iterator[tuple[str, dict[str, curves.Points]]]:
+    for curve in (curves.roc, curves.precision_recall, curves.calibration):
+        yield curve.__name__, {"baseline": curve(y, baseline), "candidate": curve(y, candidate)}
+
+
+def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
+    """Say how the training rows have moved away from the baseline's."""
+    if found.workspace is None:
+        return {}
+    file = found.workspace.split("train")
+    if file.read_bytes() == candidate.workspace.split("train").read_bytes():
+        return {}
+    before, after = read_parquet(file, "prepare"), candidate.train
+    data = candidate.settings.data
+    card = found.card()
+    used = [name for kind in data.by_kind for name in card.get(kind, [])]
+    # Where a column held something else before, its values are compared one by one.
+    aged = [name for name in data.dates if name in card.get("dates", [])]
+    others = [name for name in data.dates if name not in aged]
+    columns = drift(
+        days_before_newest(before, before, aged),
+        days_before_newest(after, before, aged),
+        numeric=(*data.numeric, *aged),
+        categorical=(*data.categorical, *others),
+    )
+    described: dict[str, Any] = {
+        "rows": [len(before), len(after)],
+        "columns": [asdict(column) for column in columns],
+        "gone": [column for column in used if column not in after],
+        "new": [column for column in data.inputs if column not in before],
+    }
+    if data.target in before:
+        described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]
+    return {"data": described}

@@ -1,0 +1,132 @@
+"""Trying other parameters or another table, without touching the pipeline's own files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from churn.core import params
+from churn.core.errors import ParamsError
+from churn.core.files import read_json, read_parquet
+from churn.core.params import Params
+from churn.core.paths import Workspace
+from churn.data import split
+from churn.evaluation import metrics
+from churn.model import artifact
+from churn.model.artifact import ModelCard
+from churn.registry.prediction import load_model
+from churn.stages import evaluate, prepare, track, train
+from churn.tracking import runs as tracking
+from churn.tracking.runs import Tracked
+
+_KIND = {"kind": "experiment"}
+
+
+def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str, Any]]:
+    """Train and evaluate with other parameters, and log a run.
+
+    Nothing below `root` is changed but the MLflow store.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    overrides : dict of str to value
+        Dotted keys of params.yaml and their values.
+
+    Returns
+    -------
+    tuple of (Tracked, dict)
+        The run, and its metrics as metrics.json holds them.
+
+    Raises
+    ------
+    ChurnError
+        As the stages do.
+    """
+    settings = params.load(root / "params.yaml", overrides)
+    table = root / settings.data.path
+    with _prepared(settings, table) as scratch:
+        train.write(scratch, settings)
+        evaluate.write(scratch, settings, artifact.load(scratch.model))
+        record = track.record(scratch, settings, root, table)
+        record.tags.update(_KIND)
+        tracked = tracking.log(tracking.connect(root), record)
+        return tracked, read_json(scratch.metrics, "evaluate")
+
+
+def evaluate_model(
+    root: Path, uri: str, overrides: dict[str, Any]
+) -> tuple[Tracked, dict[str, Any]]:
+    """Evaluate a model from anywhere on the held-out customers of a table, and log a run.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    uri : str
+        As `churn.registry.prediction.load_model` takes it.
+    overrides : dict of str to value
+        Dotted keys of params.yaml and their values, such as another ``data.path``.
+
+    Returns
+    -------
+    tuple of (Tracked, dict)
+        The run, and the metrics.
+
+    Raises
+    ------
+    ParamsError
+        If some of the held-out customers are among those that the model was trained on.
+    ChurnError
+        As the stages do.
+    """
+    settings = params.load(root / "params.yaml", overrides)
+    model = load_model(uri, root)
+    with _prepared(settings, root / settings.data.path) as scratch:
+        test = read_parquet(scratch.split("test"), "prepare")
+    _require_unseen(test, settings, model.card)
+    measured = metrics.measure(
+        test[settings.data.target].to_numpy(),
+        model.probability(test),
+        model.card.threshold,
+        settings.decision,
+    )
+    values = metrics.require_all(measured, "test rows")
+    logged = {f"test_{name}": value for name, value in values.items() if value is not None}
+    tags = {**_KIND, "model_uri": uri}
+    tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
+    return tracked, {"threshold": model.card.threshold, "test": values}
+
+
+def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> None:
+    """Refuse to measure a model on customers that it was trained on."""
+    if settings.data.id != card.id:
+        raise ParamsError(
+            f"data.id: the model's customers are told apart by {card.id!r}, not"
+            f" {settings.data.id!r}; which of them it was trained on cannot be known"
+        )
+    unseen = split.is_test(test[card.id], card.test_share, card.salt)
+    if not unseen.all():
+        raise ParamsError(
+            f"split: {(~unseen).sum():,} of {len(test):,} held-out customers may be training rows"
+            f" of this model; it was trained with --set split.test_share={card.test_share}"
+            f" --set split.salt={card.salt}"
+        )
+
+
+@contextmanager
+def _prepared(settings: Params, table: Path) -> Iterator[Workspace]:
+    """Give a scratch workspace in which `prepare` has run."""
+    with tempfile.TemporaryDirectory(prefix="churn-experiment-") as folder:
+        scratch = Workspace(Path(folder))
+        document = settings.model_dump(mode="json", exclude_unset=True)
+        scratch.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        prepare.write(scratch, settings, table)
+        yield scratch

@@ -1,0 +1,99 @@
+"""What a change proposes, as far as git knows: parameters, inputs, and who judges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churn.core.document import read_document
+from churn.core.files import write_json
+from churn.core.paths import Workspace
+from churn.provenance.candidate import INPUTS, changed, git
+from churn.review import judging
+from churn.review.changes import parameter_changes
+
+
+def write(workspace: Workspace, commit: str) -> None:
+    """Write ``build/changes.json``: how the work tree differs from a commit."""
+    write_json(workspace.changes, against(workspace, commit))
+
+
+def against(workspace: Workspace, commit: str) -> dict[str, Any]:
+    """Say how the work tree differs from a commit.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        In the top folder of the repository.
+    commit : str
+
+    Returns
+    -------
+    dict
+        ``parameters`` (`churn.review.changes.parameter_changes`), ``files`` (inputs of the pipeline),
+        ``judge`` (paths that decide about a change) and ``decided`` (how often the held-out
+        customers have decided before; null where git does not have the whole history here).
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such commit here.
+    """
+    root = workspace.root
+    after = read_document(workspace.params)
+    before = _params(workspace, commit)
+    return {
+        # The very first pull request changes no limit and no judge: it brings them.
+        "parameters": [] if before is None else parameter_changes(before, after),
+        "files": changed(root, commit, INPUTS),
+        "judge": [] if before is None else _judges(root, commit),
+        "decided": _decided(root, commit),
+    }
+
+
+def _decided(root: Path, commit: str) -> int | None:
+    """Count the commits with other metrics since main's table or split were changed last.
+
+    Those of main, and those of the change but for its newest, which is being decided. Pushes that a
+    squashed merge has left out of the history are not seen.
+    """
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        return None
+    latest = ["log", "-1", "--format=^%H"]
+    table = git(root, *latest, commit, "--", "data.dvc").split()
+    of_split = [*latest, "-G", r"^  (test_share|salt):", commit, "--", "params.yaml"]
+    since = [*table, *git(root, *of_split).split()]
+
+    def count(*revisions: str) -> int:
+        return int(git(root, "rev-list", "--count", *revisions, "--", "reports/metrics.json"))
+
+    of_change = count("HEAD", f"^{commit}", *since)
+    return count(commit, *since) + max(0, of_change - 1)
+
+
+def _judges(root: Path, commit: str) -> list[str]:
+    """List the changed files that decide about the change itself."""
+    top = git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
+    paths = {*changed(root, commit, ["."]), *_at_the_top(root, commit)}
+    touched = judging.sort_changes(paths, frozenset(top))
+    return sorted([*touched.judging, *touched.workflows])
+
+
+def _at_the_top(root: Path, commit: str) -> list[str]:
+    """List the changed workflows and attributes of the repository, wherever the project is."""
+    top = Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n"))
+    return changed(top, commit, (".github", ".gitattributes"))
+
+
+def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
+    """Return a commit's params.yaml, empty if it cannot be read; None where it has none."""
+    name = workspace.params.name
+    if not git(workspace.root, "ls-tree", "--name-only", commit, name):
+        return None
+    try:
+        document = yaml.safe_load(git(workspace.root, "show", f"{commit}:./{name}"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,43 @@
+"""The verdict and all that led to it: for a comment, as a page, and as data.
+
+`facts` says what there is, `markdown` renders it with `mermaid` and `text`. These need the standard
+library only, because main renders the comment on a pull request where nothing is installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from churn.core.paths import Workspace
+
+
+def run(workspace: Workspace) -> None:
+    """Write ``reports/report.md``, ``reports/report.html`` and ``build/review.json``.
+
+    Raises
+    ------
+    ArtifactError
+        If `gate` has not run.
+    """
+    from churn.core.files import atomic, write_json
+    from churn.review.report import gather, markdown, mermaid, page
+
+    facts, address = gather.gather(workspace), run_address(os.environ)
+    written = {
+        workspace.report: markdown.render(facts, mermaid.chart, address),
+        workspace.report_page: page.render(facts, address),
+    }
+    for target, text in written.items():
+        with atomic(target) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+    write_json(workspace.review, facts)
+
+
+def run_address(environment: Mapping[str, str]) -> str:
+    """Return the address of the run, where this is one of GitHub Actions; else nothing."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environment.get(name, "") for name in names)
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""

@@ -1,0 +1,53 @@
+"""The facts of a candidate, from the files that lie in the work tree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from churn.core.errors import ArtifactError
+from churn.core.files import read_json
+from churn.core.paths import Workspace
+from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.review.report import facts
+from churn.review.report.facts import Facts
+
+
+def gather(workspace: Workspace) -> Facts:
+    """Read what `compare`, `gate` and the stages have written.
+
+    A result that is missing or damaged is null: the verdict is told all the same.
+
+    Raises
+    ------
+    ArtifactError
+        If `gate` has not run.
+    """
+    verdict = read_json(workspace.verdict, "gate")
+    judged = verdict["outcome"] == "judged"
+    try:
+        digest = model_digest(workspace.model) if judged else None
+    except ArtifactError:
+        digest = None
+    return {
+        "format": facts.FORMAT,
+        "verdict": verdict,
+        "metrics": _result(facts.METRICS, workspace.metrics) if judged else None,
+        "checks": _result(facts.CHECKS, workspace.checks) if judged else None,
+        "comparison": _result(facts.COMPARISON, workspace.comparison) if judged else None,
+        "changes": _result(facts.CHANGES, workspace.changes) or {},
+        "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
+        "uncommitted": bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
+        "fingerprint": input_fingerprint(workspace.root),
+        "model_digest": digest,
+    }
+
+
+def _result(shape: Any, file: Path) -> Any:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        facts.require(content, shape)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content

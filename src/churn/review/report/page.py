@@ -1,0 +1,53 @@
+"""The report as one self-contained page, with pictures in it."""
+
+from __future__ import annotations
+
+import base64
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from churn.evaluation.curve_names import COMPARED
+from churn.evaluation.pictures import draw_compared
+from churn.review.report import markdown
+from churn.review.report.facts import Facts, Points
+
+_NO_LIMIT = 10**9
+# A comment has no colours, and a page may be looked at where no font has these signs.
+_SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed"), "⚠️": ("moved", "look first")}
+
+
+def render(facts: Facts, run: str = "") -> str:
+    """Write the report as a page: the same text as the comment's, nothing left out.
+
+    Parameters
+    ----------
+    facts : Facts
+    run : str, default=""
+        Address of the run, where it was made in one.
+
+    Returns
+    -------
+    str
+        HTML without links to anything outside.
+    """
+    text = markdown.render(facts, _picture, run, limit=_NO_LIMIT)
+    # Raw HTML is let through because the Markdown holds our own <details> and <code>; all else in
+    # it is escaped already (`churn.review.report.text`).
+    body = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    for sign, (kind, word) in _SIGNS.items():
+        body = body.replace(f"<td>{sign}</td>", f'<td class="{kind}">{word}</td>')
+        body = body.replace(f"<h2>{sign} ", f'<h2 class="{kind}">')
+    template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(template).render(
+        title=facts["verdict"]["reason"],
+        body=Markup(body),  # noqa: S704
+    )
+
+
+def _picture(curve: str, baseline: Points, candidate: Points, name: str) -> str:
+    data = base64.b64encode(draw_compared(curve, baseline, candidate, name)).decode()
+    return f'<img alt="{COMPARED[curve][2]}" src="data:image/png;base64,{data}">'

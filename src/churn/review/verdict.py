@@ -1,0 +1,102 @@
+"""Command `gate`: read what there is, judge it, write the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from churn.core import params, shapes
+from churn.core.files import read_json, write_json
+from churn.core.params import Limits, Params
+from churn.core.paths import Workspace
+from churn.provenance import lockfile
+from churn.provenance.candidate import identity, model_digest
+from churn.review import gate, limits, outputs
+from churn.review.gate import Gate, Results, Verdict
+
+
+def run(workspace: Workspace, release: bool = False) -> Verdict:
+    """Judge the candidate that the pipeline and `compare` have made.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    release : bool, default=False
+        Whether it is to be released; see `churn.review.gate.judge`.
+
+    Raises
+    ------
+    ParamsError, ArtifactError
+        If params.yaml or a result cannot be read: nothing is judged then, which blocks.
+    """
+    settings = params.load(workspace.params)
+    comparison = read_json(workspace.comparison, "compare", shapes.Comparison)
+    stale = lockfile.stale(workspace.root)
+    results = Results(
+        stale=stale,
+        outputs=None if stale else outputs.compare(workspace),
+        metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
+        checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
+        comparison=comparison,
+        model_digest=model_digest(workspace.model),
+        main_checks=_main_checks(workspace),
+    )
+    judged_by, before = _judged_by(workspace, settings, comparison)
+    accepted = limits.accepts(workspace.root, settings.gates, before)
+    verdict = gate.judge(results, judged_by, release, _moved(workspace), accepted)
+    write(workspace, verdict)
+    return verdict
+
+
+def _judged_by(
+    workspace: Workspace, settings: Params, comparison: dict[str, Any]
+) -> tuple[list[Limits], str]:
+    """Return the limits that count: main's, and the candidate's own if they are others; and main.
+
+    What is to be released is on main already: there the commit before counts.
+    """
+    own = limits.own(settings)
+    for entry in comparison["baselines"]:
+        if entry.get("kind") == "revision" and "identity" in entry:
+            main = limits.of_commit(workspace.root, entry["identity"], settings)
+            return [main] if own.same_as(main) else [main, own], entry["identity"]
+    return [own], "HEAD^1"
+
+
+def _main_checks(workspace: Workspace) -> Any:
+    if not workspace.main_checks.exists():
+        return None
+    return read_json(workspace.main_checks, "compare", shapes.JudgedChecks)
+
+
+def _moved(workspace: Workspace) -> list[str]:
+    if not workspace.changes.exists():
+        return []
+    changed = read_json(workspace.changes, "compare")["parameters"]
+    return [parameter["key"] for parameter in changed if parameter["limit"]]
+
+
+def write(workspace: Workspace, verdict: Verdict) -> None:
+    """Write ``build/verdict.json``; of what was judged, also by what it is known."""
+    content = asdict(verdict)
+    if verdict.outcome == "judged":
+        content["of"] = identity(workspace)
+    write_json(workspace.verdict, content)
+
+
+def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
+    """Say a verdict on a terminal: one line a gate, then the whole."""
+    shown = [f"{_sign(gate)}  {gate.name}: {gate.reason}" for gate in verdict.gates]
+    whole = verb if verdict.passed else f"Do not {verb.lower()}"
+    if verdict.undecided:
+        whole = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
+    if verdict.passed and verdict.moved:
+        whole = f"Changes its own limits ({', '.join(verdict.moved)})"
+    return [*shown, f"{whole}: {verdict.reason}"]
+
+
+def _sign(gate: Gate) -> str:
+    if gate.undecided:
+        return "?   "
+    return "pass" if gate.passed else "FAIL"
