@@ -64,7 +64,7 @@ def run(root: Path, workspace: Workspace, small: Params, test: str = "") -> inte
 def test_tests_that_all_pass_are_told_with_start_and_latency(
     suite: Path, workspace: Workspace, small: Params
 ) -> None:
-    assert run(suite, workspace, small).told == (
+    assert run(suite, workspace, small).summary == (
         "2 integration tests passed; the server answered after 4.2 s, 95 of 100 requests within"
         " 32 ms"
     )
@@ -125,13 +125,13 @@ def test_a_test_that_has_not_passed_stops_the_release_by_name(
 ) -> None:
     tested = run(suite, workspace, small, test)
     assert not tested.passed
-    assert tested.told.startswith("integration tests failed: ")
-    assert told in tested.told
+    assert tested.summary.startswith("integration tests failed: ")
+    assert told in tested.summary
 
 
 def test_of_many_failures_three_are_named(suite: Path, workspace: Workspace, small: Params) -> None:
     test = "".join(f"def test_{name}():\n    assert False\n" for name in "abcde")
-    told = run(suite, workspace, small, test).told
+    told = run(suite, workspace, small, test).summary
     assert told == "integration tests failed: test_a, test_b, test_c and 2 more"
 
 
@@ -139,7 +139,7 @@ def test_no_tests_at_all_are_no_pass(suite: Path, workspace: Workspace, small: P
     (suite / "tests" / "integration" / "test_measured.py").unlink()
     tested = run(suite, workspace, small)
     assert not tested.passed
-    assert tested.told == "integration tests failed: pytest ended with 5"
+    assert tested.summary == "integration tests failed: pytest ended with 5"
 
 
 @pytest.mark.parametrize("name", ["start", "latency"])
@@ -150,7 +150,7 @@ def test_what_was_not_measured_is_no_pass(
     write(suite, {"tests/integration/test_measured.py": other})
     tested = run(suite, workspace, small)
     assert not tested.passed
-    assert tested.told == "integration tests failed: start and latency were not measured"
+    assert tested.summary == "integration tests failed: start and latency were not measured"
 
 
 EXIT = "import pytest\ndef test_exit():\n    pytest.exit('enough', 0)\n"
@@ -186,7 +186,7 @@ def test_an_error_of_the_tests_own_options_is_told(
     write(suite, {"tests/integration/conftest.py": "import nothing_of_this_name\n"})
     tested = run(suite, workspace, small)
     assert not tested.passed
-    assert tested.told.startswith("the integration tests did not run: ")
+    assert tested.summary.startswith("the integration tests did not run: ")
     assert "nothing_of_this_name" in tested.output
 
 

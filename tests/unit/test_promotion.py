@@ -173,16 +173,20 @@ def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
     known = promotion.newest(made, fingerprint)
     there = Version(7, "Archived", frozenset(), "", "run", known)
     write(repository, {"README.md": "words\n"})
-    assert promotion.has_stayed(repository, there, at(repository, 1_700_000_002), fingerprint)
+    assert promotion.inputs_unchanged_since(
+        repository, there, at(repository, 1_700_000_002), fingerprint
+    )
     git(repository, "switch", "--quiet", "side")
     write(repository, {"other.md": "words\n"})
     at(repository, 1_700_000_003)
     git(repository, "switch", "--quiet", "main")
     git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "side")
-    assert promotion.has_stayed(repository, there, Commit.of(repository, "HEAD"), fingerprint)
+    assert promotion.inputs_unchanged_since(
+        repository, there, Commit.of(repository, "HEAD"), fingerprint
+    )
     git(repository, "switch", "--quiet", "side")
     git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "main")
-    assert not promotion.has_stayed(
+    assert not promotion.inputs_unchanged_since(
         repository, there, Commit.of(repository, "HEAD"), input_fingerprint(repository)
     )
 
@@ -278,9 +282,9 @@ def test_what_was_in_production_before_code_was_noted_can_come_back(
 
 def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTOR", "octocat")
-    assert promotion.whoever(repository) == "octocat"
+    assert promotion.current_actor(repository) == "octocat"
     monkeypatch.delenv("GITHUB_ACTOR")
     git(repository, "config", "user.name", "At the desk")
-    assert promotion.whoever(repository) == "At the desk"
+    assert promotion.current_actor(repository) == "At the desk"
     git(repository, "config", "--unset", "user.name")
-    assert promotion.whoever(repository)
+    assert promotion.current_actor(repository)

@@ -109,7 +109,7 @@ class _Attempt:
             if version := _released(self.root, self.commit):
                 return f"version {version.number} is in Production already"
             self.folder = _packed(self.root)
-        by = promotion.whoever(self.root)
+        by = promotion.current_actor(self.root)
         plan = releasing.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
         return releasing.run(self.root, plan, announce).done
 
@@ -165,7 +165,7 @@ def promote(root: Path, version: int, to: Any, why: str) -> None:
     def act() -> tuple[Version | None, Version]:
         registry = _registry(root)
         before = registry.production()
-        by = promotion.whoever(root)
+        by = promotion.current_actor(root)
         return before, promotion.promote(root, registry, version, to, by, why)
 
     with working_copy(root) as copy:
@@ -177,7 +177,7 @@ def promote(root: Path, version: int, to: Any, why: str) -> None:
 def rollback(root: Path, version: int | None, why: str) -> None:
     """Roll back, and say so."""
     with working_copy(root) as copy:
-        by = promotion.whoever(root)
+        by = promotion.current_actor(root)
         before, now = _moved(
             root, copy, lambda: promotion.rollback(_registry(root), version, by, why)
         )
@@ -194,7 +194,7 @@ def migrate(root: Path, source: str) -> None:
         elif source == _FILE and not Path("mlflow.db").exists():
             raise RegistryError("mlflow.db: not there; name the source with --source")
         embedded.follow(root)
-        by = promotion.whoever(root)
+        by = promotion.current_actor(root)
         count = moving.migrate(root, source, _settings(root), by, click.echo)
     click.echo(f"{count} versions copied to {tracking.shown_uri()}")
 

@@ -33,14 +33,14 @@ class Findings:
     ----------
     passed : bool
         Whether every test ran and passed.
-    told : str
+    summary : str
         In one line: how many, how fast; or which failed.
     output : str
         What pytest printed.
     """
 
     passed: bool
-    told: str
+    summary: str
     output: str
 
 

@@ -48,7 +48,7 @@ class Commit:
         return cls(version.tags["newest_commit"], int(time)) if time.isdigit() else None
 
 
-def whoever(root: Path) -> str:
+def current_actor(root: Path) -> str:
     """Return who is at work: the actor of the workflow, or as git calls them, or the account."""
     actor = os.environ.get("GITHUB_TRIGGERING_ACTOR") or os.environ.get("GITHUB_ACTOR")
     if actor:
@@ -105,7 +105,7 @@ def confirm_released(
     """
     if released(root, registry, commit, fingerprint) is None:
         return None
-    by = whoever(root)
+    by = current_actor(root)
     with registry.locked(by):
         version = released(root, registry, commit, fingerprint)  # it may have been moved meanwhile
         if version is not None:
@@ -131,7 +131,7 @@ def rolled_back(version: Version) -> str | None:
     )
 
 
-def has_stayed(root: Path, version: Version, commit: Commit, fingerprint: str) -> bool:
+def inputs_unchanged_since(root: Path, version: Version, commit: Commit, fingerprint: str) -> bool:
     """Tell whether no commit has touched an input since the newest one of a version.
 
     Parameters

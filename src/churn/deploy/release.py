@@ -133,7 +133,7 @@ def verify(root: Path, plan: Plan) -> dict[str, Any]:
             f"{plan.candidate}: its manifest is {manifest['digest'][:12]}, and not"
             f" {plan.digest[:12]}; it is another candidate"
         )
-    if reason := bundle.objection(plan.candidate, manifest):
+    if reason := bundle.rejection_reason(plan.candidate, manifest):
         raise BlockedError(f"{plan.candidate}: {reason}")
     return manifest
 
@@ -319,10 +319,10 @@ class _Release:
         self.registry.require_served("staging", version)
         tested = integration.run(self.root, stored, workspace, self.settings)
         self.registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
-        self.registry.note(version, Event.now("tested", self.plan.by, tested.told))
+        self.registry.note(version, Event.now("tested", self.plan.by, tested.summary))
         if not tested.passed:
             self.say(tested.output.rstrip())
-            raise BlockedError(tested.told)
+            raise BlockedError(tested.summary)
 
     def _promote(self, version: Version) -> None:
         self.say("production")

@@ -106,7 +106,7 @@ def _not_needed(root: Path, registry: Registry, commit: Commit) -> Made | None:
         return Made((f"nothing to release: {same}",), needed=False)
     for version in registry.versions():
         told = promotion.rolled_back(version)
-        if told and promotion.has_stayed(root, version, commit, fingerprint):
+        if told and promotion.inputs_unchanged_since(root, version, commit, fingerprint):
             return Made((f"nothing to release: of the same inputs is {told}",), needed=False)
     return None
 

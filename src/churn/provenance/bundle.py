@@ -179,7 +179,7 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     return manifest
 
 
-def objection(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+def rejection_reason(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     """Say why a candidate's verdict does not let it go on; None where it does.
 
     Parameters

@@ -212,7 +212,7 @@ def _judge(
         more = f" (and {len(told_first) - 1} more)" if len(told_first) > 1 else ""
         reason = told_first[0].reason + more
     else:
-        reason = _praise(entries, results.model_digest, judged_by[0].gates)
+        reason = _pass_reason(entries, results.model_digest, judged_by[0].gates)
     return Verdict(passed, "judged", reason, judged, tuple(moved), undecided)
 
 
@@ -458,7 +458,7 @@ def _one(
 def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
     """Judge the slices together: what stands out among them as worse by more than a margin."""
     margins = gates.slice_margins
-    collapsed: list[tuple[Mapping[str, Any], float, str]] = []
+    failing: list[tuple[Mapping[str, Any], float, str]] = []
     beyond: list[tuple[Mapping[str, Any], float, str, float]] = []
     unknown = []
     for part in entry["slices"]:
@@ -470,27 +470,27 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
                 continue
             loss, title = loss_interval(one), TITLES[metric]
             if one["candidate"] is None and one["baseline"] is not None:
-                collapsed.append((part, math.inf, f"{group}: {title} is undefined"))
+                failing.append((part, math.inf, f"{group}: {title} is undefined"))
             elif loss is None:
                 unknown.append(group)
-                # Too few customers for an interval is no leave to fall without one.
-                if (fall := _fall(one)) is not None and fall > margin:
+                # Where there are too few customers for an interval the estimate alone decides.
+                if (estimate := _loss(one)) is not None and estimate > margin:
                     what = f"{group}: {title} {one['difference']:+.4f}, without an interval"
-                    collapsed.append((part, fall / margin if margin else math.inf, what))
+                    failing.append((part, estimate / margin if margin else math.inf, what))
             else:
                 share = loss[0] / margin if margin else math.inf
                 what = f"{group}: {title} {one['difference']:+.4f}"
                 beyond.append((part, share, what, _p_beyond(loss, margin)))
     stand_out = holm([p for *_, p in beyond], (1 - LEVEL) / 2)
-    collapsed += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
+    failing += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
     name, n = f"slices against {entry['name']}{where}", len(entry["slices"])
     limit = ", ".join(
         f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()
     )
-    if collapsed:
-        worst = [what for _, _, what in sorted(collapsed, key=lambda one: -one[1])]
+    if failing:
+        worst = [what for _, _, what in sorted(failing, key=lambda one: -one[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
-        slices = {(part["column"], part["slice"]) for part, _, _ in collapsed}
+        slices = {(part["column"], part["slice"]) for part, _, _ in failing}
         value = f"{len(slices)} of {n} beyond a margin"
         return Gate(
             name, False, value, limit, f"worse than {entry['name']} in a slice{where}: {what}"
@@ -500,7 +500,7 @@ def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
     return Gate(name, True, value, limit or "none", f"{n} slices looked at{aside}")
 
 
-def _fall(one: Mapping[str, Any]) -> float | None:
+def _loss(one: Mapping[str, Any]) -> float | None:
     """Return how much worse a candidate was seen to be, without regard to chance."""
     change = one["difference"]
     if change is None:
@@ -545,7 +545,9 @@ def _checks(report: Mapping[str, Any] | None, listed: ChecksParams) -> Gate:
     return Gate(name, True, value, limit, "all ran and passed")
 
 
-def _praise(entries: Sequence[Mapping[str, Any]], digest: str | None, gates: GatesParams) -> str:
+def _pass_reason(
+    entries: Sequence[Mapping[str, Any]], digest: str | None, gates: GatesParams
+) -> str:
     """Say in one sentence why a candidate may be merged, by one metric that has a margin.
 
     By the first that is better, else by the first.
