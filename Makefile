@@ -61,6 +61,7 @@ check: $(DEV)  ## Check formatting, lint, types and workflows
 	@ruff format --check .
 	@ruff check .
 	@mypy
+	@lint-imports
 	@scripts/lint-workflows
 
 format: $(DEV)  ## Format, and mend what the linter can
