@@ -84,7 +84,7 @@ ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
 bench: setup  ## Measure speed and memory against a floor in the same run
 	@python benchmarks/bench.py
 
-truth: setup  ## Simulate how often the verdict and the checks are wrong, in half an hour
+truth: setup  ## Simulate how often the verdict and the checks are wrong, in an hour and more
 	@python benchmarks/truth.py
 
 clean:  ## Remove the environments and what the pipeline has built; data and MLflow store stay

@@ -4,7 +4,7 @@ Customers and two models' scores are drawn anew in each replication, so that the
 both models are as good as each other, or one has a ROC AUC that is lower by so much. Each chooses
 its threshold; then they are compared and judged as `churn compare` and `churn gate` do it: 10,000
 customers of whom 2,000 are held out, by the margins of params.yaml. Then whole tables are made up,
-without and with drift, and go through the shipped checks. Takes half an hour; with
+without and with drift, and go through the shipped checks. Takes more than an hour; with
 ``--replications 100 --tables 5`` it is rougher and takes a fifth of that.
 
 Not simulated: a second baseline, and that an out-of-fold prediction is one of another fit.

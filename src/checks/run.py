@@ -18,7 +18,14 @@ from checks.sides import Sides
 from checks.value import plain
 
 # What a check says that found nothing to look at, and raises for it; every other error is a crash.
-_RAISED_FOR_NOTHING = {"WeakSegmentsPerformance": "was unable to train an error model"}
+_TOO_FEW = "Not enough samples to calculate drift score"
+_RAISED_FOR_NOTHING = {
+    "WeakSegmentsPerformance": "was unable to train an error model",
+    "FeatureDrift": _TOO_FEW,
+    "LabelDrift": _TOO_FEW,
+    "PredictionDrift": _TOO_FEW,
+}
+_FEWEST = 10  # rows of a side from which deepchecks measures drift, if it is not told otherwise
 _NOTHING = "There was nothing to find fault with"
 
 
@@ -82,9 +89,11 @@ def _outcome(suite: str, check: BaseCheck, sides: Sides, seed: int) -> dict[str,
 
 def _has_nothing_to_look_at(check: BaseCheck, message: str) -> bool:
     fragment = _RAISED_FOR_NOTHING.get(type(check).__name__)
-    # It says the same where no segment can be as large as it is told to look for.
+    # It says the same where it is told to look for what cannot be there, or at what is not enough.
     share = getattr(check, "segment_minimum_size_ratio", 0.05)
-    return fragment is not None and fragment in message and 0 < share < 0.5
+    fewest = getattr(check, "min_samples", None) or _FEWEST
+    is_asked_rightly = 0 < share < 0.5 and fewest <= _FEWEST
+    return fragment is not None and fragment in message and is_asked_rightly
 
 
 def _outcomes(check: BaseCheck, result: CheckResult) -> list[dict[str, Any]]:

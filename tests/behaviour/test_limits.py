@@ -363,6 +363,24 @@ def test_where_there_is_nothing_to_look_at_a_check_passes(
     assert not_passed(found) == set()
 
 
+@pytest.mark.parametrize("check", ["FeatureDrift", "LabelDrift", "PredictionDrift"])
+def test_too_few_rows_to_measure_drift_pass_if_nobody_has_asked_for_more(
+    check: str, healthy: Sides, settings: Params, tmp_path: Path
+) -> None:
+    suite, [listed] = next(
+        (suite, found)
+        for suite, checks in settings.checks.suites.items()
+        if (found := [one.model_dump() for one in checks if one.check == check])
+    )
+    few = {side: frame.head(9) for side, frame in healthy.items()}
+    found = run_checks(tmp_path, {"few": few}, settings, {suite: [listed]})["few"]
+    assert found[check]["status"] == "passed", found[check]
+
+    listed["arguments"] |= {"min_samples": 1_000_000}
+    asked = run_checks(tmp_path, {"asked": healthy}, settings, {suite: [listed]})["asked"]
+    assert asked[check]["status"] == "crashed"
+
+
 def test_a_search_that_cannot_find_anything_has_not_passed(
     healthy: Sides, settings: Params, tmp_path: Path
 ) -> None:

@@ -62,8 +62,8 @@ def own_offer(
     folder = tmp_path_factory.mktemp("registry")
     shutil.copy(empty_store, folder / "mlflow.db")
     card = model.card
-    example = planned[[*card.numeric, *card.categorical]].head(2)
-    record = tracking.Record("own", {}, {}, {}, {}, stored, card.numeric, card.categorical, example)
+    example = planned[list(card.inputs)].head(2)
+    record = tracking.Record("own", {}, {}, {}, {}, stored, card.by_kind, example)
     foreign = {name for name in options.environment if name.startswith("MLFLOW_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

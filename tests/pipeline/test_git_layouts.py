@@ -102,7 +102,7 @@ def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
     # The data here are still those of the branch.
     refused = clone.run("churn", "resolve", check=False)
     assert refused.returncode == 2
-    assert "run `dvc pull data.dvc`, then `churn resolve`" in refused.stderr
+    assert "data differs from data.dvc; run `dvc pull data.dvc` for the merged" in refused.stderr
     clone.run("dvc", "pull", "--quiet", "data.dvc")
     said = clone.run("churn", "resolve").stdout
 

@@ -60,13 +60,19 @@ def _both(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Two commits with their candidates, the first of them released; tests copy it."""
+    from churn import tracking
+
     folder = tmp_path_factory.mktemp("released")
+    tracking.mlflow.set_tracking_uri(
+        None
+    )  # an earlier test's store, which counts before a variable
     with pytest.MonkeyPatch.context() as patch:
         as_somebody(patch, folder)
         patch.chdir(folder)
         shutil.copy(empty_store, folder / "mlflow.db")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         releases.make(folder, customers)
+        tracking.mlflow.set_tracking_uri(None)
     return folder
 
 

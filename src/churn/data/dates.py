@@ -119,12 +119,9 @@ def days_before_newest(
     DataFrame
         `table` with float64 in these columns.
     """
-    return table.assign(
-        **{
-            name: days(timestamps(reference[name])).max() - days(timestamps(table[name]))
-            for name in columns
-        }
-    )
+    newest = with_days(reference[list(columns)], columns).max()
+    counted = with_days(table, columns)
+    return counted.assign(**{name: newest[name] - counted[name] for name in columns})
 
 
 def reading_style(cell: str) -> str | None:

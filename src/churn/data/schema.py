@@ -167,14 +167,13 @@ def _remedy(error: cells.CellError, is_date: bool) -> str:
     if error.is_infinite:
         return _INFINITE
     kind = "date" if is_date else "number"
-    setting = cells.reading_style(error.cell)
     date = dates.reading_style(error.cell)
     if date is not None and not is_date:
         also = f", and set {date} there" if date else ""
         return (
             "which is a date; move the column from data.numeric to data.dates in params.yaml" + also
         )
-    if setting := date if is_date else setting:
+    if setting := date if is_date else cells.reading_style(error.cell):
         return f"which is no {kind} as params.yaml has it; set {setting} there"
     return (
         f"which is no {kind}; correct the cell, or, if it stands for a missing {kind}, add it to"

@@ -12,10 +12,6 @@ from churn.provenance.tracked_data import require_data
 
 _REPORTS = "reports"
 _DATA = "data.dvc"
-_BY_HAND = {
-    _DATA: "choose one side (git checkout --ours data.dvc, or --theirs), run dvc checkout, and"
-    " git add data.dvc"
-}
 
 
 def unmerged(root: Path) -> list[str]:
@@ -73,7 +69,9 @@ def run(root: Path, repro: Callable[[Path], None]) -> list[str]:
     left = unmerged(root)
     for path in left:
         if not _is_made(path):
-            how = _BY_HAND.get(path, "correct it, and git add it")
+            how = "correct it, and git add it"
+            if path == _DATA:
+                how = "choose one side with git checkout --ours or --theirs, and git add it"
             raise ArtifactError(f"{path}: in conflict, and no result; {how}; then `churn resolve`")
     for path in left:
         # Either side will do: the pipeline runs where it does not fit the merged inputs.
@@ -98,9 +96,10 @@ def _require_merged_data(root: Path) -> None:
     try:
         require_data(root)
     except ArtifactError as error:
+        # Not its advice, which is `dvc add`: that would undo the data of the merge.
+        what = str(error).partition(";")[0]
         raise ArtifactError(
-            "data/: not the data that the merged data.dvc names; run `dvc pull data.dvc`, then"
-            " `churn resolve`"
+            f"{what}; run `dvc pull {_DATA}` for the merged data, then `churn resolve`"
         ) from error
 
 
