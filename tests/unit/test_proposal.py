@@ -18,7 +18,9 @@ def before(repository: Path) -> str:
     """Return a commit with parameters, code and a workflow."""
     write(repository, {
         "params.yaml": "model: {seed: 1}\ngates: {minima: {roc_auc: 0.8}}\n",
-        "src/churn/review/gate.py": "", "src/churn/model/features.py": "", ".github/workflows/a.yml": "",
+        "src/churn/review/gate.py": "",
+        "src/churn/model/features.py": "",
+        ".github/workflows/a.yml": "",
     })  # fmt: skip
     return commit(repository)
 

@@ -1,7 +1,6 @@
 """A repository on GitHub, asked by way of `gh`.
 
-Of the package it imports `churn.core.errors` alone, and else the standard library: `churn.comment` runs
-without packages.
+It imports `churn.core.errors` and the standard library only: `churn.comment` runs without packages.
 """
 
 from __future__ import annotations

@@ -32,9 +32,10 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``parameters`` (`churn.review.changes.parameter_changes`), ``files`` (inputs of the pipeline),
-        ``judge`` (paths that decide about a change) and ``decided`` (how often the held-out
-        customers have decided before; null where git does not have the whole history here).
+        ``parameters`` (`churn.review.changes.parameter_changes`), ``files`` (inputs of the
+        pipeline), ``judge`` (paths that decide about a change) and ``decided`` (how often the
+        held-out customers have decided before; null where git does not have the whole history
+        here).
 
     Raises
     ------

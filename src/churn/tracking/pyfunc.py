@@ -32,7 +32,8 @@ _REQUIREMENTS = (
     "scipy",
     "skops",
 )
-_PACKAGE = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parent
+_PACKAGE = _HERE.parent
 _DESCRIPTION = "MLmodel"
 _MODEL = f"artifacts/{MODEL_NAME}/"  # it has a digest of its own
 _NOT_SERVING = (
@@ -96,7 +97,7 @@ def log(
         flavor=_Flavor,
         flavor_name="pyfunc",
         validate_serving_input=False,
-        python_model=str(_PACKAGE / "serving.py"),
+        python_model=str(_HERE / "serving.py"),
         artifacts={"model": str(model)},
         code_paths=[str(_PACKAGE)],
         signature=ModelSignature(Schema(takes), Schema(outputs)),

@@ -18,7 +18,7 @@ from churn.core.params import ChecksParams, DataParams
 from churn.core.progress import Advance, silent
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
-_SOURCES = Path(__file__).resolve().parent.parent  # holds `churn` and `checks` side by side
+_SOURCES = Path(__file__).resolve().parents[2]  # holds `churn` and `checks` side by side
 _BLOCK = 10  # customers with equal features that are taken together
 
 
