@@ -17,7 +17,7 @@ from tests.pipeline.conftest import ROOT
 _TRAIN = """
 import sys
 from pathlib import Path
-from churn import params
+from churn.core import params
 from churn.core.paths import Workspace
 from churn.stages import prepare, train
 workspace = Workspace(Path(sys.argv[1]))

@@ -60,7 +60,7 @@ def _both(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Two commits with their candidates, the first of them released; tests copy it."""
-    from churn import tracking
+    from churn.tracking import runs as tracking
 
     folder = tmp_path_factory.mktemp("released")
     tracking.mlflow.set_tracking_uri(

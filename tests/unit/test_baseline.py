@@ -383,7 +383,7 @@ def test_a_store_without_the_model_has_nothing_in_production(store: Path) -> Non
 def code_of_production(candidates: Candidates) -> Path:
     """Release a model and let it be scored by its own code; return that code in the store."""
     version = candidates.release(1).version
-    candidates.registry.tag(version, {"scored": "by other code"})
+    candidates.registry.tag(version, {"served": "by other code"})
     [code] = Path().glob("**/mlruns/**/models/*/artifacts/code")
     return code
 
@@ -427,7 +427,7 @@ def test_code_that_was_swapped_in_the_store_does_not_run(
     candidates: Candidates, tmp_path: Path
 ) -> None:
     file, marker = (
-        code_of_production(candidates) / "churn/registry/prediction.py",
+        code_of_production(candidates) / "churn/model/prediction.py",
         tmp_path / "it-ran",
     )
     source = file.read_text()
@@ -443,7 +443,7 @@ def test_what_was_compiled_from_other_code_does_not_run(
 ) -> None:
     # given, beside the unchanged source, byte code that Python never compares with it
     file, marker = (
-        code_of_production(candidates) / "churn/registry/prediction.py",
+        code_of_production(candidates) / "churn/model/prediction.py",
         tmp_path / "it-ran",
     )
     source, other = file.read_text(), tmp_path / "prediction.py"

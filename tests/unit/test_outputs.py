@@ -40,7 +40,7 @@ stages:
 MAKE = """
 import json, pathlib
 import numpy as np, pandas as pd, yaml
-from churn import machine
+from churn.provenance import machine
 
 seed = yaml.safe_load(open("params.yaml"))["seed"]
 rng = np.random.default_rng(seed)

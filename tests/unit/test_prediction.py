@@ -15,7 +15,8 @@ from churn.core.errors import ArtifactError, DataError, TrackingError
 from churn.core.params import CsvParams, Params
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.registry.prediction import load_model, predict, score
+from churn.model.prediction import predict, score
+from churn.registry.loading import load_model
 from churn.stages import train
 from churn.tracking import pyfunc
 from churn.tracking import runs as tracking

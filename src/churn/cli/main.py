@@ -519,9 +519,10 @@ def runs(metric: str, limit: int) -> None:
 @click.option("--output", type=_FILE, required=True, help="File to write: .csv or .parquet.")
 def predict(model: str, source: Path, output: Path) -> None:
     """Predict for customers: id, probability, and 0 or 1."""
-    from churn.registry import prediction
+    from churn.model import prediction
+    from churn.registry.loading import load_model
 
-    count = prediction.predict(prediction.load_model(model, Path()), source, output)
+    count = prediction.predict(load_model(model, Path()), source, output)
     click.echo(f"{output}: {count:,} customers")
 
 

@@ -35,7 +35,7 @@ from churn.deploy.promotion import Commit
 from churn.deploy.restored import restored
 from churn.model import artifact
 from churn.provenance import bundle, lineage
-from churn.provenance.candidate import SCORED, SERVED, commit_fingerprint, git
+from churn.provenance.candidate import SERVED, commit_fingerprint, git
 from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
@@ -272,7 +272,6 @@ class _Release:
             "model_digest": manifest["model_digest"],
             "predictions_digest": manifest["predictions_digest"],
             "served": self.served,
-            "scored": commit_fingerprint(self.root, self.commit.id, SCORED),
             "manifest_digest": manifest["digest"],
             "data_md5": manifest["data_md5"],
             "data_sha256": manifest.get("data_sha256") or "",

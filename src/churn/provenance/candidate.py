@@ -36,8 +36,6 @@ SERVED = (
     "src/churn/model",
     "src/churn/tracking/serving.py",
 )
-# And what reads a file of customers to score them.
-SCORED = (*SERVED, "src/churn/registry/prediction.py")
 # In a hook they name the repository whose hook it is, wherever git is run.
 _GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 _AT_ONCE = 500  # paths for one call of git

@@ -21,7 +21,7 @@ from churn.core.errors import ArtifactError, BaselineError, ChurnError, Incompar
 from churn.core.files import read_json, read_parquet
 from churn.core.params import ReleaseParams
 from churn.core.paths import SIDES, Workspace
-from churn.provenance.candidate import SCORED, changed, git, table_digest, work_tree_fingerprint
+from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
 from churn.provenance.worktree import worktree
 from churn.tracking import embedded
 
@@ -108,8 +108,7 @@ class Baseline:
 
     def _predict_here(self, rows: Path) -> pd.DataFrame:
         """Do what ``churn predict`` does; whatever goes wrong is what goes wrong in it."""
-        from churn.model import artifact
-        from churn.registry import prediction
+        from churn.model import artifact, prediction
 
         try:
             return prediction.score(artifact.load(self.model), rows)
@@ -162,7 +161,7 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
             identity=commit,
             source=source,
             model=there.model,
-            code=tree / "src" if changed(root, commit, SCORED) else None,
+            code=tree / "src" if changed(root, commit, SERVED) else None,
             workspace=there if all(there.split(side).exists() for side in SIDES) else None,
             out_of_fold=there.out_of_fold if there.out_of_fold.exists() else None,
         )
@@ -205,7 +204,7 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
     if version is None:
         yield None
         return
-    is_code_here = version.tags.get("scored") == work_tree_fingerprint(root, SCORED)
+    is_code_here = version.tags.get("served") == work_tree_fingerprint(root, SERVED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
         stored = verified.fetch(registry, version, Path(folder))
         yield Baseline(

@@ -20,7 +20,7 @@ from churn.data import split
 from churn.evaluation import metrics
 from churn.model import artifact
 from churn.model.artifact import ModelCard
-from churn.registry.prediction import load_model
+from churn.registry.loading import load_model
 from churn.stages import evaluate, prepare, track, train
 from churn.tracking import runs as tracking
 from churn.tracking.runs import Tracked
@@ -71,7 +71,7 @@ def evaluate_model(
     root : Path
         The repository.
     uri : str
-        As `churn.registry.prediction.load_model` takes it.
+        As `churn.registry.loading.load_model` takes it.
     overrides : dict of str to value
         Dotted keys of params.yaml and their values, such as another ``data.path``.
 

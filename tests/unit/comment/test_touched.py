@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,12 +104,3 @@ def test_a_merge_base_that_is_not_told_leaves_the_limits_open(
 
 def test_a_change_of_nothing_touches_nothing(github: FakeGitHub) -> None:
     assert looked(github) == Change(NOTHING, True, [])
-
-
-def test_a_repository_without_code_of_ours_takes_all_code_for_its_judge(
-    github: FakeGitHub, tmp_path: Path
-) -> None:
-    github.files = [{"filename": "src/churn/serve/app.py"}]
-    change = look(Repository(f"https://{github.host}/octo/shop", TOKEN), PULL, tmp_path)
-    assert change.files is not None
-    assert change.files.judging == ("src/churn/serve/app.py",)

@@ -137,7 +137,7 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
 ) -> None:
     program = (
         "import os, pathlib, mlflow\n"
-        "from churn import tracking\n"
+        "from churn.tracking import runs as tracking\n"
         "from churn.registry import lock\n"
         "tracking.point_at_store(pathlib.Path())\n"
         "with lock.held(mlflow.MlflowClient(), 'm', 'the one that dies'):\n"

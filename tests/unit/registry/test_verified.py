@@ -9,7 +9,7 @@ import pytest
 
 from churn.core.errors import CandidateError, TrackingError
 from churn.core.paths import Workspace
-from churn.registry.prediction import load_model
+from churn.registry.loading import load_model
 from churn.registry.verified import companion, load
 from tests.unit.releases import Candidates
 

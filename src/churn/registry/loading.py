@@ -1,0 +1,40 @@
+"""Load a model from a folder or an address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churn.model import artifact
+from churn.model.artifact import CARD_FILE, Model
+from churn.registry import verified
+from churn.registry.working_copy import working_copy
+from churn.tracking import runs as tracking
+
+_MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
+
+
+def load_model(uri: str, root: Path) -> Model:
+    """Load a model from a folder that `churn train` wrote, or from MLflow.
+
+    Parameters
+    ----------
+    uri : str
+        A folder, or what `churn.tracking.runs.load_model` takes. A registered version is verified
+        before it is loaded.
+    root : Path
+        Folder of the local MLflow store.
+
+    Raises
+    ------
+    ArtifactError, TrackingError
+        If there is no such model.
+    """
+    folder = Path(uri)
+    is_address = "/" in uri.partition(":")[2]
+    if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
+        return artifact.load(folder)
+    if not is_address:
+        return tracking.load_model(uri)
+    with working_copy(root):
+        tracking.point_at_store(root)
+        return verified.load(root, uri)
