@@ -65,9 +65,10 @@ def run(
         What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.review.exam.Changed`, null
         where nothing has changed), and ``baselines``, one entry for each that was asked for, each
         exam and each limits, with ``metrics``, ``everyone``, ``same_threshold``, ``slices``,
-        ``curves`` and ``data``; or with ``absent`` or ``incomparable`` and the reason. ``everyone``
-        is null where the held-out customers are ``alone``, which says why. ``same_threshold`` is the
-        candidate at the baseline's threshold, and null where that is its own.
+        ``curves`` and ``data``; or with ``absent`` or ``incomparable`` and the reason.
+        ``everyone`` is null where the held-out customers are ``alone``, which says why.
+        ``same_threshold`` is the candidate at the baseline's threshold, and null where that is its
+        own.
 
     Raises
     ------
