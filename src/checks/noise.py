@@ -114,6 +114,15 @@ def _other_predictions(sides: Sides, rng: np.random.Generator) -> Sides:
     return sides.of({"train": sides.frames["train"], "test": test})
 
 
+def _other_labels(sides: Sides, rng: np.random.Generator) -> Sides:
+    """Shuffle the labels among the rows of each side: no column tells anything of them then."""
+    frames = {
+        side: frame.assign(**{sides.target: rng.permutation(frame[sides.target])})
+        for side, frame in sides.frames.items()
+    }
+    return sides.of(frames)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
@@ -145,6 +154,14 @@ def _without_drifts(value: Mapping[str, Any], floor: Effects) -> Any:
         else of
         for column, of in value.items()
     }
+
+
+def _powers(value: Mapping[str, Any]) -> Effects:
+    return {str(column): float(power) for column, power in value.items()}
+
+
+def _without_powers(value: Mapping[str, Any], floor: Effects) -> Any:
+    return {name: max(0.0, power - floor.get(name, 0.0)) for name, power in _powers(value).items()}
 
 
 _CHANGE = "train-test difference"
@@ -239,6 +256,7 @@ def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
 
 # A check that is not listed has its limit as it stands.
 NOISE = {
+    "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=20),
     "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),
     "LabelDrift": Noise(*_score("Drift score"), _other_sides, draws=60),
     "PredictionDrift": Noise(*_score("Drift score"), _other_sides, draws=40),

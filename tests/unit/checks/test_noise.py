@@ -23,6 +23,7 @@ PERFORMANCE = pd.DataFrame(
 )
 SEGMENTS = pd.DataFrame({"AUC Score": [0.4, 0.7, 0.79], "Feature1": ["age", "age", "spend"]})
 VALUES: dict[str, tuple[Any, dict[str, float]]] = {
+    "IdentifierLabelCorrelation": ({"customer_id": 0.12}, {"customer_id": 0.12}),
     "FeatureDrift": ({"age": SCORE, "plan": {"Drift score": None}}, {"age": 0.12}),
     "LabelDrift": (SCORE, {"": 0.12}),
     "PredictionDrift": (SCORE, {"": 0.12}),
