@@ -256,7 +256,7 @@ def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
 
 # A check that is not listed has its limit as it stands.
 NOISE = {
-    "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=20),
+    "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=100),
     "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),
     "LabelDrift": Noise(*_score("Drift score"), _other_sides, draws=60),
     "PredictionDrift": Noise(*_score("Drift score"), _other_sides, draws=40),
