@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what is here needs no deepchecks
     from checks.sides import Sides
 
 Effects = dict[str, float]
-# One of so many results of chance alone goes further.
+# One of so many checks on rows of chance alone goes further.
 _ONE_OF = 200
 _LEAST_DRAWS = 5  # that have to give a result
 
@@ -59,22 +59,24 @@ class Noise:
         """
         names = dict.fromkeys(name for effects in found for name in effects)
         values = {name: np.array([one[name] for one in found if name in one]) for name in names}
+        # By Bonferroni: that any name goes further is as rare as it is for a single one.
+        beyond = 1 / (_ONE_OF * max(1, len(names)))
         return {
-            name: self._reach(of_name)
+            name: self._reach(of_name, beyond)
             for name, of_name in values.items()
             # What is no number in one draw would be taken for no effect at all.
             if len(of_name) >= _LEAST_DRAWS and np.isfinite(of_name).all()
         }
 
-    def _reach(self, values: np.ndarray) -> float:
-        """Predict how far one more value goes, as Student's distribution has it."""
+    def _reach(self, values: np.ndarray, beyond: float) -> float:
+        """Predict how far one more value goes but for a share, as Student's distribution has it."""
         n = len(values)
-        quantile = stats.t.ppf(1 - 1 / _ONE_OF, n - 1) * np.sqrt(1 + 1 / n)
-        beyond = quantile * values.std(ddof=1)
+        quantile = stats.t.ppf(1 - beyond, n - 1) * np.sqrt(1 + 1 / n)
+        deviation = quantile * values.std(ddof=1)
         if not self.is_null:
-            return float(beyond)
+            return float(deviation)
         # Some effects are mostly zero and then large: their deviation does not tell how large.
-        return float(max(values.mean() + beyond, values.max()))
+        return float(max(values.mean() + deviation, values.max()))
 
 
 def told_beside(effects: Effects, floor: Effects) -> str:
