@@ -24,7 +24,7 @@ $(info this folder was moved; made again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run test check format lock parameters ui bench truth clean
+.PHONY: help setup data run test check format lock docs ui bench truth clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -62,7 +62,7 @@ check: $(DEV)  ## Check formatting, lint, types and workflows
 	@ruff check .
 	@mypy
 	@lint-imports
-	@scripts/parameters --check
+	@scripts/docs --check
 	@scripts/lint-workflows
 
 format: $(DEV)  ## Format, and mend what the linter can
@@ -72,8 +72,8 @@ format: $(DEV)  ## Format, and mend what the linter can
 lock: $(DEV)  ## Renew the locks in requirements/ (make lock UPGRADE=--upgrade for newer versions)
 	@scripts/lock $(UPGRADE)
 
-parameters: $(DEV)  ## Write docs/parameters.md from params.yaml and what it may hold
-	@scripts/parameters
+docs: $(DEV)  ## Write docs/parameters.md and docs/packages.md, which the code knows best
+	@scripts/docs
 
 ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
 	@case "$${MLFLOW_TRACKING_URI:=sqlite:///mlflow.db}" in \
