@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -20,22 +19,23 @@ def main(specification: str, output: str) -> None:
     Parameters
     ----------
     specification : str
-        JSON file; see `checks.run.run`.
+        JSON file; see `checks.specification.Specification`.
     output : str
         JSON file to write. The name of each check that is done goes to stdout, a line each.
     """
     from checks.build import SpecificationError
     from checks.run import run
+    from checks.specification import Specification, write
 
     try:
         results = run(
-            json.loads(Path(specification).read_text(encoding="utf-8")),
+            Specification.read(Path(specification)),
             done=lambda name: print(name, flush=True),
         )
     except SpecificationError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
-    Path(output).write_text(json.dumps(results, allow_nan=False), encoding="utf-8")
+    write(results, Path(output))
 
 
 if __name__ == "__main__":

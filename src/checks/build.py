@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeVar
 
 from deepchecks.core import BaseCheck
 from deepchecks.tabular import SingleDatasetCheck, TrainTestCheck
 from deepchecks.tabular import checks as library
 
 from checks.conditions import ClassImbalance
+from checks.specification import Listed
 
 _PREFIX = "add_condition_"
+Known = TypeVar("Known")
 
 
 class SpecificationError(Exception):
@@ -28,16 +31,14 @@ def available() -> dict[str, type[BaseCheck]]:
     return found | {"ClassImbalance": ClassImbalance}
 
 
-def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> BaseCheck:
+def build(where: str, listed: Listed, seed: int, ids: str) -> BaseCheck:
     """Build one check with its conditions.
 
     Parameters
     ----------
     where : str
         Place in params.yaml, for the message.
-    specification : dict
-        ``check`` (a name), ``arguments`` (of its constructor) and ``conditions`` (name without
-        ``add_condition_`` to its only argument, a mapping of arguments, or null for none).
+    listed : Listed
     seed : int
         Given to each check that takes a random state.
     ids : str
@@ -48,9 +49,9 @@ def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> Bas
     SpecificationError
         With the valid names, if a name or an argument is unknown.
     """
-    name, checks = specification["check"], available()
+    name, checks = listed.check, available()
     check_class = _look_up(f"{where}: check", name, checks)
-    arguments = dict(specification["arguments"])
+    arguments = dict(listed.arguments)
     takes = set(inspect.signature(check_class).parameters) - {"args", "kwargs"}
     for argument in arguments:
         _look_up(f"{where}.arguments: {name} argument", argument, dict.fromkeys(takes))
@@ -61,7 +62,7 @@ def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> Bas
     conditions = {m.removeprefix(_PREFIX): m for m in dir(check_class) if m.startswith(_PREFIX)}
     try:
         check = check_class(**arguments)
-        for condition, value in specification["conditions"].items():
+        for condition, value in listed.conditions.items():
             method = _look_up(f"{where}.conditions: {name} condition", condition, conditions)
             add = getattr(check, method)
             if isinstance(value, dict):
@@ -75,7 +76,7 @@ def build(where: str, specification: dict[str, Any], seed: int, ids: str) -> Bas
     return check
 
 
-def _look_up(where: str, name: str, known: dict[str, Any]) -> Any:
+def _look_up(where: str, name: str, known: Mapping[str, Known]) -> Known:
     if name not in known:
         raise SpecificationError(f"{where} {name!r} is unknown (valid: {', '.join(sorted(known))})")
     return known[name]

@@ -231,6 +231,7 @@ def _gaps(value: Mapping[str, Any]) -> Effects:
 
 def _without_gaps(value: Mapping[str, Any], floor: Effects) -> Any:
     def better(prefix: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+        # Scores, or scores by label: a value of deepchecks, which has no types.
         if "Origin" not in scores:
             return {label: better(f"{prefix} {label}", of) for label, of in scores.items()}
         return {**scores, "Origin": scores["Origin"] + floor.get(prefix, 0.0)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from deepchecks.core import BaseCheck, CheckResult
@@ -16,6 +16,7 @@ from joblib import parallel_config
 from checks.build import build
 from checks.noise import NOISE, Effects, Noise, told_beside
 from checks.sides import Sides
+from checks.specification import Found, Outcome, Result, Specification
 from checks.value import plain
 
 # What a check says that found nothing to look at, and raises for it; every other error is a crash.
@@ -37,34 +38,29 @@ _BY_LABEL = ("FeatureLabelCorrelationChange", "SimpleModelComparison")
 _FEWEST_OF_A_LABEL = 10
 
 
-def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str, Any]:
+def run(specification: Specification, done: Callable[[str], None]) -> list[Result]:
     """Run every listed check.
 
     Parameters
     ----------
-    specification : dict
-        ``train`` and ``test`` (Parquet files with id, target, features and ``probability``),
-        ``id``, ``target``, ``categorical``, ``threshold``, ``seed`` and ``suites``: a list of
-        checks for each of ``data_integrity`` (run on both sides together), ``train_test`` and
-        ``model`` (run on both sides, or on the test side where a check takes one).
+    specification : Specification
     done : callable
         Called with the name of each check that has been run.
 
     Returns
     -------
-    dict
-        ``checks``: for each, in the order of the specification, suite, name, ``status``
-        (``passed``, ``failed`` or ``crashed``), the outcome of each condition, and the value.
+    list of Result
+        In the order of the specification.
 
     Raises
     ------
     SpecificationError
         If a check cannot be built; none has been run then.
     """
-    seed = specification["seed"]
+    seed = specification.seed
     planned = [
-        (suite, listed, build(f"checks.{suite}.{i}", listed, seed, specification["id"]))
-        for suite, checks in specification["suites"].items()
+        (suite, listed, build(f"checks.{suite}.{i}", listed, seed, specification.id))
+        for suite, checks in specification.suites.items()
         for i, listed in enumerate(checks)
     ]
     sides = Sides.read(specification)
@@ -72,12 +68,12 @@ def run(specification: dict[str, Any], done: Callable[[str], None]) -> dict[str,
     # deepchecks asks for as many processes as there are cores, which take seconds to start.
     with parallel_config(backend="threading"):
         for suite, listed, check in planned:
-            results.append({"suite": suite, **listed, **_outcome(suite, check, sides, seed)})
-            done(listed["check"])
-    return {"checks": results}
+            results.append(Result(suite, listed, _found(suite, check, sides, seed)))
+            done(listed.check)
+    return results
 
 
-def _outcome(suite: str, check: BaseCheck, sides: Sides, seed: int) -> dict[str, Any]:
+def _found(suite: str, check: BaseCheck, sides: Sides, seed: int) -> Found:
     """Run one check: what it found, or why it could not."""
     if (
         type(check).__name__ in _BY_LABEL
@@ -91,14 +87,14 @@ def _outcome(suite: str, check: BaseCheck, sides: Sides, seed: int) -> dict[str,
         if _has_nothing_to_look_at(check, message[0]):
             return _passed(message[0])
         kind = "" if isinstance(error, DeepchecksBaseError) else f"{type(error).__name__}: "
-        return {"status": "crashed", "outcomes": [], "error": f"{kind}{message[0]}"}
+        return Found("crashed", [], error=f"{kind}{message[0]}")
     outcomes = _outcomes(check, result)
     noise = NOISE.get(type(check).__name__)
     if noise is not None and not _all_passed(outcomes):
         with suppress(Exception):  # a result of another form: its limit is as it stands
-            _allow_for_chance(noise, suite, check, sides, seed, result, outcomes)
-    status = "passed" if outcomes and _all_passed(outcomes) else "failed"
-    return {"status": status, "outcomes": outcomes, "value": plain(result.value)}
+            outcomes = _allow_for_chance(noise, suite, check, sides, seed, result, outcomes)
+    passed = bool(outcomes) and _all_passed(outcomes)
+    return Found("passed" if passed else "failed", outcomes, plain(result.value))
 
 
 def _fewest_of_a_label(sides: Sides) -> int:
@@ -106,10 +102,9 @@ def _fewest_of_a_label(sides: Sides) -> int:
     return int(held_out.value_counts().reindex(labels.unique(), fill_value=0).min())
 
 
-def _passed(why: str) -> dict[str, Any]:
+def _passed(why: str) -> Found:
     """Give the result of a check for which there is too little to look at."""
-    outcome = {"condition": _NOTHING, "passed": True, "details": why}
-    return {"status": "passed", "outcomes": [outcome], "value": None}
+    return Found("passed", [Outcome(_NOTHING, True, why)])
 
 
 def _has_nothing_to_look_at(check: BaseCheck, message: str) -> bool:
@@ -121,15 +116,15 @@ def _has_nothing_to_look_at(check: BaseCheck, message: str) -> bool:
     return is_asked_rightly and any(fragment in message for fragment in fragments)
 
 
-def _outcomes(check: BaseCheck, result: CheckResult) -> list[dict[str, Any]]:
+def _outcomes(check: BaseCheck, result: CheckResult) -> list[Outcome]:
     return [
-        {"condition": one.name, "passed": one.category.value == "PASS", "details": one.details}
+        Outcome(one.name, one.category.value == "PASS", one.details)
         for one in check.conditions_decision(result)
     ]
 
 
-def _all_passed(outcomes: list[dict[str, Any]]) -> bool:
-    return all(outcome["passed"] for outcome in outcomes)
+def _all_passed(outcomes: Sequence[Outcome]) -> bool:
+    return all(outcome.passed for outcome in outcomes)
 
 
 def _allow_for_chance(
@@ -139,18 +134,22 @@ def _allow_for_chance(
     sides: Sides,
     seed: int,
     result: CheckResult,
-    outcomes: list[dict[str, Any]],
-) -> None:
-    """Ask the conditions that failed once more, of what is beyond chance; in place."""
+    outcomes: Sequence[Outcome],
+) -> list[Outcome]:
+    """Ask the conditions that failed once more, of what is beyond chance."""
     floor = noise.floor(list(_by_chance(noise, suite, check, sides, seed)))
     less = _outcomes(check, CheckResult(noise.without(result.value, floor)))
     told = told_beside(noise.effects(result.value), floor)
-    for outcome, again in zip(outcomes, less, strict=True):
+
+    def judged(outcome: Outcome, again: Outcome) -> Outcome:
         # A condition that says the same of both looks at something else.
-        if not outcome["passed"] and again["details"] != outcome["details"]:
-            outcome["passed"] = again["passed"]
-            # What deepchecks says is that of a failure.
-            outcome["details"] = told if again["passed"] else f"{outcome['details']}; {told}"
+        if outcome.passed or again.details == outcome.details:
+            return outcome
+        # What deepchecks says is that of a failure.
+        details = told if again.passed else f"{outcome.details}; {told}"
+        return replace(outcome, passed=again.passed, details=details)
+
+    return [judged(*pair) for pair in zip(outcomes, less, strict=True)]
 
 
 def _by_chance(

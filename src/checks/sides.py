@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from deepchecks.tabular import Dataset
+
+from checks.specification import Specification
 
 # ConflictingLabels counts in a column of this name, and crashes where there is one.
 _TAKEN_NAMES = {"count": "count (column)"}
@@ -22,8 +23,7 @@ class Sides:
     ----------
     frames : dict of str to DataFrame
         ``train`` and ``test``: id, target, features and ``probability``.
-    specification : dict
-        ``id``, ``target``, ``categorical`` and ``threshold``; see `checks.run.run`.
+    specification : Specification
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Sides:
         As deepchecks' checks take them.
     """
 
-    def __init__(self, frames: dict[str, pd.DataFrame], specification: dict[str, Any]) -> None:
+    def __init__(self, frames: dict[str, pd.DataFrame], specification: Specification) -> None:
         self.frames, self._specification = frames, specification
-        self.id, self.target = specification["id"], specification["target"]
+        self.id, self.target = specification.id, specification.target
         self.probability = "probability"
         both = pd.concat([frames["train"], frames["test"]], ignore_index=True)
         n = len(frames["train"])
@@ -60,11 +60,11 @@ class Sides:
         return self._dataset(self._both)
 
     @classmethod
-    def read(cls, specification: dict[str, Any]) -> Sides:
+    def read(cls, specification: Specification) -> Sides:
         """Read both sides from their files."""
-        train, test = (pd.read_parquet(specification[side]) for side in ("train", "test"))
+        train, test = map(pd.read_parquet, (specification.train, specification.test))
         both = pd.concat([train, test], ignore_index=True)
-        both[specification["id"]] = _ordered(both[specification["id"]])
+        both[specification.id] = _ordered(both[specification.id])
         n = len(train)
         return cls({"train": both.iloc[:n], "test": both.iloc[n:]}, specification)
 
@@ -73,7 +73,7 @@ class Sides:
         return Sides(frames, self._specification)
 
     def _dataset(self, frame: pd.DataFrame, without: Sequence[str] = ()) -> Dataset:
-        categorical = [c for c in self._specification["categorical"] if c not in without]
+        categorical = [c for c in self._specification.categorical if c not in without]
         return Dataset(
             frame.drop(columns=[self.probability, *without])
             .reset_index(drop=True)
@@ -86,7 +86,7 @@ class Sides:
 
     def _predictions(self, side: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         probability = frame[self.probability].to_numpy()
-        decided = (probability >= self._specification["threshold"]).astype(int)
+        decided = (probability >= self._specification.threshold).astype(int)
         both = np.column_stack([1 - probability, probability])
         return {f"y_pred_{side}": decided, f"y_proba_{side}": both}
 

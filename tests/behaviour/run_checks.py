@@ -6,12 +6,12 @@ with ``specification.json``, and gets ``results.json`` in each.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from checks.run import run
+from checks.specification import Specification, write
 
 for folder in sorted(Path(sys.argv[1]).iterdir()):
-    results = run(json.loads((folder / "specification.json").read_text()), lambda name: None)
-    (folder / "results.json").write_text(json.dumps(results))
+    results = run(Specification.read(folder / "specification.json"), lambda name: None)
+    write(results, folder / "results.json")
