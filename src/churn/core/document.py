@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -39,7 +40,7 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:  # whatever stands in it
     """Read a YAML file as plain dictionaries, unvalidated.
 
     Raises
@@ -158,18 +159,15 @@ def number_hint(value: Any, whole: bool = False) -> str:
 
 def _valid_keys(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """List the keys that may stand at `loc`."""
-    schema = model.model_json_schema()
-    node: dict[str, Any] = schema
     for part in loc:
-        node = _resolve(schema, node)
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
-    return list(_resolve(schema, node).get("properties", {}))
+        if isinstance(part, str):
+            model = next(_models(model.model_fields[part].annotation))
+    return list(model.model_fields)
 
 
-def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a JSON schema's reference, through `anyOf` where a value may be null."""
-    for option in node.get("anyOf", [node]):
-        if "$ref" in option:
-            resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
-            return resolved
-    return node
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Find the model in a type: it may be that of a list's items, and one beside null."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
