@@ -156,16 +156,11 @@ def _ruleset(known: Known, wanted: Wanted) -> Call:
 
 def _environments(known: Known, wanted: Wanted) -> Iterable[Call]:
     for name in ENVIRONMENTS:
-        body: dict[str, Any] = {
-            "deployment_branch_policy": {
-                "protected_branches": False,
-                "custom_branch_policies": True,
-            }
-        }
-        why = f"{name} takes jobs of {known.branch} only"
+        policy = {"protected_branches": False, "custom_branch_policies": True}
+        why, asked = f"{name} takes jobs of {known.branch} only", {}
         if name == "production" and wanted.reviewers and known.has_reviewers:
-            body["reviewers"] = list(wanted.reviewers)
-            why += ", and asks a reviewer"
+            why, asked = f"{why}, and asks a reviewer", {"reviewers": list(wanted.reviewers)}
+        body = {"deployment_branch_policy": policy, **asked}
         yield Call(why, "PUT", f"{REPOSITORY}/environments/{name}", body)
         if (name, known.branch) not in known.branch_policies:
             yield Call(

@@ -77,7 +77,7 @@ def run(
     )
     for call in calls(known, wanted):
         if apply:
-            _ask(call.method, call.path, call.body)
+            _ask(call.method, call.path, json.dumps(call.body))
             say(f"✓ {call.why}")
         else:
             say(f"# {call.why}\n{call.command}\n")
@@ -107,8 +107,8 @@ def _in_files(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]
 
 def _known(plan: Plan | None) -> Known:
     repository = _ask("GET", REPOSITORY)
-    is_private = bool(repository["private"])
-    owned_by = plan or _plan(repository["owner"]) if is_private else "free"
+    is_private, owner = bool(repository["private"]), repository["owner"]
+    owned_by = plan or _plan(owner["login"], owner["type"]) if is_private else "free"
     listed = _ask("GET", f"{REPOSITORY}/actions/variables?per_page=30")["variables"]
     known = Known(
         branch=str(repository["default_branch"]),
@@ -138,9 +138,8 @@ def _policies(environment: str) -> list[Any]:
     return found
 
 
-def _plan(owner: dict[str, Any]) -> Plan:
-    login = owner["login"]
-    account = _ask("GET", f"orgs/{login}" if owner["type"] == "Organization" else "user")
+def _plan(login: str, kind: str) -> Plan:
+    account = _ask("GET", f"orgs/{login}" if kind == "Organization" else "user")
     name = account.get("plan", {}).get("name") if account["login"] == login else None
     if name not in get_args(Plan):
         raise GitHubError(f"which plan {login} has is not told here; name it with --plan")
@@ -154,14 +153,14 @@ def _reviewer(name: str) -> dict[str, str | int]:
     return {"type": "User", "id": int(_ask("GET", f"users/{name}")["id"])}
 
 
-def _ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def _ask(method: str, path: str, body: str | None = None) -> Any:
     command = ["gh", "api", "--method", method, path]
     if body is not None:
         command += ["--input", "-"]
     try:
         done = subprocess.run(
             command,
-            input=None if body is None else json.dumps(body),
+            input=body,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
