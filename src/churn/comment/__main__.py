@@ -11,13 +11,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from churn.comment import artifact, body, cml, sticky, touched
 from churn.comment.artifact import RefusedError
 from churn.comment.run import WORKFLOW, Failure, Run, failures, read_event
 from churn.core.errors import ChurnError, GitHubError
 from churn.provenance.github import Repository
+from churn.provenance.github_answers import PullRequest
 
 # A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
 _NOTHING_TO_SAY = ("action_required", "skipped", "stale")
@@ -46,12 +47,12 @@ def comment_on(run: Run, repository: Repository, author: str) -> None:
     except RefusedError as error:
         reason = f"The report of this run was refused and is not shown: {error}."
         refused, text = error, body.notice(reason, run, change, failed)
-    post(int(pull["number"]), text, run, repository, author)
+    post(pull.number, text, run, repository, author)
     if refused:
         raise refused
 
 
-def find_pull_request(run: Run, repository: Repository) -> dict[str, Any] | None:
+def find_pull_request(run: Run, repository: Repository) -> PullRequest | None:
     """Return the run's pull request; None, with a line, if there is nothing to say.
 
     Raises
@@ -67,13 +68,13 @@ def find_pull_request(run: Run, repository: Repository) -> dict[str, Any] | None
         return None
     opened = repository.pull_requests(run.source.partition("/")[0], run.branch)
     pulls = sticky.pull_requests_of(run, opened)
-    current = [pull for pull in pulls if pull["head"]["sha"] == run.head]
+    current = [pull for pull in pulls if pull.head == run.head]
     if not current:
         why = "a newer push has superseded it" if pulls else "its pull request is not open"
         print(f"run {run.id}: {why}, no comment")
         return None
     if len(current) > 1:  # to a branch of releases as well: pull-request.yml runs for main
-        current = [pull for pull in current if pull["base"]["ref"] == run.base]
+        current = [pull for pull in current if pull.base == run.base]
     if len(current) != 1:
         raise GitHubError(f"run {run.id}: its commit is the head of several pull requests")
     return current[0]
@@ -85,7 +86,7 @@ def find_failures(run: Run, repository: Repository) -> list[Failure]:
         return []
     try:
         return failures(repository.jobs(run.id))
-    except (GitHubError, KeyError, TypeError):
+    except GitHubError:
         print("GitHub has not told which jobs have failed")
         return []
 
@@ -99,7 +100,7 @@ def post(number: int, text: str, run: Run, repository: Repository, author: str) 
         return
     # Asked again, for CML may have got as far as writing before it failed.
     found = sticky.ours(repository.comments(number), author)
-    comment_id = None if found is None else int(found["id"])
+    comment_id = None if found is None else found.id
     print(repository.write_comment(number, comment_id, sticky.mark(text, run.head)))
 
 
@@ -117,8 +118,6 @@ def main(arguments: list[str] | None = None) -> None:
         comment_on(run, repository, author)
     except (ChurnError, OSError) as error:
         stop(str(error), error)
-    except (KeyError, TypeError) as error:
-        stop(f"GitHub's answer is not as expected: {type(error).__name__} {error}", error)
 
 
 def read_environment() -> tuple[Run, Repository]:

@@ -30,12 +30,12 @@ def fetch(repository: Repository, run_id: int) -> Facts | None:
         If it is too large, damaged, or not of the shape that main's code knows.
     """
     listed = repository.artifacts(run_id, NAME)
-    ours = [entry for entry in listed if entry["name"] == NAME and not entry["expired"]]
+    ours = [entry for entry in listed if entry.name == NAME and not entry.expired]
     if not ours:
         return None
-    chosen = max(ours, key=lambda entry: int(entry["id"]))  # the last attempt's
-    too_large = chosen["size_in_bytes"] > MAX_ARCHIVE_BYTES
-    archive = b"" if too_large else repository.download(int(chosen["id"]), MAX_ARCHIVE_BYTES)
+    chosen = max(ours, key=lambda entry: entry.id)  # the last attempt's
+    too_large = chosen.size_in_bytes > MAX_ARCHIVE_BYTES
+    archive = b"" if too_large else repository.download(chosen.id, MAX_ARCHIVE_BYTES)
     if too_large or len(archive) > MAX_ARCHIVE_BYTES:
         raise RefusedError(f"the artifact is larger than {MAX_ARCHIVE_BYTES:,} bytes")
     return unpack(archive)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from churn.provenance.github_answers import Job, Step
+
 WORKFLOW = ".github/workflows/pull-request.yml"
 _SUMS_UP = "required"
 _FAILED = {"failure": "failed", "timed_out": "took too long", "cancelled": "was cancelled"}
@@ -45,7 +47,7 @@ class Failure:
     step: str
 
 
-def read_event(event: dict[str, Any], repository: str) -> Run:
+def read_event(event: dict[str, Any], repository: str) -> Run:  # GitHub has dozens of keys
     """Take from a ``workflow_run`` event, as GitHub sends it, what the comment needs."""
     run = event["workflow_run"]
     return Run(
@@ -62,16 +64,15 @@ def read_event(event: dict[str, Any], repository: str) -> Run:
     )
 
 
-def failures(jobs: Sequence[dict[str, Any]]) -> list[Failure]:
+def failures(jobs: Sequence[Job]) -> list[Failure]:
     """Say which jobs of a run have failed, and in which step.
 
     The job that only says whether the others have succeeded is left out where another one failed.
     """
-    bad = [job for job in jobs if job["conclusion"] in _FAILED]
-    bad = [job for job in bad if job["name"] != _SUMS_UP] or bad
-    return [Failure(str(job["name"]), _FAILED[job["conclusion"]], _failed_step(job)) for job in bad]
+    bad = [job for job in jobs if job.conclusion in _FAILED]
+    bad = [job for job in bad if job.name != _SUMS_UP] or bad
+    return [Failure(job.name, _FAILED[str(job.conclusion)], _failed_step(job.steps)) for job in bad]
 
 
-def _failed_step(job: dict[str, Any]) -> str:
-    steps = [step["name"] for step in job["steps"] if step["conclusion"] in _FAILED]
-    return str(steps[0]) if steps else ""
+def _failed_step(steps: Sequence[Step]) -> str:
+    return next((step.name for step in steps if step.conclusion in _FAILED), "")

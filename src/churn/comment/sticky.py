@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 from churn.comment.run import Run
+from churn.provenance.github_answers import Comment, PullRequest
 
 # CML's mark of a comment that it may write again is this picture, with a title behind "CML
 # watermark". In the title it may not escape anything, so: letters and a hyphen.
@@ -23,18 +24,18 @@ def mark(body: str, commit: str) -> str:
     return f'{body}\n\n![]({_PICTURE}#{commit} "CML watermark {TITLE}")'
 
 
-def is_marked(comment: dict[str, Any]) -> bool:
+def is_marked(comment: Comment) -> bool:
     """Tell whether a comment bears the mark, whoever has written it."""
-    return bool(_MARK.search(comment["body"] or ""))
+    return bool(_MARK.search(comment.body))
 
 
-def ours(comments: list[dict[str, Any]], author: str) -> dict[str, Any] | None:
+def ours(comments: Sequence[Comment], author: str) -> Comment | None:
     """Find the newest comment that bears the mark and was written by `author`."""
-    marked = [c for c in comments if is_marked(c) and (c["user"] or {}).get("login") == author]
+    marked = [c for c in comments if is_marked(c) and c.author == author]
     return marked[-1] if marked else None
 
 
-def cml_agrees(comments: list[dict[str, Any]], author: str) -> bool:
+def cml_agrees(comments: Sequence[Comment], author: str) -> bool:
     """Tell whether CML would write to our comment, or make one where we have none.
 
     CML takes anyone's comment that bears the mark. Its author could change it afterwards, and say
@@ -44,14 +45,9 @@ def cml_agrees(comments: list[dict[str, Any]], author: str) -> bool:
     return (marked[-1] if marked else None) == ours(comments, author)
 
 
-def pull_requests_of(run: Run, opened: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def pull_requests_of(run: Run, opened: Sequence[PullRequest]) -> list[PullRequest]:
     """Choose the open pull requests of the run's branch, newer commits or not.
 
     The event of the run names none where the branch lies in a fork.
     """
-    return [
-        pull
-        for pull in opened
-        if pull["head"]["ref"] == run.branch
-        and (pull["head"]["repo"] or {}).get("full_name") == run.source
-    ]
+    return [p for p in opened if (p.branch, p.source) == (run.branch, run.source)]

@@ -1,6 +1,6 @@
 """A repository on GitHub, asked by way of `gh`.
 
-It imports `churn.core.errors` and the standard library only: `churn.comment` runs without packages.
+It needs the standard library only: `churn.comment` runs without packages.
 """
 
 from __future__ import annotations
@@ -11,14 +11,24 @@ import signal
 import subprocess
 import tempfile
 import threading
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from churn.core.errors import GitHubError
+from churn.provenance.github_answers import (
+    Artifact,
+    ChangedFile,
+    Comment,
+    Job,
+    MergedPull,
+    PullRequest,
+)
 
 _PAGE = 100
 _RAW = "Accept: application/vnd.github.raw+json"
 PATIENCE_S = 120
+Listed = TypeVar("Listed")
 
 
 class Repository:
@@ -37,21 +47,21 @@ class Repository:
         self.address, self.token = address, token
         self._path = f"repos{urlsplit(address).path}"
 
-    def pull_requests(self, owner: str, branch: str) -> list[dict[str, Any]]:
+    def pull_requests(self, owner: str, branch: str) -> list[PullRequest]:
         """List the open pull requests from a branch."""
-        return self._listed("pulls", None, {"head": f"{owner}:{branch}"})
+        return self._listed(PullRequest.read, "pulls", {"head": f"{owner}:{branch}"})
 
-    def pull_requests_of(self, commit: str) -> list[dict[str, Any]]:
+    def pull_requests_of(self, commit: str) -> list[MergedPull]:
         """List the pull requests that have brought a commit here."""
-        return self._listed(f"commits/{commit}/pulls", None, {})
+        return self._listed(MergedPull.read, f"commits/{commit}/pulls")
 
-    def changed_files(self, number: int) -> list[dict[str, Any]]:
+    def changed_files(self, number: int) -> list[ChangedFile]:
         """List the files that a pull request changes; GitHub names the first 3,000."""
-        return self._listed(f"pulls/{number}/files", None, {})
+        return self._listed(ChangedFile.read, f"pulls/{number}/files")
 
-    def comments(self, number: int) -> list[dict[str, Any]]:
+    def comments(self, number: int) -> list[Comment]:
         """List every comment of a pull request, oldest first."""
-        return self._listed(f"issues/{number}/comments", None, {})
+        return self._listed(Comment.read, f"issues/{number}/comments")
 
     def write_comment(self, number: int, comment_id: int | None, body: str) -> str:
         """Write a comment, new or again, and return its address."""
@@ -59,24 +69,31 @@ class Repository:
         if comment_id is None:
             where = ("POST", f"issues/{number}/comments")
         written = self._api(*where, "--input", "-", stdin=json.dumps({"body": body}))
-        return str(written["html_url"])
+        try:
+            return str(written["html_url"])
+        except (KeyError, TypeError) as error:
+            raise _unexpected(error) from error
 
     def merge_base(self, branch: str, commit: str) -> str:
         """Return the newest commit that a branch and a commit have in common."""
         compared = self._api("GET", f"compare/{quote(branch, safe='')}...{commit}?per_page=1")
-        return str(compared["merge_base_commit"]["sha"])
+        try:
+            return str(compared["merge_base_commit"]["sha"])
+        except (KeyError, TypeError) as error:
+            raise _unexpected(error) from error
 
     def file_at(self, path: str, commit: str) -> str:
         """Return the text of a file as it is in a commit."""
         return self._text("GET", f"contents/{path}", "-f", f"ref={commit}", "-H", _RAW)
 
-    def jobs(self, run_id: int) -> list[dict[str, Any]]:
+    def jobs(self, run_id: int) -> list[Job]:
         """List the jobs of a run's last attempt, with their steps."""
-        return self._listed(f"actions/runs/{run_id}/jobs", "jobs", {})
+        return self._listed(Job.read, f"actions/runs/{run_id}/jobs", key="jobs")
 
-    def artifacts(self, run_id: int, name: str) -> list[dict[str, Any]]:
+    def artifacts(self, run_id: int, name: str) -> list[Artifact]:
         """List a run's artifacts of a name, of all its attempts."""
-        return self._listed(f"actions/runs/{run_id}/artifacts", "artifacts", {"name": name})
+        path = f"actions/runs/{run_id}/artifacts"
+        return self._listed(Artifact.read, path, {"name": name}, key="artifacts")
 
     def download(self, artifact_id: int, max_bytes: int) -> bytes:
         """Get an artifact's archive; at most one byte more than `max_bytes` of it."""
@@ -107,21 +124,27 @@ class Repository:
             raise GitHubError(f"downloading the artifact: {reason}")
         return content
 
-    def _listed(self, path: str, key: str | None, query: dict[str, str]) -> list[dict[str, Any]]:
-        """Read every page of a list."""
-        found: list[dict[str, Any]] = []
+    def _listed(
+        self,
+        read: Callable[[Any], Listed],
+        path: str,
+        query: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> list[Listed]:
+        """Read every page of a list, each entry by `read`, which takes what JSON holds of it."""
+        found: list[Listed] = []
         for page in range(1, 1000):
-            asked = query | {"per_page": str(_PAGE), "page": str(page)}
+            asked = {**(query or {})} | {"per_page": str(_PAGE), "page": str(page)}
             fields = [word for name, value in asked.items() for word in ("-f", f"{name}={value}")]
             answer = self._api("GET", path, *fields)
             try:
                 listed = answer if key is None else answer[key]
                 if not isinstance(listed, list):
                     raise TypeError("no list")
-                found += listed
+                found += map(read, listed)
                 if len(listed) < _PAGE:
                     break
-            except (KeyError, TypeError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise _unexpected(error) from error
         return found
 

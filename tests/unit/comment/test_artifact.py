@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from churn.comment import artifact
 from churn.comment.artifact import RefusedError
+from churn.provenance.github_answers import Artifact
 from tests.unit.report.samples import facts, zipped
 
 REVIEW = zipped(json.dumps(facts()))
@@ -19,10 +21,10 @@ REVIEW = zipped(json.dumps(facts()))
 class Repository:
     """A repository whose run has left these artifacts."""
 
-    def __init__(self, *listed: dict[str, Any]) -> None:
+    def __init__(self, *listed: Artifact) -> None:
         self.listed, self.asked = list(listed), list[int]()
 
-    def artifacts(self, run_id: int, name: str) -> list[dict[str, Any]]:
+    def artifacts(self, run_id: int, name: str) -> list[Artifact]:
         assert (run_id, name) == (77, "comment")
         return self.listed
 
@@ -31,13 +33,13 @@ class Repository:
         return REVIEW if number != 9 else REVIEW + b"\0" * max_bytes
 
 
-def fetch(*listed: dict[str, Any]) -> tuple[Any, list[int]]:
+def fetch(*listed: Artifact) -> tuple[Any, list[int]]:
     repository = Repository(*listed)
     return artifact.fetch(repository, 77), repository.asked  # type: ignore[arg-type]
 
 
-def listed(number: int, **other: Any) -> dict[str, Any]:
-    return {"id": number, "name": "comment", "size_in_bytes": 9, "expired": False} | other
+def listed(number: int, **other: Any) -> Artifact:
+    return replace(Artifact(number, "comment", expired=False, size_in_bytes=9), **other)
 
 
 def test_the_artifact_of_the_last_attempt_is_read() -> None:

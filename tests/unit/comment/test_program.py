@@ -18,6 +18,7 @@ import churn.comment.__main__ as program
 from churn.comment.run import Run
 from churn.core.errors import GitHubError
 from churn.provenance import github
+from churn.provenance.github_answers import PullRequest
 from tests.conftest import ROOT
 from tests.unit.comment.samples import HEAD, RUN, WORKFLOW
 
@@ -36,16 +37,16 @@ class Repository:
     """A repository that has these pull requests open."""
 
     def __init__(self, *pulls: dict[str, Any]) -> None:
-        self.pulls = list(pulls)
+        self.pulls = list(map(PullRequest.read, pulls))
 
-    def pull_requests(self, owner: str, branch: str) -> list[dict[str, Any]]:
+    def pull_requests(self, owner: str, branch: str) -> list[PullRequest]:
         assert (owner, branch) == ("stranger", "better")
         return self.pulls
 
 
 def found(*pulls: dict[str, Any], run: Run = RUN) -> Any:
     pull = program.find_pull_request(run, Repository(*pulls))  # type: ignore[arg-type]
-    return pull and pull["number"]
+    return pull and pull.number
 
 
 def test_the_pull_request_is_found_by_source_branch_and_commit(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from churn.comment.run import Failure, failures, read_event
+from churn.provenance.github_answers import Job
 from tests.unit.comment.samples import HEAD, REPOSITORY, RUN, WORKFLOW
 
 EVENT = {
@@ -23,9 +22,9 @@ EVENT = {
 }
 
 
-def job(name: str, conclusion: str | None, *steps: tuple[str, str | None]) -> dict[str, Any]:
+def job(name: str, conclusion: str | None, *steps: tuple[str, str | None]) -> Job:
     listed = [{"name": step, "conclusion": how} for step, how in steps]
-    return {"name": name, "conclusion": conclusion, "steps": listed}
+    return Job.read({"name": name, "conclusion": conclusion, "steps": listed})
 
 
 @pytest.mark.parametrize("revision", ["", "@main", "@refs/heads/main"])

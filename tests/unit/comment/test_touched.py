@@ -8,6 +8,7 @@ import pytest
 
 from churn.comment.touched import Change, look
 from churn.provenance.github import Repository
+from churn.provenance.github_answers import PullRequest
 from churn.review.params_text import Edit
 from tests.conftest import ROOT
 from tests.unit.comment.samples import NOTHING
@@ -15,7 +16,7 @@ from tests.workflows.fake_github import BASE, HEAD, TOKEN, FakeGitHub
 
 PARAMS = (ROOT / "params.yaml").read_text()
 LOWERED = PARAMS.replace("roc_auc: 0.78", "roc_auc: 0.5")
-PULL = {"number": 3, "head": {"sha": HEAD}, "base": {"ref": "main", "sha": "c" * 40}}
+PULL = PullRequest(3, head=HEAD, branch="better", source="octo/shop", base="main")
 
 
 @pytest.fixture
