@@ -15,7 +15,7 @@ import yaml
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile
 from churn.provenance.candidate import git
-from churn.provenance.lockfile import differences
+from churn.provenance.lockfile import Lock, differences
 from tests.unit.repositories import commit, write
 
 LOCK: dict[str, Any] = {
@@ -42,10 +42,14 @@ LOCK: dict[str, Any] = {
 }
 
 
-def changed(edit: Any) -> dict[str, Any]:
+def lock(document: dict[str, Any]) -> Lock:
+    return lockfile._parse(yaml.safe_dump(document))
+
+
+def changed(edit: Any) -> Lock:
     other = copy.deepcopy(LOCK)
     edit(other["stages"])
-    return other
+    return lock(other)
 
 
 @pytest.mark.parametrize(
@@ -74,15 +78,15 @@ def changed(edit: Any) -> dict[str, Any]:
 )
 def test_locks_differ_where_what_goes_in_differs(edit: Any, expected: list[str]) -> None:
     other = changed(edit)
-    for found in (differences(LOCK, other), differences(other, LOCK)):
+    for found in (differences(lock(LOCK), other), differences(other, lock(LOCK))):
         assert [one.removeprefix("prepare: ") for one in found] == [
             one.removeprefix("prepare: ") for one in expected
         ]
 
 
 def test_a_lock_without_stages_knows_nothing() -> None:
-    everything = differences({}, LOCK)
-    assert everything == differences({"stages": None}, LOCK)
+    everything = differences(lock({}), lock(LOCK))
+    assert everything == differences(lock({"stages": None}), lock(LOCK))
     assert "train: command" in everything
     assert len(everything) == 7  # what a stage hands on to the next is no input
 

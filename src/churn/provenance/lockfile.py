@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,26 @@ from churn.provenance.candidate import INPUTS, git
 LOCK = "dvc.lock"
 # It makes nothing: whether a run was logged says nothing about the model.
 _LOGS_ONLY = "track"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What a ``dvc.lock`` says of the stages; nothing where there is none.
+
+    Attributes
+    ----------
+    inputs : dict of (str, str) to object
+        By stage and name what each stage takes from outside the pipeline; values of parameters
+        are of any kind.
+    outputs : dict of str to str
+        The paths that stages write, with their digests.
+    read : set of str
+        Those outputs that another stage of the pipeline reads.
+    """
+
+    inputs: dict[tuple[str, str], object] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
 
 
 def stale(root: Path) -> list[str]:
@@ -40,7 +61,7 @@ def stale(root: Path) -> list[str]:
     if not (root / LOCK).exists():
         return [f"{LOCK}: not there"]
     committed, current = locks(root)
-    found = _status(root, set(outputs(current)))
+    found = _status(root, set(current.outputs))
     if not git(root, "status", "--porcelain", "--", *INPUTS).strip():
         # What is not committed yet will be, together with the lock.
         if not git(root, "ls-tree", "--name-only", "HEAD", LOCK):
@@ -49,7 +70,7 @@ def stale(root: Path) -> list[str]:
     return sorted(set(found))
 
 
-def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def locks(root: Path) -> tuple[Lock, Lock]:
     """Read ``dvc.lock`` as it is in the last commit, and as it is here; empty where there is none.
 
     Raises
@@ -62,18 +83,20 @@ def locks(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return _parse(git(root, "show", f"HEAD:./{LOCK}") if is_there else ""), _parse(here)
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse(text: str) -> Lock:
     """Read a lock; one that is none knows nothing."""
     try:
-        document: dict[str, Any] = yaml.safe_load(text)
-        _inputs(document)
-        outputs(document)
+        stages = yaml.safe_load(text).get("stages") or {}
+        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+        outputs = {out["path"]: str(out.get("md5")) for out in outs}
+        stages.pop(_LOGS_ONLY, None)
+        read = {dep["path"] for stage in stages.values() for dep in stage.get("deps", [])}
+        return Lock(_inputs(stages, outputs), outputs, frozenset(read & set(outputs)))
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        return {}
-    return document
+        return Lock()
 
 
-def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]:
+def differences(committed: Lock, current: Lock) -> list[str]:
     """Compare two locks by what goes in; what came out may differ from platform to platform.
 
     Returns
@@ -81,7 +104,7 @@ def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]
     list of str
         ``stage: path`` for each input that differs.
     """
-    one, other = _inputs(committed), _inputs(current)
+    one, other = committed.inputs, current.inputs
     keys = sorted(set(one) | set(other))
     return [
         f"{stage}: {name}"
@@ -90,13 +113,9 @@ def differences(committed: dict[str, Any], current: dict[str, Any]) -> list[str]
     ]
 
 
-def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return what each stage takes from outside the pipeline."""
-    made = outputs(lock)
-    inputs: dict[tuple[str, str], Any] = {}
-    for name, stage in (lock.get("stages") or {}).items():
-        if name == _LOGS_ONLY:
-            continue
+def _inputs(stages: Any, made: dict[str, str]) -> dict[tuple[str, str], object]:
+    inputs: dict[tuple[str, str], object] = {}
+    for name, stage in stages.items():
         inputs[name, "command"] = stage.get("cmd")
         for file, values in stage.get("params", {}).items():
             inputs |= {(name, f"{file} {key}"): value for key, value in values.items()}
@@ -104,23 +123,6 @@ def _inputs(lock: dict[str, Any]) -> dict[tuple[str, str], Any]:
             if dep["path"] not in made:
                 inputs[name, dep["path"]] = dep.get("md5")
     return inputs
-
-
-def outputs(lock: dict[str, Any]) -> dict[str, str]:
-    """Return the paths that stages write, with the digests that a lock has for them."""
-    stages = lock.get("stages") or {}
-    return {
-        out["path"]: str(out.get("md5"))
-        for stage in stages.values()
-        for out in stage.get("outs", [])
-    }
-
-
-def read_outputs(lock: dict[str, Any]) -> set[str]:
-    """Return those outputs that another stage of the pipeline reads."""
-    stages = {name: s for name, s in (lock.get("stages") or {}).items() if name != _LOGS_ONLY}
-    read = {dep["path"] for stage in stages.values() for dep in stage.get("deps", [])}
-    return read & set(outputs(lock))
 
 
 def _status(root: Path, made: set[str]) -> list[str]:
