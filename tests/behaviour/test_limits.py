@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,16 @@ import pytest
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.comparison import Difference, Scored, compare
 from churn.evaluation.metrics import measure
+from churn.evaluation.results import Metrics
 from churn.evaluation.slices import slices
 from churn.model import artifact
 from churn.review import gate, limits
+from churn.review.comparison import Absent, Compared, ComparedSlice, Comparison, Entry
 from churn.stages import prepare, train
 from churn.validation import program as deepchecks_program
+from churn.validation.results import CheckResult, Checks
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -465,28 +467,27 @@ def judged(
     judge = candidate or baseline
     assert judge is not None
 
-    def compared(members: np.ndarray) -> list[dict[str, Any]]:
+    def compared(members: np.ndarray) -> list[Difference]:
         assert baseline is not None
-        found = compare(y[members], baseline.of(members), judge.of(members), settings.decision,
-                        chosen.seed, chosen.resamples)  # fmt: skip
-        return [asdict(difference) for difference in found]
+        return compare(y[members], baseline.of(members), judge.of(members), settings.decision,
+                       chosen.seed, chosen.resamples)  # fmt: skip
 
-    entry: dict[str, Any] = {"name": "main", "kind": "revision", "absent": "no pipeline yet"}
+    entry: Entry = Absent(name="main", kind="revision", absent="no pipeline yet")
     if baseline is not None:
         groups = slices(frame, frame, settings.evaluation.slices)
-        parts = [{"column": column, "slice": name, "rows": int(members.sum()),
-                  "metrics": compared(members)}
+        parts = [ComparedSlice(column=column, slice=name, rows=int(members.sum()),
+                               metrics=compared(members))
                  for column, name, members in groups
                  if members.sum() >= settings.evaluation.slices.min_rows]  # fmt: skip
-        entry = {"name": "main", "kind": "revision", "model_digest": "b", "rows": len(y),
-                 "metrics": compared(np.ones(len(y), dtype=bool)), "slices": parts}  # fmt: skip
-    checks = [{"suite": suite, "check": check.check, "status": "passed", "outcomes": []}
+        entry = Compared(name="main", kind="revision", model_digest="b", rows=len(y),
+                         metrics=compared(np.ones(len(y), dtype=bool)), slices=parts)  # fmt: skip
+    checks = [CheckResult(suite=suite, check=check.check, status="passed", outcomes=[])
               for suite, listed in settings.checks.suites.items() for check in listed]  # fmt: skip
     measured = measure(y, judge.probability, judge.threshold, settings.decision).values
     results = gate.Results(
-        metrics={"test": measured},
-        checks={"checks": checks},
-        comparison={"model_digest": "a", "baselines": [entry]},
+        metrics=Metrics(threshold=judge.threshold, train={}, test=measured),
+        checks=Checks.of(checks, {}),
+        comparison=Comparison(model_digest="a", baselines=[entry]),
         model_digest="a",
         stale=[],
         outputs=gate.Outputs("same"),

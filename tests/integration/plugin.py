@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from churn.core.files import write_json
-from churn.core.shapes import ServingReport
+from churn.deploy.integration import ServingReport
 
 HERE = Path(__file__).resolve().parent
 
@@ -126,7 +126,7 @@ class Report:
             start_s=self._measured.get("start_s"),
             p95_ms=self._measured.get("p95_ms"),
         )
-        write_json(self._target, report.model_dump())
+        write_json(self._target, report)
 
     def _of(self, outcome: str) -> list[str]:
         return [test for test, found in self._outcomes.items() if found == outcome]

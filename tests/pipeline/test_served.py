@@ -12,7 +12,7 @@ import requests
 
 from churn.core.files import read_json
 from churn.core.params import Params
-from churn.core.shapes import ServingReport
+from churn.deploy.integration import ServingReport
 from tests.conftest import ROOT
 from tests.integration import server
 from tests.integration.test_serving import BODIES
@@ -117,10 +117,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ServingReport
         )
     print(done.stdout)  # shown where a test fails
     assert done.returncode == 0
-    return {
-        name: ServingReport(**read_json(folder / f"{name}.json", "release", ServingReport))
-        for name in fakes
-    }
+    return {name: read_json(folder / f"{name}.json", "release", ServingReport) for name in fakes}
 
 
 def failed(report: ServingReport) -> set[str]:

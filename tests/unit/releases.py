@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,19 @@ from churn.core.paths import Workspace
 from churn.deploy import release
 from churn.deploy.integration import Findings
 from churn.deploy.release import Plan, Released
+from churn.evaluation.results import Metrics
 from churn.provenance import bundle
 from churn.provenance.candidate import git, model_digest
 from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
 from churn.review import compare, gate, limits, report, verdict
+from churn.review.comparison import Comparison
 from churn.stages import evaluate, prepare, train
+from churn.validation.results import Checks
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
 
-MADE = Source("main", 12, "https://github.com/octo/shop/actions/runs/77")
+MADE = Source(how="main", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
 PASSED = Findings(True, "16 integration tests passed", "")
 _CHECK = {"conditions": {"a_condition": None}}
 _SUITES = {"data_integrity": "IsSingleValue", "train_test": "LabelDrift", "model": "RocReport"}
@@ -109,9 +112,9 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
         gate.Results(
             stale=[],
             outputs=gate.Outputs("same"),
-            metrics=read_json(workspace.metrics, "evaluate"),
-            checks=read_json(workspace.checks, "validate"),
-            comparison=read_json(workspace.comparison, "compare"),
+            metrics=read_json(workspace.metrics, "evaluate", Metrics),
+            checks=read_json(workspace.checks, "validate", Checks),
+            comparison=read_json(workspace.comparison, "compare", Comparison),
             model_digest=model_digest(workspace.model),
         ),
         [limits.own(settings)],
@@ -119,6 +122,6 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
     )
     assert judged.passed, judged.reason
     verdict.write(workspace, judged)
-    write_json(workspace.lineage, asdict(MADE))
+    write_json(workspace.lineage, MADE)
     report.run(workspace)
     bundle.pack(workspace, workspace.candidate)

@@ -140,7 +140,7 @@ def of_main(root: Path) -> tuple[str, dict[str, Any]]:
         assert found.workspace.split("train").read_text() == "id\n1\n"
         assert found.code is not None
         assert (found.code / "churn" / "x.py").read_text() == TRAIN
-        return found.source, found.card()
+        return found.source, json.loads((found.model / "model.json").read_text())
 
 
 def test_a_model_comes_from_the_cache(root: Path) -> None:
@@ -194,10 +194,10 @@ def test_a_runner_takes_main_s_model_from_the_remote_of_main_alone(root: Path) -
 
     with of_revision(root, "main") as found:
         assert found is not None
-        assert found.card() == {"made": "by somebody"}
+        assert json.loads((found.model / "model.json").read_text()) == {"made": "by somebody"}
     with of_revision(root, "main", share_cache=False) as found:
         assert found is not None
-        assert found.card() == {"made": "a: 1"}
+        assert json.loads((found.model / "model.json").read_text()) == {"made": "a: 1"}
 
 
 def test_a_model_of_a_stale_lock_is_not_taken_for_the_commit_s(root: Path) -> None:
@@ -206,7 +206,10 @@ def test_a_model_of_a_stale_lock_is_not_taken_for_the_commit_s(root: Path) -> No
     commit(root)  # without dvc repro
     with nothing_touched(root), of_revision(root, "HEAD") as found:
         assert found is not None
-        assert (found.source, found.card()) == ("reproduced", {"made": "a: 3"})
+        assert (found.source, json.loads((found.model / "model.json").read_text())) == (
+            "reproduced",
+            {"made": "a: 3"},
+        )
     assert times_trained(root) == 1
 
 

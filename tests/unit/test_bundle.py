@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import json
 import os
 import shutil
@@ -16,8 +16,7 @@ import pytest
 from churn.core.errors import ArtifactError, CandidateError
 from churn.core.files import write_parquet
 from churn.core.paths import Workspace
-from churn.provenance import bundle
-from churn.provenance.bundle import MANIFEST, pack, read_manifest, verify
+from churn.provenance.bundle import MANIFEST, Manifest, pack, read_manifest, verify
 from churn.provenance.candidate import git, input_fingerprint, model_digest
 from churn.review import gate, verdict
 from tests.unit.repositories import commit, write
@@ -67,13 +66,19 @@ def signed(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     """Change a manifest and renew its own digest, as somebody with ill intent would."""
     manifest = json.loads((folder / MANIFEST).read_text())
     edit(manifest)
-    (folder / MANIFEST).write_text(bundle._written(manifest))
+    (folder / MANIFEST).write_text(sealed(manifest))
+
+
+def sealed(manifest: dict[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps(content | {"digest": digest}, indent=2, sort_keys=True) + "\n"
 
 
 def test_what_is_packed_is_verified(workspace: Workspace, packed: Path) -> None:
     manifest = verify(packed, workspace.root, "HEAD")
     assert manifest == verify(packed) == read_manifest(packed)
-    assert sorted(manifest["files"]) == [
+    assert sorted(manifest.files) == [
         "checks.html",
         "checks.json",
         "comparison.json",
@@ -91,12 +96,12 @@ def test_what_is_packed_is_verified(workspace: Workspace, packed: Path) -> None:
         "slices.json",
         "verdict.json",
     ]
-    assert manifest["model_digest"] == model_digest(workspace.model)
-    assert manifest["fingerprint"] == input_fingerprint(workspace.root)
-    assert manifest["commit"] == git(workspace.root, "rev-parse", "HEAD").strip()
-    assert manifest["data_md5"] == "0123.dir"
-    assert {"scikit-learn", "numpy", "skops"} <= set(manifest["libraries"])
-    assert manifest["created"].endswith("+00:00")
+    assert manifest.model_digest == model_digest(workspace.model)
+    assert manifest.fingerprint == input_fingerprint(workspace.root)
+    assert manifest.commit == git(workspace.root, "rev-parse", "HEAD").strip()
+    assert manifest.data_md5 == "0123.dir"
+    assert {"scikit-learn", "numpy", "skops"} <= set(manifest.libraries)
+    assert manifest.created.endswith("+00:00")
 
 
 def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path) -> None:
@@ -279,8 +284,8 @@ def test_what_was_stopped_is_packed_and_is_no_candidate_to_deploy(workspace: Wor
     verdict.write(workspace, STOPPED)
     manifest = pack(workspace, workspace.candidate)
     told = ["report.html", "report.md", "review.json", "verdict.json"]
-    assert sorted(manifest["files"]) == ["params.yaml", *told]
-    assert manifest["model_digest"] is None
+    assert sorted(manifest.files) == ["params.yaml", *told]
+    assert manifest.model_digest is None
     with pytest.raises(CandidateError, match="holds no model"):
         verify(workspace.candidate)
 
@@ -295,7 +300,7 @@ def test_what_was_stopped_because_of_its_data_is_packed_as_well(
     with pytest.raises((ArtifactError, CandidateError)):
         pack(workspace, workspace.candidate)  # judged by something else
     verdict.write(workspace, STOPPED)
-    assert pack(workspace, workspace.candidate)["data_md5"] is None
+    assert pack(workspace, workspace.candidate).data_md5 is None
 
 
 def test_a_judged_candidate_without_data_is_not_packed(workspace: Workspace) -> None:
@@ -348,7 +353,7 @@ def test_packing_again_replaces_the_candidate(workspace: Workspace, packed: Path
     verdict.write(workspace, PASSED)
     pack(workspace, packed)
     assert not (packed / "left.txt").exists()
-    assert verify(packed)["model_digest"] == model_digest(workspace.model)
+    assert verify(packed).model_digest == model_digest(workspace.model)
 
 
 def test_packing_that_fails_leaves_the_candidate_that_was_there(
@@ -401,10 +406,11 @@ def test_where_there_is_no_candidate_nothing_is_verified(tmp_path: Path) -> None
 
 def test_the_manifest_s_digest_is_over_all_else_in_it(packed: Path) -> None:
     manifest = read_manifest(packed)
-    for key in set(manifest) - {"digest"}:
-        other = copy.deepcopy(manifest)
-        other[key] = "other"
-        assert json.loads(bundle._written(other))["digest"] != manifest["digest"]
+    assert manifest.sealed == manifest
+    assert (packed / MANIFEST).read_text() == sealed(manifest.model_dump())
+    for key in set(Manifest.model_fields) - {"digest"}:
+        other = manifest.model_copy(update={key: "other"})
+        assert other.sealed.digest != manifest.digest
 
 
 def test_who_the_held_out_customers_are_does_not_travel(packed: Path) -> None:

@@ -9,13 +9,13 @@ import yaml
 
 from churn.core import params
 from churn.core.params import flatten
-from churn.review.changes import parameter_changes
+from churn.review.changes import parameter_changes, texts
 from tests.conftest import ROOT
 
 
 def changes(before: str, after: str) -> dict[str, tuple[str, str, bool]]:
-    found = parameter_changes(yaml.safe_load(before), yaml.safe_load(after))
-    return {one["key"]: (one["before"], one["after"], one["limit"]) for one in found}
+    found = parameter_changes(texts(yaml.safe_load(before)), texts(yaml.safe_load(after)))
+    return {one.key: (one.before, one.after, one.limit) for one in found}
 
 
 CHECKS = """
@@ -29,7 +29,7 @@ checks:
 
 def test_equal_documents_have_no_changes() -> None:
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert parameter_changes(document, document) == []
+    assert parameter_changes(texts(document), texts(document)) == []
 
 
 def test_values_are_written_as_yaml_has_them() -> None:
@@ -119,11 +119,11 @@ def test_who_moves_a_limit_is_told_so(key: str) -> None:
     before: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     after: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params._replace(after, key.split("."), "other")
-    [one] = parameter_changes(before, after)
+    [one] = parameter_changes(texts(before), texts(after))
     limits = ("gates", "checks", "comparison", "release", "split")
     whose = ("data.id", "data.target", "data.positive")  # who is held out, and what is churn
     decides = key.startswith((*limits, *whose)) or "slices" in key or "cost_" in key
-    assert one["limit"] == decides
+    assert one.limit == decides
 
 
 def test_every_gate_that_is_removed_is_a_limit() -> None:
@@ -131,11 +131,11 @@ def test_every_gate_that_is_removed_is_a_limit() -> None:
     fewer = yaml.safe_load((ROOT / "params.yaml").read_text())
     fewer["gates"]["slice_margins"] = {}
     fewer["gates"]["minima"] = {}
-    found = parameter_changes(document, fewer)
-    assert [one["key"] for one in found] == [
+    found = parameter_changes(texts(document), texts(fewer))
+    assert [one.key for one in found] == [
         "gates.minima.roc_auc",
         "gates.minima.average_precision",
         "gates.slice_margins.roc_auc",
         "gates.slice_margins.brier",
     ]
-    assert all(one["limit"] and one["after"] == "absent" for one in found)
+    assert all(one.limit and one.after == "absent" for one in found)

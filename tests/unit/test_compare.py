@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import yaml
 
 from churn.core import params
 from churn.core.errors import ArtifactError, IncomparableError, RegistryError
-from churn.core.params import Params
+from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
 from churn.data import split
 from churn.evaluation.comparison import Scored
@@ -25,7 +25,8 @@ from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
 from churn.provenance.candidate import git, model_digest
 from churn.review import baseline, compare, limits
-from churn.review.baseline import Baseline
+from churn.review.baseline import Baseline, Card
+from churn.review.comparison import Absent, Compared, Found, Incomparable
 from churn.review.report import gather, markdown, mermaid
 from churn.stages import train
 from tests.conftest import ROOT
@@ -41,15 +42,16 @@ class Pretended(Baseline):
     said: dict[str, Any] = field(default_factory=dict)
     asked: list[pd.DataFrame] = field(default_factory=list)
 
-    def card(self) -> dict[str, Any]:
-        return {
+    def card(self) -> Card:
+        values = {
             "id": "customer_id",
             "test_share": 0.2,
             "salt": "churn",
             "threshold": 0.35,
-            "numeric": ["age", "fax_number"],
-            "categorical": ["colour"],
-        } | self.said
+            "numeric": ("age", "fax_number"),
+            "categorical": ("colour",),
+        }
+        return Card(**(values | self.said))
 
     def predict(self, rows: Path) -> pd.DataFrame:
         frame = pd.read_parquet(rows)
@@ -64,6 +66,14 @@ def pretended(**said: Any) -> Pretended:
 
 def held_out(candidate: compare._Candidate) -> compare._Exam:
     return compare._Exam("own", candidate.test, candidate.train)
+
+
+def compared(
+    candidate: compare._Candidate, everyone: Any, *scored: Any, judging: Limits | None = None
+) -> Compared:
+    entry = Found(name="main", model_digest="b" * 64)
+    exam, own = held_out(candidate), judging or limits.own(candidate.settings)
+    return compare._compared(entry, *scored, everyone, exam, candidate, own)
 
 
 def score(found: Baseline, candidate: compare._Candidate) -> tuple[pd.DataFrame, Scored]:
@@ -125,7 +135,7 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare._Candi
     (workspace.model / "model.json").write_text("{}")
     out_of_fold_of(many[~held_out], 150).to_parquet(workspace.out_of_fold)
     workspace.reports.mkdir(exist_ok=True)
-    workspace.metrics.write_text('{"threshold": 0.4}')
+    workspace.metrics.write_text('{"threshold": 0.4, "train": {}, "test": {}}')
     return compare._Candidate(workspace, settings)
 
 
@@ -203,12 +213,10 @@ def test_customers_that_are_told_apart_otherwise_are_no_comparison(
 
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
 def test_a_model_that_does_not_know_its_split_is_no_comparison(
-    key: str, candidate: compare._Candidate, monkeypatch: pytest.MonkeyPatch
+    key: str, candidate: compare._Candidate
 ) -> None:
-    card = {k: v for k, v in pretended().card().items() if k != key}
-    monkeypatch.setattr(Pretended, "card", lambda self: card)
     with pytest.raises(IncomparableError, match=f"model.json has no {key}"):
-        score(pretended(), candidate)
+        score(pretended(**{key: None}), candidate)
 
 
 @pytest.mark.parametrize("change", ["order", "fewer", "others"])
@@ -241,61 +249,60 @@ def test_the_most_rows_are_kept_and_are_always_the_same(
 ) -> None:
     rows, scored = score(pretended(), candidate)
 
-    def compared(max_rows: int) -> dict[str, Any]:
+    def at_most(max_rows: int) -> Compared:
         chosen = candidate.settings.comparison.model_copy(update={"max_rows": max_rows})
         own = limits.own(candidate.settings).model_copy(update={"comparison": chosen})
-        return compare._compared(rows, scored, "alone", held_out(candidate), candidate, own)
+        return compared(candidate, "alone", rows, scored, judging=own)
 
-    some = compared(200)
-    assert 140 <= some["rows"] <= 260
-    assert compared(200) == some
-    assert compared(100)["rows"] < some["rows"]
-    assert compared(100_000)["rows"] == len(rows)
+    some = at_most(200)
+    assert 140 <= some.rows <= 260
+    assert at_most(200) == some
+    assert at_most(100).rows < some.rows
+    assert at_most(100_000).rows == len(rows)
 
 
 def test_metrics_slices_and_curves_are_those_of_both_models(
     candidate: compare._Candidate,
 ) -> None:
     rows, scored = score(pretended(), candidate)
-    own = limits.own(candidate.settings)
-    found = compare._compared(rows, scored, "alone", held_out(candidate), candidate, own)
-    assert found["rows"] == len(rows)
+    found = compared(candidate, "alone", rows, scored)
+    assert found.rows == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
         "baseline": measure(y, scored.probability, 0.35, decision).values,
         "candidate": measure(y, rows["_probability"].to_numpy(), 0.4, decision).values,
     }
-    for one in found["metrics"]:
+    for one in found.metrics:
         for side, values in expected.items():
-            assert one[side] == pytest.approx(values[one["metric"]], abs=1e-6)
+            assert getattr(one, side) == pytest.approx(values[one.metric], abs=1e-6)
     chosen = candidate.settings.evaluation.slices
-    assert {part["column"] for part in found["slices"]} == set(chosen.numeric)
-    assert all(part["rows"] >= chosen.min_rows for part in found["slices"])
-    ages = [part["rows"] for part in found["slices"] if part["column"] == "age"]
+    assert {part.column for part in found.slices} == set(chosen.numeric)
+    assert all(part.rows >= chosen.min_rows for part in found.slices)
+    ages = [part.rows for part in found.slices if part.column == "age"]
     assert sum(ages) == len(rows)
-    assert set(found["curves"]) == {"roc", "precision_recall", "calibration"}
-    assert found["curves"]["roc"]["baseline"][0] == {
+    assert set(found.curves) == {"roc", "precision_recall", "calibration"}
+    assert found.curves["roc"].baseline[0] == {
         "false_positive_rate": 0.0,
         "true_positive_rate": 0.0,
     }
-    json.dumps(found, allow_nan=False)
+    json.dumps(found.model_dump(), allow_nan=False)
 
 
 def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     candidate: compare._Candidate,
 ) -> None:
     rows, scored = score(pretended(), candidate)
-    own = limits.own(candidate.settings)
-    exam = held_out(candidate)
-    found = compare._compared(rows, scored, "alone", exam, candidate, own)["same_threshold"]
+    decision = candidate.settings.decision
+    found = compared(candidate, "alone", rows, scored).same_threshold
     measured = measure(
-        rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, own.decision
+        rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, decision
     ).values
-    assert [one["metric"] for one in found] == ["accuracy", "precision", "recall", "f1", "cost"]
+    assert found is not None
+    assert [one.metric for one in found] == ["accuracy", "precision", "recall", "f1", "cost"]
     for one in found:
-        assert one["candidate"] == pytest.approx(measured[one["metric"]], abs=1e-6)
+        assert one.candidate == pytest.approx(measured[one.metric], abs=1e-6)
     candidate.threshold = 0.35
-    assert compare._compared(rows, scored, "alone", exam, candidate, own)["same_threshold"] is None
+    assert compared(candidate, "alone", rows, scored).same_threshold is None
 
 
 def test_the_words_of_both_exams_are_corrected_together(
@@ -305,10 +312,9 @@ def test_the_words_of_both_exams_are_corrected_together(
     monkeypatch.setattr(compare, "corrected", lambda found: families.append(found) or found)
     found = older(candidate, tmp_path / "there", candidate.train)
     rows, scored = score(found, candidate)
-    exam, own = held_out(candidate), limits.own(candidate.settings)
-    told = compare._compared(rows, scored, everyone(found, candidate), exam, candidate, own)
-    both = [told["metrics"], told["everyone"]["metrics"]]
-    assert [[asdict(one) for one in family] for family in families[0]] == both
+    told = compared(candidate, everyone(found, candidate), rows, scored)
+    assert told.everyone is not None
+    assert families[0] == [told.metrics, told.everyone.metrics]
 
 
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
@@ -317,14 +323,16 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     before = many.iloc[:2000].drop(columns="recency_days").assign(age=30.0)
     there = stored_rows(tmp_path / "there", train=before)
     found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
-    described = compare._data(found, candidate)["data"]
-    assert described["rows"] == [2000, len(candidate.train)]
-    assert described["columns"][0]["column"] == "age"
-    assert described["columns"][0]["word"] == "large"
-    assert described["gone"] == ["fax_number", "colour"]
-    assert "recency_days" in described["new"]
-    assert "age" not in described["new"]
-    before_rate, after_rate = described["label_rate"]
+    described = compare._data(found, candidate)
+    assert described is not None
+    assert described.rows == (2000, len(candidate.train))
+    assert described.columns[0].column == "age"
+    assert described.columns[0].word == "large"
+    assert described.gone == ["fax_number", "colour"]
+    assert "recency_days" in described.new
+    assert "age" not in described.new
+    assert described.label_rate is not None
+    before_rate, after_rate = described.label_rate
     assert before_rate == round(before["churned"].mean(), 4)
     assert after_rate == round(candidate.train["churned"].mean(), 4)
 
@@ -332,7 +340,7 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
 def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: Path) -> None:
     there = stored_rows(tmp_path / "there", train=candidate.train)
     found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
-    assert compare._data(found, candidate) == {}
+    assert compare._data(found, candidate) is None
 
 
 # every customer
@@ -443,7 +451,8 @@ def workspace(repository: Path, planned: pd.DataFrame, small: Params) -> Workspa
     scored = test[["customer_id"]].assign(probability=model.probability(test))
     scored.to_parquet(made.predictions("test"), index=False)
     made.reports.mkdir()
-    made.metrics.write_text(json.dumps({"threshold": model.card.threshold}))
+    nothing = {"train": {}, "test": {}}
+    made.metrics.write_text(json.dumps({"threshold": model.card.threshold, **nothing}))
     commit(repository)
     return made
 
@@ -527,19 +536,23 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
     monkeypatch.setattr(baseline, "of_revision", gives(same))
     monkeypatch.setattr(baseline, "in_production", gives(None))
     report = compare.run(workspace, "main", production=True)
-    assert json.loads(workspace.comparison.read_text()) == report
-    assert report["model_digest"] == model_digest(workspace.model)
-    first, second = report["baselines"]
-    assert (second["kind"], second["name"]) == ("production", "Production")
-    assert "nothing is in Production" in second["absent"]
-    assert (first["exam"], first["limits"], report["exam"]) == ("main", "main", None)
-    assert {one["word"] for one in first["metrics"]} == {"identical"}
-    assert {one["word"] for one in first["everyone"]["metrics"]} == {"identical"}
-    assert first["everyone"]["rows"] == 600 > first["rows"] == first["everyone"]["held_out"]
-    assert first["alone"] is None
+    written = json.loads(workspace.comparison.read_text())
+    assert written == json.loads(report.model_dump_json(exclude_unset=True))
+    assert "data" not in written["baselines"][0]
+    assert report.model_digest == model_digest(workspace.model)
+    first, second = report.baselines
+    assert (second.kind, second.name) == ("production", "Production")
+    assert isinstance(first, Compared)
+    assert isinstance(second, Absent)
+    assert "nothing is in Production" in second.absent
+    assert (first.exam, first.limits, report.exam) == ("main", "main", None)
+    assert {one.word for one in first.metrics} == {"identical"}
+    assert first.everyone is not None
+    assert {one.word for one in first.everyone.metrics} == {"identical"}
+    assert first.everyone.rows == 600 > first.rows == first.everyone.held_out
+    assert first.alone is None
     assert json.loads(workspace.changes.read_text())["parameters"] == []
-    assert first["model_digest"] == report["model_digest"]
-    assert "data" not in first
+    assert first.model_digest == report.model_digest
 
 
 def test_a_branch_called_production_is_not_taken_for_the_stage(
@@ -550,7 +563,7 @@ def test_a_branch_called_production_is_not_taken_for_the_stage(
     monkeypatch.setattr(baseline, "of_revision", gives(None))
     monkeypatch.setattr(baseline, "in_production", gives(None))
     report = compare.run(workspace, "Production", production=True)
-    assert [(one["name"], one["kind"]) for one in report["baselines"]] == [
+    assert [(one.name, one.kind) for one in report.baselines] == [
         (f"commit {commit[:12]}", "revision"),
         ("Production", "production"),
     ]
@@ -561,8 +574,8 @@ def test_a_revision_without_a_pipeline_is_absent(
 ) -> None:
     monkeypatch.setattr(baseline, "of_revision", gives(None))
     report = compare.run(workspace, "main", production=False)
-    [entry] = report["baselines"]
-    assert entry == {"name": "main", "kind": "revision", "absent": "main has no pipeline yet"}
+    [entry] = report.baselines
+    assert entry == Absent(name="main", kind="revision", absent="main has no pipeline yet")
 
 
 def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
@@ -576,10 +589,11 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     there = stored_rows(tmp_path / "there", train=train_rows.iloc[:300], test=test_rows)
     found = Baseline("main", "HEAD", "stored", other, ROOT / "src", there)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
-    [entry] = compare.run(workspace, "main", production=False)["baselines"]
-    assert "told apart by 'email'" in entry["incomparable"]
-    assert "metrics" not in entry
-    assert entry["data"]["rows"][0] == 300
+    [entry] = compare.run(workspace, "main", production=False).baselines
+    assert isinstance(entry, Incomparable)
+    assert "told apart by 'email'" in entry.incomparable
+    assert entry.data is not None
+    assert entry.data.rows[0] == 300
 
 
 def test_nothing_is_said_of_changes_against_production(
@@ -587,10 +601,10 @@ def test_nothing_is_said_of_changes_against_production(
 ) -> None:
     found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
     monkeypatch.setattr(baseline, "in_production", gives(found))
-    [entry] = compare.run(workspace, None, production=True)["baselines"]
+    [entry] = compare.run(workspace, None, production=True).baselines
     assert not workspace.changes.exists()
-    assert "data" not in entry
-    assert entry["source"] == "registry"
+    assert entry.data is None
+    assert entry.source == "registry"
 
 
 def test_what_is_compared_can_be_reported(
@@ -641,9 +655,9 @@ def test_a_change_of_the_exam_is_counted_and_both_exams_are_held(
     )
     report = compare.run(workspace, "main", production=False)
     nothing = {"added": 0, "removed": 0, "relabelled": 0, "edited": 0}
-    assert {key: report["exam"][key] for key in nothing} == nothing | counted
-    assert [entry["exam"] for entry in report["baselines"]] == ["main", "own"]
-    assert all("metrics" in entry for entry in report["baselines"])
+    assert {key: getattr(report.exam, key) for key in nothing} == nothing | counted
+    assert [entry.exam for entry in report.baselines] == ["main", "own"]
+    assert all(isinstance(entry, Compared) for entry in report.baselines)
 
 
 def test_on_the_exam_of_main_the_labels_are_those_of_main(
@@ -670,14 +684,13 @@ def test_on_the_exam_of_main_the_labels_are_those_of_main(
     report = compare.run(workspace, "main", production=False)
 
     on_main, on_own = (
-        next(one for one in entry["metrics"] if one["metric"] == "roc_auc")
-        for entry in report["baselines"]
+        next(one for one in entry.metrics if one.metric == "roc_auc") for entry in report.baselines
     )
-    assert report["exam"]["relabelled"] > 10
-    assert on_own["word"] == "better"
-    assert on_main["word"] == "worse"
+    assert report.exam.relabelled > 10
+    assert on_own.word == "better"
+    assert on_main.word == "worse"
     y = own["churned"].to_numpy()
-    assert on_main["baseline"] == pytest.approx(measure(y, good, 0.4, DECISION).values["roc_auc"])
+    assert on_main.baseline == pytest.approx(measure(y, good, 0.4, DECISION).values["roc_auc"])
 
 
 def test_customers_that_the_candidate_was_trained_on_are_no_exam_of_main(
@@ -689,8 +702,8 @@ def test_customers_that_the_candidate_was_trained_on_are_no_exam_of_main(
     found = of_main(workspace, tmp_path / "main", lambda test: test.assign(age=test["age"] + 1))
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     report = compare.run(workspace, "main", production=False)
-    on_main, on_own = report["baselines"]
-    assert on_main["rows"] == on_own["rows"] - 20
+    on_main, on_own = report.baselines
+    assert on_main.rows == on_own.rows - 20
 
 
 def test_a_column_that_is_new_comes_from_the_table_of_the_change(
@@ -719,8 +732,8 @@ def test_a_table_whose_label_has_another_name_is_no_exam(
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.rename(columns={"churned": "gone"}))
     monkeypatch.setattr(baseline, "of_revision", gives(found))
-    on_main, _ = compare.run(workspace, "main", production=False)["baselines"]
-    assert "its customers have no column 'churned'" in on_main["incomparable"]
+    on_main, _ = compare.run(workspace, "main", production=False).baselines
+    assert "its customers have no column 'churned'" in on_main.incomparable
 
 
 def test_a_candidate_that_fails_on_the_exam_of_main_is_incomparable(
@@ -728,8 +741,8 @@ def test_a_candidate_that_fails_on_the_exam_of_main_is_incomparable(
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.assign(age="old"))
     monkeypatch.setattr(baseline, "of_revision", gives(found))
-    on_main, _ = compare.run(workspace, "main", production=False)["baselines"]
-    assert "the candidate cannot be scored on the customers of main" in on_main["incomparable"]
+    on_main, _ = compare.run(workspace, "main", production=False).baselines
+    assert "the candidate cannot be scored on the customers of main" in on_main.incomparable
 
 
 def test_where_the_limits_of_main_are_others_both_are_compared_by(
@@ -746,10 +759,10 @@ def test_where_the_limits_of_main_are_others_both_are_compared_by(
     document["checks"]["seed"] = 7
     workspace.params.write_text(yaml.safe_dump(document))
 
-    by_main, by_own = compare.run(workspace, "main", production=False)["baselines"]
+    by_main, by_own = compare.run(workspace, "main", production=False).baselines
 
-    assert (by_main["limits"], by_own["limits"]) == ("main", "own")
-    costs = [next(one for one in entry["metrics"] if one["metric"] == "cost")["candidate"]
+    assert (by_main.limits, by_own.limits) == ("main", "own")
+    costs = [next(one for one in entry.metrics if one.metric == "cost").candidate
              for entry in (by_main, by_own)]  # fmt: skip
     assert costs[0] > costs[1]
     assert [checks.seed for checks in ran] == [42]
@@ -766,8 +779,8 @@ def test_a_model_that_predicts_another_column_is_incomparable(
     (other / "model.json").write_text(json.dumps(card | {"target": "gone"}))
     found = Baseline("main", "HEAD", "stored", other, None, workspace)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
-    [entry] = compare.run(workspace, "main", production=False)["baselines"]
-    assert entry["incomparable"] == "main: predicts 'gone', and not 'churned'"
+    [entry] = compare.run(workspace, "main", production=False).baselines
+    assert entry.incomparable == "main: predicts 'gone', and not 'churned'"
 
 
 def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incomparable(
@@ -775,9 +788,9 @@ def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incompara
 ) -> None:
     found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
-    on_main, on_own = compare.run(workspace, "main", production=False)["baselines"]
-    assert (on_main["exam"], on_own["exam"]) == ("main", "own")
-    assert on_main["incomparable"] == "main: its held-out customers cannot be had"
+    on_main, on_own = compare.run(workspace, "main", production=False).baselines
+    assert (on_main.exam, on_own.exam) == ("main", "own")
+    assert on_main.incomparable == "main: its held-out customers cannot be had"
 
 
 def test_a_server_that_this_run_may_not_read_blocks(
@@ -792,5 +805,5 @@ def test_a_fork_says_that_it_may_not_ask(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHURN_FORK", "true")
-    [entry] = compare.run(workspace, None, production=True)["baselines"]
-    assert "a fork's run finds nothing in Production" in entry["absent"]
+    [entry] = compare.run(workspace, None, production=True).baselines
+    assert "a fork's run finds nothing in Production" in entry.absent

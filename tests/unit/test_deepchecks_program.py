@@ -15,6 +15,7 @@ from churn.core.errors import ChecksError, ParamsError
 from churn.core.params import Check, ChecksParams, DataParams, Params
 from churn.validation import program as deepchecks_program
 from churn.validation.program import PYTHON_VARIABLE, sample
+from churn.validation.results import CheckResult
 
 THRESHOLD = 0.35
 
@@ -35,7 +36,7 @@ def frames(customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def reported(
     frames: dict[str, pd.DataFrame], settings: Params
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[CheckResult], list[str]]:
     """Return what one run of the program finds, and the steps that it reports."""
     listed = checks(
         data_integrity=[
@@ -65,15 +66,15 @@ def reported(
     )
     steps: list[str] = []
     results = deepchecks_program.run(frames, settings.data, listed, THRESHOLD, steps.append)
-    return results["checks"], steps
+    return results, steps
 
 
 def test_each_check_is_reported_in_its_order(
-    reported: tuple[list[dict[str, Any]], list[str]],
+    reported: tuple[list[CheckResult], list[str]],
 ) -> None:
     results, steps = reported
-    assert steps == [result["check"] for result in results]
-    assert [(result["suite"], result["check"], result["status"]) for result in results] == [
+    assert steps == [result.check for result in results]
+    assert [(result.suite, result.check, result.status) for result in results] == [
         ("data_integrity", "PercentOfNulls", "failed"),
         ("data_integrity", "ClassImbalance", "passed"),
         ("train_test", "IndexTrainTestLeakage", "failed"),
@@ -84,38 +85,38 @@ def test_each_check_is_reported_in_its_order(
 
 
 def test_a_check_that_crashes_says_why_and_has_no_outcomes(
-    reported: tuple[list[dict[str, Any]], list[str]],
+    reported: tuple[list[CheckResult], list[str]],
 ) -> None:
     crashed = reported[0][4]
-    assert "no such scorer" in crashed["error"]
-    assert crashed["outcomes"] == []
+    assert "no such scorer" in crashed.error
+    assert crashed.outcomes == []
 
 
 def test_integrity_is_tested_on_both_sides_together(
-    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+    reported: tuple[list[CheckResult], list[str]], frames: dict[str, pd.DataFrame]
 ) -> None:
     nulls, balance = reported[0][:2]
     both = pd.concat(frames.values())
-    missing = {column: next(iter(found.values())) for column, found in nulls["value"].items()}
+    missing = {column: next(iter(found.values())) for column, found in nulls.value.items()}
     assert missing["age"] == pytest.approx(both["age"].isna().mean(), abs=5e-5)
     assert missing["frequency"] == 0
-    assert [outcome["passed"] for outcome in nulls["outcomes"]] == [False]
+    assert [outcome.passed for outcome in nulls.outcomes] == [False]
     ratio = both["churned"].sum() / (1 - both["churned"]).sum()
-    found = float(balance["outcomes"][0]["details"].split()[0])
+    found = float(balance.outcomes[0].details.split()[0])
     assert found == pytest.approx(ratio, abs=5e-5)
-    assert balance["value"] == {str(k): n for k, n in both["churned"].value_counts().items()}
+    assert balance.value == {str(k): n for k, n in both["churned"].value_counts().items()}
 
 
 def test_a_leaked_customer_is_found(
-    reported: tuple[list[dict[str, Any]], list[str]],
+    reported: tuple[list[CheckResult], list[str]],
 ) -> None:
-    assert reported[0][2]["value"] == pytest.approx(1 / 121, abs=5e-5)
+    assert reported[0][2].value == pytest.approx(1 / 121, abs=5e-5)
 
 
 def test_the_given_predictions_are_judged_at_the_threshold(
-    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+    reported: tuple[list[CheckResult], list[str]], frames: dict[str, pd.DataFrame]
 ) -> None:
-    performance = reported[0][3]["value"]
+    performance = reported[0][3].value
     for side, frame in frames.items():
         accuracy = ((frame["probability"] >= THRESHOLD) == frame["churned"]).mean()
         [found] = [row["Value"] for row in performance if row["Dataset"].lower() == side]
@@ -123,11 +124,11 @@ def test_the_given_predictions_are_judged_at_the_threshold(
 
 
 def test_a_check_of_one_side_gets_the_held_out_one(
-    reported: tuple[list[dict[str, Any]], list[str]], frames: dict[str, pd.DataFrame]
+    reported: tuple[list[CheckResult], list[str]], frames: dict[str, pd.DataFrame]
 ) -> None:
     test = frames["test"]
     auc = roc_auc_score(test["churned"], test["probability"])
-    assert f"AUC found is {round(auc, 2):g} " in reported[0][5]["outcomes"][0]["details"]
+    assert f"AUC found is {round(auc, 2):g} " in reported[0][5].outcomes[0].details
 
 
 def judged(
@@ -135,8 +136,8 @@ def judged(
 ) -> tuple[str, list[str]]:
     """Return the status of one check, and what each condition says."""
     listed = checks(**{suite: [check]})
-    [result] = deepchecks_program.run(frames, settings.data, listed, THRESHOLD)["checks"]
-    return result["status"], [outcome["details"] for outcome in result["outcomes"]]
+    [result] = deepchecks_program.run(frames, settings.data, listed, THRESHOLD)
+    return result.status, [outcome.details for outcome in result.outcomes]
 
 
 @pytest.mark.parametrize(
@@ -342,9 +343,9 @@ def test_training_rows_among_the_held_out_ones_are_found_in_a_sample(
         ]
     )
     chosen = sample({"train": train, "test": test}, settings.data, 2000)
-    (result,) = deepchecks_program.run(chosen, settings.data, listed, THRESHOLD)["checks"]
+    (result,) = deepchecks_program.run(chosen, settings.data, listed, THRESHOLD)
     assert len(chosen["test"]) < 500
-    assert result["status"] == "failed"
+    assert result.status == "failed"
 
 
 def test_customers_who_stand_twice_under_other_ids_are_found(
@@ -355,8 +356,8 @@ def test_customers_who_stand_twice_under_other_ids_are_found(
     listed = checks(
         data_integrity=[{"check": "DataDuplicates", "conditions": {"ratio_less_or_equal": 0.02}}]
     )
-    (result,) = deepchecks_program.run(doubled, settings.data, listed, THRESHOLD)["checks"]
-    assert result["status"] == "failed"
+    (result,) = deepchecks_program.run(doubled, settings.data, listed, THRESHOLD)
+    assert result.status == "failed"
 
 
 def test_long_ids_and_ids_that_differ_in_zeros_stay_what_they_are(
@@ -374,4 +375,4 @@ def test_long_ids_and_ids_that_differ_in_zeros_stay_what_they_are(
         results = deepchecks_program.run(
             {"train": train, "test": test}, settings.data, listed, THRESHOLD
         )
-        assert [result["status"] for result in results["checks"]] == ["passed"]
+        assert [result.status for result in results] == ["passed"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from churn.core import params
 from churn.core.errors import ParamsError
+from churn.core.params import Params
 from churn.review import experiment
 from tests.conftest import ROOT
 
@@ -17,6 +20,10 @@ SMALL = {
     "decision.strategy": "fixed",
     "evaluation.importance.repeats": 1,
 }
+
+
+def tried_with(repository: Path, overrides: dict[str, Any]) -> Params:
+    return params.load(repository / "params.yaml", overrides)
 
 
 @pytest.fixture
@@ -31,10 +38,10 @@ def repository(store: Path, customers: pd.DataFrame) -> Path:
 def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> None:
     before = sorted(repository.rglob("*.parquet"))
 
-    tracked, metrics = experiment.train_with(repository, SMALL)
+    tried = experiment.train_with(repository, tried_with(repository, SMALL))
 
-    assert tracked.new
-    assert 0.5 < metrics["test"]["roc_auc"] < 1
+    assert tried.run.new
+    assert 0.5 < tried.sides["test"]["roc_auc"] < 1
     assert sorted(repository.rglob("*.parquet")) == before
     assert not (repository / "build").exists()
 
@@ -42,16 +49,16 @@ def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> Non
 @pytest.fixture
 def trained(repository: Path) -> str:
     """Return the address of a model that was trained on the table."""
-    tracked, _ = experiment.train_with(repository, SMALL)
-    return f"runs:/{tracked.run_id}/model"
+    tried = experiment.train_with(repository, tried_with(repository, SMALL))
+    return f"runs:/{tried.run.run_id}/model"
 
 
 def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(
     repository: Path, trained: str
 ) -> None:
-    _, metrics = experiment.evaluate_model(repository, trained, {})
+    tried = experiment.evaluate_model(repository, trained, tried_with(repository, {}))
 
-    assert 0.5 < metrics["test"]["roc_auc"] < 1
+    assert 0.5 < tried.sides["test"]["roc_auc"] < 1
 
 
 @pytest.mark.parametrize(
@@ -71,10 +78,12 @@ def test_a_model_is_not_measured_on_what_it_was_trained_on(
         table.to_csv(repository / "data/customers.csv", index=False)
         other |= {"features.ratios": [], "features.rfm": None, "evaluation.slices.numeric": []}
     with pytest.raises(ParamsError, match=message):
-        experiment.evaluate_model(repository, trained, other)
+        experiment.evaluate_model(repository, trained, tried_with(repository, other))
 
 
 def test_a_smaller_holdout_of_the_same_split_is_as_good(repository: Path, trained: str) -> None:
-    _, metrics = experiment.evaluate_model(repository, trained, {"split.test_share": 0.15})
+    tried = experiment.evaluate_model(
+        repository, trained, tried_with(repository, {"split.test_share": 0.15})
+    )
 
-    assert 0.5 < metrics["test"]["roc_auc"] < 1
+    assert 0.5 < tried.sides["test"]["roc_auc"] < 1

@@ -9,6 +9,7 @@ import pytest
 
 from churn.core.errors import CandidateError
 from churn.provenance import lineage
+from churn.provenance.github_answers import MergedPull
 from churn.provenance.lineage import Source
 from tests.workflows.fake_github import TOKEN, FakeGitHub
 
@@ -34,7 +35,7 @@ def test_which_pull_request_was_merged_is_one_question(
     served_github.merge_pull(3, COMMIT)
     source, unknown = lineage.of_commit(COMMIT, environment)
     run = f"https://{served_github.host}/octo/shop/actions/runs/77"
-    assert (source, unknown) == (Source("main", 3, run), None)
+    assert (source, unknown) == (Source(how="main", pull_request=3, run=run), None)
     assert len(served_github.asked) == 1
 
 
@@ -55,12 +56,12 @@ def test_where_github_does_not_answer_it_is_said_and_is_no_failure(
 
 
 def test_another_ci_has_no_github_to_ask() -> None:
-    assert lineage.of_commit(COMMIT, {}) == (Source("main"), None)
+    assert lineage.of_commit(COMMIT, {}) == (Source(how="main"), None)
 
 
 @pytest.mark.parametrize("answer", [[], [{}], [{"merged_at": "x"}], [{"number": 3}], [1]])
 def test_an_odd_answer_names_none(answer: list[dict[str, object]]) -> None:
-    assert lineage._merged(answer, COMMIT) is None
+    assert lineage._merged(list(map(MergedPull.read, answer)), COMMIT) is None
 
 
 def test_of_several_pull_requests_it_is_the_one_that_was_merged_as_this_commit() -> None:
@@ -69,7 +70,7 @@ def test_of_several_pull_requests_it_is_the_one_that_was_merged_as_this_commit()
         {"number": 2, "merged_at": None, "merge_commit_sha": COMMIT},
         {"number": 3, "merged_at": "x", "merge_commit_sha": COMMIT},
     ]
-    assert lineage._merged(pulls, COMMIT) == 3
+    assert lineage._merged(list(map(MergedPull.read, pulls)), COMMIT) == 3
 
 
 def test_a_note_is_read_and_a_candidate_without_one_was_made_locally(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from churn.core.paths import Workspace
 from churn.provenance.candidate import git
 from churn.review import proposal
+from churn.review.changes import Changes
 from tests.unit.repositories import commit, write
 
 
@@ -35,29 +36,29 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
     found = proposal.against(Workspace(repository), before)
 
     proposal.write(Workspace(repository), before)
-    assert json.loads((repository / "build/changes.json").read_text()) == found
-    assert {one["key"]: one["limit"] for one in found["parameters"]} == {
+    assert json.loads((repository / "build/changes.json").read_text()) == found.model_dump()
+    assert {one.key: one.limit for one in found.parameters} == {
         "model.seed": False,
         "gates.minima.roc_auc": True,
     }
-    assert found["files"] == [
+    assert found.files == [
         "params.yaml",
-        "src/churn/review/gate.py",
         "src/churn/model/features.py",
+        "src/churn/review/gate.py",
     ]
-    assert found["judge"] == [".github/workflows/a.yml", "src/churn/review/gate.py"]
+    assert found.judge == [".github/workflows/a.yml", "src/churn/review/gate.py"]
 
 
 def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str) -> None:
     found = proposal.against(Workspace(repository), before)
-    assert found == {"parameters": [], "files": [], "judge": [], "decided": 0}
+    assert found == Changes(parameters=[], files=[], judge=[], decided=0)
 
 
 def test_commits_with_other_metrics_since_another_table_are_counted(
     repository: Path, tmp_path: Path
 ) -> None:
     def decided(root: Path, main: str = "HEAD") -> object:
-        return proposal.against(Workspace(root), main)["decided"]
+        return proposal.against(Workspace(root), main).decided
 
     split = "split:\n  test_share: 0.2\n  salt: churn\n"
     write(repository, {"params.yaml": split, "data.dvc": "1", "reports/metrics.json": "1"})
@@ -88,13 +89,13 @@ def test_the_first_pull_request_moves_no_limits(repository: Path, before: str) -
     git(repository, "rm", "--quiet", "-r", "--cached", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "nothing")
     found = proposal.against(Workspace(repository), "HEAD")
-    assert (found["parameters"], found["judge"]) == ([], [])
-    assert "params.yaml" in found["files"]
+    assert (found.parameters, found.judge) == ([], [])
+    assert "params.yaml" in found.files
 
 
 def test_a_baseline_that_cannot_be_read_makes_every_limit_a_change(repository: Path) -> None:
     write(repository, {"params.yaml": "gates: ["})
     broken = commit(repository)
     write(repository, {"params.yaml": "gates: {minima: {roc_auc: 0.5}}\n"})
-    [one] = proposal.against(Workspace(repository), broken)["parameters"]
-    assert one["limit"]
+    [one] = proposal.against(Workspace(repository), broken).parameters
+    assert one.limit

@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from churn.deploy import integration, promotion, release
 from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
+from churn.provenance.bundle import JudgedVerdict
 from churn.provenance.candidate import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
@@ -561,10 +563,14 @@ def test_a_candidate_that_is_worse_than_production_is_blocked(
 
     def against(*arguments: Any) -> Any:
         found = real(*arguments)
-        entry = found["baselines"][0]
-        assert entry["everyone"]["rows"] > 2 * entry["rows"]  # what Production said out of fold
-        [auc] = [m for m in entry["everyone"]["metrics"] if m["metric"] == "roc_auc"]
-        auc |= {"difference": -0.5, "lower": -0.6, "upper": -0.4, "word": "worse"}
+        everyone = found.baselines[0].everyone
+        assert everyone.rows > 2 * found.baselines[0].rows  # what Production said out of fold
+        everyone.metrics[:] = [
+            replace(one, difference=-0.5, lower=-0.6, upper=-0.4, word="worse")
+            if one.metric == "roc_auc"
+            else one
+            for one in everyone.metrics
+        ]
         return found
 
     monkeypatch.setattr(release.compare, "against", against)
@@ -577,7 +583,7 @@ def test_a_candidate_that_is_worse_than_production_is_blocked(
 def test_only_what_was_judged_and_passed_is_released(
     outcome: tuple[str, bool], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdict = {"outcome": outcome[0], "passed": outcome[1]}
+    verdict = JudgedVerdict(outcome=outcome[0], passed=outcome[1])
     monkeypatch.setattr(bundle, "read_verdict", lambda _: verdict)
     with pytest.raises(BlockedError, match="its verdict"):
         candidates.release(1)

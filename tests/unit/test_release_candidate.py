@@ -54,7 +54,7 @@ def test_it_is_made_from_scratch_and_judged_against_production(
     assert (plan.revision, plan.production, plan.from_scratch) == (None, True, True)
     assert plan.source is not None
     assert plan.source.how == "main"
-    digest = bundle.read_manifest(tmp_path / "candidate")["digest"]
+    digest = bundle.read_manifest(tmp_path / "candidate").digest
     assert (done.code, done.needed, done.digest) == (0, True, digest)
     assert (tmp_path / "output").read_text() == f"needed=true\ndigest={digest}\n"
     assert "compared with what was reviewed: byte for byte (as reviewed)" in done.lines[-1]
@@ -67,14 +67,12 @@ def test_the_next_jobs_take_that_candidate_and_no_other(
     candidates: Candidates, made: list[review.Plan], tmp_path: Path
 ) -> None:
     digest = make(candidates.roots[0], tmp_path).digest
-    other = bundle.read_manifest(candidates.plan(2).candidate)["digest"]
+    other = bundle.read_manifest(candidates.plan(2).candidate).digest
     assert digest != other
     with pytest.raises(CandidateError, match="it is another candidate"):
         candidates.release(1, digest=other)
     assert candidates.production is None
-    assert candidates.release(
-        1, digest=bundle.read_manifest(candidates.plan(1).candidate)["digest"]
-    )
+    assert candidates.release(1, digest=bundle.read_manifest(candidates.plan(1).candidate).digest)
 
 
 def test_a_commit_that_is_not_checked_out_is_not_made(

@@ -70,7 +70,7 @@ def packed(workspace: Workspace) -> dict[str, Any]:
     manifest = bundle.read_manifest(workspace.candidate)
     assert (workspace.candidate / "report.md").read_text().startswith("## ")
     written: dict[str, Any] = json.loads((workspace.candidate / "verdict.json").read_text())
-    assert "verdict.json" in manifest["files"]
+    assert "verdict.json" in manifest.files
     return written
 
 

@@ -12,6 +12,8 @@ from churn.cli import summary
 from churn.core.errors import ArtifactError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
+from churn.data.stats import DataStats, TableStats
+from churn.model.card import ModelCard
 from churn.provenance.candidate import model_digest
 
 METRICS = dict.fromkeys(
@@ -29,6 +31,19 @@ METRICS = dict.fromkeys(
     0.25,
 )
 
+CARD = ModelCard(
+    family="random_forest",
+    threshold=0.6,
+    strategy="fixed",
+    id="id",
+    target="left",
+    features=(),
+    test_share=0.2,
+    salt="x",
+)
+NOTHING = TableStats(rows=0, label_rate=0.0, numeric={}, dates={}, categorical={})
+CHECK = {"suite": "model"}
+
 
 def shown(workspace: Workspace) -> str:
     console = Console(width=100, color_system=None)
@@ -43,9 +58,9 @@ def workspace(tmp_path: Path) -> Workspace:
     made = Workspace(tmp_path)
     sides = {"train": METRICS, "test": METRICS | {"roc_auc": 0.8125, "precision": None}}
     write_json(made.metrics, {"threshold": 0.6, **sides})
-    write_json(made.model / "model.json", {"family": "random_forest", "features": []})
-    write_json(made.data_stats, {"rows": 12345})
-    write_json(made.checks, report({"check": "RocReport", "status": "passed"}))
+    write_json(made.model / "model.json", CARD)
+    write_json(made.data_stats, DataStats(rows=12345, train=NOTHING, test=NOTHING))
+    write_json(made.checks, report({**CHECK, "check": "RocReport", "status": "passed"}))
     return made
 
 
@@ -66,15 +81,22 @@ def test_metrics_of_both_sides_are_shown(workspace: Workspace) -> None:
 def test_what_did_not_pass_is_named_with_its_reason(workspace: Workspace) -> None:
     assert "1 of 1 checks passed" in shown(workspace)
     failed = {
+        **CHECK,
         "check": "LabelDrift",
         "status": "failed",
         "outcomes": [
-            {"passed": True, "details": "fine"},
-            {"passed": False, "details": "drifted by 0.4"},
+            {"condition": "a", "passed": True, "details": "fine"},
+            {"condition": "b", "passed": False, "details": "drifted by 0.4"},
         ],
     }
-    crashed = {"check": "PredictionDrift", "status": "crashed", "outcomes": [], "error": "no rows"}
-    passed = {"check": "RocReport", "status": "passed"}
+    crashed = {
+        **CHECK,
+        "check": "PredictionDrift",
+        "status": "crashed",
+        "outcomes": [],
+        "error": "no rows",
+    }
+    passed = {**CHECK, "check": "RocReport", "status": "passed"}
     write_json(workspace.checks, report(passed, failed, crashed))
     text = shown(workspace)
     assert "1 of 3 checks passed" in text
@@ -87,7 +109,8 @@ def test_the_run_is_named_once_this_model_is_tracked(workspace: Workspace) -> No
     run = {"run_id": "0123abc", "model_digest": model_digest(workspace.model)}
     write_json(workspace.tracked_run, run)
     assert "0123abc" in shown(workspace)
-    write_json(workspace.model / "model.json", {"family": "logistic_regression", "features": []})
+    card = CARD.model_copy(update={"family": "logistic_regression"})
+    write_json(workspace.model / "model.json", card)
     assert "0123abc" not in shown(workspace)  # the run of another model
 
 
@@ -129,5 +152,5 @@ def test_metrics_that_are_text_or_missing_are_refused(
 
 
 def test_a_check_that_failed_without_a_reason_is_shown(workspace: Workspace) -> None:
-    write_json(workspace.checks, report({"check": "LabelDrift", "status": "failed"}))
+    write_json(workspace.checks, report({**CHECK, "check": "LabelDrift", "status": "failed"}))
     assert "LabelDrift failed: no reason given" in shown(workspace)

@@ -8,13 +8,17 @@ import os
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from churn.core.errors import ChurnError, ParamsError
 from churn.core.paths import Workspace
 from churn.core.progress import announce
+
+if TYPE_CHECKING:
+    from churn.core.params import Params
+    from churn.review.experiment import Tried
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -94,7 +98,7 @@ def train(settings: tuple[str, ...]) -> None:
         return
     from churn.review import experiment
 
-    _show(*experiment.train_with(Path(), _overrides(settings)))
+    _show(experiment.train_with(Path(), _with(settings)))
 
 
 @cli.command()
@@ -115,7 +119,7 @@ def evaluate(model: str | None, settings: tuple[str, ...]) -> None:
         return
     from churn.review import experiment
 
-    _show(*experiment.evaluate_model(Path(), model, _overrides(settings)))
+    _show(experiment.evaluate_model(Path(), model, _with(settings)))
 
 
 @cli.command()
@@ -277,7 +281,7 @@ def pack(output: Path) -> None:
     from churn.provenance import bundle
 
     manifest = bundle.pack(Workspace(), output)
-    click.echo(f"{output}: {len(manifest['files'])} files")
+    click.echo(f"{output}: {len(manifest.files)} files")
 
 
 @candidate.command()
@@ -288,7 +292,7 @@ def verify(folder: Path, commit: str | None) -> None:
     from churn.provenance import bundle
 
     manifest = bundle.verify(folder, Path(), commit)
-    click.echo(f"{folder}: model {manifest['model_digest']}, as its manifest says")
+    click.echo(f"{folder}: model {manifest.model_digest}, as its manifest says")
 
 
 @candidate.command("show")
@@ -299,7 +303,7 @@ def show_candidate(folder: Path) -> None:
 
     from churn.provenance import bundle
 
-    Console().print_json(data=bundle.read_manifest(folder))
+    Console().print_json(bundle.read_manifest(folder).text)
 
 
 @cli.command()
@@ -562,11 +566,18 @@ def predict(model: str, source: Path, output: Path) -> None:
     click.echo(f"{output}: {count:,} customers")
 
 
-def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
+def _with(settings: tuple[str, ...]) -> Params:
+    """Read params.yaml with other values in it."""
+    from churn.core import params
+
+    return params.load(Workspace().params, _overrides(settings))
+
+
+def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:  # any keys, any values
     """Turn ``key=value`` words into dotted keys and YAML values."""
     from churn.core.document import parse
 
-    overrides: dict[str, Any] = {}
+    overrides = {}
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator or not key:
@@ -580,13 +591,13 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:
     return overrides
 
 
-def _show(tracked: Any, metrics: dict[str, Any]) -> None:
+def _show(tried: Tried) -> None:
     from rich.console import Console
 
     from churn.cli.summary import metrics_table
 
-    Console().print(metrics_table(metrics))
-    click.echo(f"MLflow run {tracked.run_id}")
+    Console().print(metrics_table(tried.threshold, tried.sides))
+    click.echo(f"MLflow run {tried.run.run_id}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -12,11 +12,16 @@ from rich.text import Text
 
 from churn.core.errors import ArtifactError
 from churn.core.files import read_json
-from churn.core.paths import SIDES, Workspace
-from churn.core.shapes import Card, Checks, DataStats, Metrics, TrackedRun
+from churn.core.paths import Workspace
+from churn.data.stats import DataStats
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Metrics, Values
+from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance.candidate import model_digest
+from churn.review.comparison import Absent, Comparison, Entry, Incomparable
 from churn.review.report.text import interval, number
+from churn.tracking.tracked import TrackedRun
+from churn.validation.results import Checks
 
 
 def show(workspace: Workspace, console: Console) -> None:
@@ -30,11 +35,11 @@ def show(workspace: Workspace, console: Console) -> None:
     metrics = read_json(workspace.metrics, "evaluate", Metrics)
     _require_all(metrics, workspace)
     checks = read_json(workspace.checks, "validate", Checks)
-    card = read_json(workspace.model / "model.json", "train", Card)
+    card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
     stats = read_json(workspace.data_stats, "prepare", DataStats)
-    title = f"{card['family']}, {stats['rows']:,} customers"
+    title = f"{card.family}, {stats.rows:,} customers"
     parts: list[RenderableType] = [
-        metrics_table(metrics),
+        metrics_table(metrics.threshold, metrics.sides),
         Text(),
         _checks_line(checks),
         Text(),
@@ -45,64 +50,62 @@ def show(workspace: Workspace, console: Console) -> None:
     )
 
 
-def _require_all(metrics: dict[str, Any], workspace: Workspace) -> None:
-    for side in SIDES:
+def _require_all(metrics: Metrics, workspace: Workspace) -> None:
+    for side, values in metrics.sides.items():
         for name in TITLES:
-            if name not in metrics[side]:
+            if name not in values:
                 raise ArtifactError(
                     f"{workspace.metrics}: {side}.{name} is missing; run `churn evaluate` again"
                 )
 
 
-def metrics_table(metrics: dict[str, Any]) -> Table:
-    """Lay out metrics.json: a row a metric, a column a side."""
-    sides = [side for side in SIDES if side in metrics]
+def metrics_table(threshold: float, sides: Mapping[str, Values]) -> Table:
+    """Lay out metrics: a row a metric, a column a side."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric")
     for side in sides:
         name = "held-out customers" if side == "test" else "training rows"
         table.add_column(name, justify="right", style="bold" if side == "test" else "dim")
     for key, name in TITLES.items():
-        values = [metrics[side][key] for side in sides]
-        table.add_row(name, *map(number, values))
-    table.caption = f"churn is predicted at a probability of {metrics['threshold']:g} and above"
+        table.add_row(name, *(number(values[key]) for values in sides.values()))
+    table.caption = f"churn is predicted at a probability of {threshold:g} and above"
     return table
 
 
-def comparison_tables(report: dict[str, Any]) -> list[RenderableType]:
-    """Lay out comparison.json: a table a baseline, a row a metric."""
-    return [_comparison_table(entry) for entry in report["baselines"]]
+def comparison_tables(report: Comparison) -> list[RenderableType]:
+    """Lay out a comparison: a table a baseline, a row a metric."""
+    return [_comparison_table(entry) for entry in report.baselines]
 
 
-def _comparison_table(entry: dict[str, Any]) -> RenderableType:
-    if reason := entry.get("absent") or entry.get("incomparable"):
-        return Text(f"{entry['name']}: not compared: {reason}", style="yellow")
+def _comparison_table(entry: Entry) -> RenderableType:
+    if isinstance(entry, (Absent, Incomparable)):
+        reason = entry.absent if isinstance(entry, Absent) else entry.incomparable
+        return Text(f"{entry.name}: not compared: {reason}", style="yellow")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    names = ("metric", entry["name"], "candidate", "difference", "95% interval", "")
+    names = ("metric", entry.name, "candidate", "difference", "95% interval", "")
     for name in names:
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
-    everyone = entry.get("everyone")
-    for one in (everyone or entry)["metrics"]:
-        values = [number(one["baseline"]), number(one["candidate"])]
-        values += [number(one["difference"], sign=True), interval(one)]
-        style = {"better": "green", "worse": "red"}.get(one["word"], "")
-        table.add_row(TITLES[one["metric"]], *values, Text(one["word"] or "unknown", style=style))
-    table.caption = f"on {entry['rows']:,} held-out customers that neither was trained on"
-    if everyone:
-        n = everyone["rows"]
+    for one in entry.most.metrics:
+        values = [number(one.baseline), number(one.candidate)]
+        values += [number(one.difference, sign=True), interval(one.lower, one.upper)]
+        word = one.word or "unknown"
+        style = {"better": "green", "worse": "red"}.get(word, "")
+        table.add_row(TITLES[one.metric], *values, Text(word, style=style))
+    table.caption = f"on {entry.rows:,} held-out customers that neither was trained on"
+    if entry.everyone:
+        n = entry.everyone.rows
         table.caption = f"on {n:,} customers, each predicted by a fit that has not seen that one"
     return table
 
 
-def _checks_line(checks: dict[str, Any]) -> Text:
-    total = len(checks["checks"])
-    line = Text(f"{checks['passed']} of {total} checks passed")
-    line.stylize("green" if 0 < total == checks["passed"] else "bold red")
-    for check in checks["checks"]:
-        if check["status"] != "passed":
-            failed = [o["details"] for o in check.get("outcomes", []) if not o["passed"]]
-            details = check.get("error") or next(iter(failed), "no reason given")
-            line.append(f"\n  {check['check']} {check['status']}: {details}", style="red")
+def _checks_line(checks: Checks) -> Text:
+    total = len(checks.checks)
+    line = Text(f"{checks.passed} of {total} checks passed")
+    line.stylize("green" if 0 < total == checks.passed else "bold red")
+    for check in checks.checks:
+        if check.status != "passed":
+            details = check.error or check.details or "no reason given"
+            line.append(f"\n  {check.check} {check.status}: {details}", style="red")
     return line
 
 
@@ -111,8 +114,8 @@ def _places(workspace: Workspace) -> Table:
     places.add_row("checks", str(workspace.checks_page))
     places.add_row("pictures", f"{workspace.plot_images}/")
     file = workspace.tracked_run
-    run = read_json(file, "track", TrackedRun) if file.exists() else {}
-    if run.get("model_digest") == model_digest(workspace.model):
-        places.add_row("MLflow run", f"{run['run_id']}  (look at it with: make ui)")
+    run = read_json(file, "track", TrackedRun) if file.exists() else None
+    if run and run.model_digest == model_digest(workspace.model):
+        places.add_row("MLflow run", f"{run.run_id}  (look at it with: make ui)")
     places.add_row("change it", "params.yaml, then: dvc repro")
     return places

@@ -10,16 +10,23 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from churn.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Form = TypeVar("Form", bound=BaseModel)
 _OLD = "old"  # what stood at the target, in the scratch folder, until the new one stands there
+
+
+class Shape(BaseModel):
+    """What a JSON file holds: keys and types that have to be there; more may be."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
 
 
 @contextmanager
@@ -120,11 +127,15 @@ def is_alive(pid: int) -> bool:
 def write_json(target: Path, value: Any) -> None:
     """Write `value` as indented JSON; NaN and infinities are refused, not written.
 
+    Of a model the fields that were given, in the order of its class.
+
     Raises
     ------
     ValueError
         If `value` holds a number that JSON has no word for.
     """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_unset=True)
     with atomic(target) as fresh:
         fresh.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -155,27 +166,24 @@ def read_parquet(source: Path, stage: str) -> pd.DataFrame:
         ) from error
 
 
-def read_json(source: Path, stage: str, shape: type[BaseModel] | None = None) -> Any:
+def read_json(source: Path, stage: str, shape: type[Form]) -> Form:
     """Read a JSON file that `stage` writes.
 
     Parameters
     ----------
     source : Path
     stage : str
-    shape : type of BaseModel, optional
-        What it has to hold, from `churn.core.shapes`.
+    shape : type of BaseModel
+        What it has to hold.
 
     Raises
     ------
     ArtifactError
         If the file is missing, is not JSON, or does not hold what it has to.
     """
-    require(source, stage)
+    text = _json_text(source, stage)
     try:
-        text = source.read_text(encoding="utf-8")
-        value = json.loads(text)
-        if shape is not None:
-            shape.model_validate_json(text)
+        return shape.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
@@ -183,9 +191,28 @@ def read_json(source: Path, stage: str, shape: type[BaseModel] | None = None) ->
         raise ArtifactError(
             f"{source}: not what `churn {stage}` writes ({what}); run it again"
         ) from error
+
+
+def read_any_json(source: Path, stage: str) -> Any:
+    """Read a JSON file of which it is only asked whether another one is like it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or is not JSON.
+    """
+    return json.loads(_json_text(source, stage))
+
+
+def _json_text(source: Path, stage: str) -> str:
+    """Read a text that is JSON; Python says better than pydantic where one is not."""
+    require(source, stage)
+    try:
+        text = source.read_text(encoding="utf-8")
+        json.loads(text)
     except (ValueError, RecursionError, OSError) as error:
         raise ArtifactError(f"{source}: not JSON ({error}); run `churn {stage}` again") from error
-    return value
+    return text
 
 
 def require(source: Path, stage: str) -> None:

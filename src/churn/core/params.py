@@ -377,6 +377,7 @@ class Check(Section):
     """
 
     check: str
+    # Each check of deepchecks has others, and refuses what it does not know.
     arguments: dict[str, Any] = {}
     conditions: dict[str, Any] = Field(min_length=1)
 
@@ -554,6 +555,7 @@ def _require_declared(
             )
 
 
+# Overrides are any keys, and any values: they are validated with the rest of the file.
 def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     """Read and validate a params.yaml.
 
@@ -611,7 +613,7 @@ def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
     return flat
 
 
-def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:
+def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:  # not valid yet
     *parents, last = keys
     for depth, key in enumerate(parents):
         document = document.setdefault(key, {})

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.core.files import Shape
 from churn.core.params import DataParams
 from churn.data import dates
 
@@ -14,7 +15,59 @@ _QUANTILES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
 _MAX_CATEGORIES = 100
 
 
-def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
+class NumericStats(Shape):
+    """A column of numbers; null where it has no value, or too few.
+
+    Attributes
+    ----------
+    standard_deviation : float or None
+        With n - 1 degrees of freedom.
+    quantiles : dict of str to float or None
+        By their share, such as ``0.25``.
+    """
+
+    missing: int
+    mean: float | None
+    standard_deviation: float | None
+    skewness: float | None
+    quantiles: dict[str, float | None]
+
+
+class DateStats(Shape):
+    """A column of dates."""
+
+    missing: int
+    oldest: str | None
+    newest: str | None
+
+
+class CategoryStats(Shape):
+    """A column of texts: how many there are, and how often the 100 most frequent."""
+
+    missing: int
+    values: int
+    counts: dict[str, int]
+
+
+class TableStats(Shape):
+    """One table; `label_rate` is in [0, 1]."""
+
+    rows: int
+    label_rate: float
+    numeric: dict[str, NumericStats]
+    dates: dict[str, DateStats]
+    categorical: dict[str, CategoryStats]
+
+
+class DataStats(Shape):
+    """data_stats.json."""
+
+    rows: int
+    train: TableStats
+    test: TableStats
+
+
+def describe(table: pd.DataFrame, data: DataParams) -> TableStats:
     """Describe a checked table.
 
     Parameters
@@ -24,49 +77,42 @@ def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
     data : DataParams
         The columns and their roles.
 
-    Returns
-    -------
-    dict
-        ``rows``; ``label_rate`` in [0, 1]; ``numeric`` (missing values, mean, standard deviation
-        with n - 1 degrees of freedom, skewness, quantiles; null where a column has no value or
-        too few); ``dates`` (missing values, oldest, newest); ``categorical`` (missing values,
-        number of values, counts of the 100 most frequent).
     """
-    return {
-        "rows": len(table),
-        "label_rate": round(float(table[data.target].mean()), 6),
-        "numeric": {name: _numeric(table[name]) for name in data.numeric},
-        "dates": {name: _dates(table[name]) for name in data.dates},
-        "categorical": {name: _categorical(table[name]) for name in data.categorical},
-    }
+    return TableStats(
+        rows=len(table),
+        label_rate=round(float(table[data.target].mean()), 6),
+        numeric={name: _numeric(table[name]) for name in data.numeric},
+        dates={name: _dates(table[name]) for name in data.dates},
+        categorical={name: _categorical(table[name]) for name in data.categorical},
+    )
 
 
-def _numeric(values: pd.Series) -> dict[str, Any]:
-    return {
-        "missing": int(values.isna().sum()),
-        "mean": _number(values.mean()),
-        "standard_deviation": _number(values.std()),
-        "skewness": _number(values.skew()),
-        "quantiles": {f"{q:g}": _number(float(values.quantile(q))) for q in _QUANTILES},
-    }
+def _numeric(values: pd.Series) -> NumericStats:
+    return NumericStats(
+        missing=int(values.isna().sum()),
+        mean=_number(values.mean()),
+        standard_deviation=_number(values.std()),
+        skewness=_number(values.skew()),
+        quantiles={f"{q:g}": _number(float(values.quantile(q))) for q in _QUANTILES},
+    )
 
 
-def _dates(values: pd.Series) -> dict[str, Any]:
+def _dates(values: pd.Series) -> DateStats:
     moments = dates.timestamps(values)
     known = dates.written(pd.Series([moments.min(), moments.max()]))
     oldest, newest = (None if pd.isna(date) else date for date in known)
-    return {"missing": int(values.isna().sum()), "oldest": oldest, "newest": newest}
+    return DateStats(missing=int(values.isna().sum()), oldest=oldest, newest=newest)
 
 
-def _categorical(values: pd.Series) -> dict[str, Any]:
+def _categorical(values: pd.Series) -> CategoryStats:
     counts = values.value_counts()
     # Ties are put in order by name, so that the same table gives the same file.
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return {
-        "missing": int(values.isna().sum()),
-        "values": len(counts),
-        "counts": {str(name): int(count) for name, count in ordered[:_MAX_CATEGORIES]},
-    }
+    return CategoryStats(
+        missing=int(values.isna().sum()),
+        values=len(counts),
+        counts={str(name): int(count) for name, count in ordered[:_MAX_CATEGORIES]},
+    )
 
 
 def _number(value: Any) -> float | None:

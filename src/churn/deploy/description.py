@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Metrics
+from churn.review.changes import Changes
+from churn.review.comparison import Compared, Comparison
 from churn.review.report.text import code, interval, number, prose
+from churn.validation.results import Checks
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
 _SHOWN = ("roc_auc", "average_precision", "brier", "cost")
@@ -17,10 +20,10 @@ _MOST_FILES = 10
 def describe(
     subject: str,
     lineage: Sequence[str],
-    changes: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    comparison: Mapping[str, Any],
-    checks: Mapping[str, Any],
+    changes: Changes,
+    metrics: Metrics,
+    comparison: Comparison,
+    checks: Checks,
 ) -> str:
     """Describe a version: what changed, how good it is, and which checks it has passed.
 
@@ -30,10 +33,11 @@ def describe(
         First line of the commit's message.
     lineage : sequence of str
         Where it comes from, one line each.
-    changes : dict
-        As changes.json holds them; empty where nobody has asked.
-    metrics, comparison, checks : dict
-        As metrics.json, comparison.json and checks.json hold them.
+    changes : Changes
+        Empty where nobody has asked.
+    metrics : Metrics
+    comparison : Comparison
+    checks : Checks
 
     Returns
     -------
@@ -41,34 +45,36 @@ def describe(
         At most 4,900 characters.
     """
     lines = [prose(subject), "", *(f"- {prose(line)}" for line in lineage)]
-    if files := changes.get("files", []):
+    if files := changes.files:
         more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
         lines += ["", f"Changed: {', '.join(map(code, files[:_MOST_FILES]))}{more}."]
-    if changed := changes.get("parameters", []):
+    if changed := changes.parameters:
         lines += ["", "Changed parameters:", ""]
         lines += [
-            f"- {code(one['key'])}: {code(one['before'])} → {code(one['after'])}"
+            f"- {code(one.key)}: {code(one.before)} → {code(one.after)}"
             for one in changed[:_MOST_CHANGES]
         ]
         if len(changed) > _MOST_CHANGES:
             lines.append(f"- and {len(changed) - _MOST_CHANGES} more")
     lines += ["", *_metrics(metrics, comparison)]
-    lines += ["", f"{checks['passed']} of {len(checks['checks'])} checks passed."]
+    lines += ["", f"{checks.passed} of {len(checks.checks)} checks passed."]
     return "\n".join(lines)[:_LONGEST]
 
 
-def _metrics(metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
-    entry = next((one for one in comparison["baselines"] if one.get("metrics")), None)
-    name = entry["name"] if entry else None
+def _metrics(metrics: Metrics, comparison: Comparison) -> list[str]:
+    entry = next((one for one in comparison.baselines if isinstance(one, Compared)), None)
+    name = entry.name if entry else None
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
     rows = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    differences = {one["metric"]: one for one in entry["metrics"]} if entry else {}
+    differences = {one.metric: one for one in entry.metrics} if entry else {}
     for metric in _SHOWN:
-        cells = [TITLES[metric], number(metrics["test"][metric])]
+        cells = [TITLES[metric], number(metrics.test[metric])]
         if entry:
             one = differences.get(metric)
             cells += (
-                [number(one["difference"], sign=True), interval(one)] if one else ["undefined"] * 2
+                [number(one.difference, sign=True), interval(one.lower, one.upper)]
+                if one
+                else ["undefined"] * 2
             )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -33,15 +33,20 @@ from churn.deploy import integration, promotion
 from churn.deploy.description import describe
 from churn.deploy.promotion import Commit
 from churn.deploy.restored import restored
+from churn.evaluation.results import Metrics
 from churn.model import artifact
 from churn.provenance import bundle, lineage
+from churn.provenance.bundle import Manifest
 from churn.provenance.candidate import SERVED, commit_fingerprint, git
 from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
+from churn.review.changes import Changes
+from churn.review.comparison import Absent, Comparison
 from churn.stages import track
 from churn.tracking import pyfunc
 from churn.tracking import runs as tracking
+from churn.validation.results import Checks
 
 Say = Callable[[str], None]
 Until = Literal["registered", "staging", "integration", "production"]
@@ -125,12 +130,12 @@ def run(root: Path, plan: Plan, say: Say) -> Released:
         return _Release(root, plan, say, settings, manifest, registry).run()
 
 
-def verify(root: Path, plan: Plan) -> dict[str, Any]:
+def verify(root: Path, plan: Plan) -> Manifest:
     """Make sure that a candidate is whole, was judged good, and is of the commit's inputs."""
     manifest = bundle.verify(plan.candidate, root, plan.commit)
-    if plan.digest is not None and manifest["digest"] != plan.digest:
+    if plan.digest is not None and manifest.digest != plan.digest:
         raise CandidateError(
-            f"{plan.candidate}: its manifest is {manifest['digest'][:12]}, and not"
+            f"{plan.candidate}: its manifest is {manifest.digest[:12]}, and not"
             f" {plan.digest[:12]}; it is another candidate"
         )
     if reason := bundle.rejection_reason(plan.candidate, manifest):
@@ -147,7 +152,7 @@ class _Release:
         plan: Plan,
         say: Say,
         settings: Params,
-        manifest: dict[str, Any],
+        manifest: Manifest,
         registry: Registry,
     ) -> None:
         self.root, self.plan, self.say = root, plan, say
@@ -201,22 +206,22 @@ class _Release:
         Its bytes, what it says of customers, and the code and libraries that are served with it.
         """
         return bool(
-            version.digest == self.manifest["model_digest"]
-            and version.tags.get("predictions_digest") == self.manifest["predictions_digest"]
+            version.digest == self.manifest.model_digest
+            and version.tags.get("predictions_digest") == self.manifest.predictions_digest
             and version.tags.get("served") == self.served
         )
 
     def _newest(self) -> dict[str, str]:
-        return promotion.newest(self.commit, self.manifest["fingerprint"])
+        return promotion.newest(self.commit, self.manifest.fingerprint)
 
     def _judge(self, workspace: Workspace) -> None:
         """Hold the candidate against its limits and against what is in Production now."""
         self.say("gate")
         results = gate.Results(
-            metrics=read_json(workspace.metrics, "evaluate"),
-            checks=read_json(workspace.checks, "validate"),
+            metrics=read_json(workspace.metrics, "evaluate", Metrics),
+            checks=read_json(workspace.checks, "validate", Checks),
             comparison=self._comparison(workspace),
-            model_digest=self.manifest["model_digest"],
+            model_digest=self.manifest.model_digest,
         )
         accepted = limits.accepts(self.root, self.settings.gates, f"{self.commit.id}^1")
         verdict = gate.judge_again(results, limits.own(self.settings), accepted)
@@ -225,14 +230,16 @@ class _Release:
         if verdict.undecided:
             self.say(f"cannot tell, and gates.undecided lets it pass: {verdict.reason}")
 
-    def _comparison(self, workspace: Workspace) -> dict[str, Any]:
+    def _comparison(self, workspace: Workspace) -> Comparison:
         """Return the review's comparison where Production has not changed since, else a new one."""
-        reviewed: dict[str, Any] = read_json(workspace.comparison, "compare")
-        entries = [e for e in reviewed["baselines"] if e.get("kind") == "production"]
-        now = None if self.before is None else str(self.before.number)
-        digest = None if self.before is None else self.before.digest
-        for entry in entries:
-            if (entry.get("identity"), entry.get("model_digest")) == (now, digest):
+        reviewed = read_json(workspace.comparison, "compare", Comparison)
+        before = self.before
+        now = (None, None) if before is None else (str(before.number), before.digest)
+        for entry in reviewed.baselines:
+            was: tuple[str | None, str | None] = (None, None)
+            if not isinstance(entry, Absent):
+                was = entry.identity, entry.model_digest
+            if entry.kind == "production" and was == now:
                 return reviewed
         with baseline.in_production(self.root, self.settings.release) as found:
             return compare.against(workspace, self.settings, {baseline.PRODUCTION: found})
@@ -267,14 +274,14 @@ class _Release:
         manifest = self.manifest
         return {
             "commit": self.commit.id,
-            "reviewed_commit": manifest["commit"],
-            "fingerprint": manifest["fingerprint"],
-            "model_digest": manifest["model_digest"],
-            "predictions_digest": manifest["predictions_digest"],
+            "reviewed_commit": manifest.commit,
+            "fingerprint": manifest.fingerprint,
+            "model_digest": manifest.model_digest or "",
+            "predictions_digest": manifest.predictions_digest or "",
             "served": self.served,
-            "manifest_digest": manifest["digest"],
-            "data_md5": manifest["data_md5"],
-            "data_sha256": manifest.get("data_sha256") or "",
+            "manifest_digest": manifest.digest,
+            "data_md5": manifest.data_md5 or "",
+            "data_sha256": manifest.data_sha256 or "",
             **self.source.tags,
             **self._newest(),
         }
@@ -286,23 +293,22 @@ class _Release:
             [
                 *self.source.lines,
                 f"commit {self.commit.id}",
-                f"model {self.manifest['model_digest']}",
+                f"model {self.manifest.model_digest}",
             ],
             self._changes(workspace),
-            read_json(workspace.metrics, "evaluate"),
-            read_json(workspace.comparison, "compare"),
-            read_json(workspace.checks, "validate"),
+            read_json(workspace.metrics, "evaluate", Metrics),
+            read_json(workspace.comparison, "compare", Comparison),
+            read_json(workspace.checks, "validate", Checks),
         )
 
-    def _changes(self, workspace: Workspace) -> dict[str, Any]:
+    def _changes(self, workspace: Workspace) -> Changes:
         """Return what the review says has changed; without a base, what has since Production's."""
         if workspace.changes.exists():
-            changes: dict[str, Any] = read_json(workspace.changes, "compare")
-            return changes
+            return read_json(workspace.changes, "compare", Changes)
         if self.before is not None and (commit := self.before.tags.get("commit")):
             with suppress(ArtifactError):  # a commit that is not here
                 return proposal.against(Workspace(self.root), commit)
-        return {}
+        return Changes()
 
     def _stage(self, version: Version) -> None:
         self.say("staging")

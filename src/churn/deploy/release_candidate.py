@@ -115,7 +115,7 @@ def _make(workspace: Workspace, commit: Commit, output: Path, say: Say) -> Made:
     source, unknown = lineage.of_commit(commit.id, os.environ)
     plan = review.Plan(revision=None, production=True, from_scratch=True, source=source)
     judged = review.run(workspace, plan, output, say)
-    digest = bundle.read_manifest(output)["digest"]
+    digest = bundle.read_manifest(output).digest
     lines = (*verdict.lines(judged, "Release"), *([unknown] if unknown else []))
     if not judged.passed:
         whole = f"{output}: {source.summary}; not to be released: {judged.reason}"

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,14 +15,13 @@ from churn.core.files import read_parquet, write_parquet
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.provenance import bundle, tracked_data
+from churn.provenance.bundle import Manifest
 
 _ROUNDING = 1e-9  # of linear algebra on another processor
 
 
 @contextmanager
-def restored(
-    root: Path, folder: Path, manifest: dict[str, Any], settings: Params
-) -> Iterator[Workspace]:
+def restored(root: Path, folder: Path, manifest: Manifest, settings: Params) -> Iterator[Workspace]:
     """Lay a candidate out in a scratch folder, with the rows of the split.
 
     A candidate holds no customers. The rows are those of the pipeline where it has made this very
@@ -36,7 +34,7 @@ def restored(
         The repository, with the candidate's inputs in its work tree.
     folder : Path
         The candidate, verified.
-    manifest : dict
+    manifest : Manifest
     settings : Params
 
     Yields
@@ -74,13 +72,13 @@ def _lay_out(folder: Path, workspace: Workspace) -> None:
             shutil.copyfile(source, target)
 
 
-def _made_here(built: Workspace, manifest: dict[str, Any]) -> bool:
+def _made_here(built: Workspace, manifest: Manifest) -> bool:
     """Tell whether the pipeline's rows here are those of the candidate."""
     predictions = built.predictions("test")
     rows = [built.split(side) for side in SIDES]
     if not all(file.exists() for file in (predictions, *rows)):
         return False
-    return bool(bundle.file_digest(predictions) == manifest["predictions_digest"])
+    return bundle.file_digest(predictions) == manifest.predictions_digest
 
 
 def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:

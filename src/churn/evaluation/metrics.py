@@ -10,9 +10,9 @@ from sklearn import metrics as sk
 
 from churn.core.errors import DataError
 from churn.core.params import DecisionParams
+from churn.evaluation.results import Values
 from churn.model.threshold import decide
 
-Metrics = dict[str, float | None]
 _DIGITS = 6
 
 
@@ -28,7 +28,7 @@ class Measured:
         The reason for each None.
     """
 
-    values: Metrics
+    values: Values
     undefined: dict[str, str]
 
 
@@ -114,7 +114,7 @@ def measure(
     )
 
 
-def require_all(measured: Measured, where: str) -> Metrics:
+def require_all(measured: Measured, where: str) -> Values:
     """Return the metrics of a side of the split, all of which must be defined.
 
     But for precision, which a model that predicts churn for nobody does not have: it is None.

@@ -16,12 +16,11 @@ from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from churn.core.errors import ArtifactError, DataError
-from churn.core.params import Columns, CsvParams
 from churn.data import cells, dates
+from churn.model.card import CARD_FILE, ModelCard
 from churn.model.threshold import decide
 
 PIPELINE_FILE = "pipeline.skops"
-CARD_FILE = "model.json"
 # The whole list of what a stored model may hold beyond skops' own list of scikit-learn's types.
 TRUSTED_TYPES = [
     "churn.model.features.DaysBeforeNewest",
@@ -32,25 +31,6 @@ TRUSTED_TYPES = [
     "sklearn.tree._tree.Tree",
 ]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
-
-
-class ModelCard(Columns):
-    """What goes with the pipeline.
-
-    Its columns, what it makes of them, its threshold, and the split that says which customers it
-    was not trained on (`churn.data.split.is_test`).
-    """
-
-    family: str
-    threshold: float
-    strategy: str
-    id: str
-    target: str
-    features: tuple[str, ...]
-    test_share: float
-    salt: str
-    missing: tuple[str, ...] = ()
-    csv: CsvParams = CsvParams()
 
 
 @dataclass(frozen=True)

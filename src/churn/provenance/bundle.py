@@ -6,18 +6,18 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from churn.core.errors import CandidateError
-from churn.core.files import atomic, read_json, read_parquet, require
+from churn.core.files import Shape, atomic, read_json, read_parquet, require
 from churn.core.paths import Workspace
 from churn.provenance.candidate import (
+    Identity,
     data_md5,
     git,
     holds_commit,
@@ -30,16 +30,15 @@ from churn.provenance.candidate import (
 MANIFEST = "manifest.json"
 MODEL = "model"
 PROBABILITIES = "probabilities.parquet"
-_FORMAT = 1
 _EACH_HAS = {"format", "fingerprint", "model_digest", "files", "digest"}
 # What decides how the model behaves where it is served.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
-class _Manifest(BaseModel):
+class Manifest(Shape):
     """What has to stand in a manifest; somebody else may have written it."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     format: Literal[1]
     created: str
@@ -52,10 +51,30 @@ class _Manifest(BaseModel):
     python: str
     libraries: dict[str, str]
     files: dict[str, str]
-    digest: str
+    digest: str  # of all else in it
+
+    @property
+    def sealed(self) -> Manifest:
+        """The same with the digest of what stands in it."""
+        content = self.model_dump(exclude_unset=True, exclude={"digest"})
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self.model_copy(update={"digest": digest})
+
+    @property
+    def text(self) -> str:
+        """The file, always written in the same way."""
+        return json.dumps(self.model_dump(exclude_unset=True), indent=2, sort_keys=True) + "\n"
 
 
-def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
+class JudgedVerdict(Shape):
+    """What a candidate's verdict says, as far as it decides where the candidate may go."""
+
+    outcome: str
+    passed: bool
+    of: Identity | None = None
+
+
+def pack(workspace: Workspace, folder: Path) -> Manifest:
     """Copy a judged candidate into a folder, with its manifest; whole or not at all.
 
     A candidate that was stopped before it had a model is packed as far as it came: verdict and
@@ -67,11 +86,6 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
     folder : Path
         What was there is replaced, if it is a candidate.
 
-    Returns
-    -------
-    dict
-        The manifest.
-
     Raises
     ------
     ArtifactError
@@ -79,13 +93,13 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
     CandidateError
         If `folder` holds something else, or the verdict is not on what is there now.
     """
-    verdict = read_json(workspace.verdict, "gate")
+    verdict = read_json(workspace.verdict, "gate", JudgedVerdict)
     require(workspace.report, "report")
     _require_replaceable(folder)
-    judged = verdict["outcome"] == "judged"
+    judged = verdict.outcome == "judged"
     if judged:
         require(workspace.predictions("test"), "evaluate")
-    if judged and verdict.get("of") != identity(workspace):
+    if judged and verdict.of != identity(workspace):
         raise CandidateError(
             f"{workspace.verdict}: the verdict on another model, or on other inputs;"
             " run churn compare, churn gate and churn report again"
@@ -100,7 +114,7 @@ def pack(workspace: Workspace, folder: Path) -> dict[str, Any]:
         if judged:
             _keep_probabilities(workspace, fresh)
         manifest = _manifest(workspace, fresh, judged)
-        (fresh / MANIFEST).write_text(_written(manifest), encoding="utf-8")
+        (fresh / MANIFEST).write_text(manifest.text, encoding="utf-8")
     return manifest
 
 
@@ -128,7 +142,7 @@ def _require_replaceable(folder: Path) -> None:
         raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
 
 
-def verify(folder: Path, root: Path | None = None, commit: str | None = None) -> dict[str, Any]:
+def verify(folder: Path, root: Path | None = None, commit: str | None = None) -> Manifest:
     """Check that a packed candidate is what its manifest says.
 
     Parameters
@@ -139,11 +153,6 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     commit : str, optional
         A commit whose inputs must be those that the candidate was made from.
 
-    Returns
-    -------
-    dict
-        The manifest.
-
     Raises
     ------
     CandidateError
@@ -153,16 +162,16 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     manifest = read_manifest(folder)
     found = _digests(folder)
     found.pop(MANIFEST, None)
-    for name in sorted(set(manifest["files"]) | set(found)):
+    for name in sorted(set(manifest.files) | set(found)):
         if name not in found:
             raise CandidateError(f"{folder / name}: missing")
-        if name not in manifest["files"]:
+        if name not in manifest.files:
             raise CandidateError(f"{folder / name}: not in the manifest")
-        if found[name] != manifest["files"][name]:
+        if found[name] != manifest.files[name]:
             raise CandidateError(f"{folder / name}: its bytes are not those of the manifest")
-    if manifest["model_digest"] is None:
+    if manifest.model_digest is None:
         raise CandidateError(f"{folder}: holds no model; its pipeline was stopped")
-    if model_digest(folder / MODEL) != manifest["model_digest"]:
+    if model_digest(folder / MODEL) != manifest.model_digest:
         raise CandidateError(f"{folder / MODEL}: its digest is not that of the manifest")
     if commit is not None:
         here = root or Path()
@@ -171,39 +180,47 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
                 f"{here.resolve()}: the work tree holds other inputs than {commit}; check that"
                 " commit out, without changes"
             )
-        if manifest["fingerprint"] != (wanted := input_fingerprint(here)):
+        if manifest.fingerprint != (wanted := input_fingerprint(here)):
             raise CandidateError(
                 f"{folder}: made from other inputs than those of {commit}"
-                f" (fingerprint {manifest['fingerprint'][:12]}, not {wanted[:12]})"
+                f" (fingerprint {manifest.fingerprint[:12]}, not {wanted[:12]})"
             )
     return manifest
 
 
-def rejection_reason(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+def rejection_reason(folder: Path, manifest: Manifest) -> str | None:
     """Say why a candidate's verdict does not let it go on; None where it does.
 
     Parameters
     ----------
     folder : Path
         A candidate that `verify` has found whole.
-    manifest : mapping
-        Its manifest.
+    manifest : Manifest
     """
     verdict = read_verdict(folder)
-    if verdict.get("outcome") != "judged" or verdict.get("passed") is not True:
+    if verdict.outcome != "judged" or not verdict.passed:
         return "its verdict is not a pass"
-    if verdict.get("of") != {key: manifest[key] for key in ("model_digest", "fingerprint")}:
+    of = verdict.of
+    if of is None or (of.model_digest, of.fingerprint) != (
+        manifest.model_digest,
+        manifest.fingerprint,
+    ):
         return "its verdict is on another model"
     return None
 
 
-def read_verdict(folder: Path) -> dict[str, Any]:
-    """Read the verdict in a candidate; empty where it is none."""
-    found = read_json(folder / "verdict.json", "gate")
-    return found if isinstance(found, dict) else {}
+def read_verdict(folder: Path) -> JudgedVerdict:
+    """Read the verdict in a candidate.
+
+    Raises
+    ------
+    ArtifactError
+        If it is none.
+    """
+    return read_json(folder / "verdict.json", "gate", JudgedVerdict)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Read a manifest and check it against its own digest.
 
     Raises
@@ -216,12 +233,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise CandidateError(f"{folder}: no candidate there ({MANIFEST} is missing)")
     try:
         text = file.read_text(encoding="utf-8")
-        manifest: dict[str, Any] = json.loads(text)
-        _Manifest.model_validate(manifest)
-        unchanged = _written(manifest) == text
+        manifest = Manifest.model_validate_json(text)
     except (ValueError, RecursionError) as error:
         raise CandidateError(f"{file}: not a manifest") from error
-    if not unchanged:
+    if manifest.sealed.text != text:
         raise CandidateError(f"{file}: its bytes are not those that were written")
     return manifest
 
@@ -269,29 +284,23 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
     return {**folders, **{file: file.name for file in files}}
 
 
-def _manifest(workspace: Workspace, folder: Path, judged: bool) -> dict[str, Any]:
+def _manifest(workspace: Workspace, folder: Path, judged: bool) -> Manifest:
     has_model = (folder / MODEL).is_dir()
-    return {
-        "format": _FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
-        "fingerprint": input_fingerprint(workspace.root),
-        "model_digest": model_digest(folder / MODEL) if has_model else None,
+    return Manifest(
+        format=1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=git(workspace.root, "rev-parse", "HEAD").strip(),
+        fingerprint=input_fingerprint(workspace.root),
+        model_digest=model_digest(folder / MODEL) if has_model else None,
         # What it says of the held-out customers: code can change that without the model's bytes.
-        "predictions_digest": file_digest(workspace.predictions("test")) if judged else None,
-        "data_md5": data_md5(workspace.root) if judged else None,
-        "data_sha256": table_digest(workspace.root) if judged else None,
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
-        "files": _digests(folder),
-    }
-
-
-def _written(manifest: dict[str, Any]) -> str:
-    """Write a manifest with the digest of all else in it, always in the same way."""
-    content = {key: value for key, value in manifest.items() if key != "digest"}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return json.dumps(content | {"digest": digest}, indent=2, sort_keys=True) + "\n"
+        predictions_digest=file_digest(workspace.predictions("test")) if judged else None,
+        data_md5=data_md5(workspace.root) if judged else None,
+        data_sha256=table_digest(workspace.root) if judged else None,
+        python=platform.python_version(),
+        libraries={name: version(name) for name in _LIBRARIES},
+        files=_digests(folder),
+        digest="",
+    ).sealed
 
 
 def _digests(folder: Path) -> dict[str, str]:

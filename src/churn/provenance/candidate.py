@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -39,6 +40,14 @@ SERVED = (
 # In a hook they name the repository whose hook it is, wherever git is run.
 _GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 _AT_ONCE = 500  # paths for one call of git
+
+
+@dataclass(frozen=True)
+class Identity:
+    """By what a candidate is known: its model's digest and its inputs' fingerprint."""
+
+    model_digest: str
+    fingerprint: str
 
 
 def model_digest(folder: Path) -> str:
@@ -91,12 +100,9 @@ def input_fingerprint(root: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def identity(workspace: Workspace) -> dict[str, str]:
+def identity(workspace: Workspace) -> Identity:
     """Return by what a candidate is known: its model's digest and its inputs' fingerprint."""
-    return {
-        "model_digest": model_digest(workspace.model),
-        "fingerprint": input_fingerprint(workspace.root),
-    }
+    return Identity(model_digest(workspace.model), input_fingerprint(workspace.root))
 
 
 def table_path(root: Path) -> Path | None:

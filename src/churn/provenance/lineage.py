@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict
 
 from churn.core.errors import CandidateError, ChurnError, GitHubError
-from churn.core.files import read_json
+from churn.core.files import Shape, read_json
 from churn.provenance.github import Repository
+from churn.provenance.github_answers import MergedPull
 
 FILE = "lineage.json"  # in a candidate
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Shape):
     """How a candidate was made.
 
     Attributes
@@ -27,6 +27,8 @@ class Source:
     run : str
         Address of the run that made the candidate.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     how: str = "local"
     pull_request: int | None = None
@@ -64,8 +66,8 @@ def read(candidate: Path) -> Source:
     if not file.exists():
         return Source()
     try:
-        return Source(**read_json(file, "candidate make"))
-    except (ChurnError, TypeError) as error:
+        return read_json(file, "candidate make", Source)
+    except ChurnError as error:
         raise CandidateError(f"{file}: does not say how the candidate was made") from error
 
 
@@ -92,17 +94,17 @@ def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str 
     run = environment.get("GITHUB_RUN_ID")
     here = f"{server}/{name}/actions/runs/{run}" if name and run else ""
     if not (name and token):
-        return Source("main", run=here), None
+        return Source(how="main", run=here), None
     try:
         pulls = Repository(f"{server}/{name}", token).pull_requests_of(commit)
-        return Source("main", _merged(pulls, commit), here), None
+        return Source(how="main", pull_request=_merged(pulls, commit), run=here), None
     except GitHubError as error:
-        return Source("main", run=here), f"which pull request it was is not known: {error}"
+        return Source(how="main", run=here), f"which pull request it was is not known: {error}"
 
 
-def _merged(pulls: list[dict[str, Any]], commit: str) -> int | None:
+def _merged(pulls: list[MergedPull], commit: str) -> int | None:
     """Choose the pull request that was merged as a commit; a commit may be in several."""
-    merged = [pull for pull in pulls if isinstance(pull, dict) and pull.get("merged_at")]
-    merged.sort(key=lambda pull: pull.get("merge_commit_sha") != commit)
-    number = merged[0].get("number") if merged else None
-    return number if isinstance(number, int) else None
+    merged = sorted(
+        (pull for pull in pulls if pull.is_merged), key=lambda pull: pull.commit != commit
+    )
+    return merged[0].number if merged else None

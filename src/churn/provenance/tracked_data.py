@@ -7,15 +7,32 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import ConfigDict, Field, ValidationError
 
 from churn.core.environment import without_credentials
 from churn.core.errors import ArtifactError
+from churn.core.files import Shape
 from churn.data import sources
 from churn.provenance.candidate import git, table_path
 from churn.provenance.lockfile import ask_dvc
+
+
+class _Out(Shape):
+    path: Literal["data"]
+    md5: object = None
+
+
+class _DataFile(Shape):
+    """data.dvc, with one output and nothing that would lead DVC to anything else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outs: Annotated[list[_Out], Field(min_length=1, max_length=1)]
+    meta: object = None
+    desc: object = None
 
 
 def get(root: Path) -> bool:
@@ -108,28 +125,23 @@ def require_data_file(root: Path) -> None:
     ArtifactError
         If it names another place, or a listing in the cache leads out of the folder.
     """
-    document = _load(root / "data.dvc")
-    outs = document.get("outs")
-    found = outs[0] if isinstance(outs, list) and len(outs) == 1 else None
-    out: dict[str, Any] = found if isinstance(found, dict) else {}
-    if out.get("path") != "data" or set(document) - {"outs", "meta", "desc"}:
+    file = root / "data.dvc"
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ArtifactError(f"{file}: cannot be read ({error})") from error
+    try:
+        [out] = _DataFile.model_validate(document).outs
+    except ValidationError as error:
         raise ArtifactError(
             "data.dvc: has to name the folder data, and nothing else; run dvc add data"
-        )
-    md5 = str(out.get("md5"))
+        ) from error
+    md5 = str(out.md5)
     if not re.fullmatch(r"[0-9a-f]{32}\.dir", md5):
         raise ArtifactError("data.dvc: does not name a folder by its md5; run dvc add data")
     listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     if listing.exists() and not all(map(_is_plain, json.loads(listing.read_bytes()))):
         raise ArtifactError(f"data.dvc: {md5} names files outside of data/")
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ArtifactError(f"{file}: cannot be read ({error})") from error
-    return document if isinstance(document, dict) else {}
 
 
 def _is_plain(entry: Any) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from churn.model import artifact
-from churn.model.artifact import CARD_FILE, Model
+from churn.model.artifact import Model
+from churn.model.card import CARD_FILE
 from churn.registry import verified
 from churn.registry.working_copy import working_copy
 from churn.tracking import runs as tracking

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -402,7 +402,7 @@ def _is_done(event: Event, version: Version) -> bool:
     return (STAGING if event.what == "staging" else CHAMPION) in version.aliases
 
 
-def _version(found: Any, aliased: dict[str, Any]) -> Version:
+def _version(found: Any, aliased: Mapping[str, str | int]) -> Version:
     number = int(found.version)
     return Version(
         number=number,

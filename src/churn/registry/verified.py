@@ -66,7 +66,7 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
     file = tracking.download(
         version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", folder / "manifest"
     )
-    if bundle.read_manifest(file.parent)["model_digest"] != version.digest:
+    if bundle.read_manifest(file.parent).model_digest != version.digest:
         raise CandidateError(f"{what}: its manifest is of another model; never promoted")
     if found != version.digest:
         raise CandidateError(
@@ -115,12 +115,12 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
         )
 
     manifest = bundle.read_manifest(get(bundle.MANIFEST).parent)
-    if manifest["digest"] != version.tags.get("manifest_digest"):
+    if manifest.digest != version.tags.get("manifest_digest"):
         raise changed(bundle.MANIFEST)
-    if name not in manifest["files"]:
+    if name not in manifest.files:
         return None
     found = get(name)
-    if bundle.file_digest(found) != manifest["files"][name]:
+    if bundle.file_digest(found) != manifest.files[name]:
         raise changed(name)
     return found
 

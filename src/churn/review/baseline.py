@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import yaml
 
 from churn.core.environment import without_credentials
 from churn.core.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
-from churn.core.files import read_json, read_parquet
+from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import ReleaseParams
 from churn.core.paths import SIDES, Workspace
+from churn.model.card import CARD_FILE
 from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
 from churn.provenance.worktree import worktree
 from churn.tracking import embedded
@@ -31,6 +32,24 @@ if TYPE_CHECKING:
 PRODUCTION = "Production"
 _STAGE = "train"
 _OUT_OF_FOLD = "build/out_of_fold.parquet"
+
+
+class Card(Shape):
+    """A model's card, whichever version of this project has written it."""
+
+    id: str | None = None
+    target: str | None = None
+    threshold: float | None = None
+    test_share: float | None = None
+    salt: str | None = None
+    numeric: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that it takes."""
+        return (*self.numeric, *self.dates, *self.categorical)
 
 
 @dataclass(frozen=True)
@@ -64,10 +83,9 @@ class Baseline:
     workspace: Workspace | None
     out_of_fold: Path | None = None
 
-    def card(self) -> dict[str, Any]:
+    def card(self) -> Card:
         """Return the model's card."""
-        card: dict[str, Any] = read_json(self.model / "model.json", _STAGE)
-        return card
+        return read_json(self.model / CARD_FILE, _STAGE, Card)
 
     def predict(self, rows: Path) -> pd.DataFrame:
         """Predict with the baseline's own code; in a process of its own where that is other code.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
+from churn.core.files import Shape
 from churn.core.params import Scalar, flatten
 
 # Who changes these changes what is asked of the change itself.
@@ -25,36 +29,63 @@ _ABSENT = "absent"
 _AMBIGUOUS = re.compile(rf"{_ABSENT}|null|true|false|[-+.\d][\w.+-]*", re.IGNORECASE)
 
 
-def parameter_changes(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the parameters that differ between two documents.
+class ParameterChange(Shape):
+    """A parameter that differs between two documents.
 
-    Parameters
+    Attributes
     ----------
-    before, after : dict
-        Two params.yaml, as they stand.
-
-    Returns
-    -------
-    list of dict
-        ``key`` (dotted), ``before`` and ``after`` (text; ``absent`` where there is none), and
-        ``limit``: whether it is one of those that decide what a candidate is held against.
+    key : str
+        Dotted.
+    before, after : str
+        ``absent`` where there is none.
+    limit : bool
+        Whether it is one of those that decide what a candidate is held against.
     """
-    one, other = (_named(flatten(_by_name(document))) for document in (before, after))
-    keys = list(dict.fromkeys([*one, *other]))
+
+    key: str
+    before: str
+    after: str
+    limit: bool
+
+
+class Changes(Shape):
+    """changes.json: how the work tree differs from a commit.
+
+    Attributes
+    ----------
+    parameters : list of ParameterChange
+    files : list of str
+        Inputs of the pipeline.
+    judge : list of str
+        Paths that decide about a change.
+    decided : int or None
+        How often the held-out customers have decided before; None where git does not have the
+        whole history here.
+    """
+
+    parameters: list[ParameterChange] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=list)
+    judge: list[str] = Field(default_factory=list)
+    decided: int | None = None
+
+
+def parameter_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
+    """List the parameters that differ between two documents, each as `texts` gives it."""
     return [
-        {
-            "key": key,
-            "before": one.get(key, _ABSENT),
-            "after": other.get(key, _ABSENT),
-            "limit": key.startswith(_LIMITS),
-        }
-        for key in keys
-        if one.get(key, _ABSENT) != other.get(key, _ABSENT)
+        ParameterChange(
+            key=key,
+            before=before.get(key, _ABSENT),
+            after=after.get(key, _ABSENT),
+            limit=key.startswith(_LIMITS),
+        )
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
     ]
 
 
-def _named(flat: dict[str, Scalar]) -> dict[str, str]:
-    return {key: _text(value) for key, value in flat.items()}
+def texts(document: Any) -> dict[str, str]:
+    """Write each value of a params.yaml, as it stands, as text; by its dotted key."""
+    return {key: _text(value) for key, value in flatten(_by_name(document)).items()}
 
 
 def _text(value: Scalar) -> str:
@@ -70,7 +101,7 @@ def _by_name(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _by_name(value) for key, value in node.items()}
     if isinstance(node, list) and node and all(isinstance(item, dict) for item in node):
-        named: dict[str, Any] = {}
+        named = {}
         for item in node:
             name = str(item.get("check") or "/".join(map(str, item.values())))
             while name in named:

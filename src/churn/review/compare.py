@@ -11,9 +11,8 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,15 +26,30 @@ from churn.core.progress import Advance, bar, silent
 from churn.data import split
 from churn.data.dates import days_before_newest
 from churn.evaluation import curves
-from churn.evaluation.comparison import LEVEL, Scored, compare
+from churn.evaluation.comparison import LEVEL, Difference, Scored, compare
 from churn.evaluation.drift import drift
 from churn.evaluation.many_looks import corrected
 from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.results import Metrics
 from churn.evaluation.slices import slices
 from churn.model import artifact, out_of_fold
 from churn.provenance.candidate import model_digest
 from churn.review import baseline, exam, limits, proposal
 from churn.review.baseline import Baseline
+from churn.review.comparison import (
+    Absent,
+    Compared,
+    ComparedSlice,
+    Comparison,
+    Curve,
+    DataChange,
+    Entry,
+    Everyone,
+    Found,
+    Incomparable,
+    Kind,
+    Whose,
+)
 from churn.stages import validate
 
 _MIN_ROWS = 50
@@ -44,7 +58,7 @@ _SHARE_TOLERANCE = 0.05  # of training rows that were predicted out of fold
 
 def run(
     workspace: Workspace, revision: str | None, production: bool, share_cache: bool = True
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare what the pipeline has made with a revision's model, with Production's, or both.
 
     Where the revision has other checks than params.yaml, they are run as well.
@@ -61,14 +75,8 @@ def run(
 
     Returns
     -------
-    dict
-        What ``build/comparison.json`` holds afterwards: ``exam`` (`churn.review.exam.Changed`, null
-        where nothing has changed), and ``baselines``, one entry for each that was asked for, each
-        exam and each limits, with ``metrics``, ``everyone``, ``same_threshold``, ``slices``,
-        ``curves`` and ``data``; or with ``absent`` or ``incomparable`` and the reason.
-        ``everyone`` is null where the held-out customers are ``alone``, which says why.
-        ``same_threshold`` is the candidate at the baseline's threshold, and null where that is its
-        own.
+    Comparison
+        Also in ``build/comparison.json``.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def against(
     settings: Params,
     found: dict[str, Baseline | None],
     main: Baseline | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare with baselines from anywhere, each by its name; see `run`.
 
     Parameters
@@ -113,17 +121,17 @@ def against(
     exams, changed = _exams(candidate, main)
     judged_by = _limits(workspace, settings, main)
     _check_by(judged_by, workspace, settings)
-    entries: list[dict[str, Any]] = []
+    entries: list[Entry] = []
     with bar("comparing", len(found) * len(exams) * (1 + len(judged_by))) as advance:
         for name, baseline_ in found.items():
             entries += _entries(name, baseline_, candidate, exams, judged_by, advance)
-    report = {
-        "model_digest": candidate.digest,
-        "level": LEVEL,
-        "resamples": settings.comparison.resamples,
-        "exam": asdict(changed) if changed is not None and changed.any else None,
-        "baselines": entries,
-    }
+    report = Comparison(
+        model_digest=candidate.digest,
+        level=LEVEL,
+        resamples=settings.comparison.resamples,
+        exam=changed if changed is not None and changed.any else None,
+        baselines=entries,
+    )
     write_json(workspace.comparison, report)
     return report
 
@@ -143,7 +151,7 @@ class _Candidate:
                 f" {workspace.split('test')}; run dvc repro"
             )
         self.test = test.assign(_probability=predictions["probability"].to_numpy())
-        self.threshold = float(read_json(workspace.metrics, "evaluate")["threshold"])
+        self.threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
         # A candidate that was packed before they were kept has none.
         self.out_of_fold = (
             read_parquet(workspace.out_of_fold, "train") if workspace.out_of_fold.exists() else None
@@ -165,7 +173,7 @@ class _Exam:
         Why the candidate says nothing of them.
     """
 
-    whose: Literal["main", "own"]
+    whose: Whose
     rows: pd.DataFrame
     train: pd.DataFrame
     problem: str | None = None
@@ -214,8 +222,7 @@ def _check_by(judged_by: Sequence[Limits], workspace: Workspace, settings: Param
     """Run main's checks as well, where the candidate has changed them."""
     workspace.main_checks.unlink(missing_ok=True)
     if judged_by[0].checks != settings.checks:
-        found = validate.check(workspace, settings, judged_by[0].checks)
-        write_json(workspace.main_checks, found)
+        write_json(workspace.main_checks, validate.check(workspace, settings, judged_by[0].checks))
 
 
 def _entries(
@@ -225,35 +232,46 @@ def _entries(
     exams: Sequence[_Exam],
     judged_by: Sequence[Limits],
     advance: Advance = silent,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Entry]:
     """Compare with one baseline, on each exam and by each limits."""
-    kind = "production" if name == baseline.PRODUCTION else "revision"
+    kind: Kind = "production" if name == baseline.PRODUCTION else "revision"
     if found is None:
-        yield {"name": name, "kind": kind, "absent": _absence(name)}
+        yield Absent(name=name, kind=kind, absent=_absence(name))
         return
-    entry = {
-        "name": name,
-        "kind": kind,
-        "identity": found.identity,
-        "source": found.source,
-        "model_digest": model_digest(found.model),
-    }
     about_data = _data(found, candidate)
     for held_out in exams:
-        whose = {"exam": held_out.whose}
-        try:
-            rows, scored = _score(found, held_out, candidate)
-        except IncomparableError as error:
-            yield entry | whose | {"incomparable": str(error)} | about_data
-            about_data = {}
-            continue
-        advance("scored")
-        everyone = _everyone(found, rows, scored, candidate)
-        for judging in judged_by:
-            compared = _compared(rows, scored, everyone, held_out, candidate, judging)
-            yield entry | whose | {"limits": judging.whose} | compared | about_data
-            about_data = {}  # once is enough
-            advance("compared")
+        entry = Found(
+            name=name,
+            kind=kind,
+            identity=found.identity,
+            source=found.source,
+            model_digest=model_digest(found.model),
+            exam=held_out.whose,
+        )
+        for told in _on(entry, found, held_out, candidate, judged_by, advance):
+            yield told if about_data is None else told.model_copy(update={"data": about_data})
+            about_data = None  # once is enough
+
+
+def _on(
+    entry: Found,
+    found: Baseline,
+    held_out: _Exam,
+    candidate: _Candidate,
+    judged_by: Sequence[Limits],
+    advance: Advance,
+) -> Iterator[Incomparable | Compared]:
+    """Compare with one baseline on one exam, by each limits."""
+    try:
+        rows, scored = _score(found, held_out, candidate)
+    except IncomparableError as error:
+        yield Incomparable(**entry.model_dump(), incomparable=str(error))
+        return
+    advance("scored")
+    everyone = _everyone(found, rows, scored, candidate)
+    for judging in judged_by:
+        yield _compared(entry, rows, scored, everyone, held_out, candidate, judging)
+        advance("compared")
 
 
 def _absence(name: str) -> str:
@@ -269,22 +287,24 @@ def _absence(name: str) -> str:
 def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
     """Return the held-out customers that the baseline has not seen, and what it says of them."""
     card, ids = found.card(), candidate.settings.data.id
-    if unknown := [key for key in ("id", "test_share", "salt", "threshold") if key not in card]:
+    if card.id is None or card.test_share is None or card.salt is None or card.threshold is None:
+        needed = card.model_dump(include={"id", "test_share", "salt", "threshold"})
+        unknown = [key for key, value in needed.items() if value is None]
         raise IncomparableError(
             f"{found.name}: its model does not say which customers it was trained on"
             f" (model.json has no {', '.join(unknown)})"
         )
-    if card["id"] != ids:
+    if card.id != ids:
         raise IncomparableError(
-            f"{found.name}: its customers are told apart by {card['id']!r}, these by {ids!r}"
+            f"{found.name}: its customers are told apart by {card.id!r}, these by {ids!r}"
         )
     target = candidate.settings.data.target
-    if card.get("target", target) != target:
-        raise IncomparableError(f"{found.name}: predicts {card['target']!r}, and not {target!r}")
+    if (card.target or target) != target:
+        raise IncomparableError(f"{found.name}: predicts {card.target!r}, and not {target!r}")
     if held_out.problem:
         raise IncomparableError(held_out.problem)
     rows = held_out.rows
-    unseen = split.is_test(rows[ids], card["test_share"], card["salt"])
+    unseen = split.is_test(rows[ids], card.test_share, card.salt)
     rows = rows[unseen].reset_index(drop=True)
     labels = rows[candidate.settings.data.target]
     if len(rows) < _MIN_ROWS or labels.nunique() < 2:
@@ -298,7 +318,7 @@ def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.
         predicted = found.predict(file)
     if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
         raise IncomparableError(f"{found.name}: predicts for other customers than it was given")
-    return rows, Scored(predicted["probability"].to_numpy(), float(card["threshold"]))
+    return rows, Scored(predicted["probability"].to_numpy(), card.threshold)
 
 
 @dataclass(frozen=True)
@@ -374,17 +394,18 @@ def _everyone(
 
 def _is_split_alike(found: Baseline, candidate: _Candidate) -> bool:
     card, chosen = found.card(), candidate.settings.split
-    return (card["test_share"], card["salt"]) == (chosen.test_share, chosen.salt)
+    return (card.test_share, card.salt) == (chosen.test_share, chosen.salt)
 
 
 def _compared(
+    entry: Found,
     rows: pd.DataFrame,
     scored: Scored,
     everyone: _Pair | str,
     held_out: _Exam,
     candidate: _Candidate,
     judging: Limits,
-) -> dict[str, Any]:
+) -> Compared:
     data = candidate.settings.data
     own = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     alone = _at_most(_Pair.of(rows, data.id, scored, own), data.id, judging)
@@ -395,32 +416,34 @@ def _compared(
     exams = [alone] if reason else [alone, most]
     on_alone, *on_most = _differences(exams, data.target, judging)
     moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
-    return {
-        "rows": len(alone.rows),
-        "threshold": scored.threshold,
-        "metrics": on_alone,
-        "everyone": None
+    return Compared(
+        **entry.model_dump(),
+        limits=judging.whose,
+        rows=len(alone.rows),
+        threshold=scored.threshold,
+        metrics=on_alone,
+        everyone=None
         if reason
-        else {
-            "rows": len(most.rows),
-            "held_out": int(most.rows[data.id].isin(rows[data.id]).sum()),
-            "metrics": on_most[0],
-            "slices": _slices(most, held_out.train, data.target, judging),
-        },
-        "alone": reason,
-        "same_threshold": None
+        else Everyone(
+            rows=len(most.rows),
+            held_out=int(most.rows[data.id].isin(rows[data.id]).sum()),
+            metrics=on_most[0],
+            slices=_slices(most, held_out.train, data.target, judging),
+        ),
+        alone=reason,
+        same_threshold=None
         if scored.threshold == candidate.threshold
         else [
             one
             for one in _differences([moved], data.target, judging)[0]
-            if one["metric"] in AT_THRESHOLD
+            if one.metric in AT_THRESHOLD
         ],
-        "slices": _slices(alone, held_out.train, data.target, judging),
-        "curves": dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
-    }
+        slices=_slices(alone, held_out.train, data.target, judging),
+        curves=dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
+    )
 
 
-def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[dict[str, Any]]:
+def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[ComparedSlice]:
     wanted = _there(judging.evaluation.slices, train, pair.rows)
     groups = [
         (column, name, members)
@@ -429,7 +452,7 @@ def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> l
     ]
     parts = _differences([pair.some(members) for *_, members in groups], target, judging)
     return [
-        {"column": column, "slice": name, "rows": int(members.sum()), "metrics": part}
+        ComparedSlice(column=column, slice=name, rows=int(members.sum()), metrics=part)
         for (column, name, members), part in zip(groups, parts, strict=True)
     ]
 
@@ -439,9 +462,7 @@ def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:
     return pair if share >= 1 else pair.some(split.hash_share(pair.rows[ids], "comparison") < share)
 
 
-def _differences(
-    pairs: Sequence[_Pair], target: str, judging: Limits
-) -> list[list[dict[str, Any]]]:
+def _differences(pairs: Sequence[_Pair], target: str, judging: Limits) -> list[list[Difference]]:
     """Compare each pair; their words are those of differences that are looked at together."""
     found = [
         compare(
@@ -454,7 +475,7 @@ def _differences(
         )
         for pair in pairs
     ]
-    return [[asdict(one) for one in family] for family in corrected(found)]
+    return corrected(found)
 
 
 def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
@@ -468,24 +489,23 @@ def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
 
 def _curves(
     y: np.ndarray, baseline: np.ndarray, candidate: np.ndarray
-) -> Iterator[tuple[str, dict[str, curves.Points]]]:
+) -> Iterator[tuple[str, Curve]]:
     for curve in (curves.roc, curves.precision_recall, curves.calibration):
-        yield curve.__name__, {"baseline": curve(y, baseline), "candidate": curve(y, candidate)}
+        yield curve.__name__, Curve(baseline=curve(y, baseline), candidate=curve(y, candidate))
 
 
-def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
+def _data(found: Baseline, candidate: _Candidate) -> DataChange | None:
     """Say how the training rows have moved away from the baseline's."""
     if found.workspace is None:
-        return {}
+        return None
     file = found.workspace.split("train")
     if file.read_bytes() == candidate.workspace.split("train").read_bytes():
-        return {}
+        return None
     before, after = read_parquet(file, "prepare"), candidate.train
     data = candidate.settings.data
     card = found.card()
-    used = [name for kind in data.by_kind for name in card.get(kind, [])]
     # Where a column held something else before, its values are compared one by one.
-    aged = [name for name in data.dates if name in card.get("dates", [])]
+    aged = [name for name in data.dates if name in card.dates]
     others = [name for name in data.dates if name not in aged]
     columns = drift(
         days_before_newest(before, before, aged),
@@ -493,12 +513,13 @@ def _data(found: Baseline, candidate: _Candidate) -> dict[str, Any]:
         numeric=(*data.numeric, *aged),
         categorical=(*data.categorical, *others),
     )
-    described: dict[str, Any] = {
-        "rows": [len(before), len(after)],
-        "columns": [asdict(column) for column in columns],
-        "gone": [column for column in used if column not in after],
-        "new": [column for column in data.inputs if column not in before],
-    }
-    if data.target in before:
-        described["label_rate"] = [round(float(t[data.target].mean()), 4) for t in (before, after)]
-    return {"data": described}
+    described = DataChange(
+        rows=(len(before), len(after)),
+        columns=columns,
+        gone=[column for column in card.inputs if column not in after],
+        new=[column for column in data.inputs if column not in before],
+    )
+    if data.target not in before:
+        return described
+    was, is_ = (round(float(table[data.target].mean()), 4) for table in (before, after))
+    return described.model_copy(update={"label_rate": (was, is_)})

@@ -5,21 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
 
-from churn.core import params
 from churn.core.errors import ParamsError
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
 from churn.evaluation import metrics
+from churn.evaluation.results import Metrics, Values
 from churn.model import artifact
-from churn.model.artifact import ModelCard
+from churn.model.card import ModelCard
 from churn.registry.loading import load_model
 from churn.stages import evaluate, prepare, track, train
 from churn.tracking import runs as tracking
@@ -28,7 +28,25 @@ from churn.tracking.runs import Tracked
 _KIND = {"kind": "experiment"}
 
 
-def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str, Any]]:
+@dataclass(frozen=True)
+class Tried:
+    """What an experiment has found.
+
+    Attributes
+    ----------
+    run : Tracked
+    threshold : float
+        The model's.
+    sides : dict of str to Values
+        The metrics of each side of the split that was measured.
+    """
+
+    run: Tracked
+    threshold: float
+    sides: dict[str, Values]
+
+
+def train_with(root: Path, settings: Params) -> Tried:
     """Train and evaluate with other parameters, and log a run.
 
     Nothing below `root` is changed but the MLflow store.
@@ -37,20 +55,14 @@ def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str
     ----------
     root : Path
         The repository.
-    overrides : dict of str to value
-        Dotted keys of params.yaml and their values.
-
-    Returns
-    -------
-    tuple of (Tracked, dict)
-        The run, and its metrics as metrics.json holds them.
+    settings : Params
+        Of params.yaml, with what is to be tried in its place.
 
     Raises
     ------
     ChurnError
         As the stages do.
     """
-    settings = params.load(root / "params.yaml", overrides)
     table = root / settings.data.path
     with _prepared(settings, table) as scratch:
         train.write(scratch, settings)
@@ -58,12 +70,11 @@ def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str
         record = track.record(scratch, settings, root, table)
         record.tags.update(_KIND)
         tracked = tracking.log(tracking.connect(root), record)
-        return tracked, read_json(scratch.metrics, "evaluate")
+        found = read_json(scratch.metrics, "evaluate", Metrics)
+        return Tried(tracked, found.threshold, found.sides)
 
 
-def evaluate_model(
-    root: Path, uri: str, overrides: dict[str, Any]
-) -> tuple[Tracked, dict[str, Any]]:
+def evaluate_model(root: Path, uri: str, settings: Params) -> Tried:
     """Evaluate a model from anywhere on the held-out customers of a table, and log a run.
 
     Parameters
@@ -72,13 +83,8 @@ def evaluate_model(
         The repository.
     uri : str
         As `churn.registry.loading.load_model` takes it.
-    overrides : dict of str to value
-        Dotted keys of params.yaml and their values, such as another ``data.path``.
-
-    Returns
-    -------
-    tuple of (Tracked, dict)
-        The run, and the metrics.
+    settings : Params
+        Of params.yaml, or with others in their place, such as another ``data.path``.
 
     Raises
     ------
@@ -87,7 +93,6 @@ def evaluate_model(
     ChurnError
         As the stages do.
     """
-    settings = params.load(root / "params.yaml", overrides)
     model = load_model(uri, root)
     with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
@@ -102,7 +107,7 @@ def evaluate_model(
     logged = {f"test_{name}": value for name, value in values.items() if value is not None}
     tags = {**_KIND, "model_uri": uri}
     tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
-    return tracked, {"threshold": model.card.threshold, "test": values}
+    return Tried(tracked, model.card.threshold, {"test": values})
 
 
 def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> None:

@@ -6,15 +6,26 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from scipy.stats import norm
 
 from churn.core.params import ChecksParams, GatesParams, Limits, MetricName
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.comparison import LEVEL, Difference
 from churn.evaluation.many_looks import holm
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
+from churn.evaluation.results import Metrics
 from churn.evaluation.sensitivity import Sensitivity
+from churn.review.comparison import (
+    Absent,
+    Compared,
+    ComparedSlice,
+    Comparison,
+    Entry,
+    Everyone,
+    Incomparable,
+)
+from churn.validation.results import Checks
 
 Outcome = Literal["judged", "unchanged", "stopped"]
 Told = Literal["not worse", "worse", "cannot tell"]
@@ -107,25 +118,26 @@ class Results:
 
     Attributes
     ----------
-    metrics, checks, comparison : dict or None
-        As metrics.json, checks.json and comparison.json hold them.
+    metrics : Metrics or None
+    checks : Checks or None
+    comparison : Comparison or None
     stale : sequence of str or None
         Inputs for which `dvc.lock` is out of date.
     outputs : Outputs or None
         How the outputs that the commit names compare with those that were made again.
-    main_checks : dict or None
+    main_checks : Checks or None
         The same as `checks`, of main's list where that is another one.
     model_digest : str or None
         Of the model that is judged; a comparison of another one counts for nothing.
     """
 
-    metrics: Mapping[str, Any] | None
-    checks: Mapping[str, Any] | None
-    comparison: Mapping[str, Any] | None
+    metrics: Metrics | None
+    checks: Checks | None
+    comparison: Comparison | None
     model_digest: str | None
     stale: Sequence[str] | None = None
     outputs: Outputs | None = None
-    main_checks: Mapping[str, Any] | None = None
+    main_checks: Checks | None = None
 
 
 def judge(
@@ -192,7 +204,11 @@ def _judge(
     for limits in judged_by:
         # With one set of limits it does not matter under which name a comparison was made with it.
         alone = len(judged_by) == 1
-        told = [e for e in entries if alone or e.get("limits", limits.whose) == limits.whose]
+        told = [
+            entry
+            for entry in entries
+            if alone or not isinstance(entry, Compared) or entry.limits in (None, limits.whose)
+        ]
         checks = results.checks
         if limits.checks != judged_by[-1].checks:
             checks = results.main_checks
@@ -216,12 +232,12 @@ def _judge(
     return Verdict(passed, "judged", reason, judged, tuple(moved), undecided)
 
 
-def _usable(results: Results) -> list[Mapping[str, Any]]:
+def _usable(results: Results) -> list[Entry]:
     """Return the comparisons of the model that is judged."""
     comparison, digest = results.comparison, results.model_digest
-    if comparison is None or digest is None or comparison["model_digest"] != digest:
+    if comparison is None or digest is None or comparison.model_digest != digest:
         return []
-    return list(comparison["baselines"])
+    return comparison.baselines
 
 
 def _merged(found: Mapping[str, Sequence[Gate]]) -> Iterator[Gate]:
@@ -289,21 +305,23 @@ def _committed(outputs: Outputs | None, release: bool) -> Gate:
 
 
 def _minima(
-    results: Results, entries: Sequence[Mapping[str, Any]], limits: Limits, accepted: bool
+    results: Results, entries: Sequence[Entry], limits: Limits, accepted: bool
 ) -> Iterator[Gate]:
     """Judge the metrics on the held-out customers: the change's own, and main's if they differ."""
-    own = None if results.metrics is None else results.metrics.get("test", {})
+    own = None if results.metrics is None else results.metrics.test
     yield from _minima_of(own, limits.gates, "")
     if not _exams_differ(entries):
         return
     for entry in entries:
-        if entry.get("exam") == "main" and "metrics" in entry and _is_main(entry):
-            values = {found["metric"]: found["candidate"] for found in entry["metrics"]}
+        if isinstance(entry, Compared) and entry.exam == "main" and _is_main(entry):
+            values = {found.metric: found.candidate for found in entry.metrics}
             for gate in _minima_of(values, limits.gates, _WHERE["main"]):
                 yield _accept(gate) if accepted else gate
 
 
-def _minima_of(values: Mapping[str, Any] | None, gates: GatesParams, where: str) -> Iterator[Gate]:
+def _minima_of(
+    values: Mapping[str, float | None] | None, gates: GatesParams, where: str
+) -> Iterator[Gate]:
     for metric, minimum in gates.minima.items():
         name, title = f"minimum of {TITLES[metric]}{where}", f"{TITLES[metric]}{where}"
         value = None if values is None else values.get(metric)
@@ -318,12 +336,12 @@ def _minima_of(values: Mapping[str, Any] | None, gates: GatesParams, where: str)
             yield Gate(name, True, f"{value:.3f}", limit, reason)
 
 
-def _is_main(entry: Mapping[str, Any]) -> bool:
-    return entry.get("kind") != "production"
+def _is_main(entry: Entry) -> bool:
+    return entry.kind != "production"
 
 
-def _exams_differ(entries: Iterable[Mapping[str, Any]]) -> bool:
-    return {"main", "own"} <= {entry.get("exam") for entry in entries}
+def _exams_differ(entries: Iterable[Entry]) -> bool:
+    return {"main", "own"} <= {None if isinstance(e, Absent) else e.exam for e in entries}
 
 
 def _accept(gate: Gate) -> Gate:
@@ -337,15 +355,15 @@ def _accept(gate: Gate) -> Gate:
 def _comparison(results: Results, release: bool) -> Iterator[Gate]:
     """Judge whether there is a comparison, and with what."""
     name, limit, comparison = "comparison", "with a baseline", results.comparison
-    if comparison is None or not comparison["baselines"]:
+    if comparison is None or not comparison.baselines:
         reason = "the candidate was compared with nothing; run churn compare --baseline main"
         yield Gate(name, False, "none", limit, reason)
         return
-    if results.model_digest is None or comparison["model_digest"] != results.model_digest:
+    if results.model_digest is None or comparison.model_digest != results.model_digest:
         reason = "the comparison is one of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
-    kinds = {entry.get("kind") for entry in comparison["baselines"]}
+    kinds = {entry.kind for entry in comparison.baselines}
     if release and "production" not in kinds:
         reason = "not compared with Production; run churn compare --production"
         yield Gate(name, False, "without Production", limit, reason)
@@ -354,26 +372,28 @@ def _comparison(results: Results, release: bool) -> Iterator[Gate]:
         yield Gate(name, False, "Production alone", limit, reason)
 
 
-def _against_baselines(
-    entries: Sequence[Mapping[str, Any]], limits: Limits, accepted: bool
-) -> Iterator[Gate]:
+def _against_baselines(entries: Sequence[Entry], limits: Limits, accepted: bool) -> Iterator[Gate]:
     both = _exams_differ(entries)
     for entry in entries:
-        reason: str | None
-        if reason := entry.get("absent"):
-            yield Gate(f"against {entry['name']}", True, "no baseline", "with a baseline", reason)
-        elif reason := entry.get("incomparable"):
-            gate = _incomparable(entry["name"], reason)
+        if isinstance(entry, Absent):
+            limit = "with a baseline"
+            yield Gate(f"against {entry.name}", True, "no baseline", limit, entry.absent)
+        elif isinstance(entry, Incomparable):
+            gate = _incomparable(entry.name, entry.incomparable)
             yield _accept(gate) if accepted else gate
         else:
-            where = _WHERE[entry["exam"]] if both else ""
-            everyone = entry.get("everyone")
-            for gate in (
-                *_non_inferiority(entry, limits.gates, where),
-                *([_slices(entry | everyone, limits.gates, where)] if everyone else []),
-                _slices(entry, limits.gates, f"{where}, held-out alone" if everyone else where),
-            ):
-                yield _accept(gate) if accepted and both and entry["exam"] == "main" else gate
+            where = _WHERE[entry.exam] if both and entry.exam else ""
+            for gate in _against(entry, limits.gates, where):
+                yield _accept(gate) if accepted and both and entry.exam == "main" else gate
+
+
+def _against(entry: Compared, gates: GatesParams, where: str) -> Iterator[Gate]:
+    yield from _non_inferiority(entry, gates, where)
+    alone = ""
+    if entry.everyone:
+        yield _slices(entry.everyone.slices, entry.name, gates, where)
+        alone = ", held-out alone"
+    yield _slices(entry.slices, entry.name, gates, f"{where}{alone}")
 
 
 def _incomparable(baseline: str, reason: str) -> Gate:
@@ -384,30 +404,29 @@ def _incomparable(baseline: str, reason: str) -> Gate:
     return Gate(f"against {baseline}", False, "incomparable", "comparable", reason)
 
 
-def _non_inferiority(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Iterator[Gate]:
+def _non_inferiority(entry: Compared, gates: GatesParams, where: str) -> Iterator[Gate]:
     """Judge each metric that has a margin: not worse, worse, or cannot tell.
 
     On every customer where both models have out-of-fold predictions, else on the held-out ones.
     The held-out customers are the last exam in any case: what stands out there as worse, and does
     not keep the margin, is blocked.
     """
-    everyone = entry.get("everyone")
-    # Without it a change could have got rid of it: then nobody is asked.
-    asks = bool(everyone) and gates.undecided == "ask"
-    against = f"{entry['name']}{where}"
-    yield from _looks(everyone or entry, against, gates.margins, asks)
-    if everyone:
+    # Without everyone a change could have got rid of it: then nobody is asked.
+    asks = entry.everyone is not None and gates.undecided == "ask"
+    against = f"{entry.name}{where}"
+    yield from _looks(entry.most, against, gates.margins, asks)
+    if entry.everyone:
         last = _looks(entry, f"{against}, held-out alone", gates.margins, asks)
         yield from (judged for judged in last if not (judged.passed or judged.undecided))
 
 
 def _looks(
-    exam: Mapping[str, Any], against: str, margins: Mapping[MetricName, float], asks: bool
+    exam: Compared | Everyone, against: str, margins: Mapping[MetricName, float], asks: bool
 ) -> Iterator[Gate]:
     """Judge the metrics of one exam."""
-    found = {one["metric"]: one for one in exam["metrics"]}
+    found = {one.metric: one for one in exam.metrics}
     for metric, margin in margins.items():
-        yield _one(metric, against, found.get(metric), margin, asks, exam["rows"])
+        yield _one(metric, against, found.get(metric), margin, asks, exam.rows)
 
 
 def _p_beyond(loss: tuple[float, float], margin: float) -> float:
@@ -421,7 +440,7 @@ def _p_beyond(loss: tuple[float, float], margin: float) -> float:
 def _one(
     metric: str,
     against: str,
-    one: Mapping[str, Any] | None,
+    one: Difference | None,
     margin: float,
     asks: bool,
     rows: int,
@@ -433,8 +452,8 @@ def _one(
     if one is None or loss is None:
         reason = f"how {TITLES[metric]} compares with {against} could not be computed"
         return Gate(title, False, "undefined", limit, reason)
-    kept = loss[1] < margin or one["word"] == "identical"
-    told: Told = "not worse" if kept else "worse" if one["word"] == "worse" else "cannot tell"
+    kept = loss[1] < margin or one.word == "identical"
+    told: Told = "not worse" if kept else "worse" if one.word == "worse" else "cannot tell"
     can = Sensitivity((loss[1] - loss[0]) / 2)
     if can.noticed:
         limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
@@ -443,7 +462,7 @@ def _one(
             f"; too small: of equal models {can.fails(margin):.0%} would fail it;"
             f" {can.supported:.2g} would do"
         )
-    value = f"{one['difference']:+.4f}, 95% interval {one['lower']:+.4f} to {one['upper']:+.4f}"
+    value = f"{one.difference:+.4f}, 95% interval {one.lower:+.4f} to {one.upper:+.4f}"
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",
         "worse": f"{TITLES[metric]} is worse than {against}: {value}, margin {margin:g}",
@@ -455,137 +474,126 @@ def _one(
     return Gate(title, passed, value, limit, reason, undecided)
 
 
-def _slices(entry: Mapping[str, Any], gates: GatesParams, where: str) -> Gate:
+def _slices(slices: Sequence[ComparedSlice], baseline: str, gates: GatesParams, where: str) -> Gate:
     """Judge the slices together: what stands out among them as worse by more than a margin."""
     margins = gates.slice_margins
-    failing: list[tuple[Mapping[str, Any], float, str]] = []
-    beyond: list[tuple[Mapping[str, Any], float, str, float]] = []
+    failing: list[tuple[ComparedSlice, float, str]] = []
+    beyond: list[tuple[ComparedSlice, float, str, float]] = []
     unknown = []
-    for part in entry["slices"]:
-        group = f"{part['column']} {part['slice']}"
-        found = {one["metric"]: one for one in part["metrics"]}
+    for part in slices:
+        group = f"{part.column} {part.slice}"
+        found = {one.metric: one for one in part.metrics}
         for metric, margin in margins.items():
             if (one := found.get(metric)) is None:
                 unknown.append(group)
                 continue
             loss, title = loss_interval(one), TITLES[metric]
-            if one["candidate"] is None and one["baseline"] is not None:
+            if one.candidate is None and one.baseline is not None:
                 failing.append((part, math.inf, f"{group}: {title} is undefined"))
             elif loss is None:
                 unknown.append(group)
                 # Where there are too few customers for an interval the estimate alone decides.
                 if (estimate := _loss(one)) is not None and estimate > margin:
-                    what = f"{group}: {title} {one['difference']:+.4f}, without an interval"
+                    what = f"{group}: {title} {one.difference:+.4f}, without an interval"
                     failing.append((part, estimate / margin if margin else math.inf, what))
             else:
                 share = loss[0] / margin if margin else math.inf
-                what = f"{group}: {title} {one['difference']:+.4f}"
+                what = f"{group}: {title} {one.difference:+.4f}"
                 beyond.append((part, share, what, _p_beyond(loss, margin)))
     stand_out = holm([p for *_, p in beyond], (1 - LEVEL) / 2)
     failing += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
-    name, n = f"slices against {entry['name']}{where}", len(entry["slices"])
+    name, n = f"slices against {baseline}{where}", len(slices)
     limit = ", ".join(
         f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()
     )
     if failing:
         worst = [what for _, _, what in sorted(failing, key=lambda one: -one[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
-        slices = {(part["column"], part["slice"]) for part, _, _ in failing}
-        value = f"{len(slices)} of {n} beyond a margin"
-        return Gate(
-            name, False, value, limit, f"worse than {entry['name']} in a slice{where}: {what}"
-        )
+        n_failing = len({(part.column, part.slice) for part, _, _ in failing})
+        value = f"{n_failing} of {n} beyond a margin"
+        return Gate(name, False, value, limit, f"worse than {baseline} in a slice{where}: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
     value = f"none of {n} beyond a margin"
     return Gate(name, True, value, limit or "none", f"{n} slices looked at{aside}")
 
 
-def _loss(one: Mapping[str, Any]) -> float | None:
+def _loss(one: Difference) -> float | None:
     """Return how much worse a candidate was seen to be, without regard to chance."""
-    change = one["difference"]
+    change = one.difference
     if change is None:
         return None
-    return float(change if one["metric"] in SMALLER_IS_BETTER else -change)
+    return change if one.metric in SMALLER_IS_BETTER else -change
 
 
-def loss_interval(one: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the interval of how much *worse* a candidate is; None where there is none.
-
-    Parameters
-    ----------
-    one : dict
-        A `churn.evaluation.comparison.Difference`.
-    """
-    lower, upper = one["lower"], one["upper"]
+def loss_interval(one: Difference) -> tuple[float, float] | None:
+    """Return the interval of how much *worse* a candidate is; None where there is none."""
+    lower, upper = one.lower, one.upper
     if lower is None or upper is None:
         return None
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return None
-    return (lower, upper) if one["metric"] in SMALLER_IS_BETTER else (-upper, -lower)
+    return (lower, upper) if one.metric in SMALLER_IS_BETTER else (-upper, -lower)
 
 
-def _checks(report: Mapping[str, Any] | None, listed: ChecksParams) -> Gate:
+def _checks(report: Checks | None, listed: ChecksParams) -> Gate:
     name, limit = "deepchecks", "all pass"
     wanted = Counter((s, check.check) for s, checks in listed.suites.items() for check in checks)
     total = wanted.total()
     if report is None:
         return Gate(name, False, "unknown", limit, "the checks have no result")
-    ran = Counter((check["suite"], check["check"]) for check in report["checks"])
+    ran = Counter((check.suite, check.check) for check in report.checks)
     missing = [check for _, check in wanted - ran]
-    bad = [check for check in report["checks"] if check["status"] != "passed"]
-    value = f"{len(report['checks']) - len(bad)} of {total} passed"
+    bad = [check for check in report.checks if check.status != "passed"]
+    value = f"{len(report.checks) - len(bad)} of {total} passed"
     if missing:
         return Gate(name, False, value, limit, f"checks that did not run: {', '.join(missing)}")
     if bad:
-        crashed = [check["check"] for check in bad if check["status"] == "crashed"]
-        failed = [check["check"] for check in bad if check["status"] != "crashed"]
+        crashed = [check.check for check in bad if check.status == "crashed"]
+        failed = [check.check for check in bad if check.status != "crashed"]
         parts = [f"{', '.join(crashed)} crashed"] if crashed else []
         parts += [f"{', '.join(failed)} failed"] if failed else []
         return Gate(name, False, value, limit, f"deepchecks: {'; '.join(parts)}")
     return Gate(name, True, value, limit, "all ran and passed")
 
 
-def _pass_reason(
-    entries: Sequence[Mapping[str, Any]], digest: str | None, gates: GatesParams
-) -> str:
+def _pass_reason(entries: Sequence[Entry], digest: str | None, gates: GatesParams) -> str:
     """Say in one sentence why a candidate may be merged, by one metric that has a margin.
 
     By the first that is better, else by the first.
     """
-    compared = [entry for entry in entries if not entry.get("absent")]
-    if not compared:
-        return f"minima and checks are kept; {entries[0]['absent']}, so nothing was compared"
-    entry = compared[0]
-    if entry.get("incomparable"):
+    entry = next((entry for entry in entries if not isinstance(entry, Absent)), entries[0])
+    if isinstance(entry, Absent):
+        return f"minima and checks are kept; {entry.absent}, so nothing was compared"
+    if isinstance(entry, Incomparable):
         return "minima and checks are kept; the baseline is not comparable, as this change accepts"
-    if entry["model_digest"] == digest:
-        return f"the model is {entry['name']}'s, byte for byte"
-    most = entry.get("everyone") or entry
-    found = {one["metric"]: one for one in most["metrics"]}
+    if entry.model_digest == digest:
+        return f"the model is {entry.name}'s, byte for byte"
+    found = {one.metric: one for one in entry.most.metrics}
     first = next(iter(gates.margins))
-    metric = next((m for m in gates.margins if found[m]["word"] == "better"), first)
+    metric = next((m for m in gates.margins if found[m].word == "better"), first)
     one = found[metric]
-    change = f"{one['difference']:+.4f} (95% interval {one['lower']:+.4f} to {one['upper']:+.4f})"
+    change = f"{one.difference:+.4f} (95% interval {one.lower:+.4f} to {one.upper:+.4f})"
     loss = loss_interval(one)
-    kept = one["word"] == "identical" or (loss is not None and loss[1] < gates.margins[metric])
-    word = {
-        "better": f"better than {entry['name']}",
-        "worse": f"a little worse than {entry['name']}, within the margin",
-    }.get(one["word"], f"no worse than {entry['name']} within the margin")
+    kept = one.word == "identical" or (loss is not None and loss[1] < gates.margins[metric])
+    words: dict[str | None, str] = {
+        "better": f"better than {entry.name}",
+        "worse": f"a little worse than {entry.name}, within the margin",
+    }
+    word = words.get(one.word, f"no worse than {entry.name} within the margin")
     if not kept:
-        word = f"worse than {entry['name']}, as this change accepts for its table"
-    return f"{word}: {TITLES[metric]} {change}{_but(most['metrics'], entry, metric)}"
+        word = f"worse than {entry.name}, as this change accepts for its table"
+    return f"{word}: {TITLES[metric]} {change}{_but(entry, metric)}"
 
 
-def _but(metrics: Sequence[Mapping[str, Any]], entry: Mapping[str, Any], named: str) -> str:
+def _but(entry: Compared, named: str) -> str:
     """Name what has got worse beside the metric that is named; the surest where it is more.
 
     Not what a moved threshold has changed and the model has not: that is one thing for another.
     """
-    same = entry.get("same_threshold") or []
-    moved = {one["metric"] for one in same if one["word"] != "worse"} | {named}
-    worse = [one for one in metrics if one["word"] == "worse" and one["metric"] not in moved]
+    same = entry.same_threshold or []
+    moved = {one.metric for one in same if one.word != "worse"} | {named}
+    worse = [one for one in entry.most.metrics if one.word == "worse" and one.metric not in moved]
     if not worse:
         return ""
-    one = min(worse, key=lambda one: one.get("p") or 0.0)
-    return f"; {TITLES[one['metric']]} is worse: {one['difference']:+.4f}"
+    one = min(worse, key=lambda one: one.p or 0.0)
+    return f"; {TITLES[one.metric]} is worse: {one.difference:+.4f}"

@@ -50,10 +50,13 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     ours = json.loads(own(settings).model_dump_json())
     try:
         document = parse(git(root, "show", f"{commit}:./params.yaml"))
-        theirs = {key: _judging(key, document[key], ours[key]) for key in ours if key != "whose"}
+        limits = {key: document[key] for key in ours if key != "whose"}
+        for section, keys in _PARTS.items():
+            theirs = {key: document[section][key] for key in keys}
+            limits[section] = ours[section] | theirs
     except (ParamsError, KeyError, TypeError) as error:
         raise BaselineError(f"{name}: its limits cannot be read ({error})") from error
-    limits: dict[str, Any] = {"whose": "main", **theirs}
+    limits["whose"] = "main"
     for _ in range(_REPAIRS):
         try:
             return Limits.model_validate_json(json.dumps(limits))
@@ -62,11 +65,6 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
             for problem in error.errors():
                 _repair(problem["type"], problem["loc"], limits, ours)
     raise BaselineError(f"{name}: its limits cannot be read ({why})")
-
-
-def _judging(section: str, theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    keys = _PARTS.get(section)
-    return theirs if keys is None else ours | {key: theirs[key] for key in keys}
 
 
 def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from churn.core.errors import ChurnError, IncomparableError
-from churn.core.files import read_json, read_parquet
+from churn.core.files import read_any_json, read_json, read_parquet
 from churn.core.paths import SIDES, Workspace
 from churn.provenance import lockfile
 from churn.provenance.candidate import changed, git, holds_commit
@@ -24,6 +24,7 @@ from churn.provenance.worktree import worktree
 from churn.review import baseline
 from churn.review.baseline import Baseline
 from churn.review.gate import Outputs
+from churn.validation.results import CheckResult, Checks
 
 # Another machine may round differently, and then here and there a tree splits differently.
 _METRIC_TOLERANCE = 0.005
@@ -47,7 +48,7 @@ def compare(workspace: Workspace) -> Outputs:
     root = workspace.root
     if not holds_commit(root, "HEAD"):
         return Outputs("uncommitted")
-    committed, here = map(lockfile.outputs, lockfile.locks(root))
+    committed, here = (lock.outputs for lock in lockfile.locks(root))
     differing = {path for path in {*committed, *here} if committed.get(path) != here.get(path)}
     # What is in git is read from there by people, whatever dvc.lock says of it.
     in_git = git(root, "ls-tree", "-r", "--name-only", "HEAD", "--", *here).splitlines()
@@ -57,7 +58,7 @@ def compare(workspace: Workspace) -> Outputs:
     if not differing:
         return Outputs("same")
     missing = sorted(differing.difference(committed))
-    if missing or _machine(workspace) == read_json(workspace.machine, "evaluate"):
+    if missing or _machine(workspace) == read_any_json(workspace.machine, "evaluate"):
         why = "not in dvc.lock" if missing else "made on a machine as this one, and not this"
         return Outputs("other", tuple(f"{path}: {why}" for path in missing or sorted(differing)))
     found = tuple(_beyond_tolerance(workspace, sorted(differing)))
@@ -74,7 +75,7 @@ def _machine(workspace: Workspace) -> Any:
 
 def _beyond_tolerance(workspace: Workspace, paths: list[str]) -> Iterator[str]:
     commit = git(workspace.root, "rev-parse", "HEAD").strip()
-    read = lockfile.read_outputs(lockfile.locks(workspace.root)[1])
+    read = lockfile.locks(workspace.root)[1].read
     with worktree(workspace.root, commit, share_cache=True) as tree:
         there = Workspace(tree)
         for path in paths:
@@ -149,7 +150,7 @@ def _numbers(tolerance: float) -> Callable[[Workspace, Workspace, str], str | No
         files = sorted(files[0].glob("*.json")) if files[0].is_dir() else files
         for file in files:
             name = file.relative_to(here.root)
-            measured, said = (read_json(w.root / name, "evaluate") for w in (here, there))
+            measured, said = (read_any_json(w.root / name, "evaluate") for w in (here, there))
             for key, value, other in _unlike(measured, said, tolerance):
                 return f"{key or name.name} is {value}, and the commit says {other}"
         return None
@@ -181,15 +182,15 @@ def _short(value: Any) -> str:
 
 
 def _statuses(here: Workspace, there: Workspace, path: str) -> str | None:
-    one, other = (read_json(w.checks, "validate")["checks"] for w in (here, there))
-    found = [check["check"] for check in one if _status(check) not in map(_status, other)]
+    one, other = (read_json(w.checks, "validate", Checks).checks for w in (here, there))
+    found = [check.check for check in one if _status(check) not in map(_status, other)]
     if found or len(one) != len(other):
         return f"other results than the commit says: {', '.join(found[:3])}"
     return None
 
 
-def _status(check: dict[str, Any]) -> tuple[str, str, str]:
-    return check["suite"], check["check"], check["status"]
+def _status(check: CheckResult) -> tuple[str, str, str]:
+    return check.suite, check.check, check.status
 
 
 _KINDS: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -12,7 +11,7 @@ from churn.core.files import write_json
 from churn.core.paths import Workspace
 from churn.provenance.candidate import INPUTS, changed, git
 from churn.review import judging
-from churn.review.changes import parameter_changes
+from churn.review.changes import Changes, parameter_changes, texts
 
 
 def write(workspace: Workspace, commit: str) -> None:
@@ -20,7 +19,7 @@ def write(workspace: Workspace, commit: str) -> None:
     write_json(workspace.changes, against(workspace, commit))
 
 
-def against(workspace: Workspace, commit: str) -> dict[str, Any]:
+def against(workspace: Workspace, commit: str) -> Changes:
     """Say how the work tree differs from a commit.
 
     Parameters
@@ -29,29 +28,21 @@ def against(workspace: Workspace, commit: str) -> dict[str, Any]:
         In the top folder of the repository.
     commit : str
 
-    Returns
-    -------
-    dict
-        ``parameters`` (`churn.review.changes.parameter_changes`), ``files`` (inputs of the
-        pipeline), ``judge`` (paths that decide about a change) and ``decided`` (how often the
-        held-out customers have decided before; null where git does not have the whole history
-        here).
-
     Raises
     ------
     ArtifactError
         If there is no such commit here.
     """
     root = workspace.root
-    after = read_document(workspace.params)
+    after = texts(read_document(workspace.params))
     before = _params(workspace, commit)
-    return {
+    return Changes(
         # The very first pull request changes no limit and no judge: it brings them.
-        "parameters": [] if before is None else parameter_changes(before, after),
-        "files": changed(root, commit, INPUTS),
-        "judge": [] if before is None else _judges(root, commit),
-        "decided": _decided(root, commit),
-    }
+        parameters=[] if before is None else parameter_changes(before, after),
+        files=changed(root, commit, INPUTS),
+        judge=[] if before is None else _judges(root, commit),
+        decided=_decided(root, commit),
+    )
 
 
 def _decided(root: Path, commit: str) -> int | None:
@@ -88,8 +79,8 @@ def _at_the_top(root: Path, commit: str) -> list[str]:
     return changed(top, commit, (".github", ".gitattributes"))
 
 
-def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
-    """Return a commit's params.yaml, empty if it cannot be read; None where it has none."""
+def _params(workspace: Workspace, commit: str) -> dict[str, str] | None:
+    """Write out a commit's params.yaml, empty if it cannot be read; None where it has none."""
     name = workspace.params.name
     if not git(workspace.root, "ls-tree", "--name-only", commit, name):
         return None
@@ -97,4 +88,4 @@ def _params(workspace: Workspace, commit: str) -> dict[str, Any] | None:
         document = yaml.safe_load(git(workspace.root, "show", f"{commit}:./{name}"))
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
-    return document if isinstance(document, dict) else {}
+    return texts(document) if isinstance(document, dict) else {}

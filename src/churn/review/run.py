@@ -7,7 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from churn.core.environment import without_credentials
@@ -83,7 +83,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
                  workspace.review):  # fmt: skip
         left.unlink(missing_ok=True)
     if plan.source is not None:
-        write_json(workspace.lineage, asdict(plan.source))
+        write_json(workspace.lineage, plan.source.model_dump())
     try:
         judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from churn.core import params, shapes
+from churn.core import params
 from churn.core.files import read_json, write_json
 from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
+from churn.evaluation.results import Metrics
 from churn.provenance import lockfile
 from churn.provenance.candidate import identity, model_digest
 from churn.review import gate, limits, outputs
+from churn.review.changes import Changes
+from churn.review.comparison import Absent, Comparison
 from churn.review.gate import Gate, Results, Verdict
+from churn.validation.results import Checks
 
 
 def run(workspace: Workspace, release: bool = False) -> Verdict:
@@ -31,13 +34,13 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         If params.yaml or a result cannot be read: nothing is judged then, which blocks.
     """
     settings = params.load(workspace.params)
-    comparison = read_json(workspace.comparison, "compare", shapes.Comparison)
+    comparison = read_json(workspace.comparison, "compare", Comparison)
     stale = lockfile.stale(workspace.root)
     results = Results(
         stale=stale,
         outputs=None if stale else outputs.compare(workspace),
-        metrics=read_json(workspace.metrics, "evaluate", shapes.Metrics),
-        checks=read_json(workspace.checks, "validate", shapes.JudgedChecks),
+        metrics=read_json(workspace.metrics, "evaluate", Metrics),
+        checks=read_json(workspace.checks, "validate", Checks),
         comparison=comparison,
         model_digest=model_digest(workspace.model),
         main_checks=_main_checks(workspace),
@@ -50,38 +53,39 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
 
 
 def _judged_by(
-    workspace: Workspace, settings: Params, comparison: dict[str, Any]
+    workspace: Workspace, settings: Params, comparison: Comparison
 ) -> tuple[list[Limits], str]:
     """Return the limits that count: main's, and the candidate's own if they are others; and main.
 
     What is to be released is on main already: there the commit before counts.
     """
     own = limits.own(settings)
-    for entry in comparison["baselines"]:
-        if entry.get("kind") == "revision" and "identity" in entry:
-            main = limits.of_commit(workspace.root, entry["identity"], settings)
-            return [main] if own.same_as(main) else [main, own], entry["identity"]
+    for entry in comparison.baselines:
+        if isinstance(entry, Absent) or entry.identity is None or entry.kind != "revision":
+            continue
+        main = limits.of_commit(workspace.root, entry.identity, settings)
+        return [main] if own.same_as(main) else [main, own], entry.identity
     return [own], "HEAD^1"
 
 
-def _main_checks(workspace: Workspace) -> Any:
+def _main_checks(workspace: Workspace) -> Checks | None:
     if not workspace.main_checks.exists():
         return None
-    return read_json(workspace.main_checks, "compare", shapes.JudgedChecks)
+    return read_json(workspace.main_checks, "compare", Checks)
 
 
 def _moved(workspace: Workspace) -> list[str]:
     if not workspace.changes.exists():
         return []
-    changed = read_json(workspace.changes, "compare")["parameters"]
-    return [parameter["key"] for parameter in changed if parameter["limit"]]
+    changed = read_json(workspace.changes, "compare", Changes).parameters
+    return [parameter.key for parameter in changed if parameter.limit]
 
 
 def write(workspace: Workspace, verdict: Verdict) -> None:
     """Write ``build/verdict.json``; of what was judged, also by what it is known."""
     content = asdict(verdict)
     if verdict.outcome == "judged":
-        content["of"] = identity(workspace)
+        content["of"] = asdict(identity(workspace))
     write_json(workspace.verdict, content)
 
 

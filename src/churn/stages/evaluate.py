@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from churn.core.paths import SIDES, Workspace
 from churn.core.progress import Advance, announce, bar, silent
 from churn.evaluation import curves, metrics, pictures
 from churn.evaluation.importance import permutation_importance
+from churn.evaluation.results import Metrics, SliceMetrics, Slices
 from churn.evaluation.slices import slices
 from churn.model import artifact
 from churn.model.artifact import Model
@@ -64,16 +65,17 @@ def measure(
     scored: dict[str, np.ndarray],
     threshold: float,
     settings: Params,
-) -> dict[str, Any]:
-    """Compute the metrics of both sides, as metrics.json holds them."""
-    results: dict[str, Any] = {"threshold": threshold}
+) -> Metrics:
+    """Compute the metrics of both sides."""
+    sides, undefined = {}, {}
     for side, frame in frames.items():
         y = frame[settings.data.target].to_numpy()
         measured = metrics.measure(y, scored[side], threshold, settings.decision)
-        results[side] = metrics.require_all(measured, f"{side} rows")
+        sides[side] = metrics.require_all(measured, f"{side} rows")
         if measured.undefined:
-            results.setdefault("undefined", {})[side] = measured.undefined
-    return results
+            undefined[side] = measured.undefined
+    found = Metrics(threshold=threshold, train=sides["train"], test=sides["test"])
+    return found.model_copy(update={"undefined": undefined}) if undefined else found
 
 
 def measure_slices(
@@ -81,27 +83,32 @@ def measure_slices(
     scored: dict[str, np.ndarray],
     threshold: float,
     settings: Params,
-) -> dict[str, list[dict[str, Any]]]:
-    """Compute the metrics of each slice of both sides, as slices.json holds them."""
+) -> Slices:
+    """Compute the metrics of each slice of both sides."""
     chosen = settings.evaluation.slices
-    results: dict[str, list[dict[str, Any]]] = {}
-    for side, frame in frames.items():
-        y = frame[settings.data.target].to_numpy()
-        results[side] = []
-        for column, name, members in slices(frames["train"], frame, chosen):
+
+    def of_side(side: str) -> Iterator[SliceMetrics]:
+        y = frames[side][settings.data.target].to_numpy()
+        for column, name, members in slices(frames["train"], frames[side], chosen):
             n = int(members.sum())
-            entry: dict[str, Any] = {"column": column, "slice": name, "rows": n}
             if n < chosen.min_rows:
-                entry["skipped"] = f"fewer than {chosen.min_rows} rows"
-            else:
-                measured = metrics.measure(
-                    y[members], scored[side][members], threshold, settings.decision
-                )
-                entry |= {"churned": int(y[members].sum()), "metrics": measured.values}
-                if measured.undefined:
-                    entry["undefined"] = measured.undefined
-            results[side].append(entry)
-    return results
+                why = f"fewer than {chosen.min_rows} rows"
+                yield SliceMetrics(column=column, slice=name, rows=n, skipped=why)
+                continue
+            measured = metrics.measure(
+                y[members], scored[side][members], threshold, settings.decision
+            )
+            found = SliceMetrics(
+                column=column,
+                slice=name,
+                rows=n,
+                churned=int(y[members].sum()),
+                metrics=measured.values,
+            )
+            undefined = measured.undefined
+            yield found.model_copy(update={"undefined": undefined}) if undefined else found
+
+    return Slices(train=list(of_side("train")), test=list(of_side("test")))
 
 
 def plot_points(

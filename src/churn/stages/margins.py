@@ -18,6 +18,7 @@ from churn.core.paths import Workspace
 from churn.data import split
 from churn.evaluation.comparison import Scored, compare
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Metrics
 from churn.evaluation.sensitivity import CORRELATION, Sensitivity, rival
 from churn.model import out_of_fold
 
@@ -76,7 +77,7 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
     """
     rows, probability = _unseen(workspace, settings)
     y = rows[settings.data.target].to_numpy()
-    cut = float(read_json(workspace.metrics, "evaluate")["threshold"])
+    cut = read_json(workspace.metrics, "evaluate", Metrics).threshold
     rng = np.random.default_rng(settings.comparison.seed)
     widths: dict[str, list[float]] = {metric: [] for metric in settings.gates.margins}
     for _ in range(rivals):

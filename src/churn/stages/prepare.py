@@ -68,9 +68,9 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
                 f" with another {data.target!r} than the rest; take more customers, or change"
                 " split.test_share in params.yaml"
             )
-    described = {side: stats.describe(rows, data) for side, rows in sides.items()}
+    train, test = (stats.describe(rows, data) for rows in sides.values())
     advance("split and described")
     for side, rows in sides.items():
         write_parquet(workspace.split(side), rows)
-    write_json(workspace.data_stats, {"rows": len(customers), **described})
+    write_json(workspace.data_stats, stats.DataStats(rows=len(customers), train=train, test=test))
     advance("written")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ArtifactError
 from churn.core.files import read_json, read_parquet, require, write_json
-from churn.core.params import DataParams, Params
-from churn.core.paths import SIDES, Workspace
+from churn.core.params import DataParams, Params, Scalar
+from churn.core.paths import Workspace
 from churn.core.progress import bar
-from churn.core.shapes import Card, Checks, DataStats, Metrics
 from churn.data import dates, sources
+from churn.data.stats import DataStats
+from churn.evaluation.results import Metrics
+from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
 from churn.tracking import runs as tracking
 from churn.tracking.runs import Record, Tracked
+from churn.tracking.tracked import TrackedRun
+from churn.validation.results import Checks
 
 
 def run(workspace: Workspace) -> Tracked:
@@ -38,7 +41,7 @@ def run(workspace: Workspace) -> Tracked:
         tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
         advance("logged")
     digest = logged.tags["model_digest"]
-    write_json(workspace.tracked_run, {"run_id": tracked.run_id, "model_digest": digest})
+    write_json(workspace.tracked_run, TrackedRun(run_id=tracked.run_id, model_digest=digest))
     return tracked
 
 
@@ -55,7 +58,7 @@ def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[st
     """
     checks = read_json(workspace.checks, "validate", Checks)
     logged = record(workspace, settings, repository, repository / settings.data.path)
-    logged.tags["checks"] = f"{checks['passed']}/{len(checks['checks'])}"
+    logged.tags["checks"] = f"{checks.passed}/{len(checks.checks)}"
     logged.tags["fingerprint"] = input_fingerprint(repository)
     for file in (workspace.checks, workspace.checks_page):
         require(file, "validate")
@@ -84,7 +87,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     if (md5 := sources.digest(table, "md5")) is None:
         raise ArtifactError(f"{table}: not there; get it with `dvc pull`")
     digest = model_digest(workspace.model)
-    card = read_json(workspace.model / "model.json", "train", Card)
+    card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
     metrics = read_json(workspace.metrics, "evaluate", Metrics)
     read_json(workspace.data_stats, "prepare", DataStats)  # what is logged should be whole
     require(workspace.slices, "evaluate")
@@ -94,7 +97,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     flat = params.flatten(settings.model_dump(mode="json"))
     return Record(
         name=f"{settings.model.family}-{digest[:8]}",
-        params={**flat, "feature_set": ", ".join(card["features"])[:6000]},
+        params={**flat, "feature_set": ", ".join(card.features)[:6000]},
         metrics=flat_metrics(metrics),
         tags={**_git_tags(repository), "data_md5": md5, "model_digest": digest},
         files=files,
@@ -106,7 +109,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
 
 def _typical(customers: pd.DataFrame, data: DataParams) -> pd.DataFrame:
     """Make one up, of the middle of each column: whoever sees a run need not see customers."""
-    middle: dict[str, list[Any]] = {
+    middle: dict[str, list[Scalar]] = {
         **{name: [customers[name].median()] for name in data.numeric},
         **{name: [_middle_day(customers[name])] for name in data.dates},
         **{name: [next(iter(customers[name].mode()), None)] for name in data.categorical},
@@ -119,13 +122,11 @@ def _middle_day(column: pd.Series) -> str | None:
     return None if days.empty else str(days.iloc[len(days) // 2].date())
 
 
-def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+def flat_metrics(metrics: Metrics) -> dict[str, float]:
     """Turn metrics.json into ``side_metric`` names; undefined ones are left out."""
-    flat = {"threshold": float(metrics["threshold"])}
-    for side in SIDES:
-        for name, value in metrics[side].items():
-            if value is not None:
-                flat[f"{side}_{name}"] = float(value)
+    flat = {"threshold": metrics.threshold}
+    for side, values in metrics.sides.items():
+        flat |= {f"{side}_{name}": value for name, value in values.items() if value is not None}
     return flat
 
 

@@ -16,7 +16,8 @@ from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar, silent
 from churn.data.dates import with_days
 from churn.model import artifact, estimator, out_of_fold, threshold
-from churn.model.artifact import Model, ModelCard
+from churn.model.artifact import Model
+from churn.model.card import ModelCard
 
 
 class Fitted(NamedTuple):

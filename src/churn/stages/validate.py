@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ArtifactError
-from churn.core.files import atomic, read_json, read_parquet, write_json
+from churn.core.files import Shape, atomic, read_json, read_parquet, write_json
 from churn.core.params import ChecksParams, Params
 from churn.core.paths import SIDES, Workspace
 from churn.core.progress import bar
-from churn.core.shapes import Metrics
 from churn.data.dates import days_before_newest
 from churn.validation import program as deepchecks_program
 from churn.validation.page import render
+from churn.validation.results import Checks
+
+
+class _Metrics(Shape):
+    """Of metrics.json what is needed here; the stage does not depend on what evaluates."""
+
+    threshold: float
 
 
 def run(workspace: Workspace) -> None:
@@ -36,7 +40,7 @@ def run(workspace: Workspace) -> None:
     write_json(workspace.checks, report)
 
 
-def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> dict[str, Any]:
+def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> Checks:
     """Run a list of checks on the split and the predictions.
 
     Parameters
@@ -45,23 +49,15 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> dict[
     settings : Params
     checks : ChecksParams
         The list, and how many customers are looked at.
-
-    Returns
-    -------
-    dict
-        As checks.json holds it.
     """
     scored = {side: _scored(workspace, side, settings) for side in SIDES}
     data, train = settings.data, scored["train"]
     scored = {side: days_before_newest(f, train, data.dates) for side, f in scored.items()}
     frames = deepchecks_program.sample(scored, data, checks.max_rows)
-    threshold = read_json(workspace.metrics, "evaluate", Metrics)["threshold"]
+    threshold = read_json(workspace.metrics, "evaluate", _Metrics).threshold
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
         results = deepchecks_program.run(frames, data, checks, threshold, advance)
-    statuses = [check["status"] for check in results["checks"]]
-    rows = {side: len(frame) for side, frame in frames.items()}
-    counts = {status: statuses.count(status) for status in ("passed", "failed", "crashed")}
-    return {"rows": rows, **counts, **results}
+    return Checks.of(results, {side: len(frame) for side, frame in frames.items()})
 
 
 def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 # Before MLflow is imported: an answer within seconds where there is no server (its own patience
@@ -39,6 +39,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from churn.core.errors import NoAnswerError, TrackingError
 from churn.core.files import scratch_beside
+from churn.core.params import Scalar
 from churn.tracking import embedded, pyfunc
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Record:
     """Everything that one run holds."""
 
     name: str
-    params: dict[str, Any]
+    params: dict[str, Scalar]
     metrics: dict[str, float]
     tags: dict[str, str]
     files: dict[Path, str]

@@ -52,7 +52,7 @@ class ChurnModel(PythonModel):
         self,
         context: PythonModelContext,
         model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
+        params: dict[str, Any] | None = None,  # as MLflow calls it
     ) -> pd.DataFrame:
         """Predict for raw columns.
 

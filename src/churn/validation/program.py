@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pandas as pd
 
 from churn.core.errors import ChecksError, ParamsError
+from churn.core.files import read_json
 from churn.core.params import ChecksParams, DataParams
 from churn.core.progress import Advance, silent
+from churn.validation.results import CheckResult, Results
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
 _SOURCES = Path(__file__).resolve().parents[2]  # holds `churn` and `checks` side by side
@@ -99,7 +101,7 @@ def run(
     checks: ChecksParams,
     threshold: float,
     advance: Advance = silent,
-) -> dict[str, Any]:
+) -> list[CheckResult]:
     """Run the checks that params.yaml lists.
 
     Parameters
@@ -115,8 +117,8 @@ def run(
 
     Returns
     -------
-    dict
-        What `checks.run.run` returns.
+    list of CheckResult
+        In the order of params.yaml.
 
     Raises
     ------
@@ -144,8 +146,7 @@ def run(
         }
         (folder / "specification.json").write_text(json.dumps(specification), encoding="utf-8")
         _call(folder / "specification.json", folder / "results.json", advance)
-        results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        return results
+        return read_json(folder / "results.json", "validate", Results).checks
 
 
 def _call(specification: Path, output: Path, advance: Advance) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, is_typeddict
 
 from hypothesis import strategies as st
 
@@ -26,34 +27,43 @@ _PIECES = [
 ]
 texts = st.one_of(st.text(max_size=40), st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
 # Texts that decide about the layout.
-KNOWN = ("worse", "none", "better", "production", *TITLES, *facts._OUTCOME, "passed", "failed",
-         "crashed", "main", "own")  # fmt: skip
+KNOWN = ("worse", "none", "better", "production", *TITLES, "judged", "unchanged",
+         "stopped", "passed", "failed", "crashed", "main", "own")  # fmt: skip
 # With more digits they would look like a commit, which is no harm.
 _numbers = st.integers(-9_999, 9_999) | st.floats(-9_999, 9_999)
 
 
 def _of(shape: Any) -> st.SearchStrategy[Any]:
-    if isinstance(shape, tuple):
-        known = [value for value in shape if isinstance(value, (str, int)) or value is None]
-        others = [_of(value) for value in shape if value not in known]
-        return st.one_of(*others, st.sampled_from(known))
-    if isinstance(shape, list):
-        if len(shape) == 1:
-            return st.lists(_of(shape[0]), min_size=1, max_size=2) | st.just([])
-        return st.tuples(*map(_of, shape)).map(list)
-    if isinstance(shape, dict):
-        if str in shape:
-            keys = texts | st.sampled_from(["roc", "calibration", "added", "recall", "precision"])
-            return st.dictionaries(keys, _of(shape[str]), max_size=3)
-        needed = {key: _of(inner) for key, inner in shape.items() if not key.endswith("?")}
-        others = {key[:-1]: _of(inner) for key, inner in shape.items() if key.endswith("?")}
+    """Make values of a class of `facts`, or of the type of one of its keys."""
+    origin, inner = get_origin(shape), get_args(shape)
+    if origin is UnionType:
+        return st.one_of(*map(_of, inner))
+    if origin is Literal:
+        return st.sampled_from(inner)
+    if origin is Annotated:
+        [of], length = get_args(inner[0]), inner[1]
+        return st.lists(_of(of), min_size=length, max_size=length)
+    if origin is list:
+        return st.lists(_of(inner[0]), min_size=1, max_size=2) | st.just([])
+    if origin is dict:
+        keys = texts | st.sampled_from(["roc", "calibration", "added", "recall", "precision"])
+        return st.dictionaries(keys, _of(inner[1]), max_size=3)
+    if is_typeddict(shape):
+        needed, others = {}, {}
+        for name, kind, is_needed in facts._fields(shape):
+            (needed if is_needed else others)[name] = _of(kind)
         # Everything, or less of it: much is shown only where something else is there as well.
         return st.fixed_dictionaries(needed | others) | st.fixed_dictionaries(
             needed, optional=others
         )
     if shape is str:
         return texts | st.sampled_from(KNOWN) | st.just("worse")
-    return {bool: st.booleans(), int: st.integers(-(10**20), 10**20), float: _numbers}[shape]
+    return {
+        bool: st.booleans(),
+        int: st.integers(-(10**20), 10**20),
+        float: _numbers,
+        NoneType: st.none(),
+    }[shape]
 
 
 def _consistent(document: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +78,7 @@ def _consistent(document: dict[str, Any]) -> dict[str, Any]:
 
 
 # Of every shape that is read, with any text in any place.
-documents = _of(facts._FACTS).map(_consistent)
+documents = _of(facts.Facts).map(_consistent)
 
 
 def renamed(node: Any, names: dict[str, str]) -> Any:

@@ -178,5 +178,5 @@ def test_numbers_have_the_digits_that_say_something() -> None:
         "+0.0100",
         "undefined",
     )
-    assert interval({"lower": -0.001, "upper": 0.02}) == "-0.0010 to +0.0200"
-    assert interval({"lower": None, "upper": None}) == "undefined"
+    assert interval(-0.001, 0.02) == "-0.0010 to +0.0200"
+    assert interval(None, None) == "undefined"

@@ -6,90 +6,231 @@ Other keys may be there; a newer release may write them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
-FORMAT = 1
-Facts = dict[str, Any]
 Points = list[dict[str, float]]
+Whose = Literal["main", "own"]
+T = TypeVar("T")
+FORMAT: Literal[1] = 1
 _MOST_ENTRIES, _MOST_BASELINES = 20_000, 20
 _LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand characters
 
-# Of a mapping the keys, "?" behind those that may be missing; {str: x}: any texts as keys. [x]: a
-# list of x; [x, x]: two of them. (x, None): x or null. A tuple of values: one of these.
-_NUMBER = (float, None)
-_GATE = {"name": str, "passed": bool, "undecided?": bool, "value": str, "limit": str,
-         "reason": str}  # fmt: skip
-_OUTCOME = ("judged", "unchanged", "stopped")
-_VERDICT = {"passed": bool, "outcome": _OUTCOME, "reason": str, "gates": [_GATE], "moved?": [str],
-            "undecided?": bool}  # fmt: skip
-METRICS = {"threshold": float, "test": {str: _NUMBER}}
-_CHECK = {
-    "check": str,
-    "status": ("passed", "failed", "crashed"),
-    "outcomes?": [{"passed": bool, "details": str}],
-    "error?": (str, None),
-}
-CHECKS = {"checks": [_CHECK]}
-_ENDS = {"baseline": _NUMBER, "candidate": _NUMBER, "lower": _NUMBER, "upper": _NUMBER}
-_DIFFERENCE = {"metric": str, **_ENDS, "difference": _NUMBER, "word": (str, None)}
-_SLICE = {"column": str, "slice": str, "rows": int, "metrics": [_DIFFERENCE]}
-_CURVE = {"baseline": [{str: float}], "candidate": [{str: float}]}
-_DRIFT = {"column": str, "psi": float, "word": str, "before": _NUMBER, "after": _NUMBER}
-_DATA = {  # pairs are before and now
-    "rows": [int, int],
-    "columns": [_DRIFT],
-    "gone?": [str],
-    "new?": [str],
-    "label_rate?": [float, float],
-}
-_COMPARED = {"rows": int, "threshold": float, "metrics": [_DIFFERENCE], "slices": [_SLICE],
-             "curves": {str: _CURVE}}  # fmt: skip
-_TOLD = ("name", "rows", "threshold", "metrics", "everyone", "slices")
-# Held-out customers and, predicted out of fold, training rows.
-_EVERYONE = {"rows": int, "held_out": int, "metrics": [_DIFFERENCE], "slices": [_SLICE]}
-_BASELINE = {
-    "name": str,
-    "kind?": str,
-    "identity?": str,
-    "model_digest?": str,
-    "exam?": ("main", "own"),  # whose held-out customers and limits it was compared by
-    "limits?": ("main", "own"),
-    "data?": _DATA,
-    "everyone?": (_EVERYONE, None),
-    "alone?": (str, None),  # why there is no everyone
-    "same_threshold?": ([_DIFFERENCE], None),
-    **{f"{key}?": shape for key, shape in _COMPARED.items()},
-}
-# `exam` counts the held-out customers that a change has touched.
-COMPARISON = {"baselines": [_BASELINE], "exam?": ({str: int}, None)}
-_PARAMETER = {"key": str, "before": str, "after": str, "limit": bool}
-CHANGES = {"parameters?": [_PARAMETER], "files?": [str], "judge?": [str], "decided?": (int, None)}
-_FACTS = {
-    "format": (FORMAT,),
-    "verdict": _VERDICT,
-    "metrics": (METRICS, None),  # null where nothing was judged, as the next two
-    "checks": (CHECKS, None),
-    "comparison": (COMPARISON, None),
-    "changes": CHANGES,  # empty where nobody has asked
-    "commit": str,
-    "uncommitted": bool,  # whether inputs differ from those of the commit
-    "fingerprint": str,
-    "model_digest": (str, None),
-}
+
+class Gate(TypedDict):
+    """`churn.review.gate.Gate`."""
+
+    name: str
+    passed: bool
+    undecided: NotRequired[bool]
+    value: str
+    limit: str
+    reason: str
 
 
-def baselines(facts: Facts) -> list[dict[str, Any]]:
+class Verdict(TypedDict):
+    """`churn.review.gate.Verdict`."""
+
+    passed: bool
+    outcome: Literal["judged", "unchanged", "stopped"]
+    reason: str
+    gates: list[Gate]
+    moved: NotRequired[list[str]]
+    undecided: NotRequired[bool]
+
+
+class Metrics(TypedDict):
+    """metrics.json."""
+
+    threshold: float
+    test: dict[str, float | None]
+
+
+class Outcome(TypedDict):
+    """A condition of a check."""
+
+    passed: bool
+    details: str
+
+
+class Check(TypedDict):
+    """A check."""
+
+    check: str
+    status: Literal["passed", "failed", "crashed"]
+    outcomes: NotRequired[list[Outcome]]
+    error: NotRequired[str | None]
+
+
+class Checks(TypedDict):
+    """checks.json."""
+
+    checks: list[Check]
+
+
+class Difference(TypedDict):
+    """`churn.evaluation.comparison.Difference`."""
+
+    metric: str
+    baseline: float | None
+    candidate: float | None
+    lower: float | None
+    upper: float | None
+    difference: float | None
+    word: str | None
+
+
+class Slice(TypedDict):
+    """A group of customers."""
+
+    column: str
+    slice: str
+    rows: int
+    metrics: list[Difference]
+
+
+class Curve(TypedDict):
+    """One curve of both models."""
+
+    baseline: Points
+    candidate: Points
+
+
+class Drift(TypedDict):
+    """`churn.evaluation.drift.ColumnDrift`."""
+
+    column: str
+    psi: float
+    word: str
+    before: float | None
+    after: float | None
+
+
+class Data(TypedDict):
+    """How the training rows have moved; pairs are before and now."""
+
+    rows: Annotated[list[int], 2]
+    columns: list[Drift]
+    gone: NotRequired[list[str]]
+    new: NotRequired[list[str]]
+    label_rate: NotRequired[Annotated[list[float], 2]]
+
+
+class Looks(TypedDict):
+    """Metrics and slices on some customers."""
+
+    rows: int
+    metrics: list[Difference]
+    slices: list[Slice]
+
+
+class Everyone(Looks):
+    """On held-out customers and, predicted out of fold, training rows."""
+
+    held_out: int
+
+
+class _Named(TypedDict):
+    name: str
+    kind: NotRequired[str]
+    identity: NotRequired[str]
+    model_digest: NotRequired[str]
+    exam: NotRequired[Whose]  # whose held-out customers and limits it was compared by
+    limits: NotRequired[Whose]
+    data: NotRequired[Data]
+    everyone: NotRequired[Everyone | None]
+    alone: NotRequired[str | None]  # why there is no everyone
+    same_threshold: NotRequired[list[Difference] | None]
+
+
+class Baseline(_Named):
+    """A baseline, which may have been compared."""
+
+    rows: NotRequired[int]
+    threshold: NotRequired[float]
+    metrics: NotRequired[list[Difference]]
+    slices: NotRequired[list[Slice]]
+    curves: NotRequired[dict[str, Curve]]
+
+
+class Compared(_Named, Looks):
+    """A baseline that was compared."""
+
+    threshold: float
+    curves: dict[str, Curve]
+
+
+class Comparison(TypedDict):
+    """comparison.json; `exam` counts the held-out customers that a change has touched."""
+
+    baselines: list[Baseline]
+    exam: NotRequired[dict[str, int] | None]
+
+
+class Parameter(TypedDict):
+    """`churn.review.changes.ParameterChange`."""
+
+    key: str
+    before: str
+    after: str
+    limit: bool
+
+
+class Changes(TypedDict, total=False):
+    """changes.json."""
+
+    parameters: list[Parameter]
+    files: list[str]
+    judge: list[str]
+    decided: int | None
+
+
+class Facts(TypedDict):
+    """The whole.
+
+    `metrics`, `checks` and `comparison` are null where nothing was judged, `changes` is empty where
+    nobody has asked. `uncommitted` tells whether inputs differ from those of the commit.
+    """
+
+    format: Literal[1]
+    verdict: Verdict
+    metrics: Metrics | None
+    checks: Checks | None
+    comparison: Comparison | None
+    changes: Changes
+    commit: str
+    uncommitted: bool
+    fingerprint: str
+    model_digest: str | None
+
+
+def baselines(facts: Facts) -> list[Baseline]:
     """Return all baselines that were asked for."""
     return facts["comparison"]["baselines"] if facts["comparison"] else []
 
 
-def compared(facts: Facts) -> list[dict[str, Any]]:
+def compared(facts: Facts) -> list[Compared]:
     """Return the comparisons that could be made; of equal ones of a baseline the first."""
-    found: list[dict[str, Any]] = []
+    found: list[Compared] = []
+    told = ("name", "rows", "threshold", "metrics", "everyone", "slices")
     for entry in baselines(facts):
-        equal = [all(entry.get(key) == other.get(key) for key in _TOLD) for other in found]
-        if entry.keys() >= _COMPARED.keys() and not any(equal):
-            found.append(entry)
+        equal = [all(entry.get(key) == other.get(key) for key in told) for other in found]
+        if entry.keys() >= {"rows", "threshold", "metrics", "slices", "curves"} and not any(equal):
+            found.append(cast(Compared, entry))
     return found
 
 
@@ -103,8 +244,7 @@ def read(document: Any) -> Facts:
         something, or the verdict contradicts itself. The message names the key, and repeats
         nothing of the document.
     """
-    require(document, _FACTS)
-    facts: Facts = document
+    facts = require(document, Facts)
     verdict = facts["verdict"]
     kept = verdict["outcome"] != "stopped" and all(gate["passed"] for gate in verdict["gates"])
     if verdict["passed"] and not kept:
@@ -116,23 +256,30 @@ def read(document: Any) -> Facts:
     return facts
 
 
-def _is_undecided(verdict: dict[str, Any]) -> bool:
+def _is_undecided(verdict: Verdict) -> bool:
     """Tell whether nothing has failed in a judged verdict, and something cannot be told."""
     open_ = [gate for gate in verdict["gates"] if gate.get("undecided")]
     failed = [gate for gate in verdict["gates"] if not gate["passed"] and gate not in open_]
     return verdict["outcome"] == "judged" and bool(open_) and not failed
 
 
-def require(value: Any, shape: Any, where: str = "") -> None:
-    """Check that a value, as `json.loads` gives it, has a shape of this module; see `read`."""
-    if isinstance(shape, tuple):
-        if any(type(value) is type(one) and value == one for one in shape):
+def require(value: Any, shape: type[T]) -> T:
+    """Check that a value, as `json.loads` gives it, is of a class of this module; see `read`."""
+    _require(value, shape, "the whole")
+    return cast(T, value)
+
+
+def _require(value: Any, shape: Any, where: str) -> None:
+    if get_origin(shape) in (Union, UnionType):  # with null
+        if value is None:
             return
-        shape = shape[0]
-    kind = type(shape) if isinstance(shape, (dict, list)) else shape
-    where = where or "the whole"
-    if not isinstance(kind, type):
-        raise ValueError(f"{where}: none of the known values")
+        shape = get_args(shape)[0]
+    if get_origin(shape) is Literal:
+        if not any(type(value) is type(one) and value == one for one in get_args(shape)):
+            raise ValueError(f"{where}: none of the known values")
+        return
+    plain = get_args(shape)[0] if get_origin(shape) is Annotated else shape
+    kind = dict if is_typeddict(plain) else get_origin(plain) or plain
     numbers = (int, float) if kind is float else kind
     if not isinstance(value, numbers) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where}: not of type {kind.__name__}")
@@ -141,23 +288,32 @@ def require(value: Any, shape: Any, where: str = "") -> None:
     if isinstance(value, (dict, list)):
         if len(value) > _MOST_ENTRIES:
             raise ValueError(f"{where}: more than {_MOST_ENTRIES:,} entries")
-        for part, inner, path in _parts(value, shape, where):
-            require(part, inner, path)
+        if plain is not shape and len(value) != shape.__metadata__[0]:
+            raise ValueError(f"{where}: not {shape.__metadata__[0]} values")
+        for part, inner, path in _parts(value, plain, where):
+            _require(part, inner, path)
+
+
+@cache
+def _fields(shape: Any) -> list[tuple[str, Any, bool]]:
+    """List the keys of a class: name, kind, and whether each has to be there."""
+    found = []
+    for name, kind in get_type_hints(shape, include_extras=True).items():
+        # Python knows of `total` only, for what is written here are texts until now.
+        is_optional = get_origin(kind) is NotRequired
+        is_needed = name in shape.__required_keys__ and not is_optional
+        found.append((name, get_args(kind)[0] if is_optional else kind, is_needed))
+    return found
 
 
 def _parts(value: Any, shape: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
-    if isinstance(shape, list):
-        shapes = shape * len(value) if len(shape) == 1 else shape
-        if len(shapes) != len(value):
-            raise ValueError(f"{where}: not {len(shape)} values")
-        yield from ((part, inner, where) for part, inner in zip(value, shapes, strict=True))
-    elif str in shape:
-        yield from ((part, shape[str], where) for part in value.values())
-    else:
-        for key, inner in shape.items():
-            name = key.removesuffix("?")
-            path = f"{where}.{name}".removeprefix("the whole.")
-            if name in value:
-                yield value[name], inner, path
-            elif name == key:
-                raise ValueError(f"{path}: missing")
+    if not is_typeddict(shape):
+        parts = value.values() if isinstance(value, dict) else value
+        yield from ((part, get_args(shape)[-1], where) for part in parts)
+        return
+    for name, inner, is_needed in _fields(shape):
+        path = f"{where}.{name}".removeprefix("the whole.")
+        if name in value:
+            yield value[name], inner, path
+        elif is_needed:
+            raise ValueError(f"{path}: missing")

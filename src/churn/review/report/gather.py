@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from churn.core.errors import ArtifactError
-from churn.core.files import read_json
+from churn.core.files import read_any_json
 from churn.core.paths import Workspace
 from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
 from churn.review.report import facts
-from churn.review.report.facts import Facts
+from churn.review.report.facts import Changes, Checks, Comparison, Facts, Metrics, Verdict
+
+T = TypeVar("T")
 
 
 def gather(workspace: Workspace) -> Facts:
@@ -24,7 +26,7 @@ def gather(workspace: Workspace) -> Facts:
     ArtifactError
         If `gate` has not run.
     """
-    verdict = read_json(workspace.verdict, "gate")
+    verdict = facts.require(read_any_json(workspace.verdict, "gate"), Verdict)
     judged = verdict["outcome"] == "judged"
     try:
         digest = model_digest(workspace.model) if judged else None
@@ -33,10 +35,10 @@ def gather(workspace: Workspace) -> Facts:
     return {
         "format": facts.FORMAT,
         "verdict": verdict,
-        "metrics": _result(facts.METRICS, workspace.metrics) if judged else None,
-        "checks": _result(facts.CHECKS, workspace.checks) if judged else None,
-        "comparison": _result(facts.COMPARISON, workspace.comparison) if judged else None,
-        "changes": _result(facts.CHANGES, workspace.changes) or {},
+        "metrics": _result(Metrics, workspace.metrics) if judged else None,
+        "checks": _result(Checks, workspace.checks) if judged else None,
+        "comparison": _result(Comparison, workspace.comparison) if judged else None,
+        "changes": _result(Changes, workspace.changes) or {},
         "commit": git(workspace.root, "rev-parse", "HEAD").strip(),
         "uncommitted": bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
         "fingerprint": input_fingerprint(workspace.root),
@@ -44,10 +46,8 @@ def gather(workspace: Workspace) -> Facts:
     }
 
 
-def _result(shape: Any, file: Path) -> Any:
+def _result(shape: type[T], file: Path) -> T | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        facts.require(content, shape)
+        return facts.require(json.loads(file.read_text(encoding="utf-8")), shape)
     except (OSError, ValueError, RecursionError):
         return None
-    return content

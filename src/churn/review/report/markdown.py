@@ -7,11 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from statistics import NormalDist
-from typing import Any
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
-from churn.review.report.facts import Facts, Points, baselines, compared
+from churn.review.report.facts import (
+    Check,
+    Compared,
+    Data,
+    Difference,
+    Everyone,
+    Facts,
+    Gate,
+    Looks,
+    Metrics,
+    Points,
+    baselines,
+    compared,
+)
 from churn.review.report.text import code, interval, number, prose
 
 # GitHub refuses a comment of more than 65,536 characters.
@@ -195,35 +207,39 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     yield Section("What this is", _identity(facts, run), 92, folded=True)
 
 
-def _named(entry: dict[str, Any], facts: Facts) -> str:
+def _named(entry: Compared, facts: Facts) -> str:
     """Call a baseline by its name, and where it was compared more than once say how."""
     names = [other["name"] for other in compared(facts)]
-    how = [("exam", "on", "held-out customers"), ("limits", "by", "limits")]
+    how = [
+        (entry.get("exam"), "on", "held-out customers"),
+        (entry.get("limits"), "by", "limits"),
+    ]
     more = [
-        f", {preposition} {'main' if entry[key] == 'main' else 'this change'}'s {what}"
-        for key, preposition, what in how
-        if key in entry and names.count(entry["name"]) > 1
+        f", {preposition} {'main' if whose == 'main' else 'this change'}'s {what}"
+        for whose, preposition, what in how
+        if whose and names.count(entry["name"]) > 1
     ]
     return code(entry["name"]) + "".join(more)
 
 
-def _most(entry: dict[str, Any]) -> dict[str, Any]:
+def _most(entry: Compared) -> Looks:
     """Return the comparison on most customers: on everyone, where that could be made."""
-    most: dict[str, Any] = entry.get("everyone") or entry
-    return most
+    return entry.get("everyone") or entry
 
 
-def _metrics(entry: dict[str, Any], metrics: dict[str, Any], decided: int | None) -> str:
+def _metrics(entry: Compared, metrics: Metrics, decided: int | None) -> str:
     """Lay out what was compared: on every customer, with the last exam beside it."""
     everyone, most = entry.get("everyone"), _most(entry)
     last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
     rows = []
     for one in most["metrics"]:
         values = [number(one["baseline"]), number(one["candidate"])]
-        change = [number(one["difference"], sign=True), interval(one)]
+        change = [number(one["difference"], sign=True), _interval(one)]
         word = _MARKS.get(one["word"]) or prose(str(one["word"]))
         held_out = last.get(one["metric"])
-        beside = [number(held_out["difference"], sign=True), interval(held_out)] if held_out else []
+        beside = (
+            [number(held_out["difference"], sign=True), _interval(held_out)] if held_out else []
+        )
         rows.append([_title(one["metric"]), *values, *change, word, *beside])
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     header += ["held-out alone", "95% interval"] if everyone else []
@@ -236,10 +252,10 @@ def _metrics(entry: dict[str, Any], metrics: dict[str, Any], decided: int | None
     return "\n\n".join([table_, *filter(None, notes)])
 
 
-def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
+def _exam(entry: Compared, everyone: Everyone | None) -> str:
     """Say on whom was compared, and which chance is in the intervals."""
     if not everyone:
-        why = f": {prose(entry['alone'])}" if entry.get("alone") else ""
+        why = f": {prose(reason)}" if (reason := entry.get("alone")) else ""
         return (
             f"On {entry['rows']:,} held-out customers that neither model was trained on; paired"
             f" bootstrap over customers. Training rows are not compared{why}."
@@ -255,7 +271,7 @@ def _exam(entry: dict[str, Any], everyone: dict[str, Any] | None) -> str:
     )
 
 
-def _same_threshold(entry: dict[str, Any]) -> str:
+def _same_threshold(entry: Compared) -> str:
     """Tell a threshold that has moved apart from a model that is another one."""
     same = entry.get("same_threshold")
     if not same:
@@ -264,7 +280,7 @@ def _same_threshold(entry: dict[str, Any]) -> str:
         [
             _title(one["metric"]),
             number(one["difference"], sign=True),
-            interval(one),
+            _interval(one),
             _MARKS.get(one["word"]) or prose(str(one["word"])),
         ]
         for one in same
@@ -277,7 +293,7 @@ def _same_threshold(entry: dict[str, Any]) -> str:
     )
 
 
-def _best_of(entry: dict[str, Any], decided: int | None) -> str:
+def _best_of(entry: Compared, decided: int | None) -> str:
     """Say how often the held-out customers have decided, and what that many looks would find.
 
     The best of n equally good candidates is ahead by the expected maximum of n normal values, in
@@ -285,10 +301,10 @@ def _best_of(entry: dict[str, Any], decided: int | None) -> str:
     Source of the approximation: Blom, G. (1958), Statistical Estimates and Transformed
     Beta-Variables.
     """
-    first = entry["metrics"][0] if entry["metrics"] else None
     if not decided or not 0 < decided < _MOST_LOOKS or entry.get("exam") == "own":
         return ""
-    if first is None or None in (first["lower"], first["upper"]):
+    first = entry["metrics"][0] if entry["metrics"] else None
+    if first is None or first["lower"] is None or first["upper"] is None:
         return ""
     n = decided + 1
     error = (first["upper"] - first["lower"]) / 2 / _NORMAL.inv_cdf(0.975) / 2**0.5
@@ -303,16 +319,20 @@ def _best_of(entry: dict[str, Any], decided: int | None) -> str:
     )
 
 
+def _interval(of: Difference) -> str:
+    return interval(of["lower"], of["upper"])
+
+
 def _title(metric: str) -> str:
     return TITLES.get(metric) or code(metric)
 
 
-def _metrics_alone(metrics: dict[str, Any]) -> str:
+def _metrics_alone(metrics: Metrics) -> str:
     rows = [[title, number(metrics["test"].get(name))] for name, title in TITLES.items()]
     return table(["", "held-out customers"], rows, numbers=(1,))
 
 
-def _gates(gates: Sequence[dict[str, Any]]) -> str:
+def _gates(gates: Sequence[Gate]) -> str:
     """Lay out the gates, failed ones first; why one failed stands below the table."""
     ordered = sorted(gates, key=lambda gate: "❌🟡✅".index(_sign(gate)))
     rows = [
@@ -325,7 +345,7 @@ def _gates(gates: Sequence[dict[str, Any]]) -> str:
     return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
 
 
-def _sign(gate: dict[str, Any]) -> str:
+def _sign(gate: Gate) -> str:
     if gate.get("undecided"):
         return "🟡"
     return "✅" if gate["passed"] else "❌"
@@ -349,17 +369,16 @@ def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
 
 def _data(facts: Facts) -> str:
     # Once where a baseline was compared more than once.
-    shown = [_drift(entry) for entry in baselines(facts) if "data" in entry]
+    shown = [_drift(entry["data"]) for entry in baselines(facts) if "data" in entry]
     return "\n\n".join(dict.fromkeys(shown))
 
 
-def _drift(entry: dict[str, Any]) -> str:
-    data = entry["data"]
+def _drift(data: Data) -> str:
     lines = ["Training rows: {:,} before, {:,} now.".format(*data["rows"])]
     if "label_rate" in data:
         lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data["label_rate"])
-    for key, what in (("gone", "no longer there"), ("new", "new")):
-        if names := data.get(key):
+    for names, what in ((data.get("gone"), "no longer there"), (data.get("new"), "new")):
+        if names:
             lines.append(f"Columns that are {what}: {_listed(names, _MOST_NAMES)}.")
     drifted = [one for one in data["columns"] if one["word"] != "none"]
     if not data["columns"]:
@@ -391,7 +410,7 @@ def _files(facts: Facts) -> str:
     return "\n".join(shown)
 
 
-def _checks(checks: Sequence[dict[str, Any]]) -> str:
+def _checks(checks: Sequence[Check]) -> str:
     rows = []
     for check in checks:
         outcomes = sorted(check.get("outcomes", []), key=lambda outcome: outcome["passed"])
@@ -409,7 +428,7 @@ def _slices(facts: Facts) -> str:
             for one in part["metrics"]:
                 if one["word"] == "worse":
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
-                    values = [number(one["difference"], sign=True), interval(one)]
+                    values = [number(one["difference"], sign=True), _interval(one)]
                     rows.append([*names, _title(one["metric"]), *values, against])
     if not rows:
         return ""
@@ -425,7 +444,7 @@ def _slices(facts: Facts) -> str:
     return f"{_cut(header, rows, numbers=(2, 4, 5))}\n\n{note}"
 
 
-def _curves(entry: dict[str, Any], draw: Draw) -> str:
+def _curves(entry: Compared, draw: Draw) -> str:
     both = [(curve, entry["curves"][curve]) for curve in COMPARED if curve in entry["curves"]]
     charts = [draw(curve, of["baseline"], of["candidate"], entry["name"]) for curve, of in both]
     return "\n\n".join(filter(None, charts))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 _BREAK = "\u200b"  # zero width: nothing to see, but no mention, link or reference goes across it
 # GitHub looks for these in the text that a reader sees, so no entity keeps it from finding them.
@@ -105,7 +104,6 @@ def number(value: float | None, sign: bool = False) -> str:
     return f"{value:+.4f}" if sign else f"{value:.3f}"
 
 
-def interval(difference: Mapping[str, Any]) -> str:
+def interval(lower: float | None, upper: float | None) -> str:
     """Write the ends of a difference's interval."""
-    ends = difference["lower"], difference["upper"]
-    return "undefined" if None in ends else "{:+.4f} to {:+.4f}".format(*ends)
+    return "undefined" if lower is None or upper is None else f"{lower:+.4f} to {upper:+.4f}"

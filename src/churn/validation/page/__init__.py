@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+
+from churn.validation.results import Checks
 
 _ORDER = {"crashed": 0, "failed": 1, "passed": 2}
 _SUITES = {
@@ -15,13 +16,12 @@ _SUITES = {
 }
 
 
-def render(report: dict[str, Any]) -> str:
+def render(report: Checks) -> str:
     """Render what the checks found; failed ones first, passed ones folded.
 
     Parameters
     ----------
-    report : dict
-        As checks.json holds it.
+    report : Checks
 
     Returns
     -------
@@ -34,8 +34,8 @@ def render(report: dict[str, Any]) -> str:
     )
     suites = {
         title: sorted(
-            (check for check in report["checks"] if check["suite"] == suite),
-            key=lambda check: _ORDER[check["status"]],
+            (check for check in report.checks if check.suite == suite),
+            key=lambda check: _ORDER[check.status],
         )
         for suite, title in _SUITES.items()
     }
