@@ -118,7 +118,7 @@ def test_who_may_only_read_sees_production_and_moves_nothing(
     said = reader.release(code=2)
 
     assert "error code 403 from /api/2.0/mlflow/" in said.error
-    assert said.error.endswith("; this user may not do that; ask who manages the server")
+    assert said.error.endswith("; this user may not do that; ask the server's administrator")
     assert state.look(registry) == before
     assert not state.is_locked(registry)
 

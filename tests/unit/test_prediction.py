@@ -18,8 +18,7 @@ from churn.model.artifact import Model
 from churn.model.prediction import predict, score
 from churn.registry.loading import load_model
 from churn.stages import train
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import connection, pyfunc
 
 
 @pytest.fixture
@@ -156,7 +155,7 @@ def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
 ) -> None:
     example = planned.head(1)[list(model.card.inputs)]
-    with mlflow.start_run(experiment_id=tracking.connect(store)):
+    with mlflow.start_run(experiment_id=connection.connect(store)):
         pyfunc.log(stored, model.card.by_kind, example)
     [written] = (file.parent for file in store.rglob("MLmodel"))
     elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))

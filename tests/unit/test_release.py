@@ -31,7 +31,7 @@ from churn.provenance import bundle, tracked_data
 from churn.provenance.candidate import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from tests.conftest import ROOT
 from tests.unit.releases import MADE, Candidates
 from tests.unit.repositories import commit
@@ -181,7 +181,9 @@ def run_of(version: Version) -> Any:
     return mlflow.MlflowClient().get_run(version.run_id)
 
 
-def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candidates) -> None:
+def test_what_was_rolled_back_is_not_released_again_by_itself(
+    candidates: Candidates,
+) -> None:
     candidates.release(1)
     candidates.release(2)
     promotion.rollback(candidates.registry, None, "night shift", "it was worse")
@@ -222,8 +224,8 @@ def fail(error: BaseException) -> Callable[..., Any]:
 BROKEN = {
     "verify": (release, "verify", CandidateError("a byte differs")),
     "gate": (release.gate, "judge_again", ArtifactError("no comparison")),
-    "register: run": (tracking, "log_once", TrackingError("gone")),
-    "register: files": (tracking, "add_files", TrackingError("gone")),
+    "register: run": (runs, "log_once", TrackingError("gone")),
+    "register: files": (runs, "add_files", TrackingError("gone")),
     "register: version": (Registry, "register", TrackingError("gone")),
     "staging": (Registry, "move", TrackingError("gone")),
     "integration: bytes": (verified, "fetch", CandidateError("changed")),
@@ -583,7 +585,7 @@ def test_only_what_was_judged_and_passed_is_released(
         candidates.release(1)
 
 
-def test_a_candidate_with_another_byte_is_not_released(candidates: Candidates) -> None:
+def test_a_candidate_with_another_byte_is_reason_not_to_release(candidates: Candidates) -> None:
     model = candidates.plan(1).candidate / "model" / "pipeline.skops"
     model.write_bytes(model.read_bytes() + b" ")
     with pytest.raises(CandidateError, match="its bytes are not those of the manifest"):
@@ -591,7 +593,7 @@ def test_a_candidate_with_another_byte_is_not_released(candidates: Candidates) -
     assert candidates.registry.versions() == []
 
 
-def test_a_candidate_of_other_inputs_is_not_released(candidates: Candidates) -> None:
+def test_a_candidate_of_other_inputs_is_reason_not_to_release(candidates: Candidates) -> None:
     shutil.rmtree(candidates.plan(1).candidate)
     shutil.copytree(candidates.plan(2).candidate, candidates.plan(1).candidate)
     with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):
@@ -633,6 +635,6 @@ def test_a_registry_that_cannot_be_reached_is_an_error(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     with pytest.raises(TrackingError, match="Connection refused"):
         candidates.release(1)

@@ -40,8 +40,7 @@ from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
 from churn.stages import track
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import connection, pyfunc, runs
 
 Say = Callable[[str], None]
 Until = Literal["registered", "staging", "integration", "production"]
@@ -248,12 +247,12 @@ class _Release:
                 promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
-        tracked = tracking.log_once(tracking.connect(self.root), identity, record)
-        tracking.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
+        tracked = runs.log_once(connection.connect(self.root), identity, record)
+        runs.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
         # Logged here and now: who has tracked it before may have had other code beside it.
-        logged = tracked.model or tracking.log_model(tracked.run_id, record)
+        logged = tracked.model or runs.log_model(tracked.run_id, record)
         event = Event.now("registered", self.plan.by, self.source.summary)
-        stored = tracking.fetch(logged, workspace.root / "logged")
+        stored = runs.fetch(logged, workspace.root / "logged")
         pyfunc.remove_bytecode(stored)
         serving = pyfunc.serving_digest(stored)
         return self.registry.register(

@@ -8,7 +8,7 @@ from churn.model import artifact
 from churn.model.artifact import CARD_FILE, Model
 from churn.registry import verified
 from churn.registry.working_copy import working_copy
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 
 _MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
 
@@ -34,7 +34,7 @@ def load_model(uri: str, root: Path) -> Model:
     if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
         return artifact.load(folder)
     if not is_address:
-        return tracking.load_model(uri)
+        return runs.load_model(uri)
     with working_copy(root):
-        tracking.point_at_store(root)
+        connection.configure(root)
         return verified.load(root, uri)

@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from churn.core.errors import LostLockError, NoAnswerError, NotNowError, RegistryError
 from churn.core.files import is_alive
 from churn.core.progress import announce
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 _BEAT_S = 15.0
 _LOOK_S = 3.0
@@ -104,7 +104,7 @@ class Lock:
         TrackingError
             If the registry does not answer.
         """
-        with tracking.clear_errors():
+        with connection.translate_errors():
             found = _read(self._client, self._name)
         if not _is_of(self._holder, found):
             raise LostLockError("another release has taken over; nothing more is moved by this one")
@@ -145,7 +145,7 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
         If the registry does not answer.
     """
     name, holder = f"{model}-release-lock", _Holder.me(by)
-    with tracking.clear_errors():
+    with connection.translate_errors():
         _take(client, name, holder, clock or Clock())
     lock = Lock(client, name, holder)
     lock._beats.start()
@@ -228,9 +228,9 @@ def _delete(client: MlflowClient, name: str, dead: str, clock: Clock) -> None:
     try:
         client.delete_registered_model(name)
     except MlflowException as error:
-        if error.error_code == tracking.FORBIDDEN:
+        if error.error_code == connection.FORBIDDEN:
             raise RegistryError(_left(_Holder.parse(dead), name)) from error
-        if error.error_code != tracking.NOT_FOUND:
+        if error.error_code != connection.NOT_FOUND:
             raise
     if (took := clock.now() - begun) > _WINDOW_S:  # it may have been another one by then
         raise NotNowError(
@@ -254,7 +254,7 @@ def _read(client: MlflowClient, name: str) -> str | None:
     try:
         return client.get_registered_model(name).description or ""
     except MlflowException as error:
-        if error.error_code == tracking.NOT_FOUND:
+        if error.error_code == connection.NOT_FOUND:
             return None
         raise
 

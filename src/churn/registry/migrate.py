@@ -15,7 +15,7 @@ from churn.core.errors import RegistryError
 from churn.core.params import ReleaseParams
 from churn.registry.store import Registry
 from churn.registry.version import Version, by_number
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 _BATCH = 100  # parameters and tags that a server takes at once
 _GAP = "gap"  # a version that stands for one that the source has no more
@@ -66,13 +66,13 @@ def migrate(
     TrackingError
         If one of the two cannot be reached.
     """
-    experiment_id = tracking.connect(root)
+    experiment_id = connection.connect(root)
     target_uri = mlflow.get_tracking_uri()
     source = Registry(root, settings, source_uri)
     found = source.versions()
     if not found:
         raise RegistryError(
-            f"{tracking.shown_uri(source_uri)}: no versions of {settings.model} there"
+            f"{connection.shown_uri(source_uri)}: no versions of {settings.model} there"
         )
     target = Registry(root, settings)
     ends = _Ends(
@@ -109,9 +109,9 @@ def _missing(found: list[Version], there: list[Version]) -> list[Version]:
 def _copy(ends: _Ends, version: Version) -> None:
     with tempfile.TemporaryDirectory(prefix="churn-migrate-") as folder:
         files, there = Path(folder) / "files", Path(folder) / "model"
-        with tracking.clear_errors(ends.source_uri):
+        with connection.translate_errors(ends.source_uri):
             run, model = _fetch(ends, version, files, there)
-        with tracking.clear_errors():
+        with connection.translate_errors():
             made = _copy_run(ends.target, ends.experiment_id, run, files)
             model_id = _copy_model(ends, made, model)
             _create(ends, version, made, model_id)

@@ -30,14 +30,13 @@ from churn.registry.version import (
     by_number,
     in_production,
 )
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.tracking import connection, local_store, runs
 
 _PENDING = "pending"  # a move that has begun; who comes next sees whether its switch was done
 _PAGE = 200
 MODEL_FILES = "artifacts/model"  # in what MLflow holds of a version
 _STAGING, _PRODUCTION = (STAGE_STAGING, STAGING), (STAGE_PRODUCTION, CHAMPION)
-_NONE_SUCH = (tracking.NOT_FOUND, "INVALID_PARAMETER_VALUE")
+_NONE_SUCH = (connection.NOT_FOUND, "INVALID_PARAMETER_VALUE")
 
 
 class Registry:
@@ -54,13 +53,13 @@ class Registry:
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, uri: str | None = None) -> None:
-        if uri is None and embedded.registry_branch():
+        if uri is None and local_store.registry_branch():
             raise RuntimeError("a registry that a branch holds is opened inside `working_copy`")
-        tracking.point_at_store(root)
+        connection.configure(root)
         self.name = settings.model
         self.has_stages = settings.stages
         self._client = mlflow.MlflowClient(uri, uri)
-        self._clear_errors = partial(tracking.clear_errors, uri)
+        self._clear_errors = partial(connection.translate_errors, uri)
         self._lock: lock.Lock | None = None
 
     def versions(self) -> list[Version]:
@@ -75,7 +74,7 @@ class Registry:
             try:
                 aliased = self._client.get_registered_model(self.name).aliases
             except MlflowException as error:
-                if error.error_code == tracking.NOT_FOUND:
+                if error.error_code == connection.NOT_FOUND:
                     return []
                 raise
             found = [_version(one, aliased) for one in self._search()]
@@ -124,7 +123,7 @@ class Registry:
         TrackingError
             If they cannot be had.
         """
-        return tracking.fetch(f"models:/{self.name}/{version.number}", folder)
+        return runs.fetch(f"models:/{self.name}/{version.number}", folder)
 
     def find(self, number_or_stage: str | None, alias: str | None) -> Version | None:
         """Return the version to which an address of MLflow leads; None if there is none.

@@ -15,8 +15,7 @@ from churn.core.params import ReleaseParams
 from churn.provenance.candidate import model_digest
 from churn.registry.store import MODEL_FILES, Registry
 from churn.registry.version import Version
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import pyfunc, runs
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -63,7 +62,7 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
         found, serving = model_digest(stored / MODEL_FILES), pyfunc.serving_digest(stored)
     except ArtifactError as error:
         raise CandidateError(f"{what}: holds no model of this project") from error
-    file = tracking.download(
+    file = runs.download(
         version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", folder / "manifest"
     )
     if bundle.read_manifest(file.parent)["model_digest"] != version.digest:
@@ -107,7 +106,7 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
     from churn.provenance import bundle
 
     def get(file: str) -> Path:
-        return tracking.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
+        return runs.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
 
     def changed(what: str) -> CandidateError:
         return CandidateError(
@@ -167,4 +166,4 @@ def load(root: Path, uri: str) -> Model:
         if version is not None and version.digest:
             with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
                 return artifact.load(fetch(registry, version, Path(folder)) / MODEL_FILES)
-    return tracking.load_model(uri)
+    return runs.load_model(uri)

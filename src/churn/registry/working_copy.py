@@ -15,8 +15,7 @@ from churn.core.params import ReleaseParams
 from churn.core.progress import announce
 from churn.registry.branch import DATABASE, Branch
 from churn.registry.store import Registry
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.tracking import connection, local_store
 
 T = TypeVar("T")
 _PREFIX = "churn-registry-"
@@ -45,7 +44,7 @@ def working_copy(root: Path) -> Iterator[WorkingCopy | None]:
     RegistryError
         If the branch cannot be read.
     """
-    name = embedded.registry_branch()
+    name = local_store.registry_branch()
     if name is None:
         yield None
         return
@@ -80,7 +79,7 @@ def exported(root: Path, name: str) -> Iterator[str]:
         if not commit:
             raise RegistryError(f"branch {name}: not there")
         branch.lay_out(commit, folder)
-        embedded.follow(folder, whole=True)
+        local_store.relocate_artifact_uris(folder, whole=True)
         yield _address(folder)
 
 
@@ -122,9 +121,9 @@ class WorkingCopy:
             self._branch.lay_out(commit, self._folder)
         mlflow.set_tracking_uri(_address(self._folder))
         if not commit:
-            with tracking.clear_errors():
+            with connection.translate_errors():
                 mlflow.MlflowClient().search_experiments()  # makes the database
-        embedded.follow(self._folder, whole=True)
+        local_store.relocate_artifact_uris(self._folder, whole=True)
         self._read = commit
 
     def move(self, act: Callable[[], T], settings: ReleaseParams, again: bool = False) -> T:

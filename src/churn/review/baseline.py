@@ -23,7 +23,7 @@ from churn.core.params import ReleaseParams
 from churn.core.paths import SIDES, Workspace
 from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
 from churn.provenance.worktree import worktree
-from churn.tracking import embedded
+from churn.tracking import local_store
 
 if TYPE_CHECKING:
     from churn.registry import Version
@@ -185,7 +185,7 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
     TrackingError
         If the registry cannot be reached.
     """
-    is_there = os.environ.get("MLFLOW_TRACKING_URI") or embedded.registry_branch()
+    is_there = os.environ.get("MLFLOW_TRACKING_URI") or local_store.registry_branch()
     if not is_there and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return

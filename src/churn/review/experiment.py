@@ -22,7 +22,7 @@ from churn.model import artifact
 from churn.model.artifact import ModelCard
 from churn.registry.loading import load_model
 from churn.stages import evaluate, prepare, track, train
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from churn.tracking.runs import Tracked
 
 _KIND = {"kind": "experiment"}
@@ -57,7 +57,7 @@ def train_with(root: Path, overrides: dict[str, Any]) -> tuple[Tracked, dict[str
         evaluate.write(scratch, settings, artifact.load(scratch.model))
         record = track.record(scratch, settings, root, table)
         record.tags.update(_KIND)
-        tracked = tracking.log(tracking.connect(root), record)
+        tracked = runs.log(connection.connect(root), record)
         return tracked, read_json(scratch.metrics, "evaluate")
 
 
@@ -101,7 +101,7 @@ def evaluate_model(
     values = metrics.require_all(measured, "test rows")
     logged = {f"test_{name}": value for name, value in values.items() if value is not None}
     tags = {**_KIND, "model_uri": uri}
-    tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
+    tracked = runs.log_metrics(connection.connect(root), logged, tags)
     return tracked, {"threshold": model.card.threshold, "test": values}
 
 

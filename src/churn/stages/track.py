@@ -17,7 +17,7 @@ from churn.core.progress import bar
 from churn.core.shapes import Card, Checks, DataStats, Metrics
 from churn.data import dates, sources
 from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
 
 
@@ -35,7 +35,7 @@ def run(workspace: Workspace) -> Tracked:
     with bar("tracking", 2) as advance:
         candidate, logged = gather(workspace, settings, workspace.root)
         advance("gathered")
-        tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
+        tracked = runs.log_once(connection.connect(workspace.root), candidate, logged)
         advance("logged")
     digest = logged.tags["model_digest"]
     write_json(workspace.tracked_run, {"run_id": tracked.run_id, "model_digest": digest})

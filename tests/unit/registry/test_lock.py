@@ -16,7 +16,7 @@ import pytest
 
 from churn.core.errors import NotNowError, RegistryError
 from churn.registry import lock
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 NAME = "m-release-lock"
 
@@ -47,7 +47,7 @@ def beating(client: mlflow.MlflowClient) -> Callable[[float], None]:
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    tracking.point_at_store(store)
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 
@@ -137,9 +137,9 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
 ) -> None:
     program = (
         "import os, pathlib, mlflow\n"
-        "from churn.tracking import runs as tracking\n"
+        "from churn.tracking import connection\n"
         "from churn.registry import lock\n"
-        "tracking.point_at_store(pathlib.Path())\n"
+        "connection.configure(pathlib.Path())\n"
         "with lock.held(mlflow.MlflowClient(), 'm', 'the one that dies'):\n"
         "    os.kill(os.getpid(), 9)\n"
     )
@@ -229,7 +229,7 @@ class Taker(threading.Thread):
     def run(self) -> None:
         holder = lock._Holder.me(self.name)
         try:
-            with tracking.clear_errors():
+            with connection.translate_errors():
                 lock._take(self.client, NAME, holder, self.clock)
             self.outcome = lock.Lock(self.client, NAME, holder)
         except NotNowError as error:

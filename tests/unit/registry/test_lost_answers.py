@@ -13,14 +13,14 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from churn.core.errors import NoAnswerError, RegistryError
 from churn.registry import lock
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 NAME = "m-release-lock"
 
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    tracking.point_at_store(store)
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 

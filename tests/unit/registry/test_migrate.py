@@ -17,7 +17,7 @@ from churn.provenance.candidate import model_digest
 from churn.registry import Registry
 from churn.registry import migrate as module
 from churn.registry.migrate import migrate
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 from tests.unit.releases import Candidates
 
 Move = Callable[[], int]
@@ -44,7 +44,7 @@ def move(
     shutil.copy(empty_store, there / "mlflow.db")
     monkeypatch.chdir(there)
     before = os.environ["MLFLOW_TRACKING_URI"]
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there / 'mlflow.db'}")
     settings = params.load(root / "params.yaml").release
     return lambda: migrate(root, before, settings, "me", lambda text: None)

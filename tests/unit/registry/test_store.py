@@ -12,7 +12,7 @@ import pytest
 from churn.core import params
 from churn.core.errors import RegistryError, TrackingError
 from churn.registry import Event, Registry, Version
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 from tests.conftest import ROOT
 from tests.unit.repositories import write
 
@@ -24,7 +24,7 @@ PRODUCTION_ALIAS = "champion"
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
     """Return a client of a store of one's own, in which nothing is registered."""
-    tracking.point_at_store(store)
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 

@@ -34,8 +34,7 @@ from churn.registry import migrate as moving
 from churn.registry.version import in_production
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review.report.text import prose
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.tracking import connection, local_store
 
 T = TypeVar("T")
 _FILE = "sqlite:///mlflow.db"
@@ -189,14 +188,14 @@ def migrate(root: Path, source: str) -> None:
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise RegistryError("set MLFLOW_TRACKING_URI to the server that the versions are to go to")
     with ExitStack() as stack:
-        if source == _FILE and (branch := os.environ.get(embedded.BRANCH)):
+        if source == _FILE and (branch := os.environ.get(local_store.BRANCH)):
             source = stack.enter_context(exported(root, branch))
         elif source == _FILE and not Path("mlflow.db").exists():
             raise RegistryError("mlflow.db: not there; name the source with --source")
-        embedded.follow(root)
+        local_store.relocate_artifact_uris(root)
         by = promotion.current_actor(root)
         count = moving.migrate(root, source, _settings(root), by, click.echo)
-    click.echo(f"{count} versions copied to {tracking.shown_uri()}")
+    click.echo(f"{count} versions copied to {connection.shown_uri()}")
 
 
 def status(root: Path, markdown: bool) -> None:
