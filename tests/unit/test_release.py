@@ -24,7 +24,7 @@ from churn.core.errors import (
     TrackingError,
 )
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion, release
+from churn.deploy import integration, promotion, release, rules
 from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
@@ -231,7 +231,7 @@ BROKEN = {
     "integration: bytes": (verified, "fetch", CandidateError("changed")),
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
-    "production: tests": (promotion, "require_tested", RegistryError("not tested")),
+    "production: tests": (rules, "require_tested", RegistryError("not tested")),
     "smoke": (release._Release, "_require_works", ArtifactError("does not load")),
 }
 
@@ -250,7 +250,7 @@ def test_where_a_step_fails_production_is_what_it_was_and_the_next_try_finishes(
     assert production is not None
     assert production.number == 1
     assert stages(candidates.registry)[1][0] == "Production"
-    promotion.require_bytes(candidates.registry, production)
+    promotion.require_unchanged_files(candidates.registry, production)
     if step == "smoke":  # it was seen to fail in Production: that is a rollback
         with pytest.raises(BlockedError, match="rolled back"):
             candidates.release(2)
@@ -513,7 +513,7 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
     with monkeypatch.context() as patch:
 
         def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
-            patch.setattr(Registry, "settle", fail(gone))
+            patch.setattr(Registry, "reconcile", fail(gone))
             raise error
 
         release_while_smoke_test_fails(candidates, monkeypatch, works_badly, NoAnswerError, said)
@@ -585,7 +585,7 @@ def test_only_what_was_judged_and_passed_is_released(
         candidates.release(1)
 
 
-def test_a_candidate_with_another_byte_is_reason_not_to_release(candidates: Candidates) -> None:
+def test_a_candidate_with_another_byte_is_not_released(candidates: Candidates) -> None:
     model = candidates.plan(1).candidate / "model" / "pipeline.skops"
     model.write_bytes(model.read_bytes() + b" ")
     with pytest.raises(CandidateError, match="its bytes are not those of the manifest"):
@@ -593,7 +593,7 @@ def test_a_candidate_with_another_byte_is_reason_not_to_release(candidates: Cand
     assert candidates.registry.versions() == []
 
 
-def test_a_candidate_of_other_inputs_is_reason_not_to_release(candidates: Candidates) -> None:
+def test_a_candidate_of_other_inputs_is_not_released(candidates: Candidates) -> None:
     shutil.rmtree(candidates.plan(1).candidate)
     shutil.copytree(candidates.plan(2).candidate, candidates.plan(1).candidate)
     with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):

@@ -28,6 +28,7 @@ from churn.core.paths import Workspace
 from churn.core.progress import announce
 from churn.deploy import promotion
 from churn.deploy import status as standing
+from churn.deploy.commits import Commit
 from churn.provenance.candidate import holds_commit, input_fingerprint
 from churn.registry import Registry, Version
 from churn.registry import migrate as moving
@@ -129,10 +130,12 @@ def confirm(root: Path, commit: str) -> None:
 
 def _released(root: Path, revision: str) -> Version | None:
     """Return what is in Production if it is of these very inputs, and note that it is."""
-    commit = promotion.Commit.of(root, revision)
+    commit = Commit.of(root, revision)
     if not holds_commit(root, commit.id):
         return None
-    return promotion.confirm_released(root, _registry(root), commit, input_fingerprint(root))
+    return promotion.record_commit_if_released(
+        root, _registry(root), commit, input_fingerprint(root)
+    )
 
 
 def _moved(root: Path, copy: WorkingCopy | None, act: Callable[[], T], again: bool = False) -> T:

@@ -29,9 +29,9 @@ from churn.core.errors import (
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion
+from churn.deploy import integration, promotion, rules
+from churn.deploy.commits import Commit, commit_tags
 from churn.deploy.description import describe
-from churn.deploy.promotion import Commit
 from churn.deploy.restored import restored
 from churn.model import artifact
 from churn.provenance import bundle, lineage
@@ -162,10 +162,10 @@ class _Release:
             return self._only_register()
         there = before if before is not None and self._is_same(before) else None
         if there is not None and there.tags.get("smoke") == "passed":
-            promotion.confirm(self.root, self.registry, there, self._newest(), self.plan.by)
+            promotion.record_commit(self.root, self.registry, there, self._newest(), self.plan.by)
             return Released(there, there, f"version {there.number} is in Production already")
         if there is None and before is not None:
-            promotion.require_newer(self.root, self.commit, before)
+            rules.require_newer(self.root, self.commit, before)
         with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             if there is not None:  # it was killed before it had looked
                 version = there
@@ -206,7 +206,7 @@ class _Release:
         )
 
     def _newest(self) -> dict[str, str]:
-        return promotion.newest(self.commit, self.manifest["fingerprint"])
+        return commit_tags(self.commit, self.manifest["fingerprint"])
 
     def _judge(self, workspace: Workspace) -> None:
         """Hold the candidate against its limits and against what is in Production now."""
@@ -241,10 +241,12 @@ class _Release:
         self.say("register")
         for version in reversed(self.registry.versions()):
             if self._is_same(version):
-                told = promotion.rolled_back(version)
+                told = rules.describe_rollback(version)
                 if told and self.plan.until != "registered":
                     raise RolledBackError(f"this is {told}")
-                promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
+                promotion.record_commit(
+                    self.root, self.registry, version, self._newest(), self.plan.by
+                )
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = runs.log_once(connection.connect(self.root), identity, record)
@@ -317,7 +319,7 @@ class _Release:
         self.registry.require_served("staging", version)
         tested = integration.run(self.root, stored, workspace, self.settings)
         self.registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
-        self.registry.note(version, Event.now("tested", self.plan.by, tested.summary))
+        self.registry.record(version, Event.now("tested", self.plan.by, tested.summary))
         if not tested.passed:
             self.say(tested.output.rstrip())
             raise BlockedError(tested.summary)
@@ -325,8 +327,8 @@ class _Release:
     def _promote(self, version: Version) -> None:
         self.say("production")
         self.registry.require_lock()  # the tests may have taken longer than anybody waits
-        promotion.require_bytes(self.registry, version)
-        promotion.require_tested(self.registry.version(version.number))
+        promotion.require_unchanged_files(self.registry, version)
+        rules.require_tested(self.registry.version(version.number))
         self.registry.tag(version, {"smoke": "pending"})
         self.registry.move(version, "production", self.plan.by, self.plan.why)
 
@@ -352,7 +354,7 @@ class _Release:
             return error
         reason = f"version {version.number} failed in Production: {error}"
         try:
-            self.registry.settle()
+            self.registry.reconcile()
             now = self.registry.version(version.number)
             return self._put_back(now, error, reason) if CHAMPION in now.aliases else error
         except LostLockError as lost:

@@ -6,7 +6,8 @@ version may move is decided in `deploy`.
 
 from __future__ import annotations
 
-from churn.registry.store import MODEL_FILES, Registry
+from churn.registry.moves import Registry
+from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Event, Move, Target, Version
 
 __all__ = ["MODEL_FILES", "Event", "Move", "Registry", "Target", "Version"]

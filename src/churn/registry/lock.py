@@ -38,7 +38,6 @@ STALE_AFTER_S = 120.0
 # a new lease waits for longer than this before it looks whether it is still there.
 _WINDOW_S = 5.0
 _SETTLE_S = 6.0
-_TAKEN = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 
 class Clock:
@@ -243,7 +242,7 @@ def _make(client: MlflowClient, name: str, holder: _Holder) -> bool:
     try:
         client.create_registered_model(name, description=holder.text)
     except MlflowException as error:
-        if error.error_code in _TAKEN:
+        if error.error_code in connection.ALREADY_EXISTS:
             return _is_of(holder, _read(client, name))  # made, and the answer was lost
         raise
     return True

@@ -13,7 +13,7 @@ from mlflow.models import Model
 
 from churn.core.errors import RegistryError
 from churn.core.params import ReleaseParams
-from churn.registry.store import Registry
+from churn.registry.moves import Registry
 from churn.registry.version import Version, by_number
 from churn.tracking import connection
 
@@ -83,12 +83,12 @@ def migrate(
         settings.model,
     )
     with target.locked(by):
-        target.make()
+        target.create()
         missing = _missing(found, target.versions())
         for version in missing:
             say(f"version {version.number}")
             _copy(ends, version)
-        if not target.adopt(found):
+        if not target.import_aliases(found):
             say("versions were moved there since: what is in Production there stays")
     return len(missing)
 

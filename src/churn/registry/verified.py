@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from churn.core.errors import ArtifactError, CandidateError
 from churn.core.params import ReleaseParams
 from churn.provenance.candidate import model_digest
-from churn.registry.store import MODEL_FILES, Registry
+from churn.registry.moves import Registry
+from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Version
 from churn.tracking import pyfunc, runs
 

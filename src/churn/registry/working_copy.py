@@ -14,7 +14,7 @@ from churn.core.files import scratch
 from churn.core.params import ReleaseParams
 from churn.core.progress import announce
 from churn.registry.branch import DATABASE, Branch
-from churn.registry.store import Registry
+from churn.registry.moves import Registry
 from churn.tracking import connection, local_store
 
 T = TypeVar("T")

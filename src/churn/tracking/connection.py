@@ -36,6 +36,7 @@ from churn.tracking import local_store
 
 EXPERIMENT = "churn"
 NOT_FOUND: str = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+ALREADY_EXISTS = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 FORBIDDEN: str = ErrorCode.Name(PERMISSION_DENIED)
 _UNAUTHENTICATED: str = ErrorCode.Name(UNAUTHENTICATED)
 _ADVICE = {
@@ -111,7 +112,7 @@ def _create_experiment(name: str) -> None:
     try:
         mlflow.create_experiment(name, artifact_location=str(folder))
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # created by another process meanwhile
+        if error.error_code not in ALREADY_EXISTS:  # created by another process meanwhile
             raise
 
 

@@ -23,7 +23,7 @@ from churn.core.errors import NotNowError, RegistryError
 from churn.core.paths import Workspace
 from churn.deploy import commands, integration
 from churn.deploy.integration import Findings
-from churn.deploy.promotion import require_bytes
+from churn.deploy.promotion import require_unchanged_files
 from churn.provenance.candidate import git
 from churn.registry import Registry, Version
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
@@ -208,7 +208,7 @@ def test_the_files_of_a_version_come_along(one: Shared) -> None:
     with working_copy(one.root(2)):
         registry = Registry(one.root(2), params.load(one.root(2) / "params.yaml").release)
         [version] = registry.versions()
-        require_bytes(registry, version)
+        require_unchanged_files(registry, version)
     assert list(one.folder.rglob("mlruns")) == list(one.folder.rglob("mlflow.db")) == []
 
 
@@ -236,7 +236,7 @@ def test_all_else_in_the_clone_and_at_the_remote_stays(
     assert not (two.folder / "hooked").exists()
     with working_copy(two.root(1)):
         registry = Registry(root, params.load(root / "params.yaml").release)
-        require_bytes(registry, registry.version(1))
+        require_unchanged_files(registry, registry.version(1))
 
 
 def test_what_looks_publishes_nothing_and_leaves_nothing(

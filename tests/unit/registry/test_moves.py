@@ -369,7 +369,7 @@ def test_outside_the_lock_nothing_moves(registry: Registry) -> None:
 def test_more_versions_than_a_page_are_all_found(
     client: mlflow.MlflowClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("churn.registry.store._PAGE", 2)
+    monkeypatch.setattr("churn.registry.reader._PAGE", 2)
     assert [version.number for version in registry.versions()] == [1, 2, 3]
 
 
