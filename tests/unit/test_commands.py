@@ -115,7 +115,7 @@ def test_the_commands_of_the_registry(
     assert "it was slow" in capsys.readouterr().out
 
 
-def test_on_the_way_nothing_is_released_to_a_server(
+def test_at_the_end_of_make_run_nothing_is_released_to_a_server(
     first: Candidates, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("release", "--embedded") == 0  # the tests' store has an address
@@ -123,7 +123,7 @@ def test_on_the_way_nothing_is_released_to_a_server(
     assert first.registry.versions() == []
 
 
-def test_on_the_way_nothing_is_released_to_a_branch(
+def test_at_the_end_of_make_run_nothing_is_released_to_a_branch(
     first: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -148,7 +148,7 @@ def test_what_only_confirms_takes_no_candidate(
     assert note.startswith("## version 1 is in Production already\n")
 
 
-def test_on_the_way_nothing_is_released_that_is_not_committed(
+def test_at_the_end_of_make_run_nothing_is_released_that_is_not_committed(
     first: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -163,7 +163,7 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
 
 
 @pytest.mark.parametrize(
-    ("error", "on_the_way", "code"),
+    ("error", "skip_if_not_applicable", "code"),
     [
         (NotNowError("another is newer"), True, 0),
         (NotNowError("another is newer"), False, None),
@@ -172,9 +172,9 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
     ],
     ids=str,
 )
-def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
+def test_at_the_end_of_make_run_a_newer_model_is_no_error_and_all_else_is(
     error: ChurnError,
-    on_the_way: bool,
+    skip_if_not_applicable: bool,
     code: int | None,
     first: Candidates,
     monkeypatch: pytest.MonkeyPatch,
@@ -186,9 +186,12 @@ def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
     folder = first.plan(1).candidate
     if code is None:
         with pytest.raises(type(error)):
-            commands.release(Path(), folder, "HEAD", "production", "why", on_the_way)
+            commands.release(Path(), folder, "HEAD", "production", "why", skip_if_not_applicable)
     else:
-        assert commands.release(Path(), folder, "HEAD", "production", "why", on_the_way) == code
+        assert (
+            commands.release(Path(), folder, "HEAD", "production", "why", skip_if_not_applicable)
+            == code
+        )
     assert Workspace().release_note.read_text().startswith("## not released")
 
 

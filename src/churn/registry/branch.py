@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
+from churn.core import process
 from churn.core.errors import FasterError, RegistryError
 
 DATABASE, FILES = "mlflow.db", "mlruns"
@@ -76,7 +77,7 @@ class Branch:
         options = ("--quiet", "--force", "--no-tags", "--no-prune", "--no-recurse-submodules",
                    "--no-write-fetch-head", "--refmap=")  # fmt: skip
         self._remote("fetch", *options, _REMOTE, f"{self._ref}:{self._kept}")
-        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").decode().strip()
+        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").strip()
 
     def lay_out(self, commit: str, folder: Path) -> None:
         """Write what a commit holds into an empty folder, byte for byte.
@@ -90,19 +91,19 @@ class Branch:
         command = ["git", "cat-file", "--batch"]
         with subprocess.Popen(
             command, cwd=self._root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin is not None and process.stdout is not None
+        ) as reading:
+            assert reading.stdin is not None and reading.stdout is not None
             for name, blob in blobs.items():
-                process.stdin.write(f"{blob}\n".encode())
-                process.stdin.flush()
-                described = process.stdout.readline().split()  # its id, kind and size
+                reading.stdin.write(f"{blob}\n".encode())
+                reading.stdin.flush()
+                described = reading.stdout.readline().split()  # its id, kind and size
                 if len(described) != 3:
                     raise RegistryError(f"branch {self.name}: {name} cannot be read from git")
                 size = int(described[2])
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(process.stdout.read(size))
-                process.stdout.read(1)  # a line ends
+                target.write_bytes(reading.stdout.read(size))
+                reading.stdout.read(1)  # a line ends
         self._ask(folder, "SELECT name FROM sqlite_master")
 
     def _ask(self, folder: Path, statement: str, *values: str) -> None:
@@ -117,7 +118,7 @@ class Branch:
 
         A wrong name in the setting would otherwise replace somebody's branch.
         """
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit).decode(errors="replace")
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
         blobs = {}
         for line in filter(None, listed.split("\0")):
             described, _, name = line.partition("\t")
@@ -154,13 +155,13 @@ class Branch:
             files |= {path.relative_to(folder).as_posix(): path for path in below}
             if odd := [name for name, path in files.items() if path.is_symlink() or "\n" in name]:
                 raise RegistryError(f"{folder / odd[0]}: not an ordinary file")
-            paths = "\n".join(str(path.absolute()) for path in files.values()).encode()
+            paths = "\n".join(str(path.absolute()) for path in files.values())
             stored = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=paths)
-            entries = zip(stored.decode().split(), files, strict=True)
+            entries = zip(stored.split(), files, strict=True)
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-            listed = "".join(f"{_REGULAR} {blob}\t{name}\0" for blob, name in entries).encode()
+            listed = "".join(f"{_REGULAR} {blob}\t{name}\0" for blob, name in entries)
             self._git("update-index", "-z", "--index-info", stdin=listed, environment=index)
-            return self._git("write-tree", environment=index).decode().strip()
+            return self._git("write-tree", environment=index).strip()
 
     def publish(self, tree: str, read: str, message: str) -> str:
         """Put a registry in the place of the one that was read.
@@ -185,7 +186,7 @@ class Branch:
         RegistryError
             If the remote cannot be reached or refuses.
         """
-        made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).decode().strip()
+        made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).strip()
         lease = f"--force-with-lease={self._ref}:{read}"
         options = ("--quiet", "--no-follow-tags", "--recurse-submodules=no", lease)
         try:
@@ -207,12 +208,12 @@ class Branch:
 
     def _newest(self) -> str:
         """Return the branch's commit at the remote; empty where there is no such branch."""
-        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref).decode()
+        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref)
         # It takes the name for the end of one: refs/other/refs/heads/registry is listed as well.
         found = (line.split("\t") for line in listed.splitlines())
         return next((commit for commit, ref in found if ref == self._ref), "")
 
-    def _remote(self, *arguments: str) -> bytes:
+    def _remote(self, *arguments: str) -> str:
         try:
             return self._git(*arguments, environment=_credentials(os.environ))
         except RegistryError as error:
@@ -220,21 +221,21 @@ class Branch:
             raise RegistryError(f"branch {self.name} cannot be {verb}: {error}") from error
 
     def _git(
-        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
-    ) -> bytes:
+        self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    ) -> str:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
-            done = subprocess.run(
+            done = process.run(
                 ["git", *settings, *arguments],
-                cwd=self._root,
-                env={**os.environ, "LC_ALL": "C", **(environment or {})},
-                input=stdin,
-                capture_output=True,
-                timeout=_PATIENCE_S,
+                self._root,
+                environment={**os.environ, "LC_ALL": "C", **(environment or {})},
+                stdin=stdin,
+                timeout_s=_PATIENCE_S,
+                errors="surrogateescape",  # names of files are bytes
             )
         except FileNotFoundError as error:
             raise RegistryError("git: not found; install it") from error
-        except subprocess.TimeoutExpired as error:
+        except TimeoutError as error:
             raise RegistryError(f"git {arguments[0]}: no end after {_PATIENCE_S} s") from error
         if done.returncode:
             raise RegistryError(f"git {arguments[0]}: {_reason(done.stderr)}")
@@ -260,10 +261,8 @@ def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _reason(said: bytes) -> str:
-    """Pick the line that says why git has failed; without credentials and control characters."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "remote:", "error:"))]
-    line = next(iter([*telling, *lines]), "it said nothing")
+def _reason(stderr: str) -> str:
+    """Return why git has failed, without credentials and control characters."""
+    line = process.error_line(stderr, ("fatal:", "remote:", "error:"))
     printable = "".join(c for c in line if c.isprintable())
     return re.sub(r"(?<=://)[^/\s]*@", "", printable)[:200]

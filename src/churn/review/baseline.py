@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import yaml
 
-from churn.core.environment import without_credentials
+from churn.core import process
 from churn.core.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.core.files import read_json, read_parquet
 from churn.core.params import ReleaseParams
@@ -306,28 +305,19 @@ def pull(tree: Path, path: str) -> None:
     _dvc(tree, "pull", path, check=False)
 
 
-def _dvc(tree: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _dvc(tree: Path, *arguments: str, check: bool = True) -> process.Finished:
     command = [sys.executable, "-m", "dvc", *arguments]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    path = process.path_with_this_python()
     done = _run(command, tree, PYTHONPATH=str((tree / "src").resolve()), PATH=path)
     if check and done.returncode:
         raise BaselineError(f"dvc {arguments[0]} in the baseline: {_last_line(done.stderr)}")
     return done
 
 
-def _run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=without_credentials() | environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+def _run(command: list[str], folder: Path, **environment: str) -> process.Finished:
+    return process.run(command, folder, environment=process.without_credentials() | environment)
 
 
 def _last_line(text: str) -> str:
     """Return the line that says what went wrong, without DVC's prefix and its advice."""
-    errors = [line for line in text.splitlines() if line.startswith(("ERROR: ", "Error: "))]
-    lines = errors or text.strip().splitlines() or ["it said nothing"]
-    return lines[-1].removeprefix("ERROR: ")
+    return process.error_line(text, ("ERROR: ", "Error: "), last=True).removeprefix("ERROR: ")

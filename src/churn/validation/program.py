@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from churn.core import process
 from churn.core.errors import ChecksError, ParamsError
 from churn.core.params import ChecksParams, DataParams
 from churn.core.progress import Advance, silent
@@ -158,18 +159,18 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
     command = [str(_python()), "-m", "checks", str(specification), str(output)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
-        _start(command, stderr, environment) as process,
+        _start(command, stderr, environment) as checking,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
+        assert checking.stdout is not None
+        for line in checking.stdout:
             advance(line.strip())
-        code = process.wait()
+        code = checking.wait()
         stderr.seek(0)
-        said = stderr.read().strip().splitlines() or ["it said nothing"]
+        reason = process.error_line(stderr.read(), last=True)
     if code == 2:
-        raise ParamsError(f"params.yaml: {said[-1]}")
+        raise ParamsError(f"params.yaml: {reason}")
     if code or not output.is_file():
-        raise ChecksError(f"the checks' program stopped with code {code}: {said[-1]}")
+        raise ChecksError(f"the checks' program stopped with code {code}: {reason}")
 
 
 def _start(
