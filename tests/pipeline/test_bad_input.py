@@ -99,7 +99,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "column twice": (
         lambda t: [f"{t[0]},age", *(f"{line},1" for line in t[1:])],
-        ["column 'age' stands twice"],
+        ["column 'age' is repeated"],
     ),
     "text in a number": (
         lambda t: cell(cell(t, 7, "frequency", "many"), 9, "frequency", "few"),
@@ -493,7 +493,7 @@ def test_traceback_shows_the_rest(project: Path) -> None:
         ("split.test_share=9", "less than 1"),
         ("split.test_share=1e-3", "write 0.001 or 1.0e-3"),
         ("model.hyperparameters.learning_rate=1e-3", "write 0.001 or 1.0e-3"),
-        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "stands twice"),
+        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "is repeated"),
         (f"data.numeric={'[' * 5000}", "nested more than 30 levels"),
     ],
 )

@@ -26,8 +26,8 @@ def test_a_document_is_read_as_plain_values(tmp_path: Path) -> None:
 
 
 def test_of_equal_keys_the_second_is_refused_with_its_line() -> None:
-    assert refusal("a: 1\nb: 2\na: 3\n") == "line 3: not YAML: key 'a' stands twice"
-    assert refusal("{a: 1, a: 2}") == "line 1: not YAML: key 'a' stands twice"
+    assert refusal("a: 1\nb: 2\na: 3\n") == "line 3: not YAML: key 'a' is repeated"
+    assert refusal("{a: 1, a: 2}") == "line 1: not YAML: key 'a' is repeated"
 
 
 @pytest.mark.parametrize(

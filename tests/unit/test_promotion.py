@@ -111,7 +111,7 @@ def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
     ("tags", "said"),
     [
         ({"model_digest": ""}, "registered without a digest"),
-        ({"serving_digest": ""}, "before it was noted with which code it is served"),
+        ({"serving_digest": ""}, "without the digest of the code that it is served with"),
         ({"model_digest": "0" * 64}, "its manifest is of another model"),
     ],
 )

@@ -619,7 +619,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
 
     monkeypatch.setattr(integration, "run", slow)
     monkeypatch.setattr(lock, "_BEAT_S", 0.1)
-    monkeypatch.setattr(lock, "_LOOK_S", 0.5)
+    monkeypatch.setattr(lock, "_POLL_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()
     assert under_way.wait(60)

@@ -80,4 +80,4 @@ def test_a_hand_on_the_stages_is_warned_of(candidates: Candidates) -> None:
 def test_a_move_that_has_begun_and_not_ended_is_warned_of(candidates: Candidates) -> None:
     version = candidates.release(1).version
     candidates.registry.tag(version, {"pending": "{}"})
-    assert "a move has begun and not ended" in shown(status.show, candidates)
+    assert "a move was begun and not completed" in shown(status.show, candidates)

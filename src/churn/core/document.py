@@ -1,4 +1,4 @@
-"""A YAML document: read strictly, and what is wrong with it said in one line."""
+"""Read YAML strictly, and describe what is wrong with it in one line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic_core import ErrorDetails
 
 from churn.core.errors import ParamsError
 
-# Deeper than any section goes, and far from where Python and pydantic give up.
+# Deeper than any section of params.yaml, and far below the recursion limits of Python and pydantic.
 _MAX_DEPTH = 30
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep, or refers to itself"
 _SCALAR_TYPES = ("bool", "int", "float", "str")
-# YAML 1.1 wants a point, and a sign in the exponent; without them it reads text.
+# YAML 1.1 reads 1e-3 as text: a float needs a point, and its exponent a sign.
 _NUMBER_AS_TEXT = re.compile(r"([-+]?)(\d+\.?\d*|\.\d+)[eE]([-+]?)(\d{1,3})")
 _LONGEST_DECIMAL = 20
 _CONFLICT_MARKER = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which takes the last of two equal keys; this one refuses the second."""
+    """PyYAML's safe loader, except that a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -33,19 +33,19 @@ class _UniqueKeys(yaml.SafeLoader):
                 problem = "a key must be a word"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if key.value in seen:
-                problem = f"key {key.value!r} stands twice"
+                problem = f"key {key.value!r} is repeated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read a YAML file as plain dictionaries, unvalidated.
+    """Read a YAML file into dictionaries and lists, without validation.
 
     Raises
     ------
     ParamsError
-        If the file is missing, not YAML, too deep, or not a mapping.
+        If the file is missing, is not YAML, is nested too deeply, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def read_document(path: Path) -> dict[str, Any]:
             raise ParamsError(f"merge-conflict marker in line {line}; choose one side")
         document = parse(text)
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: not there; run churn in the project's folder") from error
+        raise ParamsError(f"{path}: does not exist; run churn in the project's folder") from error
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
     except ParamsError as error:
@@ -65,16 +65,16 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str) -> Any:
-    """Turn YAML into plain values; of two equal keys the second is refused.
+    """Read YAML into dictionaries, lists and scalars.
 
     Raises
     ------
     ParamsError
-        If it is not YAML, or deeper than parameters can be.
+        If it is not YAML, repeats a key, or is nested too deeply.
     """
     try:
         value = yaml.load(text, _UniqueKeys)  # noqa: S506
-    # PyYAML also lets through what `int` and `datetime` say of 0o9 or of the 31st of February.
+    # `int` and `datetime` raise ValueError for scalars such as 0o9 and 2026-02-31.
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -86,7 +86,7 @@ def parse(text: str) -> Any:
 
 
 def _require_shallow(value: Any, depth: int = 0) -> None:
-    """Refuse what nothing that walks through it would get out of."""
+    """Reject input that refers to itself or is nested too deeply."""
     if depth > _MAX_DEPTH:
         raise ParamsError(_TOO_DEEP)
     if isinstance(value, (dict, list, tuple)):
@@ -95,16 +95,16 @@ def _require_shallow(value: Any, depth: int = 0) -> None:
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say the first problem as `key: what is wrong (valid: …)`.
+    """Describe the first problem as `key: what is wrong (valid: …)`.
 
     Parameters
     ----------
     error : ValidationError
-        What pydantic says of the document.
+        From the validation of the document.
     model : type of BaseModel
-        What the document should have been.
+        The model that it was validated against.
     """
-    # A misspelt key is also a missing one; the misspelling says more.
+    # A misspelt key is reported as unknown and as missing; unknown is more helpful.
     unknown = [problem for problem in error.errors() if problem["type"] == "extra_forbidden"]
     problem = (unknown or error.errors())[0]
     key = ".".join(str(part) for part in problem["loc"])
@@ -115,7 +115,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{key}: missing"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["loc"] and problem["loc"][-1] in _SCALAR_TYPES:
-        # pydantic reports each type that it has tried as if it were a key.
+        # For a union pydantic appends the name of each type that it has tried to the key.
         key = key.rpartition(".")[0]
         message = "Input should be a finite number, a text, true or false"
     shown = "" if isinstance(problem["input"], (dict, list)) else f", not {problem['input']!r}"
@@ -129,14 +129,14 @@ def _hint(problem: ErrorDetails) -> str:
 
 
 def number_hint(value: Any, whole: bool = False) -> str:
-    """Say how a number that YAML has read as text is written; nothing for anything else.
+    """Say how to write a number that YAML has read as text; empty for anything else.
 
     Parameters
     ----------
     value : object
-        What stands where a number should.
+        The value of a key that needs a number.
     whole : bool, default=False
-        Whether a whole number is wanted, which has no exponent.
+        Whether the key needs a whole number, which has no exponent.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def number_hint(value: Any, whole: bool = False) -> str:
 
 
 def _valid_keys(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """List the keys that may stand at `loc`."""
+    """List the valid keys at a place in a document."""
     schema = model.model_json_schema()
     node: dict[str, Any] = schema
     for part in loc:

@@ -1,4 +1,4 @@
-"""params.yaml as frozen, validated objects: the one description of what may stand in it."""
+"""params.yaml as frozen, validated objects; nothing else says what it may contain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Margin = Annotated[float, Field(ge=0)]
 Family = Literal[
     "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
 ]
-# The metrics of which more is better; a minimum of a loss would let the worst through.
+# Metrics for which more is better: a minimum makes no sense for a loss.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
@@ -40,7 +40,7 @@ _OUTPUT_COLUMNS = ("probability", "prediction")
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused, values are not converted."""
+    """A part of params.yaml: unknown keys are errors, and values are not converted."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
@@ -97,7 +97,7 @@ class CsvParams(Section):
 
 
 class Columns(Section):
-    """The columns that a model takes, by what their cells are."""
+    """The columns that a model takes, by kind."""
 
     numeric: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
@@ -105,12 +105,12 @@ class Columns(Section):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All of them, in the order in which the model takes them."""
+        """All columns, in the order in which the model takes them."""
         return (*self.numeric, *self.dates, *self.categorical)
 
     @property
     def by_kind(self) -> dict[str, tuple[str, ...]]:
-        """All of them, below ``numeric``, ``dates`` and ``categorical``."""
+        """All columns, under ``numeric``, ``dates`` and ``categorical``."""
         return {"numeric": self.numeric, "dates": self.dates, "categorical": self.categorical}
 
 
@@ -133,9 +133,9 @@ class DataParams(Columns):
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice")
-        taken = [name for name in columns if name in _OUTPUT_COLUMNS]
-        if taken:
-            raise ValueError(f"column {taken[0]!r} has the name of an output; rename it")
+        reserved = [name for name in columns if name in _OUTPUT_COLUMNS]
+        if reserved:
+            raise ValueError(f"column {reserved[0]!r} has the name of an output; rename it")
         if not self.inputs:
             raise ValueError("name at least one column in numeric, dates or categorical")
         return self
@@ -191,7 +191,7 @@ class ModelParams(Section):
 
     family: Family
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    # Values, lists and mappings (with text for keys, as in JSON) that scikit-learn judges.
+    # Scalars, lists and mappings (with text keys, as in JSON); scikit-learn validates them.
     hyperparameters: dict[str, Annotated[Any, AfterValidator(_require_finite)]] = {}
 
 
@@ -207,7 +207,7 @@ class DecisionParams(Section):
 
 
 class SlicesParams(Section):
-    """The groups of customers for which metrics are computed apart."""
+    """The groups of customers with metrics of their own."""
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
@@ -230,7 +230,7 @@ class EvaluationParams(Section):
 
 
 class Check(Section):
-    """One deepchecks check, its arguments and the conditions that it must meet."""
+    """One deepchecks check, with its arguments and the conditions that it must meet."""
 
     check: str
     arguments: dict[str, Any] = {}
@@ -238,7 +238,7 @@ class Check(Section):
 
 
 class ChecksParams(Section):
-    """The deepchecks tests; each listed check has to run and to pass."""
+    """The deepchecks tests; each listed check must run and pass."""
 
     max_rows: Annotated[int, Field(ge=200)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -248,7 +248,7 @@ class ChecksParams(Section):
 
     @property
     def suites(self) -> dict[str, tuple[Check, ...]]:
-        """The checks by what they look at."""
+        """The checks by suite."""
         return {
             "data_integrity": self.data_integrity,
             "train_test": self.train_test,
@@ -275,7 +275,7 @@ class GatesParams(Section):
 
 
 class ReleaseParams(Section):
-    """The registered model, and what it has to keep where it is served."""
+    """The registered model, and the limits that it must keep where it is served."""
 
     model: Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+){0,2}$")]
     stages: bool
@@ -285,12 +285,12 @@ class ReleaseParams(Section):
 
 
 class Limits(Section):
-    """The sections of params.yaml that judge.
+    """The sections of params.yaml that decide whether a candidate passes.
 
     Attributes
     ----------
     whose : {"main", "own"}
-        Those of the revision that the candidate would be merged to, or its own.
+        Whether they are those of the branch to merge into, or the candidate's own.
     """
 
     whose: Literal["main", "own"]
@@ -301,7 +301,7 @@ class Limits(Section):
     evaluation: EvaluationParams
 
     def same_as(self, other: Limits) -> bool:
-        """Tell whether two are the same but for whose they are."""
+        """Tell whether two are equal, apart from `whose`."""
         return self.model_copy(update={"whose": other.whose}) == other
 
 
@@ -361,13 +361,13 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     path : Path
         The file.
     overrides : dict of str to value, optional
-        Dotted keys (``"model.hyperparameters.max_depth"``) that replace what the file says.
+        Dotted keys (``"model.hyperparameters.max_depth"``) with values that replace the file's.
 
     Returns
     -------
     Params
-        Frozen and validated; hyperparameters are checked where the model is built, because
-        scikit-learn knows them.
+        Frozen and validated, except for hyperparameters: scikit-learn validates them when the
+        model is built.
 
     Raises
     ------
@@ -386,7 +386,7 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
 
 
 def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
-    """Turn nested parameters into dotted keys; lists of mappings get their position as key.
+    """Flatten nested parameters to dotted keys; items of a list of mappings are keyed by position.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a stage's JSON files hold, as far as what reads them leans on it."""
+"""Schemas of the stages' JSON files: the fields that their readers require."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Measured = dict[str, float | None]
 
 
 class Shape(BaseModel):
-    """Keys and types that have to be there; more may be."""
+    """Required fields and their types; further fields are allowed."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -32,7 +32,7 @@ class Outcome(Shape):
 
 
 class CheckResult(Shape):
-    """A check; `outcomes` and `error` say why it has not passed."""
+    """A check; `outcomes` and `error` say why it did not pass."""
 
     check: str
     status: Literal["passed", "failed", "crashed"]
@@ -48,19 +48,19 @@ class Checks(Shape):
 
 
 class JudgedCheck(CheckResult):
-    """A check of which it has to be known in which list it stands."""
+    """A check with the list of params.yaml that it is in."""
 
     suite: str
 
 
 class JudgedChecks(Shape):
-    """checks.json, where it is held against params.yaml."""
+    """checks.json, to be checked against params.yaml."""
 
     checks: list[JudgedCheck]
 
 
 class Difference(Shape):
-    """One metric of two models, `churn.evaluation.comparison.Difference`."""
+    """One metric of two models (`churn.evaluation.comparison.Difference`)."""
 
     metric: str
     baseline: float | None
@@ -106,7 +106,7 @@ class ComparedBaseline(Shape):
     def _is_one_of_three(self) -> ComparedBaseline:
         compared = None not in (self.model_digest, self.rows, self.metrics, self.slices)
         if not (self.absent or self.incomparable or compared):
-            raise ValueError("neither compared nor said why not")
+            raise ValueError("not compared, and no reason given")
         return self
 
 
@@ -118,7 +118,7 @@ class Comparison(Shape):
 
 
 class Card(Shape):
-    """model.json, where the model itself is not wanted; `churn.model.artifact` has all of it."""
+    """model.json without the model; the whole of it is `churn.model.artifact.ModelCard`."""
 
     family: str
     features: list[str]
@@ -131,7 +131,7 @@ class DataStats(Shape):
 
 
 class ServingReport(Shape):
-    """What the integration tests have found; `start_s` and `p95_ms` null where not measured."""
+    """Results of the integration tests; `start_s` and `p95_ms` are null if not measured."""
 
     passed: int
     failed: list[str]

@@ -222,7 +222,7 @@ def _matched(
         ]
         if len(alike) > 1:
             shown = " and ".join(map(repr, dict.fromkeys(alike)))
-            raise DataError(f"{path}: column {shown} stands twice; keep one of them")
+            raise DataError(f"{path}: column {shown} is repeated; keep one of them")
         if not alike and column == ROW_NUMBER:
             continue
         if not alike:

@@ -1,4 +1,4 @@
-"""What a version says of itself in the registry, as Markdown."""
+"""A version's notes in the registry, as Markdown."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def describe(
     comparison: Mapping[str, Any],
     checks: Mapping[str, Any],
 ) -> str:
-    """Describe a version: what changed, how good it is, and which checks it has passed.
+    """Write the notes of a version: what changed, its metrics, and how many checks passed.
 
     Parameters
     ----------
     subject : str
         First line of the commit's message.
     lineage : sequence of str
-        Where it comes from, one line each.
+        Lines that say where it comes from.
     changes : dict
-        As changes.json holds them; empty where nobody has asked.
+        The content of changes.json; empty if there is none.
     metrics, comparison, checks : dict
-        As metrics.json, comparison.json and checks.json hold them.
+        The contents of metrics.json, comparison.json and checks.json.
 
     Returns
     -------
@@ -47,8 +47,8 @@ def describe(
     if changed := changes.get("parameters", []):
         lines += ["", "Changed parameters:", ""]
         lines += [
-            f"- {code(one['key'])}: {code(one['before'])} → {code(one['after'])}"
-            for one in changed[:_MOST_CHANGES]
+            f"- {code(change['key'])}: {code(change['before'])} → {code(change['after'])}"
+            for change in changed[:_MOST_CHANGES]
         ]
         if len(changed) > _MOST_CHANGES:
             lines.append(f"- and {len(changed) - _MOST_CHANGES} more")
@@ -58,17 +58,17 @@ def describe(
 
 
 def _metrics(metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[str]:
-    entry = next((one for one in comparison["baselines"] if one.get("metrics")), None)
+    entry = next((entry for entry in comparison["baselines"] if entry.get("metrics")), None)
     name = entry["name"] if entry else None
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
     rows = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    differences = {one["metric"]: one for one in entry["metrics"]} if entry else {}
+    differences = {row["metric"]: row for row in entry["metrics"]} if entry else {}
     for metric in _SHOWN:
         cells = [TITLES[metric], number(metrics["test"][metric])]
         if entry:
-            one = differences.get(metric)
+            row = differences.get(metric)
             cells += (
-                [number(one["difference"], sign=True), interval(one)] if one else ["undefined"] * 2
+                [number(row["difference"], sign=True), interval(row)] if row else ["undefined"] * 2
             )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

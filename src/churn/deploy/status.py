@@ -1,4 +1,4 @@
-"""Commands `status` and `history`: what is in Production, where it came from, what happened."""
+"""Print what is in Production, its lineage, and the audit trail (`status` and `history`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from churn.registry import Move, Registry, Version
 from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
 from churn.review.report.text import code, prose
 
-_EMPTY = "nothing is registered yet: churn release does it"
+_EMPTY = "nothing is registered yet; churn release registers a model"
 
 
 _PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
@@ -27,7 +27,7 @@ _COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
 
 
 def show(registry: Registry, console: Console) -> None:
-    """Print what is in Production with its lineage, and what is in Staging and before it.
+    """Print what is in Production and Staging and what was before, and Production's lineage.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def show(registry: Registry, console: Console) -> None:
 
 
 def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
-    """Write the same as Markdown, in which no text of the registry comes alive.
+    """Return the same as Markdown; texts of the registry are escaped.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
     has_stages : bool
         Whether the registry has stages beside aliases.
     title : str
-        The first line: what has happened.
+        The heading: what has happened.
     """
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
@@ -79,7 +79,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _places(versions: Sequence[Version]) -> list[list[str]]:
-    """Say which version is where, since when, and who put it there."""
+    """Return a row for each place: its version, since when, and who moved it there."""
     rows = []
     for title, alias, moves in _PLACES:
         found = next((v for v in versions if alias in v.aliases), None)
@@ -94,10 +94,12 @@ def _places(versions: Sequence[Version]) -> list[list[str]]:
 
 
 def warnings(versions: list[Version], has_stages: bool) -> list[str]:
-    """Say where stages and aliases are out of step, as after a hand on the registry's own pages."""
+    """List where stages and aliases disagree, as after a change in MLflow's own pages."""
     found = []
     if any("pending" in version.tags for version in versions):
-        found.append("a move has begun and not ended; the next command that moves one mends it")
+        found.append(
+            "a move was begun and not completed; the next command that moves a version completes it"
+        )
     if not has_stages:
         return found
     wanted = {STAGING: "Staging", CHAMPION: "Production"}
@@ -113,7 +115,7 @@ def warnings(versions: list[Version], has_stages: bool) -> list[str]:
 
 
 def lineage(version: Version) -> dict[str, str]:
-    """Say where a version comes from: version ← candidate ← pull request ← commit ← data."""
+    """Return where a version comes from: version ← candidate ← pull request ← commit ← data."""
     tags = version.tags
     number, run = tags.get("pull_request"), tags.get("candidate_run")
     tested, registered = version.last("tested"), version.last("registered")
@@ -136,7 +138,7 @@ def history(registry: Registry, console: Console) -> None:
     Raises
     ------
     RegistryError
-        If there is none.
+        If nothing is registered.
     """
     versions = registry.versions()
     if not versions:
@@ -144,8 +146,8 @@ def history(registry: Registry, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("when (UTC)", "version", "what", "by", "why"):
         table.add_column(name, no_wrap=name != "why")
-    told = [(event, version) for version in versions for event in version.events]
-    for event, version in sorted(told, key=lambda pair: pair[0].when):
+    entries = [(event, version) for version in versions for event in version.events]
+    for event, version in sorted(entries, key=lambda pair: pair[0].when):
         cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
         table.add_row(*map(Text, cells))
     console.print(table)

@@ -30,7 +30,7 @@ def by_customer(said: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
     Raises
     ------
     ArtifactError
-        If there are more predictions than customers, or a customer stands twice.
+        If there are more predictions than customers, or a customer is repeated.
     """
     ordered = ids.iloc[np.argsort(places(ids), kind="stable")].iloc[: len(said)]
     if len(ordered) < len(said) or not ordered.is_unique:

@@ -1,7 +1,7 @@
 """The registered model and its versions.
 
-The only package that moves them, and the one that verifies their bytes before they run. Why a
-version may move is decided in `deploy`.
+The only package that moves versions, and the one that verifies their files before they are used.
+`deploy` decides whether a version may be moved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Load a model from a folder or an address."""
+"""Load a model from a folder or from an MLflow address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from churn.registry import verified
 from churn.registry.working_copy import working_copy
 from churn.tracking import connection, runs
 
-_MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
+_MLFLOW_FILE = "MLmodel"  # in every model folder that MLflow writes
 
 
 def load_model(uri: str, root: Path) -> Model:
@@ -19,8 +19,8 @@ def load_model(uri: str, root: Path) -> Model:
     Parameters
     ----------
     uri : str
-        A folder, or what `churn.tracking.runs.load_model` takes. A registered version is verified
-        before it is loaded.
+        A folder, or an address as for `churn.tracking.runs.load_model`. A registered version is
+        verified before it is loaded.
     root : Path
         Folder of the local MLflow store.
 
