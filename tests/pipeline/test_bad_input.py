@@ -120,7 +120,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "duplicate id": (
         lambda t: cell(t, 9, "customer_id", "C00000002"),
-        ["column 'customer_id', row 9", "stands already in row 2", "one row a customer"],
+        ["column 'customer_id', row 9", "is also in row 2", "one row per customer"],
     ),
     "missing id": (
         lambda t: cell(t, 4, "customer_id", ""),

@@ -69,14 +69,14 @@ def test_categories_that_the_model_has_not_seen_are_counted_and_told(
     unlabelled: Path, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     score(model, unlabelled)
-    assert "has not seen" not in capsys.readouterr().err
+    assert "was not trained on" not in capsys.readouterr().err
 
     customers = pd.read_csv(unlabelled, dtype="str")
     customers.loc[[4, 5, 9], "plan"] = ["silver", "Silver ", "silver"]
     score(model, _written(customers, unlabelled))
     assert (
-        "customers.csv: 'plan' is one that the model has not seen for 3 of 30 customers:"
-        " 'silver' (2), 'Silver' (1)\n"
+        "customers.csv: column 'plan' has categories that the model was not trained on, for 3 of"
+        " 30 customers: 'silver' (2), 'Silver' (1)\n"
     ) in capsys.readouterr().err
 
 

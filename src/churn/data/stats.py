@@ -1,4 +1,4 @@
-"""What a table looked like: the figures that a later drift check compares with."""
+"""Summary statistics of a table, with which later tables are compared for drift."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MAX_CATEGORIES = 100
 
 
 def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
-    """Describe a checked table.
+    """Summarise a validated table.
 
     Parameters
     ----------
     table : DataFrame, shape (n_customers, n_columns)
-        As `churn.data.schema.validate` gives it.
+        As `churn.data.schema.validate` returns it.
     data : DataParams
         The columns and their roles.
 
@@ -28,9 +28,9 @@ def describe(table: pd.DataFrame, data: DataParams) -> dict[str, Any]:
     -------
     dict
         ``rows``; ``label_rate`` in [0, 1]; ``numeric`` (missing values, mean, standard deviation
-        with n - 1 degrees of freedom, skewness, quantiles; null where a column has no value or
-        too few); ``dates`` (missing values, oldest, newest); ``categorical`` (missing values,
-        number of values, counts of the 100 most frequent).
+        with n - 1 degrees of freedom, skewness, quantiles; null for a column with too few values);
+        ``dates`` (missing values, oldest, newest); ``categorical`` (missing values, number of
+        values, counts of the 100 most frequent).
     """
     return {
         "rows": len(table),
@@ -60,7 +60,7 @@ def _dates(values: pd.Series) -> dict[str, Any]:
 
 def _categorical(values: pd.Series) -> dict[str, Any]:
     counts = values.value_counts()
-    # Ties are put in order by name, so that the same table gives the same file.
+    # Ties are sorted by name, so that the same table gives the same file.
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     return {
         "missing": int(values.isna().sum()),

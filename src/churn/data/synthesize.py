@@ -1,4 +1,4 @@
-"""Made-up customers that behave like customers."""
+"""Generate synthetic customers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import stats
 from churn.core.errors import DataError
 from churn.core.files import atomic
 from churn.core.progress import Advance, silent
-from churn.data.table import require_known_ending
+from churn.data.table import require_known_suffix
 
 CHUNK_ROWS = 50_000
 _DAYS_A_MONTH = 30.0
@@ -24,7 +24,7 @@ _OLDEST_DAYS = 3650.0
 def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
     """Generate customers, a chunk at a time.
 
-    Every customer has a hidden *activity* a ~ N(0, 1) that nothing in the table shows directly:
+    Every customer has a latent *activity* a ~ N(0, 1), which is not in the table:
 
     - `days_since_signup` t ~ 20 + Gamma(1.6, 330) days, at most ten years;
     - order rate (a month) r = exp(-0.5 + 0.6 a); tenure drives orders:
@@ -160,7 +160,7 @@ def write(
     DataError
         If the ending is neither, or the file cannot be written there.
     """
-    require_known_ending(output)
+    require_known_suffix(output)
     chunks = customers(rows, seed, drift)
     first = next(chunks)
     try:

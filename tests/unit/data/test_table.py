@@ -1,4 +1,4 @@
-"""Reading a customer table: what is wrong with a file."""
+"""Reading a customer table: errors about a file."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_empty_rows_at_the_end_are_left_out_and_told(
 ) -> None:
     file.write_text(HEADER + ROWS + ",,,,\n , ,,,\n,,,," + end)
     assert read_table(file, DATA)["id"].tolist() == ["007", "008"]
-    assert capsys.readouterr().err == f"== {file}: 3 empty rows at the end are left out\n"
+    assert capsys.readouterr().err == f"== {file}: 3 empty rows at the end are ignored\n"
     file.write_text(HEADER + ",,,,\n" + ROWS)
     assert len(read_table(file, DATA)) == 3
 
