@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail where a test is skipped that lacks a program, and nothing may be lacking.
 
-    Such a test says how to install the program. At a desk it is skipped; where everything is
+    Such a test says how to install the program. Locally it is skipped; where everything is
     installed first, a test that is not run proves nothing and would go unseen.
     """
     report = yield

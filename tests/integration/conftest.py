@@ -55,7 +55,7 @@ def own_offer(
     settings: Params,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Offer:
-    """Put a small model, with a category, into Staging of a registry of one's own."""
+    """Put a small model, with a category, into Staging of a registry of its own."""
     from churn.registry import Registry
     from churn.tracking import connection, runs
 

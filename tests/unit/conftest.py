@@ -1,4 +1,4 @@
-"""An MLflow store and a git repository of one's own."""
+"""An MLflow store and a git repository of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Work in a folder with an MLflow store of one's own, and forget it afterwards."""
+    """Work in a folder with an MLflow store of its own, and forget it afterwards."""
     from churn.tracking import connection
 
     shutil.copy(empty_store, tmp_path / "mlflow.db")

@@ -20,7 +20,7 @@ def version(newest: Commit | None, **tags: str) -> Version:
 
 
 def at(root: Path, seconds: int) -> Commit:
-    """Commit at a time of one's own."""
+    """Commit at a time of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_COMMITTER_DATE", f"{seconds} +0000")
         return Commit.of(root, commit(root))

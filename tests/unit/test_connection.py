@@ -26,7 +26,7 @@ SECRET = "hunter2"
 
 @pytest.fixture
 def experiment(store: Path) -> str:
-    """Return the experiment of a store of one's own."""
+    """Return the experiment of a store of its own."""
     return connection.connect(store)
 
 

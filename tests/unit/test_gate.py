@@ -1,4 +1,4 @@
-"""The gates: each is held against what it must block, and against what it must let through."""
+"""The gates: each is checked with what it must block, and with what it must let through."""
 
 from __future__ import annotations
 

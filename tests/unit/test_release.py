@@ -355,7 +355,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
 ) -> None:
     candidates.release(1)
     with monkeypatch.context() as patch:
-        real, left = Registry._transition, [2]
+        real, left = Registry._set_stage, [2]
 
         def transition(self: Registry, *arguments: Any) -> None:
             left[0] -= 1
@@ -363,7 +363,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
                 raise TrackingError("a write failed")
             real(self, *arguments)
 
-        patch.setattr(Registry, "_transition", transition)
+        patch.setattr(Registry, "_set_stage", transition)
         with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
             candidates.release(2)
     assert stages(candidates.registry)[1] == ("Production", {"champion"})

@@ -41,7 +41,7 @@ def served(
     planned: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
-    """Log the small model to a store of one's own, and load it from there."""
+    """Log the small model to a store of its own, and load it from there."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(empty_store, folder / "mlflow.db")
     record = Record(

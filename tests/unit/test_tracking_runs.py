@@ -38,7 +38,7 @@ def record(stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path) ->
 
 @pytest.fixture
 def experiment(store: Path) -> str:
-    """Return the experiment of a store of one's own."""
+    """Return the experiment of a store of its own."""
     return connection.connect(store)
 
 

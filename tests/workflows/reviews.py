@@ -1,4 +1,4 @@
-"""A branch, reviewed at the desk or by pull-request.yml as act runs it."""
+"""A branch, reviewed locally or by pull-request.yml as act runs it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def at_the_desk(clone: Clone) -> Reviewed:
 
 
 def in_both(workflow: Review) -> Review:
-    """Review at the desk and in the workflow, and return what the workflow has said."""
+    """Review locally and in the workflow, and return what the workflow has said."""
 
     def review(clone: Clone) -> Reviewed:
         here, there = at_the_desk(clone), workflow(clone)

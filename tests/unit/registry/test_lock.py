@@ -36,7 +36,7 @@ class Passing(lock.Clock):
 
 
 def beating(client: mlflow.MlflowClient) -> Callable[[float], None]:
-    """Let the lock's holder give a sign of life now and then."""
+    """Let the lock's holder give a heartbeat now and then."""
 
     def happens(_: float) -> None:
         told = json.loads(client.get_registered_model(NAME).description)

@@ -23,7 +23,7 @@ PRODUCTION_ALIAS = "champion"
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    """Return a client of a store of one's own, in which nothing is registered."""
+    """Return a client of a store of its own, in which nothing is registered."""
     connection.configure(store)
     return mlflow.MlflowClient()
 
