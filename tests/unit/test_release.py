@@ -311,7 +311,7 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
     other = first if target == "staging" else second
     with pytest.raises(RegistryError, match=f"{target.title()} does not lead to version"):
         registry.require_served(target, other)
-    registry._transition(other, target.title())  # by hand, beside the other one
+    registry._set_stage(other, target.title())  # by hand, beside the other one
     if target == "production":
         with pytest.raises(RegistryError, match="Production does not lead to version 1"):
             registry.require_served(target, asked)

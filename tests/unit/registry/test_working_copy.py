@@ -593,5 +593,5 @@ def test_a_server_goes_before_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_folders_own_store_is_never_taken_for_it(two: Shared) -> None:
     settings = params.load(two.root(1) / "params.yaml").release
-    with pytest.raises(RuntimeError, match="opened inside `working_copy`"):
+    with pytest.raises(RuntimeError, match="a branch stores inside `working_copy`"):
         Registry(two.root(1), settings)
