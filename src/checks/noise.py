@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # this module does not need deepchecks
     from checks.sides import Sides
 
 Effects = dict[str, float]
-# Chance alone exceeds the floor in one of so many cases.
+# Chance alone exceeds a floor in one of so many checks.
 _ONE_OF = 200
 _MIN_DRAWS = 5  # with a result
 
@@ -62,22 +62,32 @@ class Noise:
             name: np.array([effects[name] for effects in found if name in effects])
             for name in names
         }
+        # Bonferroni's correction: that chance exceeds any floor is as rare as for a single name.
+        beyond = 1 / (_ONE_OF * max(1, len(names)))
         return {
-            name: self._reach(of_name)
+            name: self._reach(of_name, beyond)
             for name, of_name in values.items()
             # With a draw that is not a number there is no floor, not a floor of zero.
             if len(of_name) >= _MIN_DRAWS and np.isfinite(of_name).all()
         }
 
-    def _reach(self, values: np.ndarray) -> float:
-        """Return the upper prediction limit for one more value, by Student's distribution."""
+    def _reach(self, values: np.ndarray, beyond: float) -> float:
+        """Return a prediction limit by Student's distribution, which one more value exceeds rarely.
+
+        Parameters
+        ----------
+        values : ndarray of float
+            The effect in each draw.
+        beyond : float
+            Probability that one more value is larger.
+        """
         n = len(values)
-        quantile = stats.t.ppf(1 - 1 / _ONE_OF, n - 1) * np.sqrt(1 + 1 / n)
-        beyond = quantile * values.std(ddof=1)
+        quantile = stats.t.ppf(1 - beyond, n - 1) * np.sqrt(1 + 1 / n)
+        deviation = quantile * values.std(ddof=1)
         if not self.is_null:
-            return float(beyond)
+            return float(deviation)
         # Some effects are mostly zero and rarely large; the deviation is too small for them.
-        return float(max(values.mean() + beyond, values.max()))
+        return float(max(values.mean() + deviation, values.max()))
 
 
 def describe_floor(effects: Effects, floor: Effects) -> str:
@@ -259,7 +269,7 @@ def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
 
 # The results of other checks are not corrected.
 NOISE = {
-    "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=20),
+    "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=100),
     "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),
     "LabelDrift": Noise(*_score("Drift score"), _other_sides, draws=60),
     "PredictionDrift": Noise(*_score("Drift score"), _other_sides, draws=40),

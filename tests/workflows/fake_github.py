@@ -220,7 +220,7 @@ def serve(state: FakeGitHub, certificate: Path) -> ThreadingHTTPServer:
             self.rfile.readline()
             return b"".join(chunks)
 
-        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

@@ -26,6 +26,18 @@ PROGRAMS = {
     "openssl": "apt-get install openssl",
     "make": "apt-get install make",
 }
+# What jobs call of the environments.
+STANDINS = (
+    "ruff",
+    "mypy",
+    "lint-imports",
+    "python",
+    "pytest",
+    "actionlint",
+    "zizmor",
+    "check-jsonschema",
+    "dvc",
+)
 _NUMBER = 3
 _LOOK_S = 15  # how often act is looked after
 # A run under act shall not take itself for the run that the tests are part of.
@@ -243,7 +255,7 @@ def make_standins(environments: Path) -> None:
     for environment in (".venv", ".venv-checks"):
         (environments / environment / "bin").mkdir(parents=True)
     programs = environments / ".venv" / "bin"
-    for name in ("ruff", "mypy", "pytest", "actionlint", "zizmor", "check-jsonschema", "dvc"):
+    for name in STANDINS:
         (programs / name).symlink_to(HERE / "programs" / "log")
     (programs / "churn").symlink_to(HERE / "programs" / "churn")
 
@@ -276,6 +288,7 @@ def make_real_environments(environments: Path) -> None:
     (environments / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
     programs = environments / ".venv" / "bin"
     for name in ("python", "python3"):
+        (programs / name).unlink(missing_ok=True)
         (programs / name).symlink_to(Path(sys.prefix, "bin", "python"))
     for name, entry_point in _ENTRY_POINTS.items():
         module, _, function = entry_point.partition(":")

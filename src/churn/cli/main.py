@@ -467,6 +467,42 @@ def history() -> None:
     commands.history(Path())
 
 
+@cli.group(cls=_Group)
+def setup() -> None:
+    """Set up what is around the project."""
+
+
+@setup.command()
+@click.option(
+    "--plan",
+    type=click.Choice(["free", "pro", "team", "enterprise"]),
+    help="Of who owns the repository, where GitHub does not say.",
+)
+@click.option(
+    "--reviewer",
+    "reviewers",
+    metavar="NAME",
+    multiple=True,
+    help="A user, or organisation/team, who is asked before Production; may be given again.",
+)
+@click.option("--registry", metavar="URI", help="MLflow server that is the registry.")
+@click.option("--alone", is_flag=True, help="There is nobody else to approve a pull request.")
+@click.option("--apply", is_flag=True, help="Run the calls, instead of printing them.")
+def github(
+    plan: Any, reviewers: tuple[str, ...], registry: str | None, alone: bool, apply: bool
+) -> None:
+    """Print the calls that set the repository on GitHub, or run them.
+
+    Rules of the default branch, environments that only it can use, and variables. Needs `gh`,
+    logged in as who administers the repository. Given again, it changes nothing.
+    """
+    from churn.deploy import setup_github
+
+    setup_github.run(
+        Path(), plan, reviewers, registry, alone, apply, click.echo, partial(click.echo, err=True)
+    )
+
+
 @cli.command()
 def summary() -> None:
     """Show metrics, checks, and where everything is."""

@@ -1,0 +1,177 @@
+"""Command `setup github`: print the calls that set the repository on GitHub, or run them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from churn.core.errors import GitHubError
+from churn.deploy.github_settings import (
+    ENVIRONMENTS,
+    REPOSITORY,
+    Known,
+    Plan,
+    Wanted,
+    calls,
+    notes,
+)
+from churn.provenance.github import PATIENCE_S
+
+_RULESET = ".github/rulesets/main.json"
+_OWNERS = ".github/CODEOWNERS"
+_NOBODY = "@your-organisation/your-team"
+# The workflows that start by themselves on a branch; GitHub takes no expression there.
+_STARTED_BY_BRANCH = (".github/workflows/pull-request.yml", ".github/workflows/deploy.yml")
+_BRANCHES = re.compile(r"^( +branches: \[)([^\]]+)(\])", re.MULTILINE)
+
+Say = Callable[[str], None]
+
+
+def run(
+    root: Path,
+    plan: Plan | None,
+    reviewers: Sequence[str],
+    registry: str | None,
+    is_alone: bool,
+    apply: bool,
+    say: Say,
+    warn: Say,
+) -> None:
+    """Print what sets the repository, or do it.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, in a clone whose remote is the repository.
+    plan : {"free", "pro", "team", "enterprise"}, optional
+        Of who owns the repository, where GitHub does not say.
+    reviewers : sequence of str
+        Users, or teams as ``organisation/team``.
+    registry : str or None
+        Address of the MLflow server that is the registry, without credentials.
+    is_alone : bool
+        Whether there is nobody else to approve a pull request.
+    apply : bool
+        Run the calls, and name the default branch in the workflows' files.
+    say, warn : callable
+        Given each line for stdout, and for stderr.
+
+    Raises
+    ------
+    GitHubError
+        If GitHub refuses, or does not say what has to be known. What was set stays; given again,
+        the command goes on.
+    """
+    known = _known(plan)
+    variables = {} if registry is None else {"MLFLOW_TRACKING_URI": registry}
+    wanted = Wanted(
+        json.loads((root / _RULESET).read_text(encoding="utf-8")),
+        tuple(map(_reviewer, reviewers)),
+        variables,
+        is_alone,
+    )
+    for call in calls(known, wanted):
+        if apply:
+            _ask(call.method, call.path, call.body)
+            say(f"✓ {call.why}")
+        else:
+            say(f"# {call.why}\n{call.command}\n")
+    for note in (*notes(known, wanted), *_in_files(root, known.branch, is_alone, apply)):
+        warn(f"note: {note}")
+
+
+def _in_files(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]:
+    """Look at what files say and GitHub cannot; with `apply`, name the default branch in them."""
+    found = []
+    for name in _STARTED_BY_BRANCH:
+        text = (root / name).read_text(encoding="utf-8")
+        named = _BRANCHES.search(text)
+        if named is None or named[2] == branch:
+            continue
+        if apply:
+            fresh = _BRANCHES.sub(rf"\g<1>{branch}\g<3>", text, count=1)
+            (root / name).write_text(fresh, encoding="utf-8")
+            found.append(f"{name}: runs for {branch} now; commit it")
+        else:
+            found.append(f"{name}: runs for {named[2]}, not for {branch}; --apply writes it there")
+    owners = root / _OWNERS
+    if not is_alone and owners.exists() and _NOBODY in owners.read_text(encoding="utf-8"):
+        found.append(f"{_OWNERS}: put your team in place of {_NOBODY}, or nobody is asked")
+    return found
+
+
+def _known(plan: Plan | None) -> Known:
+    repository = _ask("GET", REPOSITORY)
+    is_private = bool(repository["private"])
+    owned_by = plan or _plan(repository["owner"]) if is_private else "free"
+    listed = _ask("GET", f"{REPOSITORY}/actions/variables?per_page=30")["variables"]
+    known = Known(
+        branch=str(repository["default_branch"]),
+        is_private=is_private,
+        plan=owned_by,
+        variables=frozenset(str(variable["name"]) for variable in listed),
+    )
+    if not known.has_rules:  # GitHub refuses to list what is not to be had
+        return known
+    rulesets = _ask("GET", f"{REPOSITORY}/rulesets")
+    return replace(
+        known,
+        rulesets={str(ruleset["name"]): int(ruleset["id"]) for ruleset in rulesets},
+        branch_policies=frozenset(
+            (name, str(policy["name"])) for name in ENVIRONMENTS for policy in _policies(name)
+        ),
+    )
+
+
+def _policies(environment: str) -> list[Any]:
+    """List the branches that an environment is restricted to; none where it is not there."""
+    listed = _ask("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
+    if environment not in {made["name"] for made in listed}:
+        return []
+    path = f"{REPOSITORY}/environments/{environment}/deployment-branch-policies"
+    found: list[Any] = _ask("GET", path)["branch_policies"]
+    return found
+
+
+def _plan(owner: dict[str, Any]) -> Plan:
+    login = owner["login"]
+    account = _ask("GET", f"orgs/{login}" if owner["type"] == "Organization" else "user")
+    name = account.get("plan", {}).get("name") if account["login"] == login else None
+    if name not in get_args(Plan):
+        raise GitHubError(f"which plan {login} has is not told here; name it with --plan")
+    return cast(Plan, name)
+
+
+def _reviewer(name: str) -> dict[str, str | int]:
+    organisation, _, team = name.partition("/")
+    if team:
+        return {"type": "Team", "id": int(_ask("GET", f"orgs/{organisation}/teams/{team}")["id"])}
+    return {"type": "User", "id": int(_ask("GET", f"users/{name}")["id"])}
+
+
+def _ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    command = ["gh", "api", "--method", method, path]
+    if body is not None:
+        command += ["--input", "-"]
+    try:
+        done = subprocess.run(
+            command,
+            input=None if body is None else json.dumps(body),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE_S,
+        )
+    except FileNotFoundError as error:
+        raise GitHubError("gh: not found; install GitHub's command line") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["refused"])[-1]
+        raise GitHubError(f"{method} {path}: {reason}")
+    return json.loads(done.stdout) if done.stdout.strip() else None
