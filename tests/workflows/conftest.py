@@ -96,8 +96,8 @@ def review(request: pytest.FixtureRequest) -> Review:
 
     Without act locally alone. A test in which they differ on purpose names them as parameters.
     """
-    how = getattr(request, "param", "desk" if forge.missing() else "both")
-    if how == "desk":
-        return reviews.at_the_desk
+    how = getattr(request, "param", "local" if forge.missing() else "both")
+    if how == "local":
+        return reviews.locally
     workflow: Review = request.getfixturevalue("workflow")
     return workflow if how == "workflow" else reviews.in_both(workflow)

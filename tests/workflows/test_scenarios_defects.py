@@ -21,7 +21,7 @@ from tests.pipeline.small import CHECKS, commit, commit_with_lock, edit
 from tests.workflows.reviews import Review
 
 # Where the command locally trusts what was computed before, and the workflow does not.
-BOTH = pytest.mark.parametrize("review", ["desk", "workflow"], indirect=True)
+BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
 
 
 @BOTH

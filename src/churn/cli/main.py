@@ -594,6 +594,8 @@ def main(arguments: list[str] | None = None) -> None:
     # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
     # with other work, spinning made training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # MLflow reads this when it is imported, which some commands do before `tracking.connection`.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     given: set[str] = set()
     # A command lives for seconds and imports half a million objects, none of which are garbage:
     # looking through them again and again, once more at the exit, took a third of `track`'s time.

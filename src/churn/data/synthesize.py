@@ -42,14 +42,14 @@ def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
     - `churned` ~ Bernoulli(sigmoid(s)) with
       s = -3.6 + 1.6 log(1 + recency r / 30) + 1.0 quiet - 0.7 a
       + 2.0 log(1 + tickets) - 0.3 log(t / 365) + N(0, 0.5):
-      silence beyond a customer's own rhythm and complaints drive churn, tenure and activity
-      hold it back, and part of it nobody can know.
+      silence beyond a customer's own rhythm and complaints increase churn, tenure and activity
+      decrease it, and part of it is random.
 
     `drift`, in months, moves the population (activity falls by 0.06 a month, tenure shrinks by
     4 %, complaints grow by 6 %) and the relation (silence weighs 4 % less, complaints 5 % more,
     the intercept rises by 0.05). The same seed draws the same numbers at every drift, so an id in
-    two snapshots is the same draw from two populations: two months' customer bases, not the same
-    people grown older. The first n customers do not depend on `rows`.
+    two snapshots is the same draw from two populations: these are the customer bases of two
+    months, and not the same people later. The first n customers do not depend on `rows`.
 
     The shipped ``data/customers.csv`` has 10,000 customers, seed 7, no drift.
 
@@ -68,7 +68,7 @@ def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
         At most `CHUNK_ROWS` customers, in the order of their ids.
     """
     for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
-        # A whole chunk is always drawn, so that a customer does not depend on how many follow.
+        # Always draw a whole chunk, so that a customer does not depend on how many follow.
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,)))
         yield _chunk(rng, start, drift).slice(0, min(CHUNK_ROWS, rows - start))
 

@@ -1,4 +1,4 @@
-"""Which MLflow is used, and what a user is told when it refuses or does not answer."""
+"""Configure which MLflow is used, and translate its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 # Where there is no server, fail within seconds; MLflow's defaults wait for minutes. A server that
-# hangs is asked three times. Telemetry is decided when MLflow is imported.
+# hangs is asked three times. No telemetry; `churn.cli.main.main` sets this earlier.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
