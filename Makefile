@@ -24,7 +24,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run test check format lock parameters ui bench truth clean
+.PHONY: help setup data run test check format lock docs ui bench truth clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -62,7 +62,7 @@ check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@ruff check .
 	@mypy
 	@lint-imports
-	@scripts/parameters --check
+	@scripts/docs --check
 	@scripts/words
 	@scripts/lint-workflows
 
@@ -73,8 +73,8 @@ format: $(DEV)  ## Format, and fix what the linter can fix
 lock: $(DEV)  ## Update the locks in requirements/ (make lock UPGRADE=--upgrade for newer versions)
 	@scripts/lock $(UPGRADE)
 
-parameters: $(DEV)  ## Write docs/parameters.md from params.yaml and its schema
-	@scripts/parameters
+docs: $(DEV)  ## Write docs/parameters.md and docs/packages.md from the code
+	@scripts/docs
 
 ui: $(PIPELINE)  ## Open MLflow's pages with the runs
 	@case "$${MLFLOW_TRACKING_URI:=sqlite:///mlflow.db}" in \

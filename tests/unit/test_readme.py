@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,20 +18,12 @@ import yaml
 from dvc.cli.parser import get_main_parser
 
 from churn.cli.main import cli
-from churn.core import params
 from tests.conftest import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ['PATH']}"}
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-# A mapping that forks fill as they need is one row, whatever it holds.
-_ONE_ROW = {
-    "features.rfm",
-    "model.hyperparameters",
-    "gates.minima",
-    "gates.margins",
-    "gates.slice_margins",
-}
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -45,7 +41,10 @@ def refusal(words: list[str]) -> str:
     try:
         match words:
             case ["churn", name, *rest] if name not in ("-h", "--help", "--version"):
-                cli.commands[name].make_context(name, rest, parent=click.Context(cli))
+                command: click.Command = cli.commands[name]
+                while isinstance(command, click.Group):
+                    command, *rest = command.commands[rest[0]], *rest[1:]
+                command.make_context(name, rest, parent=click.Context(cli))
             case ["dvc", *rest]:
                 get_main_parser().parse_args(rest)
             case ["mlflow", "run", *rest]:
@@ -78,19 +77,6 @@ def tree(text: str) -> Iterator[str]:
         yield "".join(folders)
 
 
-def table_keys(text: str) -> set[str]:
-    """Keys of the configuration table, the only one whose first two cells are code."""
-    rows = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \| .+ \|$", text, re.MULTILINE)
-    return {f"{section}.{key}" for section, key in rows}
-
-
-def keys(document: dict, prefix: str = "") -> Iterator[str]:
-    for name, value in document.items():
-        key = f"{prefix}{name}"
-        nested = isinstance(value, dict) and key not in _ONE_ROW
-        yield from keys(value, f"{key}.") if nested else [key]
-
-
 def broken(text: str, folder: Path) -> list[str]:
     """Links to files that are not there; addresses and headings are not looked at."""
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", text)
@@ -106,9 +92,30 @@ def test_what_a_document_names_is_there(path: Path) -> None:
     assert broken(text, path.parent) == []
 
 
-def test_the_tree_and_the_table_are_complete() -> None:
-    assert [path for path in tree(README) if not (ROOT / path).exists()] == []
-    assert table_keys(README) == set(keys(params.load(ROOT / "params.yaml").model_dump()))
+def test_the_tree_is_complete() -> None:
+    assert [path for path in tree(ARCHITECTURE) if not (ROOT / path).exists()] == []
+
+
+def test_pages_that_are_written_from_the_code_are_what_it_says() -> None:
+    command = [str(ROOT / "scripts/docs"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_key_without_a_description_is_found(tmp_path: Path) -> None:
+    source = (ROOT / "src/churn/core/params.py").read_text()
+    line = "    salt : str\n        Another salt holds out other customers.\n"
+    assert line in source
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    for name in ("scripts/docs", "pyproject.toml", "docs/parameters.md", "docs/packages.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "src/churn/core/params.py").write_text(source.replace(line, ""))
+    environment = ENVIRONMENT | {"PYTHONPATH": str(tmp_path / "src")}
+    command = [str(tmp_path / "scripts/docs"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode != 0
+    assert "salt" in done.stderr
 
 
 def test_what_is_wrong_is_found() -> None:
@@ -121,5 +128,3 @@ def test_what_is_wrong_is_found() -> None:
     assert broken("[a](b.md#c) [d](https://e)", ROOT) == ["b.md"]
     paths = tree("## What is where\n```text\na/   A\n  b\nc\n```")
     assert list(paths) == ["a/", "a/b", "c"]
-    assert table_keys("| `a` | `b.c` | is |\n") == {"a.b.c"}
-    assert set(keys({"a": {"b": {"c": 1}, "d": None}})) == {"a.b.c", "a.d"}

@@ -183,10 +183,10 @@ def test_only_pull_requests_to_the_protected_branch_are_run() -> None:
     assert triggers == {"pull_request": {"branches": ["main"]}, "merge_group": None}
     rules = json.loads((GITHUB / "rulesets/main.json").read_text())
     assert rules["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
-    # Which may have another name: whoever sets a repository up has to read where that goes.
-    pages = (ROOT / "docs/pull-requests.md").read_text().partition("## A new repository")[2]
-    new_repository = pages.partition("\n## ")[0]
-    assert "on.pull_request.branches" in new_repository
+    # Which may have another name: `churn setup github` writes it here.
+    assert "main is written into the two workflows" in " ".join(
+        (ROOT / "docs/setup.md").read_text().split()
+    )
 
 
 def test_releases_and_rollbacks_go_one_by_one_and_are_not_cancelled() -> None:

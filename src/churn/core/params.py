@@ -51,7 +51,26 @@ OneCharacter = Annotated[str, Field(min_length=1, max_length=1)]
 
 
 class CsvParams(Section):
-    """How a CSV file is written."""
+    """How a CSV file is written.
+
+    Attributes
+    ----------
+    separator : str
+        Between columns: one character.
+    decimal : {".", ","}
+        The decimal mark.
+    thousands : str
+        Between groups of three digits.
+    symbols : str
+        Characters around numbers that are ignored, such as "$%".
+    encoding : str
+        Such as utf-8, cp1252 or utf-16.
+    quote : str
+        Around cells that hold a separator.
+    date : str
+        How dates are written, in the codes of strptime, such as "%d.%m.%Y". ISO 8601 (2026-05-31)
+        is read anyway.
+    """
 
     separator: OneCharacter = ","
     decimal: Literal[".", ","] = "."
@@ -97,7 +116,17 @@ class CsvParams(Section):
 
 
 class Columns(Section):
-    """The columns that a model takes, by kind."""
+    """The columns that a model takes, by kind.
+
+    Attributes
+    ----------
+    numeric : tuple of str
+        Columns with numbers. Missing ones are imputed.
+    dates : tuple of str
+        Columns with dates. The model gets the days before the newest one.
+    categorical : tuple of str
+        Columns with text. Rare values are grouped.
+    """
 
     numeric: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
@@ -117,7 +146,21 @@ class Columns(Section):
 class DataParams(Columns):
     """The customer table: where it is and what its columns are.
 
-    Without an id the rows are numbered.
+    Attributes
+    ----------
+    path : str
+        The table: CSV or Parquet (docs/tables.md), in the folder that data.dvc tracks.
+    id : str or None
+        Column with one value per customer, which decides who is held out. With null the rows are
+        numbered.
+    target : str
+        Column with two values: who has churned.
+    positive : bool, int, float or str
+        The value of the target that means churned.
+    missing : tuple of str
+        Further words for a missing cell, such as "?" and "#N/A".
+    csv : CsvParams
+        How a CSV file is written.
     """
 
     path: str
@@ -142,21 +185,47 @@ class DataParams(Columns):
 
 
 class SplitParams(Section):
-    """How customers are divided into train and test."""
+    """How customers are divided into train and test.
+
+    Attributes
+    ----------
+    test_share : float
+        Share of customers held out, by a hash of their id.
+    salt : str
+        Another salt holds out other customers.
+    """
 
     test_share: Share
     salt: str
 
 
 class Ratio(Section):
-    """A feature `numerator / (denominator + 1)`."""
+    """A feature `numerator / (denominator + 1)`.
+
+    Attributes
+    ----------
+    numerator : str
+        A numeric column.
+    denominator : str
+        A numeric column.
+    """
 
     numerator: str
     denominator: str
 
 
 class RfmColumns(Section):
-    """The columns of the RFM scores."""
+    """The columns of the RFM scores.
+
+    Attributes
+    ----------
+    recency : str
+        Column with days since the last order; few get a high score.
+    frequency : str
+        Column with the number of orders; many get a high score.
+    monetary : str
+        Column with the money spent; much gets a high score.
+    """
 
     recency: str
     frequency: str
@@ -170,7 +239,17 @@ class RfmColumns(Section):
 
 
 class FeaturesParams(Section):
-    """What is derived from the raw columns."""
+    """Features that are derived from the raw columns.
+
+    Attributes
+    ----------
+    ratios : tuple of Ratio
+        Each adds numerator / (denominator + 1).
+    rfm : RfmColumns or None
+        Adds scores from 1 to 5, by quintiles, and their sum. Null for none.
+    rare_category_share : float
+        Categories with a smaller share are grouped, with unseen ones.
+    """
 
     ratios: tuple[Ratio, ...] = ()
     rfm: RfmColumns | None = None
@@ -187,7 +266,17 @@ def _require_finite(value: Any) -> Any:
 
 
 class ModelParams(Section):
-    """The model family and its scikit-learn hyperparameters."""
+    """The model family and its scikit-learn hyperparameters.
+
+    Attributes
+    ----------
+    family : str
+        Which of scikit-learn's classifiers.
+    seed : int
+        Decides every random choice of the model.
+    hyperparameters : dict
+        Those of scikit-learn for that family.
+    """
 
     family: Family
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -196,7 +285,24 @@ class ModelParams(Section):
 
 
 class DecisionParams(Section):
-    """How a probability becomes a decision."""
+    """How a probability becomes a decision.
+
+    Attributes
+    ----------
+    strategy : {"fixed", "cost", "f1"}
+        How the threshold is chosen: by cost or F1, cross-validated on the training rows, or
+        fixed.
+    threshold : float
+        For fixed: churn is predicted at this probability and above.
+    cost_false_negative : float
+        Cost of a customer who is lost without an offer.
+    cost_false_positive : float
+        Cost of an offer to a customer who would have stayed.
+    folds : int
+        Cross-validation folds, for cost and f1 and for comparing models.
+    max_rows : int
+        Maximum number of training rows with out-of-fold predictions.
+    """
 
     strategy: Literal["fixed", "cost", "f1"]
     threshold: Unit
@@ -207,7 +313,19 @@ class DecisionParams(Section):
 
 
 class SlicesParams(Section):
-    """The groups of customers with metrics of their own."""
+    """The groups of customers with metrics of their own.
+
+    Attributes
+    ----------
+    numeric : tuple of str
+        Columns that are cut into quantile bins of the training rows.
+    categorical : tuple of str
+        Columns with a slice for each frequent value.
+    bins : int
+        Quantile bins of a numeric column.
+    min_rows : int
+        Minimum size; smaller slices get no metrics.
+    """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
@@ -216,21 +334,47 @@ class SlicesParams(Section):
 
 
 class ImportanceParams(Section):
-    """Permutation importance."""
+    """Permutation importance.
+
+    Attributes
+    ----------
+    repeats : int
+        Shuffles of each column.
+    max_rows : int
+        Maximum number of held-out rows that are shuffled.
+    """
 
     repeats: Annotated[int, Field(ge=1)]
     max_rows: Annotated[int, Field(ge=50)]
 
 
 class EvaluationParams(Section):
-    """What is measured."""
+    """What is evaluated besides the metrics of all customers.
+
+    Attributes
+    ----------
+    slices : SlicesParams
+        Groups of customers with metrics of their own.
+    importance : ImportanceParams
+        Loss of ROC AUC when a column is shuffled.
+    """
 
     slices: SlicesParams
     importance: ImportanceParams
 
 
 class Check(Section):
-    """One deepchecks check, with its arguments and the conditions that it must meet."""
+    """One deepchecks check, with its arguments and the conditions that it must meet.
+
+    Attributes
+    ----------
+    check : str
+        Name of a check of deepchecks.
+    arguments : dict
+        Arguments of its constructor.
+    conditions : dict
+        Its conditions (add_condition_… without that prefix), each with its arguments or null.
+    """
 
     check: str
     arguments: dict[str, Any] = {}
@@ -238,7 +382,21 @@ class Check(Section):
 
 
 class ChecksParams(Section):
-    """The deepchecks tests; each listed check must run and pass."""
+    """The deepchecks tests; each listed check must run and pass.
+
+    Attributes
+    ----------
+    max_rows : int
+        Maximum number of customers of both sides together.
+    seed : int
+        For checks that sample.
+    data_integrity : tuple of Check
+        Checks of both sides together.
+    train_test : tuple of Check
+        Checks of the held-out customers against the training rows.
+    model : tuple of Check
+        Checks of the predictions. Checks of one side get the held-out rows.
+    """
 
     max_rows: Annotated[int, Field(ge=200)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -257,7 +415,17 @@ class ChecksParams(Section):
 
 
 class ComparisonParams(Section):
-    """How a candidate is compared with a baseline."""
+    """How a candidate is compared with a baseline.
+
+    Attributes
+    ----------
+    seed : int
+        Decides the bootstrap samples.
+    resamples : int
+        Number of bootstrap samples.
+    max_rows : int
+        Maximum number of customers that are compared.
+    """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     resamples: Annotated[int, Field(ge=1000, le=100_000)]
@@ -265,7 +433,26 @@ class ComparisonParams(Section):
 
 
 class GatesParams(Section):
-    """Limits that a candidate must keep."""
+    """Limits that a candidate must keep.
+
+    Attributes
+    ----------
+    minima : dict of str to float
+        Minimum of metrics on the held-out customers.
+    margins : dict of str to float
+        By how much a candidate may be worse than a baseline. The whole 95 % interval of the
+        difference must be within the margin, on all customers, each predicted by a model that was
+        not trained on that customer.
+    slice_margins : dict of str to float
+        By how much a slice may be worse. A candidate is only blocked for a loss that is larger and
+        significant among all slices.
+    undecided : {"block", "ask"}
+        If there are too few customers to tell whether a margin is kept: block, or ask, which
+        passes with a yellow headline, so that a person decides.
+    accept : str or None
+        The md5 in data.dvc of the one change whose model may be worse on main's customers, or
+        cannot be compared, because its table is another one. It permits nothing in other changes.
+    """
 
     minima: dict[GatedName, Unit]
     margins: dict[MetricName, Margin] = Field(min_length=1)
@@ -275,7 +462,21 @@ class GatesParams(Section):
 
 
 class ReleaseParams(Section):
-    """The registered model, and the limits that it must keep where it is served."""
+    """The registered model, and the limits that it must keep when it is served.
+
+    Attributes
+    ----------
+    model : str
+        Name in the registry (in Unity Catalog: catalog.schema.name).
+    stages : bool
+        False if the registry has aliases only (Unity Catalog).
+    parity_rows : int
+        Number of held-out customers for which the served model predicts.
+    start_s : float
+        Maximum seconds until the served model answers.
+    p95_ms : float
+        Maximum milliseconds for 95 of 100 single requests.
+    """
 
     model: Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+){0,2}$")]
     stages: bool
