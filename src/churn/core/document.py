@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from churn.core.errors import ParamsError
 
@@ -17,26 +14,7 @@ from churn.core.errors import ParamsError
 _MAX_DEPTH = 30
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep, or refers to itself"
 _SCALAR_TYPES = ("bool", "int", "float", "str")
-# YAML 1.1 reads 1e-3 as text: a float needs a point, and its exponent a sign.
-_NUMBER_AS_TEXT = re.compile(r"([-+]?)(\d+\.?\d*|\.\d+)[eE]([-+]?)(\d{1,3})")
-_LONGEST_DECIMAL = 20
 _CONFLICT_MARKER = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """PyYAML's safe loader, except that a repeated key is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                problem = "a key must be a word"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if key.value in seen:
-                problem = f"key {key.value!r} is repeated"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -72,10 +50,13 @@ def parse(text: str) -> Any:
     ParamsError
         If it is not YAML, repeats a key, or is nested too deeply.
     """
+    # Not above: a served model imports this module, and reads no YAML.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
-        value = yaml.load(text, _UniqueKeys)  # noqa: S506
-    # `int` and `datetime` raise ValueError for scalars such as 0o9 and 2026-02-31.
-    except (yaml.YAMLError, ValueError) as error:
+        value = YAML(typ="safe").load(text)  # as DVC reads params.yaml
+    except (YAMLError, ValueError) as error:  # the second of a date such as the 31st of February
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise ParamsError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from error
@@ -119,41 +100,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         key = key.rpartition(".")[0]
         message = "Input should be a finite number, a text, true or false"
     shown = "" if isinstance(problem["input"], (dict, list)) else f", not {problem['input']!r}"
-    return f"{key}: {message}{shown}{_hint(problem)}" if key else message
-
-
-def _hint(problem: ErrorDetails) -> str:
-    if problem["type"] not in ("float_type", "int_type"):
-        return ""
-    return number_hint(problem["input"], whole=problem["type"] == "int_type")
-
-
-def number_hint(value: Any, whole: bool = False) -> str:
-    """Say how to write a number that YAML has read as text; empty for anything else.
-
-    Parameters
-    ----------
-    value : object
-        The value of a key that needs a number.
-    whole : bool, default=False
-        Whether the key needs a whole number, which has no exponent.
-
-    Examples
-    --------
-    >>> number_hint("1e-3")
-    '; YAML reads that as text: write 0.001 or 1.0e-3'
-    """
-    match = _NUMBER_AS_TEXT.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        return ""
-    sign, digits, exponent_sign, exponent = match.groups()
-    decimal = format(Decimal(value), "f")
-    if whole and "." in decimal:
-        return ""
-    scientific = f"{sign}{digits if '.' in digits else f'{digits}.0'}e{exponent_sign or '+'}"
-    forms = [decimal] if len(decimal) <= _LONGEST_DECIMAL else []
-    forms += [] if whole else [f"{scientific}{exponent}"]
-    return f"; YAML reads that as text: write {' or '.join(forms)}" if forms else ""
+    return f"{key}: {message}{shown}" if key else message
 
 
 def _valid_keys(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:

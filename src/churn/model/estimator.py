@@ -18,7 +18,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from churn.core.document import number_hint
 from churn.core.errors import ParamsError
 from churn.core.params import DataParams, Family, FeaturesParams, ModelParams
 from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
@@ -123,8 +122,7 @@ def _classifier(model: ModelParams) -> ClassifierMixin:
     try:
         classifier._validate_params()
     except InvalidParameterError as error:
-        hints = (number_hint(v) for k, v in model.hyperparameters.items() if f"'{k}'" in str(error))
-        raise ParamsError(f"model.hyperparameters: {error}{''.join(hints)}") from error
+        raise ParamsError(f"model.hyperparameters: {error}") from error
     return classifier
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from churn.core import params
 from churn.core.errors import ParamsError
-from churn.core.files import read_json, read_parquet
+from churn.core.files import read_json, read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
@@ -127,6 +126,6 @@ def _prepared(settings: Params, table: Path) -> Iterator[Workspace]:
     with tempfile.TemporaryDirectory(prefix="churn-experiment-") as folder:
         scratch = Workspace(Path(folder))
         document = settings.model_dump(mode="json", exclude_unset=True)
-        scratch.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        write_json(scratch.params, document)  # which is YAML
         prepare.write(scratch, settings, table)
         yield scratch
