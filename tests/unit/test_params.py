@@ -304,5 +304,5 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("model:\n  seed: 1\n  family: random_forest\n  seed: 2\n")
-    with pytest.raises(ParamsError, match="line 4: not YAML: found duplicate key \"seed\""):
+    with pytest.raises(ParamsError, match='line 4: not YAML: found duplicate key "seed"'):
         params.load(file)
