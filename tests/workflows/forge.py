@@ -31,6 +31,7 @@ STANDINS = (
     "ruff",
     "mypy",
     "lint-imports",
+    "codespell",
     "python",
     "pytest",
     "actionlint",
