@@ -226,9 +226,7 @@ def status(root: Path, markdown: bool) -> None:
     with working_copy(root):
         registry = _registry(root)
         if markdown:
-            click.echo(
-                status_page.markdown(registry.versions(), registry.has_stages, "In Production")
-            )
+            click.echo(_summary(registry, registry.versions(), "In Production"))
         else:
             status_page.show(registry, _console())
 
@@ -256,12 +254,19 @@ def _report(root: Path, registry: Registry | None, what: str) -> None:
     try:
         if registry is not None:
             versions = registry.versions()
-            now, note = _now(versions), status_page.markdown(versions, registry.has_stages, what)
+            now, note = _now(versions), _summary(registry, versions, what)
     except ChurnError as error:
         now = f"unknown ({error})"
     with atomic(Workspace(root).release_note) as fresh:
         fresh.write_text(note, encoding="utf-8")
     click.echo(f"{what}. Production: {now}")
+
+
+def _summary(registry: Registry, versions: list[Version], what: str) -> str:
+    decision = status_page.decided_on(versions)
+    shown = [] if decision is None else [v for v in (decision.version, decision.other) if v]
+    metrics = {version.number: registry.metrics(version) for version in shown}
+    return status_page.markdown(versions, registry.has_stages, what, metrics)
 
 
 def _now(versions: list[Version]) -> str:

@@ -9,7 +9,7 @@ from churn.evaluation.metric_names import TITLES
 from churn.review.report.text import code, interval, number, prose
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
-_SHOWN = ("roc_auc", "average_precision", "brier", "cost")
+SHOWN = ("roc_auc", "average_precision", "brier", "cost")
 _MOST_CHANGES = 20
 _MOST_FILES = 10
 
@@ -63,7 +63,7 @@ def _metrics(metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
     rows = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     differences = {row["metric"]: row for row in entry["metrics"]} if entry else {}
-    for metric in _SHOWN:
+    for metric in SHOWN:
         cells = [TITLES[metric], number(metrics["test"][metric])]
         if entry:
             row = differences.get(metric)

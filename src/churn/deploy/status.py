@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich import box
@@ -11,9 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from churn.core.errors import RegistryError
+from churn.deploy.description import SHOWN
+from churn.evaluation.metric_names import TITLES
 from churn.registry import Move, Registry, Version
-from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
-from churn.review.report.text import code, prose
+from churn.registry.version import CHAMPION, PREVIOUS, STAGING, by_number, in_production
+from churn.review.report.text import code, number, prose
+
+Metrics = Mapping[str, float]
 
 _EMPTY = "nothing is registered yet; churn release registers a model"
 
@@ -53,8 +58,13 @@ def show(registry: Registry, console: Console) -> None:
         console.print(Text(warning, style="yellow"), soft_wrap=True)
 
 
-def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
-    """Return the same as Markdown; texts of the registry are escaped.
+def markdown(
+    versions: list[Version], has_stages: bool, title: str, metrics: Mapping[int, Metrics]
+) -> str:
+    """Return the summary of a workflow's run as Markdown; texts of the registry are escaped.
+
+    It is about the version that is decided on: the one in Staging, or after a move the one in
+    Production.
 
     Parameters
     ----------
@@ -63,15 +73,70 @@ def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
         Whether the registry has stages beside aliases.
     title : str
         The heading: what has happened.
+    metrics : mapping of int to mapping of str to float
+        Metrics of the held-out customers by the number of the version; of a version that is not
+        here they are unknown.
     """
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
-    lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
-    lines += [_row(row) for row in rows]
-    if champion := in_production(versions):
-        lines += ["", "### Lineage", ""]
-        lines += [f"- {name}: {code(value, 200)}" for name, value in lineage(champion).items()]
+    lines = [f"## {prose(title)}", ""]
+    if decision := decided_on(versions):
+        lines += [prose(decision.sentence), "", *_metrics(decision, metrics), ""]
+    lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *map(_row, rows)]
+    if decision:
+        lines += ["", f"### Lineage of version {decision.version.number}", ""]
+        lines += [
+            f"- {name}: {code(value, 200)}" for name, value in lineage(decision.version).items()
+        ]
     lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, has_stages))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A version to be approved, or that was moved into Production.
+
+    Attributes
+    ----------
+    version : Version
+    other : Version or None
+        The version that it replaces.
+    sentence : str
+    """
+
+    version: Version
+    other: Version | None
+    sentence: str
+
+
+def decided_on(versions: list[Version]) -> Decision | None:
+    """Return the version that is decided on; None if nothing is in Staging or Production."""
+    champion = in_production(versions)
+    staged = next((v for v in versions if STAGING in v.aliases), None)
+    if staged is not None and staged != champion:
+        now = "Nothing is in Production yet."
+        if champion is not None:
+            now = f"In Production it would replace version {champion.number}."
+        return Decision(staged, champion, f"Version {staged.number} is in Staging. {now}")
+    if champion is None:
+        return None
+    event = champion.last("production", "rollback", "restore")
+    other = None if event is None else by_number(versions).get(event.replaced or 0)
+    if event is None or other is None:
+        return Decision(champion, other, f"Version {champion.number} is in Production.")
+    verb = "replaced" if event.what == "production" else "was put back in place of"
+    sentence = (
+        f"Version {champion.number} {verb} version {other.number}, by {event.by}: {event.why}"
+    )
+    return Decision(champion, other, sentence)
+
+
+def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> Iterator[str]:
+    columns = [v for v in (decision.version, decision.other) if v is not None]
+    yield _row(["held-out customers", *(f"version {version.number}" for version in columns)])
+    yield _row(["---"] * (len(columns) + 1))
+    for name in SHOWN:
+        values = [metrics.get(version.number, {}).get(f"test_{name}") for version in columns]
+        yield _row([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -110,6 +110,23 @@ class RegistryReader:
         """Return the version in Production: the one with the alias, else the one in the stage."""
         return in_production(self.versions())
 
+    def metrics(self, version: Version) -> dict[str, float]:
+        """Return the metrics of a version's run; none if the run is gone.
+
+        Raises
+        ------
+        TrackingError
+            If the registry cannot be reached.
+        """
+        with self._translate_errors():
+            try:
+                found: dict[str, float] = self._client.get_run(version.run_id).data.metrics
+            except MlflowException as error:
+                if error.error_code == connection.NOT_FOUND:
+                    return {}
+                raise
+        return found
+
     def download(self, version: Version, folder: Path) -> Path:
         """Download a version's files into `folder`, and return their path.
 
