@@ -1,5 +1,5 @@
-# `make` lists what there is. Everything runs in the two locked environments, .venv and
-# .venv-checks; after `source .venv/bin/activate` the same commands work without make.
+# `make` lists the targets. They run in the two locked environments, .venv and .venv-checks; after
+# `source .venv/bin/activate` the same commands work without make.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,19 +8,19 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
-# Tests and benchmarks fit models in processes of their own; see churn.cli.main.main.
+# For tests and benchmarks, which fit models in other processes; see churn.cli.main.main.
 export OMP_WAIT_POLICY := passive
 
 PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 
-# In a folder that was moved, the environments are made again: their programs point to the old one.
+# Make the environments again if this folder was moved: their programs name the old path.
 MOVED := $(shell for venv in .venv .venv-checks; do \
   [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
-$(info this folder was moved; made again: $(MOVED))
+$(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
@@ -31,7 +31,7 @@ help:  ## List the targets
 
 setup: $(PIPELINE) $(CHECKS)  ## Make both locked environments
 
-# Who has the development tools keeps them.
+# Keep the development tools if they are installed.
 $(PIPELINE): requirements/pipeline.txt pyproject.toml scripts/install scripts/uv
 	@scripts/install --with-churn .venv $(patsubst $(DEV),requirements/dev.txt,$(wildcard $(DEV))) \
 	  requirements/pipeline.txt
@@ -45,10 +45,10 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 	@scripts/install .venv-checks requirements/checks.txt
 	@touch $@
 
-data: $(PIPELINE)  ## Get the data that data.dvc names; changes of yours in data/ are kept
+data: $(PIPELINE)  ## Get the data that data.dvc names; your changes in data/ are kept
 	@churn data
 
-run: setup data  ## Run the pipeline as far as something changed, track, release, and sum it up
+run: setup data  ## Run the stages that have changed, track, release, and print a summary
 	@dvc repro
 	@churn track
 	@churn summary
@@ -57,35 +57,36 @@ run: setup data  ## Run the pipeline as far as something changed, track, release
 test: $(DEV) $(CHECKS) data  ## Run every test
 	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-check: $(DEV)  ## Check formatting, lint, types and workflows
+check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@ruff format --check .
 	@ruff check .
 	@mypy
 	@lint-imports
 	@scripts/docs --check
+	@scripts/words
 	@scripts/lint-workflows
 
-format: $(DEV)  ## Format, and mend what the linter can
+format: $(DEV)  ## Format, and fix what the linter can fix
 	@ruff format .
 	@ruff check --fix .
 
-lock: $(DEV)  ## Renew the locks in requirements/ (make lock UPGRADE=--upgrade for newer versions)
+lock: $(DEV)  ## Update the locks in requirements/ (make lock UPGRADE=--upgrade for newer versions)
 	@scripts/lock $(UPGRADE)
 
-docs: $(DEV)  ## Write docs/parameters.md and docs/packages.md, which the code knows best
+docs: $(DEV)  ## Write docs/parameters.md and docs/packages.md from the code
 	@scripts/docs
 
-ui: $(PIPELINE)  ## Look at the runs in MLflow's own pages
+ui: $(PIPELINE)  ## Open MLflow's pages with the runs
 	@case "$${MLFLOW_TRACKING_URI:=sqlite:///mlflow.db}" in \
-	  http*) echo "the runs are at your server: open MLFLOW_TRACKING_URI in a browser" ;; \
+	  http*) echo "the runs are on your server: open MLFLOW_TRACKING_URI in a browser" ;; \
 	  *) mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" ;; \
 	esac
 
-bench: setup  ## Measure speed and memory against a floor in the same run
+bench: setup  ## Measure speed and memory, and compare them with a baseline in the same run
 	@python benchmarks/bench.py
 
-truth: setup  ## Simulate how often the verdict and the checks are wrong, in an hour and more
+truth: setup  ## Simulate how often the verdict and the checks are wrong; takes more than an hour
 	@python benchmarks/truth.py
 
-clean:  ## Remove the environments and what the pipeline has built; data and MLflow store stay
+clean:  ## Remove the environments and the pipeline's outputs; data and MLflow store stay
 	rm -rf .venv .venv-checks .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache

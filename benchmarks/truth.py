@@ -174,7 +174,7 @@ def covered(n: int, base_rate: float, number: int) -> list[tuple[str, bool | Non
 
 
 def failed_checks(rows: int, drift: float, seed: int) -> list[str]:
-    """Return which of the shipped checks a made-up table fails, as `churn validate` runs them.
+    """Return which of the shipped checks a synthetic table fails, as `churn validate` runs them.
 
     With a drift the held-out customers are those of so many months later.
     """
@@ -309,7 +309,7 @@ def main() -> None:
             table.add_row(f"{rows:,}", f"{drift:g}", failing, names, f"{target} {mark}")
             if not target.met(percent):
                 missed.append(f"{rows:,} rows, drift {drift:g}: {percent:.1f} % fail")
-        Console(width=120).print("Made-up tables that fail any of the shipped checks", table)
+        Console(width=120).print("Synthetic tables that fail any of the shipped checks", table)
     for line in missed:
         print(f"missed: {line}")
     raise SystemExit(bool(missed))

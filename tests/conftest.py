@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail where a test is skipped that lacks a program, and nothing may be lacking.
 
-    Such a test says how to install the program. At a desk it is skipped; where everything is
+    Such a test says how to install the program. Locally it is skipped; where everything is
     installed first, a test that is not run proves nothing and would go unseen.
     """
     report = yield
@@ -160,11 +160,11 @@ def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
-    from churn.tracking import runs as tracking
+    from churn.tracking import connection
 
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         database = folder / "mlflow.db"
-        tracking.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+        connection.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
     return database

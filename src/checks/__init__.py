@@ -1,4 +1,4 @@
-"""deepchecks, alone in its own environment (docs/adr/0001): files in, one JSON file out.
+"""Run deepchecks in its own environment (docs/adr/0001): files in, one JSON file out.
 
-Nothing here imports `churn`, and nothing in `churn` imports this: the two share file formats only.
+This package and `churn` do not import each other; they only share file formats.
 """

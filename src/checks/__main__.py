@@ -1,4 +1,4 @@
-"""`python -m checks SPECIFICATION OUTPUT`: run the listed checks, write what each found."""
+"""`python -m checks SPECIFICATION OUTPUT`: run the listed checks, and write their results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-# No network, asked of deepchecks before it is imported.
+# deepchecks must not use the network; it reads these when it is imported.
 os.environ["DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY"] = "1"
 os.environ["DISABLE_LATEST_VERSION_CHECK"] = "1"
 # Notebooks validate with it, deepchecks imports those, and its grammar takes two seconds to build.
@@ -21,7 +21,7 @@ def main(specification: str, output: str) -> None:
     specification : str
         JSON file; see `checks.specification.Specification`.
     output : str
-        JSON file to write. The name of each check that is done goes to stdout, a line each.
+        JSON file to write. The name of each finished check is printed on a line.
     """
     from checks.build import SpecificationError
     from checks.run import run

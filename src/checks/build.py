@@ -1,4 +1,4 @@
-"""From names in params.yaml to deepchecks' checks; what it does not know is refused."""
+"""Build deepchecks' checks from params.yaml; unknown names are errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SpecificationError(Exception):
 
 
 def available() -> dict[str, type[BaseCheck]]:
-    """Return every check that a table and predictions can be tested with, by name."""
+    """Return every check for tables and predictions, by name."""
     found = {
         name: check
         for name, check in vars(library).items()
@@ -37,17 +37,17 @@ def build(where: str, listed: Listed, seed: int, ids: str) -> BaseCheck:
     Parameters
     ----------
     where : str
-        Place in params.yaml, for the message.
+        Key in params.yaml, for messages.
     listed : Listed
     seed : int
-        Given to each check that takes a random state.
+        Random state of the checks that have one.
     ids : str
-        The id column. Every row has another id, so duplicates are looked for without it.
+        The id column, which DataDuplicates ignores because ids are unique.
 
     Raises
     ------
     SpecificationError
-        With the valid names, if a name or an argument is unknown.
+        If a check, an argument or a condition is unknown or invalid; names the valid ones.
     """
     name, checks = listed.check, available()
     check_class = _look_up(f"{where}: check", name, checks)
@@ -71,7 +71,7 @@ def build(where: str, listed: Listed, seed: int, ids: str) -> BaseCheck:
                 add() if value is None else add(value)
     except SpecificationError:
         raise
-    except Exception as error:  # deepchecks raises many kinds for a value that it dislikes
+    except Exception as error:  # deepchecks raises many types for invalid values
         raise SpecificationError(f"{where}: {name}: {error}") from error
     return check
 

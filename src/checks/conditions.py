@@ -9,9 +9,10 @@ from deepchecks.tabular import checks
 
 
 class ClassImbalance(checks.ClassImbalance):
-    """deepchecks' imbalance check, counting; its own condition passes where labels are unbalanced.
+    """deepchecks' check of class imbalance, with a condition that fails for unbalanced labels.
 
-    deepchecks rounds the share of each label to two digits: 0.045 becomes 0.05.
+    deepchecks' own condition passes for them. It also rounds the share of each label to two digits;
+    this check counts the customers.
     """
 
     def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
@@ -20,7 +21,7 @@ class ClassImbalance(checks.ClassImbalance):
         return CheckResult(labels.value_counts().to_dict())
 
     def add_condition_class_ratio_greater_than(self, threshold: float = 0.05) -> ClassImbalance:
-        """Require that the rarer label has more than `threshold` customers for each other one.
+        """Require that the ratio of the rarer label to the other one is greater than a threshold.
 
         Parameters
         ----------

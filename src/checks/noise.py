@@ -1,8 +1,8 @@
-"""What chance alone does to a check's result, with this many rows.
+"""Correct the results of checks for what chance alone gives with this many rows.
 
-A limit of params.yaml is the effect that matters. A check that finds more than that is looked at
-again: it is run on rows in which the effect is not there, because they were shuffled, and what it
-finds there by chance is taken off its result. What is left has to keep the limit.
+A limit in params.yaml is the size of an effect that matters. If a check exceeds it, the check is
+run again on shuffled rows, which have no effect, and what it finds there by chance is subtracted
+from its result. The rest must keep the limit.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-if TYPE_CHECKING:  # what is here needs no deepchecks
+if TYPE_CHECKING:  # this module does not need deepchecks
     from checks.sides import Sides
 
 Effects = dict[str, float]
-# One of so many checks on rows of chance alone goes further.
+# Chance alone exceeds a floor in one of so many checks.
 _ONE_OF = 200
-_LEAST_DRAWS = 5  # that have to give a result
+_MIN_DRAWS = 5  # with a result
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How to tell chance from an effect in the result of one kind of check.
+    """How to correct the results of one check.
 
     Attributes
     ----------
     effects : callable
-        From a check's value to its effects by name (a column, a metric); more is worse.
+        Returns the effects in a check's value by name (a column, a metric); more is worse.
     without : callable
-        From a check's value and an amount for each name to the value with that taken off.
+        Returns a check's value after subtracting an amount from each effect.
     draw : callable
-        From both sides and a generator to sides in which there is chance only.
+        Returns both sides without the effect, given a random generator.
     draws : int
-        How many are made: fewer where the check takes long.
+        Number of draws; fewer for slow checks.
     is_null : bool, default=True
-        Whether there is no effect in what is drawn; else it is as large as it was, and only its
-        deviation counts.
+        Whether the draws have no effect. Else their effect is that of the rows, and only its
+        standard deviation counts.
     """
 
     effects: Callable[[Any], Effects]
@@ -50,7 +50,7 @@ class Noise:
     is_null: bool = True
 
     def floor(self, found: list[Effects]) -> Effects:
-        """Return how far chance alone goes, for each name.
+        """Return how large each effect gets by chance alone.
 
         Parameters
         ----------
@@ -58,29 +58,40 @@ class Noise:
             The effects in each draw.
         """
         names = dict.fromkeys(name for effects in found for name in effects)
-        values = {name: np.array([one[name] for one in found if name in one]) for name in names}
-        # By Bonferroni: that any name goes further is as rare as it is for a single one.
+        values = {
+            name: np.array([effects[name] for effects in found if name in effects])
+            for name in names
+        }
+        # Bonferroni's correction: that chance exceeds any floor is as rare as for a single name.
         beyond = 1 / (_ONE_OF * max(1, len(names)))
         return {
             name: self._reach(of_name, beyond)
             for name, of_name in values.items()
-            # What is no number in one draw would be taken for no effect at all.
-            if len(of_name) >= _LEAST_DRAWS and np.isfinite(of_name).all()
+            # With a draw that is not a number there is no floor, not a floor of zero.
+            if len(of_name) >= _MIN_DRAWS and np.isfinite(of_name).all()
         }
 
     def _reach(self, values: np.ndarray, beyond: float) -> float:
-        """Predict how far one more value goes but for a share, as Student's distribution has it."""
+        """Return a prediction limit by Student's distribution, which one more value exceeds rarely.
+
+        Parameters
+        ----------
+        values : ndarray of float
+            The effect in each draw.
+        beyond : float
+            Probability that one more value is larger.
+        """
         n = len(values)
         quantile = stats.t.ppf(1 - beyond, n - 1) * np.sqrt(1 + 1 / n)
         deviation = quantile * values.std(ddof=1)
         if not self.is_null:
             return float(deviation)
-        # Some effects are mostly zero and then large: their deviation does not tell how large.
+        # Some effects are mostly zero and rarely large; the deviation is too small for them.
         return float(max(values.mean() + deviation, values.max()))
 
 
-def told_beside(effects: Effects, floor: Effects) -> str:
-    """Say how far chance alone goes, of the effect that goes furthest beyond it."""
+def describe_floor(effects: Effects, floor: Effects) -> str:
+    """Describe the floor of the effect that exceeds its floor most."""
     known = [name for name in effects if name in floor]
     if not known:
         return "what chance alone does could not be found out with so few rows"
@@ -93,7 +104,7 @@ def told_beside(effects: Effects, floor: Effects) -> str:
 
 
 def _other_sides(sides: Sides, rng: np.random.Generator) -> Sides:
-    """Shuffle who is in which side: nothing tells one from the other then."""
+    """Shuffle the rows between the sides, so that the sides do not differ."""
     both = pd.concat([sides.frames["train"], sides.frames["test"]], ignore_index=True)
     both = both.iloc[rng.permutation(len(both))]
     n = len(sides.frames["train"])
@@ -108,7 +119,7 @@ def _other_held_out(sides: Sides, rng: np.random.Generator) -> Sides:
 
 
 def _other_predictions(sides: Sides, rng: np.random.Generator) -> Sides:
-    """Shuffle labels with their predictions among the held-out rows: no segment is weak then."""
+    """Shuffle labels with their predictions among the held-out rows, so that no segment is weak."""
     test = sides.frames["test"].copy()
     together = [sides.target, sides.probability]
     test[together] = test[together].to_numpy()[rng.permutation(len(test))]
@@ -117,7 +128,7 @@ def _other_predictions(sides: Sides, rng: np.random.Generator) -> Sides:
 
 
 def _other_labels(sides: Sides, rng: np.random.Generator) -> Sides:
-    """Shuffle the labels among the rows of each side: no column tells anything of them then."""
+    """Shuffle the labels within each side, so that no column predicts them."""
     frames = {
         side: frame.assign(**{sides.target: rng.permutation(frame[sides.target])})
         for side, frame in sides.frames.items()
@@ -130,7 +141,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _score(key: str) -> tuple[Callable[[Any], Effects], Callable[[Any, Effects], Any]]:
-    """Return how to read and lower a value that has one score, under a key."""
+    """Return `Noise.effects` and `Noise.without` for a value with one score, under a key."""
 
     def effects(value: Any) -> Effects:
         return {"": float(value[key])} if _is_number(value[key]) else {}
@@ -189,12 +200,12 @@ def _new_categories(value: pd.DataFrame) -> Effects:
 
 
 def _without_new_categories(value: pd.DataFrame, floor: Effects) -> Any:
-    taken_off = [floor.get(str(column), 0.0) for column in value.index]
-    return value.assign(**{_NEW: np.maximum(0.0, value[_NEW] - taken_off)})
+    amounts = [floor.get(str(column), 0.0) for column in value.index]
+    return value.assign(**{_NEW: np.maximum(0.0, value[_NEW] - amounts)})
 
 
 def _by_score(value: pd.DataFrame, side: str) -> pd.Series:
-    """Return the scores of a side by metric and, where they are scored one by one, label."""
+    """Return the scores of a side by metric, and by label if there is a score for each."""
     found = value[value["Dataset"] == side]
     names = found["Metric"].astype(str)
     if "Class" in found:
@@ -205,7 +216,7 @@ def _by_score(value: pd.DataFrame, side: str) -> pd.Series:
 def _degradations(value: pd.DataFrame) -> Effects:
     train = _by_score(value, "Train")
     lost = (train - _by_score(value, "Test")) / train.abs()
-    return {str(name): float(one) for name, one in lost.items()}
+    return {str(name): float(loss) for name, loss in lost.items()}
 
 
 def _without_degradations(value: pd.DataFrame, floor: Effects) -> Any:
@@ -217,7 +228,7 @@ def _without_degradations(value: pd.DataFrame, floor: Effects) -> Any:
 
 
 def _models(value: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Give the scores of the model ("Origin") and of the simple one, by metric and class."""
+    """Give the scores of the model ("Origin") and of the simple model, by metric and class."""
     for metric, scores in value["scores"].items():
         if "Origin" in scores:
             yield metric, scores
@@ -257,7 +268,7 @@ def _without_weakest(value: Mapping[str, Any], floor: Effects) -> Any:
     return {**value, _SEGMENTS: segments}
 
 
-# A check that is not listed has its limit as it stands.
+# The results of other checks are not corrected.
 NOISE = {
     "IdentifierLabelCorrelation": Noise(_powers, _without_powers, _other_labels, draws=100),
     "FeatureDrift": Noise(_drifts, _without_drifts, _other_sides, draws=40),

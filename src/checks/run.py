@@ -1,4 +1,4 @@
-"""Run checks over two frames and given predictions."""
+"""Run checks on two frames and their predictions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from deepchecks.tabular import TrainTestCheck
 from joblib import parallel_config
 
 from checks.build import build
-from checks.noise import NOISE, Effects, Noise, told_beside
+from checks.noise import NOISE, Effects, Noise, describe_floor
 from checks.sides import Sides
 from checks.specification import Found, Outcome, Result, Specification
 from checks.value import plain
 
-# What a check says that found nothing to look at, and raises for it; every other error is a crash.
+# Messages of checks that raise an error for lack of data; every other error is a crash.
 _TOO_FEW = "Not enough samples to calculate drift score"
-_RAISED_FOR_NOTHING = {
+_RAISED_FOR_LACK_OF_DATA = {
     "WeakSegmentsPerformance": (
         "was unable to train an error model",
         "'NoneType' object has no attribute 'filters'",  # no split of two columns is a segment
@@ -30,10 +30,10 @@ _RAISED_FOR_NOTHING = {
     "LabelDrift": (_TOO_FEW,),
     "PredictionDrift": (_TOO_FEW,),
 }
-_FEWEST = 10  # rows of a side from which deepchecks measures drift, if it is not told otherwise
+_FEWEST = 10  # deepchecks' default for the minimum number of rows for drift
 _NOTHING = "There was nothing to find fault with"
-# They look for a label's own pattern among the held-out rows. With fewer rows of the rarer label a
-# single row decides, and shuffled or drawn rows do not show by how much.
+# These checks depend on each label's held-out rows. With fewer rows of the rarer label, a single
+# row decides, and shuffled rows do not show how much.
 _BY_LABEL = ("FeatureLabelCorrelationChange", "SimpleModelComparison")
 _FEWEST_OF_A_LABEL = 10
 
@@ -45,7 +45,7 @@ def run(specification: Specification, done: Callable[[str], None]) -> list[Resul
     ----------
     specification : Specification
     done : callable
-        Called with the name of each check that has been run.
+        Called with the name of each finished check.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def run(specification: Specification, done: Callable[[str], None]) -> list[Resul
     Raises
     ------
     SpecificationError
-        If a check cannot be built; none has been run then.
+        If a check cannot be built; then none is run.
     """
     seed = specification.seed
     planned = [
@@ -74,7 +74,7 @@ def run(specification: Specification, done: Callable[[str], None]) -> list[Resul
 
 
 def _found(suite: str, check: BaseCheck, sides: Sides, seed: int) -> Found:
-    """Run one check: what it found, or why it could not."""
+    """Run a check, and return its result, or why it has none."""
     if (
         type(check).__name__ in _BY_LABEL
         and (rows := _fewest_of_a_label(sides)) < _FEWEST_OF_A_LABEL
@@ -82,17 +82,17 @@ def _found(suite: str, check: BaseCheck, sides: Sides, seed: int) -> Found:
         return _passed(f"{rows} held-out rows of the rarer label; it takes {_FEWEST_OF_A_LABEL}")
     try:
         result = _run(suite, check, sides, seed)
-    except Exception as error:  # whatever it was, a check that did not run has not passed
+    except Exception as error:  # of any type: a check that did not run has not passed
         message = str(error).strip().splitlines() or [""]
-        if _has_nothing_to_look_at(check, message[0]):
+        if _lacks_data(check, message[0]):
             return _passed(message[0])
         kind = "" if isinstance(error, DeepchecksBaseError) else f"{type(error).__name__}: "
         return Found("crashed", [], error=f"{kind}{message[0]}")
     outcomes = _outcomes(check, result)
     noise = NOISE.get(type(check).__name__)
     if noise is not None and not _all_passed(outcomes):
-        with suppress(Exception):  # a result of another form: its limit is as it stands
-            outcomes = _allow_for_chance(noise, suite, check, sides, seed, result, outcomes)
+        with suppress(Exception):  # a value of another form is not corrected
+            outcomes = _correct_for_chance(noise, suite, check, sides, seed, result, outcomes)
     passed = bool(outcomes) and _all_passed(outcomes)
     return Found("passed" if passed else "failed", outcomes, plain(result.value))
 
@@ -103,23 +103,23 @@ def _fewest_of_a_label(sides: Sides) -> int:
 
 
 def _passed(why: str) -> Found:
-    """Give the result of a check for which there is too little to look at."""
+    """Return the result of a check that lacks data."""
     return Found("passed", [Outcome(_NOTHING, True, why)])
 
 
-def _has_nothing_to_look_at(check: BaseCheck, message: str) -> bool:
-    fragments = _RAISED_FOR_NOTHING.get(type(check).__name__, ())
-    # It says the same where it is told to look for what cannot be there, or at what is not enough.
+def _lacks_data(check: BaseCheck, message: str) -> bool:
+    fragments = _RAISED_FOR_LACK_OF_DATA.get(type(check).__name__, ())
+    # With impossible settings it raises the same errors, and they are crashes.
     share = getattr(check, "segment_minimum_size_ratio", 0.05)
     fewest = getattr(check, "min_samples", None) or _FEWEST
-    is_asked_rightly = 0 < share < 0.5 and fewest <= _FEWEST
-    return is_asked_rightly and any(fragment in message for fragment in fragments)
+    has_valid_settings = 0 < share < 0.5 and fewest <= _FEWEST
+    return has_valid_settings and any(fragment in message for fragment in fragments)
 
 
 def _outcomes(check: BaseCheck, result: CheckResult) -> list[Outcome]:
     return [
-        Outcome(one.name, one.category.value == "PASS", one.details)
-        for one in check.conditions_decision(result)
+        Outcome(condition.name, condition.category.value == "PASS", condition.details)
+        for condition in check.conditions_decision(result)
     ]
 
 
@@ -127,7 +127,7 @@ def _all_passed(outcomes: Sequence[Outcome]) -> bool:
     return all(outcome.passed for outcome in outcomes)
 
 
-def _allow_for_chance(
+def _correct_for_chance(
     noise: Noise,
     suite: str,
     check: BaseCheck,
@@ -136,33 +136,33 @@ def _allow_for_chance(
     result: CheckResult,
     outcomes: Sequence[Outcome],
 ) -> list[Outcome]:
-    """Ask the conditions that failed once more, of what is beyond chance."""
+    """Evaluate the failed conditions again, on the corrected value."""
     floor = noise.floor(list(_by_chance(noise, suite, check, sides, seed)))
-    less = _outcomes(check, CheckResult(noise.without(result.value, floor)))
-    told = told_beside(noise.effects(result.value), floor)
+    corrected = _outcomes(check, CheckResult(noise.without(result.value, floor)))
+    note = describe_floor(noise.effects(result.value), floor)
 
     def judged(outcome: Outcome, again: Outcome) -> Outcome:
-        # A condition that says the same of both looks at something else.
+        # If the details do not change, the condition tests something else.
         if outcome.passed or again.details == outcome.details:
             return outcome
-        # What deepchecks says is that of a failure.
-        details = told if again.passed else f"{outcome.details}; {told}"
+        # Replace deepchecks' details, which describe a failure.
+        details = note if again.passed else f"{outcome.details}; {note}"
         return replace(outcome, passed=again.passed, details=details)
 
-    return [judged(*pair) for pair in zip(outcomes, less, strict=True)]
+    return [judged(*pair) for pair in zip(outcomes, corrected, strict=True)]
 
 
 def _by_chance(
     noise: Noise, suite: str, check: BaseCheck, sides: Sides, seed: int
 ) -> Iterator[Effects]:
-    """Give the effects that a check finds where there is chance only."""
+    """Give the effects that a check finds by chance alone."""
     rng = np.random.default_rng(seed)
     for _ in range(noise.draws):
         drawn = noise.draw(sides, rng)
         try:
             yield noise.effects(_run(suite, check, drawn, seed).value)
-        except Exception as error:  # such as a draw without customers of one kind
-            if _has_nothing_to_look_at(check, str(error)):
+        except Exception as error:  # such as a draw without customers of one class
+            if _lacks_data(check, str(error)):
                 yield {"": 0.0}
 
 
@@ -176,7 +176,7 @@ def _run(suite: str, check: BaseCheck, sides: Sides, seed: int) -> CheckResult:
         return check.run(train, test, with_display=False, **sides.predictions)
     if suite == "data_integrity":
         return check.run(sides.all, with_display=False)
-    # deepchecks calls the predictions of its only dataset those of "train".
+    # deepchecks expects the predictions of a single dataset as those of "train".
     return check.run(
         sides.model_test,
         with_display=False,

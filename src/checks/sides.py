@@ -1,4 +1,4 @@
-"""Both sides of the split as deepchecks takes them, with what was predicted for them."""
+"""Both sides of the split as deepchecks' datasets, with the predictions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from deepchecks.tabular import Dataset
 
 from checks.specification import Specification
 
-# ConflictingLabels counts in a column of this name, and crashes where there is one.
-_TAKEN_NAMES = {"count": "count (column)"}
+# ConflictingLabels adds a column of this name, and crashes if there is one already.
+_RENAMED = {"count": "count (column)"}
 _EXACT_DIGITS = 15  # what a float64 holds exactly
 
 
@@ -32,9 +32,10 @@ class Sides:
         Columns.
     train, test : Dataset
     model_train, model_test : Dataset
-        The same without features that a side has no value of: SimpleModelComparison crashes there.
+        The same without features that have no value on a side; with them SimpleModelComparison
+        crashes.
     predictions : dict of str to ndarray
-        As deepchecks' checks take them.
+        The arguments of deepchecks' checks for predictions.
     """
 
     def __init__(self, frames: dict[str, pd.DataFrame], specification: Specification) -> None:
@@ -56,7 +57,7 @@ class Sides:
 
     @cached_property
     def all(self) -> Dataset:
-        """The rows of both."""
+        """The rows of both sides."""
         return self._dataset(self._both)
 
     @classmethod
@@ -69,7 +70,7 @@ class Sides:
         return cls({"train": both.iloc[:n], "test": both.iloc[n:]}, specification)
 
     def of(self, frames: dict[str, pd.DataFrame]) -> Sides:
-        """Return the same of other rows."""
+        """Return sides with other rows and the same columns."""
         return Sides(frames, self._specification)
 
     def _dataset(self, frame: pd.DataFrame, without: Sequence[str] = ()) -> Dataset:
@@ -77,10 +78,10 @@ class Sides:
         return Dataset(
             frame.drop(columns=[self.probability, *without])
             .reset_index(drop=True)
-            .rename(columns=_TAKEN_NAMES),
-            label=_TAKEN_NAMES.get(self.target, self.target),
-            index_name=_TAKEN_NAMES.get(self.id, self.id),
-            cat_features=[_TAKEN_NAMES.get(column, column) for column in categorical],
+            .rename(columns=_RENAMED),
+            label=_RENAMED.get(self.target, self.target),
+            index_name=_RENAMED.get(self.id, self.id),
+            cat_features=[_RENAMED.get(column, column) for column in categorical],
             label_type="binary",
         )
 
@@ -92,7 +93,7 @@ class Sides:
 
 
 def _ordered(ids: pd.Series) -> pd.Series:
-    """Turn ids that end in digits into numbers: only an order can correlate with the label."""
+    """Convert ids that end in digits to numbers, because only numbers can correlate with labels."""
     digits = ids.str.extract(r"(\d+)$", expand=False)
     prefixes = ids.str.replace(r"\d+$", "", regex=True)
     if digits.isna().any() or prefixes.nunique() > 1 or digits.str.len().max() > _EXACT_DIGITS:

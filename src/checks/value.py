@@ -14,7 +14,7 @@ _MAX_CHARACTERS = 4000
 
 
 def plain(value: Any) -> Any:
-    """Turn what a check found into JSON values.
+    """Convert a check's value to JSON values.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def plain(value: Any) -> Any:
     Returns
     -------
     object
-        JSON values; numbers have four digits after the point; None in place of NaN, and of a
-        value that would be longer than 4,000 characters.
+        JSON values. Numbers have four decimals; NaN becomes None, and so does a value of more than
+        4,000 characters.
     """
     converted = _convert(value)
     return converted if len(json.dumps(converted)) <= _MAX_CHARACTERS else None

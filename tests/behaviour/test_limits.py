@@ -500,7 +500,7 @@ CUT = 0.16
 MODELS: dict[str, tuple[Callable[[Frame, np.random.Generator], np.ndarray], float]] = {
     "ROC AUC against main": (lambda f, rng: at(f, slice(0, 800), rng), CUT),
     "average precision against main": (lambda f, rng: at(f, slice(1700, 2000), rng), CUT),
-    "cost a customer against main": (lambda f, rng: f["probability"].to_numpy(), 0.35),
+    "cost per customer against main": (lambda f, rng: f["probability"].to_numpy(), 0.35),
     "Brier score against main": (lambda f, rng: f["probability"].to_numpy() ** 0.7, CUT**0.7),
 }
 

@@ -55,30 +55,30 @@ def own_offer(
     settings: Params,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Offer:
-    """Put a small model, with a category, into Staging of a registry of one's own."""
+    """Put a small model, with a category, into Staging of a registry of its own."""
     from churn.registry import Registry
-    from churn.tracking import runs as tracking
+    from churn.tracking import connection, runs
 
     folder = tmp_path_factory.mktemp("registry")
     shutil.copy(empty_store, folder / "mlflow.db")
     card = model.card
     example = planned[list(card.inputs)].head(2)
-    record = tracking.Record("own", {}, {}, {}, {}, stored, card.by_kind, example)
+    record = runs.Record("own", {}, {}, {}, {}, stored, card.by_kind, example)
     foreign = {name for name in options.environment if name.startswith("MLFLOW_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name in foreign:
             patch.delenv(name, raising=False)
         forget_server(patch)
-        tracking.mlflow.set_tracking_uri(None)
-        tracked = tracking.log(tracking.connect(folder), record)
+        connection.mlflow.set_tracking_uri(None)
+        tracked = runs.log(connection.connect(folder), record)
         registry = Registry(folder, settings.release)
         with registry.locked("test"):
             assert tracked.model is not None
             version = registry.register(tracked.model, tracked.run_id, "", {})
             registry.move(version, "staging", "test", "test")
-        uri, store = registry.uri("staging"), tracking.mlflow.get_tracking_uri()
-        tracking.mlflow.set_tracking_uri(None)
+        uri, store = registry.uri("staging"), connection.mlflow.get_tracking_uri()
+        connection.mlflow.set_tracking_uri(None)
     kept = {name: value for name, value in options.environment.items() if name not in foreign}
     return Offer(uri, {**kept, "MLFLOW_TRACKING_URI": store})
 
@@ -91,13 +91,13 @@ def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> 
     if not options.uri:
         model, planned = (request.getfixturevalue(name) for name in ("model", "planned"))
         return Rows.of(model, planned, settings.release.parity_rows)
-    from churn.tracking import runs as tracking
+    from churn.tracking import runs
 
     offer = request.getfixturevalue("offer")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(options.folder)
         patch.setenv("MLFLOW_TRACKING_URI", offer.environment["MLFLOW_TRACKING_URI"])
-        return held_out(ROOT, settings, tracking.load_model(offer.uri))
+        return held_out(ROOT, settings, runs.load_model(offer.uri))
 
 
 @pytest.fixture(scope="session")

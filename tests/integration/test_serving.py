@@ -183,7 +183,7 @@ def test_a_date_is_one_however_it_is_written(client: Client, rows: Rows) -> None
             pd.testing.assert_frame_equal(one, other, check_exact=True)
     for name in rows.dates:
         said = reason(client.send(records([{**rows.complete, name: "2026-02-30"}])))
-        assert f"column {name!r} holds '2026-02-30', which is no date" in said
+        assert f"column {name!r} holds '2026-02-30', which is not a date" in said
 
 
 BODIES = {

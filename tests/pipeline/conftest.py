@@ -90,7 +90,7 @@ def make_clone(folder: Path) -> Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    """A clone of one's own, with the data, nothing built."""
+    """A clone of its own, with the data, nothing built."""
     fresh = make_clone(tmp_path)
     fresh.run("dvc", "pull", "--quiet", "data.dvc")
     return fresh

@@ -120,7 +120,7 @@ class Right:
         if cell is None:
             return 33.3
         if not isinstance(cell, (int, float)) or math.isinf(cell):
-            raise RefusedError(400, f"column {name!r} holds {str(cell)!r}, which is no number")
+            raise RefusedError(400, f"column {name!r} holds {str(cell)!r}, which is not a number")
         return float(cell)
 
     def as_text(self, text: str) -> Any:
@@ -137,7 +137,7 @@ class Right:
         try:
             date = datetime.fromisoformat(cell.strip())
         except ValueError as error:
-            said = f"column 'joined' holds {cell!r}, which is no date"
+            said = f"column 'joined' holds {cell!r}, which is not a date"
             raise RefusedError(400, said) from error
         return (NEWEST - date.replace(tzinfo=date.tzinfo or UTC)).total_seconds() / 86400
 

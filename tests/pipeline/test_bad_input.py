@@ -99,7 +99,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "column twice": (
         lambda t: [f"{t[0]},age", *(f"{line},1" for line in t[1:])],
-        ["column 'age' stands twice"],
+        ["column 'age' is repeated"],
     ),
     "text in a number": (
         lambda t: cell(cell(t, 7, "frequency", "many"), 9, "frequency", "few"),
@@ -120,7 +120,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "duplicate id": (
         lambda t: cell(t, 9, "customer_id", "C00000002"),
-        ["column 'customer_id', row 9", "stands already in row 2", "one row a customer"],
+        ["column 'customer_id', row 9", "is also in row 2", "one row per customer"],
     ),
     "missing id": (
         lambda t: cell(t, 4, "customer_id", ""),
@@ -215,7 +215,6 @@ def test_a_category_that_is_an_id_is_refused(project: Path) -> None:
         ("positive: 1 ", "positive: [1] ", ["data.positive"]),
         ("data:\n", "data: [\n", ["params.yaml:", "not YAML"]),
         ("data:\n", "more: &more [*more]\ndata:\n", ["params.yaml:", "refers to itself"]),
-        ("test_share: 0.2", "test_share: 1e-3", ["split.test_share", "write 0.001 or 1.0e-3"]),
         ("path: data/", "path: ", ["data.path: customers.csv is not below data/", "put the table"]),
         ("path: data/", "path: data/../other/", ["other/customers.csv is not below data/"]),
     ],
@@ -242,7 +241,6 @@ def test_a_positive_value_that_never_occurs_is_refused(project: Path) -> None:
         ("max_iter: 120", "n_trees: 120", ["model.hyperparameters.n_trees", "valid:", "max_iter"]),
         ("max_iter: 120", "max_iter: -1", ["max_iter", "-1"]),
         ("max_iter: 120", "max_iter: many", ["max_iter", "'many'"]),
-        ("learning_rate: 0.05", "learning_rate: 1e-3", ["'1e-3'", "write 0.001 or 1.0e-3"]),
         ("max_iter: 120", "random_state: 1", ["random_state", "valid:"]),
         ("max_iter: 120", "max_iter: [1, 2]", ["max_iter", "[1, 2]"]),
         ("max_iter: 120", "class_weight: {yes: 5}", ["[0, 1], are not in class_weight"]),
@@ -491,9 +489,7 @@ def test_traceback_shows_the_rest(project: Path) -> None:
         ("nonsense", "KEY=VALUE"),
         ("split.test_share=[1", "not YAML"),
         ("split.test_share=9", "less than 1"),
-        ("split.test_share=1e-3", "write 0.001 or 1.0e-3"),
-        ("model.hyperparameters.learning_rate=1e-3", "write 0.001 or 1.0e-3"),
-        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "stands twice"),
+        ("model.hyperparameters={max_depth: 3, max_depth: 4}", "found duplicate key"),
         (f"data.numeric={'[' * 5000}", "nested more than 30 levels"),
     ],
 )

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit_with_lock, edit, make_small
 from tests.registry import servers, standin, state
-from tests.registry.desk import Desk, Said, Secrets
+from tests.registry.releaser import Releaser, Said, Secrets
 from tests.registry.servers import Database, Server, Store
 from tests.registry.state import Version
 
@@ -94,17 +94,17 @@ def first(
     passwords: dict[str, str],
     unspoken: Secrets,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Desk:
-    """Return a desk at the first commit that has a model, with its candidate."""
-    clone = make_small(tmp_path_factory.mktemp("desks"))
-    desk = _desk(clone, unspoken, server, passwords)
-    desk.review()
-    return desk
+) -> Releaser:
+    """Return a releaser at the first commit that has a model, with its candidate."""
+    clone = make_small(tmp_path_factory.mktemp("releasers"))
+    releaser = _releaser(clone, unspoken, server, passwords)
+    releaser.review()
+    return releaser
 
 
 @pytest.fixture(scope="session")
-def by_address(first: Desk) -> Desk:
-    """Return the same desk where user and password stand in the server's address."""
+def by_address(first: Releaser) -> Releaser:
+    """Return the same releaser where user and password stand in the server's address."""
     return replace(first, url=first.address, user="", password="")
 
 
@@ -117,7 +117,7 @@ class Begun:
 
 
 @pytest.fixture(scope="session")
-def begun(first: Desk, by_address: Desk) -> Begun:
+def begun(first: Releaser, by_address: Releaser) -> Begun:
     with pytest.MonkeyPatch.context() as patch:
         client = _client(first, patch)
         state.put_back(client, [])
@@ -126,53 +126,55 @@ def begun(first: Desk, by_address: Desk) -> Begun:
 
 @dataclass(frozen=True)
 class Next:
-    """The next commit, which has another model: a desk, and what the review there has said."""
+    """The next commit, which has another model: a releaser, and what the review there has said."""
 
-    desk: Desk
+    releaser: Releaser
     said: Said
 
 
 @pytest.fixture(scope="session")
-def following(begun: Begun, first: Desk, server: Server, passwords: dict[str, str]) -> Next:
+def following(begun: Begun, first: Releaser, server: Server, passwords: dict[str, str]) -> Next:
     clone = replace(first.clone, root=first.clone.root.parent / "next")
     first.clone.git("clone", "--quiet", ".", str(clone.root))
     shutil.copytree(first.clone.root / ".dvc/cache", clone.root / ".dvc/cache")
     clone.run("dvc", "pull", "--quiet")
     edit(clone, {"model.hyperparameters.max_iter": 60})
     commit_with_lock(clone, "more trees")
-    desk = _desk(clone, first.secrets, server, passwords)
+    releaser = _releaser(clone, first.secrets, server, passwords)
     with pytest.MonkeyPatch.context() as patch:
         state.put_back(_client(first, patch), begun.versions)
-        return Next(desk, desk.review())
+        return Next(releaser, releaser.review())
 
 
 @pytest.fixture
-def second(following: Next) -> Desk:
-    """Return a desk at that commit, with its candidate."""
-    return following.desk
+def second(following: Next) -> Releaser:
+    """Return a releaser at that commit, with its candidate."""
+    return following.releaser
 
 
 @pytest.fixture
-def reader(second: Desk, passwords: dict[str, str]) -> Desk:
-    """Return a desk whose user may see everything and change nothing."""
+def reader(second: Releaser, passwords: dict[str, str]) -> Releaser:
+    """Return a releaser whose user may see everything and change nothing."""
     return replace(second, user=_READER, password=passwords[_READER])
 
 
 @pytest.fixture
-def registry(begun: Begun, first: Desk, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+def registry(begun: Begun, first: Releaser, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """Return a client of a registry that has the first commit's model in Production, no more."""
     client = _client(first, monkeypatch)
     state.put_back(client, begun.versions)
     return client
 
 
-def _desk(clone: Clone, unspoken: Secrets, server: Server, passwords: dict[str, str]) -> Desk:
+def _releaser(
+    clone: Clone, unspoken: Secrets, server: Server, passwords: dict[str, str]
+) -> Releaser:
     standin.install(clone.root)
     candidate = clone.root.parent / f"candidate-{clone.root.name}"
-    return Desk(clone, candidate, unspoken, server.url, _RELEASER, passwords[_RELEASER])
+    return Releaser(clone, candidate, unspoken, server.url, _RELEASER, passwords[_RELEASER])
 
 
-def _client(desk: Desk, patch: pytest.MonkeyPatch) -> MlflowClient:
-    patch.setenv("MLFLOW_TRACKING_USERNAME", desk.user)
-    patch.setenv("MLFLOW_TRACKING_PASSWORD", desk.password)
-    return MlflowClient(desk.url, desk.url)
+def _client(releaser: Releaser, patch: pytest.MonkeyPatch) -> MlflowClient:
+    patch.setenv("MLFLOW_TRACKING_USERNAME", releaser.user)
+    patch.setenv("MLFLOW_TRACKING_PASSWORD", releaser.password)
+    return MlflowClient(releaser.url, releaser.url)

@@ -1,4 +1,4 @@
-"""compose.yaml: nothing starts without secrets of one's own, and nothing is open to the network."""
+"""compose.yaml: nothing starts without secrets of its own, and nothing is open to the network."""
 
 from __future__ import annotations
 

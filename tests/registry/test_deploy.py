@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from tests.pipeline.small import commit, make_small
 from tests.registry import standin, state
-from tests.registry.desk import Desk, Secrets
+from tests.registry.releaser import Releaser, Secrets
 from tests.workflows import forge
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.forge import Forge
@@ -20,8 +20,8 @@ JOBS = ("candidate", "staging", "integration", "production")
 
 def test_a_push_is_released_there_and_a_rollback_asks_there(
     registry: MlflowClient,
-    first: Desk,
-    reader: Desk,
+    first: Releaser,
+    reader: Releaser,
     unspoken: Secrets,
     served_github: FakeGitHub,
     tmp_path: Path,

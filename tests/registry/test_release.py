@@ -14,15 +14,15 @@ from mlflow import MlflowClient
 
 from tests.registry import standin, state
 from tests.registry.conftest import Begun, Next
-from tests.registry.desk import Desk, Secrets
 from tests.registry.interruption import Moment, dying_at
+from tests.registry.releaser import Releaser, Secrets
 from tests.registry.servers import Database, Server, Store, free_port
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_first_release_ends_in_production_with_rows_in_postgresql_and_files_in_s3(
-    registry: MlflowClient, begun: Begun, first: Desk, database: Database, store: Store
+    registry: MlflowClient, begun: Begun, first: Releaser, database: Database, store: Store
 ) -> None:
     assert begun.said.last.startswith("version 1 is in Production. Production: version 1 (")
     [version] = begun.versions
@@ -42,7 +42,7 @@ def test_a_review_compares_with_what_is_in_production_there(following: Next) -> 
 
 
 def test_the_second_release_archives_the_first_which_a_rollback_brings_back(
-    registry: MlflowClient, second: Desk
+    registry: MlflowClient, second: Releaser
 ) -> None:
     said = second.release()
 
@@ -62,7 +62,7 @@ def test_the_second_release_archives_the_first_which_a_rollback_brings_back(
 
 
 def test_the_model_is_tested_as_it_is_served_from_there(
-    registry: MlflowClient, second: Desk, tmp_path: Path
+    registry: MlflowClient, second: Releaser, tmp_path: Path
 ) -> None:
     clone = replace(second.clone, root=tmp_path / "clone")
     second.clone.git("clone", "--quiet", ".", str(clone.root))  # with the tests that it ships
@@ -77,7 +77,7 @@ def test_the_model_is_tested_as_it_is_served_from_there(
     assert int(re.search(r"(\d+) integration tests", tested)[1]) > 40
 
 
-def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first: Desk) -> None:
+def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first: Releaser) -> None:
     state.put_back(registry, [])
     file = replace(first, url="", user="", password="")
     file.release()
@@ -93,7 +93,7 @@ def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first
 
 
 def test_a_wrong_password_is_one_line_and_changes_nothing(
-    registry: MlflowClient, second: Desk
+    registry: MlflowClient, second: Releaser
 ) -> None:
     before = state.look(registry)
     said = replace(second, password="wrong-password-of-somebody").release(code=2)
@@ -104,13 +104,15 @@ def test_a_wrong_password_is_one_line_and_changes_nothing(
     assert state.look(registry) == before
 
 
-def test_without_a_password_nothing_can_even_be_seen(registry: MlflowClient, second: Desk) -> None:
+def test_without_a_password_nothing_can_even_be_seen(
+    registry: MlflowClient, second: Releaser
+) -> None:
     said = replace(second, user="", password="").churn("status", code=2)
     assert "error code 401" in said.error
 
 
 def test_who_may_only_read_sees_production_and_moves_nothing(
-    registry: MlflowClient, reader: Desk
+    registry: MlflowClient, reader: Releaser
 ) -> None:
     before = state.look(registry)
     assert "Production" in reader.churn("status").out
@@ -118,7 +120,7 @@ def test_who_may_only_read_sees_production_and_moves_nothing(
     said = reader.release(code=2)
 
     assert "error code 403 from /api/2.0/mlflow/" in said.error
-    assert said.error.endswith("; this user may not do that; ask who manages the server")
+    assert said.error.endswith("; this user may not do that; ask the server's administrator")
     assert state.look(registry) == before
     assert not state.is_locked(registry)
 
@@ -131,7 +133,7 @@ AFTER_THE_SWITCH = Moment("POST", "/registered-models/alias", "champion", lost="
 
 
 def test_a_server_killed_again_and_again_leaves_production_until_a_try_gets_through(
-    registry: MlflowClient, second: Desk, server: Server
+    registry: MlflowClient, second: Releaser, server: Server
 ) -> None:
     fresh = {"MLFLOW_EXPERIMENT_NAME": "killed"}  # in which the model is not there already
     for moment in (UPLOAD, REGISTRATION, BEFORE_THE_SWITCH):
@@ -163,7 +165,7 @@ def test_a_server_killed_again_and_again_leaves_production_until_a_try_gets_thro
 
 
 def test_a_server_that_hangs_is_given_up_before_long(
-    registry: MlflowClient, second: Desk, server: Server
+    registry: MlflowClient, second: Releaser, server: Server
 ) -> None:
     server.process.send(signal.SIGSTOP)
     started = time.monotonic()
@@ -177,7 +179,7 @@ def test_a_server_that_hangs_is_given_up_before_long(
 
 
 def test_of_two_releases_at_once_one_wins_and_the_other_says_who_is_at_it(
-    registry: MlflowClient, second: Desk, tmp_path: Path
+    registry: MlflowClient, second: Releaser, tmp_path: Path
 ) -> None:
     hold = tmp_path / "hold"
     hold.mkdir()
@@ -204,14 +206,14 @@ def test_of_two_releases_at_once_one_wins_and_the_other_says_who_is_at_it(
 
 def test_no_secret_is_kept_anywhere_even_where_the_address_holds_the_password(
     registry: MlflowClient,
-    first: Desk,
-    by_address: Desk,
+    first: Releaser,
+    by_address: Releaser,
     database: Database,
     store: Store,
     unspoken: Secrets,
     folder: Path,
 ) -> None:
-    # The first release was by address; each `Desk` looks at all that is said there.
+    # The first release was by address; each `Releaser` looks at all that is said there.
     by_address.churn("track")
     by_address.churn("promote", "9", "--to", "production", "--traceback", code=2)
     closed = by_address.url.replace(first.url.rpartition(":")[2], str(free_port()))

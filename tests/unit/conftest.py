@@ -1,4 +1,4 @@
-"""An MLflow store and a git repository of one's own."""
+"""An MLflow store and a git repository of its own."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Work in a folder with an MLflow store of one's own, and forget it afterwards."""
-    from churn.tracking import runs as tracking
+    """Work in a folder with an MLflow store of its own, and forget it afterwards."""
+    from churn.tracking import connection
 
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     yield tmp_path
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
 
 
 def as_somebody(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -60,10 +60,10 @@ def _both(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Two commits with their candidates, the first of them released; tests copy it."""
-    from churn.tracking import runs as tracking
+    from churn.tracking import connection
 
     folder = tmp_path_factory.mktemp("released")
-    tracking.mlflow.set_tracking_uri(
+    connection.mlflow.set_tracking_uri(
         None
     )  # an earlier test's store, which counts before a variable
     with pytest.MonkeyPatch.context() as patch:
@@ -72,7 +72,7 @@ def _both(
         shutil.copy(empty_store, folder / "mlflow.db")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         releases.make(folder, customers)
-        tracking.mlflow.set_tracking_uri(None)
+        connection.mlflow.set_tracking_uri(None)
     return folder
 
 
@@ -85,13 +85,13 @@ def candidates(
     The integration tests of a served model have tests of their own; here they pass.
     """
     from churn.deploy import integration
-    from churn.tracking import runs as tracking
+    from churn.tracking import connection
 
     as_somebody(monkeypatch, tmp_path)
     shutil.copytree(_both, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setattr(integration, "run", lambda *_: releases.PASSED)
     yield Candidates((tmp_path / "first", tmp_path / "second"))
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)

@@ -1,4 +1,4 @@
-"""Changes in small git repositories of one's own."""
+"""Changes in small git repositories of its own."""
 
 from __future__ import annotations
 

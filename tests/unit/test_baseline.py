@@ -341,7 +341,7 @@ def test_a_baseline_predicts_with_its_own_code(tmp_path: Path) -> None:
     [
         ("import sys; sys.exit('Error: the model takes the column x')", "takes the column x"),
         ("raise KeyError('y')", "KeyError: 'y'"),
-        ("import sys; sys.exit(3)", "it said nothing"),
+        ("import sys; sys.exit(3)", "it printed no reason"),
         (
             "import sys; sys.exit(f'Error: {sys.argv[5]}: no column x')",
             "on these rows: no column x",

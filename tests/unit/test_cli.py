@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,12 @@ def loaded_after(arguments: list[list[str]]) -> set[str]:
         check=True,
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_telemetry_is_off_before_a_command_imports_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    assert run("status", "--help") == 0
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -105,7 +112,7 @@ def test_a_known_error_is_one_line_and_exit_code_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     [line] = captured.err.splitlines()
-    assert line.startswith("Error: params.yaml: not there")
+    assert line.startswith("Error: params.yaml: does not exist")
     assert not list(tmp_path.iterdir())
 
 
@@ -125,7 +132,7 @@ def test_traceback_shows_where_it_comes_from(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert any("read_document" in line for line in lines)
-    assert lines[-1].startswith("Error: params.yaml: not there")
+    assert lines[-1].startswith("Error: params.yaml: does not exist")
 
 
 def test_a_defect_shows_where_it_is_and_is_not_taken_for_a_gate_that_blocks(

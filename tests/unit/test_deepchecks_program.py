@@ -332,7 +332,7 @@ def test_training_rows_among_the_held_out_ones_are_found_in_a_sample(
 ) -> None:
     rng = np.random.default_rng(3)
     train = frames["train"].sample(6000, replace=True, random_state=1, ignore_index=True)
-    train["monetary_value"] += rng.random(6000)  # nobody stands twice
+    train["monetary_value"] += rng.random(6000)  # all rows differ
     train["customer_id"] = [f"C{i:08d}" for i in range(6000)]
     fresh = train.head(1500).assign(monetary_value=train["monetary_value"].head(1500) + 1)
     test = pd.concat([fresh, train.tail(60)])  # one in 26 is a training row

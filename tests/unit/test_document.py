@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.serialize import parse_yaml
 
-from churn.core import document, params
-from churn.core.document import number_hint, parse, read_document
+from churn.core import params
+from churn.core.document import parse, read_document
 from churn.core.errors import ParamsError
-from tests.conftest import ROOT
 
 
 def refusal(text: str) -> str:
@@ -26,8 +25,9 @@ def test_a_document_is_read_as_plain_values(tmp_path: Path) -> None:
 
 
 def test_of_equal_keys_the_second_is_refused_with_its_line() -> None:
-    assert refusal("a: 1\nb: 2\na: 3\n") == "line 3: not YAML: key 'a' stands twice"
-    assert refusal("{a: 1, a: 2}") == "line 1: not YAML: key 'a' stands twice"
+    found = 'not YAML: found duplicate key "a" with value'
+    assert refusal("a: 1\nb: 2\na: 3\n").startswith(f"line 3: {found}")
+    assert refusal("{a: 1, a: 2}").startswith(f"line 1: {found}")
 
 
 @pytest.mark.parametrize(
@@ -61,52 +61,19 @@ def test_a_value_that_yaml_cannot_build_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "forms"),
+    ("text", "value"),
     [
-        ("1e-3", "0.001 or 1.0e-3"),
-        ("2.5e3", "2500 or 2.5e+3"),
-        ("-1E-2", "-0.01 or -1.0e-2"),
-        ("1e-30", "1.0e-30"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("1e-3", 0.001),
+        ("010", 10),
+        ("1:30", "1:30"),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("true", True),
+        ("~", None),
     ],
 )
-def test_the_forms_that_a_hint_names_are_read_as_that_number(text: str, forms: str) -> None:
-    hint = number_hint(text)
-    assert hint == f"; YAML reads that as text: write {forms}"
-    assert isinstance(parse(text), str)
-    for form in forms.split(" or "):
-        assert parse(form) == float(text)
-
-
-@pytest.mark.parametrize("value", ["many", "0.001", "e3", "1e", "", 0.001, None, [1]])
-def test_there_is_no_hint_for_anything_else(value: Any) -> None:
-    assert number_hint(value) == ""
-
-
-def test_a_whole_number_has_no_exponent() -> None:
-    assert number_hint("1e3", whole=True).endswith(": write 1000")
-    assert number_hint("1e-3", whole=True) == ""
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "end"),
-    [
-        (
-            "split.test_share",
-            "1e-3",
-            ", not '1e-3'; YAML reads that as text: write 0.001 or 1.0e-3",
-        ),
-        ("model.seed", "1e3", ", not '1e3'; YAML reads that as text: write 1000"),
-    ],
-)
-def test_a_number_that_is_read_as_text_is_refused_with_how_to_write_it(
-    key: str, value: str, end: str
-) -> None:
-    with pytest.raises(ParamsError) as caught:
-        params.load(ROOT / "params.yaml", {key: parse(value)})
-    assert str(caught.value).endswith(end)
-
-
-def test_the_examples_in_the_docstrings_hold() -> None:
-    done = doctest.testmod(document)
-    assert done.attempted > 0
-    assert done.failed == 0
+def test_a_value_means_to_dvc_what_it_means_here(text: str, value: Any) -> None:
+    assert parse(f"a: {text}") == {"a": value}
+    assert parse_yaml(f"a: {text}", "params.yaml") == {"a": value}

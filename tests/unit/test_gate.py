@@ -1,4 +1,4 @@
-"""The gates: each is held against what it must block, and against what it must let through."""
+"""The gates: each is checked with what it must block, and with what it must let through."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_candidate_that_keeps_every_limit_passes() -> None:
         "minimum of ROC AUC",
         "minimum of average precision",
         "ROC AUC against main",
-        "cost a customer against main",
+        "cost per customer against main",
         "slices against main",
         "deepchecks",
     ]
@@ -303,7 +303,7 @@ def test_an_interval_whose_end_is_no_number_blocks(metric: str, end: str, value:
 
 def test_a_metric_that_was_not_compared_blocks() -> None:
     verdict = judge(compared(entry(metrics=[difference("roc_auc", 0.01, 0.02)])))
-    assert only_failure(verdict).name == "cost a customer against main"
+    assert only_failure(verdict).name == "cost per customer against main"
 
 
 def test_a_margin_of_zero_lets_the_identical_through_and_nothing_that_may_be_worse() -> None:
@@ -339,7 +339,7 @@ def test_what_cannot_be_told_is_asked_where_that_is_wished() -> None:
     worse = [difference("roc_auc", -0.05, 0.05), difference("cost", 0.5, 0.6, word="worse")]
     blocked = judge(compared(told_of(worse)), ASKING)
     assert (blocked.passed, blocked.undecided) == (False, False)
-    assert blocked.reason.startswith("cost a customer is worse than main")
+    assert blocked.reason.startswith("cost per customer is worse than main")
 
 
 def test_a_margin_that_is_too_small_is_named_with_one_that_would_do() -> None:

@@ -1,4 +1,4 @@
-"""Tests that lack a program: skipped at a desk, and failed where everything has to be there."""
+"""Tests that lack a program: skipped locally, and failed where everything has to be there."""
 
 from __future__ import annotations
 

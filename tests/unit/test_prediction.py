@@ -18,8 +18,7 @@ from churn.model.artifact import Model
 from churn.model.prediction import predict, score
 from churn.registry.loading import load_model
 from churn.stages import train
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import connection, pyfunc
 
 
 @pytest.fixture
@@ -70,14 +69,14 @@ def test_categories_that_the_model_has_not_seen_are_counted_and_told(
     unlabelled: Path, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     score(model, unlabelled)
-    assert "has not seen" not in capsys.readouterr().err
+    assert "was not trained on" not in capsys.readouterr().err
 
     customers = pd.read_csv(unlabelled, dtype="str")
     customers.loc[[4, 5, 9], "plan"] = ["silver", "Silver ", "silver"]
     score(model, _written(customers, unlabelled))
     assert (
-        "customers.csv: 'plan' is one that the model has not seen for 3 of 30 customers:"
-        " 'silver' (2), 'Silver' (1)\n"
+        "customers.csv: column 'plan' has categories that the model was not trained on, for 3 of"
+        " 30 customers: 'silver' (2), 'Silver' (1)\n"
     ) in capsys.readouterr().err
 
 
@@ -156,7 +155,7 @@ def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
 ) -> None:
     example = planned.head(1)[list(model.card.inputs)]
-    with mlflow.start_run(experiment_id=tracking.connect(store)):
+    with mlflow.start_run(experiment_id=connection.connect(store)):
         pyfunc.log(stored, model.card.by_kind, example)
     [written] = (file.parent for file in store.rglob("MLmodel"))
     elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))

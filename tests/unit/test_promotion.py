@@ -1,4 +1,4 @@
-"""What has to hold before a version is moved by hand, and which commit is older."""
+"""What has to hold before a version is promoted or rolled back by hand."""
 
 from __future__ import annotations
 
@@ -8,68 +8,12 @@ from pathlib import Path
 import pytest
 
 from churn.core.errors import CandidateError, RegistryError
-from churn.deploy import promotion
-from churn.deploy.promotion import Commit, promote, require_newer, rollback
+from churn.deploy import promotion, rules
+from churn.deploy.commits import Commit
+from churn.deploy.promotion import promote, rollback
 from churn.provenance.candidate import git, input_fingerprint
-from churn.registry import Version
 from tests.unit.releases import Candidates
-from tests.unit.repositories import commit, write
-
-
-def version(newest: Commit | None, **tags: str) -> Version:
-    known = promotion.newest(newest, "f" * 64) if newest else {}
-    return Version(7, "Production", frozenset({"champion"}), "", "run", {**known, **tags})
-
-
-def at(root: Path, seconds: int) -> Commit:
-    """Commit at a time of one's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_COMMITTER_DATE", f"{seconds} +0000")
-        return Commit.of(root, commit(root))
-
-
-def test_a_commit_is_looked_up(repository: Path) -> None:
-    made = at(repository, 1_700_000_000)
-    assert made == Commit.of(repository, "main")
-    assert made.time == 1_700_000_000
-    assert Commit.newest_of(version(made)) == made
-    assert Commit.newest_of(version(None)) is None
-
-
-def test_history_decides_which_commit_is_older_whatever_the_clocks_say(repository: Path) -> None:
-    first, second = at(repository, 1_800_000_000), at(repository, 1_700_000_000)
-    require_newer(repository, second, version(first))
-    with pytest.raises(RegistryError, match=f"{first.id[:12]} is older than {second.id[:12]}"):
-        require_newer(repository, first, version(second))
-
-
-def test_the_same_commit_may_come_again(repository: Path) -> None:
-    made = at(repository, 1_700_000_000)
-    require_newer(repository, made, version(made))
-
-
-def test_of_branches_that_have_parted_the_time_decides(repository: Path) -> None:
-    git(repository, "switch", "--quiet", "--create", "left")
-    left = at(repository, 1_700_000_000)
-    git(repository, "switch", "--quiet", "--create", "right", "main")
-    right = at(repository, 1_700_000_001)
-    require_newer(repository, right, version(left))
-    with pytest.raises(RegistryError, match="is older than"):
-        require_newer(repository, left, version(right))
-
-
-def test_of_a_commit_that_is_not_here_the_time_decides(repository: Path) -> None:
-    here = at(repository, 1_700_000_000)
-    require_newer(repository, here, version(Commit("0" * 40, 1_699_999_999)))
-    with pytest.raises(RegistryError, match="is older than"):
-        require_newer(repository, here, version(Commit("0" * 40, 1_700_000_001)))
-
-
-def test_what_has_no_commit_replaces_nothing_that_has_one(repository: Path) -> None:
-    made = at(repository, 1_700_000_000)
-    with pytest.raises(RegistryError, match="without a commit"):
-        require_newer(repository, None, version(made))
-    require_newer(repository, made, version(None))
+from tests.unit.repositories import commit
 
 
 def test_only_what_was_in_production_can_come_back(candidates: Candidates) -> None:
@@ -133,12 +77,14 @@ def test_what_was_moved_meanwhile_is_not_called_released(
     candidates.release(2)
     registry, root = candidates.registry, candidates.roots[1]
     head, print_of = Commit.of(root, "HEAD"), input_fingerprint(root)
-    assert promotion.confirm_released(root, registry, head, print_of) == registry.production()
+    assert (
+        promotion.record_commit_if_released(root, registry, head, print_of) == registry.production()
+    )
     seen = registry.version(2)
     rollback(registry, None, "me", "meanwhile")
     real, told = registry.production, [seen]
     monkeypatch.setattr(registry, "production", lambda: told.pop() if told else real())
-    assert promotion.confirm_released(root, registry, head, print_of) is None
+    assert promotion.record_commit_if_released(root, registry, head, print_of) is None
 
 
 def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
@@ -148,54 +94,24 @@ def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
     registry, root = candidates.registry, candidates.roots[0]
     print_of = input_fingerprint(root)
     (root / "README.md").write_text("words")
-    head = Commit.of(root, commit(root))
+    commit(root)
     before = Path("mlflow.db").read_bytes()
     with registry.locked("somebody else"):
         pass
     locked = Path("mlflow.db").read_bytes()
     assert locked != before
-    assert promotion.released(root, registry, head, print_of) == registry.production()
+    assert rules.is_released(registry.production(), print_of)
     assert Path("mlflow.db").read_bytes() == locked
-    assert promotion.released(root, registry, head, "0" * 64) is None
+    assert not rules.is_released(registry.production(), "0" * 64)
     candidates.release(2)
-    assert promotion.released(root, registry, head, print_of) is None
-
-
-def test_a_commit_has_stayed_only_where_no_input_was_touched_nor_merged_away(
-    repository: Path,
-) -> None:
-    write(repository, {"params.yaml": "a: 1\n"})
-    at(repository, 1_700_000_000)
-    git(repository, "branch", "side")
-    write(repository, {"params.yaml": "a: 2\n"})
-    made = at(repository, 1_700_000_001)
-    fingerprint = input_fingerprint(repository)
-    known = promotion.newest(made, fingerprint)
-    there = Version(7, "Archived", frozenset(), "", "run", known)
-    write(repository, {"README.md": "words\n"})
-    assert promotion.inputs_unchanged_since(
-        repository, there, at(repository, 1_700_000_002), fingerprint
-    )
-    git(repository, "switch", "--quiet", "side")
-    write(repository, {"other.md": "words\n"})
-    at(repository, 1_700_000_003)
-    git(repository, "switch", "--quiet", "main")
-    git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "side")
-    assert promotion.inputs_unchanged_since(
-        repository, there, Commit.of(repository, "HEAD"), fingerprint
-    )
-    git(repository, "switch", "--quiet", "side")
-    git(repository, "merge", "--quiet", "--strategy=ours", "--message", "merged", "main")
-    assert not promotion.inputs_unchanged_since(
-        repository, there, Commit.of(repository, "HEAD"), input_fingerprint(repository)
-    )
+    assert not rules.is_released(registry.production(), print_of)
 
 
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
         ({"model_digest": ""}, "registered without a digest"),
-        ({"serving_digest": ""}, "before it was noted with which code it is served"),
+        ({"serving_digest": ""}, "without the digest of the code that it is served with"),
         ({"model_digest": "0" * 64}, "its manifest is of another model"),
     ],
 )
@@ -251,7 +167,7 @@ def test_a_version_whose_files_were_changed_goes_nowhere(
     assert candidates.production is None
 
 
-def test_a_rollback_that_is_taken_back_says_nothing_of_what_it_leaves(
+def test_undoing_a_rollback_does_not_flag_the_current_version(
     candidates: Candidates,
 ) -> None:
     candidates.release(1)
@@ -259,7 +175,7 @@ def test_a_rollback_that_is_taken_back_says_nothing_of_what_it_leaves(
     registry = candidates.registry
 
     def marked() -> set[int]:
-        return {v.number for v in registry.versions() if promotion.rolled_back(v)}
+        return {v.number for v in registry.versions() if rules.describe_rollback(v)}
 
     rollback(registry, None, "me", "it was worse")
     assert marked() == {2}
@@ -284,7 +200,7 @@ def test_who_it_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTOR", "octocat")
     assert promotion.current_actor(repository) == "octocat"
     monkeypatch.delenv("GITHUB_ACTOR")
-    git(repository, "config", "user.name", "At the desk")
-    assert promotion.current_actor(repository) == "At the desk"
+    git(repository, "config", "user.name", "Ann")
+    assert promotion.current_actor(repository) == "Ann"
     git(repository, "config", "--unset", "user.name")
     assert promotion.current_actor(repository)

@@ -69,7 +69,7 @@ def test_commits_with_other_metrics_since_another_table_are_counted(
     assert decided(repository) == 3
     git(repository, "clone", "--quiet", "--depth=2", f"file://{repository}", str(tmp_path / "few"))
     assert decided(tmp_path / "few") is None
-    # A change that brings another table is held against the same exam of main; its newest commit is
+    # A change that brings another table is compared on the same exam of main; its newest commit is
     # the one that is decided.
     main = git(repository, "rev-parse", "HEAD").strip()
     for number in range(2):

@@ -25,7 +25,7 @@ from churn.core.errors import (
     TrackingError,
 )
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion, release
+from churn.deploy import integration, promotion, release, rules
 from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
@@ -33,7 +33,7 @@ from churn.provenance.bundle import JudgedVerdict
 from churn.provenance.candidate import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from tests.conftest import ROOT
 from tests.unit.releases import MADE, Candidates
 from tests.unit.repositories import commit
@@ -183,7 +183,9 @@ def run_of(version: Version) -> Any:
     return mlflow.MlflowClient().get_run(version.run_id)
 
 
-def test_what_was_rolled_back_is_not_released_again_by_itself(candidates: Candidates) -> None:
+def test_what_was_rolled_back_is_not_released_again_by_itself(
+    candidates: Candidates,
+) -> None:
     candidates.release(1)
     candidates.release(2)
     promotion.rollback(candidates.registry, None, "night shift", "it was worse")
@@ -224,14 +226,14 @@ def fail(error: BaseException) -> Callable[..., Any]:
 BROKEN = {
     "verify": (release, "verify", CandidateError("a byte differs")),
     "gate": (release.gate, "judge_again", ArtifactError("no comparison")),
-    "register: run": (tracking, "log_once", TrackingError("gone")),
-    "register: files": (tracking, "add_files", TrackingError("gone")),
+    "register: run": (runs, "log_once", TrackingError("gone")),
+    "register: files": (runs, "add_files", TrackingError("gone")),
     "register: version": (Registry, "register", TrackingError("gone")),
     "staging": (Registry, "move", TrackingError("gone")),
     "integration: bytes": (verified, "fetch", CandidateError("changed")),
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
-    "production: tests": (promotion, "require_tested", RegistryError("not tested")),
+    "production: tests": (rules, "require_tested", RegistryError("not tested")),
     "smoke": (release._Release, "_require_works", ArtifactError("does not load")),
 }
 
@@ -250,7 +252,7 @@ def test_where_a_step_fails_production_is_what_it_was_and_the_next_try_finishes(
     assert production is not None
     assert production.number == 1
     assert stages(candidates.registry)[1][0] == "Production"
-    promotion.require_bytes(candidates.registry, production)
+    promotion.require_unchanged_files(candidates.registry, production)
     if step == "smoke":  # it was seen to fail in Production: that is a rollback
         with pytest.raises(BlockedError, match="rolled back"):
             candidates.release(2)
@@ -311,7 +313,7 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
     other = first if target == "staging" else second
     with pytest.raises(RegistryError, match=f"{target.title()} does not lead to version"):
         registry.require_served(target, other)
-    registry._transition(other, target.title())  # by hand, beside the other one
+    registry._set_stage(other, target.title())  # by hand, beside the other one
     if target == "production":
         with pytest.raises(RegistryError, match="Production does not lead to version 1"):
             registry.require_served(target, asked)
@@ -355,7 +357,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
 ) -> None:
     candidates.release(1)
     with monkeypatch.context() as patch:
-        real, left = Registry._transition, [2]
+        real, left = Registry._set_stage, [2]
 
         def transition(self: Registry, *arguments: Any) -> None:
             left[0] -= 1
@@ -363,7 +365,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
                 raise TrackingError("a write failed")
             real(self, *arguments)
 
-        patch.setattr(Registry, "_transition", transition)
+        patch.setattr(Registry, "_set_stage", transition)
         with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
             candidates.release(2)
     assert stages(candidates.registry)[1] == ("Production", {"champion"})
@@ -513,7 +515,7 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
     with monkeypatch.context() as patch:
 
         def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
-            patch.setattr(Registry, "settle", fail(gone))
+            patch.setattr(Registry, "reconcile", fail(gone))
             raise error
 
         release_while_smoke_test_fails(candidates, monkeypatch, works_badly, NoAnswerError, said)
@@ -623,7 +625,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
 
     monkeypatch.setattr(integration, "run", slow)
     monkeypatch.setattr(lock, "_BEAT_S", 0.1)
-    monkeypatch.setattr(lock, "_LOOK_S", 0.5)
+    monkeypatch.setattr(lock, "_POLL_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()
     assert under_way.wait(60)
@@ -639,6 +641,6 @@ def test_a_registry_that_cannot_be_reached_is_an_error(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     with pytest.raises(TrackingError, match="Connection refused"):
         candidates.release(1)

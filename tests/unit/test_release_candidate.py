@@ -11,7 +11,7 @@ import pytest
 from churn.core.errors import CandidateError, TrackingError
 from churn.core.paths import Workspace
 from churn.deploy import promotion, release_candidate
-from churn.deploy.promotion import Commit
+from churn.deploy.commits import Commit
 from churn.deploy.release_candidate import Made
 from churn.provenance import bundle
 from churn.provenance.candidate import git

@@ -96,7 +96,7 @@ def require_sound(registry: Registry) -> Version:
     """Return the version in Production, whose bytes are whole."""
     version = registry.production()
     assert version is not None
-    promotion.require_bytes(registry, version)
+    promotion.require_unchanged_files(registry, version)
     return version
 
 

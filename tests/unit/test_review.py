@@ -210,7 +210,7 @@ def test_an_earlier_good_verdict_does_not_survive(
         (["Running stage 'train':", "Error: column x", "ERROR: failed to reproduce"], "column x"),
         (["ERROR: failed to reproduce 'train'"], "ERROR: failed to reproduce 'train'"),
         (["first", "last"], "last"),
-        ([], "it stopped and said nothing"),
+        ([], "it printed no reason"),
     ],
 )
 def test_the_stage_s_own_error_is_the_reason(said: list[str], why: str) -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from churn.cli import runs
 from churn.core.errors import ParamsError
-from churn.tracking import runs as tracking
+from churn.tracking import connection
+from churn.tracking.runs import log_metrics
 
 
 def listed(capsys: pytest.CaptureFixture[str], metric: str, limit: int = 20) -> list[list[str]]:
@@ -23,10 +24,10 @@ def listed(capsys: pytest.CaptureFixture[str], metric: str, limit: int = 20) -> 
 @pytest.fixture
 def logged(store: Path) -> list[str]:
     """Log three runs, and return their ids."""
-    experiment = tracking.connect(store)
+    experiment = connection.connect(store)
     tags = {"git_commit": "0123456789", "git_dirty": "true", "checks": "26/27"}
     return [
-        tracking.log_metrics(experiment, {"test_roc_auc": auc, "test_cost": cost}, tags).run_id
+        log_metrics(experiment, {"test_roc_auc": auc, "test_cost": cost}, tags).run_id
         for auc, cost in ((0.7, 0.5), (0.9, 0.6), (0.8, 0.4))
     ]
 
@@ -64,10 +65,8 @@ def test_what_no_metric_can_be_called_is_refused_with_the_known_ones(
 
 
 def test_a_metric_with_a_space_orders(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    experiment = tracking.connect(store)
-    logged = [
-        tracking.log_metrics(experiment, {"gain / all": gain}, {}).run_id for gain in (1, 3, 2)
-    ]
+    experiment = connection.connect(store)
+    logged = [log_metrics(experiment, {"gain / all": gain}, {}).run_id for gain in (1, 3, 2)]
     assert [row[0] for row in listed(capsys, "gain / all")] == [logged[i] for i in (1, 2, 0)]
 
 
@@ -83,7 +82,7 @@ def complete(store: Path) -> str:
     names = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
     metrics = {name: 0.1111 * (i + 1) for i, name in enumerate(names)}
     metrics["train_average_precision"] = 0.9876
-    return tracking.log_metrics(tracking.connect(store), metrics, tags).run_id
+    return log_metrics(connection.connect(store), metrics, tags).run_id
 
 
 def shown(width: int, metric: str, terminal: bool = True) -> str:

@@ -22,7 +22,7 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from churn.tracking.runs import Record
 
 
@@ -41,7 +41,7 @@ def served(
     planned: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
-    """Log the small model to a store of one's own, and load it from there."""
+    """Log the small model to a store of its own, and load it from there."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(empty_store, folder / "mlflow.db")
     record = Record(
@@ -58,7 +58,7 @@ def served(
         patch.chdir(folder)
         patch.setattr(sys, "path", [*sys.path])  # MLflow adds the code that it has stored
         mlflow.set_tracking_uri(None)
-        tracked = tracking.log(tracking.connect(folder), record)
+        tracked = runs.log(connection.connect(folder), record)
         uri = f"runs:/{tracked.run_id}/model"
         files = Path(mlflow.artifacts.download_artifacts(uri))
         yield Served(files, mlflow.pyfunc.load_model(uri))

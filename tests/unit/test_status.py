@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -39,13 +40,59 @@ def test_production_is_shown_with_its_lineage(candidates: Candidates) -> None:
     assert "16 integration tests passed" in text
 
 
-def test_the_same_as_markdown(candidates: Candidates) -> None:
-    version = candidates.release(1).version
+def summary(candidates: Candidates, title: str = "done") -> str:
     versions = candidates.registry.versions()
-    text = status.markdown(versions, True, "version 1 is in Production @octocat")
-    assert text.startswith("## version 1 is in Production @\u200boctocat\n")
-    assert f"| Production | `1` | `{version.digest[:12]}` |" in text
+    metrics = {version.number: candidates.registry.metrics(version) for version in versions}
+    return status.markdown(versions, True, title, metrics)
+
+
+def test_a_summary_is_about_the_version_that_came_into_production(candidates: Candidates) -> None:
+    candidates.release(1)
+    version = candidates.release(2).version
+    text = summary(candidates, "version 2 is in Production @octocat")
+    assert text.startswith("## version 2 is in Production @\u200boctocat\n")
+    assert "Version 2 replaced version 1, by " in text
+    assert "| held-out customers | version 2 | version 1 |" in text
+    assert f"| Production | `2` | `{version.digest[:12]}` |" in text
+    assert "### Lineage of version 2" in text
     assert f"- commit: `{version.tags['commit']}`" in text
+
+
+def test_who_approves_sees_the_version_that_waits(candidates: Candidates) -> None:
+    candidates.release(1)
+    waiting = candidates.release(2, until="integration").version
+    text = summary(candidates)
+    assert "Version 2 is in Staging. In Production it would replace version 1." in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ROC AUC")]
+    [[_, of_waiting, of_production]] = rows
+    metrics = candidates.registry.metrics(waiting)
+    assert of_waiting == f"{metrics['test_roc_auc']:.3f}"
+    assert of_production.rstrip(" |").replace(".", "").isdigit()
+    assert "### Lineage of version 2" in text
+
+
+def test_the_first_version_that_waits_replaces_nothing(candidates: Candidates) -> None:
+    candidates.release(1, until="staging")
+    text = summary(candidates)
+    assert "Version 1 is in Staging. Nothing is in Production yet." in text
+    assert "| held-out customers | version 1 |\n" in text
+
+
+def test_a_rollback_says_why_and_from_what(candidates: Candidates) -> None:
+    candidates.release(1)
+    candidates.release(2)
+    promotion.rollback(candidates.registry, None, "night shift", "twice the *complaints*")
+    text = summary(candidates)
+    assert "Version 1 was put back in place of version 2, by night shift: twice the" in text
+    assert "*complaints*" not in text
+    assert "| held-out customers | version 1 | version 2 |" in text
+
+
+def test_metrics_of_a_run_that_is_gone_are_unknown(candidates: Candidates) -> None:
+    version = candidates.release(1).version
+    assert candidates.registry.metrics(replace(version, run_id="0" * 32)) == {}
+    text = status.markdown(candidates.registry.versions(), True, "done", {})
+    assert "| ROC AUC | unknown |" in text
 
 
 def test_the_audit_trail_is_in_the_order_of_time(candidates: Candidates) -> None:
@@ -80,4 +127,4 @@ def test_a_hand_on_the_stages_is_warned_of(candidates: Candidates) -> None:
 def test_a_move_that_has_begun_and_not_ended_is_warned_of(candidates: Candidates) -> None:
     version = candidates.release(1).version
     candidates.registry.tag(version, {"pending": "{}"})
-    assert "a move has begun and not ended" in shown(status.show, candidates)
+    assert "a move was begun and not completed" in shown(status.show, candidates)

@@ -28,7 +28,7 @@ def _main(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def repository(_main: Clone, tmp_path: Path) -> Forge:
-    """Return a forge of one's own, whose `churn` and tools are stand-ins."""
+    """Return a forge of its own, whose `churn` and tools are stand-ins."""
     shutil.copytree(_main.root, tmp_path / "origin")
     (tmp_path / "home").mkdir()
     store = forge.make_store(tmp_path / "store")
@@ -92,12 +92,12 @@ def workflow(tmp_path: Path) -> Review:
 
 @pytest.fixture
 def review(request: pytest.FixtureRequest) -> Review:
-    """Return what reviews a branch: at the desk and by the workflow, which have to agree.
+    """Return what reviews a branch: locally and by the workflow, which have to agree.
 
-    Without act at the desk alone. A test in which they differ on purpose names them as parameters.
+    Without act locally alone. A test in which they differ on purpose names them as parameters.
     """
-    how = getattr(request, "param", "desk" if forge.missing() else "both")
-    if how == "desk":
-        return reviews.at_the_desk
+    how = getattr(request, "param", "local" if forge.missing() else "both")
+    if how == "local":
+        return reviews.locally
     workflow: Review = request.getfixturevalue("workflow")
     return workflow if how == "workflow" else reviews.in_both(workflow)

@@ -31,6 +31,7 @@ STANDINS = (
     "ruff",
     "mypy",
     "lint-imports",
+    "codespell",
     "python",
     "pytest",
     "actionlint",
@@ -68,7 +69,7 @@ class Forge:
     """A repository, its one pull request, and a store that stands for GitHub's own.
 
     In `store`: ``environments/`` (what is installed, by path), ``artifacts/`` (what was uploaded),
-    ``cml/`` (CML's source, where it can be had), ``calls`` (what stand-ins were called with).
+    ``cml/`` (CML's source, if it is available), ``calls`` (what stand-ins were called with).
     `variables` and `secrets` are those of the repository's settings.
     """
 

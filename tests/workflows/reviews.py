@@ -1,4 +1,4 @@
-"""A branch, reviewed at the desk or by pull-request.yml as act runs it."""
+"""A branch, reviewed locally or by pull-request.yml as act runs it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Review = Callable[[Clone], Reviewed]
 TEXTS = ("report.md", "report.html", "review.json", "verdict.json", "manifest.json")
 
 
-def at_the_desk(clone: Clone) -> Reviewed:
+def locally(clone: Clone) -> Reviewed:
     # As a runner does it only where the commit may lie about what was computed.
     scratch = ["--from-scratch"] if clone.git("log", "-1", "--format=%s") == "innocent" else []
     done = clone.run("churn", "review", "--baseline", "main", *scratch, check=False)
@@ -75,10 +75,10 @@ def at_the_desk(clone: Clone) -> Reviewed:
 
 
 def in_both(workflow: Review) -> Review:
-    """Review at the desk and in the workflow, and return what the workflow has said."""
+    """Review locally and in the workflow, and return what the workflow has said."""
 
     def review(clone: Clone) -> Reviewed:
-        here, there = at_the_desk(clone), workflow(clone)
+        here, there = locally(clone), workflow(clone)
         assert (here.passed, here.head, here.failed) == (there.passed, there.head, there.failed)
         for key in ("model_digest", "predictions_digest", "fingerprint", "data_md5"):
             assert here.manifest[key] == there.manifest[key]

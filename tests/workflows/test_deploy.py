@@ -201,7 +201,7 @@ def test_a_rollback_puts_the_one_before_back(story: Story) -> None:
 
 
 def test_the_same_commands_locally_end_in_the_same_state(story: Story, tmp_path: Path) -> None:
-    clone = Clone(tmp_path / "desk", tmp_path)
+    clone = Clone(tmp_path / "local", tmp_path)
     story.clone.git("clone", "--quiet", ".", str(clone.root))
     commits = story.clone.git("log", "--reverse", "--format=%H", "main").split()
     by_subject = {clone.git("show", "--no-patch", "--format=%s", one): one for one in commits}
@@ -219,7 +219,7 @@ def test_the_same_commands_locally_end_in_the_same_state(story: Story, tmp_path:
     clone.run("churn", "rollback", "--why", "it was slow")
 
     settings = params.load(story.clone.root / "params.yaml").release
-    desk = Registry(clone.root, settings, f"sqlite:///{clone.root / 'mlflow.db'}").versions()
-    assert [(v.number, v.stage, v.aliases, v.digest) for v in desk] == [
+    local = Registry(clone.root, settings, f"sqlite:///{clone.root / 'mlflow.db'}").versions()
+    assert [(v.number, v.stage, v.aliases, v.digest) for v in local] == [
         (v.number, v.stage, v.aliases, v.digest) for v in story.registry.values()
     ]

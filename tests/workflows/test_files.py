@@ -43,7 +43,7 @@ def faults(text: str, is_workflow: bool = True) -> set[str]:
                 found.add(f"a token is left behind: {name}")
     if is_workflow and document.get("permissions") != {}:
         found.add("permissions for every job")
-    triggers = document.get(True, {})  # YAML 1.1 takes `on` for a truth value
+    triggers = document.get(True, {})  # YAML 1.1 takes `on` for a boolean
     if "pull_request_target" in triggers:
         found.add("pull_request_target")
     return found

@@ -1,4 +1,4 @@
-"""Pull requests of every kind: at the desk with `churn review`, and in the executed workflow.
+"""Pull requests of every kind: locally with `churn review`, and in the executed workflow.
 
 Each changes something on a branch of a real repository and asks whether to merge it. The table is
 small and the model fits in a moment; the commands, DVC, deepchecks and the environments are real.

@@ -1,4 +1,4 @@
-"""Pull requests of every kind: at the desk with `churn review`, and in the executed workflow.
+"""Pull requests of every kind: locally with `churn review`, and in the executed workflow.
 
 Each changes something on a branch of a real repository and asks whether to merge it. The table is
 small and the model fits in a moment; the commands, DVC, deepchecks and the environments are real.
@@ -20,8 +20,8 @@ from tests.pipeline.conftest import Clone
 from tests.pipeline.small import CHECKS, commit, commit_with_lock, edit
 from tests.workflows.reviews import Review
 
-# Where the command at the desk trusts what was computed before, and the workflow does not.
-BOTH = pytest.mark.parametrize("review", ["desk", "workflow"], indirect=True)
+# Where the command locally trusts what was computed before, and the workflow does not.
+BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
 
 
 @BOTH

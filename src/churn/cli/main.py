@@ -365,25 +365,25 @@ def release(
     Exit code 0: it is in Production, or as far as --until says. 1: a gate or a test has stopped it.
     2: an error.
     """
-    from churn.tracking.embedded import not_released
+    from churn.tracking.local_store import reason_not_to_release
 
     if confirm:
         if folder is not None or until != "production" or embedded:
             raise click.UsageError("--confirm goes with no FOLDER, --until or --embedded")
-        from churn.deploy import desk
+        from churn.deploy import commands
 
-        desk.confirm(Path(), commit)
+        commands.confirm(Path(), commit)
         return
-    if embedded and (reason := not_released(Path())):
+    if embedded and (reason := reason_not_to_release(Path())):
         click.echo(f"not released: {reason}")
         return
     # skops looks for each of SciPy's functions in all modules, in the order in which they were
     # loaded: without this in hundreds of MLflow's first, which takes a second.
     import scipy.special  # noqa: F401
 
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    raise SystemExit(desk.release(Path(), folder, commit, until, why, embedded, digest))
+    raise SystemExit(commands.release(Path(), folder, commit, until, why, embedded, digest))
 
 
 @cli.command()
@@ -391,9 +391,9 @@ def release(
 @_COMMIT
 def register(folder: Path, commit: str) -> None:
     """Register the candidate in FOLDER, or find its version."""
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    raise SystemExit(desk.release(Path(), folder, commit, "registered", "registered", False))
+    raise SystemExit(commands.release(Path(), folder, commit, "registered", "registered", False))
 
 
 @cli.command()
@@ -408,9 +408,9 @@ def promote(version: int, to: str, why: str) -> None:
     Its files have to be those of its manifest. Into Production goes only what has passed the
     integration tests, and never an older commit's model.
     """
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    desk.promote(Path(), version, to, why)
+    commands.promote(Path(), version, to, why)
 
 
 @cli.command()
@@ -428,11 +428,11 @@ def rollback(version: str, why: str) -> None:
 
     One that was there before. What was rolled back is not released again by itself.
     """
-    from churn.deploy import desk
+    from churn.deploy import commands
 
     if version != "previous" and not version.isdecimal():
         raise click.BadParameter("a number, or previous", param_hint="--to")
-    desk.rollback(Path(), None if version == "previous" else int(version), why)
+    commands.rollback(Path(), None if version == "previous" else int(version), why)
 
 
 @cli.command()
@@ -449,26 +449,26 @@ def migrate(source: str) -> None:
     To the one that MLFLOW_TRACKING_URI names, with their runs, files, numbers, aliases and audit
     trail. The source stays as it is. Started again, it copies what is missing.
     """
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    desk.migrate(Path(), source)
+    commands.migrate(Path(), source)
 
 
 @cli.command()
 @click.option("--markdown", is_flag=True, help="For the summary of a workflow's run.")
 def status(markdown: bool) -> None:
     """Show what is in Production, and where it comes from."""
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    desk.status(Path(), markdown)
+    commands.status(Path(), markdown)
 
 
 @cli.command()
 def history() -> None:
     """Show who moved which version, when and why."""
-    from churn.deploy import desk
+    from churn.deploy import commands
 
-    desk.history(Path())
+    commands.history(Path())
 
 
 @cli.group(cls=_Group)
@@ -605,6 +605,8 @@ def main(arguments: list[str] | None = None) -> None:
     # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
     # with other work, spinning made training ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # MLflow reads this when it is imported, which some commands do before `tracking.connection`.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     given: set[str] = set()
     # A command lives for seconds and imports half a million objects, none of which are garbage:
     # looking through them again and again, once more at the exit, took a third of `track`'s time.

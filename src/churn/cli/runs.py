@@ -13,7 +13,7 @@ from rich.table import Table
 from churn.core.errors import ParamsError
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
 from churn.registry.working_copy import working_copy
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 
 _SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
 _ENDLESS = 10_000  # columns
@@ -43,7 +43,7 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
     """
     ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
     with working_copy(root):
-        found = tracking.search(tracking.connect(root), metric, limit, ascending)
+        found = runs.search(connection.connect(root), metric, limit, ascending)
     if not found:
         (console or Console()).print("no runs yet: `dvc repro` or `churn track` logs one")
         return
@@ -58,7 +58,7 @@ def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
     metrics = {name: [_metric(run, name) for run in found] for name in (metric, *_SHOWN)}
     return {
         "run": [run.info.run_id for run in found],
-        "name": [tracking.run_name(run) for run in found],
+        "name": [runs.run_name(run) for run in found],
         "started": [_started(run) for run in found],
         **metrics,
         "checks": [run.data.tags.get("checks", "") for run in found],

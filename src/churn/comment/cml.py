@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from churn.comment.sticky import TITLE
+from churn.core import process
 from churn.provenance import github
 
 # Where comment.yml puts CML's source; beside it are the packages that it needs.
@@ -37,13 +37,12 @@ def write_comment(repository: github.Repository, number: int, body: str) -> bool
         try:
             # Nobody is told what it says: when it fails that may be the token, or text of the pull
             # request which the runner would take for commands.
-            done = subprocess.run(
+            done = process.run(
                 [*command, "comment", "update", *options, str(file)],
-                env=environment,
-                capture_output=True,
-                timeout=github.PATIENCE_S,
+                environment=environment,
+                timeout_s=github.PATIENCE_S,
             )
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             print(f"cml failed ({type(error).__name__}): gh posts the comment")
             return False
     if done.returncode:

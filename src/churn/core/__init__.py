@@ -1,4 +1,4 @@
-"""What every package may use and what knows no churn: parameters, paths, files, errors, progress.
+"""Parameters, paths, files, errors, other programs and progress, for every package.
 
-Nothing here imports another package of churn.
+Nothing here knows about churn models or imports another package of churn.
 """

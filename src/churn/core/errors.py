@@ -1,6 +1,6 @@
 """Errors that a user can act on.
 
-Each is shown as one line on stderr and exit code 2; anything else is a defect of this project.
+The command line shows each as one line on stderr and exits with 2. Any other exception is a bug.
 
 ::
 
@@ -8,24 +8,24 @@ Each is shown as one line on stderr and exit code 2; anything else is a defect o
     ├── ParamsError      params.yaml, or an option that overrides it
     ├── DataError        the customer table: file, column, row
     ├── ArtifactError    a file of the pipeline that is missing or not what it should be
-    ├── ChecksError      the deepchecks program could not be run
+    ├── ChecksError      the program that runs deepchecks could not be run
     ├── TrackingError    the MLflow server or store
     │   └── NoAnswerError  it does not answer
-    ├── RegistryError    a version that is not there, or may not be moved
-    │   ├── NotNowError    another release is under way, or was newer
-    │   │   └── FasterError  another one was published first
-    │   └── LostLockError  another release has taken over
-    ├── BlockedError     a gate or a test has stopped a release: exit code 1
-    │   └── RolledBackError  somebody has rolled it back, and it does not come again by itself
+    ├── RegistryError    a version does not exist or may not be moved
+    │   ├── NotNowError    another release is under way, or Production is newer
+    │   │   └── FasterError  another process has published a change first
+    │   └── LostLockError  another process has taken over the lock
+    ├── BlockedError     a gate or a test blocks a release: exit code 1
+    │   └── RolledBackError  the version was rolled back, and is only released by hand
     ├── GitHubError      GitHub, or the program that asks it, refused
-    ├── CandidateError   a packed candidate that is not what its manifest says
-    ├── BaselineError    a baseline could not be had: its revision, its model
+    ├── CandidateError   a packed candidate differs from its manifest
+    ├── BaselineError    the revision or the model of a baseline is unavailable
     └── IncomparableError  a baseline cannot be scored on the candidate's customers
 """
 
 
 class ChurnError(Exception):
-    """Base of the errors that a user can act on: say what is wrong, where, and what to do."""
+    """Base of the errors that a user can act on: what is wrong, where, and what to do."""
 
 
 class ParamsError(ChurnError):
@@ -41,43 +41,43 @@ class ArtifactError(ChurnError):
 
 
 class ChecksError(ChurnError):
-    """The checks' own program could not be found, or stopped without a result."""
+    """The program that runs deepchecks was not found, or stopped without a result."""
 
 
 class TrackingError(ChurnError):
-    """MLflow could not be reached, or refused."""
+    """MLflow could not be reached, or refused a request."""
 
 
 class NoAnswerError(TrackingError):
-    """MLflow does not answer; to ask it once more would only take as long again."""
+    """MLflow does not answer; asking again would take as long."""
 
 
 class RegistryError(ChurnError):
-    """A version is not there or may not be moved, or somebody else is moving one."""
+    """A version does not exist, may not be moved, or another process is moving one."""
 
 
 class NotNowError(RegistryError):
-    """Somebody else is moving a version, or a newer commit's model is there: nothing is wrong."""
+    """Another release is under way, or Production has a newer commit's model; nothing is broken."""
 
 
 class FasterError(NotNowError):
-    """Somebody else has published a change of the registry first; this one is not kept."""
+    """Another process has published a change of the registry first; this change is discarded."""
 
 
 class LostLockError(RegistryError):
-    """Somebody else has taken over, from what was not heard of for too long."""
+    """The lock has expired, and another process has taken it over."""
 
 
 class BlockedError(ChurnError):
-    """A candidate is not released, and that is what its limits or its tests are for."""
+    """A gate or a test blocks the release of a candidate."""
 
 
 class RolledBackError(BlockedError):
-    """A candidate is a version that was rolled back; whoever wants it back moves it by hand."""
+    """The candidate is a version that was rolled back; promote it by hand to release it anyway."""
 
 
 class GitHubError(ChurnError):
-    """GitHub, or the program that asks it, refused."""
+    """GitHub, or its command line `gh`, refused a request."""
 
 
 class CandidateError(ChurnError):
@@ -85,8 +85,8 @@ class CandidateError(ChurnError):
 
 
 class BaselineError(ChurnError):
-    """A baseline's revision or model could not be had."""
+    """The revision or the model of a baseline is unavailable."""
 
 
 class IncomparableError(ChurnError):
-    """A baseline exists, and cannot be scored on the candidate's customers."""
+    """A baseline cannot be scored on the candidate's customers."""

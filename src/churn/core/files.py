@@ -1,4 +1,4 @@
-"""Writing that either happens whole or not at all, and reading that names what is missing."""
+"""Write files and folders atomically, and read them with errors that name the missing one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Form = TypeVar("Form", bound=BaseModel)
-_OLD = "old"  # what stood at the target, in the scratch folder, until the new one stands there
+_OLD = "old"  # the backup of the target, in the scratch folder, while it is replaced
 
 
 class Shape(BaseModel):
@@ -31,16 +31,16 @@ class Shape(BaseModel):
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target` and move it there when the block ends well.
+    """Give a temporary path, which replaces `target` if the block succeeds.
 
-    The temporary path may become a file or a folder. If the block raises, or the process is
-    killed, `target` is as it was. A folder is replaced in two steps; killed between them, the old
-    one is put back by whoever writes there next.
+    The path may become a file or a folder. If the block raises, or the process is killed, `target`
+    does not change. A folder is replaced in two steps; if the process is killed between them, the
+    next write to `target` restores the old one.
 
     Parameters
     ----------
     target : Path
-        File or folder to write; its parent is made if it is missing.
+        File or folder to write; its parent is created if it is missing.
 
     Yields
     ------
@@ -54,56 +54,56 @@ def atomic(target: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        # Neither Python nor Arrow says which file had no room.
+        # The errors of Python and Arrow do not name the file.
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
 
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`, in a folder that goes when the block ends."""
+    """Give a temporary path beside `target`, in a folder that is removed when the block ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
+    _remove_leftovers(target)
     prefix = f".{target.name}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as scratch:
         yield Path(scratch) / target.name
 
 
 def _move(fresh: Path, target: Path) -> None:
-    fresh.stat()  # a block that has written nothing must not cost what was there
+    fresh.stat()  # raises if the block has written nothing, before the target is touched
     if target.exists() and (fresh.is_dir() or target.is_dir()):
         target.replace(fresh.with_name(_OLD))  # a folder cannot be replaced in one step
     try:
         fresh.replace(target)
     finally:
-        _put_back(fresh.parent, target)
+        _restore_backup(fresh.parent, target)
 
 
-def _sweep(target: Path) -> None:
-    """Clear up after killed processes beside `target`, what they took away first put back.
+def _remove_leftovers(target: Path) -> None:
+    """Remove the scratch folders of killed processes, after restoring the backups in them.
 
-    Living ones keep theirs.
+    Those of running processes stay.
     """
     for left in target.parent.glob(f".{target.name}-*-*"):
         pid = left.name.removeprefix(f".{target.name}-").partition("-")[0]
         if pid.isdigit() and not is_alive(int(pid)):
-            _put_back(left, target)
+            _restore_backup(left, target)
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _put_back(scratch: Path, target: Path) -> None:
-    """Give `target` back what was taken away for something that has not come."""
+def _restore_backup(scratch: Path, target: Path) -> None:
+    """Restore the backup of `target` if it was not replaced."""
     if (scratch / _OLD).exists() and not target.exists():
         (scratch / _OLD).replace(target)
 
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """Give a temporary folder of this process; those that killed processes have left are removed.
+    """Give a temporary folder, and remove those that killed processes have left.
 
     Parameters
     ----------
     prefix : str
-        What its name begins with.
+        The first part of the folder's name.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         pid = left.name.removeprefix(prefix).partition("-")[0]
@@ -114,7 +114,7 @@ def scratch(prefix: str) -> Iterator[Path]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process of that number is running."""
+    """Tell whether a process is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -125,14 +125,14 @@ def is_alive(pid: int) -> bool:
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN and infinities are refused, not written.
+    """Write a value as indented JSON.
 
     Of a model the fields that were given, in the order of its class.
 
     Raises
     ------
     ValueError
-        If `value` holds a number that JSON has no word for.
+        If the value contains NaN or an infinity, which JSON does not have.
     """
     if isinstance(value, BaseModel):
         value = value.model_dump(exclude_unset=True)
@@ -141,7 +141,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def write_parquet(target: Path, frame: pd.DataFrame) -> None:
-    """Write a frame without its index, whole or not at all."""
+    """Write a frame without its index, atomically."""
     with atomic(target) as fresh:
         frame.to_parquet(fresh, index=False, compression="zstd")
 
@@ -174,12 +174,12 @@ def read_json(source: Path, stage: str, shape: type[Form]) -> Form:
     source : Path
     stage : str
     shape : type of BaseModel
-        What it has to hold.
+        The fields that it must have.
 
     Raises
     ------
     ArtifactError
-        If the file is missing, is not JSON, or does not hold what it has to.
+        If the file is missing, is not JSON, or lacks a required field.
     """
     text = _json_text(source, stage)
     try:
@@ -216,7 +216,7 @@ def _json_text(source: Path, stage: str) -> str:
 
 
 def require(source: Path, stage: str) -> None:
-    """Check that what `stage` writes is there.
+    """Check that a file that `stage` writes exists.
 
     Raises
     ------

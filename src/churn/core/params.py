@@ -1,4 +1,4 @@
-"""params.yaml as frozen, validated objects: the one description of what may stand in it."""
+"""params.yaml as frozen, validated objects; nothing else says what it may contain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Margin = Annotated[float, Field(ge=0)]
 Family = Literal[
     "logistic_regression", "random_forest", "gradient_boosting", "hist_gradient_boosting"
 ]
-# The metrics of which more is better; a minimum of a loss would let the worst through.
+# Metrics for which more is better: a minimum makes no sense for a loss.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
 
@@ -40,7 +40,7 @@ _OUTPUT_COLUMNS = ("probability", "prediction")
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused, values are not converted."""
+    """A part of params.yaml: unknown keys are errors, and values are not converted."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
@@ -62,7 +62,7 @@ class CsvParams(Section):
     thousands : str
         Between groups of three digits.
     symbols : str
-        Characters around numbers that have no meaning, such as "$%".
+        Characters around numbers that are ignored, such as "$%".
     encoding : str
         Such as utf-8, cp1252 or utf-16.
     quote : str
@@ -116,16 +116,16 @@ class CsvParams(Section):
 
 
 class Columns(Section):
-    """The columns that a model takes, by what their cells are.
+    """The columns that a model takes, by kind.
 
     Attributes
     ----------
     numeric : tuple of str
         Columns with numbers. Missing ones are imputed.
     dates : tuple of str
-        Columns with dates. A model sees the days before the newest one.
+        Columns with dates. The model gets the days before the newest one.
     categorical : tuple of str
-        Columns with text. Rare values are put together.
+        Columns with text. Rare values are grouped.
     """
 
     numeric: tuple[str, ...] = ()
@@ -134,12 +134,12 @@ class Columns(Section):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All of them, in the order in which the model takes them."""
+        """All columns, in the order in which the model takes them."""
         return (*self.numeric, *self.dates, *self.categorical)
 
     @property
     def by_kind(self) -> dict[str, tuple[str, ...]]:
-        """All of them, below ``numeric``, ``dates`` and ``categorical``."""
+        """All columns, under ``numeric``, ``dates`` and ``categorical``."""
         return {"numeric": self.numeric, "dates": self.dates, "categorical": self.categorical}
 
 
@@ -176,9 +176,9 @@ class DataParams(Columns):
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice")
-        taken = [name for name in columns if name in _OUTPUT_COLUMNS]
-        if taken:
-            raise ValueError(f"column {taken[0]!r} has the name of an output; rename it")
+        reserved = [name for name in columns if name in _OUTPUT_COLUMNS]
+        if reserved:
+            raise ValueError(f"column {reserved[0]!r} has the name of an output; rename it")
         if not self.inputs:
             raise ValueError("name at least one column in numeric, dates or categorical")
         return self
@@ -220,11 +220,11 @@ class RfmColumns(Section):
     Attributes
     ----------
     recency : str
-        Column with days since the last order: few score high.
+        Column with days since the last order; few get a high score.
     frequency : str
-        Column with a number of orders: many score high.
+        Column with the number of orders; many get a high score.
     monetary : str
-        Column with money spent: much scores high.
+        Column with the money spent; much gets a high score.
     """
 
     recency: str
@@ -239,7 +239,7 @@ class RfmColumns(Section):
 
 
 class FeaturesParams(Section):
-    """What is derived from the raw columns.
+    """Features that are derived from the raw columns.
 
     Attributes
     ----------
@@ -248,7 +248,7 @@ class FeaturesParams(Section):
     rfm : RfmColumns or None
         Adds scores from 1 to 5, by quintiles, and their sum. Null for none.
     rare_category_share : float
-        Categories with a smaller share count as one; so do unseen ones, if there are any.
+        Categories with a smaller share are grouped, with unseen ones.
     """
 
     ratios: tuple[Ratio, ...] = ()
@@ -273,14 +273,14 @@ class ModelParams(Section):
     family : str
         Which of scikit-learn's classifiers.
     seed : int
-        Every random choice of the model follows from it.
+        Decides every random choice of the model.
     hyperparameters : dict
-        scikit-learn's own, of that family.
+        Those of scikit-learn for that family.
     """
 
     family: Family
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    # Values, lists and mappings (with text for keys, as in JSON) that scikit-learn judges.
+    # Scalars, lists and mappings (with text keys, as in JSON); scikit-learn validates them.
     hyperparameters: dict[str, Annotated[Any, AfterValidator(_require_finite)]] = {}
 
 
@@ -301,7 +301,7 @@ class DecisionParams(Section):
     folds : int
         Cross-validation folds, for cost and f1 and for comparing models.
     max_rows : int
-        Training rows that are predicted out of fold, at most.
+        Maximum number of training rows with out-of-fold predictions.
     """
 
     strategy: Literal["fixed", "cost", "f1"]
@@ -313,18 +313,18 @@ class DecisionParams(Section):
 
 
 class SlicesParams(Section):
-    """The groups of customers for which metrics are computed apart.
+    """The groups of customers with metrics of their own.
 
     Attributes
     ----------
     numeric : tuple of str
         Columns that are cut into quantile bins of the training rows.
     categorical : tuple of str
-        Columns of which each frequent value is a slice.
+        Columns with a slice for each frequent value.
     bins : int
         Quantile bins of a numeric column.
     min_rows : int
-        Smaller slices get no metrics.
+        Minimum size; smaller slices get no metrics.
     """
 
     numeric: tuple[str, ...] = ()
@@ -341,7 +341,7 @@ class ImportanceParams(Section):
     repeats : int
         Shuffles of each column.
     max_rows : int
-        Held-out rows that are shuffled, at most.
+        Maximum number of held-out rows that are shuffled.
     """
 
     repeats: Annotated[int, Field(ge=1)]
@@ -349,14 +349,14 @@ class ImportanceParams(Section):
 
 
 class EvaluationParams(Section):
-    """What is measured.
+    """What is evaluated besides the metrics of all customers.
 
     Attributes
     ----------
     slices : SlicesParams
         Groups of customers with metrics of their own.
     importance : ImportanceParams
-        What ROC AUC loses when a column is shuffled.
+        Loss of ROC AUC when a column is shuffled.
     """
 
     slices: SlicesParams
@@ -364,7 +364,7 @@ class EvaluationParams(Section):
 
 
 class Check(Section):
-    """One deepchecks check, its arguments and the conditions that it must meet.
+    """One deepchecks check, with its arguments and the conditions that it must meet.
 
     Attributes
     ----------
@@ -383,20 +383,20 @@ class Check(Section):
 
 
 class ChecksParams(Section):
-    """The deepchecks tests; each listed check has to run and to pass.
+    """The deepchecks tests; each listed check must run and pass.
 
     Attributes
     ----------
     max_rows : int
-        Customers of both sides together that are tested, at most.
+        Maximum number of customers of both sides together.
     seed : int
-        For the checks that draw samples.
+        For checks that sample.
     data_integrity : tuple of Check
         Checks of both sides together.
     train_test : tuple of Check
         Checks of the held-out customers against the training rows.
     model : tuple of Check
-        Checks of the predictions. One that takes a single side gets the held-out one.
+        Checks of the predictions. Checks of one side get the held-out rows.
     """
 
     max_rows: Annotated[int, Field(ge=200)]
@@ -407,7 +407,7 @@ class ChecksParams(Section):
 
     @property
     def suites(self) -> dict[str, tuple[Check, ...]]:
-        """The checks by what they look at."""
+        """The checks by suite."""
         return {
             "data_integrity": self.data_integrity,
             "train_test": self.train_test,
@@ -421,11 +421,11 @@ class ComparisonParams(Section):
     Attributes
     ----------
     seed : int
-        Decides the draws of the bootstrap.
+        Decides the bootstrap samples.
     resamples : int
-        Number of draws of the customers.
+        Number of bootstrap samples.
     max_rows : int
-        Customers that are compared, at most.
+        Maximum number of customers that are compared.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -439,20 +439,20 @@ class GatesParams(Section):
     Attributes
     ----------
     minima : dict of str to float
-        Metrics on the held-out customers, at least.
+        Minimum of metrics on the held-out customers.
     margins : dict of str to float
         By how much a candidate may be worse than a baseline. The whole 95 % interval of the
-        difference has to keep it, on every customer, each predicted by a model that was not
-        trained on that customer.
+        difference must be within the margin, on all customers, each predicted by a model that was
+        not trained on that customer.
     slice_margins : dict of str to float
-        By how much a slice may be worse. Blocked is a slice that stands out among all of them as
-        worse by more than this.
+        By how much a slice may be worse. A candidate is only blocked for a loss that is larger and
+        significant among all slices.
     undecided : {"block", "ask"}
-        Where there are too few customers to tell whether a margin is kept: block, or ask, which
-        passes under a yellow headline, for a person to decide.
+        If there are too few customers to tell whether a margin is kept: block, or ask, which
+        passes with a yellow headline, so that a person decides.
     accept : str or None
-        The md5 that data.dvc has in the one change whose table may be worse on main's customers,
-        or cannot be compared. It permits nothing to any other change.
+        The md5 in data.dvc of the one change whose model may be worse on main's customers, or
+        cannot be compared, because its table is another one. It permits nothing in other changes.
     """
 
     minima: dict[GatedName, Unit]
@@ -463,20 +463,20 @@ class GatesParams(Section):
 
 
 class ReleaseParams(Section):
-    """The registered model, and what it has to keep where it is served.
+    """The registered model, and the limits that it must keep when it is served.
 
     Attributes
     ----------
     model : str
         Name in the registry (in Unity Catalog: catalog.schema.name).
     stages : bool
-        False where the registry has aliases only, as Unity Catalog.
+        False if the registry has aliases only (Unity Catalog).
     parity_rows : int
-        Held-out customers that the served model is asked about.
+        Number of held-out customers for which the served model predicts.
     start_s : float
-        Seconds until the served model answers, at most.
+        Maximum seconds until the served model answers.
     p95_ms : float
-        Milliseconds in which 95 of 100 single requests are answered.
+        Maximum milliseconds for 95 of 100 single requests.
     """
 
     model: Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+){0,2}$")]
@@ -487,12 +487,12 @@ class ReleaseParams(Section):
 
 
 class Limits(Section):
-    """The sections of params.yaml that judge.
+    """The sections of params.yaml that decide whether a candidate passes.
 
     Attributes
     ----------
     whose : {"main", "own"}
-        Those of the revision that the candidate would be merged to, or its own.
+        Whether they are those of the branch to merge into, or the candidate's own.
     """
 
     whose: Literal["main", "own"]
@@ -503,7 +503,7 @@ class Limits(Section):
     evaluation: EvaluationParams
 
     def same_as(self, other: Limits) -> bool:
-        """Tell whether two are the same but for whose they are."""
+        """Tell whether two are equal, apart from `whose`."""
         return self.model_copy(update={"whose": other.whose}) == other
 
 
@@ -564,13 +564,13 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     path : Path
         The file.
     overrides : dict of str to value, optional
-        Dotted keys (``"model.hyperparameters.max_depth"``) that replace what the file says.
+        Dotted keys (``"model.hyperparameters.max_depth"``) with values that replace the file's.
 
     Returns
     -------
     Params
-        Frozen and validated; hyperparameters are checked where the model is built, because
-        scikit-learn knows them.
+        Frozen and validated, except for hyperparameters: scikit-learn validates them when the
+        model is built.
 
     Raises
     ------
@@ -589,7 +589,7 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
 
 
 def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
-    """Turn nested parameters into dotted keys; lists of mappings get their position as key.
+    """Flatten nested parameters to dotted keys; items of a list of mappings are keyed by position.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every file that the pipeline reads or writes, by name."""
+"""The names of all files that the pipeline reads or writes."""
 
 from __future__ import annotations
 

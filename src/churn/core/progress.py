@@ -1,4 +1,4 @@
-"""What is being done, on stderr: a line a step, and a bar where there is a terminal."""
+"""Progress on stderr: a line for each step, and a bar in a terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Advance = Callable[[str], None]
 
 
 def silent(_: str) -> None:
-    """Advance nothing: the default where a pure function reports its steps."""
+    """Report nothing: the default of functions that report their steps."""
 
 
 def announce(step: str) -> None:
-    """Say which step begins."""
-    import click  # not where a model is served, which imports this module
+    """Print which step begins."""
+    import click  # here, because serving a model imports this module and has no click
 
     click.echo(f"== {step}", err=True)
 
@@ -26,14 +26,14 @@ def bar(task: str, total: int) -> Iterator[Advance]:
     Parameters
     ----------
     task : str
-        What is being done, in a word or two.
+        Its label: a word or two.
     total : int
         Number of steps.
 
     Yields
     ------
     Callable
-        Call it with the name of each step that is done.
+        Call it with the name of each finished step.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

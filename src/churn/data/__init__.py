@@ -1,4 +1,4 @@
-"""The customer table: how it is read, checked, split and described.
+"""Read, check, split and summarise the customer table.
 
-What a cell means is said here and nowhere else.
+No other package converts cells.
 """

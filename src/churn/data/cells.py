@@ -1,8 +1,8 @@
-"""What one cell means: the same in a file, in a request and in training.
+"""Convert cells: in the same way for a file, for a request and for training.
 
-A cell is a number, a text, a truth value or nothing, and each may be written in several ways: the
-number 1 as ``1``, ``1.0`` or ``"1"``, the truth value as ``TRUE`` or ``true``. Nobody else converts
-cells, so that a model is told the same in whichever form a customer comes.
+A cell is a number, a text, a boolean or missing, and may be written in several ways: the number 1
+as ``1``, ``1.0`` or ``"1"``, a boolean as ``TRUE`` or ``true``. No other module converts cells, so
+that a model gets the same values whatever the source of a customer is.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import is_scalar
 
-# What stands for a missing number, in any case. A text is missing only where its cell is empty,
-# because "NA" and "null" may be values (NA is Namibia's country code).
+# Words for a missing number, case-insensitive. A text is only missing if its cell is empty, because
+# "NA" and "null" may be values (NA is Namibia's country code).
 MISSING_NUMBERS = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 _TRUTH = {"true": "1", "false": "0"}
-_NOT_FINITE = "which is no finite number"
+_NOT_FINITE = "which is not a finite number"
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class NumberStyle:
     ----------
     decimal : str, default="."
     thousands : str, default=""
-        Between groups of three digits; empty for none.
+        Separates groups of three digits; empty for none.
     symbols : str, default=""
-        Characters around a number that say nothing about its value, such as ``$`` and ``%``.
+        Characters around a number that do not change its value, such as ``$`` and ``%``.
     """
 
     decimal: str = "."
@@ -43,7 +43,7 @@ class NumberStyle:
     symbols: str = ""
 
     def plain(self, text: pa.StringArray) -> pa.StringArray:
-        """Write numbers as Python does; ``?`` for what is none in this style."""
+        """Rewrite numbers in Python's style; ``?`` if a text is not a number in this style."""
         around = self.symbols + " \u00a0\u202f"
         bare = pc.utf8_trim(text, characters=around)
         signless = pc.utf8_ltrim(bare, characters="+-")
@@ -68,7 +68,7 @@ class NumberStyle:
 
 
 _PYTHON = NumberStyle()
-# The first that reads a number is proposed for it, so those of one setting come first.
+# The first style that reads a number is proposed, so styles with one setting come first.
 _STYLES = {
     "data.csv.decimal: ','": NumberStyle(decimal=","),
     "data.csv.thousands: ','": NumberStyle(thousands=","),
@@ -83,16 +83,16 @@ _STYLES = {
 
 
 class CellError(ValueError):
-    """A cell that is not what its column holds.
+    """A cell that does not fit its column.
 
     Attributes
     ----------
     row : int
-        Its place, from 0.
+        Position, counted from 0.
     cell : str
-        As it stands there, at most 40 characters.
+        Its text, at most 40 characters.
     is_infinite : bool
-        Whether it is a number, and infinite.
+        Whether it is an infinite number.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class CellError(ValueError):
 def reading_style(cell: str) -> str | None:
     """Return the setting of params.yaml with which a cell would be read as a number.
 
-    Where another one reads another number, as with ``1,234``, both are named.
+    If two settings read different numbers, as for ``1,234``, both are returned.
     """
     found: dict[float, str] = {}
     for setting, style in _STYLES.items():
@@ -123,21 +123,21 @@ def numbers(
     Parameters
     ----------
     cells : Series
-        Numbers, truth values (1 and 0), text that is one of these, or nothing.
+        Numbers, booleans (1 and 0), text with one of these, or missing values.
     missing : collection of str
-        Further words for a missing cell; case matters.
+        Further words for a missing cell; case-sensitive.
     style : NumberStyle
         How numbers are written in text.
 
     Returns
     -------
     Series of float64
-        NaN where a cell is missing: empty, blank, or a word for it.
+        NaN for a missing cell: empty, blank, or a word for it.
 
     Raises
     ------
     CellError
-        At the first cell that is neither a finite number nor missing.
+        For the first cell that is neither a finite number nor missing.
     """
     if cells.dtype.kind in "biuf":
         found = cells.astype("float64")
@@ -165,14 +165,16 @@ def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> p
     plain = pc.if_else(is_missing, None, text)
     for word, number in _TRUTH.items():
         plain = pc.if_else(pc.equal(lowered, word), number, plain)
-    plain = pc.replace_substring_regex(plain, r"^\+(\d|\.)", r"\1")  # which Arrow does not know
+    plain = pc.replace_substring_regex(
+        plain, r"^\+(\d|\.)", r"\1"
+    )  # Arrow does not accept a plus sign
     if style != _PYTHON:
         plain = style.plain(plain)
     try:
         parsed = pc.cast(plain, pa.float64())
     except pa.ArrowInvalid:
         written = enumerate(plain.to_pylist())
-        row = next(row for row, one in written if one is not None and not _is_number(one))
+        row = next(row for row, text in written if text is not None and not _is_number(text))
         raise CellError(row, cells.iloc[row]) from None
     values = parsed.to_numpy(zero_copy_only=False)
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64")
@@ -189,19 +191,19 @@ def _is_number(text: str) -> bool:
 def texts(cells: pd.Series, missing: Collection[str] = ()) -> pd.Series:
     """Convert cells to text: categories, ids and labels.
 
-    Blanks around a text are no part of it. A whole number is written without a point, and a truth
-    value in small letters, whatever program has written them.
+    Blanks around a text are removed, whole numbers get no decimal point, and booleans are lower
+    case.
 
     Parameters
     ----------
     cells : Series
     missing : collection of str
-        Words for a missing cell; case matters.
+        Words for a missing cell; case-sensitive.
 
     Returns
     -------
     Series of str
-        Missing where a cell is empty, blank, or a word for it.
+        Missing for a cell that is empty, blank, or a word for it.
     """
     text = pc.utf8_trim_whitespace(_as_text(cells))
     text = pc.replace_substring_regex(text, r"^(-?\d+)\.0$", r"\1")
@@ -215,7 +217,7 @@ def texts(cells: pd.Series, missing: Collection[str] = ()) -> pd.Series:
 
 
 def _as_text(cells: pd.Series) -> pa.Array:
-    """Write each cell as text; null where there is none."""
+    """Convert each cell to text; null for a missing cell."""
     if isinstance(cells.dtype, pd.StringDtype):
         return pa.array(cells.array, pa.string(), from_pandas=True)
     return pa.array(list(_written(cells)), pa.string())

@@ -1,4 +1,4 @@
-"""What a cell of a date column means, and how a date becomes a number."""
+"""Convert the cells of date columns to points in time, and these to numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 from churn.data import cells
 
 _FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
-_NO_DATE = "which is no date"
+_NO_DATE = "which is not a date"
 _EPOCH = pd.Timestamp("1970-01-01", tz="UTC").as_unit("us")  # in ns there is no year 9999
-# pandas reads a year alone as well, and so any number of four digits.
+# Not a year alone, which pandas accepts: any number of four digits would be a date.
 _ISO = r"\d{4}-\d\d-\d\d([T ].*)?|\d{8}"
 
 
@@ -22,23 +22,23 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
     Parameters
     ----------
     column : Series
-        Dates as ISO 8601 writes them, of eight digits, with or without a time of day; pandas' and
-        Python's own; or nothing.
+        Dates in ISO 8601 or as eight digits, with or without a time of day; pandas' and Python's
+        own types; or missing values.
     missing : collection of str
-        Further words for a missing cell; case matters.
+        Further words for a missing cell; case-sensitive.
     style : str
-        How dates may be written as well, in the codes of `datetime.strptime`, such as
-        ``%d.%m.%Y``; `churn.core.params.CsvParams` refuses one that ISO 8601 reads as another date.
+        Another format, in the codes of `datetime.strptime`, such as ``%d.%m.%Y``.
+        `churn.core.params.CsvParams` rejects formats that ISO 8601 reads as another date.
 
     Returns
     -------
     Series of datetime64[us, UTC]
-        NaT where a cell is missing. A time without a zone is in UTC.
+        NaT for a missing cell. A time without a zone is in UTC.
 
     Raises
     ------
     CellError
-        At the first cell that is neither a date nor missing.
+        For the first cell that is neither a date nor missing.
     """
     if column.dtype.kind == "M":
         found = pd.to_datetime(column, utc=True)
@@ -47,7 +47,7 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
         text = text.mask(text.str.lower().isin(cells.MISSING_NUMBERS | {"nat"}))
         found = _parsed(text.where(text.str.fullmatch(_ISO)), "ISO8601")
         if style:
-            # pandas takes "now" and "today" as well.
+            # Digits are required, because pandas accepts "now" and "today".
             found = found.fillna(_parsed(text.where(text.str.contains(r"\d")), style))
         wrong = (found.isna() & text.notna()).to_numpy()
         if wrong.any():
@@ -63,12 +63,12 @@ def _parsed(text: pd.Series, style: str) -> pd.Series:
 
 
 def with_timestamps(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a table whose dates, as ISO 8601 writes them, are points in time."""
+    """Return a table whose dates in ISO 8601 are converted to points in time."""
     return table.assign(**{name: timestamps(table[name]) for name in columns})
 
 
 def written(moments: pd.Series) -> pd.Series:
-    """Write points in time as ISO 8601 does; midnight is left out.
+    """Format points in time as ISO 8601, without the time of day at midnight.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def days(moments: pd.Series) -> pd.Series:
 
 
 def with_days(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a table whose dates are counted in `days`."""
+    """Return a table whose dates are converted to `days`."""
     return table.assign(**{name: days(timestamps(table[name])) for name in columns})
 
 
@@ -111,7 +111,7 @@ def days_before_newest(
     Parameters
     ----------
     table, reference : DataFrame
-        Tables with the columns, as `churn.data.schema.validate` gives them.
+        Tables with the columns, as `churn.data.schema.validate` returns them.
     columns : sequence of str
 
     Returns
@@ -125,13 +125,13 @@ def days_before_newest(
 
 
 def reading_style(cell: str) -> str | None:
-    """Say how a cell would be read as a date.
+    """Return the setting of params.yaml with which a cell would be read as a date.
 
     Returns
     -------
     str or None
-        Empty for ISO 8601; otherwise the values of `data.csv.date` that read it. None if it is no
-        date.
+        Empty for ISO 8601, which needs no setting; else the values of `data.csv.date` that read it.
+        None if it is not a date.
     """
     if re.fullmatch(_ISO, cell.strip()) and _is_date(cell, "ISO8601"):
         return ""

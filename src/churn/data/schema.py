@@ -1,4 +1,4 @@
-"""The customer table's schema: what is wrong with a *column* or a *row* is said here."""
+"""The customer table's schema; errors are about a *column* or a *row*."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _INFINITE = "which is infinite; put a number, or leave the cell empty"
 def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     """Build the pandera schema of a customer table.
 
-    Ids are present and unique; numbers are finite (missing ones are allowed: the model imputes
-    them); categories are not ids; labels are present.
+    Ids are present and unique. Numbers are finite or missing, because the model imputes them.
+    Categories do not look like ids. Labels are present.
 
     Parameters
     ----------
     data : DataParams
         The columns and their roles.
     labelled : bool, default=True
-        Whether the target is there; without it (a table to predict) any number of rows and any
-        number of categories will do.
+        Whether the table has the target. Without it, any number of rows and of categories is
+        valid: it is a table to predict.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     not_id = pa.Check(
         lambda values: values.nunique() < max(MIN_ROWS, _ID_LIKE_SHARE * values.count()),
         error="has another value in nearly every row, like an id;"
-        " take it out of data.categorical in params.yaml",
+        " remove it from data.categorical in params.yaml",
     )
     for name in data.categorical:
         columns[name] = pa.Column("str", [not_id] if labelled else None, nullable=True)
@@ -56,29 +56,29 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
 def validate(
     table: pd.DataFrame, data: DataParams, path: Path, labelled: bool = True
 ) -> pd.DataFrame:
-    """Check a table against its schema and bring it to the pipeline's types.
+    """Convert a table to the pipeline's types, and check it against its schema.
 
     Parameters
     ----------
     table : DataFrame
-        As `churn.data.table.read_table` gives it.
+        As `churn.data.table.read_table` returns it.
     data : DataParams
         The columns and their roles.
     path : Path
-        The file that it came from, for the message.
+        Its file, for messages.
     labelled : bool, default=True
         See `schema`.
 
     Returns
     -------
     DataFrame
-        Ids, categories and dates as text, numbers as float64, the target as int8: 1 where it is
+        Ids, categories and dates as text, numbers as float64, the target as int8: 1 for
         `data.positive`, else 0.
 
     Raises
     ------
     DataError
-        At the first problem, with its column and row.
+        For the first problem, with its column and row.
     """
     if labelled and len(table) < MIN_ROWS:
         raise DataError(
@@ -92,25 +92,25 @@ def validate(
     if labelled:
         table[data.target] = _binary(table, data, path)
         for name in data.categorical:
-            _tell_case(table[name], path)
+            _report_case(table[name], path)
         for name in data.dates:
-            _tell_future(table[name], path)
+            _report_future(table[name], path)
     return table
 
 
-def _tell_future(column: pd.Series, path: Path) -> None:
-    """Tell of a newest date that is still to come: it is the one from which days are counted."""
+def _report_future(column: pd.Series, path: Path) -> None:
+    """Report a newest date that is in the future, because days are counted from it."""
     newest = dates.timestamps(column).max()
     if newest > pd.Timestamp.now(tz="UTC"):
         announce(
-            f"{path}: the newest date of {str(column.name)!r} is {newest.date()}, which is still to"
-            " come, and a model counts days back from it; if it stands for a missing one, add it to"
+            f"{path}: the newest date of {str(column.name)!r} is {newest.date()}, which is in the"
+            " future, and a model counts days back from it; if it means a missing date, add it to"
             " data.missing in params.yaml"
         )
 
 
-def _tell_case(column: pd.Series, path: Path) -> None:
-    """Tell which categories differ in case only: they may be one, and count as several."""
+def _report_case(column: pd.Series, path: Path) -> None:
+    """Report categories that differ in case only, because they count as different ones."""
     categories = pd.Series(column.dropna().unique()).sort_values()
     alike = [group for _, group in categories.groupby(categories.str.casefold()) if len(group) > 1]
     if alike:
@@ -123,7 +123,7 @@ def _tell_case(column: pd.Series, path: Path) -> None:
 
 
 def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame:
-    """Bring every column to its type.
+    """Convert every column to its type.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame
     Raises
     ------
     DataError
-        At the first cell that is not what its column holds.
+        For the first cell that does not fit its column.
     """
     found: dict[str, pd.Series] = {}
     for name in map(str, table):
@@ -163,7 +163,7 @@ def _converted(column: pd.Series, data: DataParams) -> pd.Series:
 
 
 def _remedy(error: cells.CellError, is_date: bool) -> str:
-    """Say how a cell that is no number, or no date, can be mended."""
+    """Say how to correct a cell that is not a number, or not a date."""
     if error.is_infinite:
         return _INFINITE
     kind = "date" if is_date else "number"
@@ -174,25 +174,25 @@ def _remedy(error: cells.CellError, is_date: bool) -> str:
             "which is a date; move the column from data.numeric to data.dates in params.yaml" + also
         )
     if setting := date if is_date else cells.reading_style(error.cell):
-        return f"which is no {kind} as params.yaml has it; set {setting} there"
+        return f"which is not a {kind} as params.yaml describes it; set {setting} there"
     return (
-        f"which is no {kind}; correct the cell, or, if it stands for a missing {kind}, add it to"
+        f"which is not a {kind}; correct the cell, or, if it means a missing {kind}, add it to"
         " data.missing in params.yaml"
     )
 
 
 def _describe(error: SchemaError, table: pd.DataFrame, data: DataParams) -> str:
-    """Say where the first offending cell is and what is wrong with it."""
+    """Describe the first invalid cell: where it is, and what is wrong with it."""
     column, row = str(error.schema.name), None
     if error.reason_code == SchemaErrorReason.SERIES_CONTAINS_NULLS:
         row = int(table[column].isna().argmax())
         what = "is missing; every customer needs one"
         if _is_total(table[data.id].iloc[row]):
-            what = "is missing, and the row looks like a line of totals; take it out of the table"
+            what = "is missing, and the row looks like a line of totals; remove it from the table"
     elif error.reason_code == SchemaErrorReason.SERIES_CONTAINS_DUPLICATES:
         row = int(table[column].duplicated().argmax())
         first = int(table[column].eq(table[column].iloc[row]).argmax())
-        what = f"stands already in row {first + 1}; keep one row a customer"
+        what = f"is also in row {first + 1}; keep one row per customer"
     else:
         what = str(error.check.error)
     return f"{_place(table, data, column, row)} {what}"
@@ -204,7 +204,7 @@ def _is_total(customer: object) -> bool:
 
 
 def _place(table: pd.DataFrame, data: DataParams, column: str, row: int | None) -> str:
-    """Name a column and a row (counted from 1 below the header), with the customer's id."""
+    """Name a column and a row, counted from 1 below the header, with the customer's id."""
     if row is None:
         return f"column {column!r}"
     customer = table[data.id].iloc[row]
@@ -220,7 +220,7 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
     if len(values) == 1:
         raise DataError(
             f"{path}: column {data.target!r} is {shown} in every row from row 1 on;"
-            " a model needs customers of both kinds"
+            " a model needs customers of both classes"
         )
     if len(values) > 2:
         row = int(labels.eq(values[2]).argmax())
@@ -245,13 +245,13 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
 
 
 def _same(value: object, positive: bool | int | float | str) -> bool:
-    """Compare as numbers where both are, else as text; TRUE, True and true are one value."""
-    # TRUE is a truth value, or a text in quotes, in params.yaml.
-    one, other = _truth(value), _truth(positive)
+    """Compare as numbers if both are, else as text; TRUE, True and true are equal."""
+    # In params.yaml TRUE is a boolean, and in quotes a text.
+    found, wanted = _truth(value), _truth(positive)
     try:
-        return float(one) == float(other)  # type: ignore[arg-type]
+        return float(found) == float(wanted)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return str(one) == str(other)
+        return str(found) == str(wanted)
 
 
 def _truth(value: object) -> object:

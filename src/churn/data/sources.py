@@ -1,4 +1,4 @@
-"""Which files a table is in."""
+"""The files of a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files that `data.path` means, in the order of their names.
+    """Return the files that a path names, sorted by name.
 
     Parameters
     ----------
@@ -18,12 +18,12 @@ def files(path: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Empty where there is none.
+        Empty if there are none.
     """
     if path.is_file():
         return [path]
     if path.is_dir():
-        # Beside the parts lie Spark's own notes.
+        # Without Spark's own files, such as _SUCCESS.
         return sorted(
             file
             for file in path.rglob("*.parquet")
@@ -36,7 +36,7 @@ def files(path: Path) -> list[Path]:
 
 
 def digest(path: Path, algorithm: str) -> str | None:
-    """Digest a table: that of its file, or of its files' digests in their order.
+    """Digest a table: the digest of its file, or of the digests of its files in their order.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def digest(path: Path, algorithm: str) -> str | None:
     Returns
     -------
     str or None
-        Hexadecimal digits; None where there is no file.
+        Hexadecimal digits; None if there is no file.
     """
     found = []
     for file in files(path):

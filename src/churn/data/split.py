@@ -1,4 +1,4 @@
-"""Which customers are held out: decided by a hash of the id, not by chance or position."""
+"""The split: a hash of the id decides which customers are held out, not chance or position."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pandas as pd
 
 
 def hash_share(ids: pd.Series, salt: str) -> np.ndarray:
-    """Place each id on [0, 1), evenly and always at the same point.
+    """Map each id to a number in [0, 1) by a hash: uniform, and always the same.
 
-    BLAKE2b keyed by `salt`, read as a fraction. An id keeps its place when the table grows,
-    shrinks or is sorted, on every platform.
+    It is BLAKE2b keyed by `salt`, read as a fraction. It does not depend on the other rows, their
+    order or the platform.
 
     Parameters
     ----------
     ids : Series of str, shape (n_customers,)
         Customer ids.
     salt : str
-        Another salt gives an independent placing. At most 64 bytes are used.
+        Another salt gives independent numbers. At most 64 bytes are used.
 
     Returns
     -------
@@ -29,12 +29,12 @@ def hash_share(ids: pd.Series, salt: str) -> np.ndarray:
     keyed = hashlib.blake2b(digest_size=8, key=salt.encode()[:64])
 
     def digest(value: str) -> bytes:
-        state = keyed.copy()  # the key is hashed once, not once a customer
+        state = keyed.copy()  # the key is hashed once, and not for each customer
         state.update(value.encode())
         return state.digest()
 
     digests = b"".join(map(digest, ids.tolist()))
-    # The upper 53 bits are what a float64 in [0, 1) can hold exactly.
+    # The upper 53 bits are exact as a float64 in [0, 1).
     places = np.frombuffer(digests, dtype=">u8") >> np.uint64(11)
     return places.astype(np.float64) / 2.0**53
 
@@ -42,8 +42,8 @@ def hash_share(ids: pd.Series, salt: str) -> np.ndarray:
 def is_test(ids: pd.Series, test_share: float, salt: str) -> np.ndarray:
     """Tell which customers are held out.
 
-    A customer is held out if its `hash_share` is below `test_share`; so a larger share keeps
-    everyone who was held out before, and a baseline is never scored on its own training rows.
+    A customer is held out if `hash_share` is below `test_share`. So with a larger share everybody
+    stays held out who was before, and a baseline is never scored on its own training rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a table looked like: the figures that a later drift check compares with."""
+"""Summary statistics of a table, with which later tables are compared for drift."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class DataStats(Shape):
 
 
 def describe(table: pd.DataFrame, data: DataParams) -> TableStats:
-    """Describe a checked table.
+    """Summarise a validated table.
 
     Parameters
     ----------
     table : DataFrame, shape (n_customers, n_columns)
-        As `churn.data.schema.validate` gives it.
+        As `churn.data.schema.validate` returns it.
     data : DataParams
         The columns and their roles.
 
@@ -106,7 +106,7 @@ def _dates(values: pd.Series) -> DateStats:
 
 def _categorical(values: pd.Series) -> CategoryStats:
     counts = values.value_counts()
-    # Ties are put in order by name, so that the same table gives the same file.
+    # Ties are sorted by name, so that the same table gives the same file.
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     return CategoryStats(
         missing=int(values.isna().sum()),

@@ -1,4 +1,4 @@
-"""Made-up customers that behave like customers."""
+"""Generate synthetic customers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import stats
 from churn.core.errors import DataError
 from churn.core.files import atomic
 from churn.core.progress import Advance, silent
-from churn.data.table import require_known_ending
+from churn.data.table import require_known_suffix
 
 CHUNK_ROWS = 50_000
 _DAYS_A_MONTH = 30.0
@@ -24,7 +24,7 @@ _OLDEST_DAYS = 3650.0
 def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
     """Generate customers, a chunk at a time.
 
-    Every customer has a hidden *activity* a ~ N(0, 1) that nothing in the table shows directly:
+    Every customer has a latent *activity* a ~ N(0, 1), which is not in the table:
 
     - `days_since_signup` t ~ 20 + Gamma(1.6, 330) days, at most ten years;
     - order rate (a month) r = exp(-0.5 + 0.6 a); tenure drives orders:
@@ -42,14 +42,14 @@ def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
     - `churned` ~ Bernoulli(sigmoid(s)) with
       s = -3.6 + 1.6 log(1 + recency r / 30) + 1.0 quiet - 0.7 a
       + 2.0 log(1 + tickets) - 0.3 log(t / 365) + N(0, 0.5):
-      silence beyond a customer's own rhythm and complaints drive churn, tenure and activity
-      hold it back, and part of it nobody can know.
+      silence beyond a customer's own rhythm and complaints increase churn, tenure and activity
+      decrease it, and part of it is random.
 
     `drift`, in months, moves the population (activity falls by 0.06 a month, tenure shrinks by
     4 %, complaints grow by 6 %) and the relation (silence weighs 4 % less, complaints 5 % more,
     the intercept rises by 0.05). The same seed draws the same numbers at every drift, so an id in
-    two snapshots is the same draw from two populations: two months' customer bases, not the same
-    people grown older. The first n customers do not depend on `rows`.
+    two snapshots is the same draw from two populations: these are the customer bases of two
+    months, and not the same people later. The first n customers do not depend on `rows`.
 
     The shipped ``data/customers.csv`` has 10,000 customers, seed 7, no drift.
 
@@ -68,7 +68,7 @@ def customers(rows: int, seed: int, drift: float = 0.0) -> Iterator[pa.Table]:
         At most `CHUNK_ROWS` customers, in the order of their ids.
     """
     for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
-        # A whole chunk is always drawn, so that a customer does not depend on how many follow.
+        # Always draw a whole chunk, so that a customer does not depend on how many follow.
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,)))
         yield _chunk(rng, start, drift).slice(0, min(CHUNK_ROWS, rows - start))
 
@@ -160,7 +160,7 @@ def write(
     DataError
         If the ending is neither, or the file cannot be written there.
     """
-    require_known_ending(output)
+    require_known_suffix(output)
     chunks = customers(rows, seed, drift)
     first = next(chunks)
     try:

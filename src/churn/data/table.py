@@ -1,4 +1,4 @@
-"""Reading the customer table: what is wrong with a *file* is said here."""
+"""Read the customer table from its files; errors are about a *file*."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _WHOLE = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 
 
-def require_known_ending(path: Path) -> None:
-    """Check that a file's name says how it is written.
+def require_known_suffix(path: Path) -> None:
+    """Check that a file has a known suffix.
 
     Raises
     ------
     DataError
-        If it does not end in ``.csv`` or ``.parquet``.
+        If its name does not end in ``.csv`` or ``.parquet``.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise DataError(f"{path}: the name must end in .csv or .parquet")
 
 
 def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFrame:
-    """Read the declared columns of CSV or Parquet files, by their endings.
+    """Read the declared columns of CSV or Parquet files, which their suffixes tell apart.
 
     Parameters
     ----------
     path : Path
-        A file, a folder of Parquet files, or a pattern such as ``data/part-*.csv``, whose files
-        are read in the order of their names. CSV: with a header, and written as `data.csv` says.
+        A file, a folder of Parquet files, or a pattern such as ``data/part-*.csv``; several files
+        are read in the order of their names. CSV has a header, and is written as `data.csv` says.
     data : DataParams
-        The columns; others are left out.
+        The columns; other columns are ignored.
     labelled : bool, default=True
         Whether the target is read as well.
 
     Returns
     -------
     DataFrame, shape (n_customers, n_columns)
-        Cells as they were found; `churn.data.schema.validate` brings them to types.
+        The unconverted cells; `churn.data.schema.validate` converts them.
 
     Raises
     ------
     DataError
-        If the file is of another kind, missing, empty, damaged, holds merge-conflict markers, is
-        delimited by something else, or misses a column.
+        If a file has another suffix, is missing, empty or damaged, has merge-conflict markers or
+        another delimiter, or lacks a column.
     """
     columns = [data.id, *data.inputs, *([data.target] if labelled else [])]
     found = sources.files(path)
@@ -74,55 +74,55 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
         table.insert(0, data.id, np.arange(1, len(table) + 1))
         if labelled:
             announce(
-                f"{path}: its rows are numbered, because data.id is null; a row that comes or goes"
-                " moves those below it to other sides of the split"
+                f"{path}: its rows are numbered, because data.id is null; adding or removing a row"
+                " moves the rows below it to other sides of the split"
             )
     return table
 
 
 def _read_file(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
-    ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if ending not in ("csv", "tsv", "parquet"):
+    suffix = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if suffix not in ("csv", "tsv", "parquet"):
         raise DataError(f"{path}: the name must end in .csv, .tsv, .csv.gz or .parquet")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: empty; get it again with `dvc pull`")
-    if ending == "parquet":
+    if suffix == "parquet":
         found = _read_parquet(path, columns)
     else:
-        if ending == "tsv" and style.separator == CsvParams().separator:
+        if suffix == "tsv" and style.separator == CsvParams().separator:
             style = style.model_copy(update={"separator": "\t"})
         found = _read_csv(path, columns, style)
     return _without_empty_end(found, path)
 
 
 def _without_empty_end(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Leave out rows at the end in which every cell is empty, as spreadsheets write them."""
+    """Drop empty rows at the end, as spreadsheets write them."""
     end = len(table)
     while end and all(
         cells.texts(table.iloc[end - 1 : end, i]).isna().all() for i in range(table.shape[1])
     ):
         end -= 1
     if end < len(table):
-        announce(f"{path}: {len(table) - end} empty rows at the end are left out")
+        announce(f"{path}: {len(table) - end} empty rows at the end are ignored")
     return table.iloc[:end]
 
 
 def _read_csv(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
-    """Read every cell as the text that it is; what it means, `churn.data.cells` says."""
+    """Read every cell as text; `churn.data.cells` converts it."""
     header: list[str] = []
     try:
         text = _decoded(path, style.encoding)
         _refuse_conflict_markers(path, text)
-        if said := re.match(rb"sep=(.)\r?\n", text):  # as Excel writes it
+        if declared := re.match(rb"sep=(.)\r?\n", text):  # as Excel writes it
             text, style = (
-                text[said.end() :],
-                style.model_copy(update={"separator": said[1].decode()}),
+                text[declared.end() :],
+                style.model_copy(update={"separator": declared[1].decode()}),
             )
         header = _header(text, style)
         names = _matched(path, header, columns, style)
         table = pa.csv.read_csv(
             pa.BufferReader(text),
-            # One thread, because only then does a parse error know its row; it is fast enough.
+            # With one thread parse errors have a row number; it is fast enough.
             read_options=pa.csv.ReadOptions(use_threads=False),
             parse_options=pa.csv.ParseOptions(
                 delimiter=style.separator, quote_char=style.quote, newlines_in_values=True
@@ -134,7 +134,7 @@ def _read_csv(path: Path, columns: list[str], style: CsvParams) -> pd.DataFrame:
     except csv.Error as error:
         raise DataError(f"{path}: not a CSV file ({error}); export it as CSV") from error
     except pa.ArrowInvalid as error:
-        what = _in_own_words(str(error).splitlines()[0], header)[:120]
+        what = _with_names(str(error).splitlines()[0], header)[:120]
         raise DataError(f"{path}: not a CSV file ({what}); correct or export it again") from error
     frame: pd.DataFrame = table.rename_columns(list(names.values())).to_pandas()
     return frame
@@ -173,8 +173,8 @@ def _decoded(path: Path, encoding: str) -> bytes:
         ) from error
 
 
-def _in_own_words(problem: str, header: list[str]) -> str:
-    """Name row and column as all other messages do; pyarrow counts the header as a row."""
+def _with_names(problem: str, header: list[str]) -> str:
+    """Name row and column as in all other messages; pyarrow counts the header as a row."""
     problem = problem.removeprefix("CSV parse error: ")
     problem = re.sub(
         r"^In CSV column #(\d+): ", lambda match: f"column {header[int(match[1])]!r}, ", problem
@@ -201,12 +201,12 @@ def _refuse_conflict_markers(path: Path, text: bytes) -> None:
 def _matched(
     path: Path, found: list[str], columns: list[str], style: CsvParams | None = None
 ) -> dict[str, str]:
-    """Find the columns in a header, whatever blanks and ways to write an accent are in its names.
+    """Find the columns in a header, ignoring blanks around names and the encoding of accents.
 
     Returns
     -------
     dict of str to str
-        From the name in the header to that in params.yaml.
+        The name in params.yaml for each name in the header.
     """
     if style is not None and len(found) == 1:
         for delimiter, name in _OTHER_SEPARATORS.items():
@@ -222,7 +222,7 @@ def _matched(
         ]
         if len(alike) > 1:
             shown = " and ".join(map(repr, dict.fromkeys(alike)))
-            raise DataError(f"{path}: column {shown} stands twice; keep one of them")
+            raise DataError(f"{path}: column {shown} is repeated; keep one of them")
         if not alike and column == ROW_NUMBER:
             continue
         if not alike:
@@ -245,11 +245,11 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
         for name, column in names.items():
             if pa.types.is_nested(schema.field(name).type):
                 raise DataError(f"{path}: column {column!r} holds lists; put one value in a cell")
-        # Without pandas' own notes in the file, by which an id may be an index and no column.
+        # Without pandas' metadata in the file, which may make the id an index and not a column.
         table = pa.parquet.read_table(path, columns=list(names)).rename_columns(
             list(names.values())
         )
-        # Whole numbers with gaps would become floats, of which large ones are no longer exact.
+        # Integers with missing values would become floats, which are not exact for large integers.
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, types_mapper=_WHOLE.get)
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a version says of itself in the registry, as Markdown."""
+"""A version's notes in the registry, as Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from churn.review.report.text import code, interval, number, prose
 from churn.validation.results import Checks
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
-_SHOWN = ("roc_auc", "average_precision", "brier", "cost")
+SHOWN = ("roc_auc", "average_precision", "brier", "cost")
 _MOST_CHANGES = 20
 _MOST_FILES = 10
 
@@ -25,16 +25,16 @@ def describe(
     comparison: Comparison,
     checks: Checks,
 ) -> str:
-    """Describe a version: what changed, how good it is, and which checks it has passed.
+    """Write the notes of a version: what changed, its metrics, and how many checks passed.
 
     Parameters
     ----------
     subject : str
         First line of the commit's message.
     lineage : sequence of str
-        Where it comes from, one line each.
+        Lines that say where it comes from.
     changes : Changes
-        Empty where nobody has asked.
+        Empty if there is no changes.json.
     metrics : Metrics
     comparison : Comparison
     checks : Checks
@@ -51,8 +51,8 @@ def describe(
     if changed := changes.parameters:
         lines += ["", "Changed parameters:", ""]
         lines += [
-            f"- {code(one.key)}: {code(one.before)} → {code(one.after)}"
-            for one in changed[:_MOST_CHANGES]
+            f"- {code(change.key)}: {code(change.before)} → {code(change.after)}"
+            for change in changed[:_MOST_CHANGES]
         ]
         if len(changed) > _MOST_CHANGES:
             lines.append(f"- and {len(changed) - _MOST_CHANGES} more")
@@ -62,18 +62,18 @@ def describe(
 
 
 def _metrics(metrics: Metrics, comparison: Comparison) -> list[str]:
-    entry = next((one for one in comparison.baselines if isinstance(one, Compared)), None)
+    entry = next((entry for entry in comparison.baselines if isinstance(entry, Compared)), None)
     name = entry.name if entry else None
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
     rows = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    differences = {one.metric: one for one in entry.metrics} if entry else {}
-    for metric in _SHOWN:
+    differences = {row.metric: row for row in entry.metrics} if entry else {}
+    for metric in SHOWN:
         cells = [TITLES[metric], number(metrics.test[metric])]
         if entry:
-            one = differences.get(metric)
+            row = differences.get(metric)
             cells += (
-                [number(one.difference, sign=True), interval(one.lower, one.upper)]
-                if one
+                [number(row.difference, sign=True), interval(row.lower, row.upper)]
+                if row
                 else ["undefined"] * 2
             )
         rows.append(f"| {' | '.join(cells)} |")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from churn.core.environment import without_credentials
+from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import Params
@@ -81,22 +79,21 @@ def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Find
         command += ["--rows", str(rows), "--serving-report", str(report)]
         # Where the server does not start, each test would say why.
         command += ["--quiet", "--maxfail=5", "-p", "no:cacheprovider"]
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        done = subprocess.run(
+        done = process.run(
             command,
-            cwd=root,
+            root,
             # Without the user's own options for pytest, which may leave tests out. What is served
             # stays as it was verified: Python writes nothing beside it.
-            env=without_credentials()
-            | {"PATH": path, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            environment=process.without_credentials()
+            | {
+                "PATH": process.path_with_this_python(),
+                "PYTEST_ADDOPTS": "",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            merge_output=True,
         )
         if not report.exists():
-            last = next(iter(reversed(done.stdout.strip().splitlines())), "pytest said nothing")
+            last = process.error_line(done.stdout, last=True)
             return Findings(False, f"the integration tests did not run: {last}", done.stdout)
         found = read_json(report, "release", ServingReport)
     return Findings(*_told(found, done.returncode), done.stdout)

@@ -29,9 +29,9 @@ from churn.core.errors import (
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion
+from churn.deploy import integration, promotion, rules
+from churn.deploy.commits import Commit, commit_tags
 from churn.deploy.description import describe
-from churn.deploy.promotion import Commit
 from churn.deploy.restored import restored
 from churn.evaluation.results import Metrics
 from churn.model import artifact
@@ -44,8 +44,7 @@ from churn.review import baseline, compare, gate, limits, proposal
 from churn.review.changes import Changes
 from churn.review.comparison import Absent, Comparison
 from churn.stages import track
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import connection, pyfunc, runs
 from churn.validation.results import Checks
 
 Say = Callable[[str], None]
@@ -168,10 +167,10 @@ class _Release:
             return self._only_register()
         there = before if before is not None and self._is_same(before) else None
         if there is not None and there.tags.get("smoke") == "passed":
-            promotion.confirm(self.root, self.registry, there, self._newest(), self.plan.by)
+            promotion.record_commit(self.root, self.registry, there, self._newest(), self.plan.by)
             return Released(there, there, f"version {there.number} is in Production already")
         if there is None and before is not None:
-            promotion.require_newer(self.root, self.commit, before)
+            rules.require_newer(self.root, self.commit, before)
         with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             if there is not None:  # it was killed before it had looked
                 version = there
@@ -212,7 +211,7 @@ class _Release:
         )
 
     def _newest(self) -> dict[str, str]:
-        return promotion.newest(self.commit, self.manifest.fingerprint)
+        return commit_tags(self.commit, self.manifest.fingerprint)
 
     def _judge(self, workspace: Workspace) -> None:
         """Hold the candidate against its limits and against what is in Production now."""
@@ -249,18 +248,20 @@ class _Release:
         self.say("register")
         for version in reversed(self.registry.versions()):
             if self._is_same(version):
-                told = promotion.rolled_back(version)
+                told = rules.describe_rollback(version)
                 if told and self.plan.until != "registered":
                     raise RolledBackError(f"this is {told}")
-                promotion.confirm(self.root, self.registry, version, self._newest(), self.plan.by)
+                promotion.record_commit(
+                    self.root, self.registry, version, self._newest(), self.plan.by
+                )
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
-        tracked = tracking.log_once(tracking.connect(self.root), identity, record)
-        tracking.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
+        tracked = runs.log_once(connection.connect(self.root), identity, record)
+        runs.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
         # Logged here and now: who has tracked it before may have had other code beside it.
-        logged = tracked.model or tracking.log_model(tracked.run_id, record)
+        logged = tracked.model or runs.log_model(tracked.run_id, record)
         event = Event.now("registered", self.plan.by, self.source.summary)
-        stored = tracking.fetch(logged, workspace.root / "logged")
+        stored = runs.fetch(logged, workspace.root / "logged")
         pyfunc.remove_bytecode(stored)
         serving = pyfunc.serving_digest(stored)
         return self.registry.register(
@@ -324,7 +325,7 @@ class _Release:
         self.registry.require_served("staging", version)
         tested = integration.run(self.root, stored, workspace, self.settings)
         self.registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
-        self.registry.note(version, Event.now("tested", self.plan.by, tested.summary))
+        self.registry.record(version, Event.now("tested", self.plan.by, tested.summary))
         if not tested.passed:
             self.say(tested.output.rstrip())
             raise BlockedError(tested.summary)
@@ -332,8 +333,8 @@ class _Release:
     def _promote(self, version: Version) -> None:
         self.say("production")
         self.registry.require_lock()  # the tests may have taken longer than anybody waits
-        promotion.require_bytes(self.registry, version)
-        promotion.require_tested(self.registry.version(version.number))
+        promotion.require_unchanged_files(self.registry, version)
+        rules.require_tested(self.registry.version(version.number))
         self.registry.tag(version, {"smoke": "pending"})
         self.registry.move(version, "production", self.plan.by, self.plan.why)
 
@@ -359,7 +360,7 @@ class _Release:
             return error
         reason = f"version {version.number} failed in Production: {error}"
         try:
-            self.registry.settle()
+            self.registry.reconcile()
             now = self.registry.version(version.number)
             return self._put_back(now, error, reason) if CHAMPION in now.aliases else error
         except LostLockError as lost:

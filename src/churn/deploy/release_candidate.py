@@ -15,8 +15,8 @@ from churn.core import params
 from churn.core.errors import CandidateError, ChurnError
 from churn.core.files import atomic
 from churn.core.paths import Workspace
-from churn.deploy import promotion
-from churn.deploy.promotion import Commit
+from churn.deploy import rules
+from churn.deploy.commits import Commit, inputs_unchanged_since
 from churn.provenance import bundle, lineage
 from churn.provenance.candidate import holds_commit, input_fingerprint
 from churn.registry import Registry
@@ -100,13 +100,13 @@ def make(root: Path, revision: str, output: Path, say: Say) -> Made:
 def _not_needed(root: Path, registry: Registry, commit: Commit) -> Made | None:
     """Tell whether Production has the model of these inputs already, or they were rolled back."""
     fingerprint = input_fingerprint(root)
-    version = promotion.released(root, registry, commit, fingerprint)
-    if version is not None:
+    version = registry.production()
+    if version is not None and rules.is_released(version, fingerprint):
         same = f"version {version.number} in Production is of the same inputs"
         return Made((f"nothing to release: {same}",), needed=False)
     for version in registry.versions():
-        told = promotion.rolled_back(version)
-        if told and promotion.inputs_unchanged_since(root, version, commit, fingerprint):
+        told = rules.describe_rollback(version)
+        if told and inputs_unchanged_since(root, version, commit, fingerprint):
             return Made((f"nothing to release: of the same inputs is {told}",), needed=False)
     return None
 

@@ -1,8 +1,9 @@
-"""Commands `status` and `history`: what is in Production, where it came from, what happened."""
+"""Print what is in Production, its lineage, and the audit trail (`status` and `history`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich import box
@@ -11,11 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from churn.core.errors import RegistryError
+from churn.deploy.description import SHOWN
+from churn.evaluation.metric_names import TITLES
 from churn.registry import Move, Registry, Version
-from churn.registry.version import CHAMPION, PREVIOUS, STAGING, in_production
-from churn.review.report.text import code, prose
+from churn.registry.version import CHAMPION, PREVIOUS, STAGING, by_number, in_production
+from churn.review.report.text import code, number, prose
 
-_EMPTY = "nothing is registered yet: churn release does it"
+Metrics = Mapping[str, float]
+
+_EMPTY = "nothing is registered yet; churn release registers a model"
 
 
 _PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
@@ -27,7 +32,7 @@ _COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
 
 
 def show(registry: Registry, console: Console) -> None:
-    """Print what is in Production with its lineage, and what is in Staging and before it.
+    """Print what is in Production and Staging and what was before, and Production's lineage.
 
     Raises
     ------
@@ -53,8 +58,13 @@ def show(registry: Registry, console: Console) -> None:
         console.print(Text(warning, style="yellow"), soft_wrap=True)
 
 
-def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
-    """Write the same as Markdown, in which no text of the registry comes alive.
+def markdown(
+    versions: list[Version], has_stages: bool, title: str, metrics: Mapping[int, Metrics]
+) -> str:
+    """Return the summary of a workflow's run as Markdown; texts of the registry are escaped.
+
+    It is about the version that is decided on: the one in Staging, or after a move the one in
+    Production.
 
     Parameters
     ----------
@@ -62,16 +72,71 @@ def markdown(versions: list[Version], has_stages: bool, title: str) -> str:
     has_stages : bool
         Whether the registry has stages beside aliases.
     title : str
-        The first line: what has happened.
+        The heading: what has happened.
+    metrics : mapping of int to mapping of str to float
+        Metrics of the held-out customers by the number of the version; of a version that is not
+        here they are unknown.
     """
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
-    lines = [f"## {prose(title)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
-    lines += [_row(row) for row in rows]
-    if champion := in_production(versions):
-        lines += ["", "### Lineage", ""]
-        lines += [f"- {name}: {code(value, 200)}" for name, value in lineage(champion).items()]
+    lines = [f"## {prose(title)}", ""]
+    if decision := decided_on(versions):
+        lines += [prose(decision.sentence), "", *_metrics(decision, metrics), ""]
+    lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *map(_row, rows)]
+    if decision:
+        lines += ["", f"### Lineage of version {decision.version.number}", ""]
+        lines += [
+            f"- {name}: {code(value, 200)}" for name, value in lineage(decision.version).items()
+        ]
     lines += ["", *(f"> {prose(warning)}" for warning in warnings(versions, has_stages))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A version to be approved, or that was moved into Production.
+
+    Attributes
+    ----------
+    version : Version
+    other : Version or None
+        The version that it replaces.
+    sentence : str
+    """
+
+    version: Version
+    other: Version | None
+    sentence: str
+
+
+def decided_on(versions: list[Version]) -> Decision | None:
+    """Return the version that is decided on; None if nothing is in Staging or Production."""
+    champion = in_production(versions)
+    staged = next((v for v in versions if STAGING in v.aliases), None)
+    if staged is not None and staged != champion:
+        now = "Nothing is in Production yet."
+        if champion is not None:
+            now = f"In Production it would replace version {champion.number}."
+        return Decision(staged, champion, f"Version {staged.number} is in Staging. {now}")
+    if champion is None:
+        return None
+    event = champion.last("production", "rollback", "restore")
+    other = None if event is None else by_number(versions).get(event.replaced or 0)
+    if event is None or other is None:
+        return Decision(champion, other, f"Version {champion.number} is in Production.")
+    verb = "replaced" if event.what == "production" else "was put back in place of"
+    sentence = (
+        f"Version {champion.number} {verb} version {other.number}, by {event.by}: {event.why}"
+    )
+    return Decision(champion, other, sentence)
+
+
+def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> Iterator[str]:
+    columns = [v for v in (decision.version, decision.other) if v is not None]
+    yield _row(["held-out customers", *(f"version {version.number}" for version in columns)])
+    yield _row(["---"] * (len(columns) + 1))
+    for name in SHOWN:
+        values = [metrics.get(version.number, {}).get(f"test_{name}") for version in columns]
+        yield _row([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -79,7 +144,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _places(versions: Sequence[Version]) -> list[list[str]]:
-    """Say which version is where, since when, and who put it there."""
+    """Return a row for each place: its version, since when, and who moved it there."""
     rows = []
     for title, alias, moves in _PLACES:
         found = next((v for v in versions if alias in v.aliases), None)
@@ -94,10 +159,12 @@ def _places(versions: Sequence[Version]) -> list[list[str]]:
 
 
 def warnings(versions: list[Version], has_stages: bool) -> list[str]:
-    """Say where stages and aliases are out of step, as after a hand on the registry's own pages."""
+    """List where stages and aliases disagree, as after a change in MLflow's own pages."""
     found = []
     if any("pending" in version.tags for version in versions):
-        found.append("a move has begun and not ended; the next command that moves one mends it")
+        found.append(
+            "a move was begun and not completed; the next command that moves a version completes it"
+        )
     if not has_stages:
         return found
     wanted = {STAGING: "Staging", CHAMPION: "Production"}
@@ -113,7 +180,7 @@ def warnings(versions: list[Version], has_stages: bool) -> list[str]:
 
 
 def lineage(version: Version) -> dict[str, str]:
-    """Say where a version comes from: version ← candidate ← pull request ← commit ← data."""
+    """Return where a version comes from: version ← candidate ← pull request ← commit ← data."""
     tags = version.tags
     number, run = tags.get("pull_request"), tags.get("candidate_run")
     tested, registered = version.last("tested"), version.last("registered")
@@ -136,7 +203,7 @@ def history(registry: Registry, console: Console) -> None:
     Raises
     ------
     RegistryError
-        If there is none.
+        If nothing is registered.
     """
     versions = registry.versions()
     if not versions:
@@ -144,8 +211,8 @@ def history(registry: Registry, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("when (UTC)", "version", "what", "by", "why"):
         table.add_column(name, no_wrap=name != "why")
-    told = [(event, version) for version in versions for event in version.events]
-    for event, version in sorted(told, key=lambda pair: pair[0].when):
+    entries = [(event, version) for version in versions for event in version.events]
+    for event, version in sorted(entries, key=lambda pair: pair[0].when):
         cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
         table.add_row(*map(Text, cells))
     console.print(table)

@@ -1,4 +1,4 @@
-"""Measuring and comparing: metrics, curves, slices, intervals.
+"""Metrics, curves, slices, and the comparison of two models.
 
-Pure functions of arrays and tables; no file is read or written, but for pictures.
+Pure functions of arrays and tables; only `pictures` writes files.
 """

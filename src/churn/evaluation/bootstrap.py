@@ -1,4 +1,4 @@
-"""Draws of customers with replacement, and the interval that they give."""
+"""Bootstrap samples of customers, and intervals from them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-# Customers times draws that are worked on at once. A matrix of 0.8 MB stays in the processor's
-# cache, which is several times faster than one that does not.
+# Customers times draws in one matrix. One of 0.8 MB fits into the processor's cache, which makes
+# it several times faster.
 _CELLS = 100_000
-# Beyond these a distribution is too far from the normal one, or the statistic too far from linear.
+# Beyond these the distribution is too far from normal, or the statistic too far from linear.
 _MAX_SKEWNESS, _MAX_KURTOSIS, _MAX_REST = 0.5, 1.0, 0.1
 _MIN_TAIL = 0.005
 
 
 def draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Give draws of n of n customers with replacement, as many at a time as memory is meant for.
+    """Draw n of n customers with replacement, in blocks that fit into the cache.
 
     Parameters
     ----------
     n : int
+        Number of customers.
     resamples : int
         Number of draws.
     seed : int
@@ -29,7 +30,7 @@ def draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     Yields
     ------
     ndarray of float, shape (n, some draws)
-        How often each customer is in each draw.
+        How often each customer is in each draw of a block.
     """
     rng = np.random.default_rng(seed)
     at_once = max(1, _CELLS // n)
@@ -41,7 +42,7 @@ def draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class Spread:
-    """The middle of a statistic's bootstrap distribution, and its width.
+    """The interval and the standard error of a statistic, from its bootstrap distribution.
 
     Attributes
     ----------
@@ -57,20 +58,21 @@ class Spread:
 
 
 def spread(drawn: np.ndarray, linear: np.ndarray, influence: np.ndarray, tail: float) -> Spread:
-    """Find the ends of an interval, with as little of the chance in the draws as can be had.
+    """Compute an interval that depends on the seed as little as possible.
 
-    Of a smooth statistic nearly all is linear in how often each customer is drawn, and the moments
-    of that part are known without any draw. Where it is nearly all, the draws only add what is not
-    linear, and the ends follow from mean, variance, skewness and kurtosis: another seed moves them
-    by a tenth of what it moves quantiles of the draws. Else they are those quantiles.
+    A smooth statistic is nearly linear in how often each customer is drawn, and the moments of the
+    linear part are known exactly. If the rest is small, only its moments are estimated from the
+    draws, and the interval follows from mean, variance, skewness and kurtosis: with another seed it
+    moves by a tenth of what quantiles of the draws move. Else it has these quantiles as its ends.
 
     Parameters
     ----------
     drawn : ndarray of float, shape (n_draws,)
-        The statistic on each draw, less its value on all customers.
+        The statistic for each draw, minus its value for all customers.
     linear : ndarray of float, shape (n_draws,)
-        Its linear part: the sum over the drawn customers of their influence.
+        Its linear part: the sum of the drawn customers' influence.
     influence : ndarray of float, shape (n_customers,)
+        Derivative of the statistic by each customer's weight.
     tail : float
         Share of the distribution beyond each end, in [0, 0.5).
 
@@ -107,7 +109,7 @@ def spread(drawn: np.ndarray, linear: np.ndarray, influence: np.ndarray, tail: f
 
 
 def _cornish_fisher(z: np.ndarray, skewness: float, kurtosis: float) -> np.ndarray:
-    """Turn quantiles of the normal distribution into those of one that is nearly normal."""
+    """Convert quantiles of the normal distribution to those of a nearly normal one."""
     return np.asarray(
         z
         + skewness * (z**2 - 1) / 6

@@ -1,4 +1,4 @@
-"""The difference between two models on the same customers, with its uncertainty."""
+"""The difference between two models on the same customers, with its interval."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from churn.evaluation.weighted import WeightedMetrics
 
 Word = Literal["better", "worse", "inconclusive", "identical"]
 LEVEL = 0.95
-# Of the resamples of a small group some hold one kind of customer only. An interval from fewer
-# than this share of them would be one of the lucky draws.
+# Some resamples of a small group have customers of one class only, and no metric. If fewer than
+# this share have one, their interval would be biased.
 _MIN_DEFINED = 0.95
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What one model says about the customers.
+    """The predictions of one model.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Scored:
     threshold: float
 
     def of(self, members: np.ndarray) -> Scored:
-        """Return the same for some of the customers."""
+        """Return the predictions for some of the customers."""
         return Scored(self.probability[members], self.threshold)
 
 
@@ -50,16 +50,15 @@ class Difference:
     ----------
     metric : str
     baseline, candidate, difference : float or None
-        ``difference`` is ``candidate - baseline``; None where a metric is undefined or no
-        number.
+        ``difference`` is ``candidate - baseline``; None if a metric is undefined or not finite.
     lower, upper : float or None
-        The interval of the difference; None where it could not be computed.
+        The 95% interval of the difference; None if it cannot be computed.
     p : float or None
-        Probability of a difference of this size or more between equally good models, in [0, 1]:
-        Student's test by the standard error of the bootstrap; None where there is no interval.
+        Two-sided p-value, in [0, 1], of Student's test with the standard error of the bootstrap;
+        None if there is no interval.
     word : {"better", "worse", "inconclusive", "identical"} or None
-        What the interval says of the candidate: whether zero lies outside it, and on which side;
-        identical where no draw shows any difference. None where there is no interval.
+        Better or worse if zero is outside the interval; identical if no draw shows a difference;
+        None if there is no interval.
     """
 
     metric: str
@@ -82,53 +81,52 @@ def compare(
 ) -> list[Difference]:
     """Compare two models by a paired bootstrap over customers.
 
-    Each resample draws n of the n customers with replacement and computes the difference of
-    both models on that draw; the interval is the middle 95 % of these differences, and a little
-    more where one kind of customer is rare. What both
-    models find hard about a customer cancels out, so a paired interval is narrower than one
-    from two separate ones.
+    Each resample draws n of the n customers with replacement, and gives the difference of both
+    models on that draw. The interval is the middle 95 % of these differences, widened a little if
+    one class is rare. It is narrower than an interval from two separate bootstraps, because
+    customers that are hard for both models cancel out.
 
     Parameters
     ----------
     y : ndarray of int, shape (n_customers,)
         1 where the customer churned, else 0.
     baseline, candidate : Scored
-        Both for the same customers in the same order. Of a model with a probability that is no
-        number in [0, 1] every metric is undefined.
+        Both for the same customers in the same order. If a model has a probability that is not a
+        number in [0, 1], all its metrics are undefined.
     decision : DecisionParams
         The costs.
     seed : int
         Decides the draws.
     resamples : int
-        Number of draws, 1,000 or more for the ends of a 95% interval to stand still.
+        Number of draws; 1,000 or more for a stable 95% interval.
 
     Returns
     -------
     list of Difference
-        One a metric, in the order of `churn.evaluation.metrics.measure`.
+        One for each metric, in the order of `churn.evaluation.metrics.measure`.
 
     Notes
     -----
     Source: Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapter 13
-    (percentile interval); `_tail` has that of the widening, `churn.evaluation.bootstrap` that of
-    how little the seed decides. `scipy.stats.bootstrap` would sort each draw anew.
+    (percentile interval). For the widening see `_tail`, for the moments see
+    `churn.evaluation.bootstrap`. `scipy.stats.bootstrap` would sort the customers for each draw.
     """
     n_rarer = int(min(y.sum(), len(y) - y.sum()))
-    one, other = (
+    models = [
         WeightedMetrics(y, scored.probability, scored.threshold, decision)
         for scored in (baseline, candidate)
-    )
+    ]
     everybody = np.ones((len(y), 1))
-    first, second = one.metrics(everybody), other.metrics(everybody)
-    names, (before, after) = list(first), (one.influence(), other.influence())
+    first, second = (model.metrics(everybody) for model in models)
+    names, (before, after) = list(first), (model.influence() for model in models)
     influence = np.column_stack([after[name] - before[name] for name in names])
     drawn, linear = [], []
-    # One thread: the products are small, and the order of their sums, so the last digit of a
-    # result, would depend on the number of cores.
+    # One thread: the products are small, and with more the order of summation, and with it the last
+    # digit, would depend on the number of cores.
     with _libraries().limit(limits=1, user_api="blas"):
         for counts in draws(len(y), resamples, seed):
-            was, is_ = one.metrics(counts), other.metrics(counts)
-            drawn.append(np.stack([is_[name] - was[name] for name in names]))
+            old, new = (model.metrics(counts) for model in models)
+            drawn.append(np.stack([new[name] - old[name] for name in names]))
             linear.append(influence.T @ counts)
     by_metric = zip(
         names,
@@ -147,17 +145,20 @@ def compare(
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return those that have threads; looking for them takes longer than a small comparison."""
+    """Return the libraries with threads; cached, because finding them is slow."""
     return ThreadpoolController()
 
 
 def _tail(n_rarer: int) -> float:
-    """Return the share of draws beyond each end of an interval, from the rarer kind's number.
+    """Return the share of draws beyond each end of an interval, given the size of the rarer class.
 
-    Percentile intervals are too narrow where there are few of a kind. The share is the one with
-    which the interval of a mean would be Student's; source: Hesterberg, T. C. (2015), What Teachers
-    Should Know About the Bootstrap, The American Statistician 69 (4), "expanded percentile". Not
-    for rankings, whose draws spread more widely than chance does: they compare pairs.
+    Percentile intervals are too narrow for small classes. With this share, the interval of a mean
+    is Student's. Not used for rankings, which compare pairs: their draws spread too widely already.
+
+    Notes
+    -----
+    Source: Hesterberg, T. C. (2015), What Teachers Should Know About the Bootstrap, The American
+    Statistician 69 (4), "expanded percentile".
     """
     if n_rarer < 2:
         return 0.0

@@ -1,8 +1,8 @@
-"""The curves by name, apart from `churn.evaluation.curves`, which takes a second to import."""
+"""Names of the curves; not in `churn.evaluation.curves`, which takes a second to import."""
 
 from __future__ import annotations
 
-# Of the curves in which two models are compared: names of x and y in the points, title, labels.
+# The curves in which two models are compared: the points' x and y, the title, and the labels.
 COMPARED = {
     "roc": (
         "false_positive_rate",

@@ -1,4 +1,4 @@
-"""Curves as a few hundred points: small enough for git, close enough for the eye."""
+"""Curves as at most a few hundred points, small enough for git."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def roc(y: np.ndarray, probability: np.ndarray) -> Points:
     Parameters
     ----------
     y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0; both have to occur.
+        1 where the customer churned, else 0; both must occur.
     probability : ndarray of float, shape (n_customers,)
         In [0, 1].
 
@@ -41,7 +41,7 @@ def precision_recall(y: np.ndarray, probability: np.ndarray) -> Points:
 
 
 def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Points:
-    """Compare predicted probabilities with what happened, in bins of equal size.
+    """Return the calibration curve, in bins of equal size.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Point
     -------
     list of dict
         ``predicted`` (mean probability), ``observed`` (share that churned), both in [0, 1],
-        and ``customers``; equal probabilities stay in one bin.
+        and ``customers``; equal probabilities are in one bin.
     """
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]))
     place = np.searchsorted(edges, probability, side="left")
@@ -73,7 +73,7 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Point
 
 
 def confusion(y: np.ndarray, probability: np.ndarray, threshold: float) -> Points:
-    """Return one row a customer kind, decision and count, for DVC's ``confusion`` template.
+    """Return the confusion matrix, one row for each cell, for DVC's ``confusion`` template.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def confusion(y: np.ndarray, probability: np.ndarray, threshold: float) -> Point
 
 
 def score_histogram(y: np.ndarray, probability: np.ndarray, bins: int = 20) -> Points:
-    """Return how many customers of each kind got which probability.
+    """Return the histogram of the probabilities for each class.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def score_histogram(y: np.ndarray, probability: np.ndarray, bins: int = 20) -> P
 
 
 def _points(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> Points:
-    """Thin a curve to evenly spread points, both ends kept."""
+    """Thin a curve to evenly spaced points, with both ends."""
     keep = np.unique(np.linspace(0, len(x) - 1, _MAX_POINTS + 1).round().astype(int))
     return [{x_name: _round(a), y_name: _round(b)} for a, b in zip(x[keep], y[keep], strict=True)]
 

@@ -1,4 +1,4 @@
-"""How a table has moved away from another one, column by column."""
+"""Drift between two tables, column by column."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 _BINS = 10
-# Of an empty bin the logarithm is taken as if it held this share.
+# The share that is used for an empty bin, whose logarithm does not exist.
 _LEAST_SHARE = 1e-4
 _MODERATE, _LARGE = 0.1, 0.25
 
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """One column in two tables.
+    """The drift of one column.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class ColumnDrift:
     psi : float
         Population stability index, 0 or more.
     word : {"none", "moderate", "large"}
-        Below 0.1, below 0.25, and above: the usual reading of the index.
+        Below 0.1, below 0.25, and above: the usual interpretation of the index.
     before, after : float or None
-        Mean of a numeric column; None for a categorical one, or where all is missing.
+        Mean of a numeric column; None for a categorical column, or if all values are missing.
     missing_before, missing_after : float
         Share of missing values, in [0, 1].
     """
@@ -46,14 +46,14 @@ def drift(
     numeric: tuple[str, ...],
     categorical: tuple[str, ...],
 ) -> list[ColumnDrift]:
-    """Measure the drift of every column that both tables have, most drifted first.
+    """Measure the drift of every column that both tables have, the largest first.
 
     Parameters
     ----------
     before, after : DataFrame
         Rows of the two tables.
     numeric, categorical : tuple of str
-        The columns by kind; ones that a table lacks are left out.
+        The columns by kind; columns that a table lacks are ignored.
 
     Returns
     -------
@@ -68,12 +68,12 @@ def drift(
     """
 
     def both_numbers(column: str) -> bool:
-        # A column may have been text before, and be a number now.
+        # A column may have been text in one table, and numeric in the other.
         return all(is_numeric_dtype(table[column]) for table in (before, after))
 
     shared = [c for c in (*numeric, *categorical) if c in before and c in after]
     found = [_column(before[c], after[c], c in numeric and both_numbers(c)) for c in shared]
-    return sorted(found, key=lambda one: -one.psi)
+    return sorted(found, key=lambda column: -column.psi)
 
 
 def _column(before: pd.Series, after: pd.Series, is_number: bool) -> ColumnDrift:
@@ -99,13 +99,13 @@ def _number_bins(values: pd.Series) -> np.ndarray:
         return np.array([])
     edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
     if edges[0] == known.min():
-        # Much of the table stands on its smallest value; what falls below it has drifted.
+        # Many values are equal to the smallest one; a value below it is drift.
         edges = np.array([np.nextafter(edges[0], -np.inf), *edges])
     return edges
 
 
 def _shares(values: pd.Series, bins: np.ndarray | pd.Index, is_number: bool) -> np.ndarray:
-    """Return the share of each bin, of all that is in none, and of what is missing."""
+    """Return the share of each bin, of values outside all bins, and of missing values."""
     if is_number:
         numbers = values.dropna().to_numpy(dtype=float)
         places = np.searchsorted(np.asarray(bins, dtype=float), numbers, side="left")

@@ -1,4 +1,4 @@
-"""How much the model leans on each raw column."""
+"""Permutation importance of the raw columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def permutation_importance(
     seed: int,
     advance: Advance = silent,
 ) -> list[dict[str, float | str]]:
-    """Measure how much ROC AUC is lost when one raw column is shuffled.
+    """Measure the loss of ROC AUC when a raw column is shuffled.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def permutation_importance(
     rows : DataFrame, shape (n_customers, n_columns)
         Held-out rows.
     y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0; both have to occur.
+        1 where the customer churned, else 0; both must occur.
     params : ImportanceParams
-        Shuffles of each column, and how many rows are enough.
+        The number of shuffles, and the maximum number of rows.
     seed : int
         Decides the rows and the shuffles.
     advance : callable, optional
@@ -44,12 +44,12 @@ def permutation_importance(
     Notes
     -----
     Source: Breiman, L. (2001), Random forests, Machine Learning 45, section 10.
-    scikit-learn's function of this name wants an estimator; this one shuffles the columns of a
-    frame and asks the model for nothing but probabilities, all shuffles of a column at once.
+    scikit-learn's function of this name needs an estimator. This one only needs probabilities, and
+    predicts for all shuffles of a column at once.
     """
     rng = np.random.default_rng(seed)
     if len(y) > params.max_rows:
-        # The kinds keep their shares, so that both are there whatever the size.
+        # Stratified, so that both classes occur.
         chosen = [rng.permutation(np.flatnonzero(y == label)) for label in (0, 1)]
         parts = [ids[: max(1, round(params.max_rows * len(ids) / len(y)))] for ids in chosen]
         places = np.sort(np.concatenate(parts))
@@ -62,11 +62,11 @@ def permutation_importance(
         shuffles = []
         for _ in range(params.repeats):
             shuffled = rows[column].array.take(rng.permutation(len(rows)))
-            other = rows.copy()  # not by `assign`, which takes no column called self
+            other = rows.copy()  # not with `assign`, which fails for a column called self
             other[column] = shuffled
             shuffles.append(other)
         probability = model.probability(pd.concat(shuffles)).reshape(params.repeats, -1)
-        losses = np.array([baseline - roc_auc_score(y, one) for one in probability])
+        losses = np.array([baseline - roc_auc_score(y, scores) for scores in probability])
         results.append(
             {
                 "column": column,

@@ -1,4 +1,4 @@
-"""Many differences are looked at, and some would seem to be one by chance alone."""
+"""Correction for multiple comparisons: of many differences, some look significant by chance."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from churn.evaluation.comparison import LEVEL, Difference
 
 
 def holm(p: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:
-    """Tell which of several p-values are significant when they are looked at together.
+    """Tell which of several p-values are significant, by Holm's procedure.
 
-    The probability that any of them is significant by chance is at most `level`, however they hang
-    together.
+    The probability that any is significant by chance is at most `level`, whatever their dependence.
 
     Parameters
     ----------
@@ -41,24 +40,25 @@ def holm(p: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:
 
 
 def corrected(families: Sequence[Sequence[Difference]]) -> list[list[Difference]]:
-    """Call nothing better or worse that does not stand out among all that are looked at together.
+    """Keep the words "better" and "worse" only for differences that are significant together.
 
     Parameters
     ----------
     families : sequence of sequence of Difference
-        What is looked at together, such as the metrics of each slice.
+        All differences that are tested together, such as the metrics of each slice.
 
     Returns
     -------
     list of list of Difference
-        The same with the word "inconclusive" where chance could have done it.
+        The same differences, with the word "inconclusive" for those that are not significant.
     """
-    known = [one.p for family in families for one in family if one.p is not None]
-    found = iter(holm(known))
+    p = [difference.p for family in families for difference in family if difference.p is not None]
+    significant = iter(holm(p))
 
-    def told(one: Difference) -> Difference:
-        stands_out = one.p is not None and next(found)
-        is_claim = one.word in ("better", "worse")
-        return replace(one, word="inconclusive") if is_claim and not stands_out else one
+    def correct(difference: Difference) -> Difference:
+        is_significant = difference.p is not None and next(significant)
+        if difference.word in ("better", "worse") and not is_significant:
+            return replace(difference, word="inconclusive")
+        return difference
 
-    return [[told(one) for one in family] for family in families]
+    return [[correct(difference) for difference in family] for family in families]

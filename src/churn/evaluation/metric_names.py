@@ -1,6 +1,6 @@
-"""The metrics by name: what people call them, and which way is better.
+"""Titles of the metrics, and which of them are losses.
 
-Apart from `churn.evaluation.metrics`, which takes a second to import.
+Not in `churn.evaluation.metrics`, which takes a second to import.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ TITLES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "cost": "cost a customer",
+    "cost": "cost per customer",
 }
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "cost"})
-# What changes with the threshold, and not with the probabilities alone.
+# Metrics of the decisions, which change with the threshold.
 AT_THRESHOLD = ("accuracy", "precision", "recall", "f1", "cost")
-# What compares customers with each other, and is no mean over them.
+# Metrics that compare pairs of customers, and are not means over customers.
 RANKINGS = frozenset({"roc_auc", "average_precision"})

@@ -1,4 +1,4 @@
-"""Metrics of predicted churn probabilities; an undefined one has a reason, not a number."""
+"""Metrics of predicted churn probabilities; an undefined metric has a reason and no value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Measured:
     Attributes
     ----------
     values : dict of str to float or None
-        A value a metric; None where it is undefined.
+        The value of each metric; None if it is undefined.
     undefined : dict of str to str
         The reason for each None.
     """
@@ -38,7 +38,7 @@ def measure(
     """Compute every metric.
 
     =================  ===============================================================
-    roc_auc            probability that a churned customer ranks above another one
+    roc_auc            probability that a churned customer ranks above one who stayed
     average_precision  sum over thresholds of (R_n - R_(n-1)) P_n
     log_loss           -mean(y log p + (1 - y) log(1 - p)), natural logarithm, p clipped
     brier              mean((p - y)^2)
@@ -46,7 +46,7 @@ def measure(
     precision          TP / (TP + FP)
     recall             TP / (TP + FN)
     f1                 2 TP / (2 TP + FP + FN)
-    cost               (cost_false_negative FN + cost_false_positive FP) / n, a customer
+    cost               (cost_false_negative FN + cost_false_positive FP) / n, per customer
     =================  ===============================================================
 
     Parameters
@@ -63,8 +63,7 @@ def measure(
     Returns
     -------
     Measured
-        Metrics that need both kinds of customers, or a predicted positive, are None where
-        those are missing.
+        Metrics that need both classes, or a predicted positive, are None without them.
 
     Raises
     ------
@@ -75,9 +74,9 @@ def measure(
 
     Notes
     -----
-    For log_loss p is clipped to [e, 1 - e], e = 2.2e-16 being the machine epsilon of float64, as
-    `sklearn.metrics.log_loss` does it: a prediction that is certain and wrong has a loss of 36.04,
-    where the formula alone has none.
+    For log_loss p is clipped to [e, 1 - e] as in `sklearn.metrics.log_loss`, with e = 2.2e-16, the
+    machine epsilon of float64. So a prediction that is certain and wrong has a loss of 36.04, and
+    not an infinite one.
 
     Source: Fawcett, T. (2006), An introduction to ROC analysis, Pattern Recognition Letters 27;
     Brier, G. W. (1950), Verification of forecasts expressed in terms of probability, Monthly
@@ -115,15 +114,14 @@ def measure(
 
 
 def require_all(measured: Measured, where: str) -> Values:
-    """Return the metrics of a side of the split, all of which must be defined.
+    """Return the metrics of a side of the split, which must all be defined.
 
-    But for precision, which a model that predicts churn for nobody does not have: it is None.
+    Except precision: it is None for a model that predicts churn for nobody.
 
     Raises
     ------
     DataError
-        If one is undefined or not finite, as the cost is where the costs are near the largest
-        number that there is.
+        If one is undefined or not finite, as the cost may be if the parameters are huge.
     """
     for name, value in measured.values.items():
         if name != "precision" and (value is None or not np.isfinite(value)):

@@ -1,4 +1,4 @@
-"""The curves as pictures (PNG)."""
+"""Draw the curves as PNG files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.curves import Points
 
-_Read = Sequence[Mapping[str, float | int | str]]  # Points, and what was read from a file
-# Okabe and Ito's palette: told apart with every kind of colour vision.
+_Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read from a file
+# Okabe and Ito's palette, for every kind of colour vision.
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
 _STYLE = {
     "axes.spines.top": False,
@@ -28,13 +28,13 @@ _STYLE = {
 
 
 def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
-    """Draw every plot into `folder`, one PNG each.
+    """Draw every plot to a PNG file in `folder`.
 
     Parameters
     ----------
     plots : dict of str to list of dict
         Points by plot: ``roc``, ``precision_recall``, ``calibration``, ``confusion``,
-        ``score_histogram`` and ``importance``, as `churn.evaluation.curves` gives them.
+        ``score_histogram`` and ``importance``, as `churn.evaluation.curves` returns them.
     folder : Path
         Must not exist.
     threshold : float
@@ -53,12 +53,12 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
         with mpl.rc_context(_STYLE):
             figure = Figure(figsize=(5.2, 4.0), layout="constrained")
             paint(figure.subplots(), plots[name])
-            # No version in the file, so that a newer matplotlib alone changes no bytes.
+            # Without matplotlib's version, so that an upgrade alone does not change the file.
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
 
 
 def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> bytes:
-    """Draw one curve of two models into one picture.
+    """Draw a curve for two models in one picture.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
     baseline, candidate : list of dict
         Points on the same customers.
     name : str
-        The baseline's.
+        Name of the baseline.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
                 _column(points, x), _column(points, y), color=color, marker=marker, label=label
             )
         axes.set(title=title, xlabel=labels[0], ylabel=labels[1])
-        # Named afterwards: a line whose label begins with _ is left out of a legend.
+        # Named afterwards, because matplotlib ignores labels that begin with _.
         named = axes.legend(frameon=False).get_texts()[0]
         named.set_text((name if len(name) <= 40 else f"{name[:39]}…").replace("$", r"\$"))
         figure.savefig(picture, format="png", metadata={"Software": None})
@@ -156,7 +156,7 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
 
 def _importance(axes: Axes, points: Points) -> None:
     shown = points[:15][::-1]
-    # Between two dollars matplotlib would read a formula.
+    # Escaped, because matplotlib reads text between two dollars as a formula.
     names = [str(point["column"]).replace("$", r"\$") for point in shown]
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=_BLUE, ecolor=_GREY)

@@ -1,4 +1,4 @@
-"""What an exam can tell: which difference it would notice, and which margin it supports."""
+"""Statistical power of a comparison: the smallest difference it detects, and margin it supports."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from scipy.stats import norm
 
 from churn.evaluation.comparison import LEVEL
 
-# Two models of one family with other hyperparameters have scores that correlate at 0.99 and more;
-# of another family, or with other features, at 0.9 to 0.97.
+# Scores of two models of one family with different hyperparameters correlate at 0.99 and more; of
+# models of two families, or with different features, at 0.9 to 0.97.
 CORRELATION = 0.95
-_POWER = 0.8  # noticed in 4 of 5 cases
-_TOO_OFTEN = 0.1  # of the changes that change nothing
+_POWER = 0.8  # a difference is detected in 4 of 5 cases
+_FALSE_ALARMS = 0.1  # of the equal models, at most
 _END = float(norm.ppf((1 + LEVEL) / 2))
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What an interval of a difference can tell.
+    """The power of a comparison with intervals of a given width.
 
     Parameters
     ----------
@@ -31,37 +31,37 @@ class Sensitivity:
 
     @property
     def error(self) -> float:
-        """The standard error that such an interval has."""
+        """The standard error of the difference."""
         return self.half_width / _END
 
     @property
     def noticed(self) -> float:
-        """The smallest difference that is called better or worse in 4 of 5 cases."""
+        """The smallest difference that is detected, as better or worse, in 4 of 5 cases."""
         return (_END + float(norm.ppf(_POWER))) * self.error
 
     @property
     def supported(self) -> float:
-        """The smallest margin that 9 of 10 equal models are seen to keep."""
-        return (_END + float(norm.ppf(1 - _TOO_OFTEN))) * self.error
+        """The smallest margin for which 9 of 10 equal models pass."""
+        return (_END + float(norm.ppf(1 - _FALSE_ALARMS))) * self.error
 
     def fails(self, margin: float) -> float:
-        """Return the probability that an equal model is not seen to keep a margin."""
+        """Return the probability that an equal model does not pass with a margin."""
         if self.error == 0:
             return 0.0
         return float(norm.sf(margin / self.error - _END))
 
     def supports(self, margin: float) -> bool:
-        """Tell whether equal models are not seen to keep a margin in at most 1 of 10 cases."""
-        return self.fails(margin) <= _TOO_OFTEN
+        """Tell whether at least 9 of 10 equal models pass with a margin."""
+        return self.fails(margin) <= _FALSE_ALARMS
 
 
 def rival(
     y: np.ndarray, probability: np.ndarray, correlation: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Make up what an equally good model would say, whose scores correlate with given ones.
+    """Simulate the predictions of an equally good model, whose scores correlate with given ones.
 
-    Each customer's log-odds are mixed with those of another customer of the same kind, so that
-    both kinds keep their distributions, and with them every metric.
+    Each customer's log-odds are mixed with those of another customer of the same class. So both
+    classes keep their distributions of scores, and every metric is equal.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def rival(
     probability : ndarray of float, shape (n_customers,)
         In [0, 1].
     correlation : float
-        Of the log-odds within each kind, in [0, 1].
+        Correlation of the log-odds within each class, in [0, 1].
     rng : Generator
 
     Returns
@@ -88,7 +88,7 @@ def rival(
         mixed = correlation * (own - own.mean()) + np.sqrt(1 - correlation**2) * (
             rng.permutation(own) - own.mean()
         )
-        # The mixture is rounder than what was mixed; its ranks are given the old values.
+        # The mixture is closer to normal; give its ranks the original values.
         other[members[np.argsort(mixed, kind="stable")]] = np.sort(own)
-    said: np.ndarray = 1 / (1 + np.exp(-other))
-    return said
+    simulated: np.ndarray = 1 / (1 + np.exp(-other))
+    return simulated

@@ -1,4 +1,4 @@
-"""Groups of customers: quantile bins of numeric columns, and categories."""
+"""Slices: groups of customers by quantile bins of numeric columns, and by categories."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ _MAX_CATEGORIES = 20
 def slices(
     train: pd.DataFrame, rows: pd.DataFrame, params: SlicesParams
 ) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Divide `rows` by each declared column, at edges that `train` gives.
+    """Divide customers by each declared column, with bins and categories from the training rows.
 
     Parameters
     ----------
     train : DataFrame
-        Training rows: their quantiles are the edges, their 20 most frequent categories the
-        groups, so that a slice means the same on both sides and from one month to the next.
+        Training rows. Their quantiles are the edges, and their 20 most frequent categories the
+        groups, so that slices of different rows can be compared.
     rows : DataFrame, shape (n_customers, n_columns)
         The customers to divide.
     params : SlicesParams
-        Columns and the number of bins.
+        The columns, and the number of bins.
 
     Yields
     ------
     tuple of (str, str, ndarray of bool with shape (n_customers,))
-        Column, name of the slice, and who is in it. Every customer is in one slice a column.
+        Column, name of the slice, and its customers. For each column, every customer is in one
+        slice.
     """
     for column in params.numeric:
         values = rows[column].to_numpy(dtype=float)
@@ -52,7 +53,7 @@ def _bins(train: pd.Series, values: np.ndarray, bins: int) -> Iterator[tuple[str
     known = train.dropna()
     inner = np.linspace(0, 1, bins + 1)[1:-1]
     edges = np.unique(known.quantile(inner)) if len(known) else np.array([])
-    # Where most customers share the smallest value, a first bin with nothing else is that value.
+    # With side="left" a smallest value that many customers share gets a bin of its own.
     place = np.searchsorted(edges, values, side="left")
     missing = np.isnan(values)
     for i in range(len(edges) + 1):

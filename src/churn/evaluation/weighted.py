@@ -1,4 +1,4 @@
-"""A model's metrics on customers who count more than once, or not at all."""
+"""Metrics of a model for weighted customers, as in bootstrap samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from churn.core.params import DecisionParams
 from churn.evaluation.metric_names import TITLES
 from churn.model.threshold import decide
 
-# Each of these metrics is a ratio of two sums of the columns that `WeightedMetrics` keeps.
+# Each of these metrics is a ratio of two weighted sums of `_COLUMNS`.
 _COLUMNS = ("loss", "square", "right", "cost", "tp", "fp", "fn", "n")
 _RATIOS = {
     "log_loss": ({"loss": 1}, {"n": 1}),
@@ -26,17 +26,17 @@ _ABOVE, _BELOW = (
 
 
 class WeightedMetrics:
-    """One model's metrics, where each customer has a weight.
+    """Metrics of one model, where each customer has a weight.
 
-    Customers are sorted once; after that, every metric for many sets of weights is a matrix product
-    or one cumulative sum.
+    Customers are sorted once. Then every metric for many sets of weights is a matrix product or a
+    cumulative sum.
 
     Parameters
     ----------
     y : ndarray of int, shape (n_customers,)
         1 where the customer churned, else 0.
     probability : ndarray of float, shape (n_customers,)
-        Predicted probability of churn. If any is no number in [0, 1], every metric is undefined.
+        Predicted probability of churn. If one is not a number in [0, 1], all metrics are NaN.
     threshold : float
         The model predicts churn at this probability and above.
     decision : DecisionParams
@@ -47,8 +47,8 @@ class WeightedMetrics:
         self, y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
     ) -> None:
         p = probability
-        # A rank or a decision can be had of a probability that is none: nothing is to be learned.
-        self._usable = bool(((p >= 0) & (p <= 1)).all())
+        # Invalid probabilities have ranks and decisions as well, which would mean nothing.
+        self._is_valid = bool(((p >= 0) & (p <= 1)).all())
         predicted = decide(p, threshold)
         false_positive, false_negative = predicted * (1 - y), (1 - predicted) * y
         # log_loss clips as `churn.evaluation.metrics.measure` does.
@@ -69,25 +69,25 @@ class WeightedMetrics:
         is_positive = y[order] == 1
         self._positives, self._negatives = order[is_positive], order[~is_positive]
         self._ranks, self._other_ranks = -p[self._positives], -p[self._negatives]
-        # For each churned customer, how many of either kind rank above it, and with it: customers
-        # of equal probability rank alike.
+        # For each churned customer, the number of customers of both classes with a higher rank, and
+        # with the same rank or a higher one. Equal probabilities have equal ranks.
         self._with = np.searchsorted(self._ranks, self._ranks, side="right") - 1
         self._others_above = np.searchsorted(self._other_ranks, self._ranks, side="left")
         self._others_with = np.searchsorted(self._other_ranks, self._ranks, side="right")
 
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute each metric for each set of weights; NaN where it is undefined.
+        """Compute each metric for each set of weights; NaN if it is undefined.
 
         Parameters
         ----------
         counts : ndarray of float, shape (n_customers, n_sets)
-            How often a customer counts.
+            Weight of each customer.
 
         Returns
         -------
         dict of str to ndarray of float, shape (n_sets,)
         """
-        if not self._usable:
+        if not self._is_valid:
             return {name: np.full(counts.shape[1], np.nan) for name in TITLES}
         sums = self._sums.T @ counts
         auc, precision_area = self._ranking(counts)
@@ -96,13 +96,13 @@ class WeightedMetrics:
         return _in_order(ratios | {"roc_auc": auc, "average_precision": precision_area})
 
     def influence(self) -> dict[str, np.ndarray]:
-        """Compute by how much each metric changes as one customer counts a little more.
+        """Compute the influence of each customer on each metric.
 
         Returns
         -------
         dict of str to ndarray of float, shape (n_customers,)
-            Derivative of the metric by the weight of each customer, where all weights are one; NaN
-            where the metric is undefined. The sum of each is zero.
+            Derivative of the metric by each customer's weight, at weights of one; NaN if the metric
+            is undefined. They sum to zero.
 
         Notes
         -----
@@ -110,7 +110,7 @@ class WeightedMetrics:
         (infinitesimal jackknife).
         """
         n = len(self._sums)
-        if not self._usable:
+        if not self._is_valid:
             return {name: np.full(n, np.nan) for name in TITLES}
         above, below = _ABOVE @ self._sums.T, _BELOW @ self._sums.T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,7 +120,7 @@ class WeightedMetrics:
             return _in_order(ratios | self._ranking_influence())
 
     def _ranking(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compute ROC AUC and average precision, looking at the churned customers' ranks only."""
+        """Compute ROC AUC and average precision from the churned customers' ranks."""
         positives = counts[self._positives]
         found = np.cumsum(positives, axis=0)
         others = np.zeros((len(self._negatives) + 1, counts.shape[1]))
@@ -128,11 +128,11 @@ class WeightedMetrics:
         total, n_others = positives.sum(axis=0), others[-1]
         above, beside = others[self._others_above], others[self._others_with]
         found = found[self._with]
-        # A draw may leave out the first customers; their precision counts for nothing.
+        # A draw may miss the first customers; the precision there has no weight.
         precision = found / np.maximum(found + beside, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             area = np.einsum("ij,ij->j", positives, precision) / total
-            # A negative is beaten by all positives above it, and by half of those beside it.
+            # A negative above a positive loses that pair, and one with an equal rank half of it.
             lost = np.einsum("ij,ij->j", positives, above + beside) / 2
             auc = (total * n_others - lost) / (total * n_others)
         return auc, area
@@ -149,7 +149,8 @@ class WeightedMetrics:
         auc[self._negatives] = ((first + last) / 2 / n_positives - won.mean()) / n_negatives
         found, beside = self._with + 1, self._others_with
         precision = found / (found + beside)
-        # One more customer changes the precision at every churned one who does not rank above.
+        # One more customer changes the precision at each churned customer with the same rank or a
+        # lower one.
         gain, loss = (_from_each(part / (found + beside) ** 2) for part in (beside, found))
         start = np.searchsorted(self._ranks, self._ranks, side="left")
         area[self._positives] = (precision - precision.mean() + gain[start]) / n_positives
@@ -158,7 +159,7 @@ class WeightedMetrics:
 
 
 def _from_each(values: np.ndarray) -> np.ndarray:
-    """Sum up the values from each place on; zero beyond the last."""
+    """Return the sum of the values from each position on; zero beyond the last."""
     return np.append(np.cumsum(values[::-1])[::-1], 0.0)
 
 

@@ -1,4 +1,4 @@
 """The model: features, pipeline, threshold, and how it is stored.
 
-What is served imports nothing above this package and `data`.
+Serving imports this package, `data` and `core`, and nothing above.
 """

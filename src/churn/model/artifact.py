@@ -1,4 +1,4 @@
-"""How a model is stored: skops instead of pickle, and the same bytes for the same model."""
+"""Store and load a model: skops instead of pickle, and equal bytes for equal models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from churn.model.card import CARD_FILE, ModelCard
 from churn.model.threshold import decide
 
 PIPELINE_FILE = "pipeline.skops"
-# The whole list of what a stored model may hold beyond skops' own list of scikit-learn's types.
+# All types that a stored model may contain, beside those of scikit-learn that skops trusts.
 TRUSTED_TYPES = [
     "churn.model.features.DaysBeforeNewest",
     "churn.model.features.RatioFeatures",
@@ -30,7 +30,7 @@ TRUSTED_TYPES = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can name
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date in zip files
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
         Parameters
         ----------
         customers : DataFrame, shape (n_customers, n_columns)
-            Raw columns in any order; others are left out.
+            Raw columns in any order; other columns are ignored.
 
         Returns
         -------
@@ -56,20 +56,19 @@ class Model:
         Raises
         ------
         DataError
-            If there are no rows, a column is missing, or a cell is not what its column
-            holds.
+            If there are no rows, a column is missing, or a cell does not fit its column.
         """
         if len(customers) == 0:
             raise DataError("no customers to predict for")
         for name in self.card.inputs:
             if name not in customers:
-                raise DataError(f"the model takes the column {name!r}, which is not there")
+                raise DataError(f"the model needs the column {name!r}, which is missing")
         X = pd.DataFrame({name: self._converted(customers[name]) for name in self.card.inputs})
         probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
 
     def _converted(self, column: pd.Series) -> pd.Series:
-        """Read cells as in training, whoever has written them."""
+        """Convert cells as in training, whatever their type is."""
         if column.name in self.card.categorical:
             return cells.texts(column, self.card.missing)
         try:
@@ -80,18 +79,22 @@ class Model:
             raise DataError(f"column {column.name!r} holds {error}") from error
 
     def unseen(self, customers: pd.DataFrame) -> dict[str, dict[str, int]]:
-        """Count the categories that were not among the training rows.
+        """Count the categories that the training rows did not have.
 
         Returns
         -------
         dict of str to dict of str to int
-            For each column that has any: how many customers have which, most frequent first.
+            The number of customers for each such category, by column; most frequent first.
         """
         if not self.card.categorical:
             return {}
         try:
             known = self.pipeline["features"].named_transformers_["category"][-1].categories_
-        except (KeyError, AttributeError, TypeError):  # not a pipeline that is built here
+        except (
+            KeyError,
+            AttributeError,
+            TypeError,
+        ):  # a pipeline that `estimator.build` has not built
             return {}
         found = {}
         for name, seen in zip(self.card.categorical, known, strict=True):
@@ -101,12 +104,12 @@ class Model:
         return found
 
     def predict(self, customers: pd.DataFrame) -> pd.DataFrame:
-        """Predict probability and decision.
+        """Predict the probability of churn and the decision.
 
         Returns
         -------
         DataFrame, shape (n_customers, 2)
-            ``probability`` in [0, 1] and ``prediction``, 1 at the threshold and above.
+            ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above, else 0.
         """
         probability = self.probability(customers)
         decision = decide(probability, self.card.threshold)
@@ -116,7 +119,7 @@ class Model:
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write a model into a new folder: the same model gives the same bytes.
+    """Write a model to a new folder; equal models give equal bytes.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ def save(model: Model, folder: Path) -> None:
     Raises
     ------
     ArtifactError
-        If the pipeline holds what skops cannot store, or what `load` would refuse.
+        If skops cannot store the pipeline, or `load` would reject it.
     """
     stored = _dumped(model.pipeline)
     folder.mkdir()
@@ -139,7 +142,7 @@ def save(model: Model, folder: Path) -> None:
 def _dumped(pipeline: Pipeline) -> bytes:
     try:
         stored = skops.io.dumps(pipeline)
-    except Exception as error:  # kinds of its own, and no end of recursion for what it cannot store
+    except Exception as error:  # skops raises many types, RecursionError among them
         raise ArtifactError(f"cannot be stored ({type(error).__name__}: {error})") from error
     unknown = set(skops.io.get_untrusted_types(data=stored)) - set(TRUSTED_TYPES)
     if unknown:
@@ -148,13 +151,13 @@ def _dumped(pipeline: Pipeline) -> bytes:
 
 
 def load(folder: Path) -> Model:
-    """Read a model; nothing beyond skops' and our list of types is brought to life.
+    """Load a model; only types that skops or `TRUSTED_TYPES` list are instantiated.
 
     Raises
     ------
     ArtifactError
-        If the folder is not a model, is damaged, or holds another file than `save` writes or a
-        type that is not on the list.
+        If the folder is not a model, is damaged, or has a file that `save` does not write or a
+        type that is not listed.
     """
     try:
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
@@ -166,16 +169,16 @@ def load(folder: Path) -> Model:
         ) from error
     except UntrustedTypesFoundException as error:
         raise ArtifactError(f"{folder}: refused: {str(error).splitlines()[0]}") from error
-    except Exception as error:  # zipfile, zlib, NumPy and skops each have kinds of their own
+    except Exception as error:  # zipfile, zlib, NumPy and skops raise different types
         raise ArtifactError(f"{folder}: damaged ({error}); train it again") from error
     if others := {path.name for path in folder.iterdir()} - {PIPELINE_FILE, CARD_FILE}:
-        raise ArtifactError(f"{folder}: {min(others)} is no part of a model; remove it")
+        raise ArtifactError(f"{folder}: {min(others)} is not part of a model; remove it")
     _require_churn_model(pipeline, card, folder)
     return Model(pipeline, card)
 
 
 def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
-    """Refuse what skops can load and nobody here has stored."""
+    """Reject a model that skops can load, but that this project has not stored."""
     if not hasattr(pipeline, "predict_proba"):
         raise ArtifactError(
             f"{folder}: not a churn model (its {type(pipeline).__name__} predicts no"
@@ -191,8 +194,8 @@ def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
 def _canonical(stored: bytes) -> bytes:
     """Rewrite a skops archive so that it does not depend on memory addresses or the clock.
 
-    skops names objects and files by `id()`, and zip files carry times. Objects are numbered in
-    the order in which the schema mentions them instead, and times are dropped.
+    skops names objects and files by `id()`, and zip files contain times. Here objects are numbered
+    in the order in which the schema mentions them, and all times are equal.
     """
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}

@@ -18,7 +18,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from churn.core.document import number_hint
 from churn.core.errors import ParamsError
 from churn.core.params import DataParams, Family, FeaturesParams, ModelParams
 from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
@@ -30,8 +29,8 @@ FAMILIES: dict[Family, type[ClassifierMixin]] = {
     "hist_gradient_boosting": HistGradientBoostingClassifier,
 }
 _SCALED = frozenset({"logistic_regression"})
-# Set elsewhere (`model.seed`, `data.categorical`), or with an effect on what a model holds: with a
-# scorer or an encoder of its own it could not be stored or not be loaded.
+# Set elsewhere (`model.seed`, `data.categorical`), or with values that cannot be stored or loaded,
+# such as a scorer.
 _NOT_FOR_USERS = frozenset(
     {"random_state", "warm_start", "verbose", "init", "scoring", "categorical_features"}
 )
@@ -45,7 +44,7 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
     data : DataParams
         The raw columns.
     features : FeaturesParams
-        What is derived from them.
+        The features to derive from them.
     model : ModelParams
         Family, seed and hyperparameters.
 
@@ -57,7 +56,7 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
     Raises
     ------
     ParamsError
-        If a hyperparameter is not one of the family's, or has a value that it does not take.
+        If the family does not have a hyperparameter, or does not accept its value.
     """
     steps: list[tuple[str, Any]] = [("features", _columns(data, features))]
     if model.family in _SCALED:
@@ -66,10 +65,10 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
 
 
 def forget_machine(pipeline: Pipeline) -> None:
-    """Take out of a fitted pipeline what describes the machine and not the model.
+    """Remove from a fitted pipeline what depends on the machine and not on the model.
 
-    hist_gradient_boosting remembers the number of threads that put its training rows into bins,
-    which it does not use again; with it, another number of cores would be another model.
+    hist_gradient_boosting stores the number of threads with which it has binned the training rows,
+    and does not use it again; the stored model would depend on the number of cores.
     """
     bin_mapper = getattr(pipeline["classifier"], "_bin_mapper", None)
     if bin_mapper is not None:
@@ -123,15 +122,14 @@ def _classifier(model: ModelParams) -> ClassifierMixin:
     try:
         classifier._validate_params()
     except InvalidParameterError as error:
-        hints = (number_hint(v) for k, v in model.hyperparameters.items() if f"'{k}'" in str(error))
-        raise ParamsError(f"model.hyperparameters: {error}{''.join(hints)}") from error
+        raise ParamsError(f"model.hyperparameters: {error}") from error
     return classifier
 
 
 def _given(name: str, value: Any) -> Any:
-    """Return a hyperparameter as scikit-learn takes it; labels are text in JSON, and numbers here.
+    """Convert a hyperparameter for scikit-learn: in JSON class labels are text, not numbers.
 
-    A mapping other than class_weight would need column names, and the classifier sees none.
+    Mappings other than class_weight need column names, which the classifier does not get.
     """
     if not isinstance(value, dict):
         return value

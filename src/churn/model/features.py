@@ -13,7 +13,7 @@ Column = int | str
 
 
 class _NumericTransformer(TransformerMixin, BaseEstimator):
-    """What the transformers share: numbers in, missing ones allowed, columns by name or place."""
+    """Base of the transformers: numeric input with missing values, columns by name or position."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -43,8 +43,8 @@ class _NumericTransformer(TransformerMixin, BaseEstimator):
 class RatioFeatures(_NumericTransformer):
     """Ratios of pairs of columns: numerator / (denominator + 1).
 
-    The 1 keeps a count of zero from dividing by zero. Where a denominator is -1, or the ratio is
-    beyond the largest float64, it is missing.
+    The 1 avoids division by a count of zero. If the denominator is -1, or the ratio exceeds the
+    largest float64, it is missing.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class DaysBeforeNewest(_NumericTransformer):
             Dates in days since any day.
         y : ignored
         """
-        # Not nanmax, which warns of a column without a value.
+        # Not nanmax, which warns for a column without values.
         self.newest_ = np.fmax.reduce(self._numbers(X, reset=True), axis=0)
         return self
 
@@ -163,22 +163,22 @@ class DaysBeforeNewest(_NumericTransformer):
 class RfmScores(_NumericTransformer):
     """Scores from 1 to 5 by the quintiles of the training rows, and their sum.
 
-    A value on an edge scores as those below it. Customers with a missing value get a missing
-    score and a missing sum.
+    A value on an edge gets the score of the values below it. Customers with a missing value get a
+    missing score and a missing sum.
 
     Parameters
     ----------
     reverse : list of columns, default=()
-        Columns, by name or position, in which a small value scores high (recency).
+        Columns, by name or position, for which a small value gets a high score (recency).
     n_scores : int, default=5
-        Number of scores, at least 2; 5 are the usual quintiles.
+        Number of scores, at least 2; 5 gives the usual quintiles.
 
     Attributes
     ----------
     edges_ : ndarray of float64, shape (n_columns, n_scores - 1)
         Inner quantiles of each column.
     reverse_ : ndarray of bool, shape (n_columns,)
-        Whether a column scores in reverse.
+        Whether a column is scored in reverse.
 
     Notes
     -----
@@ -216,7 +216,7 @@ class RfmScores(_NumericTransformer):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Score each column and add up.
+        """Score each column, and sum the scores.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class RfmScores(_NumericTransformer):
         Returns
         -------
         ndarray of float64, shape (n_customers, n_columns + 1)
-            A score a column, then their sum.
+            A score for each column, then their sum.
         """
         numbers = self._numbers(X, reset=False)
         scores = np.empty((numbers.shape[0], numbers.shape[1] + 1))

@@ -1,4 +1,4 @@
-"""What a model says of its own training rows, each said by a fit that has not seen that row."""
+"""Out-of-fold predictions: each training row is predicted by a fit that has not seen it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from churn.core.progress import Advance, silent
 from churn.data.split import hash_share
 
 
-def by_customer(said: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
-    """Say which customer each prediction is of; the file itself does not.
+def by_customer(predictions: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """Add the customer ids to predictions that are stored without them.
 
     Parameters
     ----------
-    said : DataFrame, shape (n_predicted, 2)
-        As `predict` gives it.
+    predictions : DataFrame, shape (n_predicted, 2)
+        As `predict` returns them.
     ids : Series of str, shape (n_customers,)
-        Of the training rows that were predicted, in any order.
+        Ids of the training rows, in any order.
 
     Returns
     -------
     DataFrame, shape (n_predicted, 2)
-        The same, with the ids as its index.
+        The predictions with the ids as index.
 
     Raises
     ------
     ArtifactError
-        If there are more predictions than customers, or a customer stands twice.
+        If there are more predictions than customers, or an id is repeated.
     """
-    ordered = ids.iloc[np.argsort(places(ids), kind="stable")].iloc[: len(said)]
-    if len(ordered) < len(said) or not ordered.is_unique:
+    ordered = ids.iloc[np.argsort(places(ids), kind="stable")].iloc[: len(predictions)]
+    if len(ordered) < len(predictions) or not ordered.is_unique:
         raise ArtifactError("out-of-fold predictions of other training rows; run dvc repro")
-    return said.set_index(pd.Index(ordered))
+    return predictions.set_index(pd.Index(ordered))
 
 
 def places(ids: pd.Series) -> np.ndarray:
-    """Return where each customer stands among the predictions: in [0, 1), by a hash of the id."""
+    """Return a number in [0, 1) for each customer, by which the predictions are sorted."""
     return hash_share(ids, "out of fold")
 
 
@@ -52,12 +52,11 @@ def predict(
     max_rows: int,
     advance: Advance = silent,
 ) -> pd.DataFrame:
-    """Predict each row by a clone of the pipeline that was fitted to the other folds.
+    """Predict each row with a clone of the pipeline that was fitted to the other folds.
 
-    A customer's fold is decided by a hash of the id, and so are the rows that are taken where
-    there are too many. Two models of the same customers have the same folds, then, and their
-    predictions can be compared customer by customer. They are in an order that only who has the
-    ids can tell.
+    A hash of the id decides a customer's fold, and which rows are predicted if there are too many.
+    So two models of the same customers have the same folds, and their predictions can be compared
+    customer by customer. The order of the predictions reveals nothing without the ids.
 
     Parameters
     ----------
@@ -71,34 +70,34 @@ def predict(
     n_folds : int
         2 or more.
     max_rows : int
-        Rows that are predicted, at most in expectation.
+        Maximum of the expected number of predicted rows.
     advance : callable, optional
         Called after each fold.
 
     Returns
     -------
     DataFrame, shape (n_predicted, 2)
-        ``probability``, in [0, 1], and ``fold``, in the order of `places`; its index is the rows'
-        position.
+        ``probability`` in [0, 1], and ``fold``, in the order of `places`; the index is the position
+        of the row.
 
     Raises
     ------
     DataError
-        If all customers of a kind are in one fold, so that a fit would not see that kind.
+        If one fold has all customers of a class, so that a fit would not see that class.
     """
     place = places(ids)
     order = np.argsort(place, kind="stable")
-    taken = order[place[order] < max_rows / len(y)]
-    fold = (hash_share(ids, "fold") * n_folds).astype(int)[taken]
+    chosen = order[place[order] < max_rows / len(y)]
+    fold = (hash_share(ids, "fold") * n_folds).astype(int)[chosen]
     for number in range(n_folds):
-        if len(np.unique(y[taken][fold != number])) < 2:
+        if len(np.unique(y[chosen][fold != number])) < 2:
             raise DataError("too few customers of one kind to cross-validate a model")
-    probability = np.empty(len(taken))
+    probability = np.empty(len(chosen))
     for number in range(n_folds):
-        # In the order of the table, in which a fit may depend on it, as the model's own does.
-        seen, unseen = np.sort(taken[fold != number]), taken[fold == number]
+        # In the order of the table, as for the model itself: a fit may depend on the order.
+        seen, unseen = np.sort(chosen[fold != number]), chosen[fold == number]
         if len(unseen):
             fitted = clone(pipeline).fit(X.iloc[seen], y[seen])
             probability[fold == number] = fitted.predict_proba(X.iloc[unseen])[:, 1]
         advance(f"fold {number + 1}")
-    return pd.DataFrame({"probability": probability, "fold": fold}, index=taken)
+    return pd.DataFrame({"probability": probability, "fold": fold}, index=chosen)

@@ -11,7 +11,7 @@ from churn.core.files import atomic
 from churn.core.params import DataParams
 from churn.core.progress import Advance, announce, bar, silent
 from churn.data import schema
-from churn.data.table import read_table, require_known_ending
+from churn.data.table import read_table, require_known_suffix
 from churn.model.artifact import Model
 
 
@@ -34,9 +34,9 @@ def predict(model: Model, source: Path, target: Path) -> int:
     Raises
     ------
     DataError
-        If the input cannot be used, or the output not be written; no file is touched then.
+        If the input cannot be used or the output cannot be written; then no file is changed.
     """
-    require_known_ending(target)
+    require_known_suffix(target)
     with bar("predicting", 4) as advance:
         scored = score(model, source, advance)
         _write(scored, target)
@@ -45,7 +45,7 @@ def predict(model: Model, source: Path, target: Path) -> int:
 
 
 def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame:
-    """Predict for every customer of a file, whose columns are read as the model's card says.
+    """Predict for every customer of a file, reading its columns as the model's card says.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
     source : Path
         As for `predict`.
     advance : callable, optional
-        Told each of three steps.
+        Called after each of three steps.
 
     Returns
     -------
@@ -87,8 +87,8 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
         shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
         more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
         announce(
-            f"{source}: {name!r} is one that the model has not seen for {sum(counts.values())} of"
-            f" {len(customers)} customers: {shown}{more}"
+            f"{source}: column {name!r} has categories that the model was not trained on, for"
+            f" {sum(counts.values())} of {len(customers)} customers: {shown}{more}"
         )
     scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
     advance("scored")

@@ -1,4 +1,4 @@
-"""From a probability to a decision: the threshold, and how it is chosen."""
+"""The decision threshold: apply it, and choose it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from churn.core.params import DecisionParams
 
-# Steps of half a percent: finer ones follow the noise of the folds, and read worse.
+# In steps of half a percent: finer steps would fit the noise of the folds, and are hard to read.
 GRID = np.round(np.arange(0.005, 1.0, 0.005), 3)
 
 
@@ -28,10 +28,10 @@ def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def choose(y: np.ndarray, probability: np.ndarray, decision: DecisionParams) -> float:
-    """Choose the threshold with the least cost, or the highest F1, on given probabilities.
+    """Choose the threshold with the lowest cost, or the highest F1, on given probabilities.
 
     Cost is ``cost_false_negative x FN + cost_false_positive x FP``; F1 is
-    ``2 TP / (2 TP + FP + FN)``. Of equally good thresholds the one nearest to 0.5 is taken.
+    ``2 TP / (2 TP + FP + FN)``. Of equally good thresholds, the one nearest to 0.5 is chosen.
 
     Parameters
     ----------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.paths import Workspace
 from churn.data import sources
@@ -226,7 +226,7 @@ def _fingerprint(ids: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None, **environment: str) -> str:
+def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
     """Run git in `root` and return what it prints.
 
     Parameters
@@ -243,20 +243,18 @@ def git(root: Path, *arguments: str, stdin: str | None = None, **environment: st
         If git is not there, or refuses.
     """
     try:
-        done = subprocess.run(
+        done = process.run(
             ["git", *arguments],
-            cwd=root,
-            input=stdin,
-            env={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK} | environment,
-            capture_output=True,
-            encoding="utf-8",
+            root,
+            environment={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK}
+            | environment,
+            stdin=stdin,
             errors="surrogateescape",  # names of files are bytes
-            check=True,
         )
     except FileNotFoundError as error:
         raise ArtifactError("git: not found; install it") from error
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["it said nothing"])[0]
+    if done.returncode:
         verb = arguments[2] if arguments[0] == "-c" else arguments[0]
-        raise ArtifactError(f"git {verb} in {root.resolve()}: {said}") from error
+        reason = process.error_line(done.stderr)
+        raise ArtifactError(f"git {verb} in {root.resolve()}: {reason}")
     return done.stdout

@@ -1,6 +1,7 @@
 """A repository on GitHub, asked by way of `gh`.
 
-It needs the standard library only: `churn.comment` runs without packages.
+`churn.comment` runs without packages, so this imports the standard library, and of churn only
+`core.errors`, `core.process` and `provenance.github_answers`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from churn.core import process
 from churn.core.errors import GitHubError
 from churn.provenance.github_answers import (
     Artifact,
@@ -102,18 +104,18 @@ class Repository:
             tempfile.TemporaryFile() as said,
             subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=said, env=self._environment
-            ) as process,
+            ) as downloading,
         ):
-            assert process.stdout is not None
+            assert downloading.stdout is not None
             # Neither reading nor leaving this block has a time limit of its own.
-            limit = threading.Timer(PATIENCE_S, process.kill)
+            limit = threading.Timer(PATIENCE_S, downloading.kill)
             limit.start()
             try:
-                content = process.stdout.read(max_bytes + 1)
+                content = downloading.stdout.read(max_bytes + 1)
                 if len(content) > max_bytes:
-                    process.kill()
+                    downloading.kill()
                     return content
-                code = process.wait()
+                code = downloading.wait()
             finally:
                 limit.cancel()
             said.seek(0)
@@ -158,18 +160,15 @@ class Repository:
     def _text(self, method: str, path: str, *options: str, stdin: str = "") -> str:
         address = f"{self._path}/{path}".rstrip("/")
         try:
-            done = subprocess.run(
+            done = process.run(
                 ["gh", "api", "--method", method, address, *options],
-                input=stdin,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                env=self._environment,
-                timeout=PATIENCE_S,
+                environment=self._environment,
+                stdin=stdin,
+                timeout_s=PATIENCE_S,
             )
         except FileNotFoundError as error:
             raise GitHubError("gh: not found; install GitHub's command line") from error
-        except subprocess.TimeoutExpired as error:
+        except TimeoutError as error:
             raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
         if done.returncode:
             raise GitHubError(f"{method} {path or address}: {self._told(done.stderr)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.provenance.candidate import INPUTS, git
 
@@ -152,7 +153,7 @@ def ask_dvc(root: Path, *targets: str) -> dict[str, list[Any]]:
         with Repo(str(root)) as repo:
             found: dict[str, list[Any]] = repo.status(targets=list(targets) or None)
     except DvcException as error:
-        said = (str(error).strip().splitlines() or ["it said nothing"])[-1]
-        raise ArtifactError(f"dvc status: {said}") from error
+        reason = process.error_line(str(error), last=True)
+        raise ArtifactError(f"dvc status: {reason}") from error
     # Seen from another folder, DVC puts the path of the stage's file in front.
     return {re.split("[:/]", name)[-1]: changes for name, changes in found.items()}

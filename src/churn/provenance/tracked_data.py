@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
-from churn.core.environment import without_credentials
+from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape
 from churn.data import sources
@@ -61,18 +60,15 @@ def get(root: Path) -> bool:
 
 
 def _dvc(root: Path, verb: str) -> None:
-    done = subprocess.run(
+    done = process.run(
         [sys.executable, "-m", "dvc", verb, "--quiet", "data.dvc"],
-        cwd=root,
-        # The remote may need credentials of its own; those of the registry it does not.
-        env=without_credentials(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
+        root,
+        # The remote may need credentials of its own, but not those of the registry.
+        environment=process.without_credentials(),
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise ArtifactError(f"dvc {verb} data.dvc: {said[0].removeprefix('ERROR: ')}")
+        reason = process.error_line(done.stderr).removeprefix("ERROR: ")
+        raise ArtifactError(f"dvc {verb} data.dvc: {reason}")
 
 
 def require_data(root: Path) -> None:

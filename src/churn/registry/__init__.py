@@ -1,12 +1,13 @@
 """The registered model and its versions.
 
-The only package that moves them, and the one that verifies their bytes before they run. Why a
-version may move is decided in `deploy`.
+The only package that moves versions, and the one that verifies their files before they are used.
+`deploy` decides whether a version may be moved.
 """
 
 from __future__ import annotations
 
-from churn.registry.store import MODEL_FILES, Registry
+from churn.registry.moves import Registry
+from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Event, Move, Target, Version
 
 __all__ = ["MODEL_FILES", "Event", "Move", "Registry", "Target", "Version"]

@@ -1,8 +1,8 @@
-"""The branch of a repository that holds a registry, in its one commit: git, and nothing of MLflow.
+"""A branch that stores a registry in its only commit; git only, nothing of MLflow.
 
-Publishing replaces that commit by another one without a parent, and only if it is still the one
-that was read. Of two that publish at once, one is refused. The user's work tree, index, HEAD and
-other branches are not touched.
+Publishing replaces that commit by a new one without a parent, if it is still the commit that was
+read: if two processes publish at once, one is rejected. The user's work tree, index, HEAD and other
+branches do not change.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
+from churn.core import process
 from churn.core.errors import FasterError, RegistryError
 
 DATABASE, FILES = "mlflow.db", "mlruns"
 _REMOTE = "origin"
 _PATIENCE_S = 600
 _REGULAR = "100644"
-# A runner has no user.name. Who released and why is in the registry's own history.
+# A runner has no user.name. Who released and why is in the registry's audit trail.
 _AUTHOR = {
     f"GIT_{role}_{key}": value
     for role in ("AUTHOR", "COMMITTER")
     for key, value in (("NAME", "churn"), ("EMAIL", "churn@registry.invalid"))
 }
-# Neither the user's hooks (DVC's would push data) nor a connection on which nothing comes.
+# No hooks of the user (DVC's would push data), and no waiting on a connection that is silent.
 _SETTINGS = ("core.hooksPath=/dev/null", "gc.auto=0", "maintenance.auto=false",
              "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")  # fmt: skip
 
@@ -42,12 +43,12 @@ class Branch:
     root : Path
         The repository.
     name : str
-        Of the branch.
+        The branch's name.
 
     Raises
     ------
     RegistryError
-        If no branch can have that name.
+        If git does not allow that name.
     """
 
     def __init__(self, root: Path, name: str) -> None:
@@ -56,15 +57,17 @@ class Branch:
         try:
             self._git("check-ref-format", self._ref)
         except RegistryError as error:
-            raise RegistryError(f"CHURN_REGISTRY_BRANCH: no branch is called {name!r}") from error
+            raise RegistryError(
+                f"CHURN_REGISTRY_BRANCH: {name!r} is not a valid branch name"
+            ) from error
 
     def fetch(self) -> str:
-        """Get the newest registry.
+        """Fetch the newest registry.
 
         Returns
         -------
         str
-            Its commit; empty where there is no such branch yet.
+            Its commit; empty if the branch does not exist yet.
 
         Raises
         ------
@@ -76,33 +79,33 @@ class Branch:
         options = ("--quiet", "--force", "--no-tags", "--no-prune", "--no-recurse-submodules",
                    "--no-write-fetch-head", "--refmap=")  # fmt: skip
         self._remote("fetch", *options, _REMOTE, f"{self._ref}:{self._kept}")
-        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").decode().strip()
+        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").strip()
 
     def lay_out(self, commit: str, folder: Path) -> None:
-        """Write what a commit holds into an empty folder, byte for byte.
+        """Write the files of a commit into an empty folder, byte for byte.
 
         Raises
         ------
         RegistryError
-            If it is no registry.
+            If it is not a registry.
         """
         blobs = self._blobs(commit)
         command = ["git", "cat-file", "--batch"]
         with subprocess.Popen(
             command, cwd=self._root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin is not None and process.stdout is not None
+        ) as reading:
+            assert reading.stdin is not None and reading.stdout is not None
             for name, blob in blobs.items():
-                process.stdin.write(f"{blob}\n".encode())
-                process.stdin.flush()
-                described = process.stdout.readline().split()  # its id, kind and size
+                reading.stdin.write(f"{blob}\n".encode())
+                reading.stdin.flush()
+                described = reading.stdout.readline().split()  # id, kind and size
                 if len(described) != 3:
                     raise RegistryError(f"branch {self.name}: {name} cannot be read from git")
                 size = int(described[2])
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(process.stdout.read(size))
-                process.stdout.read(1)  # a line ends
+                target.write_bytes(reading.stdout.read(size))
+                reading.stdout.read(1)  # the line end
         self._ask(folder, "SELECT name FROM sqlite_master")
 
     def _ask(self, folder: Path, statement: str, *values: str) -> None:
@@ -113,11 +116,12 @@ class Branch:
             raise RegistryError(f"branch {self.name}: {DATABASE}: {error}") from error
 
     def _blobs(self, commit: str) -> dict[str, str]:
-        """Return the object ids of a registry's files by name; refuse what is no registry.
+        """Return the object ids of a registry's files by name.
 
-        A wrong name in the setting would otherwise replace somebody's branch.
+        A branch that holds anything else is an error: with a wrong branch name, publishing would
+        replace a branch of somebody's work.
         """
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit).decode(errors="replace")
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
         blobs = {}
         for line in filter(None, listed.split("\0")):
             described, _, name = line.partition("\t")
@@ -137,14 +141,14 @@ class Branch:
     def tree(self, folder: Path) -> str:
         """Store a folder's registry in git, and return its object id.
 
-        The same content has the same one: SQLite writes the copy, complete, without a journal and
-        without what was deleted.
+        Equal content has an equal id: SQLite writes a complete copy, without a journal and without
+        deleted rows.
 
         Raises
         ------
         RegistryError
-            If the database cannot be read, or the folder holds links, which would lead somewhere
-            else in another clone.
+            If the database cannot be read, or the folder holds links, which may have another
+            target in another clone.
         """
         with tempfile.TemporaryDirectory(prefix="churn-tree-") as scratch:
             database = Path(scratch) / DATABASE
@@ -154,38 +158,39 @@ class Branch:
             files |= {path.relative_to(folder).as_posix(): path for path in below}
             if odd := [name for name, path in files.items() if path.is_symlink() or "\n" in name]:
                 raise RegistryError(f"{folder / odd[0]}: not an ordinary file")
-            paths = "\n".join(str(path.absolute()) for path in files.values()).encode()
+            paths = "\n".join(str(path.absolute()) for path in files.values())
             stored = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=paths)
-            entries = zip(stored.decode().split(), files, strict=True)
+            entries = zip(stored.split(), files, strict=True)
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-            listed = "".join(f"{_REGULAR} {blob}\t{name}\0" for blob, name in entries).encode()
+            listed = "".join(f"{_REGULAR} {blob}\t{name}\0" for blob, name in entries)
             self._git("update-index", "-z", "--index-info", stdin=listed, environment=index)
-            return self._git("write-tree", environment=index).decode().strip()
+            return self._git("write-tree", environment=index).strip()
 
     def publish(self, tree: str, read: str, message: str) -> str:
-        """Put a registry in the place of the one that was read.
+        """Replace the registry that was read by another one.
 
         Parameters
         ----------
         tree : str
-            From `tree`.
+            As `tree` returns it.
         read : str
-            From `fetch`.
+            As `fetch` returned it.
         message : str
+            Of the commit.
 
         Returns
         -------
         str
-            The branch's commit now.
+            The branch's new commit.
 
         Raises
         ------
         FasterError
-            If somebody else has published since it was read.
+            If another process has published since it was read.
         RegistryError
-            If the remote cannot be reached or refuses.
+            If the remote cannot be reached, or rejects it.
         """
-        made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).decode().strip()
+        made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).strip()
         lease = f"--force-with-lease={self._ref}:{read}"
         options = ("--quiet", "--no-follow-tags", "--recurse-submodules=no", lease)
         try:
@@ -195,24 +200,24 @@ class Branch:
         return made
 
     def _explain(self, error: RegistryError, made: str, read: str) -> None:
-        """Look why a push has failed, and raise; it may have arrived, and its answer be lost."""
+        """Raise the reason why a push has failed, unless it was done and its answer was lost."""
         try:
             found = self._newest()
         except RegistryError:
             raise error from None
         if found not in (made, read):
-            raise FasterError(f"branch {self.name}: somebody else was faster") from error
+            raise FasterError(f"branch {self.name}: another process has published first") from error
         if found == read:
             raise error
 
     def _newest(self) -> str:
-        """Return the branch's commit at the remote; empty where there is no such branch."""
-        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref).decode()
-        # It takes the name for the end of one: refs/other/refs/heads/registry is listed as well.
+        """Return the branch's commit at the remote; empty if there is no such branch."""
+        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref)
+        # ls-remote matches the end of names, so refs/other/refs/heads/registry is listed as well.
         found = (line.split("\t") for line in listed.splitlines())
         return next((commit for commit, ref in found if ref == self._ref), "")
 
-    def _remote(self, *arguments: str) -> bytes:
+    def _remote(self, *arguments: str) -> str:
         try:
             return self._git(*arguments, environment=_credentials(os.environ))
         except RegistryError as error:
@@ -220,21 +225,21 @@ class Branch:
             raise RegistryError(f"branch {self.name} cannot be {verb}: {error}") from error
 
     def _git(
-        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
-    ) -> bytes:
+        self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    ) -> str:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
-            done = subprocess.run(
+            done = process.run(
                 ["git", *settings, *arguments],
-                cwd=self._root,
-                env={**os.environ, "LC_ALL": "C", **(environment or {})},
-                input=stdin,
-                capture_output=True,
-                timeout=_PATIENCE_S,
+                self._root,
+                environment={**os.environ, "LC_ALL": "C", **(environment or {})},
+                stdin=stdin,
+                timeout_s=_PATIENCE_S,
+                errors="surrogateescape",  # names of files are bytes
             )
         except FileNotFoundError as error:
             raise RegistryError("git: not found; install it") from error
-        except subprocess.TimeoutExpired as error:
+        except TimeoutError as error:
             raise RegistryError(f"git {arguments[0]}: no end after {_PATIENCE_S} s") from error
         if done.returncode:
             raise RegistryError(f"git {arguments[0]}: {_reason(done.stderr)}")
@@ -242,9 +247,9 @@ class Branch:
 
 
 def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what hands ``GH_TOKEN`` to git: for GitHub's own address, and on no command line.
+    """Return the variables that pass ``GH_TOKEN`` to git, for GitHub's address only.
 
-    Without it git uses the credentials that it has.
+    Not on a command line, which other users can see. Without a token git uses its own credentials.
     """
     token = environment.get("GH_TOKEN")
     if not token:
@@ -260,10 +265,8 @@ def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _reason(said: bytes) -> str:
-    """Pick the line that says why git has failed; without credentials and control characters."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "remote:", "error:"))]
-    line = next(iter([*telling, *lines]), "it said nothing")
+def _reason(stderr: str) -> str:
+    """Return why git has failed, without credentials and control characters."""
+    line = process.error_line(stderr, ("fatal:", "remote:", "error:"))
     printable = "".join(c for c in line if c.isprintable())
     return re.sub(r"(?<=://)[^/\s]*@", "", printable)[:200]

@@ -1,4 +1,4 @@
-"""Load a model from a folder or an address."""
+"""Load a model from a folder or from an MLflow address."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from churn.model.artifact import Model
 from churn.model.card import CARD_FILE
 from churn.registry import verified
 from churn.registry.working_copy import working_copy
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 
-_MLFLOW_FILE = "MLmodel"  # stands in each folder that MLflow writes for a model
+_MLFLOW_FILE = "MLmodel"  # in every model folder that MLflow writes
 
 
 def load_model(uri: str, root: Path) -> Model:
@@ -20,8 +20,8 @@ def load_model(uri: str, root: Path) -> Model:
     Parameters
     ----------
     uri : str
-        A folder, or what `churn.tracking.runs.load_model` takes. A registered version is verified
-        before it is loaded.
+        A folder, or an address as for `churn.tracking.runs.load_model`. A registered version is
+        verified before it is loaded.
     root : Path
         Folder of the local MLflow store.
 
@@ -35,7 +35,7 @@ def load_model(uri: str, root: Path) -> Model:
     if (folder / CARD_FILE).is_file() or not (is_address or (folder / _MLFLOW_FILE).is_file()):
         return artifact.load(folder)
     if not is_address:
-        return tracking.load_model(uri)
+        return runs.load_model(uri)
     with working_copy(root):
-        tracking.point_at_store(root)
+        connection.configure(root)
         return verified.load(root, uri)

@@ -1,10 +1,10 @@
-"""One release at a time, by the one thing that every registry does atomically.
+"""A lock for releases: a lease with heartbeats, stored as a registered model.
 
-A registered model of a name can be made once; a second attempt is refused. Whoever has made the
-one called ``<model>-release-lock`` has the lease: it may move versions, counts its heartbeats in
-the model's description, and deletes it in the end. A lease whose heart has stopped is taken over.
-Whether it has is judged by watching it, on the watcher's own clock; no two machines' clocks are
-ever compared.
+Every registry creates a registered model of a name atomically. The process that has created
+``<model>-release-lock`` holds the lock: it may move versions, counts its heartbeats in the model's
+description, and deletes the model in the end. A lock without heartbeats has expired, and another
+process takes it over. To find out, a process watches the lock by its own clock; the clocks of two
+machines are never compared.
 """
 
 from __future__ import annotations
@@ -28,28 +28,27 @@ from mlflow.exceptions import MlflowException
 from churn.core.errors import LostLockError, NoAnswerError, NotNowError, RegistryError
 from churn.core.files import is_alive
 from churn.core.progress import announce
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 _BEAT_S = 15.0
-_LOOK_S = 3.0
+_POLL_S = 3.0
 STALE_AFTER_S = 120.0
-# Two may take the same dead lease over: the later one may delete the first one's new lease instead
-# of the dead one. Who is slower than this between looking and deleting gives up, and who has made
-# a new lease waits for longer than this before it looks whether it is still there.
+# If two processes take over the same expired lock, the second may delete the new lock of the first.
+# So a process that needs more than _WINDOW_S between reading and deleting gives up, and one that
+# has created a lock waits for _SETTLE_S, which is longer, and checks that it is still there.
 _WINDOW_S = 5.0
 _SETTLE_S = 6.0
-_TAKEN = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 
 class Clock:
-    """The time that passes here, whatever the time of day is said to be."""
+    """A clock that does not depend on the time of day."""
 
     def now(self) -> float:
-        """Return seconds since some moment."""
+        """Return seconds since a fixed moment."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for some seconds."""
         time.sleep(seconds)
 
 
@@ -64,15 +63,15 @@ class _Holder:
     beat: int
 
     @classmethod
-    def me(cls, by: str) -> _Holder:
+    def this_process(cls, by: str) -> _Holder:
         return cls(by, platform.node(), _machine(), os.getpid(), uuid.uuid4().hex, time.time(), 0)
 
     @classmethod
     def parse(cls, text: str | None) -> _Holder | None:
         try:
-            told = json.loads(text or "")
-            # Fields of a newer release of this project are left out.
-            return cls(**{field.name: told[field.name] for field in fields(cls)})
+            values = json.loads(text or "")
+            # Unknown fields, of a newer release of this project, are ignored.
+            return cls(**{field.name: values[field.name] for field in fields(cls)})
         except (ValueError, TypeError, KeyError):
             return None
 
@@ -82,12 +81,12 @@ class _Holder:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it was a process of this machine that is not there any more."""
+        """Whether it was a process of this machine that has ended."""
         return self.machine == _machine() and not is_alive(self.pid)
 
 
 class Lock:
-    """The right to move versions, as long as the block lasts that has taken it."""
+    """The lock, while this process holds it."""
 
     def __init__(self, client: MlflowClient, name: str, holder: _Holder) -> None:
         self._client, self._name, self._holder = client, name, holder
@@ -95,16 +94,16 @@ class Lock:
         self._beats = threading.Thread(target=self._beat, daemon=True)
 
     def require(self) -> None:
-        """Make sure that nobody else has taken over, as from a process that was asleep too long.
+        """Check that no other process has taken over, as it may if this one was suspended.
 
         Raises
         ------
-        RegistryError
-            If somebody has.
+        LostLockError
+            If another process has.
         TrackingError
             If the registry does not answer.
         """
-        with tracking.clear_errors():
+        with connection.translate_errors():
             found = _read(self._client, self._name)
         if not _is_of(self._holder, found):
             raise LostLockError("another release has taken over; nothing more is moved by this one")
@@ -113,9 +112,9 @@ class Lock:
         for beat in itertools.count(1):
             if self._ended.wait(_BEAT_S):
                 return
-            # Where the server is away for a moment: `require` decides.
+            # A server that is away for a moment is no reason to stop; `require` decides later.
             with suppress(Exception):
-                self.require()  # never into the lock of who has taken over
+                self.require()  # so that the lock of another process is never updated
                 alive = replace(self._holder, beat=beat)
                 self._client.update_registered_model(self._name, alive.text)
 
@@ -124,8 +123,8 @@ class Lock:
 def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) -> Iterator[Lock]:
     """Hold the lock for a block.
 
-    Somebody else's is watched first: for as long as it takes to see a sign of life, or for
-    `STALE_AFTER_S`. What a killed process of this machine has left is taken over at once.
+    A lock of another process is watched first, until it has a heartbeat or for `STALE_AFTER_S`
+    seconds. That of a killed process of this machine is taken over at once.
 
     Parameters
     ----------
@@ -133,20 +132,20 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
     model : str
         Name of the registered model.
     by : str
-        Who wants it, for others to be told.
+        Who holds it, for the messages of other processes.
     clock : Clock, optional
-        Another one than this machine's.
+        Default is this machine's.
 
     Raises
     ------
     NotNowError
-        If somebody else holds it; the message says who, and for how long it was watched.
+        If another process holds it; the message says who, and for how long it was watched.
     TrackingError
         If the registry does not answer.
     """
-    name, holder = f"{model}-release-lock", _Holder.me(by)
-    with tracking.clear_errors():
-        _take(client, name, holder, clock or Clock())
+    name, holder = f"{model}-release-lock", _Holder.this_process(by)
+    with connection.translate_errors():
+        _acquire(client, name, holder, clock or Clock())
     lock = Lock(client, name, holder)
     lock._beats.start()
     answers = True
@@ -158,103 +157,103 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
     finally:
         lock._ended.set()
         lock._beats.join(timeout=1)
-        # Where that fails, the next one sees that this process is gone.
+        # If this fails, the next process sees that this one has ended.
         with suppress(Exception):
             if answers:
                 lock.require()
                 client.delete_registered_model(name)
 
 
-def _take(client: MlflowClient, name: str, holder: _Holder, clock: Clock) -> None:
-    if _make(client, name, holder):
+def _acquire(client: MlflowClient, name: str, holder: _Holder, clock: Clock) -> None:
+    if _create(client, name, holder):
         return
     found = _watch(client, name, clock)
-    if found is None:  # it was given back meanwhile
-        if not _make(client, name, holder):
-            raise NotNowError("another release has just begun; try again when it is through")
+    if found is None:  # released meanwhile
+        if not _create(client, name, holder):
+            raise NotNowError("another release has just begun; try again when it has ended")
         return
     _delete(client, name, found, clock)
-    if _make(client, name, holder):
+    if _create(client, name, holder):
         clock.sleep(_SETTLE_S)
         if _is_of(holder, _read(client, name)):
             return
     raise NotNowError(
-        "another release has taken the lock over at the same moment; try again when it is through"
+        "another release has taken over the lock at the same moment; try again when it has ended"
     )
 
 
 def _watch(client: MlflowClient, name: str, clock: Clock) -> str | None:
-    """Watch somebody's lock until it is known whether that one is alive.
+    """Watch a lock until it has a heartbeat or has expired.
 
     Returns
     -------
     str or None
-        What stands in a dead one's; None if it is not there any more.
+        The text of an expired lock; None if the lock is gone.
 
     Raises
     ------
     NotNowError
-        If it is alive.
+        If it has a heartbeat.
     """
     begun, first = clock.now(), _read(client, name)
-    # One without a readable holder was made by hand.
+    # A lock without a readable holder was made by hand; it has expired.
     holder = _Holder.parse(first)
     if first is None or holder is None or holder.is_dead:
         return first
-    announce(f"{_described(holder)}: looking for a sign of life, up to {STALE_AFTER_S:.0f} s")
+    announce(f"{_described(holder)}: waiting for a heartbeat, up to {STALE_AFTER_S:.0f} s")
     while True:
-        clock.sleep(_LOOK_S)
+        clock.sleep(_POLL_S)
         found, watched = _read(client, name), clock.now() - begun
         if found is None:
             return None
         if found != first:
             raise NotNowError(
                 f"{_described(_Holder.parse(found) or holder)}, alive: it was watched for"
-                f" {watched:.0f} s; try again when it is through"
+                f" {watched:.0f} s; try again when it has ended"
             )
         if watched > STALE_AFTER_S:
-            announce(f"no sign of life in {watched:.0f} s: taken over")
+            announce(f"no heartbeat in {watched:.0f} s: taking over the lock")
             return found
 
 
-def _delete(client: MlflowClient, name: str, dead: str, clock: Clock) -> None:
-    """Delete a dead one's lock, if it is still that."""
+def _delete(client: MlflowClient, name: str, expired: str, clock: Clock) -> None:
+    """Delete an expired lock, if it is still the same."""
     begun = clock.now()
     found = _read(client, name)
     if found is None:
         return
-    if found != dead:
-        raise NotNowError("another release has just begun; try again when it is through")
+    if found != expired:
+        raise NotNowError("another release has just begun; try again when it has ended")
     try:
         client.delete_registered_model(name)
     except MlflowException as error:
-        if error.error_code == tracking.FORBIDDEN:
-            raise RegistryError(_left(_Holder.parse(dead), name)) from error
-        if error.error_code != tracking.NOT_FOUND:
+        if error.error_code == connection.FORBIDDEN:
+            raise RegistryError(_not_deletable(_Holder.parse(expired), name)) from error
+        if error.error_code != connection.NOT_FOUND:
             raise
-    if (took := clock.now() - begun) > _WINDOW_S:  # it may have been another one by then
+    if (took := clock.now() - begun) > _WINDOW_S:  # it may have deleted the lock of another process
         raise NotNowError(
-            f"the registry took {took:.0f} s to give up a dead release's lock, in which another one"
+            f"the registry took {took:.0f} s to delete an expired lock, in which another release"
             " may have begun; try again"
         )
 
 
-def _make(client: MlflowClient, name: str, holder: _Holder) -> bool:
+def _create(client: MlflowClient, name: str, holder: _Holder) -> bool:
     try:
         client.create_registered_model(name, description=holder.text)
     except MlflowException as error:
-        if error.error_code in _TAKEN:
-            return _is_of(holder, _read(client, name))  # made, and the answer was lost
+        if error.error_code in connection.ALREADY_EXISTS:
+            return _is_of(holder, _read(client, name))  # created, and the answer was lost
         raise
     return True
 
 
 def _read(client: MlflowClient, name: str) -> str | None:
-    """Return what stands in the lock; None if there is none."""
+    """Return the text of the lock; None if there is none."""
     try:
         return client.get_registered_model(name).description or ""
     except MlflowException as error:
-        if error.error_code == tracking.NOT_FOUND:
+        if error.error_code == connection.NOT_FOUND:
             return None
         raise
 
@@ -269,15 +268,15 @@ def _described(holder: _Holder) -> str:
     return f"another release is under way: by {holder.by} on {holder.host} since {since}"
 
 
-def _left(other: _Holder | None, name: str) -> str:
+def _not_deletable(other: _Holder | None, name: str) -> str:
     return (
         f"{name} was left by a killed release of {other.by if other else 'somebody'}, and this user"
-        " may not delete it; whoever that was may, or an administrator of the server"
+        " may not delete it; that user may, or an administrator of the server"
     )
 
 
 def _machine() -> str:
-    """Tell machines and containers apart, whatever they are called."""
+    """Return an id of this machine or container that does not depend on its name."""
     parts = [platform.node(), str(uuid.getnode())]
     for source in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         path = Path(source)

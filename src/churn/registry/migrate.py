@@ -1,4 +1,4 @@
-"""Moving versions from one MLflow to another: from the SQLite file to a server, most of all."""
+"""Copy versions from one MLflow to another, usually from the local store to a server."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mlflow.models import Model
 
 from churn.core.errors import RegistryError
 from churn.core.params import ReleaseParams
-from churn.registry.store import Registry
+from churn.registry.moves import Registry
 from churn.registry.version import Version, by_number
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
-_BATCH = 100  # parameters and tags that a server takes at once
-_GAP = "gap"  # a version that stands for one that the source has no more
-_SYSTEM = "mlflow."  # tags that MLflow writes by itself
+_BATCH = 100  # maximum number of parameters in a request
+_GAP = "gap"  # tag: a placeholder for a version that was deleted at the source
+_SYSTEM = "mlflow."  # prefix of the tags that MLflow writes
 _KEPT = ("mlflow.runName", "mlflow.note.content", "mlflow.user", "mlflow.source.git.commit")
 
 
 @dataclass(frozen=True)
 class _Ends:
-    """Where versions come from, and where they go."""
+    """The two ends of a migration."""
 
     source: mlflow.MlflowClient
     source_uri: str
@@ -37,42 +37,42 @@ class _Ends:
 def migrate(
     root: Path, source_uri: str, settings: ReleaseParams, by: str, say: Callable[[str], None]
 ) -> int:
-    """Copy every version with its run, files, tags, description, alias and number.
+    """Copy every version to the registry that ``MLFLOW_TRACKING_URI`` names.
 
-    To the registry that ``MLFLOW_TRACKING_URI`` names. Started again, it goes on with what is
-    missing; the source is not changed.
+    With its run, files, tags, description, aliases and number. The source does not change. If it
+    is interrupted, start it again: it copies the versions that are missing.
 
     Parameters
     ----------
     root : Path
         Folder of the local MLflow store.
     source_uri : str
-        Where the versions are: ``sqlite:///mlflow.db``, or another server.
+        The source: ``sqlite:///mlflow.db``, or another server.
     settings : ReleaseParams
     by : str
-        Who does it.
+        Who migrates, for those who wait for the lock.
     say : callable
-        Told of each version.
+        Called with a line for each version.
 
     Returns
     -------
     int
-        Number of versions that were copied.
+        Number of versions copied.
 
     Raises
     ------
     RegistryError
-        If there is nothing to copy, or the target has other versions under these numbers.
+        If there is nothing to copy, or the target has other versions with these numbers.
     TrackingError
         If one of the two cannot be reached.
     """
-    experiment_id = tracking.connect(root)
+    experiment_id = connection.connect(root)
     target_uri = mlflow.get_tracking_uri()
     source = Registry(root, settings, source_uri)
     found = source.versions()
     if not found:
         raise RegistryError(
-            f"{tracking.shown_uri(source_uri)}: no versions of {settings.model} there"
+            f"{connection.shown_uri(source_uri)}: no versions of {settings.model} there"
         )
     target = Registry(root, settings)
     ends = _Ends(
@@ -83,18 +83,18 @@ def migrate(
         settings.model,
     )
     with target.locked(by):
-        target.make()
+        target.create()
         missing = _missing(found, target.versions())
         for version in missing:
             say(f"version {version.number}")
             _copy(ends, version)
-        if not target.adopt(found):
+        if not target.import_aliases(found):
             say("versions were moved there since: what is in Production there stays")
     return len(missing)
 
 
 def _missing(found: list[Version], there: list[Version]) -> list[Version]:
-    """Return what is still to be copied; what is there under the same number has to be the same."""
+    """Return the versions to copy, after checking that those with the same number are equal."""
     known = by_number(version for version in there if _GAP not in version.tags)
     ours = by_number(found)
     for number, version in known.items():
@@ -109,20 +109,20 @@ def _missing(found: list[Version], there: list[Version]) -> list[Version]:
 def _copy(ends: _Ends, version: Version) -> None:
     with tempfile.TemporaryDirectory(prefix="churn-migrate-") as folder:
         files, there = Path(folder) / "files", Path(folder) / "model"
-        with tracking.clear_errors(ends.source_uri):
+        with connection.translate_errors(ends.source_uri):
             run, model = _fetch(ends, version, files, there)
-        with tracking.clear_errors():
+        with connection.translate_errors():
             made = _copy_run(ends.target, ends.experiment_id, run, files)
             model_id = _copy_model(ends, made, model)
             _create(ends, version, made, model_id)
 
 
 def _fetch(ends: _Ends, version: Version, files: Path, there: Path) -> tuple[Run, Path]:
-    """Copy a version's model and the files of its run into two folders."""
+    """Download a version's model and the files of its run into two folders."""
     run = ends.source.get_run(version.run_id)
     for place in (files, there):
         place.mkdir()
-    # Where its files are; "models:/…" would be looked up in the registry that is set.
+    # Not "models:/…", which would be looked up in the target's registry.
     uri = ends.source.get_model_version_download_uri(ends.name, str(version.number))
     model = mlflow.artifacts.download_artifacts(
         uri, dst_path=str(there), tracking_uri=ends.source_uri
@@ -133,10 +133,10 @@ def _fetch(ends: _Ends, version: Version, files: Path, there: Path) -> tuple[Run
 
 
 def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:
-    """Make the version under its old number; where one was deleted before it, a gap stays."""
+    """Create the version with its old number; numbers of deleted versions stay unused."""
     client, name, source = ends.target, ends.name, f"models:/{model_id}"
     there = client.search_model_versions(f"name = '{name}'")
-    first = max((int(one.version) for one in there), default=0) + 1
+    first = max((int(entry.version) for entry in there), default=0) + 1
     gaps = [
         client.create_model_version(name, source, run_id, {_GAP: "yes"}, model_id=model_id)
         for _ in range(first, version.number)
@@ -154,8 +154,8 @@ def _create(ends: _Ends, version: Version, run_id: str, model_id: str) -> None:
     if int(made.version) != version.number:
         client.delete_model_version(name, str(made.version))
         raise RegistryError(
-            f"the target has had a version {version.number} that was deleted, and gives no number"
-            f" twice; delete its registered model {name}, which is empty, and start again"
+            f"the target has deleted a version {version.number}, and MLflow does not use a number"
+            f" again; delete its registered model {name}, which is empty, and start again"
         )
 
 
@@ -179,7 +179,7 @@ def _copy_run(client: mlflow.MlflowClient, experiment_id: str, run: Run, files: 
 
 
 def _copy_model(ends: _Ends, run_id: str, folder: Path) -> str:
-    """Log a model's folder once more; only MLflow's own file about it says where it is now."""
+    """Log a model's folder to another MLflow; only ``MLmodel`` changes, with the new ids."""
     made = ends.target.create_logged_model(ends.experiment_id, "model", run_id)
     model_id = str(made.model_id)
     described = Model.load(str(folder))

@@ -1,6 +1,6 @@
-"""A version's files, copied and verified: whatever of a version is loaded or run comes from here.
+"""Download a version's files and verify them, before anything of them is loaded or run.
 
-The copy that was verified is the one that is used. Nobody downloads a second one in between.
+The verified copy is the one that is used; it is not downloaded again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from churn.core.errors import ArtifactError, CandidateError
 from churn.core.params import ReleaseParams
 from churn.provenance.candidate import model_digest
-from churn.registry.store import MODEL_FILES, Registry
+from churn.registry.moves import Registry
+from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Version
-from churn.tracking import pyfunc
-from churn.tracking import runs as tracking
+from churn.tracking import pyfunc, runs
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -26,29 +26,29 @@ _ADDRESS = re.compile(r"models:/([^/@]+)(?:/([^/@]+)|@([^/@]+))")
 
 
 def fetch(registry: Registry, version: Version, folder: Path) -> Path:
-    """Copy a version's files, and make sure that they are those with which it was registered.
+    """Download a version's files, and check that they are those that were registered.
 
-    The model's are those of its manifest. What is served with it is what was logged then, no file
-    less and none more; what Python has compiled is removed, because Python would run that instead.
+    The model's files must have the digest of the manifest, and all other files the digest that was
+    recorded when they were logged. Compiled Python files are removed.
 
     Parameters
     ----------
     registry : Registry
     version : Version
     folder : Path
-        Where to.
+        The target folder.
 
     Returns
     -------
     Path
-        The copy, as MLflow holds it; the model is in `MODEL_FILES` of it.
+        The copy, in MLflow's format; the model is in its subfolder `MODEL_FILES`.
 
     Raises
     ------
     CandidateError
-        If they differ, or nobody can tell.
+        If they differ, or the version was registered without a digest.
     TrackingError
-        If they cannot be had.
+        If they cannot be downloaded.
     """
     from churn.provenance import bundle
 
@@ -63,7 +63,7 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
         found, serving = model_digest(stored / MODEL_FILES), pyfunc.serving_digest(stored)
     except ArtifactError as error:
         raise CandidateError(f"{what}: holds no model of this project") from error
-    file = tracking.download(
+    file = runs.download(
         version.run_id, f"{CANDIDATE_FOLDER}/{bundle.MANIFEST}", folder / "manifest"
     )
     if bundle.read_manifest(file.parent).model_digest != version.digest:
@@ -82,32 +82,32 @@ def fetch(registry: Registry, version: Version, folder: Path) -> Path:
 
 
 def companion(version: Version, name: str, folder: Path) -> Path | None:
-    """Copy a file that was packed beside a version's model.
+    """Download a file that was packed with a version's model.
 
     Parameters
     ----------
     version : Version
     name : str
-        In the packed candidate.
+        Its name in the packed candidate.
     folder : Path
-        Where to.
+        The target folder.
 
     Returns
     -------
     Path or None
-        The copy; None where no such file was packed.
+        The copy; None if no such file was packed.
 
     Raises
     ------
     CandidateError
-        If it is not the one that was registered.
+        If it is not the file that was registered.
     TrackingError
-        If it cannot be had.
+        If it cannot be downloaded.
     """
     from churn.provenance import bundle
 
     def get(file: str) -> Path:
-        return tracking.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
+        return runs.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
 
     def changed(what: str) -> CandidateError:
         return CandidateError(
@@ -126,37 +126,37 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
 
 
 def _serving_digest(version: Version, found: str) -> str:
-    """Return what a version was registered to be served with.
+    """Return the digest of the files that a version was registered to be served with.
 
-    One of before that was noted may come back to Production, as it was there; it does not go there
-    for the first time.
+    Versions without this tag may only be rolled back to: those that were never in Production are
+    rejected.
     """
     if recorded := version.tags.get("serving_digest"):
         return recorded
     if version.was_in_production:
         return found
     raise CandidateError(
-        f"version {version.number}: registered before it was noted with which code it is served;"
-        " release its commit again"
+        f"version {version.number}: registered without the digest of the code that it is served"
+        " with; release its commit again"
     )
 
 
 def load(root: Path, uri: str) -> Model:
-    """Load a model that MLflow holds; a registered version that has a digest is verified first.
+    """Load a model from MLflow; a registered version that has a digest is verified first.
 
     Parameters
     ----------
     root : Path
         Folder of the local MLflow store.
     uri : str
-        What `churn.tracking.runs.load_model` takes.
+        As for `churn.tracking.runs.load_model`.
 
     Raises
     ------
     CandidateError
-        If a version's files are not those with which it was registered.
+        If a version's files are not those that were registered.
     TrackingError
-        If there is no such model, or it cannot be had.
+        If there is no such model, or MLflow cannot be reached.
     """
     from churn.model import artifact
 
@@ -167,4 +167,4 @@ def load(root: Path, uri: str) -> Model:
         if version is not None and version.digest:
             with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
                 return artifact.load(fetch(registry, version, Path(folder)) / MODEL_FILES)
-    return tracking.load_model(uri)
+    return runs.load_model(uri)

@@ -1,4 +1,4 @@
-"""A version of the registered model, and what has happened to it; nothing here asks a server."""
+"""A version of the registered model and its audit trail, as data; nothing here asks a server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LONGEST_REASON = 300  # some registries cut a tag's value at 1,000 characters
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the audit trail.
+    """An entry of the audit trail.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Event:
     when : str
         ISO 8601, UTC.
     replaced : int or None
-        Of ``production``, ``rollback`` and ``restore``: what was in Production until then.
+        For ``production``, ``rollback`` and ``restore``: the version that was in Production before.
     """
 
     what: Move
@@ -57,13 +57,13 @@ class Event:
 
     @classmethod
     def now(cls, what: Move, by: str, why: str, replaced: int | None = None) -> Event:
-        """Make an event of this moment."""
+        """Return an event with the current time."""
         when = datetime.now(UTC).isoformat(timespec="microseconds")
         return cls(what, by, why[:_LONGEST_REASON], when, replaced)
 
     @classmethod
     def parse(cls, text: str) -> Event | None:
-        """Read an event from a tag; None if it is none, since anybody may write tags."""
+        """Read an event from a tag; None if the tag, which any user may write, is not an event."""
         try:
             found = cls(**json.loads(text))
             datetime.fromisoformat(found.when)
@@ -78,14 +78,14 @@ class Event:
 
     @property
     def key(self) -> str:
-        """The event as a tag's name: unique, in the order of time, the same each time."""
+        """The event's name as a tag: unique, sorted by time, and equal for an equal event."""
         digits = "".join(c for c in self.when.partition("+")[0] if c.isdigit() or c == "T")
         return f"{EVENT_PREFIX}{digits}.{self.what}"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version, as it was when it was looked up."""
+    """A registered version, as it was when it was read."""
 
     number: int
     stage: str
@@ -96,12 +96,12 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """Digest of its model, as was said when it was registered."""
+        """Digest of its model, recorded when it was registered."""
         return self.tags.get("model_digest", "")
 
     @property
     def events(self) -> list[Event]:
-        """What has happened to it, oldest first."""
+        """Its audit trail, oldest first."""
         found = [
             event
             for key, text in self.tags.items()
@@ -111,29 +111,29 @@ class Version:
 
     @property
     def replaced(self) -> int | None:
-        """The version that it has replaced in Production."""
+        """The version that it has replaced in Production; None if there was none."""
         text = self.tags.get("replaced", "")
         return int(text) if text.isdigit() else None
 
     @property
     def was_in_production(self) -> bool:
-        """Whether it is or was in Production, and worked there as far as anybody has seen."""
+        """Whether it is or was in Production, and did not fail there."""
         last = self.last("production", "rollback", "restore", "withdrawn")
         stayed = last is not None and last.what != "withdrawn"
         return stayed and self.tags.get("smoke") != "failed"
 
     def last(self, *what: Move) -> Event | None:
-        """Return the newest event of some kinds."""
+        """Return its newest event of the given kinds; None if there is none."""
         return next((e for e in reversed(self.events) if e.what in what), None)
 
 
 def by_number(versions: Iterable[Version]) -> dict[int, Version]:
-    """Return versions by their number."""
+    """Index versions by their number."""
     return {version.number: version for version in versions}
 
 
 def in_production(versions: Sequence[Version]) -> Version | None:
-    """Return the version with the alias, else the newest one in the stage."""
+    """Return the version with the alias ``champion``, else the newest one in the stage."""
     by_alias = [version for version in versions if CHAMPION in version.aliases]
     in_stage = [version for version in versions if version.stage == STAGE_PRODUCTION]
     return next(iter([*by_alias, *reversed(in_stage)]), None)

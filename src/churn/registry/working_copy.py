@@ -1,4 +1,4 @@
-"""A working copy of the registry that a branch holds: in a temporary folder, for one command."""
+"""A working copy of a registry that a branch stores: a temporary folder for one command."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from churn.core.files import scratch
 from churn.core.params import ReleaseParams
 from churn.core.progress import announce
 from churn.registry.branch import DATABASE, Branch
-from churn.registry.store import Registry
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.registry.moves import Registry
+from churn.tracking import connection, local_store
 
 T = TypeVar("T")
 _PREFIX = "churn-registry-"
@@ -25,9 +24,9 @@ _TRIES = 3
 
 @contextmanager
 def working_copy(root: Path) -> Iterator[WorkingCopy | None]:
-    """Work with the newest registry, where a branch holds it.
+    """Use the newest registry, if a branch stores it.
 
-    MLflow is pointed at a copy until the block ends. What is written there is kept by
+    MLflow uses a copy until the block ends. Changes of the copy are published by
     `WorkingCopy.move` only.
 
     Parameters
@@ -38,14 +37,14 @@ def working_copy(root: Path) -> Iterator[WorkingCopy | None]:
     Yields
     ------
     WorkingCopy or None
-        None where the registry is a server or the folder's own store: then nothing is done.
+        None if the registry is a server or the store in this folder; then nothing is copied.
 
     Raises
     ------
     RegistryError
         If the branch cannot be read.
     """
-    name = embedded.registry_branch()
+    name = local_store.registry_branch()
     if name is None:
         yield None
         return
@@ -55,24 +54,24 @@ def working_copy(root: Path) -> Iterator[WorkingCopy | None]:
             copy.refresh()
             yield copy
         finally:
-            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # as it was: not set
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # unset, as it was
 
 
 @contextmanager
 def exported(root: Path, name: str) -> Iterator[str]:
-    """Give the MLflow address of a copy of the registry that a branch holds.
+    """Give the MLflow address of a copy of the registry that a branch stores.
 
     Parameters
     ----------
     root : Path
         The repository.
     name : str
-        Of the branch.
+        The branch's name.
 
     Raises
     ------
     RegistryError
-        If there is none, or it cannot be read.
+        If there is no such branch, or it cannot be read.
     """
     branch = Branch(root, name)
     with scratch(_PREFIX) as folder:
@@ -80,12 +79,12 @@ def exported(root: Path, name: str) -> Iterator[str]:
         if not commit:
             raise RegistryError(f"branch {name}: not there")
         branch.lay_out(commit, folder)
-        embedded.follow(folder, whole=True)
+        local_store.relocate_artifact_uris(folder, whole=True)
         yield _address(folder)
 
 
 class WorkingCopy:
-    """The registry as it was read from a branch, and what was changed in it since.
+    """A registry that was read from a branch, with the changes made since.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ class WorkingCopy:
         The repository.
     branch : Branch
     folder : Path
-        A temporary one.
+        A temporary folder.
     """
 
     def __init__(self, root: Path, branch: Branch, folder: Path) -> None:
@@ -102,7 +101,7 @@ class WorkingCopy:
         self._read = ""
 
     def refresh(self) -> None:
-        """Read the newest registry; what was changed here is dropped.
+        """Read the newest registry, and drop the changes made here.
 
         Raises
         ------
@@ -116,38 +115,37 @@ class WorkingCopy:
         return self._scratch / str(self._number)
 
     def _lay_out(self, commit: str) -> None:
-        self._number += 1  # a folder of its own: MLflow holds the last one's database open
+        self._number += 1  # a new folder each time: MLflow keeps the old database open
         self._folder.mkdir()
         if commit:
             self._branch.lay_out(commit, self._folder)
         mlflow.set_tracking_uri(_address(self._folder))
         if not commit:
-            with tracking.clear_errors():
-                mlflow.MlflowClient().search_experiments()  # makes the database
-        embedded.follow(self._folder, whole=True)
+            with connection.translate_errors():
+                mlflow.MlflowClient().search_experiments()  # creates the database
+        local_store.relocate_artifact_uris(self._folder, whole=True)
         self._read = commit
 
     def move(self, act: Callable[[], T], settings: ReleaseParams, again: bool = False) -> T:
-        """Let `act` change the registry, and publish what it has written, also where it fails.
+        """Call a function that changes the registry, and publish the changes, even if it fails.
 
         Parameters
         ----------
         act : callable
-            Changes the registry to which MLflow is pointed when it is called.
+            Changes the registry that MLflow uses when it is called.
         settings : ReleaseParams
         again : bool
-            Whether it may be called once more, on the newest registry, where somebody else has
-            published meanwhile.
+            Whether it may be called again, on the newest registry, if another process has
+            published a change meanwhile.
 
         Raises
         ------
         NotNowError
-            If somebody else was faster; nothing is kept then.
+            If another process has published first; nothing is published then.
         RegistryError
-            If it could not be published; nothing is kept then, and MLflow is pointed at the
-            registry as it was read.
+            If the changes cannot be published; MLflow then uses the registry as it was read.
         ChurnError
-            What `act` raises.
+            Raised by `act`.
         """
         tries = _TRIES if again else 1
         while True:
@@ -155,14 +153,14 @@ class WorkingCopy:
                 return self._move(act, settings)
             except FasterError as error:
                 self.refresh()
-                told = f"another one was faster: {_newest(self._root, settings)}"
+                reason = f"another one was faster: {_newest(self._root, settings)}"
                 tries -= 1
                 if not tries:
                     raise NotNowError(
-                        f"{told}; nothing of this command was kept: look at churn status, and give"
+                        f"{reason}; nothing of this command was kept: look at churn status, and run"
                         " it again if it is still right"
                     ) from error
-                announce(f"{told}; once more, on the newest registry")
+                announce(f"{reason}; trying again, on the newest registry")
 
     def _move(self, act: Callable[[], T], settings: ReleaseParams) -> T:
         before = self._branch.tree(self._folder)
@@ -186,12 +184,12 @@ class WorkingCopy:
         try:
             self._read = self._branch.publish(after, self._read, _newest(self._root, settings))
         except RegistryError:
-            self._lay_out(self._read)  # nothing that was not published is said to be so
+            self._lay_out(self._read)  # so that status shows no change that was not published
             raise
 
 
 def _newest(root: Path, settings: ReleaseParams) -> str:
-    """Say what was done last in the registry."""
+    """Describe the newest event in the registry."""
     versions = Registry(root, settings).versions()
     found = [(event, version.number) for version in versions for event in version.events]
     if not found:

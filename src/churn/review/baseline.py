@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 import yaml
 
-from churn.core.environment import without_credentials
+from churn.core import process
 from churn.core.errors import ArtifactError, BaselineError, ChurnError, IncomparableError
 from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import ReleaseParams
@@ -24,7 +23,7 @@ from churn.core.paths import SIDES, Workspace
 from churn.model.card import CARD_FILE
 from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
 from churn.provenance.worktree import worktree
-from churn.tracking import embedded
+from churn.tracking import local_store
 
 if TYPE_CHECKING:
     from churn.registry import Version
@@ -203,7 +202,7 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
     TrackingError
         If the registry cannot be reached.
     """
-    is_there = os.environ.get("MLFLOW_TRACKING_URI") or embedded.registry_branch()
+    is_there = os.environ.get("MLFLOW_TRACKING_URI") or local_store.registry_branch()
     if not is_there and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
@@ -324,28 +323,19 @@ def pull(tree: Path, path: str) -> None:
     _dvc(tree, "pull", path, check=False)
 
 
-def _dvc(tree: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _dvc(tree: Path, *arguments: str, check: bool = True) -> process.Finished:
     command = [sys.executable, "-m", "dvc", *arguments]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    path = process.path_with_this_python()
     done = _run(command, tree, PYTHONPATH=str((tree / "src").resolve()), PATH=path)
     if check and done.returncode:
         raise BaselineError(f"dvc {arguments[0]} in the baseline: {_last_line(done.stderr)}")
     return done
 
 
-def _run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=without_credentials() | environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+def _run(command: list[str], folder: Path, **environment: str) -> process.Finished:
+    return process.run(command, folder, environment=process.without_credentials() | environment)
 
 
 def _last_line(text: str) -> str:
     """Return the line that says what went wrong, without DVC's prefix and its advice."""
-    errors = [line for line in text.splitlines() if line.startswith(("ERROR: ", "Error: "))]
-    lines = errors or text.strip().splitlines() or ["it said nothing"]
-    return lines[-1].removeprefix("ERROR: ")
+    return process.error_line(text, ("ERROR: ", "Error: "), last=True).removeprefix("ERROR: ")

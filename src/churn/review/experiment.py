@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from churn.core.errors import ParamsError
-from churn.core.files import read_json, read_parquet
+from churn.core.files import read_json, read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
@@ -22,7 +21,7 @@ from churn.model import artifact
 from churn.model.card import ModelCard
 from churn.registry.loading import load_model
 from churn.stages import evaluate, prepare, track, train
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from churn.tracking.runs import Tracked
 
 _KIND = {"kind": "experiment"}
@@ -69,7 +68,7 @@ def train_with(root: Path, settings: Params) -> Tried:
         evaluate.write(scratch, settings, artifact.load(scratch.model))
         record = track.record(scratch, settings, root, table)
         record.tags.update(_KIND)
-        tracked = tracking.log(tracking.connect(root), record)
+        tracked = runs.log(connection.connect(root), record)
         found = read_json(scratch.metrics, "evaluate", Metrics)
         return Tried(tracked, found.threshold, found.sides)
 
@@ -106,7 +105,7 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Tried:
     values = metrics.require_all(measured, "test rows")
     logged = {f"test_{name}": value for name, value in values.items() if value is not None}
     tags = {**_KIND, "model_uri": uri}
-    tracked = tracking.log_metrics(tracking.connect(root), logged, tags)
+    tracked = runs.log_metrics(connection.connect(root), logged, tags)
     return Tried(tracked, model.card.threshold, {"test": values})
 
 
@@ -132,6 +131,6 @@ def _prepared(settings: Params, table: Path) -> Iterator[Workspace]:
     with tempfile.TemporaryDirectory(prefix="churn-experiment-") as folder:
         scratch = Workspace(Path(folder))
         document = settings.model_dump(mode="json", exclude_unset=True)
-        scratch.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        write_json(scratch.params, document)  # which is YAML
         prepare.write(scratch, settings, table)
         yield scratch

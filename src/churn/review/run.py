@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import traceback
@@ -10,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from churn.core.environment import without_credentials
+from churn.core import process
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
@@ -138,26 +137,27 @@ def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None
     ArtifactError
         If a stage fails.
     """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", *arguments],
         cwd=root,
-        env={**(without_credentials() if environment is None else environment), "PATH": path},
+        env={
+            **(process.without_credentials() if environment is None else environment),
+            "PATH": process.path_with_this_python(),
+        },
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-    ) as process:
-        assert process.stderr is not None
+    ) as reproduction:
+        assert reproduction.stderr is not None
         said = []
-        for line in process.stderr:
+        for line in reproduction.stderr:
             sys.stderr.write(line)
             said.append(line.strip())
-    if process.returncode:
+    if reproduction.returncode:
         raise ArtifactError(f"dvc repro: {_why(said)}")
 
 
 def _why(said: list[str]) -> str:
     """Pick what the stage itself has said last; DVC's own lines only say which stage failed."""
     of_stage = [line for line in said if line and not line.startswith("ERROR: ")]
-    lines = of_stage or said or ["it stopped and said nothing"]
-    return lines[-1].removeprefix("Error: ")
+    return process.error_line("\n".join(of_stage or said), last=True).removeprefix("Error: ")

@@ -18,7 +18,7 @@ from churn.data.stats import DataStats
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
-from churn.tracking import runs as tracking
+from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
 from churn.tracking.tracked import TrackedRun
 from churn.validation.results import Checks
@@ -38,7 +38,7 @@ def run(workspace: Workspace) -> Tracked:
     with bar("tracking", 2) as advance:
         candidate, logged = gather(workspace, settings, workspace.root)
         advance("gathered")
-        tracked = tracking.log_once(tracking.connect(workspace.root), candidate, logged)
+        tracked = runs.log_once(connection.connect(workspace.root), candidate, logged)
         advance("logged")
     digest = logged.tags["model_digest"]
     write_json(workspace.tracked_run, TrackedRun(run_id=tracked.run_id, model_digest=digest))

@@ -1,4 +1,4 @@
-"""MLflow: runs, and the model as MLflow stores and serves it.
+"""MLflow: the connection to it, its runs, and the model as it stores and serves it.
 
-The only package that opens a run. What a version is, `registry` knows.
+The only package that opens a run. Registered versions are in `registry`.
 """

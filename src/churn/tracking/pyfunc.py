@@ -1,4 +1,4 @@
-"""The model as MLflow stores it: signature, example, requirements and code."""
+"""Log the model in MLflow's format, with signature, example, requirements and code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlflow.types.schema import AnyType
 from churn.core.errors import ArtifactError
 
 MODEL_NAME = "model"
-# What a served model imports, at the versions that it was trained with.
+# The packages that a served model imports; logged at the versions that it was trained with.
 _REQUIREMENTS = (
     "mlflow",
     "numpy",
@@ -35,19 +35,20 @@ _REQUIREMENTS = (
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE.parent
 _DESCRIPTION = "MLmodel"
-_MODEL = f"artifacts/{MODEL_NAME}/"  # it has a digest of its own
-_NOT_SERVING = (
-    _DESCRIPTION,  # looked at by key
-    "registered_model_meta",  # of the version
+_MODEL = f"artifacts/{MODEL_NAME}/"  # has its own digest
+_EXCLUDED_FILES = (
+    _DESCRIPTION,  # compared key by key
+    "registered_model_meta",  # describes the version
 )
-_OF_THE_COPY = frozenset({"artifact_path", "run_id", "model_id", "model_uuid"})
+_EXCLUDED_KEYS = frozenset({"artifact_path", "run_id", "model_id", "model_uuid"})
 
 
 class _Flavor:
-    """MLflow's pyfunc flavor, but for the test of the input example.
+    """MLflow's pyfunc flavor without the test of the input example.
 
-    That test loads the model again, which takes longer than all the rest, and only warns if it
-    fails. `Model.log` reads the switch that turns it off, and `pyfunc.save_model` refuses it.
+    That test loads the model again, which takes longer than everything else, and only warns if it
+    fails. `Model.log` accepts the option that turns it off, but passes it on to
+    `pyfunc.save_model`, which does not.
     """
 
     @staticmethod
@@ -62,26 +63,26 @@ def log(
     example: pd.DataFrame,
     run_id: str | None = None,
 ) -> str:
-    """Log a model's folder into a run.
+    """Log a model's folder to a run.
 
     Parameters
     ----------
     model : Path
-        As `churn train` writes it; it is stored byte for byte.
+        As `churn train` writes it; stored byte for byte.
     inputs : dict of str to tuple of str
-        The raw columns by what their cells are (`churn.core.params.Columns.by_kind`).
+        The raw columns by kind (`churn.core.params.Columns.by_kind`).
     example : DataFrame
         A few rows of raw columns.
     run_id : str, optional
-        The active run, if it is not given.
+        Default is the active run.
 
     Returns
     -------
     str
         Address of the logged model.
     """
-    # MLflow refuses 64-bit integers where doubles are declared, and a table that pandas has read is
-    # full of them. So it checks the names only; the model itself checks and casts the cells.
+    # MLflow rejects 64-bit integers for columns that are declared as doubles, and tables read by
+    # pandas are full of them. So it only checks the names; the model checks and casts the cells.
     anything = AnyType()  # type: ignore[no-untyped-call]
     takes: list[ColSpec | TensorSpec] = [
         ColSpec(anything, name) for kind in inputs.values() for name in kind
@@ -103,52 +104,52 @@ def log(
         signature=ModelSignature(Schema(takes), Schema(outputs)),
         input_example=example,
         metadata={kind: list(names) for kind, names in inputs.items()},
-        # Given, because MLflow would load the model in another process to guess them.
+        # Without this MLflow would load the model in another process to guess them.
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
     return f"models:/{logged.model_id}"
 
 
 def remove_bytecode(folder: Path) -> None:
-    """Remove what Python has compiled; from ``__pycache__`` it runs what its source does not say.
+    """Remove compiled Python files, which may do something else than their source.
 
-    MLflow stores none of it.
+    MLflow stores none.
     """
     for found in list(folder.rglob("__pycache__")):
-        if found.is_dir():  # and was not in another one
+        if found.is_dir():  # not removed with another one already
             shutil.rmtree(found)
 
 
 def serving_digest(folder: Path) -> str:
-    """Digest what MLflow serves a model with: code, requirements, signature, how it is loaded.
+    """Digest what is served with a model: code, requirements, signature, and how it is loaded.
 
-    Every file counts but those of the model, which has a digest of its own.
+    All files count except those of the model, which have their own digest.
 
     Parameters
     ----------
     folder : Path
-        As MLflow holds the model.
+        A model in MLflow's format.
 
     Returns
     -------
     str
-        SHA-256, 64 hexadecimal digits; the same for a copy in another MLflow.
+        SHA-256, 64 hexadecimal digits; equal for a copy in another MLflow.
 
     Raises
     ------
     ArtifactError
-        If it is no model.
+        If it is not a model in MLflow's format.
     """
     try:
         described = yaml.safe_load((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-        kept = {key: value for key, value in described.items() if key not in _OF_THE_COPY}
+        kept = {key: value for key, value in described.items() if key not in _EXCLUDED_KEYS}
     except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
         raise ArtifactError(f"{folder / _DESCRIPTION}: does not describe a model") from error
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     parts = [
         f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
         for name in sorted(names)
-        if name not in _NOT_SERVING and not name.startswith(_MODEL)
+        if name not in _EXCLUDED_FILES and not name.startswith(_MODEL)
     ]
     parts.append(json.dumps(kept, sort_keys=True, default=str))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

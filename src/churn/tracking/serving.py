@@ -1,7 +1,7 @@
 """The model as MLflow serves it: raw columns in, probability and prediction out.
 
-MLflow stores this file itself ("models from code") with the model's folder beside it, and runs
-it to load the model; no pickle is involved.
+MLflow stores this file ("models from code") with the model's folder beside it, and runs it to load
+the model; there is no pickle.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mlflow.types.schema import AnyType, Schema
 ARTIFACT = "model"
 
 
-def _let_csv_in() -> None:
-    """Let MLflow's server read ``text/csv`` for columns whose signature is "any type".
+def _accept_csv() -> None:
+    """Make MLflow's server accept ``text/csv`` for columns of the signature's "any type".
 
-    It looks up their pandas types, of which it knows none, and refuses every file. Read as text
-    they reach the model, which converts cells itself. `Schema.pandas_types` is asked nowhere else.
+    It rejects every file, because there is no pandas type for these columns. With ``object`` it
+    reads them as text, and the model converts the cells. Nothing else uses `Schema.pandas_types`.
     """
     named = Schema.pandas_types
     if named.__name__ == "or_object":
-        return  # another model was loaded in this process
+        return  # done for another model in this process
 
     def or_object(schema: Schema) -> list[Any]:
         if any(isinstance(kind, AnyType) for kind in schema.input_types()):
@@ -40,12 +40,11 @@ class ChurnModel(PythonModel):
     """A pyfunc around `churn.model.artifact.Model`."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the model's folder, trusting the listed types only."""
-        # Here, because MLflow runs this file when it stores the model as well, and skops is slow
-        # to import.
+        """Load the model's folder; only the listed types are trusted."""
+        # Here, because MLflow also runs this file to store the model, and skops is slow to import.
         from churn.model import artifact
 
-        _let_csv_in()
+        _accept_csv()
         self.model = artifact.load(Path(context.artifacts[ARTIFACT]))
 
     def predict(
@@ -59,11 +58,11 @@ class ChurnModel(PythonModel):
         Parameters
         ----------
         context : PythonModelContext
-            MLflow's; not used.
+            From MLflow; not used.
         model_input : DataFrame, shape (n_customers, n_columns)
             The declared columns, in any order.
         params : dict, optional
-            MLflow's; not used.
+            From MLflow; not used.
 
         Returns
         -------

@@ -1,5 +1,4 @@
-"""deepchecks: called as another program, and shown as a page.
+"""Run deepchecks as another program, and show its results as a page.
 
-The only package that knows of it; the program itself is `src/checks`, in an environment of its
-own.
+No other package knows about deepchecks. The program is `src/checks`, in its own environment.
 """

@@ -1,4 +1,4 @@
-"""Calling deepchecks, which lives in an environment of its own (docs/adr/0001)."""
+"""Run deepchecks in its own environment (docs/adr/0001)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from churn.core import process
 from churn.core.errors import ChecksError, ParamsError
 from churn.core.files import read_json
 from churn.core.params import ChecksParams, DataParams
@@ -20,46 +21,46 @@ from churn.core.progress import Advance, silent
 from churn.validation.results import CheckResult, Results
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
-_SOURCES = Path(__file__).resolve().parents[2]  # holds `churn` and `checks` side by side
-_BLOCK = 10  # customers with equal features that are taken together
+_SOURCES = Path(__file__).resolve().parents[2]  # contains `churn` and `checks`
+_BLOCK = 10  # maximum size of a block of customers with equal features
 
 
 def sample(
     frames: dict[str, pd.DataFrame], data: DataParams, max_rows: int
 ) -> dict[str, pd.DataFrame]:
-    """Choose customers by hashes of what their features hold, the same share of every frame.
+    """Sample customers by hashes of their features, with the same share of every frame.
 
-    Customers with equal features, of all frames together, form blocks of up to ten, and a block is
-    taken as a whole or not at all. So duplicates, conflicting labels and training rows among the
-    held-out ones are expected to have the same share in the sample as in the table, however small
-    the sample is, where up to ten customers are equal. Where more are, it holds nine tenths of the
-    duplicates, and of the rest what ten customers show. Single customers would show nothing of it;
-    all who are equal at once would make the sample too large, empty or one-sided where many are,
-    such as those who bought nothing.
+    Customers with equal features, in all frames together, form blocks of up to ten, and a block is
+    sampled as a whole. So the expected share of duplicates, of conflicting labels and of training
+    rows among the held-out ones is the same in the sample as in the table, if at most ten customers
+    are equal; if more are, the sample has nine tenths of the share of duplicates. A sample
+    of single customers would lose them. Blocks of any size could make it too large, empty or
+    one-sided, if very many customers are equal, such as those who bought nothing.
 
     Parameters
     ----------
     frames : dict of str to DataFrame
-        The frames with the id and the features.
+        Frames with the id and the features.
     data : DataParams
-        Says which columns these are.
+        Names these columns.
     max_rows : int
-        Most rows of all samples together. Where the frames have more, at most nine fewer are taken.
+        Maximum number of rows of all samples together. If the frames have more, the samples have at
+        most nine rows less than this.
 
     Returns
     -------
     dict of str to DataFrame
-        The frames with the rows that were chosen, in their order.
+        The sampled rows of each frame, in their order.
 
     Raises
     ------
     ParamsError
-        If `max_rows` is so small that nobody of a frame is chosen.
+        If `max_rows` is so small that the sample of a frame is empty.
     """
     sizes = [len(frame) for frame in frames.values()]
     if sum(sizes) <= max_rows:
         return frames
-    # Each block has a place in a random order, and those before the block that has no room are in.
+    # The blocks are in random order; those before the first block that does not fit are sampled.
     places = _places(
         np.concatenate([_hashed(frame[list(data.inputs)]) for frame in frames.values()]),
         np.concatenate([_hashed(frame[data.id]) for frame in frames.values()]),
@@ -75,7 +76,7 @@ def sample(
 
 
 def _places(features: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Give the customers of each block one number, uniform over 64 bits, whatever their order is.
+    """Return a random number for each block, uniform over 64 bits, whatever the order of the rows.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def run(
     threshold : float
         Churn is predicted at this probability and above.
     advance : callable, optional
-        Called with the name of each check that is done.
+        Called with the name of each finished check.
 
     Returns
     -------
@@ -152,25 +153,25 @@ def run(
 def _call(specification: Path, output: Path, advance: Advance) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(_SOURCES),
-        "PYTHONHASHSEED": "0",  # deepchecks walks through sets
+        "PYTHONHASHSEED": "0",  # deepchecks iterates over sets
         "PYTHONWARNINGS": "ignore",
         "MPLBACKEND": "agg",
     }
     command = [str(_python()), "-m", "checks", str(specification), str(output)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
-        _start(command, stderr, environment) as process,
+        _start(command, stderr, environment) as checking,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
+        assert checking.stdout is not None
+        for line in checking.stdout:
             advance(line.strip())
-        code = process.wait()
+        code = checking.wait()
         stderr.seek(0)
-        said = stderr.read().strip().splitlines() or ["it said nothing"]
+        reason = process.error_line(stderr.read(), last=True)
     if code == 2:
-        raise ParamsError(f"params.yaml: {said[-1]}")
+        raise ParamsError(f"params.yaml: {reason}")
     if code or not output.is_file():
-        raise ChecksError(f"the checks' program stopped with code {code}: {said[-1]}")
+        raise ChecksError(f"the checks' program stopped with code {code}: {reason}")
 
 
 def _start(
@@ -193,10 +194,10 @@ def _start(
 
 
 def _python() -> Path:
-    """Find the interpreter of the checks' environment.
+    """Find the Python of the checks' environment.
 
-    The one that the variable names; else `.venv-checks` beside the sources or beside the
-    environment that is running (so that a clone made by `mlflow run` finds it too).
+    The one that the variable names, else that of `.venv-checks` beside the sources, else beside the
+    running environment, as in a clone by `mlflow run`.
     """
     if named := os.environ.get(PYTHON_VARIABLE):
         candidates = [Path(named)]

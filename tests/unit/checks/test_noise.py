@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from checks.noise import NOISE, told_beside
+from checks.noise import NOISE, describe_floor
 
 SCORE = {"Drift score": 0.12, "Method": "Kolmogorov-Smirnov"}
 SCORES = {"roc_auc": {"Origin": 0.7, "Simple": 0.75}}
@@ -120,9 +120,9 @@ def test_chance_goes_as_far_as_it_went() -> None:
 
 
 def test_what_is_furthest_beyond_chance_is_told() -> None:
-    told = told_beside({"age": 0.2, "spend": 0.15, "new": 0.9}, {"age": 0.18, "spend": 0.05})
+    told = describe_floor({"age": 0.2, "spend": 0.15, "new": 0.9}, {"age": 0.18, "spend": 0.05})
     assert told == (
         "0.15 of spend, where chance alone gives up to 0.05 with this many rows; what is beyond"
         " that counts"
     )
-    assert "could not be found out" in told_beside({"age": 0.2}, {})
+    assert "could not be found out" in describe_floor({"age": 0.2}, {})

@@ -86,4 +86,4 @@ def test_a_cml_that_does_not_end_is_left(
     (folder / "bin/cml").chmod(0o755)
     monkeypatch.setattr(github, "PATIENCE_S", 0.5)
     assert not cml.write_comment(HERE, 3, "text")
-    assert capfd.readouterr().out == "cml failed (TimeoutExpired): gh posts the comment\n"
+    assert capfd.readouterr().out == "cml failed (TimeoutError): gh posts the comment\n"

@@ -92,7 +92,7 @@ def test_further_words_are_missing_dates() -> None:
 )
 @pytest.mark.parametrize("style", ["", "%d.%m.%Y"])
 def test_what_is_no_date_is_refused(cell: Any, style: str) -> None:
-    with pytest.raises(CellError, match="which is no date") as caught:
+    with pytest.raises(CellError, match="which is not a date") as caught:
         dates.timestamps(pd.Series([None, cell]), style=style)
     assert caught.value.row == 1
 
@@ -167,13 +167,13 @@ def test_a_style_of_dates_is_read_by_its_key(tmp_path: Path) -> None:
             "03/04/2024",
             "set data.csv.date: '%d/%m/%Y', or data.csv.date: '%m/%d/%Y' there",
         ),
-        ("soon", "if it stands for a missing date, add it to data.missing in params.yaml"),
-        ("45000", "if it stands for a missing date, add it to data.missing in params.yaml"),
+        ("soon", "if it means a missing date, add it to data.missing in params.yaml"),
+        ("45000", "if it means a missing date, add it to data.missing in params.yaml"),
     ],
 )
 def test_the_refusal_says_what_would_read_a_date(cell: str, expected: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, f"a,1,{cell},0\n")
-    assert said.startswith(f"column 'joined', row 1 (id a): is {cell!r}, which is no date")
+    assert said.startswith(f"column 'joined', row 1 (id a): is {cell!r}, which is not a date")
     assert said.endswith(expected)
 
 

@@ -107,8 +107,8 @@ def test_a_number_in_another_style_is_refused_with_the_setting_that_reads_it(
 ) -> None:
     message = refusal(table(age=with_cell(["41"] * N, 2, cell)))
     assert message == (
-        f"column 'age', row 2 (id c1): is {cell!r}, which is no number as params.yaml has it; set"
-        f" {setting} there"
+        f"column 'age', row 2 (id c1): is {cell!r}, which is not a number as params.yaml"
+        f" describes it; set {setting} there"
     )
 
 
@@ -125,8 +125,8 @@ def test_a_line_of_totals_is_called_one() -> None:
 def test_text_among_numbers_is_refused_at_its_own_row(cells: list[str]) -> None:
     message = refusal(table(age=[*cells, *["41"] * (N - 3)]))
     assert message == (
-        "column 'age', row 3 (id c2): is 'many', which is no number; correct the cell, or, if it"
-        " stands for a missing number, add it to data.missing in params.yaml"
+        "column 'age', row 3 (id c2): is 'many', which is not a number; correct the cell, or, if it"
+        " means a missing number, add it to data.missing in params.yaml"
     )
 
 
@@ -138,8 +138,8 @@ def test_text_among_numbers_is_refused_at_its_own_row(cells: list[str]) -> None:
             pd.date_range("2024-03-01", periods=N, tz="UTC"),
             "'2024-03-01 00:00:00+00:00', which is a date",
         ),
-        (pd.to_timedelta(np.arange(N), unit="D"), "'0 days', which is no number"),
-        ([["list"]] * N, "\"['list']\", which is no number"),
+        (pd.to_timedelta(np.arange(N), unit="D"), "'0 days', which is not a number"),
+        ([["list"]] * N, "\"['list']\", which is not a number"),
     ],
 )
 def test_dates_durations_and_lists_are_no_numbers(values: Any, shown: str) -> None:
@@ -164,7 +164,7 @@ def test_a_missing_id_is_refused_at_its_row() -> None:
 def test_a_duplicate_id_is_refused_with_both_rows(labelled: bool) -> None:
     ids = with_cell([f"c{i}" for i in range(N)], 9, "c1")
     message = refusal(table(id=ids), labelled)
-    assert message.startswith("column 'id', row 9 (id c1): stands already in row 2")
+    assert message.startswith("column 'id', row 9 (id c1): is also in row 2")
 
 
 def test_a_missing_label_is_refused_at_its_row() -> None:

@@ -1,4 +1,4 @@
-"""Made-up customers."""
+"""Synthetic customers."""
 
 from __future__ import annotations
 

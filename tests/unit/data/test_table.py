@@ -1,4 +1,4 @@
-"""Reading a customer table: what is wrong with a file."""
+"""Reading a customer table: errors about a file."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_missing_column_is_refused_with_what_was_found(file: Path) -> None:
 
 def test_a_column_that_stands_twice_is_refused(file: Path) -> None:
     message = refusal(file, "id,age,age,spend,plan,left\na,1,1,2,x,0\n")
-    assert message.startswith("column 'age' stands twice")
+    assert message.startswith("column 'age' is repeated")
 
 
 def test_a_row_of_another_length_is_refused_with_its_number(file: Path) -> None:
@@ -232,7 +232,7 @@ def test_names_are_found_whatever_blanks_and_accents_are_written(file: Path) -> 
     file.write_text(header + ROWS)
     assert set(read_table(file, data)) == {"id", "age", "spend", "caf\u00e9", "left"}
     file.write_text(HEADER.replace("age,spend", " age,spend,age ") + ROWS)
-    with pytest.raises(DataError, match="column ' age' and 'age ' stands twice"):
+    with pytest.raises(DataError, match="column ' age' and 'age ' is repeated"):
         read_table(file, DATA)
 
 
@@ -242,7 +242,7 @@ def test_empty_rows_at_the_end_are_left_out_and_told(
 ) -> None:
     file.write_text(HEADER + ROWS + ",,,,\n , ,,,\n,,,," + end)
     assert read_table(file, DATA)["id"].tolist() == ["007", "008"]
-    assert capsys.readouterr().err == f"== {file}: 3 empty rows at the end are left out\n"
+    assert capsys.readouterr().err == f"== {file}: 3 empty rows at the end are ignored\n"
     file.write_text(HEADER + ",,,,\n" + ROWS)
     assert len(read_table(file, DATA)) == 3
 

@@ -366,9 +366,9 @@ def test_a_type_that_is_not_trusted_is_refused_and_not_run(
 def test_a_file_that_is_no_part_of_a_model_is_refused(stored: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(stored, tmp_path / "model")
     (folder / "more.py").write_text("")
-    with pytest.raises(ArtifactError, match=r"more\.py is no part of a model"):
+    with pytest.raises(ArtifactError, match=r"more\.py is not part of a model"):
         artifact.load(folder)
     (folder / "more.py").unlink()
     (folder / "__pycache__").mkdir()
-    with pytest.raises(ArtifactError, match="__pycache__ is no part of a model"):
+    with pytest.raises(ArtifactError, match="__pycache__ is not part of a model"):
         artifact.load(folder)

@@ -16,7 +16,7 @@ import pytest
 
 from churn.core.errors import NotNowError, RegistryError
 from churn.registry import lock
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 NAME = "m-release-lock"
 
@@ -36,7 +36,7 @@ class Passing(lock.Clock):
 
 
 def beating(client: mlflow.MlflowClient) -> Callable[[float], None]:
-    """Let the lock's holder give a sign of life now and then."""
+    """Let the lock's holder give a heartbeat now and then."""
 
     def happens(_: float) -> None:
         told = json.loads(client.get_registered_model(NAME).description)
@@ -47,7 +47,7 @@ def beating(client: mlflow.MlflowClient) -> Callable[[float], None]:
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    tracking.point_at_store(store)
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 
@@ -80,7 +80,7 @@ def test_a_second_one_is_told_who_is_at_it_as_soon_as_that_one_is_seen_alive(
             pass
         assert holders(client) == [NAME]
     assert "by the night shift on" in capsys.readouterr().err
-    assert clock.seconds == lock._LOOK_S
+    assert clock.seconds == lock._POLL_S
 
 
 def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> None:
@@ -95,18 +95,18 @@ def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> N
 
 
 def test_one_that_is_given_back_while_it_is_watched_is_free(client: mlflow.MlflowClient) -> None:
-    client.create_registered_model(NAME, description=lock._Holder.me("ann").text)
+    client.create_registered_model(NAME, description=lock._Holder.this_process("ann").text)
     clock = Passing(lambda _: client.delete_registered_model(NAME))
     with lock.held(client, "m", "me", clock) as held:
         held.require()
-    assert clock.seconds == lock._LOOK_S
+    assert clock.seconds == lock._POLL_S
 
 
 def test_of_many_at_once_one_has_it(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "_BEAT_S", 0.05)
-    monkeypatch.setattr(lock, "_LOOK_S", 0.3)
+    monkeypatch.setattr(lock, "_POLL_S", 0.3)
     start, inside, refused = threading.Barrier(6), [], []
 
     def attempt(number: int) -> None:
@@ -137,9 +137,9 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
 ) -> None:
     program = (
         "import os, pathlib, mlflow\n"
-        "from churn.tracking import runs as tracking\n"
+        "from churn.tracking import connection\n"
         "from churn.registry import lock\n"
-        "tracking.point_at_store(pathlib.Path())\n"
+        "connection.configure(pathlib.Path())\n"
         "with lock.held(mlflow.MlflowClient(), 'm', 'the one that dies'):\n"
         "    os.kill(os.getpid(), 9)\n"
     )
@@ -156,7 +156,10 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
 @pytest.fixture
 def elsewhere(client: mlflow.MlflowClient) -> dict[str, Any]:
     """A lock that another machine holds, whose processes nobody here can ask."""
-    holder = vars(lock._Holder.me("the other machine")) | {"machine": "another", "host": "far"}
+    holder = vars(lock._Holder.this_process("the other machine")) | {
+        "machine": "another",
+        "host": "far",
+    }
     client.create_registered_model(NAME, description=json.dumps(holder))
     return holder
 
@@ -188,8 +191,8 @@ def test_one_that_gives_no_sign_of_life_is_taken_over_after_it_was_watched(
     with lock.held(client, "m", "me", clock) as held:
         held.require()
     watched = clock.seconds - lock._SETTLE_S
-    assert lock.STALE_AFTER_S < watched <= lock.STALE_AFTER_S + lock._LOOK_S
-    assert f"no sign of life in {watched:.0f} s: taken over" in capsys.readouterr().err
+    assert lock.STALE_AFTER_S < watched <= lock.STALE_AFTER_S + lock._POLL_S
+    assert f"no heartbeat in {watched:.0f} s: taking over the lock" in capsys.readouterr().err
 
 
 def test_one_that_wakes_up_at_the_last_moment_is_left_alone(
@@ -227,10 +230,10 @@ class Taker(threading.Thread):
         self.client.delete_registered_model = step_and_delete  # type: ignore[method-assign]
 
     def run(self) -> None:
-        holder = lock._Holder.me(self.name)
+        holder = lock._Holder.this_process(self.name)
         try:
-            with tracking.clear_errors():
-                lock._take(self.client, NAME, holder, self.clock)
+            with connection.translate_errors():
+                lock._acquire(self.client, NAME, holder, self.clock)
             self.outcome = lock.Lock(self.client, NAME, holder)
         except NotNowError as error:
             self.outcome = error
@@ -281,7 +284,7 @@ def test_who_was_slow_between_looking_and_deleting_goes_no_further(
 ) -> None:
     early, late = two_takers(late_s=lock._WINDOW_S + 1)
     assert isinstance(late.outcome, NotNowError)
-    assert "took 6 s to give up a dead release's lock" in str(late.outcome)
+    assert "took 6 s to delete an expired lock" in str(late.outcome)
     assert isinstance(early.outcome, NotNowError)  # its lock was deleted, and it knows
     assert holders(client) == []
 
@@ -302,7 +305,7 @@ def test_it_gives_signs_of_life(
 
 def test_who_was_taken_over_moves_nothing_more(client: mlflow.MlflowClient) -> None:
     with lock.held(client, "m", "asleep for an hour") as held:
-        other = json.dumps(vars(lock._Holder.me("the next one")))
+        other = json.dumps(vars(lock._Holder.this_process("the next one")))
         client.update_registered_model(NAME, other)
         with pytest.raises(RegistryError, match="another release has taken over"):
             held.require()

@@ -13,14 +13,14 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from churn.core.errors import NoAnswerError, RegistryError
 from churn.registry import lock
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 
 NAME = "m-release-lock"
 
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    tracking.point_at_store(store)
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 
@@ -58,7 +58,7 @@ def test_who_may_not_delete_what_was_left_is_told_who_may(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)
-    left = vars(lock._Holder.me("ann"))
+    left = vars(lock._Holder.this_process("ann"))
     client.create_registered_model(NAME, description=json.dumps(left))
 
     def refuse(name: str) -> None:

@@ -17,7 +17,7 @@ from churn.provenance.candidate import model_digest
 from churn.registry import Registry
 from churn.registry import migrate as module
 from churn.registry.migrate import migrate
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 from tests.unit.releases import Candidates
 
 Move = Callable[[], int]
@@ -44,7 +44,7 @@ def move(
     shutil.copy(empty_store, there / "mlflow.db")
     monkeypatch.chdir(there)
     before = os.environ["MLFLOW_TRACKING_URI"]
-    tracking.mlflow.set_tracking_uri(None)
+    connection.mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there / 'mlflow.db'}")
     settings = params.load(root / "params.yaml").release
     return lambda: migrate(root, before, settings, "me", lambda text: None)
@@ -65,7 +65,7 @@ def test_versions_keep_numbers_stages_aliases_tags_and_bytes(
         assert {k: v for k, v in old.tags.items() if v} == dict(new.tags)
         assert old.description == new.description
         assert old.run_id != new.run_id
-        promotion.require_bytes(source.registry, new)
+        promotion.require_unchanged_files(source.registry, new)
         folder = source.registry.download(new, tmp_path / f"got-{new.number}")
         assert model_digest(folder / "artifacts" / "model") == source.digest(new.number)
     run = mlflow.MlflowClient().get_run(found[0].run_id)

@@ -21,14 +21,14 @@ import pytest
 from churn.core import params
 from churn.core.errors import NotNowError, RegistryError
 from churn.core.paths import Workspace
-from churn.deploy import desk, integration
+from churn.deploy import commands, integration
 from churn.deploy.integration import Findings
-from churn.deploy.promotion import require_bytes
+from churn.deploy.promotion import require_unchanged_files
 from churn.provenance.candidate import git
 from churn.registry import Registry, Version
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review import baseline
-from churn.tracking import embedded
+from churn.tracking import local_store
 from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
@@ -52,7 +52,7 @@ class Shared:
 
     def release(self, number: int, until: str = "production") -> int:
         root = self.root(number)
-        return desk.release(root, Workspace(root).candidate, "HEAD", until, "released", False)
+        return commands.release(root, Workspace(root).candidate, "HEAD", until, "released", False)
 
     def git(self, *arguments: str) -> str:
         return git(self.remote, *arguments).strip()
@@ -81,7 +81,7 @@ class Shared:
         return subprocess.Popen(
             [sys.executable, "-m", "churn", *words],
             cwd=self.root(number),
-            env=kept | {embedded.BRANCH: BRANCH} | environment,
+            env=kept | {local_store.BRANCH: BRANCH} | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,7 +106,7 @@ def _made(_both: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(shared.folder)
         patch.setattr(integration, "run", lambda *_: releases.PASSED)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv(embedded.BRANCH, BRANCH)
+        patch.setenv(local_store.BRANCH, BRANCH)
         for number, source in enumerate(("first", "second", "second"), 1):
             shutil.copytree(_both / source, shared.root(number))
             git(shared.root(number), "remote", "add", "origin", shared.remote.as_uri())
@@ -133,7 +133,7 @@ def empty(_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Share
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv(embedded.BRANCH, BRANCH)
+    monkeypatch.setenv(local_store.BRANCH, BRANCH)
     monkeypatch.setenv("GITHUB_ACTOR", "octocat")
     monkeypatch.setattr(integration, "run", lambda *_: releases.PASSED)
     return shared
@@ -208,7 +208,7 @@ def test_the_files_of_a_version_come_along(one: Shared) -> None:
     with working_copy(one.root(2)):
         registry = Registry(one.root(2), params.load(one.root(2) / "params.yaml").release)
         [version] = registry.versions()
-        require_bytes(registry, version)
+        require_unchanged_files(registry, version)
     assert list(one.folder.rglob("mlruns")) == list(one.folder.rglob("mlflow.db")) == []
 
 
@@ -227,8 +227,8 @@ def test_all_else_in_the_clone_and_at_the_remote_stays(
     before, there = of_the_user(root), two.git("for-each-ref", "refs/heads/of-*", "refs/tags")
     tip = two.tip
 
-    desk.rollback(root, None, "why")
-    desk.promote(root, 2, "production", "all the same")
+    commands.rollback(root, None, "why")
+    commands.promote(root, 2, "production", "all the same")
 
     assert two.tip != tip
     assert of_the_user(root) == before
@@ -236,21 +236,21 @@ def test_all_else_in_the_clone_and_at_the_remote_stays(
     assert not (two.folder / "hooked").exists()
     with working_copy(two.root(1)):
         registry = Registry(root, params.load(root / "params.yaml").release)
-        require_bytes(registry, registry.version(1))
+        require_unchanged_files(registry, registry.version(1))
 
 
 def test_what_looks_publishes_nothing_and_leaves_nothing(
     one: Shared, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     tip, before = one.tip, of_the_user(one.root(2))
-    desk.status(one.root(2), markdown=False)
+    commands.status(one.root(2), markdown=False)
     assert one.versions[0].digest[:12] in capsys.readouterr().out
-    desk.history(one.root(2))
+    commands.history(one.root(2))
     assert "integration tests passed" in capsys.readouterr().out
     assert one.tip == tip
     assert of_the_user(one.root(2)) == before
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert embedded.registry_branch() == BRANCH  # MLflow is not pointed at the copy any more
+    assert local_store.registry_branch() == BRANCH  # MLflow is not pointed at the copy any more
 
 
 def test_where_nothing_has_changed_nothing_is_published(
@@ -260,10 +260,10 @@ def test_where_nothing_has_changed_nothing_is_published(
     assert one.release(1) == 0
     assert last_line(capsys).startswith("version 1 is in Production already")
     with pytest.raises(RegistryError, match="version 1 is the first in Production"):
-        desk.rollback(one.root(1), None, "why")
-    desk.confirm(one.root(1), "HEAD")
+        commands.rollback(one.root(1), None, "why")
+    commands.confirm(one.root(1), "HEAD")
     assert last_line(capsys).startswith("version 1 is in Production already")
-    desk.confirm(one.root(2), "HEAD")
+    commands.confirm(one.root(2), "HEAD")
     assert last_line(capsys).startswith("nothing to note: Production is not of HEAD's inputs")
     assert one.tip == tip
 
@@ -271,7 +271,7 @@ def test_where_nothing_has_changed_nothing_is_published(
 def test_that_a_commit_has_productions_model_is_noted(one: Shared) -> None:
     (one.root(1) / "README.md").write_text("words")
     made = commit(one.root(1))
-    desk.confirm(one.root(1), "HEAD")
+    commands.confirm(one.root(1), "HEAD")
     [version] = one.versions
     assert version.tags["newest_commit"] == made
     assert version.events[-1].what == "confirmed"
@@ -321,7 +321,7 @@ def test_versions_are_copied_from_the_branch_to_a_server(two: Shared, empty_stor
     mlflow.set_tracking_uri(None)
     assert {v.number: (v.stage, set(v.aliases)) for v in there} == two.standing
     assert two.tip == tip
-    environment = {"MLFLOW_TRACKING_URI": uri, embedded.BRANCH: "none"}
+    environment = {"MLFLOW_TRACKING_URI": uri, local_store.BRANCH: "none"}
     assert "Error: branch none: not there" in two.churn(2, "migrate", code=2, **environment)
 
 
@@ -356,7 +356,7 @@ def test_a_rollback_that_comes_between_is_not_lost_and_the_release_goes_on_from_
     said = capsys.readouterr()
     assert re.search(
         r"another one was faster: rollback of version 1 by ann at .* UTC \(many complaints\);"
-        r" once more, on the newest registry",
+        r" trying again, on the newest registry",
         said.err,
     )
     assert two.standing[3] == ("Production", {"champion"})
@@ -406,7 +406,7 @@ def test_a_rollback_that_was_not_the_first_stops_and_says_who_was(
         match=r"another one was faster: rollback of version 1 by ann at .*\(it was slow\); nothing"
         r" of this command was kept",
     ):
-        desk.rollback(two.root(2), None, "mine")
+        commands.rollback(two.root(2), None, "mine")
     assert two.standing[1] == ("Production", {"champion"})
     assert [e.why for v in two.versions for e in v.events if e.what == "rollback"] == [
         "it was slow"
@@ -445,7 +445,7 @@ def test_one_that_is_killed_before_it_publishes_has_done_nothing(
     assert two.tip == tip
     assert of_the_user(two.root(2)) == before
 
-    desk.rollback(two.root(2), None, "once more")
+    commands.rollback(two.root(2), None, "once more")
 
     assert two.standing[1] == ("Production", {"champion"})
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -467,7 +467,7 @@ def test_what_is_refused_is_not_called_done(
     assert line.startswith("not released, because of an error. Production: version 2 (")
     assert "3 is in Production" not in Workspace(two.root(3)).release_note.read_text()
     with pytest.raises(RegistryError, match=said):
-        desk.rollback(two.root(2), None, "why")
+        commands.rollback(two.root(2), None, "why")
     assert capsys.readouterr().out == ""
     out = two.churn(2, "rollback", "--why", "x", code=2)
     assert out == f"Error: {said}\n"
@@ -535,7 +535,7 @@ def test_an_answer_that_was_lost_is_looked_for(two: Shared, tmp_path: Path) -> N
 def test_a_branch_that_holds_anything_else_is_never_replaced(
     two: Shared, branch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(embedded.BRANCH, branch)
+    monkeypatch.setenv(local_store.BRANCH, branch)
     before = two.git("rev-parse", branch)
     with pytest.raises(RegistryError, match=rf"branch {branch}: holds .* so it is no registry"):
         two.release(2)
@@ -546,9 +546,11 @@ def test_a_branch_that_holds_anything_else_is_never_replaced(
 def test_what_is_no_name_of_a_branch_is_refused(
     name: str, two: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(embedded.BRANCH, name)
-    with pytest.raises(RegistryError, match="CHURN_REGISTRY_BRANCH: no branch is called"):
-        desk.status(two.root(2), markdown=False)
+    monkeypatch.setenv(local_store.BRANCH, name)
+    with pytest.raises(
+        RegistryError, match=r"CHURN_REGISTRY_BRANCH: .* is not a valid branch name"
+    ):
+        commands.status(two.root(2), markdown=False)
 
 
 @pytest.mark.parametrize("entry", ["120000 blob {} mlruns/link", "100644 blob {} hooks"])
@@ -564,7 +566,7 @@ def test_links_and_other_files_in_it_are_refused(entry: str, two: Shared, tmp_pa
     made = two.git("commit-tree", git(two.remote, "mktree", stdin=listed).strip(), "-m", "x")
     two.git("update-ref", f"refs/heads/{BRANCH}", made)
     with pytest.raises(RegistryError, match=f"holds '{name}', so it is no registry"):
-        desk.status(two.root(2), markdown=False)
+        commands.status(two.root(2), markdown=False)
 
 
 def test_a_database_that_is_none_is_one_line(two: Shared) -> None:
@@ -580,16 +582,16 @@ def test_a_database_that_is_none_is_one_line(two: Shared) -> None:
 
 
 def test_a_server_goes_before_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(embedded.BRANCH, BRANCH)
+    monkeypatch.setenv(local_store.BRANCH, BRANCH)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert embedded.registry_branch() is None
+    assert local_store.registry_branch() is None
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert embedded.registry_branch() == BRANCH
-    monkeypatch.setenv(embedded.BRANCH, "")
-    assert embedded.registry_branch() is None
+    assert local_store.registry_branch() == BRANCH
+    monkeypatch.setenv(local_store.BRANCH, "")
+    assert local_store.registry_branch() is None
 
 
 def test_the_folders_own_store_is_never_taken_for_it(two: Shared) -> None:
     settings = params.load(two.root(1) / "params.yaml").release
-    with pytest.raises(RuntimeError, match="opened inside `working_copy`"):
+    with pytest.raises(RuntimeError, match="a branch stores inside `working_copy`"):
         Registry(two.root(1), settings)

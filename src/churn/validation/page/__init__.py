@@ -1,4 +1,4 @@
-"""checks.json as one self-contained page."""
+"""checks.json as a self-contained page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUITES = {
 
 
 def render(report: Checks) -> str:
-    """Render what the checks found; failed ones first, passed ones folded.
+    """Render the results of the checks: failed checks first, passed checks folded.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def render(report: Checks) -> str:
     Returns
     -------
     str
-        HTML without links to anything outside; all text is escaped.
+        HTML without external links; all text is escaped.
     """
     template = files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(

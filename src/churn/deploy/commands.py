@@ -1,4 +1,4 @@
-"""The commands that move versions, as a person at a desk or a job of a workflow gives them."""
+"""The commands that release, promote, roll back and show versions: what they print and return."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from churn.core.params import ReleaseParams
 from churn.core.paths import Workspace
 from churn.core.progress import announce
 from churn.deploy import promotion
-from churn.deploy import status as standing
+from churn.deploy import status as status_page
+from churn.deploy.commits import Commit
 from churn.provenance.candidate import holds_commit, input_fingerprint
 from churn.registry import Registry, Version
-from churn.registry import migrate as moving
+from churn.registry import migrate as migration
 from churn.registry.version import in_production
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review.report.text import prose
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.tracking import connection, local_store
 
 T = TypeVar("T")
 _FILE = "sqlite:///mlflow.db"
@@ -47,52 +47,72 @@ def release(
     commit: str,
     until: Any,
     why: str,
-    on_the_way: bool,
+    skip_if_not_applicable: bool,
     digest: str | None = None,
 ) -> int:
-    """Release, say how it went and what is in Production now, and return the exit code.
+    """Release a model, print the result and what is in Production, and return the exit code.
 
-    `on_the_way`, at the end of `make run`, an older commit's model, one that was rolled back, or
-    another release under way, is no error: it is just not released.
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    folder : Path or None
+        A packed candidate; None to run, judge and pack the inputs in the work tree first.
+    commit : str
+        The commit whose model is released.
+    until : {"registered", "staging", "integration", "production"}
+        The last step.
+    why : str
+        For the audit trail.
+    skip_if_not_applicable : bool
+        Whether to return 0, as at the end of `make run`, if Production has a newer commit's model,
+        this one was rolled back, or another release is under way.
+    digest : str, optional
+        The digest that the candidate's manifest must have.
+
+    Returns
+    -------
+    int
+        0 if it was released, 1 if a gate or a test has blocked it.
 
     Raises
     ------
     ChurnError
-        As `churn.deploy.release.run` does, but for what was blocked.
+        As `churn.deploy.release.run`, except `BlockedError`.
     """
     with ExitStack() as stack:
         try:
             copy = stack.enter_context(working_copy(root))
         except ChurnError:
-            _tell(root, None, "not released, because the registry cannot be read")
+            _report(root, None, "not released, because the registry cannot be read")
             raise
         try:
-            done = _moved(
+            done = _change(
                 root, copy, _Attempt(root, folder, commit, until, why, digest), again=True
             )
         except BlockedError as error:
-            known = on_the_way and isinstance(error, RolledBackError)
-            _tell(root, _registry(root), f"{'not released' if known else 'blocked'}: {error}")
-            return 0 if known else 1
+            skipped = skip_if_not_applicable and isinstance(error, RolledBackError)
+            _report(root, _registry(root), f"{'not released' if skipped else 'blocked'}: {error}")
+            return 0 if skipped else 1
         except NotNowError as error:
-            _tell(root, _registry(root), f"not released: {error}")
-            if not on_the_way:
+            _report(root, _registry(root), f"not released: {error}")
+            if not skip_if_not_applicable:
                 raise
             return 0
         except NoAnswerError:
-            _tell(root, None, "stopped, because the registry does not answer")
+            _report(root, None, "stopped, because the registry does not answer")
             raise
         except Exception:
-            _tell(root, _registry(root), "not released, because of an error")
+            _report(root, _registry(root), "not released, because of an error")
             raise
-        standing.show(_registry(root), _console())
-        _tell(root, _registry(root), done)
+        status_page.show(_registry(root), _console())
+        _report(root, _registry(root), done)
         return 0
 
 
 @dataclass
 class _Attempt:
-    """A release, which may have to be begun once more on a newer registry."""
+    """A release that can be repeated on a newer registry."""
 
     root: Path
     folder: Path | None
@@ -102,49 +122,51 @@ class _Attempt:
     digest: str | None
 
     def __call__(self) -> str:
-        # What rolls back or looks needs none of what trains and compares, and should not wait.
-        from churn.deploy import release as releasing
+        # Slow to import, because it trains and compares; rollback and status need none of it.
+        from churn.deploy import release as release_steps
 
         if self.folder is None:
             if version := _released(self.root, self.commit):
                 return f"version {version.number} is in Production already"
             self.folder = _packed(self.root)
         by = promotion.current_actor(self.root)
-        plan = releasing.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
-        return releasing.run(self.root, plan, announce).done
+        plan = release_steps.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
+        return release_steps.run(self.root, plan, announce).done
 
 
 def confirm(root: Path, commit: str) -> None:
-    """Note that a commit has Production's model, where that is so, and say it."""
+    """Record that Production's model is a commit's, if it is of its inputs, and print that."""
     try:
         with working_copy(root) as copy:
-            version = _moved(root, copy, lambda: _released(root, commit), again=True)
+            version = _change(root, copy, lambda: _released(root, commit), again=True)
             said = f"nothing to note: Production is not of {commit}'s inputs"
             if version is not None:
                 said = f"version {version.number} is in Production already"
-            _tell(root, _registry(root), said)
+            _report(root, _registry(root), said)
     except ChurnError:
-        _tell(root, None, "not noted, because of an error")
+        _report(root, None, "not noted, because of an error")
         raise
 
 
 def _released(root: Path, revision: str) -> Version | None:
-    """Return what is in Production if it is of these very inputs, and note that it is."""
-    commit = promotion.Commit.of(root, revision)
+    """Return Production's version if it is of the inputs in the work tree, and record that."""
+    commit = Commit.of(root, revision)
     if not holds_commit(root, commit.id):
         return None
-    return promotion.confirm_released(root, _registry(root), commit, input_fingerprint(root))
+    return promotion.record_commit_if_released(
+        root, _registry(root), commit, input_fingerprint(root)
+    )
 
 
-def _moved(root: Path, copy: WorkingCopy | None, act: Callable[[], T], again: bool = False) -> T:
-    """Change the registry, and publish that where a branch holds it."""
+def _change(root: Path, copy: WorkingCopy | None, act: Callable[[], T], again: bool = False) -> T:
+    """Change the registry, and publish the change if a branch stores the registry."""
     if copy is None:
         return act()
     return copy.move(act, _settings(root), again)
 
 
 def _packed(root: Path) -> Path:
-    """Run, judge and pack what is here."""
+    """Run the pipeline, judge the candidate and pack it."""
     from churn.review import run as review
     from churn.review import verdict
 
@@ -160,7 +182,7 @@ def _packed(root: Path) -> Path:
 
 
 def promote(root: Path, version: int, to: Any, why: str) -> None:
-    """Move a version by hand, and say so."""
+    """Move a version to Staging or Production by hand, and print it."""
 
     def act() -> tuple[Version | None, Version]:
         registry = _registry(root)
@@ -169,34 +191,34 @@ def promote(root: Path, version: int, to: Any, why: str) -> None:
         return before, promotion.promote(root, registry, version, to, by, why)
 
     with working_copy(root) as copy:
-        before, moved = _moved(root, copy, act)
+        before, moved = _change(root, copy, act)
     was_there = to == "production" and before is not None and before.number == moved.number
     click.echo(f"version {moved.number} is in {to.title()}{' already' if was_there else ''}")
 
 
 def rollback(root: Path, version: int | None, why: str) -> None:
-    """Roll back, and say so."""
+    """Put an earlier version back into Production, and print which."""
     with working_copy(root) as copy:
         by = promotion.current_actor(root)
-        before, now = _moved(
+        before, now = _change(
             root, copy, lambda: promotion.rollback(_registry(root), version, by, why)
         )
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
 
 
 def migrate(root: Path, source: str) -> None:
-    """Copy all versions from another MLflow, and say how many."""
+    """Copy all versions from another MLflow, and print how many."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise RegistryError("set MLFLOW_TRACKING_URI to the server that the versions are to go to")
+        raise RegistryError("set MLFLOW_TRACKING_URI to the server that the versions are copied to")
     with ExitStack() as stack:
-        if source == _FILE and (branch := os.environ.get(embedded.BRANCH)):
+        if source == _FILE and (branch := os.environ.get(local_store.BRANCH)):
             source = stack.enter_context(exported(root, branch))
         elif source == _FILE and not Path("mlflow.db").exists():
             raise RegistryError("mlflow.db: not there; name the source with --source")
-        embedded.follow(root)
+        local_store.relocate_artifact_uris(root)
         by = promotion.current_actor(root)
-        count = moving.migrate(root, source, _settings(root), by, click.echo)
-    click.echo(f"{count} versions copied to {tracking.shown_uri()}")
+        count = migration.migrate(root, source, _settings(root), by, click.echo)
+    click.echo(f"{count} versions copied to {connection.shown_uri()}")
 
 
 def status(root: Path, markdown: bool) -> None:
@@ -204,15 +226,15 @@ def status(root: Path, markdown: bool) -> None:
     with working_copy(root):
         registry = _registry(root)
         if markdown:
-            click.echo(standing.markdown(registry.versions(), registry.has_stages, "In Production"))
+            click.echo(_summary(registry, registry.versions(), "In Production"))
         else:
-            standing.show(registry, _console())
+            status_page.show(registry, _console())
 
 
 def history(root: Path) -> None:
     """Print the audit trail."""
     with working_copy(root):
-        standing.history(_registry(root), _console())
+        status_page.history(_registry(root), _console())
 
 
 def _registry(root: Path) -> Registry:
@@ -223,21 +245,28 @@ def _settings(root: Path) -> ReleaseParams:
     return params.load(Workspace(root).params).release
 
 
-def _tell(root: Path, registry: Registry | None, what: str) -> None:
-    """Say the last line, what has happened and what is in Production, and write it down.
+def _report(root: Path, registry: Registry | None, what: str) -> None:
+    """Print what has happened and what is in Production, and write both to the release note.
 
-    Without a registry nothing is asked, where that would only take as long again.
+    The registry is None if it does not answer: asking again would take as long.
     """
     now, note = "unknown", f"## {prose(what)}\n"
     try:
         if registry is not None:
             versions = registry.versions()
-            now, note = _now(versions), standing.markdown(versions, registry.has_stages, what)
+            now, note = _now(versions), _summary(registry, versions, what)
     except ChurnError as error:
         now = f"unknown ({error})"
     with atomic(Workspace(root).release_note) as fresh:
         fresh.write_text(note, encoding="utf-8")
     click.echo(f"{what}. Production: {now}")
+
+
+def _summary(registry: Registry, versions: list[Version], what: str) -> str:
+    decision = status_page.decided_on(versions)
+    shown = [] if decision is None else [v for v in (decision.version, decision.other) if v]
+    metrics = {version.number: registry.metrics(version) for version in shown}
+    return status_page.markdown(versions, registry.has_stages, what, metrics)
 
 
 def _now(versions: list[Version]) -> str:
@@ -246,6 +275,6 @@ def _now(versions: list[Version]) -> str:
 
 
 def _console() -> Console:
-    # A table that is cut off is worth nothing in a file or a pipe.
+    # In a file or a pipe, a table must not be cut off.
     console = Console()
     return console if console.is_terminal else Console(width=160)

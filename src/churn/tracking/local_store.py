@@ -1,8 +1,7 @@
-"""The MLflow store without a server: ``mlflow.db``, with ``mlruns/`` beside it.
+"""The MLflow store without a server: ``mlflow.db`` with ``mlruns/`` beside it.
 
-MLflow writes absolute paths into the database (its issue 3144). Moved or copied, as from one job of
-a workflow to the next, the store would look for its files where they were; so the paths are made to
-follow the folder.
+MLflow writes absolute paths into the database (its issue 3144). When the folder is moved or copied,
+as from one job of a workflow to the next, the paths are updated to where the files are now.
 """
 
 from __future__ import annotations
@@ -29,19 +28,18 @@ _LOCATION = re.compile(rf"((?:file://)?/.*)/{_FILES}/([^/]+)")
 
 
 def registry_branch() -> str | None:
-    """Return the branch of the repository that is the registry, from `BRANCH`.
+    """Return the branch that stores the registry, as `BRANCH` names it.
 
     Returns
     -------
     str or None
-        None where ``MLFLOW_TRACKING_URI`` names a server, and where no branch is named: then it is
-        the folder's own store.
+        None if the registry is a server (``MLFLOW_TRACKING_URI``) or the store in this folder.
 
     Raises
     ------
     RegistryError
-        If the repository's variables name a server that this run has no address of: what a branch
-        or a folder holds is then another registry.
+        If ``CHURN_REGISTRY_SERVER`` says that the registry is a server whose address this run does
+        not have: a branch or folder would be a different registry.
     """
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
@@ -53,19 +51,18 @@ def registry_branch() -> str | None:
     return os.environ.get(BRANCH) or None
 
 
-def follow(root: Path, whole: bool = False) -> None:
-    """Make the paths in ``mlflow.db`` lead to the files that lie beside it.
+def relocate_artifact_uris(root: Path, whole: bool = False) -> None:
+    """Update the paths in ``mlflow.db`` after its folder was moved or copied.
 
-    Costs a millisecond where they do. Files that somebody keeps elsewhere on purpose stay there:
-    only a folder ``mlruns`` that has one of its experiments here is taken for the one that was
-    moved.
+    Takes a millisecond if nothing was moved. Paths to files that are kept elsewhere on purpose do
+    not change: a folder ``mlruns`` counts as moved only if one of its experiments is here.
 
     Parameters
     ----------
     root : Path
         Folder of ``mlflow.db``.
-    whole : bool
-        Whether nothing is kept elsewhere, so that every experiment's files are here, or will be.
+    whole : bool, default=False
+        Whether the files of every experiment are here, or will be, and none are kept elsewhere.
     """
     database = root / "mlflow.db"
     if not database.is_file() or not (whole or (root / _FILES).is_dir()):
@@ -74,7 +71,7 @@ def follow(root: Path, whole: bool = False) -> None:
     with closing(sqlite3.connect(database)) as store, store:
         try:
             found = store.execute("SELECT artifact_location FROM experiments").fetchall()
-        except sqlite3.DatabaseError:  # MLflow will say what is wrong with it
+        except sqlite3.DatabaseError:  # MLflow reports what is wrong
             return
         for before in _moved([str(location) for (location,) in found], here, whole):
             prefix = "file://" if before.startswith("file://") else ""
@@ -87,28 +84,35 @@ def follow(root: Path, whole: bool = False) -> None:
 
 
 def _moved(locations: list[str], here: Path, whole: bool) -> set[str]:
-    """Return the folders, as they are written, in which the store lay before."""
-    places = [match for text in locations if (match := _LOCATION.fullmatch(text))]
+    """Return the folders, as the database writes them, that the store was in before."""
+    matches = [match for text in locations if (match := _LOCATION.fullmatch(text))]
     return {
-        place[1]
-        for place in places
-        if place[1].removeprefix("file://") != str(here)
-        and (whole or (here / _FILES / place[2]).is_dir())
+        folder
+        for folder, experiment in (match.groups() for match in matches)
+        if folder.removeprefix("file://") != str(here)
+        and (whole or (here / _FILES / experiment).is_dir())
     }
 
 
-def not_released(root: Path) -> str | None:
-    """Say why `make run` does not release here: to a server, or what belongs to no commit.
+def reason_not_to_release(root: Path) -> str | None:
+    """Say why `make run` does not release here.
+
+    It releases only to the store in this folder, and only inputs that are committed.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
 
     Returns
     -------
     str or None
-        None where it does.
+        None if it releases.
     """
     if os.environ.get("MLFLOW_TRACKING_URI"):
-        return "MLFLOW_TRACKING_URI names a server, to which deploy.yml or churn release brings it"
+        return "MLFLOW_TRACKING_URI names a server; deploy.yml or churn release releases to it"
     if registry_branch():
-        return f"{BRANCH} names a branch, to which deploy.yml or churn release brings it"
+        return f"{BRANCH} names a branch; deploy.yml or churn release releases to it"
     try:
         altered = changed_inputs(root, "HEAD")
     except ArtifactError:

@@ -12,7 +12,7 @@ import pytest
 from churn.core import params
 from churn.core.errors import RegistryError, TrackingError
 from churn.registry import Event, Registry, Version
-from churn.tracking import runs as tracking
+from churn.tracking import connection
 from tests.conftest import ROOT
 from tests.unit.repositories import write
 
@@ -23,8 +23,8 @@ PRODUCTION_ALIAS = "champion"
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    """Return a client of a store of one's own, in which nothing is registered."""
-    tracking.point_at_store(store)
+    """Return a client of a store of its own, in which nothing is registered."""
+    connection.configure(store)
     return mlflow.MlflowClient()
 
 
@@ -369,7 +369,7 @@ def test_outside_the_lock_nothing_moves(registry: Registry) -> None:
 def test_more_versions_than_a_page_are_all_found(
     client: mlflow.MlflowClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("churn.registry.store._PAGE", 2)
+    monkeypatch.setattr("churn.registry.reader._PAGE", 2)
     assert [version.number for version in registry.versions()] == [1, 2, 3]
 
 

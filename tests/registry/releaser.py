@@ -57,7 +57,7 @@ class Secrets:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Releaser:
     """Where somebody gives commands; whatever is said there holds no secret."""
 
     clone: Clone

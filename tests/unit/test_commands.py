@@ -11,12 +11,12 @@ import pytest
 from churn.cli import main as cli
 from churn.core.errors import ChurnError, NoAnswerError, NotNowError, RegistryError, RolledBackError
 from churn.core.paths import Workspace
-from churn.deploy import desk, integration, release
+from churn.deploy import commands, integration, release
 from churn.deploy.integration import Findings
 from churn.registry import Registry
 from churn.review import gate
 from churn.review import run as review
-from churn.tracking.embedded import BRANCH, not_released
+from churn.tracking.local_store import BRANCH, reason_not_to_release
 from tests.unit.releases import Candidates
 
 
@@ -115,7 +115,7 @@ def test_the_commands_of_the_registry(
     assert "it was slow" in capsys.readouterr().out
 
 
-def test_on_the_way_nothing_is_released_to_a_server(
+def test_at_the_end_of_make_run_nothing_is_released_to_a_server(
     first: Candidates, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("release", "--embedded") == 0  # the tests' store has an address
@@ -123,12 +123,12 @@ def test_on_the_way_nothing_is_released_to_a_server(
     assert first.registry.versions() == []
 
 
-def test_on_the_way_nothing_is_released_to_a_branch(
+def test_at_the_end_of_make_run_nothing_is_released_to_a_branch(
     first: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setenv(BRANCH, "registry")
-    assert "CHURN_REGISTRY_BRANCH names a branch" in str(not_released(Path()))
+    assert "CHURN_REGISTRY_BRANCH names a branch" in str(reason_not_to_release(Path()))
 
 
 def test_what_only_confirms_takes_no_candidate(
@@ -148,22 +148,22 @@ def test_what_only_confirms_takes_no_candidate(
     assert note.startswith("## version 1 is in Production already\n")
 
 
-def test_on_the_way_nothing_is_released_that_is_not_committed(
+def test_at_the_end_of_make_run_nothing_is_released_that_is_not_committed(
     first: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert not_released(Path()) is None
+    assert reason_not_to_release(Path()) is None
     Path("README.md").write_text("words")
-    assert not_released(Path()) is None
+    assert reason_not_to_release(Path()) is None
     with Path("params.yaml").open("a") as file:
         file.write("# changed\n")
-    assert not_released(Path()) == (
+    assert reason_not_to_release(Path()) == (
         "params.yaml not committed yet, and a version belongs to a commit"
     )
 
 
 @pytest.mark.parametrize(
-    ("error", "on_the_way", "code"),
+    ("error", "skip_if_not_applicable", "code"),
     [
         (NotNowError("another is newer"), True, 0),
         (NotNowError("another is newer"), False, None),
@@ -172,9 +172,9 @@ def test_on_the_way_nothing_is_released_that_is_not_committed(
     ],
     ids=str,
 )
-def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
+def test_at_the_end_of_make_run_a_newer_model_is_no_error_and_all_else_is(
     error: ChurnError,
-    on_the_way: bool,
+    skip_if_not_applicable: bool,
     code: int | None,
     first: Candidates,
     monkeypatch: pytest.MonkeyPatch,
@@ -186,9 +186,12 @@ def test_on_the_way_a_newer_model_is_no_error_and_all_else_is(
     folder = first.plan(1).candidate
     if code is None:
         with pytest.raises(type(error)):
-            desk.release(Path(), folder, "HEAD", "production", "why", on_the_way)
+            commands.release(Path(), folder, "HEAD", "production", "why", skip_if_not_applicable)
     else:
-        assert desk.release(Path(), folder, "HEAD", "production", "why", on_the_way) == code
+        assert (
+            commands.release(Path(), folder, "HEAD", "production", "why", skip_if_not_applicable)
+            == code
+        )
     assert Workspace().release_note.read_text().startswith("## not released")
 
 
@@ -218,7 +221,7 @@ def test_versions_are_moved_to_where_the_address_says(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(RegistryError, match="set MLFLOW_TRACKING_URI"):
-        desk.migrate(Path(), "sqlite:///mlflow.db")
+        commands.migrate(Path(), "sqlite:///mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(RegistryError, match="not there; name the source"):
-        desk.migrate(Path(), "sqlite:///mlflow.db")
+        commands.migrate(Path(), "sqlite:///mlflow.db")

@@ -10,8 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from churn.tracking import embedded
-from churn.tracking import runs as tracking
+from churn.tracking import connection, local_store, runs
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def filled(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     shutil.move(store / "mlflow.db", folder / "mlflow.db")
     monkeypatch.chdir(folder)
-    experiment = tracking.connect(folder)
+    experiment = connection.connect(folder)
     with mlflow.start_run(experiment_id=experiment) as run:
         (folder / "note.txt").write_text("hello")
         mlflow.log_artifact("note.txt")
@@ -35,18 +34,18 @@ def filled(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def note(root: Path) -> str:
     mlflow.set_tracking_uri(None)  # another process
     os.environ.pop("MLFLOW_TRACKING_URI", None)
-    tracking.point_at_store(root)
+    connection.configure(root)
     version = mlflow.MlflowClient().get_model_version("m", "1")
     target = root / "got"
     shutil.rmtree(target, ignore_errors=True)
-    folder = tracking.fetch(f"runs:/{version.run_id}/note.txt", target)
-    other = tracking.fetch(str(version.source), target / "by version")
+    folder = runs.fetch(f"runs:/{version.run_id}/note.txt", target)
+    other = runs.fetch(str(version.source), target / "by version")
     return folder.read_text() + (other / "note.txt").read_text()
 
 
 def test_where_it_was_made_nothing_is_changed(filled: Path) -> None:
     before = (filled / "mlflow.db").read_bytes()
-    embedded.follow(filled)
+    local_store.relocate_artifact_uris(filled)
     assert (filled / "mlflow.db").read_bytes() == before
     assert note(filled) == "hellohello"
 
@@ -74,7 +73,7 @@ def test_files_that_are_kept_elsewhere_on_purpose_stay_there(filled: Path) -> No
     mlflow.create_experiment("kept elsewhere", artifact_location=str(elsewhere))
     there = filled.parent / "there"
     shutil.move(filled, there)
-    embedded.follow(there)
+    local_store.relocate_artifact_uris(there)
     with sqlite3.connect(there / "mlflow.db") as database:
         found = {row[0] for row in database.execute("SELECT artifact_location FROM experiments")}
     assert str(elsewhere) in found
@@ -85,5 +84,5 @@ def test_what_is_no_store_is_left_alone(content: bytes | None, tmp_path: Path) -
     (tmp_path / "mlruns").mkdir()
     if content is not None:
         (tmp_path / "mlflow.db").write_bytes(content)
-    embedded.follow(tmp_path)
+    local_store.relocate_artifact_uris(tmp_path)
     assert (tmp_path / "mlflow.db").exists() is (content is not None)
