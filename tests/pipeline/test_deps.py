@@ -137,7 +137,7 @@ def test_what_serving_imports_is_among_its_requirements(graph: grimp.ImportGraph
     found = {name: set(by) for name, by in packages_distributions().items() if name in used}
     assert {"mlflow", "pandas", "sklearn", "skops"} <= set(found)
     missing = [name for name, by in found.items() if not by & {*_REQUIREMENTS, "PyYAML"}]
-    assert missing == ["pydantic_core"]  # comes with pydantic
+    assert missing == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,0 +1,196 @@
+"""Commands around the pipeline: its stages, experiments, tables, runs and predictions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from churn.cli.group import FILE, cli
+from churn.core.errors import ParamsError
+from churn.core.paths import Workspace
+
+if TYPE_CHECKING:
+    from churn.core.params import Params
+    from churn.review.experiment import Tried
+
+_SETTINGS = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another value for a key of params.yaml, such as data.path=other.csv or"
+    " model.hyperparameters.max_depth=4. May be given more than once; an empty value is as if"
+    " not given.",
+)
+
+
+@cli.command()
+def prepare() -> None:
+    """Stage 1: check the customer table and split it."""
+    from churn.stages import prepare
+
+    prepare.run(Workspace())
+
+
+@cli.command()
+@_SETTINGS
+def train(settings: tuple[str, ...]) -> None:
+    """Stage 2: fit the model and choose the threshold.
+
+    With --set: an experiment. Prepares, trains and evaluates apart from the pipeline's files, and
+    logs an MLflow run.
+    """
+    if not settings:
+        from churn.stages import train
+
+        train.run(Workspace())
+        return
+    from churn.review import experiment
+
+    _show(experiment.train_with(Path(), _with(settings)))
+
+
+@cli.command()
+@click.option("--model", metavar="URI", help="Another model: a folder, runs:/… or models:/….")
+@_SETTINGS
+def evaluate(model: str | None, settings: tuple[str, ...]) -> None:
+    """Stage 3: predictions, metrics, slices and plots.
+
+    With --model: evaluates that model on the held-out customers, touches none of the pipeline's
+    files, and logs an MLflow run.
+    """
+    if model is None:
+        if settings:
+            raise click.UsageError("--set goes with --model")
+        from churn.stages import evaluate
+
+        evaluate.run(Workspace())
+        return
+    from churn.review import experiment
+
+    _show(experiment.evaluate_model(Path(), model, _with(settings)))
+
+
+@cli.command()
+def validate() -> None:
+    """Stage 4: test data and predictions with deepchecks."""
+    from churn.stages import validate
+
+    validate.run(Workspace())
+
+
+@cli.command()
+def track() -> None:
+    """Stage 5: log the candidate to MLflow, or find its run again."""
+    from churn.stages import track
+
+    tracked = track.run(Workspace())
+    click.echo(f"MLflow run {tracked.run_id}{'' if tracked.new else ' (tracked before)'}")
+
+
+@cli.command()
+def data() -> None:
+    """Get the data that data.dvc names; changes of yours in data/ are kept."""
+    from churn.provenance import tracked_data
+
+    if not tracked_data.get(Path()):
+        click.echo(
+            "data/ holds changes of yours; they are used as they are"
+            " (undo: dvc checkout --force data.dvc)"
+        )
+
+
+@cli.command()
+def summary() -> None:
+    """Show metrics, checks, and where everything is."""
+    from rich.console import Console
+
+    from churn.cli import summary
+
+    summary.show(Workspace(), Console())
+
+
+@cli.command()
+@click.option("--customers", type=click.IntRange(1), required=True, help="Number of customers.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Seed of all that is random.")
+@click.option(
+    "--drift",
+    type=click.FloatRange(0, 24),
+    default=0.0,
+    show_default=True,
+    help="Months by which population and behaviour have moved on.",
+)
+@click.option("--output", type=FILE, required=True, help="File to write: .csv or .parquet.")
+def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
+    """Make up customers that behave like customers."""
+    from churn.core.progress import bar
+    from churn.data import synthesize
+
+    if not math.isfinite(drift):
+        raise click.BadParameter("must be a number from 0 to 24", param_hint="--drift")
+
+    with bar("synthesizing", -(-customers // synthesize.CHUNK_ROWS)) as advance:
+        synthesize.write(output, customers, seed, drift, advance)
+    click.echo(f"{output}: {customers:,} customers")
+
+
+@cli.command()
+@click.option("--metric", default="test_roc_auc", show_default=True, help="Metric that orders.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows.")
+def runs(metric: str, limit: int) -> None:
+    """List the runs of the MLflow experiment, best first."""
+    from churn.cli import runs
+
+    runs.show(Path(), metric, limit)
+
+
+@cli.command()
+@click.option(
+    "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
+)
+@click.option("--input", "source", type=FILE, required=True, help="Customers: .csv or .parquet.")
+@click.option("--output", type=FILE, required=True, help="File to write: .csv or .parquet.")
+def predict(model: str, source: Path, output: Path) -> None:
+    """Predict for customers: id, probability, and 0 or 1."""
+    from churn.model import prediction
+    from churn.registry.loading import load_model
+
+    count = prediction.predict(load_model(model, Path()), source, output)
+    click.echo(f"{output}: {count:,} customers")
+
+
+def _with(settings: tuple[str, ...]) -> Params:
+    """Read params.yaml with other values in it."""
+    from churn.core import params
+
+    return params.load(Workspace().params, _overrides(settings))
+
+
+def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:  # any keys, any values
+    """Turn ``key=value`` words into dotted keys and YAML values."""
+    from churn.core.document import parse
+
+    overrides = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key:
+            raise ParamsError(f"--set {setting}: write it as KEY=VALUE")
+        if not value:
+            continue
+        try:
+            overrides[key] = parse(value)
+        except ParamsError as error:
+            raise ParamsError(f"--set {setting[:80]}: {error}") from error
+    return overrides
+
+
+def _show(tried: Tried) -> None:
+    from rich.console import Console
+
+    from churn.cli.summary import metrics_table
+
+    Console().print(metrics_table(tried.threshold, tried.sides))
+    click.echo(f"MLflow run {tried.run.run_id}")
