@@ -127,7 +127,7 @@ def test_in_a_folder_that_was_moved_the_environment_is_made_again(project: Path)
 
     moved = project.rename(project.with_name(f"{project.name}-moved"))
 
-    assert "this folder was moved; made again: .venv\n" in call(moved, "make", "help").stdout
+    assert "this folder was moved; making again: .venv\n" in call(moved, "make", "help").stdout
     assert not (moved / ".venv" / "pipeline.installed").exists()
     assert install(moved, ".venv", "lock.txt") == {"a"}
     assert f"'{moved}/.venv'" in (moved / ".venv" / "bin" / "activate").read_text()

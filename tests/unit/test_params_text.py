@@ -51,7 +51,7 @@ def test_a_section_that_is_gone_has_changed() -> None:
     [
         ("max_iter: 120", "max_iter: 60"),
         ("numerator: recency_days", "numerator: age"),
-        ("# minimum of metrics", "# other words for metrics"),
+        ("# minimum of metrics on", "# other words about metrics on"),
         ("gates:\n", "\n# A remark.\ngates:   # and another\n  # one more\n\n"),
         ("roc_auc: 0.78\n", "roc_auc: 0.78     # a limit\n"),
     ],
