@@ -32,6 +32,8 @@ _RAISED_FOR_LACK_OF_DATA = {
 }
 _FEWEST = 10  # deepchecks' default for the minimum number of rows for drift
 _NOTHING = "There was nothing to find fault with"
+# These checks look for equal rows, of which a sample has fewer than its share.
+_EVERY_ROW = ("ConflictingLabels", "DataDuplicates", "IndexTrainTestLeakage", "TrainTestSamplesMix")
 # These checks depend on each label's held-out rows. With fewer rows of the rarer label, a single
 # row decides, and shuffled rows do not show how much.
 _BY_LABEL = ("FeatureLabelCorrelationChange", "SimpleModelComparison")
@@ -64,11 +66,13 @@ def run(specification: Specification, done: Callable[[str], None]) -> list[Resul
         for i, listed in enumerate(checks)
     ]
     sides = Sides.read(specification)
+    whole = sides if specification.whole is specification else Sides.read(specification.whole)
     results = []
     # deepchecks asks for as many processes as there are cores, which take seconds to start.
     with parallel_config(backend="threading"):
         for suite, listed, check in planned:
-            results.append(Result(suite, listed, _found(suite, check, sides, seed)))
+            checked = whole if listed.check in _EVERY_ROW else sides
+            results.append(Result(suite, listed, _found(suite, check, checked, seed)))
             done(listed.check)
     return results
 

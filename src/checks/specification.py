@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,8 @@ class Specification:
     threshold : float
         Churn is predicted at this probability and above.
     seed : int
+    whole_train, whole_test : str or None
+        The same files with every customer, if `train` and `test` are samples.
     suites : dict of str to list of Listed
         For each of ``data_integrity`` (run on both sides together), ``train_test`` and ``model``
         (run on both sides, or on the test side where a check takes one).
@@ -60,6 +62,15 @@ class Specification:
     threshold: float
     seed: int
     suites: dict[str, list[Listed]]
+    whole_train: str | None = None
+    whole_test: str | None = None
+
+    @property
+    def whole(self) -> Specification:
+        """The same with every customer."""
+        if self.whole_train is None or self.whole_test is None:
+            return self
+        return replace(self, train=self.whole_train, test=self.whole_test)
 
     @classmethod
     def read(cls, file: Path) -> Specification:

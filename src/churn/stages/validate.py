@@ -56,7 +56,7 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> Check
     frames = deepchecks_program.sample(scored, data, checks.max_rows)
     threshold = read_json(workspace.metrics, "evaluate", _Metrics).threshold
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
-        results = deepchecks_program.run(frames, data, checks, threshold, advance)
+        results = deepchecks_program.run(frames, data, checks, threshold, advance, scored)
     return Checks.of(results, {side: len(frame) for side, frame in frames.items()})
 
 

@@ -22,30 +22,21 @@ from churn.validation.results import CheckResult, Results
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
 _SOURCES = Path(__file__).resolve().parents[2]  # contains `churn` and `checks`
-_BLOCK = 10  # maximum size of a block of customers with equal features
 
 
 def sample(
     frames: dict[str, pd.DataFrame], data: DataParams, max_rows: int
 ) -> dict[str, pd.DataFrame]:
-    """Sample customers by hashes of their features, with the same share of every frame.
-
-    Customers with equal features, in all frames together, form blocks of up to ten, and a block is
-    sampled as a whole. So the expected share of duplicates, of conflicting labels and of training
-    rows among the held-out ones is the same in the sample as in the table, if at most ten customers
-    are equal; if more are, the sample has nine tenths of the share of duplicates. A sample
-    of single customers would lose them. Blocks of any size could make it too large, empty or
-    one-sided, if very many customers are equal, such as those who bought nothing.
+    """Sample customers by a hash of their id, with the same share of every frame.
 
     Parameters
     ----------
     frames : dict of str to DataFrame
-        Frames with the id and the features.
+        Frames with the id.
     data : DataParams
-        Names these columns.
+        Names its column.
     max_rows : int
-        Maximum number of rows of all samples together. If the frames have more, the samples have at
-        most nine rows less than this.
+        Maximum number of rows of all samples together.
 
     Returns
     -------
@@ -60,11 +51,8 @@ def sample(
     sizes = [len(frame) for frame in frames.values()]
     if sum(sizes) <= max_rows:
         return frames
-    # The blocks are in random order; those before the first block that does not fit are sampled.
-    places = _places(
-        np.concatenate([_hashed(frame[list(data.inputs)]) for frame in frames.values()]),
-        np.concatenate([_hashed(frame[data.id]) for frame in frames.values()]),
-    )
+    ids = pd.concat([frame[data.id] for frame in frames.values()])
+    places = pd.util.hash_pandas_object(ids, index=False).to_numpy()
     chosen = np.split(places < np.partition(places, max_rows)[max_rows], np.cumsum(sizes)[:-1])
     for name, rows in zip(frames, chosen, strict=True):
         if not rows.any():
@@ -75,33 +63,13 @@ def sample(
     return {name: frame[rows] for (name, frame), rows in zip(frames.items(), chosen, strict=True)}
 
 
-def _places(features: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return a random number for each block, uniform over 64 bits, whatever the order of the rows.
-
-    Parameters
-    ----------
-    features, ids : ndarray of uint64, shape (n_customers,)
-        Hashes.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n_customers,)
-    """
-    customers = pd.DataFrame({"features": features, "id": ids})
-    rank_among_equals = customers.sort_values("id").groupby("features").cumcount()
-    return _hashed(customers[["features"]].assign(block=rank_among_equals // _BLOCK))
-
-
-def _hashed(cells: pd.DataFrame | pd.Series) -> np.ndarray:
-    return pd.util.hash_pandas_object(cells, index=False).to_numpy()
-
-
 def run(
     frames: dict[str, pd.DataFrame],
     data: DataParams,
     checks: ChecksParams,
     threshold: float,
     advance: Advance = silent,
+    whole: dict[str, pd.DataFrame] | None = None,
 ) -> list[CheckResult]:
     """Run the checks that params.yaml lists.
 
@@ -115,6 +83,9 @@ def run(
         Churn is predicted at this probability and above.
     advance : callable, optional
         Called with the name of each finished check.
+    whole : dict of str to DataFrame, optional
+        Every customer of both sides, if `frames` are a sample: for the checks that look for equal
+        rows, of which a sample has fewer than its share.
 
     Returns
     -------
@@ -132,9 +103,13 @@ def run(
         folder = Path(scratch)
         for side, frame in frames.items():
             frame.to_parquet(folder / f"{side}.parquet", index=False)
+        if whole is not None and whole is not frames:
+            for side, frame in whole.items():
+                frame.to_parquet(folder / f"whole_{side}.parquet", index=False)
         specification = {
             "train": str(folder / "train.parquet"),
             "test": str(folder / "test.parquet"),
+            **{file.stem: str(file) for file in folder.glob("whole_*.parquet")},
             "id": data.id,
             "target": data.target,
             "categorical": list(data.categorical),
