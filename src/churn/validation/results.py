@@ -36,7 +36,7 @@ class CheckResult(Shape):
     @property
     def details(self) -> str | None:
         """What the first condition says that is not met."""
-        return next((one.details for one in self.outcomes if not one.passed), None)
+        return next((outcome.details for outcome in self.outcomes if not outcome.passed), None)
 
 
 class Results(Shape):
