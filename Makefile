@@ -11,6 +11,8 @@ export PYTHON
 # For tests and benchmarks, which fit models in other processes; see churn.cli.main.main.
 export OMP_WAIT_POLICY := passive
 
+PYTEST := pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
@@ -24,10 +26,10 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run test check format lock docs ui bench truth clean
+.PHONY: help setup data run test test-all check format lock docs ui bench truth clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 setup: $(PIPELINE) $(CHECKS)  ## Make both locked environments
 
@@ -54,8 +56,11 @@ run: setup data  ## Run the stages that have changed, track, release, and print 
 	@churn summary
 	@churn release --embedded
 
-test: $(DEV) $(CHECKS) data  ## Run every test
-	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break, in minutes
+	@$(PYTEST) -m "not slow"
+
+test-all: test  ## Run every test, those of workflows and of a registry server among them
+	@$(PYTEST) -m slow
 
 check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@ruff format --check .

@@ -12,6 +12,8 @@ import pytest
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit, commit_with_lock, edit, make_small
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Clone:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.pipeline.conftest import Clone, make_clone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Clone:

@@ -14,6 +14,8 @@ from sklearn.datasets import load_breast_cancer
 
 from tests.pipeline.conftest import Clone
 
+pytestmark = pytest.mark.slow
+
 REAL_TABLES = os.environ.get("CHURN_REAL_TABLES", "")
 
 

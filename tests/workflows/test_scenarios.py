@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 
 import pandas as pd
+import pytest
 import yaml
 
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit_with_lock, edit
 from tests.workflows.reviews import Review
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_better_model_passes(branch: Clone, review: Review) -> None:

@@ -33,6 +33,8 @@ from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "registry"
 CLONES = ("first", "second", "third")
 
