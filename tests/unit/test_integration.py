@@ -194,7 +194,9 @@ def test_a_report_of_another_shape_is_an_error(
     suite: Path, workspace: Workspace, small: Params
 ) -> None:
     conftest = suite / "tests" / "integration" / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("report.model_dump()", "{'passed': 2}"))
+    written, invalid = "write_json(self._target, report)", "write_json(self._target, {'passed': 2})"
+    conftest.write_text(conftest.read_text().replace(written, invalid))
+    assert invalid in conftest.read_text()
     with pytest.raises(ArtifactError, match="failed"):
         run(suite, workspace, small)
 
