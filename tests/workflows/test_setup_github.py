@@ -71,7 +71,7 @@ class Settings(FakeGitHub):
                 self.rulesets[index] = body | {"id": int(number)}
                 return 200, self.rulesets[index], {}
             case "GET", ["", "environments"]:
-                return 200, {"environments": [{"name": name} for name in self.environments]}, {}
+                return 200, {"environments": list(map(self._environment, self.environments))}, {}
             case "PUT", ["", "environments", name]:
                 self.environments[name] = body
                 return 200, {}, {}
@@ -90,6 +90,12 @@ class Settings(FakeGitHub):
                 self.variables[body["name"]] = body["value"]
                 return 201, {}, {}
         return 404, {"message": "Not Found"}, {}
+
+    def _environment(self, name: str) -> dict[str, Any]:
+        asked = [{"type": reviewer["type"], "reviewer": {"id": reviewer["id"]}}
+                 for reviewer in self.environments[name].get("reviewers", [])]  # fmt: skip
+        rules = [{"type": "required_reviewers", "reviewers": asked}, {"type": "branch_policy"}]
+        return {"name": name, "protection_rules": rules}
 
 
 @pytest.fixture
@@ -155,6 +161,14 @@ def test_given_again_it_changes_nothing(github: Settings, project: Path) -> None
     assert before == json.dumps(
         [github.rulesets, github.environments, github.policies, github.variables]
     )
+
+
+def test_reviewers_stay_until_others_are_named(github: Settings, project: Path) -> None:
+    setup("--reviewer", "mona", "--apply")
+    setup("--apply")
+    assert github.environments["production"]["reviewers"] == [{"type": "User", "id": 8}]
+    setup("--reviewer", "octo/data", "--apply")
+    assert github.environments["production"]["reviewers"] == [{"type": "Team", "id": 7}]
 
 
 def test_without_apply_it_prints_commands_that_do_the_same(github: Settings, project: Path) -> None:

@@ -186,7 +186,8 @@ def github(
     """Print the calls that set the repository on GitHub, or run them.
 
     Rules of the default branch, environments that only it can use, and variables. Needs `gh`,
-    logged in as who administers the repository. Given again, it changes nothing.
+    logged in as an administrator of the repository. Given again, it changes nothing;
+    reviewers stay until others are named.
     """
     from churn.deploy import setup_github
 

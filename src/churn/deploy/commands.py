@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -265,7 +265,9 @@ def _report(root: Path, registry: Registry | None, what: str) -> None:
 def _summary(registry: Registry, versions: list[Version], what: str) -> str:
     decision = status_page.decided_on(versions)
     shown = [] if decision is None else [v for v in (decision.version, decision.other) if v]
-    metrics = {version.number: registry.metrics(version) for version in shown}
+    metrics = {}
+    with suppress(ChurnError):  # without them the summary still says what has happened
+        metrics = {version.number: registry.metrics(version) for version in shown}
     return status_page.markdown(versions, registry.has_stages, what, metrics)
 
 

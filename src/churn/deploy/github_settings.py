@@ -58,6 +58,8 @@ class Known:
         Ids by name.
     branch_policies : frozenset of tuple of str
         Environments, each with a branch that it is restricted to.
+    reviewers : tuple of dict
+        Who is asked before Production now.
     """
 
     branch: str
@@ -66,6 +68,7 @@ class Known:
     variables: frozenset[str] = frozenset()
     rulesets: Mapping[str, int] = field(default_factory=dict)
     branch_policies: frozenset[tuple[str, str]] = frozenset()
+    reviewers: tuple[Mapping[str, str | int], ...] = ()
 
     @property
     def has_rules(self) -> bool:
@@ -158,8 +161,10 @@ def _environments(known: Known, wanted: Wanted) -> Iterable[Call]:
     for name in ENVIRONMENTS:
         policy = {"protected_branches": False, "custom_branch_policies": True}
         why, asked = f"{name} takes jobs of {known.branch} only", {}
-        if name == "production" and wanted.reviewers and known.has_reviewers:
-            why, asked = f"{why}, and asks a reviewer", {"reviewers": list(wanted.reviewers)}
+        # To set an environment without reviewers takes away those that it has.
+        reviewers = wanted.reviewers or known.reviewers
+        if name == "production" and reviewers and known.has_reviewers:
+            why, asked = f"{why}, and asks a reviewer", {"reviewers": list(reviewers)}
         body = {"deployment_branch_policy": policy, **asked}
         yield Call(why, "PUT", f"{REPOSITORY}/environments/{name}", body)
         if (name, known.branch) not in known.branch_policies:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from churn.core import process
 from churn.core.errors import GitHubError
 from churn.deploy.github_settings import (
     ENVIRONMENTS,
@@ -119,20 +119,24 @@ def _known(plan: Plan | None) -> Known:
     if not known.has_rules:  # GitHub refuses to list what is not to be had
         return known
     rulesets = _ask("GET", f"{REPOSITORY}/rulesets")
+    listed = _ask("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
+    environments = {made["name"]: made for made in listed if made["name"] in ENVIRONMENTS}
     return replace(
         known,
         rulesets={str(ruleset["name"]): int(ruleset["id"]) for ruleset in rulesets},
         branch_policies=frozenset(
-            (name, str(policy["name"])) for name in ENVIRONMENTS for policy in _policies(name)
+            (name, str(policy["name"])) for name in environments for policy in _policies(name)
+        ),
+        reviewers=tuple(
+            {"type": str(asked["type"]), "id": int(asked["reviewer"]["id"])}
+            for rule in environments.get("production", {}).get("protection_rules", [])
+            for asked in rule.get("reviewers", [])
         ),
     )
 
 
 def _policies(environment: str) -> list[Any]:
-    """List the branches that an environment is restricted to; none where it is not there."""
-    listed = _ask("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
-    if environment not in {made["name"] for made in listed}:
-        return []
+    """List the branches that an environment is restricted to."""
     path = f"{REPOSITORY}/environments/{environment}/deployment-branch-policies"
     found: list[Any] = _ask("GET", path)["branch_policies"]
     return found
@@ -158,19 +162,11 @@ def _ask(method: str, path: str, body: str | None = None) -> Any:
     if body is not None:
         command += ["--input", "-"]
     try:
-        done = subprocess.run(
-            command,
-            input=body,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=PATIENCE_S,
-        )
+        done = process.run(command, stdin=body or "", timeout_s=PATIENCE_S)
     except FileNotFoundError as error:
         raise GitHubError("gh: not found; install GitHub's command line") from error
-    except subprocess.TimeoutExpired as error:
+    except TimeoutError as error:
         raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["refused"])[-1]
-        raise GitHubError(f"{method} {path}: {reason}")
+        raise GitHubError(f"{method} {path}: {process.error_line(done.stderr, last=True)}")
     return json.loads(done.stdout) if done.stdout.strip() else None
