@@ -47,11 +47,11 @@ class Specification:
     threshold : float
         Churn is predicted at this probability and above.
     seed : int
-    whole_train, whole_test : str or None
-        The same files with every customer, if `train` and `test` are samples.
     suites : dict of str to list of Listed
         For each of ``data_integrity`` (run on both sides together), ``train_test`` and ``model``
         (run on both sides, or on the test side where a check takes one).
+    whole_train, whole_test : str or None
+        The same files with every customer, if `train` and `test` are samples.
     """
 
     train: str

@@ -270,6 +270,17 @@ def run_checks(
     }
 
 
+def shipped(check: str, settings: Params) -> tuple[str, dict[str, Any]]:
+    """Return the suite of a shipped check, and the check as params.yaml lists it."""
+    [found] = [
+        (suite, listed.model_dump())
+        for suite, checks in settings.checks.suites.items()
+        for listed in checks
+        if listed.check == check
+    ]
+    return found
+
+
 def not_passed(found: Checked) -> set[str]:
     return {name for name, check in found.items() if check["status"] != "passed"}
 
@@ -345,11 +356,7 @@ def test_a_table_of_fifty_rows_passes(settings: Params, tmp_path: Path) -> None:
 def test_from_ten_held_out_customers_of_a_label_a_check_by_label_counts(
     check: str, healthy: Sides, settings: Params, tmp_path: Path
 ) -> None:
-    suite, [listed] = next(
-        (suite, found)
-        for suite, checks in settings.checks.suites.items()
-        if (found := [one.model_dump() for one in checks if one.check == check])
-    )
+    suite, listed = shipped(check, settings)
     defect = DEFECTS[check](healthy)
     leavers = defect["test"].index[defect["test"]["churned"] == 1]
 
@@ -399,11 +406,7 @@ def test_where_there_is_nothing_to_look_at_a_check_passes(
 def test_too_few_rows_to_measure_drift_pass_if_nobody_has_asked_for_more(
     check: str, healthy: Sides, settings: Params, tmp_path: Path
 ) -> None:
-    suite, [listed] = next(
-        (suite, found)
-        for suite, checks in settings.checks.suites.items()
-        if (found := [one.model_dump() for one in checks if one.check == check])
-    )
+    suite, listed = shipped(check, settings)
     few = {side: frame.head(9) for side, frame in healthy.items()}
     found = run_checks(tmp_path, {"few": few}, settings, {suite: [listed]})["few"]
     assert found[check]["status"] == "passed", found[check]

@@ -78,6 +78,11 @@ def test_the_first_version_that_waits_replaces_nothing(candidates: Candidates) -
     assert "| held-out customers | version 1 |\n" in text
 
 
+def test_the_first_version_in_production_has_replaced_none(candidates: Candidates) -> None:
+    candidates.release(1)
+    assert "Version 1 is the first in Production, by " in summary(candidates)
+
+
 def test_a_rollback_says_why_and_from_what(candidates: Candidates) -> None:
     candidates.release(1)
     candidates.release(2)

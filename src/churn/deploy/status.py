@@ -121,8 +121,11 @@ def decided_on(versions: list[Version]) -> Decision | None:
         return None
     event = champion.last("production", "rollback", "restore")
     other = None if event is None else by_number(versions).get(event.replaced or 0)
-    if event is None or other is None:
+    if event is None:  # moved by other means than this project's
         return Decision(champion, other, f"Version {champion.number} is in Production.")
+    if other is None:
+        first = f"Version {champion.number} is the first in Production"
+        return Decision(champion, other, f"{first}, by {event.by}: {event.why}")
     verb = "replaced" if event.what == "production" else "was put back in place of"
     sentence = (
         f"Version {champion.number} {verb} version {other.number}, by {event.by}: {event.why}"
