@@ -165,9 +165,8 @@ def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> p
     plain = pc.if_else(is_missing, None, text)
     for word, number in _TRUTH.items():
         plain = pc.if_else(pc.equal(lowered, word), number, plain)
-    plain = pc.replace_substring_regex(
-        plain, r"^\+(\d|\.)", r"\1"
-    )  # Arrow does not accept a plus sign
+    # Arrow does not accept a plus sign.
+    plain = pc.replace_substring_regex(plain, r"^\+(\d|\.)", r"\1")
     if style != _PYTHON:
         plain = style.plain(plain)
     try:
