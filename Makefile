@@ -56,7 +56,7 @@ run: setup data  ## Run the stages that have changed, track, release, and print 
 	@churn summary
 	@churn release --embedded
 
-test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break, in minutes
+test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 	@$(PYTEST) -m "not slow"
 
 test-all: test  ## Run every test, those of workflows and of a registry server among them
