@@ -20,7 +20,8 @@ import yaml
 
 from churn.core import params
 from churn.core.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
-from churn.provenance.candidate import git, model_digest
+from churn.provenance.candidate import model_digest
+from churn.provenance.git import git
 from churn.registry import Registry, Version
 from churn.review.baseline import Baseline, in_production, of_revision
 from tests.conftest import ROOT

@@ -17,7 +17,8 @@ from churn.core.errors import ArtifactError, CandidateError
 from churn.core.files import write_parquet
 from churn.core.paths import Workspace
 from churn.provenance.bundle import MANIFEST, Manifest, pack, read_manifest, verify
-from churn.provenance.candidate import git, input_fingerprint, model_digest
+from churn.provenance.candidate import input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.review import gate, verdict
 from tests.unit.repositories import commit, write
 

@@ -23,7 +23,8 @@ from churn.data import split
 from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
-from churn.provenance.candidate import git, model_digest
+from churn.provenance.candidate import model_digest
+from churn.provenance.git import git
 from churn.review import baseline, compare, limits
 from churn.review.baseline import Baseline, Card
 from churn.review.comparison import Absent, Compared, Found, Incomparable

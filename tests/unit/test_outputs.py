@@ -16,7 +16,7 @@ import yaml
 from churn.core.errors import IncomparableError
 from churn.core.paths import Workspace
 from churn.provenance import machine
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.review import outputs
 from churn.review.baseline import Baseline
 from tests.unit.repositories import commit, write

@@ -30,7 +30,7 @@ from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
 from churn.provenance.bundle import JudgedVerdict
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
 from churn.tracking import connection, runs

@@ -14,7 +14,7 @@ from churn.deploy import promotion, release_candidate
 from churn.deploy.commits import Commit
 from churn.deploy.release_candidate import Made
 from churn.provenance import bundle
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Registry
 from churn.review import run as review
 from churn.review.gate import Gate, Verdict

@@ -18,7 +18,7 @@ from churn.core.errors import ArtifactError, BaselineError, DataError
 from churn.core.files import write_parquet
 from churn.core.paths import Workspace
 from churn.provenance import bundle, tracked_data
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.review import compare, gate, verdict
 from churn.review import run as review
 from churn.review.gate import Verdict

@@ -12,7 +12,7 @@ import yaml
 
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile, tracked_data
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from tests.unit.repositories import commit, write
 
 

@@ -32,12 +32,13 @@ from churn.core.paths import Workspace
 from churn.deploy import integration, promotion, rules
 from churn.deploy.commits import Commit, commit_tags
 from churn.deploy.description import describe
-from churn.deploy.restored import restored
+from churn.deploy.rehydrate import rehydrate
 from churn.evaluation.results import Metrics
 from churn.model import artifact
 from churn.provenance import bundle, lineage
 from churn.provenance.bundle import Manifest
-from churn.provenance.candidate import SERVED, commit_fingerprint, git
+from churn.provenance.candidate import SERVED, commit_fingerprint
+from churn.provenance.git import git
 from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
@@ -171,7 +172,7 @@ class _Release:
             return Released(there, there, f"version {there.number} is in Production already")
         if there is None and before is not None:
             rules.require_newer(self.root, self.commit, before)
-        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+        with rehydrate(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             if there is not None:  # it was killed before it had looked
                 version = there
             else:
@@ -195,7 +196,7 @@ class _Release:
         return Released(released, before, f"version {version.number} is in Production{was}")
 
     def _only_register(self) -> Released:
-        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+        with rehydrate(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             version = self._register(workspace)
         return Released(version, self.before, f"version {version.number} is registered")
 

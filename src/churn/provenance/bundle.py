@@ -19,13 +19,13 @@ from churn.core.paths import Workspace
 from churn.provenance.candidate import (
     Identity,
     data_md5,
-    git,
     holds_commit,
     identity,
     input_fingerprint,
     model_digest,
     table_digest,
 )
+from churn.provenance.git import git
 
 MANIFEST = "manifest.json"
 MODEL = "model"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.paths import Workspace
 from churn.data import sources
+from churn.provenance.git import changed, commit_objects, work_tree_objects
 
 # What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
 # DVC's own settings are among them: they say which data are tracked, and where they come from.
@@ -37,9 +36,6 @@ SERVED = (
     "src/churn/model",
     "src/churn/tracking/serving.py",
 )
-# In a hook they name the repository whose hook it is, wherever git is run.
-_GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-_AT_ONCE = 500  # paths for one call of git
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,7 @@ def holds_commit(root: Path, commit: str) -> bool:
 
 
 def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
-    """Fingerprint files below some paths as they are in the work tree, committed or not.
+    """Fingerprint the files below some paths of the work tree, committed or not.
 
     Built from git's object ids, so that the same content has the same fingerprint in another
     clone, after a squash and after a rebase.
@@ -150,46 +146,27 @@ def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
     Returns
     -------
     str
-        SHA-256, 64 hexadecimal digits, over a line ``object-id  path`` a file, sorted by path.
+        SHA-256, 64 hexadecimal digits, over one line ``object-id  path`` per file, sorted by path.
 
     Raises
     ------
     ArtifactError
         If `root` is not in a git repository.
     """
-    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths)
-    there = {path for path in listed.split("\0") if path and os.path.lexists(root / path)}
-    # Of a link git keeps where it leads, not what is there.
-    links = sorted(path for path in there if (root / path).is_symlink())
-    ids = {
-        path: git(root, "hash-object", "--stdin", stdin=str((root / path).readlink())).strip()
-        for path in links
-    }
-    files = sorted(there.difference(links))
-    for start in range(0, len(files), _AT_ONCE):
-        some = files[start : start + _AT_ONCE]
-        ids |= zip(some, git(root, "hash-object", "--", *some).split(), strict=True)
-    return _fingerprint(ids)
+    return _fingerprint(work_tree_objects(root, paths))
 
 
 def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
-    """Fingerprint files below some paths as they are in a commit.
+    """Fingerprint the files below some paths of a commit.
 
-    Equal to `work_tree_fingerprint` of a work tree that holds that commit and nothing else.
+    Equal to `work_tree_fingerprint` of a clean work tree at that commit.
 
     Raises
     ------
     ArtifactError
         If there is no such commit.
     """
-    # Resolved first, so that nothing that begins with a dash becomes an option.
-    found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
-    listed = git(root, "ls-tree", "-r", "-z", found, "--", *paths)
-    ids = {}
-    for line in filter(None, listed.split("\0")):
-        described, _, path = line.partition("\t")
-        ids[path] = described.split()[2]
-    return _fingerprint(ids)
+    return _fingerprint(commit_objects(root, commit, paths))
 
 
 def changed_inputs(root: Path, commit: str) -> list[str]:
@@ -209,52 +186,6 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
     return changed(root, commit, (*INPUTS, *_RESULTS))
 
 
-def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
-    """List the files below some paths that differ between a commit and the work tree.
-
-    All paths are relative to `root`.
-    """
-    tracked = git(
-        root, "diff", "--name-only", "--relative", "--no-renames", "-z", commit, "--", *paths
-    )
-    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
-    return sorted({path for path in (tracked + new).split("\0") if path})
-
-
 def _fingerprint(ids: dict[str, str]) -> str:
     lines = [f"{ids[path]}  {path}" for path in sorted(ids)]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
-    """Run git in `root` and return what it prints.
-
-    Parameters
-    ----------
-    root : Path
-    *arguments : str
-    stdin : str, optional
-    **environment : str
-        Variables beside those that are set.
-
-    Raises
-    ------
-    ArtifactError
-        If git is not there, or refuses.
-    """
-    try:
-        done = process.run(
-            ["git", *arguments],
-            root,
-            environment={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK}
-            | environment,
-            stdin=stdin,
-            errors="surrogateescape",  # names of files are bytes
-        )
-    except FileNotFoundError as error:
-        raise ArtifactError("git: not found; install it") from error
-    if done.returncode:
-        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
-        reason = process.error_line(done.stderr)
-        raise ArtifactError(f"git {verb} in {root.resolve()}: {reason}")
-    return done.stdout

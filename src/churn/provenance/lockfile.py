@@ -11,7 +11,8 @@ import yaml
 
 from churn.core import process
 from churn.core.errors import ArtifactError
-from churn.provenance.candidate import INPUTS, git
+from churn.provenance.candidate import INPUTS
+from churn.provenance.git import git
 
 LOCK = "dvc.lock"
 # It makes nothing: whether a run was logged says nothing about the model.

@@ -15,7 +15,8 @@ from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape
 from churn.data import sources
-from churn.provenance.candidate import git, table_path
+from churn.provenance.candidate import table_path
+from churn.provenance.git import git
 from churn.provenance.lockfile import ask_dvc
 
 

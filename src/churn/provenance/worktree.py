@@ -9,7 +9,7 @@ from pathlib import Path
 
 from churn.core.errors import BaselineError
 from churn.core.files import scratch
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 
 
 @contextmanager

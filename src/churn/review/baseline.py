@@ -21,7 +21,8 @@ from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import ReleaseParams
 from churn.core.paths import SIDES, Workspace
 from churn.model.card import CARD_FILE
-from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
+from churn.provenance.candidate import SERVED, table_digest, work_tree_fingerprint
+from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.tracking import local_store
 

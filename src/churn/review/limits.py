@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from churn.core.document import first_problem, parse
 from churn.core.errors import ArtifactError, BaselineError, ParamsError
 from churn.core.params import GatesParams, Limits, Params
-from churn.provenance.candidate import data_md5, git
+from churn.provenance.candidate import data_md5
+from churn.provenance.git import git
 
 _REPAIRS = 3
 # Of these sections only some keys judge; the others are the candidate's own business.

@@ -19,7 +19,8 @@ from churn.core.errors import ChurnError, IncomparableError
 from churn.core.files import read_any_json, read_json, read_parquet
 from churn.core.paths import SIDES, Workspace
 from churn.provenance import lockfile
-from churn.provenance.candidate import changed, git, holds_commit
+from churn.provenance.candidate import holds_commit
+from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.review import baseline
 from churn.review.baseline import Baseline

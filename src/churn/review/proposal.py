@@ -9,7 +9,8 @@ import yaml
 from churn.core.document import read_document
 from churn.core.files import write_json
 from churn.core.paths import Workspace
-from churn.provenance.candidate import INPUTS, changed, git
+from churn.provenance.candidate import INPUTS
+from churn.provenance.git import changed, git
 from churn.review import judging
 from churn.review.changes import Changes, parameter_changes, texts
 

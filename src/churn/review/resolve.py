@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churn.core.errors import ArtifactError
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.provenance.lockfile import LOCK
 from churn.provenance.tracked_data import require_data
 

@@ -14,7 +14,8 @@ from churn.core.errors import ArtifactError, ChurnError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
 from churn.provenance import bundle, tracked_data
-from churn.provenance.candidate import INPUTS, changed, changed_inputs, git
+from churn.provenance.candidate import INPUTS, changed_inputs
+from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
 from churn.review import baseline, compare, gate, proposal, report, resolve, verdict
 from churn.review.gate import Verdict

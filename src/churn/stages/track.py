@@ -17,7 +17,8 @@ from churn.data import dates, sources
 from churn.data.stats import DataStats
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
-from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
 from churn.tracking.tracked import TrackedRun

@@ -9,7 +9,8 @@ from typing import TypeVar
 from churn.core.errors import ArtifactError
 from churn.core.files import read_any_json
 from churn.core.paths import Workspace
-from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.review.report import facts
 from churn.review.report.facts import Changes, Checks, Comparison, Facts, Metrics, Verdict
 

@@ -1,4 +1,4 @@
-"""A packed candidate as a workspace again: everything where the stages would have put it."""
+"""Rehydrate a packed candidate: lay its files out in a workspace, as the stages write them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _ROUNDING = 1e-9  # of linear algebra on another processor
 
 
 @contextmanager
-def restored(root: Path, folder: Path, manifest: Manifest, settings: Params) -> Iterator[Workspace]:
+def rehydrate(
+    root: Path, folder: Path, manifest: Manifest, settings: Params
+) -> Iterator[Workspace]:
     """Lay a candidate out in a scratch folder, with the rows of the split.
 
     A candidate holds no customers. The rows are those of the pipeline where it has made this very
