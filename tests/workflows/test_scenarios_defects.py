@@ -197,7 +197,7 @@ def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) 
 
     assert not reviewed.passed
     assert reviewed.verdict["outcome"] == "stopped"
-    assert "data/customers.csv: tracked by git, and data/ belongs to DVC" in reviewed.head
+    assert "data/customers.csv: tracked by git, but DVC tracks data/" in reviewed.head
 
 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"

@@ -1,4 +1,4 @@
-"""What identifies a candidate: the fingerprint of its inputs and the digest of its model."""
+"""Identify a candidate: the fingerprint of its inputs and the digest of its model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from churn.core.paths import Workspace
 from churn.data import sources
 from churn.provenance.git import changed, commit_objects, work_tree_objects
 
-# What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
-# DVC's own settings are among them: they say which data are tracked, and where they come from.
+# All that a model depends on. Not dvc.lock: it is an output, with the digests of this platform.
+# DVC's settings are inputs: they say which data are tracked, and where they come from.
 INPUTS = (
     ".dvc/config",
     ".dvcignore",
@@ -25,9 +25,9 @@ INPUTS = (
     "src",
     "requirements",
 )
-# Not inputs, and yet a change of them alone may change which model a commit stands for.
+# Not inputs, but changing them alone may change which model a commit stands for.
 _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
-# What runs beside the model's own bytes where it is served: the floors below the model.
+# The code and libraries that are served together with the model's files.
 SERVED = (
     "requirements/pipeline.txt",
     "src/churn/__init__.py",
@@ -40,7 +40,7 @@ SERVED = (
 
 @dataclass(frozen=True)
 class Identity:
-    """By what a candidate is known: its model's digest and its inputs' fingerprint."""
+    """What identifies a candidate: its model's digest and its inputs' fingerprint."""
 
     model_digest: str
     fingerprint: str
@@ -57,12 +57,12 @@ def model_digest(folder: Path) -> str:
     Returns
     -------
     str
-        SHA-256, 64 hexadecimal digits, over a line ``sha256  path`` a file, sorted by path.
+        SHA-256, 64 hexadecimal digits, over one line ``sha256  path`` per file, sorted by path.
 
     Raises
     ------
     ArtifactError
-        If there is no such folder, or it is empty.
+        If the folder does not exist or is empty.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     if not names:
@@ -74,7 +74,7 @@ def model_digest(folder: Path) -> str:
 
 
 def input_fingerprint(root: Path) -> str:
-    """Fingerprint the inputs as they are in the work tree, committed or not.
+    """Fingerprint the inputs in the work tree, committed or not.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def input_fingerprint(root: Path) -> str:
     -------
     str
         SHA-256, 64 hexadecimal digits, over `work_tree_fingerprint` of `INPUTS` and the SHA-256 of
-        the table. ``data.dvc`` names the data by MD5, of which two tables may have the same.
+        the table, because ``data.dvc`` names the data by MD5, which can collide.
 
     Raises
     ------
@@ -97,28 +97,34 @@ def input_fingerprint(root: Path) -> str:
 
 
 def identity(workspace: Workspace) -> Identity:
-    """Return by what a candidate is known: its model's digest and its inputs' fingerprint."""
+    """Return what identifies a candidate: its model's digest and its inputs' fingerprint."""
     return Identity(model_digest(workspace.model), input_fingerprint(workspace.root))
 
 
 def table_path(root: Path) -> Path | None:
-    """Return where the table is that params.yaml names; None where it does not name one."""
+    """Return the path of the table that params.yaml names; None if it names none."""
     try:
         params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
         return root / str(params["data"]["path"])
-    # Whether params.yaml is any good is not asked here.
+    # Validating params.yaml is not this function's job.
     except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
         return None
 
 
 def table_digest(root: Path) -> str:
-    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    """Return the SHA-256 of the table that params.yaml names; ``absent`` if there is none."""
     table = table_path(root)
     return (table and sources.digest(table, "sha256")) or "absent"
 
 
 def data_md5(root: Path) -> str:
-    """Return the digest by which `data.dvc` names the data."""
+    """Return the MD5 digest of the data in ``data.dvc``.
+
+    Raises
+    ------
+    ArtifactError
+        If ``data.dvc`` cannot be read or has no digest.
+    """
     try:
         document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
         return str(document["outs"][0]["md5"])
@@ -127,7 +133,7 @@ def data_md5(root: Path) -> str:
 
 
 def holds_commit(root: Path, commit: str) -> bool:
-    """Tell whether the inputs in the work tree are those of a commit."""
+    """Tell whether the inputs in the work tree equal those of a commit."""
     return not changed(root, commit, INPUTS)
 
 
@@ -170,7 +176,7 @@ def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
 
 
 def changed_inputs(root: Path, commit: str) -> list[str]:
-    """List what may change the model and differs between a commit and the work tree.
+    """List the files that may change the model and differ between a commit and the work tree.
 
     Parameters
     ----------
@@ -181,7 +187,8 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
     Returns
     -------
     list of str
-        Paths below `INPUTS`, and of what DVC and its remote hold, new and deleted ones among them.
+        Changed, new and deleted files: those of `INPUTS`, ``dvc.lock``, ``reports`` and what DVC
+        and its remote hold.
     """
     return changed(root, commit, (*INPUTS, *_RESULTS))
 

@@ -23,12 +23,12 @@ def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str
     *arguments : str
     stdin : str, optional
     **environment : str
-        Variables beside those that are set.
+        Additional environment variables.
 
     Raises
     ------
     ArtifactError
-        If git is not there, or refuses.
+        If git is not installed, or fails.
     """
     try:
         done = process.run(
@@ -37,7 +37,7 @@ def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str
             environment={k: v for k, v in os.environ.items() if k not in _HOOK_VARIABLES}
             | environment,
             stdin=stdin,
-            errors="surrogateescape",  # names of files are bytes
+            errors="surrogateescape",  # file names are bytes
         )
     except FileNotFoundError as error:
         raise ArtifactError("git: not found; install it") from error
@@ -51,7 +51,7 @@ def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str
 def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
     """List the files below some paths that differ between a commit and the work tree.
 
-    All paths are relative to `root`.
+    New files that git does not ignore are included. All paths are relative to `root`.
     """
     tracked = git(
         root, "diff", "--name-only", "--relative", "--no-renames", "-z", commit, "--", *paths
