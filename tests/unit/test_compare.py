@@ -208,7 +208,7 @@ def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare.
 def test_customers_that_are_told_apart_otherwise_are_no_comparison(
     candidate: compare._Candidate,
 ) -> None:
-    with pytest.raises(IncomparableError, match="told apart by 'email', these by 'customer_id'"):
+    with pytest.raises(IncomparableError, match="identified by 'email', these by 'customer_id'"):
         score(pretended(id="email"), candidate)
 
 
@@ -241,7 +241,7 @@ def test_predictions_of_other_customers_are_an_error(
 ) -> None:
     file = candidate.workspace.predictions("test")
     change(pd.read_parquet(file)).to_parquet(file, index=False)
-    with pytest.raises(ArtifactError, match="of other customers than"):
+    with pytest.raises(ArtifactError, match="its customers differ from"):
         compare._Candidate(candidate.workspace, candidate.settings)
 
 
@@ -592,7 +592,7 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert isinstance(entry, Incomparable)
-    assert "told apart by 'email'" in entry.incomparable
+    assert "identified by 'email'" in entry.incomparable
     assert entry.data is not None
     assert entry.data.rows[0] == 300
 

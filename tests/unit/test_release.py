@@ -466,7 +466,7 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
     with monkeypatch.context() as patch:
         patch.setattr(release._Release, "_require_works", fail(error))
         patch.setattr(Registry, "tag", tag)
-        with pytest.raises(BlockedError, match="version 1 was restored to Production"):
+        with pytest.raises(BlockedError, match="version 1 was put back into Production"):
             candidates.release(2)
     assert candidates.production == candidates.registry.version(1)
     if comes_again:

@@ -203,7 +203,7 @@ def test_a_plan_that_github_does_not_tell_has_to_be_named(github: Settings, proj
     github.private, github.plan = True, None
     done = setup("--apply")
     assert isinstance(done.exception, GitHubError)
-    assert "name it with --plan" in str(done.exception)
+    assert "pass --plan" in str(done.exception)
     assert not any(asked.startswith(("PUT", "POST", "PATCH")) for asked in github.asked)
 
 

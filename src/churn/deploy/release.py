@@ -378,7 +378,7 @@ class _Release:
             )
         except ChurnError as failed:
             return RegistryError(
-                f"{reason}; the previous version could not be restored ({failed}): churn rollback"
+                f"{reason}; the previous version could not be put back ({failed}): churn rollback"
             )
 
     def _restore(self, now: Version, error: Exception, reason: str) -> BlockedError:
@@ -391,7 +391,7 @@ class _Release:
             move: Move = "rollback" if model_failed else "restore"
             before = self.registry.version(now.replaced)
             self.registry.move(before, move, self.plan.by, reason)
-            done = f"version {now.replaced} was restored to Production"
+            done = f"version {now.replaced} was put back into Production"
         if model_failed:
             with suppress(ChurnError):  # the rollback itself is recorded already
                 self.registry.tag(now, {"smoke": "failed"})
