@@ -361,7 +361,7 @@ def test_a_baseline_that_does_not_take_the_rows_is_incomparable(
 def test_a_baseline_without_code_is_not_run_with_the_candidate_s(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     bare = Baseline("main", "1", "stored", tmp_path / "model", tmp_path / "src", None)
-    with pytest.raises(IncomparableError, match="its code is not there"):
+    with pytest.raises(IncomparableError, match="its code is missing"):
         bare.predict(tmp_path / "rows.parquet")
 
 

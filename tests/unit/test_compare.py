@@ -231,7 +231,7 @@ def test_an_answer_for_other_customers_is_no_comparison(
         return frame.iloc[1:] if change == "fewer" else frame.assign(customer_id="x")
 
     monkeypatch.setattr(Pretended, "predict", answer)
-    with pytest.raises(IncomparableError, match="for other customers than it was given"):
+    with pytest.raises(IncomparableError, match="its predictions are not for the given customers"):
         score(pretended(), candidate)
 
 
@@ -408,11 +408,11 @@ def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alon
     candidate: compare._Candidate, tmp_path: Path
 ) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
-    told = "main has no out-of-fold predictions of the table that is here"
+    told = "main has no out-of-fold predictions for this table"
     assert everyone(pretended(), candidate) == told
     others = candidate.train.assign(age=candidate.train["age"] + 1)
     assert everyone(older(candidate, tmp_path / "others", others), candidate) == (
-        "no training row is the same in both tables"
+        "no training row is equal in both tables"
     )
     for none in (candidate.out_of_fold.iloc[:0], None):
         candidate.out_of_fold = none
@@ -791,7 +791,7 @@ def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incompara
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     on_main, on_own = compare.run(workspace, "main", production=False).baselines
     assert (on_main.exam, on_own.exam) == ("main", "own")
-    assert on_main.incomparable == "main: its held-out customers cannot be had"
+    assert on_main.incomparable == "main: its held-out customers are unavailable"
 
 
 def test_a_server_that_this_run_may_not_read_blocks(
@@ -807,4 +807,4 @@ def test_a_fork_says_that_it_may_not_ask(
 ) -> None:
     monkeypatch.setenv("CHURN_FORK", "true")
     [entry] = compare.run(workspace, None, production=True).baselines
-    assert "a fork's run finds nothing in Production" in entry.absent
+    assert "a run of a fork has no access to a registry on a server" in entry.absent

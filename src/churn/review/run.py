@@ -107,8 +107,8 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
         proposal.write(workspace, commit)
         if behind := int(git(root, "rev-list", "--count", f"HEAD..{commit}")):
             say(
-                f"commits of {plan.revision} that are missing here: {behind}; their changes count as"
-                f" undone by this one, so merge {plan.revision} first"
+                f"commits of {plan.revision} that are missing here: {behind}; their changes count"
+                f" as undone by this one, so merge {plan.revision} first"
             )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; remove it")
