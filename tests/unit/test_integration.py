@@ -193,8 +193,10 @@ def test_an_error_of_the_tests_own_options_is_told(
 def test_a_report_of_another_shape_is_an_error(
     suite: Path, workspace: Workspace, small: Params
 ) -> None:
-    conftest = suite / "tests" / "integration" / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("report.model_dump()", "{'passed': 2}"))
+    plugin = suite / "tests" / "integration" / "plugin.py"
+    written, invalid = "write_json(self._target, report)", "write_json(self._target, {'passed': 2})"
+    plugin.write_text(plugin.read_text().replace(written, invalid))
+    assert invalid in plugin.read_text()
     with pytest.raises(ArtifactError, match="failed"):
         run(suite, workspace, small)
 
@@ -212,7 +214,7 @@ def test_tests_elsewhere_do_not_count(suite: Path, tmp_path: Path) -> None:
 def test_without_the_tests_there_is_no_release(
     tmp_path: Path, workspace: Workspace, small: Params
 ) -> None:
-    with pytest.raises(ArtifactError, match="without integration tests no release"):
+    with pytest.raises(ArtifactError, match="a release needs its integration tests"):
         run(tmp_path, workspace, small)
 
 
@@ -239,7 +241,7 @@ def test_predictions_that_are_not_the_models_are_refused(
     else:
         said = said.drop(index=7)
     said.to_parquet(file, index=False)
-    with pytest.raises(ArtifactError, match="not what the model says"):
+    with pytest.raises(ArtifactError, match="not the model's predictions"):
         integration.parity_rows(workspace, small)
 
 
