@@ -113,7 +113,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
         lambda t: cell(t, 3, "churned", ""),
         ["column 'churned', row 3", "missing"],
     ),
-    "one label": (lambda t: labels(t, "1"), ["column 'churned'", "row 1", "both kinds"]),
+    "one label": (lambda t: labels(t, "1"), ["column 'churned'", "row 1", "both classes"]),
     "three labels": (
         lambda t: cell(t, 11, "churned", "2"),
         ["column 'churned', row 11", "third value"],
@@ -274,11 +274,14 @@ def test_a_damaged_output_of_an_earlier_stage_is_refused(project: Path) -> None:
 
 
 SIDE = dict.fromkeys(TITLES, 0.5)
+CARD = {"family": "random_forest", "threshold": 0.5, "strategy": "fixed", "id": "customer_id",
+        "target": "churned", "features": [], "test_share": 0.2, "salt": "churn"}  # fmt: skip
+STATS = {"rows": 60, "label_rate": 0.2, "numeric": {}, "dates": {}, "categorical": {}}
 WRITTEN: dict[str, tuple[str, Any]] = {
     "reports/metrics.json": ("evaluate", {"threshold": 0.5, "train": SIDE, "test": SIDE}),
     "reports/checks.json": ("validate", {"passed": 0, "checks": []}),
-    "build/model/model.json": ("train", {"family": "random_forest", "features": []}),
-    "build/data_stats.json": ("prepare", {"rows": 120}),
+    "build/model/model.json": ("train", CARD),
+    "build/data_stats.json": ("prepare", {"train": STATS, "test": STATS, "rows": 120}),
 }
 
 
