@@ -493,7 +493,7 @@ def test_traceback_shows_the_rest(project: Path) -> None:
         ("split.test_share=[1", "not YAML"),
         ("split.test_share=9", "less than 1"),
         ("model.hyperparameters={max_depth: 3, max_depth: 4}", "found duplicate key"),
-        (f"data.numeric={'[' * 5000}", "nested more than 30 levels"),
+        (f"data.numeric={'[' * 5000}{']' * 5000}", "nested more than 30 levels"),
     ],
 )
 def test_a_bad_setting_is_refused(setting: str, expected: str, project: Path) -> None:
