@@ -15,7 +15,7 @@ import yaml
 
 from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT, Clone, make_clone
-from tests.unit.test_readme import README, commands
+from tests.unit.test_readme import commands
 
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
 
@@ -206,7 +206,7 @@ def test_an_unreachable_server_ends_track_in_one_line_within_a_minute(built: Clo
     assert (built.root / "build/run.json").read_text() == noted
 
 
-# What the README tells to do with a pipeline that has run, and what has to come of it.
+# What docs/daily.md says to do with a pipeline that has run, and what has to come of it.
 README_COMMANDS = {
     "churn summary": "checks passed",
     "dvc metrics diff": "",
@@ -219,9 +219,9 @@ README_COMMANDS = {
 
 @pytest.mark.parametrize("named", README_COMMANDS)
 def test_the_readme_s_day_by_day_commands_run(named: str, built: Clone) -> None:
-    section = README.partition("## Day by day")[2].partition("\n## ")[0]
+    section = (ROOT / "docs/daily.md").read_text().partition("\n## ")[0]
     told = [words for words in commands(section) if words[: len(named.split())] == named.split()]
-    assert told, f"the README no longer says `{named}`"
+    assert told, f"docs/daily.md no longer says `{named}`"
     run_id = json.loads((built.root / "build/run.json").read_text())["run_id"]
 
     for words in told:

@@ -520,7 +520,7 @@ def test_what_one_baseline_lacks_is_not_said_of_another(absent_first: bool) -> N
 def test_a_baseline_that_cannot_be_compared_blocks_and_the_reason_says_the_way_out() -> None:
     one = only_failure(judge(compared(incomparable("other customers"))))
     assert one.name == "against main"
-    assert one.reason.startswith("other customers; if this change is meant to bring")
+    assert one.reason.startswith("other customers; if this change replaces the table on purpose")
     assert "set gates.accept to the md5 that data.dvc has" in one.reason
 
 

@@ -193,7 +193,7 @@ def test_an_error_of_the_tests_own_options_is_told(
 def test_a_report_of_another_shape_is_an_error(
     suite: Path, workspace: Workspace, small: Params
 ) -> None:
-    plugin = suite / "tests" / "integration" / "plugin.py"
+    plugin = suite / "tests" / "integration" / "conftest.py"
     written, invalid = "write_json(self._target, report)", "write_json(self._target, {'passed': 2})"
     plugin.write_text(plugin.read_text().replace(written, invalid))
     assert invalid in plugin.read_text()

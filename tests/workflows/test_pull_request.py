@@ -40,6 +40,8 @@ def test_every_job_installs_its_environments_from_the_locks(repository: Forge) -
         "install .venv requirements/pipeline.txt",
         "install .venv requirements/pipeline.txt",
         "install .venv requirements/pipeline.txt requirements/dev.txt",
+        # For the tests, and for the candidate.
+        "install .venv-checks requirements/checks.txt",
         "install .venv-checks requirements/checks.txt",
     ]
 
