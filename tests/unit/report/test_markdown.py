@@ -124,7 +124,7 @@ def test_a_threshold_that_has_moved_is_told_apart_from_a_model_that_has() -> Non
         # Standard error 0.0041 of a difference, 0.0029 of a model; the best of 10 is 1.55 ahead.
         (
             9,
-            "decided 9 times before, according to git. On them, the best of 10 equally good candidates",
+            "decided 9 times before, according to git. On them, the best of 10 equally good",
         ),
         (0, ""),
         (None, ""),
