@@ -1,7 +1,7 @@
-"""`make bench`: time and memory as ratios against a floor that is measured in the same run.
+"""`make bench`: time and memory, mostly as ratios to a floor that is measured in the same run.
 
-Machines are noisy and differ; a ratio holds better than seconds do. Takes about ten minutes;
-``--rows 100000`` makes the large table smaller.
+Machines differ and are noisy; ratios are more stable than seconds. Takes about ten minutes, less
+with a smaller table: ``--rows 100000``.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ LARGE_TARGET, MEMORY_TARGET, SYNTHESIZE_TARGET, HELP_TARGET = 5.0, 4000.0, 2000.
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the result: what was measured, against what, and how much it may be."""
+class Result:
+    """A measurement and its target, with details for the reader."""
 
     what: str
     measured: float
     unit: str
     target: float
-    seen: str
+    details: str
 
     @property
     def met(self) -> bool:
-        """Whether the target is kept."""
+        """Whether the target is met."""
         return self.measured <= self.target
 
 
 def clone(folder: Path) -> Path:
-    """Copy what git tracks or would track, and get the data."""
+    """Copy the tracked and untracked files, without ignored ones, and pull the data."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -61,16 +61,16 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def default_data(folder: Path, times: int) -> list[Line]:
-    """Measure the pipeline on the data that the repository ships with."""
+def default_data(folder: Path, times: int) -> list[Result]:
+    """Measure the pipeline on the repository's own data."""
     python = sys.executable
     floor = measure.run([python, FLOOR, "stages"], folder).seconds
     shutil.rmtree(folder / "build")
     cold = measure.run(["dvc", "repro", "--force"], folder).seconds
-    repro, status = measure.in_turn(["dvc", "repro"], ["dvc", "status"], folder, times)
+    repro, status = measure.run_alternately(["dvc", "repro"], ["dvc", "status"], folder, times)
     tracks, imports = [], []
     for i in range(times):
-        # Another experiment of the same store: the run is logged anew, not found.
+        # In another experiment of the same store, so that the run is not found but logged again.
         environment = {"MLFLOW_EXPERIMENT_NAME": f"bench-{i}"}
         tracks.append(measure.run(["churn", "track"], folder, environment).seconds)
         imports.append(measure.run([python, "-c", "import mlflow"], folder).seconds)
@@ -79,25 +79,25 @@ def default_data(folder: Path, times: int) -> list[Line]:
     noop = statistics.median(ratios)
     track, shown = statistics.median(tracks), statistics.median(helps)
     return [
-        Line("cold dvc repro / its computations in one process", cold / floor, "x", STAGES_TARGET,
+        Result("cold dvc repro / its computations in one process", cold / floor, "x", STAGES_TARGET,
              f"{cold:.1f} s / {floor:.1f} s"),
-        Line("no-op dvc repro / dvc status", noop, "x", NOOP_TARGET,
+        Result("no-op dvc repro / dvc status", noop, "x", NOOP_TARGET,
              f"{statistics.median(repro):.2f} s / {statistics.median(status):.2f} s"),
-        Line("churn track, the store exists", track, "s", TRACK_TARGET,
+        Result("churn track, the store exists", track, "s", TRACK_TARGET,
              f"best {min(tracks):.1f} s; importing mlflow {statistics.median(imports):.1f} s"),
-        Line("churn --help", shown, "s", HELP_TARGET, f"best {min(helps):.2f} s"),
+        Result("churn --help", shown, "s", HELP_TARGET, f"best {min(helps):.2f} s"),
     ]  # fmt: skip
 
 
-def pull_request(folder: Path) -> list[Line]:
-    """Measure what the job of a pull request does after its set-up, as on a runner without cache.
+def pull_request(folder: Path) -> list[Result]:
+    """Measure the job of a pull request after its set-up, as on a runner without cache.
 
-    A change of the model, against the cold `dvc repro` of that change alone; and a change of
-    documents. The baseline's model comes from the DVC remote.
+    For a change of the model, relative to a cold `dvc repro` of it, and for a change of documents.
+    The baseline's model comes from the DVC remote.
     """
     review = ["churn", "review", "--baseline", "main", "--from-scratch"]
 
-    def without_cache(command: list[str]) -> measure.Taken:
+    def without_cache(command: list[str]) -> measure.Usage:
         for name in ("build", ".dvc/cache"):
             shutil.rmtree(folder / name, ignore_errors=True)
         git(folder, "checkout", "--quiet", "--", ".")
@@ -115,13 +115,13 @@ def pull_request(folder: Path) -> list[Line]:
     repro = without_cache(["dvc", "repro"]).seconds
     reviewed = without_cache(review).seconds
     return [
-        Line("pull request with another model / cold dvc repro", reviewed / repro, "x",
+        Result("pull request with another model / cold dvc repro", reviewed / repro, "x",
              REVIEW_TARGET, f"{reviewed:.1f} s / {repro:.1f} s"),
-        Line("pull request with other documents", unchanged, "s", UNCHANGED_TARGET, ""),
+        Result("pull request with other documents", unchanged, "s", UNCHANGED_TARGET, ""),
     ]  # fmt: skip
 
 
-# In place of the integration tests: a server's start-up and its answers are not what is measured.
+# Replaces the integration tests, so that the start and latency of a server are not measured.
 NO_TESTS = """
 import json, pathlib
 
@@ -135,12 +135,12 @@ def pytest_sessionfinish(session):
 """
 
 
-def release(folder: Path, times: int) -> list[Line]:
-    """Measure releases over one that is in Production, and a rollback, on the embedded registry.
+def release(folder: Path, times: int) -> list[Result]:
+    """Measure releases that replace a version in Production, and rollbacks, in the local registry.
 
-    Without the start of a server and the tests of it: in their place pytest runs a test of nothing,
-    and the time of that alone is taken off. One release is of what was reviewed against the version
-    in Production, and one has to compare with it again, as after another release.
+    The integration tests are replaced by an empty test, whose time is subtracted. One candidate was
+    compared with the version in Production by its review; another has to be compared again, as
+    after another release.
     """
     shutil.rmtree(folder / "tests")
     tests = folder / "tests" / "integration"
@@ -148,7 +148,7 @@ def release(folder: Path, times: int) -> list[Line]:
     (tests / "conftest.py").write_text(NO_TESTS)
     (tests / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
     params = folder / "params.yaml"
-    nothing = {"MLFLOW_TRACKING_URI": "sqlite:///nothing.db"}  # where nothing is in Production
+    nothing = {"MLFLOW_TRACKING_URI": "sqlite:///nothing.db"}  # a store with nothing in Production
     seconds = []
     for trees, reviewed_against in ((110, {}), (105, {}), (100, nothing)):
         params.write_text(re.sub(r"max_iter: \d+", f"max_iter: {trees}", params.read_text()))
@@ -160,22 +160,22 @@ def release(folder: Path, times: int) -> list[Line]:
     tests_alone = statistics.median(measure.run(pytest, folder).seconds for _ in range(times))
     imports = [sys.executable, "-c", "import scipy.special, mlflow, skops.io"]
     imported = statistics.median(measure.run(imports, folder).seconds for _ in range(times))
-    seen = f"and {tests_alone:.1f} s of pytest; importing MLflow and skops {imported:.1f} s"
+    details = f"and {tests_alone:.1f} s of pytest; importing MLflow and skops {imported:.1f} s"
     back = []
     for _ in range(times):
         back.append(measure.run(["churn", "rollback"], folder).seconds)
         measure.run(["churn", "promote", "3", "--to", "production"], folder)
     return [
-        Line("churn release of what was reviewed", seconds[1] - tests_alone, "s", RELEASE_TARGET,
-             seen),
-        Line("churn release, compared again", seconds[2] - tests_alone, "s", RELEASE_TARGET, ""),
-        Line("churn rollback", statistics.median(back), "s", ROLLBACK_TARGET,
+        Result("churn release of what was reviewed", seconds[1] - tests_alone, "s", RELEASE_TARGET,
+             details),
+        Result("churn release, compared again", seconds[2] - tests_alone, "s", RELEASE_TARGET, ""),
+        Result("churn rollback", statistics.median(back), "s", ROLLBACK_TARGET,
              f"best {min(back):.1f} s"),
     ]  # fmt: skip
 
 
 def commit(folder: Path, message: str) -> None:
-    """Commit what is there, with a lock and a remote that belong to it."""
+    """Run the pipeline, push its outputs, and commit everything."""
     measure.run(["dvc", "repro", "--quiet"], folder)
     measure.run(["dvc", "push", "--quiet"], folder)
     git(folder, "add", "--all")
@@ -183,15 +183,15 @@ def commit(folder: Path, message: str) -> None:
 
 
 def git(folder: Path, *words: str) -> None:
-    """Run git as somebody."""
-    who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
-    subprocess.run(["git", *who, *words], cwd=folder, check=True)
+    """Run git with an author."""
+    author = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    subprocess.run(["git", *author, *words], cwd=folder, check=True)
 
 
-def grow(folder: Path, sizes: list[int]) -> tuple[list[Line], Table]:
-    """Measure each stage on growing tables, and the largest against its floor."""
+def grow(folder: Path, sizes: list[int]) -> tuple[list[Result], Table]:
+    """Measure each stage on growing tables, and compare the largest table with its floor."""
     table = Table("rows", *STAGES, "pipeline", "floor", "ratio", box=box.SIMPLE_HEAD)
-    lines = []
+    results = []
     data = folder / "data" / "customers.csv"
     for rows in sizes:
         measure.run(
@@ -199,73 +199,75 @@ def grow(folder: Path, sizes: list[int]) -> tuple[list[Line], Table]:
             folder,
         )
         floor = measure.run([sys.executable, FLOOR, "model", data], folder)
-        taken = {
+        usage = {
             stage: measure.run(["dvc", "repro", "--single-item", "--force", stage], folder)
             for stage in ("data.dvc", *STAGES)
         }
-        seconds = sum(each.seconds for each in taken.values())
-        peak = max(each.peak_mb for each in taken.values())
-        cells = [f"{taken[s].seconds:.1f} s\n{taken[s].peak_mb:,.0f} MB" for s in STAGES]
+        seconds = sum(stage.seconds for stage in usage.values())
+        peak = max(stage.peak_mb for stage in usage.values())
+        cells = [f"{usage[s].seconds:.1f} s\n{usage[s].peak_mb:,.0f} MB" for s in STAGES]
         table.add_row(
             f"{rows:,}", *cells, f"{seconds:.1f} s\n{peak:,.0f} MB",
             f"{floor.seconds:.1f} s\n{floor.peak_mb:,.0f} MB", f"{seconds / floor.seconds:.1f}",
         )  # fmt: skip
-        lines = [
-            Line(f"pipeline on {rows:,} rows / read, fit, predict", seconds / floor.seconds, "x",
+        results = [
+            Result(f"pipeline on {rows:,} rows / read, fit, predict", seconds / floor.seconds, "x",
                  LARGE_TARGET, f"{seconds:.1f} s / {floor.seconds:.1f} s"),
-            Line(f"largest stage on {rows:,} rows", peak, "MB", MEMORY_TARGET,
+            Result(f"largest stage on {rows:,} rows", peak, "MB", MEMORY_TARGET,
                  f"floor {floor.peak_mb:,.0f} MB"),
         ]  # fmt: skip
-    return lines, table
+    return results, table
 
 
-def synthesize(folder: Path, rows: int) -> Line:
-    """Measure the memory that making up customers takes."""
+def synthesize(folder: Path, rows: int) -> Result:
+    """Measure the memory for generating synthetic customers."""
     output = folder / "many.parquet"
-    taken = measure.run(
+    usage = measure.run(
         ["churn", "synthesize", "--customers", str(rows), "--seed", "7", "--output", output], folder
     )
-    return Line(f"synthesize {rows:,} customers", taken.peak_mb, "MB", SYNTHESIZE_TARGET,
-                f"{taken.seconds:.0f} s")  # fmt: skip
+    return Result(f"synthesize {rows:,} customers", usage.peak_mb, "MB", SYNTHESIZE_TARGET,
+                f"{usage.seconds:.0f} s")  # fmt: skip
 
 
-def show(lines: list[Line], growth: Table, console: Console) -> None:
-    """Print what was measured, and how it grows."""
+def show(results: list[Result], growth: Table, console: Console) -> None:
+    """Print the results, and the growth with the size of the table."""
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("what", "measured", "target", "verdict", "seen"):
+    for name in ("what", "measured", "target", "verdict", "details"):
         table.add_column(name, justify="right" if name in ("measured", "target") else "left")
-    for line in lines:
-        digits = 0 if line.unit == "MB" else 2
-        verdict = "[green]met[/]" if line.met else "[red]missed[/]"
+    for result in results:
+        digits = 0 if result.unit == "MB" else 2
+        verdict = "[green]met[/]" if result.met else "[red]missed[/]"
         table.add_row(
-            line.what,
-            f"{line.measured:,.{digits}f} {line.unit}",
-            f"{line.target:,.{digits}f} {line.unit}",
+            result.what,
+            f"{result.measured:,.{digits}f} {result.unit}",
+            f"{result.target:,.{digits}f} {result.unit}",
             verdict,
-            line.seen,
+            result.details,
         )
     console.print(table)
-    console.print("How it grows (each stage run by DVC; seconds and peak memory)")
+    console.print(
+        "Growth with the size of the table (each stage run by DVC; seconds and peak memory)"
+    )
     console.print(growth)
 
 
 def main() -> None:
-    """Measure, print, and tell by the exit code whether every target was met."""
+    """Measure and print; exit code 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=SIZES[-1], help="rows of the largest table")
-    parser.add_argument("--times", type=int, default=7, help="runs of what is short")
+    parser.add_argument("--times", type=int, default=7, help="repetitions of short commands")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 150)
     with tempfile.TemporaryDirectory(prefix="churn-bench-") as scratch:
         folder = clone(Path(scratch) / "clone")
-        lines = default_data(folder, arguments.times)
-        lines += pull_request(folder)
-        lines += release(folder, arguments.times)
+        results = default_data(folder, arguments.times)
+        results += pull_request(folder)
+        results += release(folder, arguments.times)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
-        lines += [*large, synthesize(folder, 10 * arguments.rows)]
-    show(lines, growth, console)
-    sys.exit(0 if all(line.met for line in lines) else 1)
+        results += [*large, synthesize(folder, 10 * arguments.rows)]
+    show(results, growth, console)
+    sys.exit(0 if all(result.met for result in results) else 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the pipeline is compared with: the same work with nothing around it.
+"""The floor that the pipeline is compared with: the same computations and nothing else.
 
 ``floor.py stages``: the stages' computations in one process, without DVC and MLflow.
-``floor.py model TABLE``: reading a CSV, fitting and predicting, alone.
+``floor.py model TABLE``: only reading a CSV, fitting and predicting.
 """
 
 from __future__ import annotations

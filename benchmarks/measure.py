@@ -1,4 +1,4 @@
-"""Running a command and seeing what it took."""
+"""Run a command, and measure its time and memory."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a command took.
+class Usage:
+    """The time and memory of a command.
 
     Attributes
     ----------
     seconds : float
-        From start to end, by the clock.
+        Wall-clock time.
     peak_mb : float
-        Largest resident memory of the command or of one of its children, in megabytes.
+        Peak resident memory of the command or of one of its children, in megabytes.
     """
 
     seconds: float
@@ -29,13 +29,13 @@ class Taken:
 
 def run(
     command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
-) -> Taken:
+) -> Usage:
     """Run a command to its end.
 
     Raises
     ------
     SystemExit
-        With what it printed, if it fails: a benchmark of something broken is none.
+        With its output, if the command fails.
     """
     log = folder / "bench.log"
     with log.open("w+") as output:
@@ -48,7 +48,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        # wait4 counts the children that the process has waited for as well.
+        # wait4 includes the children that the process has waited for.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -57,13 +57,13 @@ def run(
     log.unlink()
     # Linux counts in kibibytes, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return Taken(seconds, usage.ru_maxrss * unit / 1e6)
+    return Usage(seconds, usage.ru_maxrss * unit / 1e6)
 
 
-def in_turn(
+def run_alternately(
     first: Sequence[str], second: Sequence[str], folder: Path, times: int
 ) -> tuple[list[float], list[float]]:
-    """Run two commands in turn, after a warm-up of each, and return the seconds of both."""
+    """Run two commands alternately after one warm-up each, and return the seconds of both."""
     run(first, folder)
     run(second, folder)
     pairs = [(run(first, folder).seconds, run(second, folder).seconds) for _ in range(times)]

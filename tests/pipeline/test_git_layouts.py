@@ -108,7 +108,7 @@ def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
     clone.run("dvc", "pull", "--quiet", "data.dvc")
     said = clone.run("churn", "resolve").stdout
 
-    assert said.splitlines()[-1].startswith("made again: dvc.lock, reports/")
+    assert said.splitlines()[-1].startswith("regenerated: dvc.lock, reports/")
     assert clone.git("diff", "--name-only", "--diff-filter=U") == ""
     params = (clone.root / "params.yaml").read_text()
     assert "max_iter: 45" in params
@@ -134,5 +134,7 @@ def test_what_a_person_has_to_resolve_comes_first(small: Clone, tmp_path: Path) 
     refused = clone.run("churn", "resolve", check=False)
 
     assert refused.returncode == 2
-    assert refused.stderr.startswith("Error: params.yaml: in conflict, and no result; correct it")
+    assert refused.stderr.startswith(
+        "Error: params.yaml: in conflict, and not a result; correct it"
+    )
     assert (clone.root / "dvc.lock").read_text() == before

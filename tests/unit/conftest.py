@@ -11,7 +11,7 @@ import hypothesis
 import pandas as pd
 import pytest
 
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from tests.unit import releases
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write

@@ -18,7 +18,8 @@ from churn.deploy.integration import Findings
 from churn.deploy.release import Plan, Released
 from churn.evaluation.results import Metrics
 from churn.provenance import bundle
-from churn.provenance.candidate import git, model_digest
+from churn.provenance.candidate import model_digest
+from churn.provenance.git import git
 from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
 from churn.review import compare, gate, limits, report, verdict

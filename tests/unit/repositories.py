@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 
 
 def write(root: Path, files: dict[str, str]) -> None:

@@ -20,7 +20,8 @@ import yaml
 
 from churn.core import params
 from churn.core.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
-from churn.provenance.candidate import git, model_digest
+from churn.provenance.candidate import model_digest
+from churn.provenance.git import git
 from churn.registry import Registry, Version
 from churn.review.baseline import Baseline, in_production, of_revision
 from tests.conftest import ROOT
@@ -360,7 +361,7 @@ def test_a_baseline_that_does_not_take_the_rows_is_incomparable(
 def test_a_baseline_without_code_is_not_run_with_the_candidate_s(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     bare = Baseline("main", "1", "stored", tmp_path / "model", tmp_path / "src", None)
-    with pytest.raises(IncomparableError, match="its code is not there"):
+    with pytest.raises(IncomparableError, match="its code is missing"):
         bare.predict(tmp_path / "rows.parquet")
 
 

@@ -17,7 +17,8 @@ from churn.core.errors import ArtifactError, CandidateError
 from churn.core.files import write_parquet
 from churn.core.paths import Workspace
 from churn.provenance.bundle import MANIFEST, Manifest, pack, read_manifest, verify
-from churn.provenance.candidate import git, input_fingerprint, model_digest
+from churn.provenance.candidate import input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.review import gate, verdict
 from tests.unit.repositories import commit, write
 
@@ -166,7 +167,7 @@ def test_two_files_that_were_exchanged_are_found(packed: Path) -> None:
     contents = one.read_bytes(), other.read_bytes()
     other.write_bytes(contents[0])
     one.write_bytes(contents[1])
-    with pytest.raises(CandidateError, match="bytes are not those"):
+    with pytest.raises(CandidateError, match="differs from the manifest"):
         verify(packed)
 
 
@@ -260,7 +261,7 @@ def test_a_manifest_that_is_written_otherwise_is_not_the_one_that_was_written(
     manifest = json.loads((packed / MANIFEST).read_text())
     for text in (json.dumps(manifest), json.dumps(manifest, indent=2, sort_keys=True)):
         (packed / MANIFEST).write_text(text)
-        with pytest.raises(CandidateError, match="not those that were written"):
+        with pytest.raises(CandidateError, match="changed since it was written"):
             read_manifest(packed)
 
 
@@ -271,7 +272,7 @@ def test_a_candidate_of_other_inputs_is_refused(workspace: Workspace, packed: Pa
     verify(packed, workspace.root, "HEAD")
     verify(packed, workspace.root, reviewed)
     write(workspace.root, {"params.yaml": "a: 2\n"})
-    with pytest.raises(CandidateError, match="the work tree holds other inputs than HEAD"):
+    with pytest.raises(CandidateError, match="the inputs in the work tree differ from HEAD"):
         verify(packed, workspace.root, "HEAD")
     commit(workspace.root)
     with pytest.raises(CandidateError, match="made from other inputs than those of HEAD"):
@@ -328,7 +329,7 @@ def test_a_verdict_on_another_model_or_on_other_inputs_is_not_packed(
     files: dict[str, str], workspace: Workspace
 ) -> None:
     write(workspace.root, files)
-    with pytest.raises(CandidateError, match="the verdict on another model, or on other inputs"):
+    with pytest.raises(CandidateError, match="its verdict is on another model or other inputs"):
         pack(workspace, workspace.candidate)
     verdict.write(workspace, PASSED)
     assert verify_fresh(workspace)
@@ -343,7 +344,7 @@ def test_a_verdict_that_does_not_say_on_what_is_not_packed(workspace: Workspace)
     content = json.loads(workspace.verdict.read_text())
     content.pop("of")
     workspace.verdict.write_text(json.dumps(content))
-    with pytest.raises(CandidateError, match="the verdict on another model"):
+    with pytest.raises(CandidateError, match="its verdict is on another model"):
         pack(workspace, workspace.candidate)
 
 
@@ -382,7 +383,7 @@ def test_a_folder_with_something_else_is_not_overwritten(
 ) -> None:
     target = tmp_path / "target"
     write(target, files)
-    with pytest.raises(CandidateError, match="holds something that is no candidate"):
+    with pytest.raises(CandidateError, match="not a candidate"):
         pack(workspace, target)
     assert {name: (target / name).read_text() for name in files} == files
 
@@ -400,7 +401,7 @@ def test_a_candidate_can_be_moved(packed: Path, tmp_path: Path) -> None:
 
 def test_where_there_is_no_candidate_nothing_is_verified(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(CandidateError, match="no candidate there"):
+        with pytest.raises(CandidateError, match="not a candidate"):
             verify(folder)
 
 

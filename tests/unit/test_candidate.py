@@ -14,13 +14,13 @@ from churn.provenance.candidate import (
     INPUTS,
     changed_inputs,
     commit_fingerprint,
-    git,
     holds_commit,
     input_fingerprint,
     model_digest,
     table_digest,
     work_tree_fingerprint,
 )
+from churn.provenance.git import git
 from tests.unit.repositories import commit, write
 
 

@@ -146,7 +146,7 @@ def test_a_defect_shows_where_it_is_and_is_not_taken_for_a_gate_that_blocks(
     assert run("prepare") == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
-    assert lines[-1] == "Error: a defect of churn itself: KeyError: 'salt'"
+    assert lines[-1] == "Error: a bug in churn: KeyError: 'salt'"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_defect_shows_where_it_is_and_is_not_taken_for_a_gate_that_blocks(
         (["train", "--depth", "3"], "No such option"),
         (["synthesize", "--seed", "1"], "Missing option"),
         (["synthesize", "--customers", "0", "--seed", "1", "--output", "x.csv"], "--customers"),
-        (["evaluate", "--set", "data.path=x.csv"], "--set goes with --model"),
+        (["evaluate", "--set", "data.path=x.csv"], "--set requires --model"),
         (["train", "--set", "model.seed"], "write it as KEY=VALUE"),
     ],
 )

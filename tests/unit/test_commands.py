@@ -136,7 +136,7 @@ def test_what_only_confirms_takes_no_candidate(
 ) -> None:
     for words in (("build/candidate",), ("--until", "staging"), ("--embedded",)):
         assert run("release", "--confirm", *words) == 2
-        assert "--confirm goes with no FOLDER" in capsys.readouterr().err
+        assert "--confirm excludes FOLDER" in capsys.readouterr().err
     assert run("release", "--confirm") == 0
     assert last_line(capsys) == (
         "nothing to note: Production is not of HEAD's inputs. Production: nothing"

@@ -9,7 +9,8 @@ import pytest
 from churn.core.errors import RegistryError
 from churn.deploy.commits import Commit, commit_tags, inputs_unchanged_since
 from churn.deploy.rules import require_newer
-from churn.provenance.candidate import git, input_fingerprint
+from churn.provenance.candidate import input_fingerprint
+from churn.provenance.git import git
 from churn.registry import Version
 from tests.unit.repositories import commit, write
 

@@ -23,7 +23,8 @@ from churn.data import split
 from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
-from churn.provenance.candidate import git, model_digest
+from churn.provenance.candidate import model_digest
+from churn.provenance.git import git
 from churn.review import baseline, compare, limits
 from churn.review.baseline import Baseline, Card
 from churn.review.comparison import Absent, Compared, Found, Incomparable
@@ -207,7 +208,7 @@ def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare.
 def test_customers_that_are_told_apart_otherwise_are_no_comparison(
     candidate: compare._Candidate,
 ) -> None:
-    with pytest.raises(IncomparableError, match="told apart by 'email', these by 'customer_id'"):
+    with pytest.raises(IncomparableError, match="identified by 'email', these by 'customer_id'"):
         score(pretended(id="email"), candidate)
 
 
@@ -230,7 +231,7 @@ def test_an_answer_for_other_customers_is_no_comparison(
         return frame.iloc[1:] if change == "fewer" else frame.assign(customer_id="x")
 
     monkeypatch.setattr(Pretended, "predict", answer)
-    with pytest.raises(IncomparableError, match="for other customers than it was given"):
+    with pytest.raises(IncomparableError, match="its predictions are not for the given customers"):
         score(pretended(), candidate)
 
 
@@ -240,7 +241,7 @@ def test_predictions_of_other_customers_are_an_error(
 ) -> None:
     file = candidate.workspace.predictions("test")
     change(pd.read_parquet(file)).to_parquet(file, index=False)
-    with pytest.raises(ArtifactError, match="of other customers than"):
+    with pytest.raises(ArtifactError, match="its customers differ from"):
         compare._Candidate(candidate.workspace, candidate.settings)
 
 
@@ -407,11 +408,11 @@ def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alon
     candidate: compare._Candidate, tmp_path: Path
 ) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
-    told = "main has no out-of-fold predictions of the table that is here"
+    told = "main has no out-of-fold predictions for this table"
     assert everyone(pretended(), candidate) == told
     others = candidate.train.assign(age=candidate.train["age"] + 1)
     assert everyone(older(candidate, tmp_path / "others", others), candidate) == (
-        "no training row is the same in both tables"
+        "no training row is equal in both tables"
     )
     for none in (candidate.out_of_fold.iloc[:0], None):
         candidate.out_of_fold = none
@@ -591,7 +592,7 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert isinstance(entry, Incomparable)
-    assert "told apart by 'email'" in entry.incomparable
+    assert "identified by 'email'" in entry.incomparable
     assert entry.data is not None
     assert entry.data.rows[0] == 300
 
@@ -790,7 +791,7 @@ def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incompara
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     on_main, on_own = compare.run(workspace, "main", production=False).baselines
     assert (on_main.exam, on_own.exam) == ("main", "own")
-    assert on_main.incomparable == "main: its held-out customers cannot be had"
+    assert on_main.incomparable == "main: its held-out customers are unavailable"
 
 
 def test_a_server_that_this_run_may_not_read_blocks(
@@ -806,4 +807,4 @@ def test_a_fork_says_that_it_may_not_ask(
 ) -> None:
     monkeypatch.setenv("CHURN_FORK", "true")
     [entry] = compare.run(workspace, None, production=True).baselines
-    assert "a fork's run finds nothing in Production" in entry.absent
+    assert "a run of a fork has no access to a registry on a server" in entry.absent

@@ -66,7 +66,10 @@ def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(
     [
         ({"split.salt": "another"}, "may be training rows.*split.salt=churn"),
         ({"split.test_share": 0.3}, "may be training rows.*split.test_share=0.2"),
-        ({"data.id": "age", "data.numeric": ["recency_days"]}, "told apart by 'customer_id'"),
+        (
+            {"data.id": "age", "data.numeric": ["recency_days"]},
+            "identifies customers by 'customer_id'",
+        ),
     ],
 )
 def test_a_model_is_not_measured_on_what_it_was_trained_on(

@@ -279,7 +279,9 @@ def test_the_whole_interval_has_to_keep_the_margin(
         assert one.name.endswith(" against main")
         assert f"{lower:+.4f} to {upper:+.4f}" in one.reason
         assert (
-            ("2,000 customers support one of" in one.reason) == one.undecided == (lower < 0 < upper)
+            ("2,000 customers support a margin of" in one.reason)
+            == one.undecided
+            == (lower < 0 < upper)
         )
         assert verdict.undecided == one.undecided
 
@@ -347,8 +349,8 @@ def test_a_margin_that_is_too_small_is_named_with_one_that_would_do() -> None:
         :2
     ]
     # Half-widths of 0.05 and 0.1, margins of 0.01 and 0.03: see Sensitivity.
-    assert auc.limit.endswith("; too small: of equal models 94% would fail it; 0.083 would do")
-    assert "of equal models 91% would fail it" in cost.limit
+    assert auc.limit.endswith("; too small: 94% of equal models would fail it; 0.083 would do")
+    assert "91% of equal models would fail it" in cost.limit
     kept = judge(compared(told_of(NARROW)))
     assert not any("too small" in one.limit for one in kept.gates)
 
@@ -370,7 +372,7 @@ def test_every_customer_decides_and_the_held_out_ones_may_object() -> None:
         assert not verdict.undecided
     verdict = judge(compared(told_of(WIDE, NARROW)))
     assert verdict.undecided
-    assert "10,000 customers support one of" in verdict.reason
+    assert "10,000 customers support a margin of" in verdict.reason
 
 
 def test_slices_are_held_by_every_customer_and_by_the_held_out_ones() -> None:
@@ -467,13 +469,13 @@ def test_a_slice_without_an_interval_is_said_to_have_none() -> None:
     verdict = judge(compared(entry(slices=[unknown, nobody])))
     assert verdict.passed  # small slices are many; the whole is gated
     [one] = [one for one in verdict.gates if one.name == "slices against main"]
-    assert one.reason == "2 slices looked at, 2 of them without an interval"
+    assert one.reason == "2 slices compared, 2 of them without an interval"
 
 
 def test_a_slice_that_lacks_a_gated_metric_was_not_looked_at_whole() -> None:
     verdict = judge(compared(entry(slices=[part(difference("brier", 0.0, 0.0))])))
     [one] = [one for one in verdict.gates if one.name == "slices against main"]
-    assert one.reason == "1 slices looked at, 1 of them without an interval"
+    assert one.reason == "1 slices compared, 1 of them without an interval"
 
 
 def test_many_collapsed_slices_are_counted_and_three_are_named() -> None:
@@ -493,7 +495,7 @@ def test_the_first_pull_request_ever_is_judged_by_minima_and_checks() -> None:
     verdict = judge(compared(absent))
     assert verdict.passed
     assert verdict.reason == (
-        "minima and checks are kept; main has no pipeline yet, so nothing was compared"
+        "minima and checks pass; main has no pipeline yet, so nothing was compared"
     )
     assert Gate(
         "against main", True, "no baseline", "with a baseline", "main has no pipeline yet"
@@ -518,7 +520,7 @@ def test_what_one_baseline_lacks_is_not_said_of_another(absent_first: bool) -> N
 def test_a_baseline_that_cannot_be_compared_blocks_and_the_reason_says_the_way_out() -> None:
     one = only_failure(judge(compared(incomparable("other customers"))))
     assert one.name == "against main"
-    assert one.reason.startswith("other customers; if this change is meant to bring")
+    assert one.reason.startswith("other customers; if this change replaces the table on purpose")
     assert "set gates.accept to the md5 that data.dvc has" in one.reason
 
 
@@ -775,7 +777,7 @@ def test_how_far_results_of_another_machine_may_differ_is_said() -> None:
 def test_a_comparison_with_production_alone_is_not_enough() -> None:
     alone = entry(name="Production", kind="production")
     one = only_failure(judge(compared(alone)))
-    assert "compared with Production alone" in one.reason
+    assert "compared with Production only" in one.reason
     assert judge(compared(entry(kind="revision"), alone)).passed
 
 

@@ -214,7 +214,7 @@ def test_tests_elsewhere_do_not_count(suite: Path, tmp_path: Path) -> None:
 def test_without_the_tests_there_is_no_release(
     tmp_path: Path, workspace: Workspace, small: Params
 ) -> None:
-    with pytest.raises(ArtifactError, match="without integration tests no release"):
+    with pytest.raises(ArtifactError, match="a release needs its integration tests"):
         run(tmp_path, workspace, small)
 
 
@@ -241,7 +241,7 @@ def test_predictions_that_are_not_the_models_are_refused(
     else:
         said = said.drop(index=7)
     said.to_parquet(file, index=False)
-    with pytest.raises(ArtifactError, match="not what the model says"):
+    with pytest.raises(ArtifactError, match="not the model's predictions"):
         integration.parity_rows(workspace, small)
 
 

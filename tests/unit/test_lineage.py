@@ -52,7 +52,7 @@ def test_where_github_does_not_answer_it_is_said_and_is_no_failure(
     source, unknown = lineage.of_commit(COMMIT, environment)
     assert source.pull_request is None
     assert unknown is not None
-    assert unknown.startswith("which pull request it was is not known: ")
+    assert unknown.startswith("the pull request is unknown: ")
 
 
 def test_another_ci_has_no_github_to_ask() -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.provenance.lockfile import Lock, differences
 from tests.unit.repositories import commit, write
 

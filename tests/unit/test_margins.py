@@ -13,7 +13,7 @@ from churn.core import params
 from churn.core.paths import Workspace
 from churn.evaluation.sensitivity import Sensitivity
 from churn.stages import margins
-from churn.stages.margins import Line
+from churn.stages.margins import MarginCheck
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 
@@ -30,7 +30,7 @@ def shown(root: Path, write: bool = False) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def lines(root: Path) -> dict[str, Line]:
+def lines(root: Path) -> dict[str, MarginCheck]:
     settings = params.load(Workspace(root).params)
     return {line.metric: line for line in margins.measure(Workspace(root), settings)}
 
@@ -39,7 +39,7 @@ def test_a_margin_that_the_table_supports_is_left_alone(root: Path) -> None:
     before = (root / "params.yaml").read_bytes()
     line = lines(root)["roc_auc"]
     assert line.margin == 0.2
-    assert 0 < line.can.noticed < line.can.supported <= line.supported < 0.2
+    assert 0 < line.sensitivity.noticed < line.sensitivity.supported <= line.supported < 0.2
     text = shown(root, write=True)
     assert "600 customers" in text
     assert "too small" not in text
@@ -81,4 +81,4 @@ def test_comments_and_layout_stay(tmp_path: Path) -> None:
     ("half_width", "supported"), [(0.0, 0.0), (0.0031, 0.0052), (0.031, 0.052)]
 )
 def test_a_supported_margin_is_rounded_up(half_width: float, supported: float) -> None:
-    assert Line("roc_auc", 0.01, Sensitivity(half_width), rows=100).supported == supported
+    assert MarginCheck("roc_auc", 0.01, Sensitivity(half_width), rows=100).supported == supported

@@ -16,7 +16,7 @@ import yaml
 from churn.core.errors import IncomparableError
 from churn.core.paths import Workspace
 from churn.provenance import machine
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.review import outputs
 from churn.review.baseline import Baseline
 from tests.unit.repositories import commit, write
@@ -150,7 +150,7 @@ def test_a_forged_model_is_found(workspace: Workspace) -> None:
     forge(workspace, "build/model")
     found = outputs.compare(workspace)
     assert found.how == "other"
-    assert found.notes == ("build/model: made on a machine as this one, and not this",)
+    assert found.notes == ("build/model: differs, although the machine is equal",)
 
 
 PROBABILITY = np.linspace(0, 1, 200)
@@ -216,7 +216,7 @@ def test_forged_metrics_in_git_are_found_whatever_the_lock_says(
 
     assert found.how == "other"
     assert found.notes[0].startswith("reports/metrics.json: ")
-    assert not elsewhere or "test.roc_auc is 0.8, and the commit says 0.81" in found.notes[0]
+    assert not elsewhere or "test.roc_auc is 0.8, but 0.81 in the commit" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_the_results_of_checks_are_the_same_on_every_machine(workspace: Workspac
     commit_as_of(workspace, elsewhere=True)
     write(workspace.root, {"reports/checks.json": true})
     found = outputs.compare(workspace)
-    assert found.notes == ("reports/checks.json: other results than the commit says: RocReport",)
+    assert found.notes == ("reports/checks.json: its results differ from the commit's: RocReport",)
 
 
 def test_a_picture_of_another_machine_may_be_another(workspace: Workspace) -> None:

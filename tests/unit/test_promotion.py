@@ -11,7 +11,8 @@ from churn.core.errors import CandidateError, RegistryError
 from churn.deploy import promotion, rules
 from churn.deploy.commits import Commit
 from churn.deploy.promotion import promote, rollback
-from churn.provenance.candidate import git, input_fingerprint
+from churn.provenance.candidate import input_fingerprint
+from churn.provenance.git import git
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from churn.core.paths import Workspace
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.review import proposal
 from churn.review.changes import Changes
 from tests.unit.repositories import commit, write

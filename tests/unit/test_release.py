@@ -30,7 +30,7 @@ from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
 from churn.provenance.bundle import JudgedVerdict
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Registry, Version, lock, verified
 from churn.stages import track
 from churn.tracking import connection, runs
@@ -340,7 +340,7 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(release._Release, "_require_works", fail(kind("does not load")))
-        with pytest.raises(BlockedError, match="it was the first: nothing is in Production"):
+        with pytest.raises(BlockedError, match="no previous version: nothing is in Production"):
             candidates.release(1)
     assert candidates.production is None
     assert stages(candidates.registry) == {1: ("Archived", set())}
@@ -396,7 +396,7 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
     real = Model.probability
     with monkeypatch.context() as patch:
         patch.setattr(Model, "probability", lambda self, rows: 1 - real(self, rows))
-        with pytest.raises(CandidateError, match="says otherwise of the held-out customers"):
+        with pytest.raises(CandidateError, match="predicts differently for the held-out customers"):
             candidates.release(1)
     assert candidates.registry.versions() == []
     assert candidates.release(1).version.number == 1
@@ -594,7 +594,7 @@ def test_only_what_was_judged_and_passed_is_released(
 def test_a_candidate_with_another_byte_is_not_released(candidates: Candidates) -> None:
     model = candidates.plan(1).candidate / "model" / "pipeline.skops"
     model.write_bytes(model.read_bytes() + b" ")
-    with pytest.raises(CandidateError, match="its bytes are not those of the manifest"):
+    with pytest.raises(CandidateError, match="differs from the manifest"):
         candidates.release(1)
     assert candidates.registry.versions() == []
 
@@ -609,7 +609,7 @@ def test_a_candidate_of_other_inputs_is_not_released(candidates: Candidates) -> 
 def test_a_work_tree_with_other_inputs_releases_nothing(candidates: Candidates) -> None:
     with (candidates.roots[0] / "params.yaml").open("a") as file:
         file.write("# changed\n")
-    with pytest.raises(CandidateError, match="the work tree holds other inputs"):
+    with pytest.raises(CandidateError, match="the inputs in the work tree differ"):
         candidates.release(1)
 
 

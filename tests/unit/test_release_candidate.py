@@ -14,7 +14,7 @@ from churn.deploy import promotion, release_candidate
 from churn.deploy.commits import Commit
 from churn.deploy.release_candidate import Made
 from churn.provenance import bundle
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Registry
 from churn.review import run as review
 from churn.review.gate import Gate, Verdict
@@ -69,7 +69,7 @@ def test_the_next_jobs_take_that_candidate_and_no_other(
     digest = make(candidates.roots[0], tmp_path).digest
     other = bundle.read_manifest(candidates.plan(2).candidate).digest
     assert digest != other
-    with pytest.raises(CandidateError, match="it is another candidate"):
+    with pytest.raises(CandidateError, match="another candidate"):
         candidates.release(1, digest=other)
     assert candidates.production is None
     assert candidates.release(1, digest=bundle.read_manifest(candidates.plan(1).candidate).digest)
@@ -80,7 +80,7 @@ def test_a_commit_that_is_not_checked_out_is_not_made(
 ) -> None:
     root = candidates.roots[0]
     write(root, {"src/churn/new.py": "pass\n"})
-    with pytest.raises(CandidateError, match=r"the work tree holds other inputs than \w{12}"):
+    with pytest.raises(CandidateError, match=r"the inputs in the work tree differ from \w{12}"):
         make(root, tmp_path)
     assert made == []
     assert "no candidate: " in Workspace(root).release_note.read_text()
@@ -94,7 +94,7 @@ def test_what_is_in_production_already_is_not_made_again(
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     done = make(candidates.roots[0], tmp_path)
     assert (done.code, done.needed, made) == (0, False, [])
-    assert "version 1 in Production is of the same inputs" in done.lines[-1]
+    assert "version 1 in Production has the same inputs" in done.lines[-1]
     assert (tmp_path / "output").read_text() == "needed=false\ndigest=\n"
     assert not (tmp_path / "candidate").exists()
 

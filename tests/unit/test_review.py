@@ -18,7 +18,7 @@ from churn.core.errors import ArtifactError, BaselineError, DataError
 from churn.core.files import write_parquet
 from churn.core.paths import Workspace
 from churn.provenance import bundle, tracked_data
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.review import compare, gate, verdict
 from churn.review import run as review
 from churn.review.gate import Verdict
@@ -113,7 +113,7 @@ def test_where_no_input_has_changed_nothing_is_trained(
         (DataError("customers.csv: no\n   rows"), "customers.csv: no rows"),
         (BaselineError("main: no model"), "main: no model"),
         (OSError("disk full"), "disk full"),
-        (KeyError("salt"), "a defect of churn itself: KeyError: 'salt'"),
+        (KeyError("salt"), "a bug in churn: KeyError: 'salt'"),
     ],
 )
 @pytest.mark.parametrize("where", ["reproduce", "compare", "gate"])
@@ -153,7 +153,7 @@ def test_what_is_not_committed_is_told(
     write(workspace.root, {"params.yaml": "a: 2\n"})
     main(["review", "--baseline", "HEAD"])
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last == "not committed yet, and no pull request has it: params.yaml"
+    assert last == "not committed, so not part of a pull request: params.yaml"
     commit(workspace.root)
     main(["review", "--baseline", "HEAD~1"])
     assert "not committed" not in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_a_branch_that_is_behind_is_told(workspace: Workspace, steps: list[str])
     git(workspace.root, "switch", "--quiet", "main2")
     said: list[str] = []
     review.run(workspace, review.Plan("main"), workspace.candidate, said.append)
-    assert said[0].startswith("commits of main that are not here: 1; ")
+    assert said[0].startswith("commits of main that are missing here: 1; ")
     said.clear()
     git(workspace.root, "switch", "--quiet", "main")
     review.run(workspace, review.Plan("main2"), workspace.candidate, said.append)

@@ -124,7 +124,7 @@ def test_a_hand_on_the_stages_is_warned_of(candidates: Candidates) -> None:
         mlflow.MlflowClient().transition_model_version_stage(
             candidates.registry.name, "1", "Production"
         )
-    assert "version 1 is in stage Production, and its alias says neither" in shown(
+    assert "version 1 is in stage Production, but its alias says neither" in shown(
         status.show, candidates
     )
 
@@ -132,4 +132,4 @@ def test_a_hand_on_the_stages_is_warned_of(candidates: Candidates) -> None:
 def test_a_move_that_has_begun_and_not_ended_is_warned_of(candidates: Candidates) -> None:
     version = candidates.release(1).version
     candidates.registry.tag(version, {"pending": "{}"})
-    assert "a move was begun and not completed" in shown(status.show, candidates)
+    assert "a move is incomplete" in shown(status.show, candidates)

@@ -12,7 +12,7 @@ import yaml
 
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile, tracked_data
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from tests.unit.repositories import commit, write
 
 
@@ -52,16 +52,14 @@ def test_a_table_that_dvcignore_hides_from_data_dvc_is_refused(with_data: Path) 
     write(with_data, {".dvcignore": "data/t.csv\n"})
     dvc(with_data, "add", "--quiet", "data")
     write(with_data, {"data/t.csv": "id\n2\n"})
-    assert lockfile.ask_dvc(with_data, str(with_data / "data.dvc")) == {}
+    assert lockfile.dvc_status(with_data, str(with_data / "data.dvc")) == {}
     with pytest.raises(ArtifactError, match=r"t\.csv: ignored by \.dvcignore"):
         tracked_data.require_data(with_data)
 
 
 def test_a_table_that_git_tracks_is_refused(with_data: Path) -> None:
     git(with_data, "add", "--force", "data/t.csv")
-    with pytest.raises(
-        ArtifactError, match=r"data/t\.csv: tracked by git, and data/ belongs to DVC"
-    ):
+    with pytest.raises(ArtifactError, match=r"data/t\.csv: tracked by git, but DVC tracks data/"):
         tracked_data.require_data(with_data)
 
 
@@ -97,7 +95,7 @@ def test_a_second_folder_in_data_dvc_never_reaches_its_place(place: str, with_da
     write(with_data, {"data.dvc": yaml.safe_dump(document)})
     subprocess.run(["rm", "-rf", with_data / place, with_data / "data"], check=True)
 
-    with pytest.raises(ArtifactError, match="has to name the folder data, and nothing else"):
+    with pytest.raises(ArtifactError, match="must name the folder data and nothing else"):
         tracked_data.get(with_data)
 
     assert not (with_data / place).exists()

@@ -299,7 +299,7 @@ def test_a_change_of_limits_and_workflows_is_said_by_main(
     body = github.comments[0]["body"]
     assert body.startswith(
         "## ⚠️ Look first: this change touches its own limits and workflows\n\n"
-        "If that is meant, the report says: ✅ Merge: better than main\n\n"
+        "If that is intended, the report says: ✅ Merge: better than main\n\n"
     )
     assert "**Limits changed in params.yaml:** `gates`." in body
     assert "**Workflows changed:** `.github/workflows/pull-request.yml`." in body
@@ -335,7 +335,7 @@ def test_a_run_of_another_workflow_of_that_name_is_not_told(
     ran = repository.comment(ended() | {"path": ".github/workflows/evil.yml"}, github.host)
 
     assert ran.code == 0, ran.log
-    assert "run 77 is one of another workflow: no comment" in ran.log
+    assert "run 77 belongs to another workflow: no comment" in ran.log
     assert not github.asked
 
 
@@ -362,14 +362,14 @@ def link() -> bytes:
 
 
 HOSTILE = {
-    "a second member": (two_members(), "something else than one review.json"),
-    "a path": (zipped("{}", "../review.json"), "something else than one review.json"),
+    "a second member": (two_members(), "more or other files than review.json"),
+    "a path": (zipped("{}", "../review.json"), "more or other files than review.json"),
     "a link": (link(), "is a link"),
     "a bomb": (zipped(b"\0" * 50_000_000), "unpacks to more than"),
     "no zip file": (b"{}", "not a zip file"),
     "no JSON": (zipped("## ✅ Merge: passed"), "not JSON"),
     "too deep": (zipped("[" * 1_000_000), "not JSON"),
-    "no review": (zipped("[]"), "is not as main's code expects it: the whole: not of type dict"),
+    "no review": (zipped("[]"), "does not match main's schema: the whole: not of type dict"),
     "no number": (
         zipped(json.dumps({**facts(), "metrics": {"threshold": math.nan, "test": {}}})),
         "not finite",

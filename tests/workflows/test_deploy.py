@@ -178,7 +178,7 @@ def test_a_failing_integration_test_leaves_production_as_it_is(story: Story) -> 
         "candidate": "succeeded", "staging": "succeeded", "integration": "failed",
     }, ran.log  # fmt: skip
     assert "blocked: integration tests failed: test_parity. Production: version 2" in ran.log
-    assert "which pull request it was is not known" in ran.summary
+    assert "the pull request is unknown" in ran.summary
     assert story.standing == {
         1: ("Archived", {"previous"}),
         2: ("Production", {"champion"}),

@@ -199,7 +199,7 @@ def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) 
 
     assert not reviewed.passed
     assert reviewed.verdict["outcome"] == "stopped"
-    assert "data/customers.csv: tracked by git, and data/ belongs to DVC" in reviewed.head
+    assert "data/customers.csv: tracked by git, but DVC tracks data/" in reviewed.head
 
 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
@@ -257,7 +257,9 @@ def test_a_report_that_is_too_long_is_cut_at_its_least_important_and_says_so(
     reviewed = review(branch)
 
     assert 50_000 < len(reviewed.report) <= 60_000
-    assert "Left out, because a comment has a largest length: 152 checks passed" in reviewed.report
+    assert (
+        "Left out, because the length of a comment is limited: 152 checks passed" in reviewed.report
+    )
     assert "### Metrics against" in reviewed.report
     assert "152 checks passed" in reviewed.page
     assert len(reviewed.page) < 3_000_000

@@ -148,7 +148,7 @@ def test_a_public_repository_gets_rules_environments_and_a_reviewer(
     ]
     assert "reviewers" not in github.environments["staging"]
     assert github.policies == {"staging": ["main"], "production": ["main"]}
-    assert "have no customers in data/" in done.stderr
+    assert "keep real customers out of" in done.stderr
 
 
 def test_given_again_it_changes_nothing(github: Settings, project: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_plan_that_github_does_not_tell_has_to_be_named(github: Settings, proj
     github.private, github.plan = True, None
     done = setup("--apply")
     assert isinstance(done.exception, GitHubError)
-    assert "name it with --plan" in str(done.exception)
+    assert "pass --plan" in str(done.exception)
     assert not any(asked.startswith(("PUT", "POST", "PATCH")) for asked in github.asked)
 
 
@@ -234,7 +234,7 @@ def test_a_default_branch_of_another_name_is_put_into_the_workflows(
 ) -> None:
     github.branch = "trunk"
     before = [(project / ".github/workflows" / name).read_text() for name in WORKFLOWS]
-    assert "not for trunk; --apply writes it there" in setup().stderr
+    assert "not for trunk; --apply changes that" in setup().stderr
     assert before == [(project / ".github/workflows" / name).read_text() for name in WORKFLOWS]
 
     done = setup("--apply")

@@ -1,5 +1,5 @@
-"""The commands: what is given on the command line, and what is printed.
+"""The command line: arguments, output and exit codes.
 
-Each parses, calls one function of another package, prints, and ends with an exit code. No
+Each command parses its arguments, calls one function of another package, and prints the result. No
 decision is made here.
 """

@@ -1,4 +1,4 @@
-"""Commands that move versions of the registered model, and look at them."""
+"""Commands that move and show versions of the registered model."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from churn.core.paths import Workspace
 @cli.command()
 @click.argument("folder", type=FOLDER, required=False)
 @COMMIT
-@click.option("--digest", metavar="DIGEST", help="Of the manifest that FOLDER has to have.")
+@click.option("--digest", metavar="DIGEST", help="Expected digest of the manifest in FOLDER.")
 @click.option(
     "--until",
     type=click.Choice(["staging", "integration", "production"]),
     default="production",
     show_default=True,
-    help="The last step. The same command without it goes on from there.",
+    help="The last step. The same command without it continues from there.",
 )
-@click.option("--why", default="released", help="For the audit trail.")
+@click.option("--why", default="released", help="Reason, for the audit trail.")
 @click.option(
     "--embedded",
     is_flag=True,
-    help="Only where there is no server and everything is committed; else say so and do nothing.",
+    help="Release only if no server is used and everything is committed; else do nothing.",
 )
 @click.option(
     "--confirm",
     is_flag=True,
-    help="Release nothing: only note that the commit has the model in Production, if it has.",
+    help="Release nothing: only record that the commit has the model in Production, if so.",
 )
 def release(
     folder: Path | None,
@@ -45,19 +45,19 @@ def release(
 ) -> None:
     """Bring the candidate in FOLDER into Production.
 
-    Verifies it, checks it against Production, registers it, moves it to Staging, tests it as it is
-    served, moves it to Production, and looks whether it works there; if not, the version from
-    before is put back. Without FOLDER: what is here is run, judged and packed first. Started again,
-    it goes on where it was killed.
+    Verifies it, compares it with Production, registers it, moves it to Staging, runs the
+    integration tests, moves it to Production, and runs the smoke test; if that fails, the previous
+    version is put back. Without FOLDER, the work tree is run, judged and packed first. After an
+    interruption, the same command continues.
 
-    Exit code 0: it is in Production, or as far as --until says. 1: a gate or a test has stopped it.
-    2: an error.
+    Exit code 0: it is in Production, or where --until says. 1: a gate or a test has failed. 2: an
+    error.
     """
     from churn.tracking.local_store import reason_not_to_release
 
     if confirm:
         if folder is not None or until != "production" or embedded:
-            raise click.UsageError("--confirm goes with no FOLDER, --until or --embedded")
+            raise click.UsageError("--confirm excludes FOLDER, --until and --embedded")
         from churn.deploy import commands
 
         commands.confirm(Path(), commit)
@@ -65,8 +65,8 @@ def release(
     if embedded and (reason := reason_not_to_release(Path())):
         click.echo(f"not released: {reason}")
         return
-    # skops looks for each of SciPy's functions in all modules, in the order in which they were
-    # loaded: without this in hundreds of MLflow's first, which takes a second.
+    # skops searches loaded modules in order for SciPy's functions. Without this import it searches
+    # hundreds of MLflow's modules first, which takes a second.
     import scipy.special  # noqa: F401
 
     from churn.deploy import commands
@@ -78,7 +78,7 @@ def release(
 @click.argument("folder", type=FOLDER, default=Workspace().candidate)
 @COMMIT
 def register(folder: Path, commit: str) -> None:
-    """Register the candidate in FOLDER, or find its version."""
+    """Register the candidate in FOLDER, unless it has a version already."""
     from churn.deploy import commands
 
     raise SystemExit(commands.release(Path(), folder, commit, "registered", "registered", False))
@@ -87,14 +87,17 @@ def register(folder: Path, commit: str) -> None:
 @cli.command()
 @click.argument("version", type=click.IntRange(1))
 @click.option(
-    "--to", type=click.Choice(["staging", "production"]), required=True, help="Where it goes."
+    "--to",
+    type=click.Choice(["staging", "production"]),
+    required=True,
+    help="The stage to move it to.",
 )
-@click.option("--why", default="by hand", help="For the audit trail.")
+@click.option("--why", default="by hand", help="Reason, for the audit trail.")
 def promote(version: int, to: str, why: str) -> None:
-    """Move VERSION to Staging or Production by hand.
+    """Move VERSION to Staging or Production manually.
 
-    Its files have to be those of its manifest. Into Production goes only what has passed the
-    integration tests, and never an older commit's model.
+    Its files must match its manifest. Production requires passed integration tests, and a commit
+    that is not older than the current version's.
     """
     from churn.deploy import commands
 
@@ -108,13 +111,14 @@ def promote(version: int, to: str, why: str) -> None:
     default="previous",
     show_default=True,
     metavar="VERSION",
-    help="Number of the version, or previous.",
+    help="Version number, or previous.",
 )
-@click.option("--why", default="by hand", help="For the audit trail.")
+@click.option("--why", default="by hand", help="Reason, for the audit trail.")
 def rollback(version: str, why: str) -> None:
     """Put an earlier version back into Production.
 
-    One that was there before. What was rolled back is not released again by itself.
+    Only a version that was in Production before. The one that is rolled back is not released again
+    automatically.
     """
     from churn.deploy import commands
 
@@ -129,13 +133,13 @@ def rollback(version: str, why: str) -> None:
     metavar="URI",
     default="sqlite:///mlflow.db",
     show_default=True,
-    help="The MLflow that has the versions.",
+    help="Tracking URI of the store to copy from.",
 )
 def migrate(source: str) -> None:
-    """Copy all versions to another MLflow, such as a server.
+    """Copy all versions to another MLflow store, such as a server.
 
-    To the one that MLFLOW_TRACKING_URI names, with their runs, files, numbers, aliases and audit
-    trail. The source stays as it is. Started again, it copies what is missing.
+    The destination is MLFLOW_TRACKING_URI. Runs, files, version numbers, aliases and the audit
+    trail are copied; the source does not change. Run again, it copies what is missing.
     """
     from churn.deploy import commands
 
@@ -143,7 +147,7 @@ def migrate(source: str) -> None:
 
 
 @cli.command()
-@click.option("--markdown", is_flag=True, help="For the summary of a workflow's run.")
+@click.option("--markdown", is_flag=True, help="Write Markdown, for the summary of a workflow run.")
 def status(markdown: bool) -> None:
     """Show what is in Production, and where it comes from."""
     from churn.deploy import commands
@@ -161,32 +165,32 @@ def history() -> None:
 
 @cli.group(cls=Group)
 def setup() -> None:
-    """Set up what is around the project."""
+    """Set up services that the project uses."""
 
 
 @setup.command()
 @click.option(
     "--plan",
     type=click.Choice(["free", "pro", "team", "enterprise"]),
-    help="Of who owns the repository, where GitHub does not say.",
+    help="Plan of the repository's owner, if GitHub does not return it.",
 )
 @click.option(
     "--reviewer",
     "reviewers",
     metavar="NAME",
     multiple=True,
-    help="A user, or organisation/team, who is asked before Production; may be given again.",
+    help="User or organisation/team who must approve deployments to Production; repeatable.",
 )
-@click.option("--registry", metavar="URI", help="MLflow server that is the registry.")
+@click.option("--registry", metavar="URI", help="URL of the registry's MLflow server.")
 @click.option("--alone", is_flag=True, help="There is nobody else to approve a pull request.")
-@click.option("--apply", is_flag=True, help="Run the calls, instead of printing them.")
+@click.option("--apply", is_flag=True, help="Run the calls instead of printing them.")
 def github(
     plan: Any, reviewers: tuple[str, ...], registry: str | None, alone: bool, apply: bool
 ) -> None:
-    """Print the calls that set the repository on GitHub, or run them.
+    """Print the calls that set up the repository on GitHub, or run them.
 
-    Rules of the default branch, environments that only it can use, and variables. Needs `gh`,
-    logged in as an administrator of the repository. Given again, it changes nothing;
+    They set rules for the default branch, environments that only that branch may use, and
+    variables. Needs `gh`, logged in as an administrator of the repository. Idempotent;
     reviewers stay until others are named.
     """
     from churn.deploy import setup_github

@@ -1,4 +1,4 @@
-"""The command `churn` itself, and what its commands have in common."""
+"""The command `churn` itself, and options that its commands share."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ CANDIDATE = click.option(
     help="Folder of the packed candidate.",
 )
 COMMIT = click.option(
-    "--commit", metavar="REV", default="HEAD", show_default=True, help="Whose model it is."
+    "--commit", metavar="REV", default="HEAD", show_default=True, help="Commit of the model."
 )
-# Before the command or behind it; `main` gives the object in which it is noted, because the
-# context is gone by the time that an error arrives there.
+# Accepted before and after the command's name. It is stored in an object of `main`, because click's
+# context no longer exists when `main` handles an error.
 _TRACEBACK = click.option(
     "--traceback",
     is_flag=True,
     expose_value=False,
-    help="Show where in the code an error comes from.",
+    help="Show the traceback of an error.",
     callback=lambda context, _, given: given and context.ensure_object(set).add("traceback"),
 )
 
 
 class Group(click.Group):
-    """Commands in the order of the pipeline, not of the alphabet, each with `--traceback`."""
+    """Lists its commands in the order of definition; adds `--traceback` to each."""
 
     def add_command(self, command: click.Command, name: str | None = None) -> None:
-        """Add a command, with the option."""
+        """Add a command with the option `--traceback`."""
         super().add_command(_TRACEBACK(command), name)
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -49,6 +49,6 @@ class Group(click.Group):
 def cli() -> None:
     """Train, test, track and release a churn model.
 
-    `dvc repro` runs the stages prepare, train, evaluate, validate and track as far as something
-    has changed; each is a command here. Run them in the project's folder.
+    `dvc repro` runs those of the stages prepare, train, evaluate, validate and track whose inputs
+    have changed; each is a command here. Run commands in the project's folder.
     """

@@ -1,4 +1,4 @@
-"""Run a command of `churn`: exit codes, and errors in one line."""
+"""Entry point of `churn`: exit codes, and errors in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from churn.cli.group import cli
 from churn.core.errors import ChurnError
 
-# They add their commands, in the order in which `churn --help` lists them.
+# Importing them adds their commands, in the order of `churn --help`.
 # isort: off
 from churn.cli import pipeline  # noqa: F401
 from churn.cli import review  # noqa: F401
@@ -23,15 +23,15 @@ __all__ = ["cli", "main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; an error is one line, a defect its traceback as well, and both exit code 2."""
-    # Before scikit-learn loads OpenMP: threads that wait sleep instead of spinning. On a machine
-    # with other work, spinning made training ten times slower.
+    """Run a command; errors exit with code 2 and one line, defects with their traceback as well."""
+    # Waiting OpenMP threads sleep instead of spinning, which made training ten times slower on a
+    # busy machine. Must be set before scikit-learn loads OpenMP.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # MLflow reads this when it is imported, which some commands do before `tracking.connection`.
+    # MLflow reads this on import, and some commands import it before `tracking.connection`.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     given: set[str] = set()
-    # A command lives for seconds and imports half a million objects, none of which are garbage:
-    # looking through them again and again, once more at the exit, took a third of `track`'s time.
+    # Imports create half a million objects, none of them garbage. Collecting repeatedly, and again
+    # at exit, took a third of the time of `track`.
     gc.disable()
     try:
         cli(arguments, standalone_mode=False, obj=given)
@@ -50,11 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
         click.secho(f"Error: {one_line}", fg="red", err=True)
         raise SystemExit(2) from error
     except Exception as error:
-        # Not Python's own exit code: 1 says that a gate or a test has blocked.
+        # Not Python's default exit code 1, which means that a gate or a test has failed.
         traceback.print_exc()
-        click.secho(
-            f"Error: a defect of churn itself: {type(error).__name__}: {error}", fg="red", err=True
-        )
+        click.secho(f"Error: a bug in churn: {type(error).__name__}: {error}", fg="red", err=True)
         raise SystemExit(2) from error
     finally:
         gc.freeze()

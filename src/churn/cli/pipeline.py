@@ -1,4 +1,4 @@
-"""Commands around the pipeline: its stages, experiments, tables, runs and predictions."""
+"""Commands for the pipeline: stages, experiments, tables, runs and predictions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from churn.core.paths import Workspace
 
 if TYPE_CHECKING:
     from churn.core.params import Params
-    from churn.review.experiment import Tried
+    from churn.review.experiment import Experiment
 
 _SETTINGS = click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Another value for a key of params.yaml, such as data.path=other.csv or"
-    " model.hyperparameters.max_depth=4. May be given more than once; an empty value is as if"
-    " not given.",
+    help="Override a key of params.yaml, such as data.path=other.csv or"
+    " model.hyperparameters.max_depth=4. Repeatable; an empty value is ignored.",
 )
 
 
@@ -40,8 +39,8 @@ def prepare() -> None:
 def train(settings: tuple[str, ...]) -> None:
     """Stage 2: fit the model and choose the threshold.
 
-    With --set: an experiment. Prepares, trains and evaluates apart from the pipeline's files, and
-    logs an MLflow run.
+    With --set: an experiment. Prepares, trains and evaluates in a temporary folder, and logs an
+    MLflow run; the pipeline's files do not change.
     """
     if not settings:
         from churn.stages import train
@@ -54,17 +53,17 @@ def train(settings: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.option("--model", metavar="URI", help="Another model: a folder, runs:/… or models:/….")
+@click.option("--model", metavar="URI", help="A model: a folder, runs:/… or models:/….")
 @_SETTINGS
 def evaluate(model: str | None, settings: tuple[str, ...]) -> None:
     """Stage 3: predictions, metrics, slices and plots.
 
-    With --model: evaluates that model on the held-out customers, touches none of the pipeline's
-    files, and logs an MLflow run.
+    With --model: evaluates that model on the held-out customers, and logs an MLflow run; the
+    pipeline's files do not change.
     """
     if model is None:
         if settings:
-            raise click.UsageError("--set goes with --model")
+            raise click.UsageError("--set requires --model")
         from churn.stages import evaluate
 
         evaluate.run(Workspace())
@@ -84,7 +83,7 @@ def validate() -> None:
 
 @cli.command()
 def track() -> None:
-    """Stage 5: log the candidate to MLflow, or find its run again."""
+    """Stage 5: log the candidate to MLflow, unless it has a run already."""
     from churn.stages import track
 
     tracked = track.run(Workspace())
@@ -93,13 +92,12 @@ def track() -> None:
 
 @cli.command()
 def data() -> None:
-    """Get the data that data.dvc names; changes of yours in data/ are kept."""
+    """Get the data that data.dvc names; local changes in data/ are kept."""
     from churn.provenance import tracked_data
 
     if not tracked_data.get(Path()):
         click.echo(
-            "data/ holds changes of yours; they are used as they are"
-            " (undo: dvc checkout --force data.dvc)"
+            "data/ holds local changes, which are kept (undo: dvc checkout --force data.dvc)"
         )
 
 
@@ -115,17 +113,17 @@ def summary() -> None:
 
 @cli.command()
 @click.option("--customers", type=click.IntRange(1), required=True, help="Number of customers.")
-@click.option("--seed", type=click.IntRange(0), required=True, help="Seed of all that is random.")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Seed of the random generator.")
 @click.option(
     "--drift",
     type=click.FloatRange(0, 24),
     default=0.0,
     show_default=True,
-    help="Months by which population and behaviour have moved on.",
+    help="Months of drift in population and behaviour.",
 )
 @click.option("--output", type=FILE, required=True, help="File to write: .csv or .parquet.")
 def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
-    """Make up customers that behave like customers."""
+    """Generate a table of synthetic customers."""
     from churn.core.progress import bar
     from churn.data import synthesize
 
@@ -138,8 +136,10 @@ def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
 
 
 @cli.command()
-@click.option("--metric", default="test_roc_auc", show_default=True, help="Metric that orders.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows.")
+@click.option("--metric", default="test_roc_auc", show_default=True, help="Metric to sort by.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of rows."
+)
 def runs(metric: str, limit: int) -> None:
     """List the runs of the MLflow experiment, best first."""
     from churn.cli import runs
@@ -163,14 +163,14 @@ def predict(model: str, source: Path, output: Path) -> None:
 
 
 def _with(settings: tuple[str, ...]) -> Params:
-    """Read params.yaml with other values in it."""
+    """Read params.yaml with overrides."""
     from churn.core import params
 
     return params.load(Workspace().params, _overrides(settings))
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:  # any keys, any values
-    """Turn ``key=value`` words into dotted keys and YAML values."""
+    """Parse ``key=value`` arguments to dotted keys and YAML values."""
     from churn.core.document import parse
 
     overrides = {}
@@ -187,10 +187,10 @@ def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:  # any keys, any va
     return overrides
 
 
-def _show(tried: Tried) -> None:
+def _show(result: Experiment) -> None:
     from rich.console import Console
 
     from churn.cli.summary import metrics_table
 
-    Console().print(metrics_table(tried.threshold, tried.sides))
-    click.echo(f"MLflow run {tried.run.run_id}")
+    Console().print(metrics_table(result.threshold, result.sides))
+    click.echo(f"MLflow run {result.run.run_id}")

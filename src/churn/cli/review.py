@@ -1,4 +1,4 @@
-"""Commands that compare and judge a change, up to the packed candidate."""
+"""Commands that compare and judge a change, and build a candidate."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from churn.core.progress import announce
 def compare(baseline: str | None, production: bool) -> None:
     """Compare the candidate with other models.
 
-    On held-out customers that none of them was trained on. Gives each metric's difference with its
-    95% interval; `churn gate` judges by it.
+    On held-out customers that no model was trained on. Prints the difference in each metric with
+    its 95% interval, which `churn gate` judges.
     """
     if baseline is None and not production:
-        raise click.UsageError("name a --baseline, or --production, or both")
+        raise click.UsageError("give --baseline, --production or both")
     from rich.console import Console
 
     from churn.cli.summary import comparison_tables
@@ -34,14 +34,12 @@ def compare(baseline: str | None, production: bool) -> None:
 
 
 @cli.command()
-@click.option(
-    "--write", is_flag=True, help="Write the margins that are too small into params.yaml."
-)
+@click.option("--write", is_flag=True, help="Widen margins in params.yaml that are too small.")
 def margins(write: bool) -> None:
-    """Show what this table can tell, beside each margin of params.yaml.
+    """Show whether this table is large enough for the margins of params.yaml.
 
-    The difference that would be noticed in 4 of 5 cases, how often an equally good model would not
-    be seen to keep the margin, and the smallest margin that 9 of 10 are seen to keep.
+    For each margin: the difference that is noticed in 4 of 5 cases, how often an equally good model
+    fails the margin, and the smallest margin that 9 of 10 equally good models keep.
     """
     from churn.stages import margins
 
@@ -49,14 +47,12 @@ def margins(write: bool) -> None:
 
 
 @cli.command()
-@click.option(
-    "--release", is_flag=True, help="Judge it for a release: against Production, not a revision."
-)
+@click.option("--release", is_flag=True, help="Judge it for a release: against Production only.")
 def gate(release: bool) -> None:
     """Judge the candidate by the limits of params.yaml.
 
-    Exit code 0: it may be merged. 1: a gate is not passed. 2: something could not be computed,
-    which blocks as well. `churn compare` has to come first.
+    Exit code 0: it may be merged. 1: a gate has failed. 2: something could not be computed, which
+    blocks as well. Run `churn compare` first.
     """
     from churn.review import verdict
 
@@ -70,7 +66,7 @@ def gate(release: bool) -> None:
 def report() -> None:
     """Write reports/report.md and reports/report.html.
 
-    The verdict of `churn gate` and all that led to it: for a comment, and as a page.
+    They show the verdict of `churn gate` and its reasons, as Markdown for a comment and as a page.
     """
     from churn.review import report
 
@@ -79,23 +75,23 @@ def report() -> None:
 
 
 @cli.command()
-@click.option("--baseline", metavar="REV", help="Where it would be merged to: main.")
+@click.option("--baseline", metavar="REV", help="The revision to merge into, such as main.")
 @click.option("--production", is_flag=True, help="Compare with the model in Production as well.")
 @click.option(
     "--from-scratch",
     is_flag=True,
-    help="Run every stage, and trust nothing that was computed before, as a runner does.",
+    help="Run every stage and ignore earlier results, as a runner does.",
 )
 @CANDIDATE
 def review(baseline: str | None, production: bool, from_scratch: bool, output: Path) -> None:
-    """Do all that a pull request's job does.
+    """Review the work tree as the pull request's job does.
 
     Runs the pipeline, compares, judges, writes the report and packs the candidate. Trains nothing
-    where no input of the pipeline differs from the baseline's. With --production alone: what is
-    here is judged for a release. Exit codes as those of `churn gate`.
+    if no input of the pipeline differs from the baseline's. With --production alone, judges it for
+    a release. Exit codes as for `churn gate`.
     """
     if baseline is None and not production:
-        raise click.UsageError("name a --baseline, or --production, or both")
+        raise click.UsageError("give --baseline, --production or both")
     from churn.provenance.candidate import changed_inputs
     from churn.review import run as review
     from churn.review import verdict
@@ -106,28 +102,27 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
     click.echo(f"report: {output / 'report.md'}, {output / 'report.html'}")
     if new := changed_inputs(Path(), "HEAD"):
         more = " …" if len(new) > 5 else ""
-        click.echo(f"not committed yet, and no pull request has it: {', '.join(new[:5])}{more}")
+        click.echo(f"not committed, so not part of a pull request: {', '.join(new[:5])}{more}")
     if not judged.passed:
         raise SystemExit(2 if judged.outcome == "stopped" else 1)
 
 
 @cli.group(cls=Group)
 def candidate() -> None:
-    """Make, pack, verify and show a candidate."""
+    """Build, pack, verify and show a candidate."""
 
 
 @candidate.command()
 @COMMIT
 @CANDIDATE
 def make(commit: str, output: Path) -> None:
-    """Make the candidate of a commit on main, from scratch.
+    """Build the candidate of a commit on main from scratch.
 
-    Trains, tests, compares with Production and judges what the commit holds, and says whether the
-    model is the one that was reviewed: the one that the commit's dvc.lock names. Where Production
-    has a model of the same inputs, there is nothing to release and no candidate is written.
+    Trains, tests, compares with Production and judges, and says whether the model is the reviewed
+    one, which the commit's dvc.lock names. If Production has a model of the same inputs, there is
+    nothing to release, and no candidate is written.
 
-    Exit code 0: it is there, or there is nothing to release. 1: it is blocked by a gate. 2: an
-    error.
+    Exit code 0: it was built, or there is nothing to release. 1: a gate has failed. 2: an error.
     """
     from churn.deploy import release_candidate
 
@@ -139,7 +134,7 @@ def make(commit: str, output: Path) -> None:
 @candidate.command()
 @CANDIDATE
 def pack(output: Path) -> None:
-    """Copy model, results and report into one folder."""
+    """Pack model, results and report into one folder."""
     from churn.provenance import bundle
 
     manifest = bundle.pack(Workspace(), output)
@@ -148,9 +143,9 @@ def pack(output: Path) -> None:
 
 @candidate.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--commit", metavar="REV", help="Whose inputs it must have been made from.")
+@click.option("--commit", metavar="REV", help="Commit whose inputs it must have.")
 def verify(folder: Path, commit: str | None) -> None:
-    """Check every byte of the candidate in FOLDER, and whose inputs it was made from."""
+    """Check the candidate in FOLDER against its manifest, and with --commit its inputs."""
     from churn.provenance import bundle
 
     manifest = bundle.verify(folder, Path(), commit)
@@ -170,17 +165,17 @@ def show_candidate(folder: Path) -> None:
 
 @cli.command()
 def resolve() -> None:
-    """End a merge in which dvc.lock and reports/ are in conflict.
+    """Resolve merge conflicts in dvc.lock and reports/.
 
-    Runs the pipeline on what was merged, and adds its results to the merge. Files of yours that are
-    in conflict come first: this command changes nothing before they are resolved.
+    Runs the pipeline on the merged inputs, and stages its results. Resolve conflicts in other files
+    first: until then this command changes nothing.
     """
     from churn.review import resolve
     from churn.review.run import reproduce
 
-    # With the user's MLflow server: its last stage logs the run.
+    # With the user's credentials: the stage `track` logs a run.
     made = resolve.run(Path(), partial(reproduce, environment=os.environ))
     if not made:
         click.echo("no conflict")
         return
-    click.echo(f"made again: {', '.join(made)}; now `dvc push`, `git add --all` and `git commit`")
+    click.echo(f"regenerated: {', '.join(made)}; now `dvc push`, `git add --all` and `git commit`")

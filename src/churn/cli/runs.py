@@ -1,4 +1,4 @@
-"""The runs of the experiment as a table."""
+"""Print the runs of the experiment as a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from churn.registry.working_copy import working_copy
 from churn.tracking import connection, runs
 
 _SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
-_ENDLESS = 10_000  # columns
+_UNLIMITED = 10_000  # characters
 
 
 def show(root: Path, metric: str, limit: int, console: Console | None = None) -> None:
@@ -27,12 +27,12 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
     root : Path
         Folder of the local MLflow store.
     metric : str
-        Metric that orders, as it is called in MLflow (``test_roc_auc``).
+        Metric to sort by, as named in MLflow (``test_roc_auc``).
     limit : int
-        Most rows.
+        Maximum number of rows.
     console : rich.console.Console, optional
-        Where to; standard output if it is not given. A narrow terminal gets fewer columns, but
-        always the run's id and the metric that orders.
+        Defaults to standard output. A narrow terminal gets fewer columns, but always the run's id
+        and the metric to sort by.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
 
 
 def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
-    """Return the cells of each column by its heading, as they stand side by side."""
+    """Return the cells of each column by its heading, from left to right."""
     metrics = {name: [_metric(run, name) for run in found] for name in (metric, *_SHOWN)}
     return {
         "run": [run.info.run_id for run in found],
@@ -67,16 +67,16 @@ def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
 
 
 def _print(columns: dict[str, list[str]], metric: str, console: Console) -> None:
-    """Print the columns that a terminal has room for, or all of them into a file or a pipe."""
-    rather = [name for name in _SHOWN if name != metric]
-    to_go = ["name", *reversed(rather), "commit", "checks", "started"]
+    """Print the columns that fit into a terminal, or all of them into a file or a pipe."""
+    metrics = [name for name in _SHOWN if name != metric]
+    droppable = ["name", *reversed(metrics), "commit", "checks", "started"]
     left_out: list[str] = []
     table = _table(columns, metric)
-    while console.is_terminal and _width(table, console) > console.width and to_go:
-        left_out.append(to_go.pop(0))
+    while console.is_terminal and _width(table, console) > console.width and droppable:
+        left_out.append(droppable.pop(0))
         shown = {name: cells for name, cells in columns.items() if name not in left_out}
         table = _table(shown, metric)
-    # A run's id that is cut off cannot be used: rather let the terminal wrap the line.
+    # Let the terminal wrap the line: a truncated run id is useless.
     console.width = max(console.width, _width(table, console))
     console.print(table)
     if left_out:
@@ -96,8 +96,8 @@ def _table(columns: dict[str, list[str]], metric: str) -> Table:
 
 
 def _width(table: Table, console: Console) -> int:
-    """Return how wide a table is where nothing is cut off."""
-    return console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+    """Return the width of a table without truncation."""
+    return console.measure(table, options=console.options.update(max_width=_UNLIMITED)).maximum
 
 
 def _metric(run: Run, name: str) -> str:
@@ -107,7 +107,7 @@ def _metric(run: Run, name: str) -> str:
 
 def _started(run: Run) -> str:
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-    return f"{started:%Y-%m-%d %H:%MZ}"  # as everywhere: UTC
+    return f"{started:%Y-%m-%d %H:%MZ}"  # UTC, as everywhere
 
 
 def _commit(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What a person wants to see when the pipeline has run."""
+"""Print a summary of the pipeline's results, and a comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from churn.validation.results import Checks
 
 
 def show(workspace: Workspace, console: Console) -> None:
-    """Print metrics, checks, and where everything is.
+    """Print metrics, checks, and the locations of the results.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def _require_all(metrics: Metrics, workspace: Workspace) -> None:
 
 
 def metrics_table(threshold: float, sides: Mapping[str, Values]) -> Table:
-    """Lay out metrics: a row a metric, a column a side."""
+    """Lay out metrics: one row per metric, one column per side."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric")
     for side in sides:
@@ -73,7 +73,7 @@ def metrics_table(threshold: float, sides: Mapping[str, Values]) -> Table:
 
 
 def comparison_tables(report: Comparison) -> list[RenderableType]:
-    """Lay out a comparison: a table a baseline, a row a metric."""
+    """Lay out a comparison: one table per baseline, one row per metric."""
     return [_comparison_table(entry) for entry in report.baselines]
 
 
@@ -85,16 +85,18 @@ def _comparison_table(entry: Entry) -> RenderableType:
     names = ("metric", entry.name, "candidate", "difference", "95% interval", "")
     for name in names:
         table.add_column(name, justify="left" if name in ("metric", "") else "right")
-    for one in entry.most.metrics:
-        values = [number(one.baseline), number(one.candidate)]
-        values += [number(one.difference, sign=True), interval(one.lower, one.upper)]
-        word = one.word or "unknown"
+    for metric in entry.most.metrics:
+        values = [number(metric.baseline), number(metric.candidate)]
+        values += [number(metric.difference, sign=True), interval(metric.lower, metric.upper)]
+        word = metric.word or "unknown"
         style = {"better": "green", "worse": "red"}.get(word, "")
-        table.add_row(TITLES[one.metric], *values, Text(word, style=style))
+        table.add_row(TITLES[metric.metric], *values, Text(word, style=style))
     table.caption = f"on {entry.rows:,} held-out customers that neither was trained on"
     if entry.everyone:
         n = entry.everyone.rows
-        table.caption = f"on {n:,} customers, each predicted by a fit that has not seen that one"
+        table.caption = (
+            f"on {n:,} customers, each predicted by a fit that has not seen that customer"
+        )
     return table
 
 

@@ -1,9 +1,9 @@
 """The comment on a pull request: ``python3 -m churn.comment``.
 
-This is the one part of the project that runs with a token that may write, on what a stranger may
-have written (.github/workflows/comment.yml). So it runs main's code, and none of the pull
-request's; it imports the standard library and modules of `churn` that keep to it, so that nothing
-is installed beside the token. The pull request's job hands over data (`artifact`). What the change
-touches is asked of GitHub (`touched`, `limits`). From both the text is made (`body`) and posted
-under a mark by which the next one finds it again (`sticky`).
+The only part of the project that runs with a write token on untrusted input
+(.github/workflows/comment.yml). So it runs code of main, never of the pull request, and imports
+only the standard library and modules of `churn` that do the same: no package is installed next to
+the token. The job of the pull request hands over data (`artifact`); GitHub's API says what the
+change touches (`touched`). `body` writes the text from both. The comment ends with a marker by
+which the next run finds and updates it (`sticky`).
 """

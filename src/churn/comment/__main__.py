@@ -1,7 +1,7 @@
-"""``python3 -m churn.comment``: post what a run of pull-request.yml has found.
+"""``python3 -m churn.comment``: post the report of a run of pull-request.yml.
 
-Everything that it has to know stands in the environment of a workflow: `GITHUB_EVENT_PATH` (a
-``workflow_run`` event), `GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, and `GH_TOKEN`.
+Reads the environment of a workflow: `GITHUB_EVENT_PATH` (a ``workflow_run`` event),
+`GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, and `GH_TOKEN`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from churn.core.errors import ChurnError, GitHubError
 from churn.provenance.github import Repository
 from churn.provenance.github_answers import PullRequest
 
-# A run that waits for a maintainer's approval, or that a filter has left out, says nothing yet.
-_NOTHING_TO_SAY = ("action_required", "skipped", "stale")
+# A run that waits for a maintainer's approval, or that a filter has skipped, has no result yet.
+_WITHOUT_RESULT = ("action_required", "skipped", "stale")
 
 
 def comment_on(run: Run, repository: Repository, author: str) -> None:
-    """Find the run's pull request and its review, and post the comment.
+    """Find the pull request and the review of a run, and post the comment.
 
     Raises
     ------
     RefusedError
-        If the review is not one of ours; a comment that says so has been posted then.
+        If the review is invalid; raised after posting a comment that says so.
     GitHubError
-        If GitHub refuses, or the pull request cannot be told.
+        If a request fails, or the pull request is ambiguous.
     """
     pull = find_pull_request(run, repository)
     if pull is None:
         return
-    change, failed = touched.look(repository, pull, Path()), find_failures(run, repository)
+    change, failed = touched.fetch_change(repository, pull, Path()), find_failures(run, repository)
     refused = None
     try:
         facts = artifact.fetch(repository, run.id)
@@ -53,17 +53,17 @@ def comment_on(run: Run, repository: Repository, author: str) -> None:
 
 
 def find_pull_request(run: Run, repository: Repository) -> PullRequest | None:
-    """Return the run's pull request; None, with a line, if there is nothing to say.
+    """Return the run's pull request; None, with a printed reason, if no comment is due.
 
     Raises
     ------
     GitHubError
-        If several pull requests have this head, and not one of them goes to the default branch.
+        If several pull requests have this head, and not exactly one targets the default branch.
     """
-    if run.workflow != WORKFLOW:  # the event comes for every workflow of that name
-        print(f"run {run.id} is one of another workflow: no comment")
+    if run.workflow != WORKFLOW:  # another workflow may have the same name
+        print(f"run {run.id} belongs to another workflow: no comment")
         return None
-    if run.conclusion in _NOTHING_TO_SAY:
+    if run.conclusion in _WITHOUT_RESULT:
         print(f"run {run.id} ended as {run.conclusion}: no comment")
         return None
     opened = repository.pull_requests(run.source.partition("/")[0], run.branch)
@@ -73,7 +73,7 @@ def find_pull_request(run: Run, repository: Repository) -> PullRequest | None:
         why = "a newer push has superseded it" if pulls else "its pull request is not open"
         print(f"run {run.id}: {why}, no comment")
         return None
-    if len(current) > 1:  # to a branch of releases as well: pull-request.yml runs for main
+    if len(current) > 1:  # prefer the default branch, for which pull-request.yml runs
         current = [pull for pull in current if pull.base == run.base]
     if len(current) != 1:
         raise GitHubError(f"run {run.id}: its commit is the head of several pull requests")
@@ -81,36 +81,36 @@ def find_pull_request(run: Run, repository: Repository) -> PullRequest | None:
 
 
 def find_failures(run: Run, repository: Repository) -> list[Failure]:
-    """Say which jobs of the run have failed; nothing where GitHub does not tell."""
+    """List the failed jobs of the run; empty if GitHub does not answer."""
     if run.conclusion == "success":
         return []
     try:
         return failures(repository.jobs(run.id))
     except GitHubError:
-        print("GitHub has not told which jobs have failed")
+        print("the failed jobs are unknown: no answer from GitHub")
         return []
 
 
 def post(number: int, text: str, run: Run, repository: Repository, author: str) -> None:
-    """Write the one comment of the pull request: by CML, or by `gh` under CML's mark."""
-    by_cml = sticky.cml_agrees(repository.comments(number), author)
-    if not by_cml:
-        print("cml would take another comment for ours: gh posts the comment")
-    if by_cml and cml.write_comment(repository, number, text):
+    """Create or update the pull request's comment: with CML, else with `gh` and CML's marker."""
+    use_cml = sticky.cml_finds_ours(repository.comments(number), author)
+    if not use_cml:
+        print("cml would update another comment: gh posts the comment")
+    if use_cml and cml.write_comment(repository, number, text):
         return
-    # Asked again, for CML may have got as far as writing before it failed.
-    found = sticky.ours(repository.comments(number), author)
-    comment_id = None if found is None else found.id
+    # List them again: CML may have written the comment before it failed.
+    existing = sticky.ours(repository.comments(number), author)
+    comment_id = None if existing is None else existing.id
     print(repository.write_comment(number, comment_id, sticky.mark(text, run.head)))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the program; a known error is one line on stderr and exit code 2."""
+    """Run the command; a known error is one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python3 -m churn.comment", description=__doc__)
     parser.add_argument(
         "--author",
         default="github-actions[bot]",
-        help="whose comments GH_TOKEN writes (default: %(default)s)",
+        help="account that owns GH_TOKEN (default: %(default)s)",
     )
     author = parser.parse_args(arguments).author
     try:
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_environment() -> tuple[Run, Repository]:
-    """Take from the environment the run that has ended, and its repository."""
+    """Read the completed run and its repository from the environment."""
     try:
         event = Path(os.environ["GITHUB_EVENT_PATH"])
         address = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
@@ -131,12 +131,12 @@ def read_environment() -> tuple[Run, Repository]:
     try:
         return read_event(json.loads(event.read_text(encoding="utf-8")), address), repository
     except (KeyError, TypeError, ValueError) as error:
-        why = f"{type(error).__name__} {error}"
-        stop(f"GITHUB_EVENT_PATH holds no workflow_run that has ended: {why}", error)
+        reason = f"{type(error).__name__} {error}"
+        stop(f"GITHUB_EVENT_PATH: not a completed workflow_run: {reason}", error)
 
 
 def stop(reason: str, error: Exception) -> NoReturn:
-    """End the program with one line and exit code 2."""
+    """Exit with one line on stderr and code 2."""
     print(f"Error: {' '.join(reason.split())}", file=sys.stderr)
     raise SystemExit(2) from error
 

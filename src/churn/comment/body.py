@@ -1,4 +1,4 @@
-"""The text of the comment: main's own words on top, then the report, then where it comes from."""
+"""Write the comment: main's own findings first, then the report, then a footer."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ _MOST_EDITS, _MOST_LINES, _MOST_FAILURES = 40, 10, 10
 
 
 def compose(facts: Facts, run: Run, change: Change, failures: Sequence[Failure]) -> str:
-    """Make the comment of a review.
+    """Write the comment for a review.
 
-    The review was made by the pull request's own code, and may hold a model for good where the run
-    has failed, or where the change touches what it is judged by. Then that has the first word.
+    The review was made by the pull request's own code, which may pass a model although the run has
+    failed or the change touches its own limits or judge. Then the headline says that instead.
 
     Parameters
     ----------
     facts : Facts
-        What the review says.
+        The review.
     run : Run
     change : Change
         What the pull request touches.
     failures : sequence of Failure
-        The jobs of the run that have failed.
+        The failed jobs of the run.
     """
-    said = markdown.headline(facts)
-    first, warnings = _touched(change)
-    top = [f"## {said}"]
+    headline = markdown.headline(facts)
+    concerns, warnings = _touched(change)
+    top = [f"## {headline}"]
     if facts["verdict"]["passed"] and run.conclusion != "success":
         top = [f"## ❌ Do not merge: {_what_failed(run, failures)}"]
-        top += [f"The report of this run says otherwise: {said}"]
-    elif facts["verdict"]["passed"] and first:
-        words = f"{', '.join(first[:-1])}{' and ' if first[1:] else ''}{first[-1]}"
+        top += [f"The report of this run says otherwise: {headline}"]
+    elif facts["verdict"]["passed"] and concerns:
+        *others, last = concerns
+        words = f"{', '.join(others)} and {last}" if others else last
         top = [f"## ⚠️ Look first: this change touches {words}"]
-        top += [f"If that is meant, the report says: {said}"]
+        top += [f"If that is intended, the report says: {headline}"]
     top += [*_listed(failures), *warnings]
     edits = Section("Limits, before and after", _edits(change), 88, folded=True)
     report = markdown.render(facts, mermaid.chart, run.address, top, [edits])
@@ -47,7 +48,7 @@ def compose(facts: Facts, run: Run, change: Change, failures: Sequence[Failure])
 
 
 def notice(reason: str, run: Run, change: Change, failures: Sequence[Failure]) -> str:
-    """Make the comment of a run that has no report which could be shown."""
+    """Write the comment for a run without a report that can be shown."""
     head = _what_failed(run, failures) if failures else "no report"
     parts = [f"## ❌ Do not merge: {head}", reason, *_listed(failures), *_touched(change)[1]]
     return "\n\n".join([*parts, "---", _footer(run)]) + "\n"
@@ -66,34 +67,37 @@ def _sentence(failure: Failure) -> str:
 
 
 def _listed(failures: Sequence[Failure]) -> list[str]:
-    """List the failed jobs, where there are more than a headline names."""
+    """List the failed jobs if there are several; the headline names a single one."""
     lines = [f"- {_sentence(failure)}" for failure in failures[:_MOST_FAILURES]]
     return ["\n".join(lines)] if lines[1:] else []
 
 
 def _touched(change: Change) -> tuple[list[str], list[str]]:
-    """Say what a reader has to look at first, and write a paragraph about each kind of files."""
+    """Return what the headline warns of, and one paragraph per kind of files."""
     if change.files is None:
-        unknown = "⚠️ **GitHub did not say which files this change touches.** Look at its diff."
-        return ["nobody knows what: GitHub did not say"], [unknown]
+        unknown = "⚠️ **GitHub did not list the files of this change.** Look at its diff."
+        return ["unknown files: GitHub did not list them"], [unknown]
     kinds = [
         ("its own limits", "Limits changed in params.yaml", _sections(change)),
         ("the code that judges it", "Code that judges changed", change.files.judging),
         ("workflows", "Workflows changed", change.files.workflows),
     ]
-    first = [words for words, _, names in kinds if names]
+    concerns = [words for words, _, names in kinds if names]
     lines = [line for _, title, names in kinds for line in warning(title, names)]
     if change.edits is None:
-        first.insert(0, "perhaps its own limits")
+        concerns.insert(0, "perhaps its own limits")
         lines.append(
-            "⚠️ **Limits may have changed:** params.yaml could not be read, or is not written as"
-            " main's code reads it. Look at its diff."
+            "⚠️ **Limits may have changed:** params.yaml could not be read, or has a layout that"
+            " main's code does not read. Look at its diff."
         )
     if not change.complete:
-        first.append("more files than GitHub lists")
+        concerns.append("more files than GitHub lists")
         lines.append("⚠️ **GitHub does not list all files of this change.** Look at its diff.")
-    lines += warning("Code of the model changed, which runs beside what judges", change.files.model)
-    return first, [*lines, *warning("Data changed", change.files.data)]
+    lines += warning(
+        "Code of the model changed, which runs in one process with the code that judges",
+        change.files.model,
+    )
+    return concerns, [*lines, *warning("Data changed", change.files.data)]
 
 
 def _sections(change: Change) -> list[str]:
@@ -116,9 +120,9 @@ def _lines(side: Sequence[str]) -> str:
 
 
 def _footer(run: Run) -> str:
-    """Say which run and commit a comment belongs to, and how that run has ended."""
+    """Return a line with the run, its commit and its conclusion."""
     return (
         f"<sub>[Run {run.number}]({run.address}) of {run.head}: {prose(run.conclusion)}."
-        " The numbers were computed by the code of the pull request; what it touches is said by"
-        " main. Whether it may be merged is decided by the check `required`.</sub>"
+        " The pull request's code has computed the numbers; main's code lists what it touches."
+        " The check `required` decides whether it may be merged.</sub>"
     )

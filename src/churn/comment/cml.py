@@ -1,4 +1,4 @@
-"""Letting CML write the comment."""
+"""Write the comment with CML."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from churn.comment.sticky import TITLE
 from churn.core import process
 from churn.provenance import github
 
-# Where comment.yml puts CML's source; beside it are the packages that it needs.
+# Where comment.yml checks out CML, with its dependencies installed.
 _SOURCE = Path(".github/cml/source/bin/cml.js")
 _OTHER_TOKENS = ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN")
 
 
 def write_comment(repository: github.Repository, number: int, body: str) -> bool:
-    """Write the comment of a pull request, or tell that it is left to `gh`."""
+    """Create or update the comment on a pull request; False if CML is missing or fails."""
     node = shutil.which("node")
     command = [node, str(_SOURCE)] if node and _SOURCE.is_file() else ["cml"]
     if not shutil.which(command[0]):
@@ -32,15 +32,15 @@ def write_comment(repository: github.Repository, number: int, body: str) -> bool
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "comment.md"
         file.write_text(body, encoding="utf-8")
-        # Unless told not to, CML uploads every file that the text links to a third party.
+        # By default CML uploads every file that the text links to to a third party.
         options = [f"--target=pr/{number}", "--publish=false", f"--watermark-title={TITLE}"]
         try:
-            # Nobody is told what it says: when it fails that may be the token, or text of the pull
-            # request which the runner would take for commands.
+            # Its output is not printed: an error may quote the token, or text of the pull request
+            # that the runner would interpret as workflow commands.
             done = process.run(
                 [*command, "comment", "update", *options, str(file)],
                 environment=environment,
-                timeout_s=github.PATIENCE_S,
+                timeout_s=github.TIMEOUT_S,
             )
         except OSError as error:
             print(f"cml failed ({type(error).__name__}): gh posts the comment")

@@ -1,4 +1,4 @@
-"""The workflow run that the comment tells of, from GitHub's own event."""
+"""The workflow run that the comment is about, parsed from GitHub's event."""
 
 from __future__ import annotations
 
@@ -9,23 +9,39 @@ from typing import Any
 from churn.provenance.github_answers import Job, Step
 
 WORKFLOW = ".github/workflows/pull-request.yml"
-_SUMS_UP = "required"
+_AGGREGATE_JOB = "required"
 _FAILED = {"failure": "failed", "timed_out": "took too long", "cancelled": "was cancelled"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has ended; `number` is what it is called on GitHub's pages.
+    """A completed workflow run.
 
-    Its pull request comes from `branch` of `source` (``owner/name``, a fork perhaps), whose newest
-    commit is `head`. `repository` is the address of the repository that it goes to, and `base` the
-    default branch there.
+    Attributes
+    ----------
+    id : int
+    number : int
+        As GitHub's pages show it.
+    workflow : str
+        Path of the workflow's file.
+    conclusion : str
+        ``success``, ``failure``, ``cancelled`` and so on.
+    head : str
+        Newest commit of the pull request.
+    branch : str
+        Branch of the pull request.
+    source : str
+        Repository of that branch, ``owner/name``; may be a fork.
+    repository : str
+        URL of the repository that the pull request is for.
+    base : str
+        Default branch of that repository.
     """
 
     id: int
     number: int
-    workflow: str  # its file
-    conclusion: str  # success, failure, cancelled, …
+    workflow: str
+    conclusion: str
     head: str
     branch: str
     source: str
@@ -34,13 +50,13 @@ class Run:
 
     @property
     def address(self) -> str:
-        """Address of the run's page."""
+        """URL of the run's page."""
         return f"{self.repository}/actions/runs/{self.id}"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that has failed, in which way, and in which step; the pull request's own names."""
+    """A failed job, how it failed, and its step; the names are the pull request's, untrusted."""
 
     job: str
     how: str
@@ -48,12 +64,18 @@ class Failure:
 
 
 def read_event(event: dict[str, Any], repository: str) -> Run:  # GitHub has dozens of keys
-    """Take from a ``workflow_run`` event, as GitHub sends it, what the comment needs."""
+    """Parse a ``workflow_run`` event.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If it is malformed.
+    """
     run = event["workflow_run"]
     return Run(
         id=int(run["id"]),
         number=int(run["run_number"]),
-        # GitHub may append the revision that it took the file from: "…/pull-request.yml@main".
+        # GitHub may append the revision of the file: "…/pull-request.yml@main".
         workflow=str(run["path"]).partition("@")[0],
         conclusion=str(run["conclusion"]),
         head=str(run["head_sha"]),
@@ -65,13 +87,15 @@ def read_event(event: dict[str, Any], repository: str) -> Run:  # GitHub has doz
 
 
 def failures(jobs: Sequence[Job]) -> list[Failure]:
-    """Say which jobs of a run have failed, and in which step.
+    """List the failed jobs of a run, each with its failed step.
 
-    The job that only says whether the others have succeeded is left out where another one failed.
+    The job that aggregates the others is left out if another job has failed.
     """
-    bad = [job for job in jobs if job.conclusion in _FAILED]
-    bad = [job for job in bad if job.name != _SUMS_UP] or bad
-    return [Failure(job.name, _FAILED[str(job.conclusion)], _failed_step(job.steps)) for job in bad]
+    failed = [job for job in jobs if job.conclusion in _FAILED]
+    failed = [job for job in failed if job.name != _AGGREGATE_JOB] or failed
+    return [
+        Failure(job.name, _FAILED[str(job.conclusion)], _failed_step(job.steps)) for job in failed
+    ]
 
 
 def _failed_step(steps: Sequence[Step]) -> str:

@@ -1,4 +1,4 @@
-"""What a pull request touches, asked of GitHub by main's own code."""
+"""Ask GitHub which files and limits a pull request changes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from churn.review.judging import Touched, sort_changes
 from churn.review.params_text import Edit, UnreadableError, changed_limits
 
 _PARAMS = "params.yaml"
-_MOST_LISTED = 3_000  # files; GitHub names no more
+_MOST_LISTED = 3_000  # files; GitHub lists no more
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is known of a change; what is not known counts as touched.
+    """The files and limits that a pull request changes; what is unknown counts as changed.
 
     Attributes
     ----------
     files : Touched or None
-        None where GitHub did not say.
+        None if GitHub did not list them.
     complete : bool
-        Whether all files are among them.
+        Whether GitHub listed all files.
     edits : list of Edit or None
-        What has changed in the limits; None where that cannot be told.
+        Changes of the limits; None if unknown.
     """
 
     files: Touched | None
@@ -34,8 +34,16 @@ class Change:
     edits: list[Edit] | None
 
 
-def look(repository: Repository, pull: PullRequest, root: Path) -> Change:
-    """Find out what a pull request, as GitHub lists it, changes of main's files in `root`."""
+def fetch_change(repository: Repository, pull: PullRequest, root: Path) -> Change:
+    """Return what a pull request changes.
+
+    Parameters
+    ----------
+    repository : Repository
+    pull : PullRequest
+    root : Path
+        A checkout of main.
+    """
     try:
         listed = repository.changed_files(pull.number)
     except GitHubError:
@@ -48,10 +56,10 @@ def look(repository: Repository, pull: PullRequest, root: Path) -> Change:
 
 
 def _edits(repository: Repository, pull: PullRequest) -> list[Edit] | None:
-    """Compare the limits with those of the commit at which the branch has left main.
+    """Compare the limits with those of the merge base.
 
-    Not with main's of today: what main has changed since is no change of this pull request, and
-    stays as it is when that is merged.
+    Not with those of main today: what main has changed since is not part of the pull request, and
+    merging it does not undo that.
     """
     try:
         base = repository.merge_base(pull.base, pull.head)

@@ -264,7 +264,7 @@ def _report(root: Path, registry: Registry | None, what: str) -> None:
 
 def _summary(registry: Registry, versions: list[Version], what: str) -> str:
     decision = status_page.decided_on(versions)
-    shown = [] if decision is None else [v for v in (decision.version, decision.other) if v]
+    shown = [] if decision is None else [v for v in (decision.version, decision.replaced) if v]
     metrics = {}
     with suppress(ChurnError):  # without them the summary still says what has happened
         metrics = {version.number: registry.metrics(version) for version in shown}

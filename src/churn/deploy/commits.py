@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn.core.errors import ArtifactError
-from churn.provenance.candidate import INPUTS, git
+from churn.provenance.candidate import INPUTS
+from churn.provenance.git import git
 from churn.registry import Version
 
 

@@ -1,4 +1,4 @@
-"""What a repository on GitHub has to be set to, as calls of `gh`: pure, nothing is asked here."""
+"""The settings of a repository on GitHub as calls of `gh` (pure functions)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Plan = Literal["free", "pro", "team", "enterprise"]
-REPOSITORY = "repos/{owner}/{repo}"  # gh puts in those of the folder's remote
+REPOSITORY = "repos/{owner}/{repo}"  # gh fills in the folder's remote
 ENVIRONMENTS = ("staging", "production")
 
 
@@ -29,7 +29,7 @@ class Call:
     why: str
     method: Literal["PATCH", "POST", "PUT"]
     path: str
-    body: dict[str, Any]  # as GitHub's documentation has it
+    body: dict[str, Any]  # see GitHub's documentation of the call
 
     @property
     def command(self) -> str:
@@ -42,8 +42,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is there already.
+class Current:
+    """The current settings of a repository.
 
     Attributes
     ----------
@@ -51,15 +51,15 @@ class Known:
         The default branch.
     is_private : bool
     plan : {"free", "pro", "team", "enterprise"}
-        Of the account that owns the repository.
+        Plan of the account that owns the repository.
     variables : frozenset of str
-        Names.
+        Names of its variables.
     rulesets : dict of str to int
-        Ids by name.
+        Ids of its rulesets by name.
     branch_policies : frozenset of tuple of str
-        Environments, each with a branch that it is restricted to.
+        Pairs of an environment and a branch that may use it.
     reviewers : tuple of dict
-        Who is asked before Production now.
+        Who has to approve a deployment to Production now.
     """
 
     branch: str
@@ -72,77 +72,78 @@ class Known:
 
     @property
     def has_rules(self) -> bool:
-        """Whether rulesets and environments are to be had."""
+        """Whether its plan includes rulesets and environments."""
         return not self.is_private or self.plan != "free"
 
     @property
     def has_reviewers(self) -> bool:
-        """Whether an environment can ask somebody."""
+        """Whether its plan includes required reviewers of environments."""
         return not self.is_private or self.plan == "enterprise"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a team has decided.
+    """The desired settings.
 
     Attributes
     ----------
     ruleset : dict
-        As ``.github/rulesets/main.json`` has it.
+        The content of ``.github/rulesets/main.json``.
     reviewers : tuple of dict
-        Who is asked before a version comes into Production, as GitHub takes them; none: nobody is.
+        Who must approve a deployment to Production, in GitHub's format; empty for nobody.
     variables : dict of str to str
     is_alone : bool
         Whether there is nobody else to approve a pull request.
     """
 
-    ruleset: dict[str, Any]  # a file of GitHub's own format
+    ruleset: dict[str, Any]  # GitHub's format
     reviewers: tuple[dict[str, str | int], ...]
     variables: dict[str, str]
     is_alone: bool
 
 
-def calls(known: Known, wanted: Wanted) -> list[Call]:
-    """Return the calls that set a repository, in their order.
+def calls(current: Current, wanted: Wanted) -> list[Call]:
+    """Return the calls that set up a repository, in order.
 
-    Given again, they change nothing: each sets a state, or is left out where it is there.
+    They are idempotent: each sets a state, or is left out if that state is current.
     """
     found = [
         Call(
-            "a job's token may read and nothing else, unless the workflow says so",
+            "a job's token is read-only, unless the workflow grants more",
             "PUT",
             f"{REPOSITORY}/actions/permissions/workflow",
             {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": False},
         )
     ]
-    if known.has_rules:
-        found += [_ruleset(known, wanted), *_environments(known, wanted)]
-    found += _variables(known, wanted)
+    if current.has_rules:
+        found += [_ruleset(current, wanted), *_environments(current, wanted)]
+    found += _variables(current, wanted)
     return found
 
 
-def notes(known: Known, wanted: Wanted) -> list[str]:
-    """Say what no call can set, one line each."""
+def notes(current: Current, wanted: Wanted) -> list[str]:
+    """Return one line per requirement that no call can meet."""
     found = []
-    if not known.is_private:
+    if not current.is_private:
         found.append(
-            "the repository is public, and so is its DVC remote in it: have no customers in data/"
+            "the repository is public, and so is the DVC remote in it: keep real customers out of"
+            " data/"
         )
-    if not known.has_rules:
+    if not current.has_rules:
         found.append(
-            f"a private repository of the {known.plan} plan has neither rulesets nor environments:"
-            " nothing keeps a red pull request from being merged, and nobody is asked before"
-            " Production; GitHub Pro or Team has both"
+            f"a private repository on the {current.plan} plan has neither rulesets nor"
+            " environments: a failed pull request can be merged, and nobody approves deployments"
+            " to Production; GitHub Pro and Team have both"
         )
-    elif wanted.reviewers and not known.has_reviewers:
+    elif wanted.reviewers and not current.has_reviewers:
         found.append(
-            f"a private repository of the {known.plan} plan has environments without reviewers;"
-            " GitHub Enterprise has them"
+            f"a private repository on the {current.plan} plan has environments without required"
+            " reviewers; GitHub Enterprise has them"
         )
     return found
 
 
-def _ruleset(known: Known, wanted: Wanted) -> Call:
+def _ruleset(current: Current, wanted: Wanted) -> Call:
     ruleset = json.loads(json.dumps(wanted.ruleset))
     if wanted.is_alone:
         for rule in ruleset["rules"]:
@@ -151,36 +152,36 @@ def _ruleset(known: Known, wanted: Wanted) -> Call:
                     "required_approving_review_count": 0,
                     "require_code_owner_review": False,
                 }
-    why = f"{known.branch} is changed by pull requests that have passed `required`"
-    if number := known.rulesets.get(ruleset["name"]):
+    why = f"{current.branch} changes only by pull requests that have passed `required`"
+    if number := current.rulesets.get(ruleset["name"]):
         return Call(why, "PUT", f"{REPOSITORY}/rulesets/{number}", ruleset)
     return Call(why, "POST", f"{REPOSITORY}/rulesets", ruleset)
 
 
-def _environments(known: Known, wanted: Wanted) -> Iterable[Call]:
+def _environments(current: Current, wanted: Wanted) -> Iterable[Call]:
     for name in ENVIRONMENTS:
         policy = {"protected_branches": False, "custom_branch_policies": True}
-        why, asked = f"{name} takes jobs of {known.branch} only", {}
+        why, approval = f"only jobs of {current.branch} may use {name}", {}
         # To set an environment without reviewers takes away those that it has.
-        reviewers = wanted.reviewers or known.reviewers
-        if name == "production" and reviewers and known.has_reviewers:
-            why, asked = f"{why}, and asks a reviewer", {"reviewers": list(reviewers)}
-        body = {"deployment_branch_policy": policy, **asked}
+        reviewers = wanted.reviewers or current.reviewers
+        if name == "production" and reviewers and current.has_reviewers:
+            why, approval = f"{why}, after approval", {"reviewers": list(reviewers)}
+        body = {"deployment_branch_policy": policy, **approval}
         yield Call(why, "PUT", f"{REPOSITORY}/environments/{name}", body)
-        if (name, known.branch) not in known.branch_policies:
+        if (name, current.branch) not in current.branch_policies:
             yield Call(
-                f"{known.branch} is that branch",
+                f"{current.branch} may use {name}",
                 "POST",
                 f"{REPOSITORY}/environments/{name}/deployment-branch-policies",
-                {"name": known.branch, "type": "branch"},
+                {"name": current.branch, "type": "branch"},
             )
 
 
-def _variables(known: Known, wanted: Wanted) -> Iterable[Call]:
+def _variables(current: Current, wanted: Wanted) -> Iterable[Call]:
     for name, value in wanted.variables.items():
         body = {"name": name, "value": value}
         path = f"{REPOSITORY}/actions/variables"
-        if name in known.variables:
+        if name in current.variables:
             yield Call(f"variable {name}", "PATCH", f"{path}/{name}", body)
         else:
             yield Call(f"variable {name}", "POST", path, body)

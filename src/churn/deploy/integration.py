@@ -1,4 +1,4 @@
-"""Running the integration tests (tests/integration) against a version as it is served."""
+"""Run the integration tests (tests/integration) against a served version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROUNDING = 1e-12
 
 
 class ServingReport(Shape):
-    """What the tests write; `start_s` and `p95_ms` are null where not measured."""
+    """The tests' report; `start_s` and `p95_ms` are null if not measured."""
 
     passed: int
     failed: list[str]
@@ -34,14 +34,14 @@ class ServingReport(Shape):
 
 @dataclass(frozen=True)
 class Findings:
-    """What the tests have found.
+    """The result of the tests.
 
     Attributes
     ----------
     passed : bool
         Whether every test ran and passed.
     summary : str
-        In one line: how many, how fast; or which failed.
+        One line: number of tests and latency, or what failed.
     output : str
         What pytest printed.
     """
@@ -52,38 +52,43 @@ class Findings:
 
 
 def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Findings:
-    """Serve a model with `mlflow models serve`, and test it as its callers see it.
+    """Serve a model with `mlflow models serve`, and test it through HTTP.
 
     Parameters
     ----------
     root : Path
-        The repository, whose tests are run.
+        The repository with the tests.
     model : Path
         Folder of a version's verified files, as MLflow holds them.
     workspace : Workspace
-        With held-out customers, and what the candidate has said of them.
+        With held-out customers and the candidate's predictions.
     settings : Params
 
     Returns
     -------
     Findings
-        Not passed where the tests could not be run, either.
+        Not passed if the tests did not run at all.
+
+    Raises
+    ------
+    ArtifactError
+        If the tests are missing, or the predictions are not the model's.
     """
     if not (root / TESTS).is_dir():
-        raise ArtifactError(f"{root / TESTS}: not there; without integration tests no release")
+        raise ArtifactError(f"{root / TESTS}: missing; a release needs its integration tests")
     with tempfile.TemporaryDirectory(prefix="churn-integration-") as folder:
         rows, report = Path(folder) / "rows.parquet", Path(folder) / "report.json"
         parity_rows(workspace, settings).to_parquet(rows, index=False)
         command = [sys.executable, "-m", "pytest", str(TESTS)]
         command += ["--model-uri", str(model.resolve())]
         command += ["--rows", str(rows), "--serving-report", str(report)]
-        # Where the server does not start, each test would say why.
+        # If the server does not start, every test fails with the same error.
         command += ["--quiet", "--maxfail=5", "-p", "no:cacheprovider"]
         done = process.run(
             command,
             root,
-            # Without the user's own options for pytest, which may leave tests out. What is served
-            # stays as it was verified: Python writes nothing beside it.
+            # PYTEST_ADDOPTS of the user may deselect tests. Bytecode would be written next to the
+            # verified files.
             environment=process.without_credentials()
             | {
                 "PATH": process.path_with_this_python(),
@@ -96,11 +101,11 @@ def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Find
             last = process.error_line(done.stdout, last=True)
             return Findings(False, f"the integration tests did not run: {last}", done.stdout)
         found = read_json(report, "release", ServingReport)
-    return Findings(*_told(found, done.returncode), done.stdout)
+    return Findings(*_summary(found, done.returncode), done.stdout)
 
 
-def _told(report: ServingReport, code: int) -> tuple[bool, str]:
-    """Judge the tests' own report; what was skipped has not passed."""
+def _summary(report: ServingReport, code: int) -> tuple[bool, str]:
+    """Return whether all tests passed, and a summary; a skipped test has not passed."""
     bad = [*report.failed, *report.skipped]
     if bad or code:
         names = (
@@ -117,33 +122,32 @@ def _told(report: ServingReport, code: int) -> tuple[bool, str]:
 
 
 def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
-    """Return held-out customers with what the candidate's model says of them offline.
+    """Return held-out customers with offline predictions, which the server must repeat exactly.
 
-    All at once, as the server is asked about them: linear algebra adds up in another order where
-    it has another number of rows, and then the last digit of a probability is another one. The
-    server has to repeat each digit.
+    They are predicted as one batch of the same size as the request: linear algebra sums in another
+    order for another number of rows, which changes the last digit.
 
     Returns
     -------
     DataFrame
-        The raw columns, ``probability`` and ``prediction``; no id and no label. Dates are points
-        in time, by which the integration tests know them.
+        The raw columns, ``probability`` and ``prediction``, without id and label. Dates are
+        timestamps, by which the integration tests recognise them.
 
     Raises
     ------
     ArtifactError
-        If the model says otherwise than the candidate's predictions do.
+        If the candidate's predictions are not the model's.
     """
     n_rows = settings.release.parity_rows
     rows = read_parquet(workspace.split("test"), "prepare").head(n_rows)
-    said = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)
+    stored = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)
     predicted = artifact.load(workspace.model).predict(rows)
     if not (
-        said[settings.data.id].equals(rows[settings.data.id])
-        and np.allclose(said["probability"], predicted["probability"], rtol=0, atol=_ROUNDING)
+        stored[settings.data.id].equals(rows[settings.data.id])
+        and np.allclose(stored["probability"], predicted["probability"], rtol=0, atol=_ROUNDING)
     ):
         raise ArtifactError(
-            f"{workspace.predictions('test')}: not what the model says of the held-out customers;"
+            f"{workspace.predictions('test')}: not the model's predictions for held-out customers;"
             " run `dvc repro` again"
         )
     raw = rows[list(settings.data.inputs)]

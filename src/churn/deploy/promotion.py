@@ -10,7 +10,7 @@ from pathlib import Path
 from churn.core.errors import ArtifactError, RegistryError
 from churn.deploy import rules
 from churn.deploy.commits import Commit, commit_tags, is_older
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Event, Move, Registry, Target, Version, verified
 
 

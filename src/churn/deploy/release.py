@@ -1,7 +1,7 @@
-"""Command `release`: from a candidate to Production, or back to what was there.
+"""Command `release`: bring a candidate into Production, or restore the previous version.
 
-Each step looks first whether it was done before, so that a release that was killed, or that goes
-from job to job of a workflow, is the same command started again.
+Each step is skipped if it was done before. So the same command resumes a release that was killed,
+or that continues in the next job of a workflow.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from churn.core.paths import Workspace
 from churn.deploy import integration, promotion, rules
 from churn.deploy.commits import Commit, commit_tags
 from churn.deploy.description import describe
-from churn.deploy.restored import restored
+from churn.deploy.rehydrate import rehydrate
 from churn.evaluation.results import Metrics
 from churn.model import artifact
 from churn.provenance import bundle, lineage
 from churn.provenance.bundle import Manifest
-from churn.provenance.candidate import SERVED, commit_fingerprint, git
+from churn.provenance.candidate import SERVED, commit_fingerprint
+from churn.provenance.git import git
 from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
@@ -53,7 +54,7 @@ Until = Literal["registered", "staging", "integration", "production"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is released, and how far.
+    """What to release, and how far.
 
     Attributes
     ----------
@@ -62,12 +63,13 @@ class Plan:
     by : str
         Who releases, for the audit trail.
     why : str
+        The reason, for the audit trail.
     commit : str
-        Whose model it is.
+        The commit whose model it is.
     until : {"registered", "staging", "integration", "production"}
-        The last thing that is done.
+        The last step.
     digest : str or None
-        Of the manifest that the candidate has to have.
+        Expected digest of the candidate's manifest; None if any is accepted.
     """
 
     candidate: Path
@@ -80,15 +82,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Released:
-    """How a release has ended.
+    """The result of a release.
 
     Attributes
     ----------
     version : Version
     before : Version or None
-        What was in Production.
+        The version that was in Production before.
     done : str
-        In one line.
+        A summary in one line.
     """
 
     version: Version
@@ -97,10 +99,10 @@ class Released:
 
 
 def run(root: Path, plan: Plan, say: Say) -> Released:
-    """Verify, hold against Production, register, stage, test, promote, and look whether it works.
+    """Verify, compare with Production, register, stage, test, promote, and run the smoke test.
 
-    Before the switch to Production any failure leaves Production as it was. After it, the version
-    from before is put back.
+    A failure before the move to Production leaves Production as it was. A failure after it restores
+    the previous version.
 
     Parameters
     ----------
@@ -108,14 +110,14 @@ def run(root: Path, plan: Plan, say: Say) -> Released:
         Top folder of the repository, at the commit whose model is released.
     plan : Plan
     say : callable
-        Told what is being done.
+        Called with the name of each step.
 
     Raises
     ------
     BlockedError
-        If a gate, the integration tests or the smoke test are not passed.
+        If a gate, the integration tests or the smoke test fail.
     CandidateError
-        If the candidate is not what its manifest says, or of other inputs.
+        If the candidate differs from its manifest, or was made from other inputs.
     RegistryError
         If another release is under way, or Production has a newer commit's model.
     TrackingError
@@ -130,12 +132,12 @@ def run(root: Path, plan: Plan, say: Say) -> Released:
 
 
 def verify(root: Path, plan: Plan) -> Manifest:
-    """Make sure that a candidate is whole, was judged good, and is of the commit's inputs."""
+    """Check that a candidate is complete, has passed, and was made from the commit's inputs."""
     manifest = bundle.verify(plan.candidate, root, plan.commit)
     if plan.digest is not None and manifest.digest != plan.digest:
         raise CandidateError(
-            f"{plan.candidate}: its manifest is {manifest.digest[:12]}, and not"
-            f" {plan.digest[:12]}; it is another candidate"
+            f"{plan.candidate}: its manifest's digest is {manifest.digest[:12]}, not"
+            f" {plan.digest[:12]}: another candidate"
         )
     if reason := bundle.rejection_reason(plan.candidate, manifest):
         raise BlockedError(f"{plan.candidate}: {reason}")
@@ -165,15 +167,18 @@ class _Release:
         before = self.before
         if self.plan.until == "registered":
             return self._only_register()
-        there = before if before is not None and self._is_same(before) else None
-        if there is not None and there.tags.get("smoke") == "passed":
-            promotion.record_commit(self.root, self.registry, there, self._newest(), self.plan.by)
-            return Released(there, there, f"version {there.number} is in Production already")
-        if there is None and before is not None:
+        released = before if before is not None and self._is_same(before) else None
+        if released is not None and released.tags.get("smoke") == "passed":
+            promotion.record_commit(
+                self.root, self.registry, released, self._commit_tags(), self.plan.by
+            )
+            done = f"version {released.number} is in Production already"
+            return Released(released, released, done)
+        if released is None and before is not None:
             rules.require_newer(self.root, self.commit, before)
-        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
-            if there is not None:  # it was killed before it had looked
-                version = there
+        with rehydrate(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+            if released is not None:  # an earlier release was killed before its smoke test
+                version = released
             else:
                 self._judge(workspace)
                 version = self._register(workspace)
@@ -189,20 +194,20 @@ class _Release:
                     self._promote(version)
                 self._smoke(version, workspace)
             except Exception as error:
-                raise self._undone(version, error) from error
-        released = self.registry.version(version.number)
-        was = f" (version {before.number} before)" if before and before != version else ""
-        return Released(released, before, f"version {version.number} is in Production{was}")
+                raise self._after_rollback(version, error) from error
+        previous = f" (version {before.number} before)" if before and before != version else ""
+        done = f"version {version.number} is in Production{previous}"
+        return Released(self.registry.version(version.number), before, done)
 
     def _only_register(self) -> Released:
-        with restored(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
+        with rehydrate(self.root, self.plan.candidate, self.manifest, self.settings) as workspace:
             version = self._register(workspace)
         return Released(version, self.before, f"version {version.number} is registered")
 
     def _is_same(self, version: Version) -> bool:
-        """Tell whether a version is this candidate.
+        """Tell whether a version equals this candidate.
 
-        Its bytes, what it says of customers, and the code and libraries that are served with it.
+        By the model's bytes, its predictions, and the code and libraries that are served with it.
         """
         return bool(
             version.digest == self.manifest.model_digest
@@ -210,11 +215,11 @@ class _Release:
             and version.tags.get("served") == self.served
         )
 
-    def _newest(self) -> dict[str, str]:
+    def _commit_tags(self) -> dict[str, str]:
         return commit_tags(self.commit, self.manifest.fingerprint)
 
     def _judge(self, workspace: Workspace) -> None:
-        """Hold the candidate against its limits and against what is in Production now."""
+        """Check the candidate against its limits and against the current version in Production."""
         self.say("gate")
         results = gate.Results(
             metrics=read_json(workspace.metrics, "evaluate", Metrics),
@@ -227,38 +232,38 @@ class _Release:
         if not verdict.passed:
             raise BlockedError(verdict.reason)
         if verdict.undecided:
-            self.say(f"cannot tell, and gates.undecided lets it pass: {verdict.reason}")
+            self.say(f"undecided, which gates.undecided lets pass: {verdict.reason}")
 
     def _comparison(self, workspace: Workspace) -> Comparison:
-        """Return the review's comparison where Production has not changed since, else a new one."""
+        """Return the review's comparison, or a new one if Production has changed since."""
         reviewed = read_json(workspace.comparison, "compare", Comparison)
         before = self.before
         now = (None, None) if before is None else (str(before.number), before.digest)
         for entry in reviewed.baselines:
-            was: tuple[str | None, str | None] = (None, None)
+            then: tuple[str | None, str | None] = (None, None)
             if not isinstance(entry, Absent):
-                was = entry.identity, entry.model_digest
-            if entry.kind == "production" and was == now:
+                then = entry.identity, entry.model_digest
+            if entry.kind == "production" and then == now:
                 return reviewed
         with baseline.in_production(self.root, self.settings.release) as found:
             return compare.against(workspace, self.settings, {baseline.PRODUCTION: found})
 
     def _register(self, workspace: Workspace) -> Version:
-        """Find the version that has this model, or make it."""
+        """Return the version that has this model, or register it."""
         self.say("register")
         for version in reversed(self.registry.versions()):
             if self._is_same(version):
-                told = rules.describe_rollback(version)
-                if told and self.plan.until != "registered":
-                    raise RolledBackError(f"this is {told}")
+                rollback = rules.describe_rollback(version)
+                if rollback and self.plan.until != "registered":
+                    raise RolledBackError(f"this is {rollback}")
                 promotion.record_commit(
-                    self.root, self.registry, version, self._newest(), self.plan.by
+                    self.root, self.registry, version, self._commit_tags(), self.plan.by
                 )
                 return version
         identity, record = track.gather(workspace, self.settings, self.root)
         tracked = runs.log_once(connection.connect(self.root), identity, record)
         runs.add_files(tracked.run_id, self.plan.candidate, verified.CANDIDATE_FOLDER)
-        # Logged here and now: who has tracked it before may have had other code beside it.
+        # A model that was tracked earlier may have been logged with other code.
         logged = tracked.model or runs.log_model(tracked.run_id, record)
         event = Event.now("registered", self.plan.by, self.source.summary)
         stored = runs.fetch(logged, workspace.root / "logged")
@@ -284,7 +289,7 @@ class _Release:
             "data_md5": manifest.data_md5 or "",
             "data_sha256": manifest.data_sha256 or "",
             **self.source.tags,
-            **self._newest(),
+            **self._commit_tags(),
         }
 
     def _description(self, workspace: Workspace) -> str:
@@ -303,11 +308,11 @@ class _Release:
         )
 
     def _changes(self, workspace: Workspace) -> Changes:
-        """Return what the review says has changed; without a base, what has since Production's."""
+        """Return the review's changes, or, without a base, those since Production's commit."""
         if workspace.changes.exists():
             return read_json(workspace.changes, "compare", Changes)
         if self.before is not None and (commit := self.before.tags.get("commit")):
-            with suppress(ArtifactError):  # a commit that is not here
+            with suppress(ArtifactError):  # the commit is not in this clone
                 return proposal.against(Workspace(self.root), commit)
         return Changes()
 
@@ -317,7 +322,7 @@ class _Release:
             self.registry.move(version, "staging", self.plan.by, self.plan.why)
 
     def _test(self, version: Version, workspace: Workspace) -> None:
-        """Run the integration tests, unless this version has passed them."""
+        """Run the integration tests, unless this version has passed them already."""
         if self.registry.version(version.number).tags.get("integration") == "passed":
             return
         self.say("integration tests")
@@ -332,63 +337,62 @@ class _Release:
 
     def _promote(self, version: Version) -> None:
         self.say("production")
-        self.registry.require_lock()  # the tests may have taken longer than anybody waits
+        self.registry.require_lock()  # it may have expired during the tests
         promotion.require_unchanged_files(self.registry, version)
         rules.require_tested(self.registry.version(version.number))
         self.registry.tag(version, {"smoke": "pending"})
         self.registry.move(version, "production", self.plan.by, self.plan.why)
 
     def _smoke(self, version: Version, workspace: Workspace) -> None:
-        """Load what Production is now, and ask it about the held-out customers."""
+        """Check that what Production serves predicts as it did in the review."""
         self.say("smoke test")
-        self._require_works(version, workspace)
+        self._require_same_predictions(version, workspace)
         self.registry.tag(version, {"smoke": "passed"})
 
-    def _require_works(self, version: Version, workspace: Workspace) -> None:
+    def _require_same_predictions(self, version: Version, workspace: Workspace) -> None:
         self.registry.require_served("production", version)
         stored = verified.fetch(self.registry, version, workspace.root / "served")
-        # All of them, as they were predicted: another number of rows may round otherwise.
+        # All rows at once, as in the review: another number of rows may round differently.
         rows = read_parquet(workspace.split("test"), "prepare")
-        said = read_parquet(workspace.predictions("test"), "evaluate")
+        reviewed = read_parquet(workspace.predictions("test"), "evaluate")
         served = artifact.load(stored / MODEL_FILES).probability(rows)
-        if not np.array_equal(served, said["probability"].to_numpy()):
-            raise BlockedError("what is served from Production predicts otherwise than it did")
+        if not np.array_equal(served, reviewed["probability"].to_numpy()):
+            raise BlockedError("what Production serves predicts differently than in the review")
 
-    def _undone(self, version: Version, error: Exception) -> Exception:
-        """Put the version from before back, if the switch was done; return what there is to say."""
-        if isinstance(error, LostLockError):  # it is another one's now, whatever is there
+    def _after_rollback(self, version: Version, error: Exception) -> Exception:
+        """Restore the previous version if this one is in Production; return the error to raise."""
+        if isinstance(error, LostLockError):  # another release is responsible for Production now
             return error
         reason = f"version {version.number} failed in Production: {error}"
         try:
             self.registry.reconcile()
             now = self.registry.version(version.number)
-            return self._put_back(now, error, reason) if CHAMPION in now.aliases else error
+            return self._restore(now, error, reason) if CHAMPION in now.aliases else error
         except LostLockError as lost:
             return lost
         except NoAnswerError as silent:
-            seen = "" if isinstance(error, NoAnswerError) else f"{reason}; and then "
+            first = "" if isinstance(error, NoAnswerError) else f"{reason}; then "
             return NoAnswerError(
-                f"{seen}{silent}; it happened while version {version.number} was moved into"
-                " Production: the same command again finishes that and looks whether it works, or"
-                " churn rollback"
+                f"{first}{silent}; version {version.number} was being moved into Production: run"
+                " the same command again to complete and test that, or churn rollback"
             )
         except ChurnError as failed:
             return RegistryError(
-                f"{reason}; the version before could not be put back ({failed}): churn rollback"
+                f"{reason}; the previous version could not be put back ({failed}): churn rollback"
             )
 
-    def _put_back(self, now: Version, error: Exception, reason: str) -> BlockedError:
-        # The registry's fault is none of the model's, which may come again.
-        is_to_blame = not isinstance(error, (TrackingError, OSError))
+    def _restore(self, now: Version, error: Exception, reason: str) -> BlockedError:
+        # A model may be released again if not the model but the registry has failed.
+        model_failed = not isinstance(error, (TrackingError, OSError))
         if now.replaced is None:
             self.registry.withdraw(now, self.plan.by, reason)
-            done = "it was the first: nothing is in Production"
+            done = "there is no previous version: nothing is in Production"
         else:
-            what: Move = "rollback" if is_to_blame else "restore"
+            move: Move = "rollback" if model_failed else "restore"
             before = self.registry.version(now.replaced)
-            self.registry.move(before, what, self.plan.by, reason)
+            self.registry.move(before, move, self.plan.by, reason)
             done = f"version {now.replaced} was put back into Production"
-        if is_to_blame:
-            with suppress(ChurnError):  # of what was rolled back the registry knows in any case
+        if model_failed:
+            with suppress(ChurnError):  # the rollback itself is recorded already
                 self.registry.tag(now, {"smoke": "failed"})
         return BlockedError(f"{reason}; {done}")

@@ -1,7 +1,7 @@
-"""Command `candidate make`: the candidate of a commit on main, made there from scratch.
+"""Command `candidate make`: build the candidate of a commit on main from scratch.
 
-Git is the only channel of what was reviewed. Nothing that a pull request's job has written is read
-here: data, parameters and code are those of the commit, and everything else is computed again.
+Reads git only, and nothing that a pull request's job has written: data, parameters and code are
+those of the commit, and everything else is computed again.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Made:
-    """How it has ended.
+    """The result of building a candidate.
 
     Attributes
     ----------
     lines : tuple of str
-        What there is to say of it, the whole last.
+        Messages, the summary last.
     code : int
-        Exit code: 0 if the candidate is there or none is needed, 1 if a gate blocks it, 2 if it
-        could not be made.
+        Exit code: 0 if the candidate was built or none is needed, 1 if a gate blocks it, 2 if it
+        could not be built.
     needed : bool or None
-        Whether there is something to release; None where that is blocked.
+        Whether there is something to release; None if that is blocked.
     digest : str
-        Of the candidate's manifest, by which the next jobs know it.
+        Digest of the candidate's manifest, by which later jobs verify it.
     """
 
     lines: tuple[str, ...]
@@ -53,10 +53,10 @@ class Made:
 
 
 def make(root: Path, revision: str, output: Path, say: Say) -> Made:
-    """Leave the candidate of a commit in `output`: trained, tested, compared and judged here.
+    """Train, test, compare and judge the candidate of a commit, and pack it into `output`.
 
-    Where Production has a model of the same inputs, or these were rolled back, nothing is made. A
-    workflow is told by ``needed`` and ``digest`` in the file that `GITHUB_OUTPUT` names.
+    Nothing is built if Production has a model of the same inputs, or such a model was rolled back.
+    Writes ``needed`` and ``digest`` to the file that `GITHUB_OUTPUT` names, for the workflow.
 
     Parameters
     ----------
@@ -65,15 +65,15 @@ def make(root: Path, revision: str, output: Path, say: Say) -> Made:
     revision : str
         The commit.
     output : Path
-        Folder of the candidate. An earlier one is removed first, so that it is not taken for this
-        one if this fails.
+        Folder of the candidate. An earlier candidate is removed first, so that it cannot be
+        mistaken for this one after a failure.
     say : callable
-        Told what is being done.
+        Called with the name of each step.
 
     Raises
     ------
     CandidateError
-        If `output` holds something else, or the work tree holds other inputs than the commit.
+        If `output` holds something else, or the inputs in the work tree differ from the commit.
     TrackingError
         If the registry cannot be reached.
     """
@@ -83,7 +83,7 @@ def make(root: Path, revision: str, output: Path, say: Say) -> Made:
         commit = Commit.of(root, revision)
         if not holds_commit(root, commit.id):
             raise CandidateError(
-                f"the work tree holds other inputs than {commit.id[:12]}; check that commit out,"
+                f"the inputs in the work tree differ from {commit.id[:12]}; check out that commit"
                 " without changes"
             )
         with working_copy(root):
@@ -92,22 +92,23 @@ def make(root: Path, revision: str, output: Path, say: Say) -> Made:
     except ChurnError as error:
         _write_note(workspace, [f"no candidate: {error}"])
         raise
-    _tell_workflow(made)
+    _write_workflow_output(made)
     _write_note(workspace, made.lines)
     return made
 
 
 def _not_needed(root: Path, registry: Registry, commit: Commit) -> Made | None:
-    """Tell whether Production has the model of these inputs already, or they were rolled back."""
+    """Return a result if Production has a model of these inputs, or one was rolled back."""
     fingerprint = input_fingerprint(root)
     version = registry.production()
     if version is not None and rules.is_released(version, fingerprint):
-        same = f"version {version.number} in Production is of the same inputs"
+        same = f"version {version.number} in Production has the same inputs"
         return Made((f"nothing to release: {same}",), needed=False)
     for version in registry.versions():
-        told = rules.describe_rollback(version)
-        if told and inputs_unchanged_since(root, version, commit, fingerprint):
-            return Made((f"nothing to release: of the same inputs is {told}",), needed=False)
+        rollback = rules.describe_rollback(version)
+        if rollback and inputs_unchanged_since(root, version, commit, fingerprint):
+            reason = f"nothing to release: the same inputs gave {rollback}"
+            return Made((reason,), needed=False)
     return None
 
 
@@ -118,28 +119,28 @@ def _make(workspace: Workspace, commit: Commit, output: Path, say: Say) -> Made:
     digest = bundle.read_manifest(output).digest
     lines = (*verdict.lines(judged, "Release"), *([unknown] if unknown else []))
     if not judged.passed:
-        whole = f"{output}: {source.summary}; not to be released: {judged.reason}"
-        return Made((*lines, whole), 2 if judged.outcome == "stopped" else 1, needed=None)
+        summary = f"{output}: {source.summary}; not to be released: {judged.reason}"
+        return Made((*lines, summary), 2 if judged.outcome == "stopped" else 1, needed=None)
     bundle.verify(output, workspace.root, commit.id)
-    whole = f"{output}: {source.summary}; {_as_reviewed(judged)}"
-    return Made((*lines, whole), digest=digest)
+    summary = f"{output}: {source.summary}; {_compared_with_review(judged)}"
+    return Made((*lines, summary), digest=digest)
 
 
-def _as_reviewed(judged: Verdict) -> str:
-    """Say how the model compares with the one that was reviewed."""
+def _compared_with_review(judged: Verdict) -> str:
+    """Say how the results compare with the committed ones, which were reviewed."""
     gate = next(gate for gate in judged.gates if gate.name == "committed results")
     return f"compared with what was reviewed: {gate.value} ({gate.reason})"
 
 
 def _write_note(workspace: Workspace, lines: Sequence[str]) -> None:
-    """Write down how it went, for the summary of a workflow's run."""
-    *before, whole = map(prose, lines)
+    """Write the result as Markdown, for the summary of the workflow run."""
+    *details, summary = map(prose, lines)
     with atomic(workspace.release_note) as fresh:
-        text = "\n".join([f"## {whole}", "", *(f"- {line}" for line in before)])
+        text = "\n".join([f"## {summary}", "", *(f"- {line}" for line in details)])
         fresh.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def _tell_workflow(made: Made) -> None:
+def _write_workflow_output(made: Made) -> None:
     file = os.environ.get("GITHUB_OUTPUT")
     if file and made.needed is not None:
         with Path(file).open("a", encoding="utf-8") as output:

@@ -1,4 +1,4 @@
-"""Command `setup github`: print the calls that set the repository on GitHub, or run them."""
+"""Command `setup github`: print the calls that set up the repository on GitHub, or run them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from churn.core.errors import GitHubError
 from churn.deploy.github_settings import (
     ENVIRONMENTS,
     REPOSITORY,
-    Known,
+    Current,
     Plan,
     Wanted,
     calls,
     notes,
 )
-from churn.provenance.github import PATIENCE_S
+from churn.provenance.github import TIMEOUT_S
 
 _RULESET = ".github/rulesets/main.json"
 _OWNERS = ".github/CODEOWNERS"
-_NOBODY = "@your-organisation/your-team"
-# The workflows that start by themselves on a branch; GitHub takes no expression there.
-_STARTED_BY_BRANCH = (".github/workflows/pull-request.yml", ".github/workflows/deploy.yml")
+_PLACEHOLDER = "@your-organisation/your-team"
+# Workflows triggered by a branch, which must be named: GitHub allows no expression there.
+_BRANCH_WORKFLOWS = (".github/workflows/pull-request.yml", ".github/workflows/deploy.yml")
 _BRANCHES = re.compile(r"^( +branches: \[)([^\]]+)(\])", re.MULTILINE)
 
 Say = Callable[[str], None]
@@ -42,32 +42,32 @@ def run(
     say: Say,
     warn: Say,
 ) -> None:
-    """Print what sets the repository, or do it.
+    """Print the calls that set up the repository, or run them.
 
     Parameters
     ----------
     root : Path
         The project's folder, in a clone whose remote is the repository.
     plan : {"free", "pro", "team", "enterprise"}, optional
-        Of who owns the repository, where GitHub does not say.
+        Plan of the repository's owner, if GitHub does not return it.
     reviewers : sequence of str
         Users, or teams as ``organisation/team``.
     registry : str or None
-        Address of the MLflow server that is the registry, without credentials.
+        URL of the registry's MLflow server, without credentials.
     is_alone : bool
         Whether there is nobody else to approve a pull request.
     apply : bool
-        Run the calls, and name the default branch in the workflows' files.
+        Run the calls, and write the default branch into the workflows' files.
     say, warn : callable
-        Given each line for stdout, and for stderr.
+        Called with each line for stdout, and for stderr.
 
     Raises
     ------
     GitHubError
-        If GitHub refuses, or does not say what has to be known. What was set stays; given again,
-        the command goes on.
+        If a call fails, or the owner's plan is unknown. Settings made so far stay; running the
+        command again continues.
     """
-    known = _known(plan)
+    current = _current(plan)
     variables = {} if registry is None else {"MLFLOW_TRACKING_URI": registry}
     wanted = Wanted(
         json.loads((root / _RULESET).read_text(encoding="utf-8")),
@@ -75,20 +75,20 @@ def run(
         variables,
         is_alone,
     )
-    for call in calls(known, wanted):
+    for call in calls(current, wanted):
         if apply:
-            _ask(call.method, call.path, json.dumps(call.body))
+            _call(call.method, call.path, json.dumps(call.body))
             say(f"✓ {call.why}")
         else:
             say(f"# {call.why}\n{call.command}\n")
-    for note in (*notes(known, wanted), *_in_files(root, known.branch, is_alone, apply)):
+    for note in (*notes(current, wanted), *_file_notes(root, current.branch, is_alone, apply)):
         warn(f"note: {note}")
 
 
-def _in_files(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]:
-    """Look at what files say and GitHub cannot; with `apply`, name the default branch in them."""
+def _file_notes(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]:
+    """Check the repository's files; with `apply`, write the default branch into workflows."""
     found = []
-    for name in _STARTED_BY_BRANCH:
+    for name in _BRANCH_WORKFLOWS:
         text = (root / name).read_text(encoding="utf-8")
         named = _BRANCHES.search(text)
         if named is None or named[2] == branch:
@@ -96,33 +96,33 @@ def _in_files(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]
         if apply:
             fresh = _BRANCHES.sub(rf"\g<1>{branch}\g<3>", text, count=1)
             (root / name).write_text(fresh, encoding="utf-8")
-            found.append(f"{name}: runs for {branch} now; commit it")
+            found.append(f"{name}: now runs for {branch}; commit it")
         else:
-            found.append(f"{name}: runs for {named[2]}, not for {branch}; --apply writes it there")
+            found.append(f"{name}: runs for {named[2]}, not for {branch}; --apply changes that")
     owners = root / _OWNERS
-    if not is_alone and owners.exists() and _NOBODY in owners.read_text(encoding="utf-8"):
-        found.append(f"{_OWNERS}: put your team in place of {_NOBODY}, or nobody is asked")
+    if not is_alone and owners.exists() and _PLACEHOLDER in owners.read_text(encoding="utf-8"):
+        found.append(f"{_OWNERS}: replace {_PLACEHOLDER} by your team, or nobody has to review")
     return found
 
 
-def _known(plan: Plan | None) -> Known:
-    repository = _ask("GET", REPOSITORY)
+def _current(plan: Plan | None) -> Current:
+    repository = _call("GET", REPOSITORY)
     is_private, owner = bool(repository["private"]), repository["owner"]
     owned_by = plan or _plan(owner["login"], owner["type"]) if is_private else "free"
-    listed = _ask("GET", f"{REPOSITORY}/actions/variables?per_page=30")["variables"]
-    known = Known(
+    listed = _call("GET", f"{REPOSITORY}/actions/variables?per_page=30")["variables"]
+    current = Current(
         branch=str(repository["default_branch"]),
         is_private=is_private,
         plan=owned_by,
         variables=frozenset(str(variable["name"]) for variable in listed),
     )
-    if not known.has_rules:  # GitHub refuses to list what is not to be had
-        return known
-    rulesets = _ask("GET", f"{REPOSITORY}/rulesets")
-    listed = _ask("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
+    if not current.has_rules:  # GitHub refuses to list what the plan does not include
+        return current
+    rulesets = _call("GET", f"{REPOSITORY}/rulesets")
+    listed = _call("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
     environments = {made["name"]: made for made in listed if made["name"] in ENVIRONMENTS}
     return replace(
-        known,
+        current,
         rulesets={str(ruleset["name"]): int(ruleset["id"]) for ruleset in rulesets},
         branch_policies=frozenset(
             (name, str(policy["name"])) for name in environments for policy in _policies(name)
@@ -136,37 +136,37 @@ def _known(plan: Plan | None) -> Known:
 
 
 def _policies(environment: str) -> list[Any]:
-    """List the branches that an environment is restricted to."""
+    """List the branches that may use an environment."""
     path = f"{REPOSITORY}/environments/{environment}/deployment-branch-policies"
-    found: list[Any] = _ask("GET", path)["branch_policies"]
+    found: list[Any] = _call("GET", path)["branch_policies"]
     return found
 
 
 def _plan(login: str, kind: str) -> Plan:
-    account = _ask("GET", f"orgs/{login}" if kind == "Organization" else "user")
+    account = _call("GET", f"orgs/{login}" if kind == "Organization" else "user")
     name = account.get("plan", {}).get("name") if account["login"] == login else None
     if name not in get_args(Plan):
-        raise GitHubError(f"which plan {login} has is not told here; name it with --plan")
+        raise GitHubError(f"the plan of {login} is unknown; pass --plan")
     return cast(Plan, name)
 
 
 def _reviewer(name: str) -> dict[str, str | int]:
     organisation, _, team = name.partition("/")
     if team:
-        return {"type": "Team", "id": int(_ask("GET", f"orgs/{organisation}/teams/{team}")["id"])}
-    return {"type": "User", "id": int(_ask("GET", f"users/{name}")["id"])}
+        return {"type": "Team", "id": int(_call("GET", f"orgs/{organisation}/teams/{team}")["id"])}
+    return {"type": "User", "id": int(_call("GET", f"users/{name}")["id"])}
 
 
-def _ask(method: str, path: str, body: str | None = None) -> Any:
+def _call(method: str, path: str, body: str | None = None) -> Any:
     command = ["gh", "api", "--method", method, path]
     if body is not None:
         command += ["--input", "-"]
     try:
-        done = process.run(command, stdin=body or "", timeout_s=PATIENCE_S)
+        done = process.run(command, stdin=body or "", timeout_s=TIMEOUT_S)
     except FileNotFoundError as error:
         raise GitHubError("gh: not found; install GitHub's command line") from error
     except TimeoutError as error:
-        raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
+        raise GitHubError(f"{method} {path}: no answer in {TIMEOUT_S} seconds") from error
     if done.returncode:
         raise GitHubError(f"{method} {path}: {process.error_line(done.stderr, last=True)}")
     return json.loads(done.stdout) if done.stdout.strip() else None

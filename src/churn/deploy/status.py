@@ -32,7 +32,7 @@ _COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
 
 
 def show(registry: Registry, console: Console) -> None:
-    """Print what is in Production and Staging and what was before, and Production's lineage.
+    """Print the versions in Production and Staging, the previous one, and Production's lineage.
 
     Raises
     ------
@@ -61,10 +61,10 @@ def show(registry: Registry, console: Console) -> None:
 def markdown(
     versions: list[Version], has_stages: bool, title: str, metrics: Mapping[int, Metrics]
 ) -> str:
-    """Return the summary of a workflow's run as Markdown; texts of the registry are escaped.
+    """Return the summary of a workflow run as Markdown; texts from the registry are escaped.
 
-    It is about the version that is decided on: the one in Staging, or after a move the one in
-    Production.
+    It describes the version to be decided on: the version in Staging, or, after a move, the
+    version in Production.
 
     Parameters
     ----------
@@ -72,10 +72,9 @@ def markdown(
     has_stages : bool
         Whether the registry has stages beside aliases.
     title : str
-        The heading: what has happened.
+        The heading.
     metrics : mapping of int to mapping of str to float
-        Metrics of the held-out customers by the number of the version; of a version that is not
-        here they are unknown.
+        Metrics on held-out customers by version number; shown as unknown for other versions.
     """
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", ""]
@@ -98,18 +97,18 @@ class Decision:
     Attributes
     ----------
     version : Version
-    other : Version or None
+    replaced : Version or None
         The version that it replaces.
     sentence : str
     """
 
     version: Version
-    other: Version | None
+    replaced: Version | None
     sentence: str
 
 
 def decided_on(versions: list[Version]) -> Decision | None:
-    """Return the version that is decided on; None if nothing is in Staging or Production."""
+    """Return the version to be decided on; None if nothing is in Staging or Production."""
     champion = in_production(versions)
     staged = next((v for v in versions if STAGING in v.aliases), None)
     if staged is not None and staged != champion:
@@ -120,21 +119,21 @@ def decided_on(versions: list[Version]) -> Decision | None:
     if champion is None:
         return None
     event = champion.last("production", "rollback", "restore")
-    other = None if event is None else by_number(versions).get(event.replaced or 0)
+    replaced = None if event is None else by_number(versions).get(event.replaced or 0)
     if event is None:  # moved by other means than this project's
-        return Decision(champion, other, f"Version {champion.number} is in Production.")
-    if other is None:
+        return Decision(champion, replaced, f"Version {champion.number} is in Production.")
+    if replaced is None:
         first = f"Version {champion.number} is the first in Production"
-        return Decision(champion, other, f"{first}, by {event.by}: {event.why}")
+        return Decision(champion, replaced, f"{first}, by {event.by}: {event.why}")
     verb = "replaced" if event.what == "production" else "was put back in place of"
     sentence = (
-        f"Version {champion.number} {verb} version {other.number}, by {event.by}: {event.why}"
+        f"Version {champion.number} {verb} version {replaced.number}, by {event.by}: {event.why}"
     )
-    return Decision(champion, other, sentence)
+    return Decision(champion, replaced, sentence)
 
 
 def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> Iterator[str]:
-    columns = [v for v in (decision.version, decision.other) if v is not None]
+    columns = [v for v in (decision.version, decision.replaced) if v is not None]
     yield _row(["held-out customers", *(f"version {version.number}" for version in columns)])
     yield _row(["---"] * (len(columns) + 1))
     for name in SHOWN:
@@ -147,7 +146,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _places(versions: Sequence[Version]) -> list[list[str]]:
-    """Return a row for each place: its version, since when, and who moved it there."""
+    """Return one row per place: its version, since when, and who moved it there."""
     rows = []
     for title, alias, moves in _PLACES:
         found = next((v for v in versions if alias in v.aliases), None)
@@ -162,21 +161,21 @@ def _places(versions: Sequence[Version]) -> list[list[str]]:
 
 
 def warnings(versions: list[Version], has_stages: bool) -> list[str]:
-    """List where stages and aliases disagree, as after a change in MLflow's own pages."""
+    """List incomplete moves, and stages that disagree with aliases after a change in MLflow's UI.
+
+    Stages are checked only if the registry has them.
+    """
     found = []
     if any("pending" in version.tags for version in versions):
-        found.append(
-            "a move was begun and not completed; the next command that moves a version completes it"
-        )
+        found.append("a move is incomplete; the next command that moves a version completes it")
     if not has_stages:
         return found
-    wanted = {STAGING: "Staging", CHAMPION: "Production"}
+    stage_of = {STAGING: "Staging", CHAMPION: "Production"}
     for version in versions:
-        stages = {wanted[alias] for alias in version.aliases if alias in wanted}
-        is_in = {version.stage} & set(wanted.values())
-        if stages != is_in:
+        stages = {stage_of[alias] for alias in version.aliases if alias in stage_of}
+        if stages != {version.stage} & set(stage_of.values()):
             found.append(
-                f"version {version.number} is in stage {version.stage}, and its alias says"
+                f"version {version.number} is in stage {version.stage}, but its alias says"
                 f" {', '.join(stages) or 'neither Staging nor Production'}; the alias counts"
             )
     return found

@@ -1,4 +1,4 @@
-"""What a candidate was made from: git, DVC's lock, digests, and the candidate as a folder.
+"""What a candidate was made from: git, DVC's lock, digests, and the packed candidate.
 
-Nothing here knows whether a model is good.
+Nothing here judges a model.
 """

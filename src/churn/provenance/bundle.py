@@ -1,4 +1,4 @@
-"""A candidate as one folder: what was reviewed, and a manifest that knows each byte of it."""
+"""Pack a candidate into one folder with a manifest of digests, and verify it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from churn.core.paths import Workspace
 from churn.provenance.candidate import (
     Identity,
     data_md5,
-    git,
     holds_commit,
     identity,
     input_fingerprint,
     model_digest,
     table_digest,
 )
+from churn.provenance.git import git
 
 MANIFEST = "manifest.json"
 MODEL = "model"
 PROBABILITIES = "probabilities.parquet"
-_EACH_HAS = {"format", "fingerprint", "model_digest", "files", "digest"}
-# What decides how the model behaves where it is served.
+# In the manifest of every release of this project.
+_MANIFEST_KEYS = {"format", "fingerprint", "model_digest", "files", "digest"}
+# On which a served model's predictions depend.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
 class Manifest(Shape):
-    """What has to stand in a manifest; somebody else may have written it."""
+    """manifest.json; not trusted until it was verified."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,27 +48,27 @@ class Manifest(Shape):
     model_digest: str | None
     predictions_digest: str | None
     data_md5: str | None
-    data_sha256: str | None = None  # of a version that was registered before it was noted
+    data_sha256: str | None = None  # None in manifests of older releases
     python: str
     libraries: dict[str, str]
     files: dict[str, str]
-    digest: str  # of all else in it
+    digest: str  # of the rest of the manifest
 
     @property
     def sealed(self) -> Manifest:
-        """The same with the digest of what stands in it."""
+        """The manifest with its own digest filled in."""
         content = self.model_dump(exclude_unset=True, exclude={"digest"})
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return self.model_copy(update={"digest": digest})
 
     @property
     def text(self) -> str:
-        """The file, always written in the same way."""
+        """The content of manifest.json; deterministic."""
         return json.dumps(self.model_dump(exclude_unset=True), indent=2, sort_keys=True) + "\n"
 
 
 class JudgedVerdict(Shape):
-    """What a candidate's verdict says, as far as it decides where the candidate may go."""
+    """The fields of a candidate's verdict that decide whether it may be released."""
 
     outcome: str
     passed: bool
@@ -75,23 +76,23 @@ class JudgedVerdict(Shape):
 
 
 def pack(workspace: Workspace, folder: Path) -> Manifest:
-    """Copy a judged candidate into a folder, with its manifest; whole or not at all.
+    """Copy a judged candidate and its manifest into a folder, atomically.
 
-    A candidate that was stopped before it had a model is packed as far as it came: verdict and
-    report have to be there.
+    A candidate that was stopped before it had a model is packed without one; verdict and report
+    are always required.
 
     Parameters
     ----------
     workspace : Workspace
     folder : Path
-        What was there is replaced, if it is a candidate.
+        Replaced if it holds a candidate already.
 
     Raises
     ------
     ArtifactError
         If verdict or report are missing.
     CandidateError
-        If `folder` holds something else, or the verdict is not on what is there now.
+        If `folder` holds something else, or the verdict is not on the current model and inputs.
     """
     verdict = read_json(workspace.verdict, "gate", JudgedVerdict)
     require(workspace.report, "report")
@@ -101,25 +102,25 @@ def pack(workspace: Workspace, folder: Path) -> Manifest:
         require(workspace.predictions("test"), "evaluate")
     if judged and verdict.of != identity(workspace):
         raise CandidateError(
-            f"{workspace.verdict}: the verdict on another model, or on other inputs;"
+            f"{workspace.verdict}: its verdict is on another model or other inputs;"
             " run churn compare, churn gate and churn report again"
         )
-    with atomic(folder) as fresh:
-        fresh.mkdir()
+    with atomic(folder) as packed:
+        packed.mkdir()
         for source, name in contents(workspace, judged).items():
             if source.is_dir():
-                shutil.copytree(source, fresh / name)
+                shutil.copytree(source, packed / name)
             elif source.exists():
-                shutil.copyfile(source, fresh / name)
+                shutil.copyfile(source, packed / name)
         if judged:
-            _keep_probabilities(workspace, fresh)
-        manifest = _manifest(workspace, fresh, judged)
-        (fresh / MANIFEST).write_text(manifest.text, encoding="utf-8")
+            _write_probabilities(workspace, packed)
+        manifest = _manifest(workspace, packed, judged)
+        (packed / MANIFEST).write_text(manifest.text, encoding="utf-8")
     return manifest
 
 
 def remove(folder: Path) -> None:
-    """Remove a candidate, if one is there.
+    """Remove a packed candidate if it exists.
 
     Raises
     ------
@@ -131,19 +132,21 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _keep_probabilities(workspace: Workspace, folder: Path) -> None:
-    """Keep what the model has said of the held-out customers, and not who they are."""
-    said = read_parquet(workspace.predictions("test"), "evaluate")[["probability"]]
-    said.to_parquet(folder / PROBABILITIES, index=False, compression="zstd")
+def _write_probabilities(workspace: Workspace, folder: Path) -> None:
+    """Write the held-out predictions without the customers' ids."""
+    predictions = read_parquet(workspace.predictions("test"), "evaluate")[["probability"]]
+    predictions.to_parquet(folder / PROBABILITIES, index=False, compression="zstd")
 
 
 def _require_replaceable(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not _is_candidate(folder):
-        raise CandidateError(f"{folder}: holds something that is no candidate; name another folder")
+        raise CandidateError(
+            f"{folder}: not a candidate, so it is not replaced; name another folder"
+        )
 
 
 def verify(folder: Path, root: Path | None = None, commit: str | None = None) -> Manifest:
-    """Check that a packed candidate is what its manifest says.
+    """Check a packed candidate against its manifest.
 
     Parameters
     ----------
@@ -151,50 +154,49 @@ def verify(folder: Path, root: Path | None = None, commit: str | None = None) ->
     root : Path, optional
         Top folder of a git repository, for `commit`.
     commit : str, optional
-        A commit whose inputs must be those that the candidate was made from.
+        The commit that the candidate must have been made from, by its inputs.
 
     Raises
     ------
     CandidateError
-        If a byte differs, a file is missing or added, there is no model, or the inputs are
-        others.
+        If a file differs, is missing or was added, there is no model, or the inputs differ.
     """
     manifest = read_manifest(folder)
-    found = _digests(folder)
-    found.pop(MANIFEST, None)
-    for name in sorted(set(manifest.files) | set(found)):
-        if name not in found:
+    digests = _digests(folder)
+    digests.pop(MANIFEST, None)
+    for name in sorted(set(manifest.files) | set(digests)):
+        if name not in digests:
             raise CandidateError(f"{folder / name}: missing")
         if name not in manifest.files:
             raise CandidateError(f"{folder / name}: not in the manifest")
-        if found[name] != manifest.files[name]:
-            raise CandidateError(f"{folder / name}: its bytes are not those of the manifest")
+        if digests[name] != manifest.files[name]:
+            raise CandidateError(f"{folder / name}: differs from the manifest")
     if manifest.model_digest is None:
-        raise CandidateError(f"{folder}: holds no model; its pipeline was stopped")
+        raise CandidateError(f"{folder}: holds no model; its pipeline was stopped early")
     if model_digest(folder / MODEL) != manifest.model_digest:
-        raise CandidateError(f"{folder / MODEL}: its digest is not that of the manifest")
+        raise CandidateError(f"{folder / MODEL}: its digest differs from the manifest's")
     if commit is not None:
-        here = root or Path()
-        if not holds_commit(here, commit):
+        work_tree = root or Path()
+        if not holds_commit(work_tree, commit):
             raise CandidateError(
-                f"{here.resolve()}: the work tree holds other inputs than {commit}; check that"
-                " commit out, without changes"
+                f"{work_tree.resolve()}: the inputs in the work tree differ from {commit}; check"
+                " out that commit without changes"
             )
-        if manifest.fingerprint != (wanted := input_fingerprint(here)):
+        if manifest.fingerprint != (expected := input_fingerprint(work_tree)):
             raise CandidateError(
                 f"{folder}: made from other inputs than those of {commit}"
-                f" (fingerprint {manifest.fingerprint[:12]}, not {wanted[:12]})"
+                f" (fingerprint {manifest.fingerprint[:12]}, not {expected[:12]})"
             )
     return manifest
 
 
 def rejection_reason(folder: Path, manifest: Manifest) -> str | None:
-    """Say why a candidate's verdict does not let it go on; None where it does.
+    """Return why a candidate may not be released, by its verdict; None if it may.
 
     Parameters
     ----------
     folder : Path
-        A candidate that `verify` has found whole.
+        A candidate that `verify` has accepted.
     manifest : Manifest
     """
     verdict = read_verdict(folder)
@@ -215,7 +217,7 @@ def read_verdict(folder: Path) -> JudgedVerdict:
     Raises
     ------
     ArtifactError
-        If it is none.
+        If it is missing or invalid.
     """
     return read_json(folder / "verdict.json", "gate", JudgedVerdict)
 
@@ -226,40 +228,40 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     CandidateError
-        If there is none, or it was changed.
+        If it is missing or was changed.
     """
     file = folder / MANIFEST
     if file.is_symlink() or not file.is_file():
-        raise CandidateError(f"{folder}: no candidate there ({MANIFEST} is missing)")
+        raise CandidateError(f"{folder}: not a candidate ({MANIFEST} is missing)")
     try:
         text = file.read_text(encoding="utf-8")
         manifest = Manifest.model_validate_json(text)
     except (ValueError, RecursionError) as error:
         raise CandidateError(f"{file}: not a manifest") from error
     if manifest.sealed.text != text:
-        raise CandidateError(f"{file}: its bytes are not those that were written")
+        raise CandidateError(f"{file}: changed since it was written")
     return manifest
 
 
 def _is_candidate(folder: Path) -> bool:
-    """Tell whether what is there may be replaced; other programs have a manifest.json as well.
+    """Tell whether a folder holds a candidate, of any release of this project.
 
-    One that another version of this project has packed may be.
+    Other programs have a manifest.json as well.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(manifest, dict) and set(manifest) >= _EACH_HAS
+    return isinstance(manifest, dict) and set(manifest) >= _MANIFEST_KEYS
 
 
 def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
-    """Name what goes into a candidate, by where the stages put it.
+    """Return the names in a candidate of the files that the stages write.
 
-    What an early stop has left out is skipped. No customers: who may read a run's artifacts need
-    not be allowed to read the data.
+    Files that do not exist after an early stop are skipped by `pack`. There are no customers among
+    them: who may read a run's artifacts need not be allowed to read the data.
     """
-    told = [workspace.report, workspace.report_page, workspace.review]
+    reports = [workspace.report, workspace.report_page, workspace.review]
     files = [
         workspace.params,
         workspace.dvc_lock,
@@ -274,11 +276,11 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.main_checks,
         workspace.verdict,
         workspace.lineage,
-        *told,
+        *reports,
     ]
     if not judged:
-        # What else lies there may be an earlier candidate's.
-        files = [workspace.params, workspace.verdict, *told]
+        # Other files may be left over from an earlier candidate.
+        files = [workspace.params, workspace.verdict, *reports]
         return {file: file.name for file in files}
     folders = {workspace.model: MODEL, workspace.plot_images: workspace.plot_images.name}
     return {**folders, **{file: file.name for file in files}}
@@ -292,7 +294,7 @@ def _manifest(workspace: Workspace, folder: Path, judged: bool) -> Manifest:
         commit=git(workspace.root, "rev-parse", "HEAD").strip(),
         fingerprint=input_fingerprint(workspace.root),
         model_digest=model_digest(folder / MODEL) if has_model else None,
-        # What it says of the held-out customers: code can change that without the model's bytes.
+        # Code can change the predictions without changing the model's bytes.
         predictions_digest=file_digest(workspace.predictions("test")) if judged else None,
         data_md5=data_md5(workspace.root) if judged else None,
         data_sha256=table_digest(workspace.root) if judged else None,
@@ -309,7 +311,7 @@ def _digests(folder: Path) -> dict[str, str]:
     Raises
     ------
     CandidateError
-        If something is neither a file nor a folder, such as a link that leads out of it.
+        If an entry is neither a file nor a folder, such as a link that leads out of the folder.
     """
     digests = {}
     for path in sorted(folder.rglob("*")):
@@ -321,5 +323,5 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def file_digest(file: Path) -> str:
-    """Digest a file's bytes: SHA-256, 64 hexadecimal digits."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

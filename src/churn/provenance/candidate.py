@@ -1,22 +1,21 @@
-"""What identifies a candidate: the fingerprint of its inputs and the digest of its model."""
+"""Identify a candidate: the fingerprint of its inputs and the digest of its model."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.paths import Workspace
 from churn.data import sources
+from churn.provenance.git import changed, commit_objects, work_tree_objects
 
-# What decides the model. Not dvc.lock: it is an output, and holds the digests of this platform.
-# DVC's own settings are among them: they say which data are tracked, and where they come from.
+# All that a model depends on. Not dvc.lock: it is an output, with the digests of this platform.
+# DVC's settings are inputs: they say which data are tracked, and where they come from.
 INPUTS = (
     ".dvc/config",
     ".dvcignore",
@@ -26,9 +25,9 @@ INPUTS = (
     "src",
     "requirements",
 )
-# Not inputs, and yet a change of them alone may change which model a commit stands for.
+# Not inputs, but changing them alone may change which model a commit stands for.
 _RESULTS = (".dvc", "dvc-remote", "dvc.lock", "reports")
-# What runs beside the model's own bytes where it is served: the floors below the model.
+# The code and libraries that are served together with the model's files.
 SERVED = (
     "requirements/pipeline.txt",
     "src/churn/__init__.py",
@@ -37,14 +36,11 @@ SERVED = (
     "src/churn/model",
     "src/churn/tracking/serving.py",
 )
-# In a hook they name the repository whose hook it is, wherever git is run.
-_GIT_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-_AT_ONCE = 500  # paths for one call of git
 
 
 @dataclass(frozen=True)
 class Identity:
-    """By what a candidate is known: its model's digest and its inputs' fingerprint."""
+    """What identifies a candidate: its model's digest and its inputs' fingerprint."""
 
     model_digest: str
     fingerprint: str
@@ -61,12 +57,12 @@ def model_digest(folder: Path) -> str:
     Returns
     -------
     str
-        SHA-256, 64 hexadecimal digits, over a line ``sha256  path`` a file, sorted by path.
+        SHA-256, 64 hexadecimal digits, over one line ``sha256  path`` per file, sorted by path.
 
     Raises
     ------
     ArtifactError
-        If there is no such folder, or it is empty.
+        If the folder does not exist or is empty.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     if not names:
@@ -78,7 +74,7 @@ def model_digest(folder: Path) -> str:
 
 
 def input_fingerprint(root: Path) -> str:
-    """Fingerprint the inputs as they are in the work tree, committed or not.
+    """Fingerprint the inputs in the work tree, committed or not.
 
     Parameters
     ----------
@@ -89,7 +85,7 @@ def input_fingerprint(root: Path) -> str:
     -------
     str
         SHA-256, 64 hexadecimal digits, over `work_tree_fingerprint` of `INPUTS` and the SHA-256 of
-        the table. ``data.dvc`` names the data by MD5, of which two tables may have the same.
+        the table, because ``data.dvc`` names the data by MD5, which can collide.
 
     Raises
     ------
@@ -101,28 +97,34 @@ def input_fingerprint(root: Path) -> str:
 
 
 def identity(workspace: Workspace) -> Identity:
-    """Return by what a candidate is known: its model's digest and its inputs' fingerprint."""
+    """Return what identifies a candidate: its model's digest and its inputs' fingerprint."""
     return Identity(model_digest(workspace.model), input_fingerprint(workspace.root))
 
 
 def table_path(root: Path) -> Path | None:
-    """Return where the table is that params.yaml names; None where it does not name one."""
+    """Return the path of the table that params.yaml names; None if it names none."""
     try:
         params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
         return root / str(params["data"]["path"])
-    # Whether params.yaml is any good is not asked here.
+    # Validating params.yaml is not this function's job.
     except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
         return None
 
 
 def table_digest(root: Path) -> str:
-    """Digest the table that params.yaml names: SHA-256; ``absent`` where there is none."""
+    """Return the SHA-256 of the table that params.yaml names; ``absent`` if there is none."""
     table = table_path(root)
     return (table and sources.digest(table, "sha256")) or "absent"
 
 
 def data_md5(root: Path) -> str:
-    """Return the digest by which `data.dvc` names the data."""
+    """Return the MD5 digest of the data in ``data.dvc``.
+
+    Raises
+    ------
+    ArtifactError
+        If ``data.dvc`` cannot be read or has no digest.
+    """
     try:
         document = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))
         return str(document["outs"][0]["md5"])
@@ -131,12 +133,12 @@ def data_md5(root: Path) -> str:
 
 
 def holds_commit(root: Path, commit: str) -> bool:
-    """Tell whether the inputs in the work tree are those of a commit."""
+    """Tell whether the inputs in the work tree equal those of a commit."""
     return not changed(root, commit, INPUTS)
 
 
 def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
-    """Fingerprint files below some paths as they are in the work tree, committed or not.
+    """Fingerprint the files below some paths of the work tree, committed or not.
 
     Built from git's object ids, so that the same content has the same fingerprint in another
     clone, after a squash and after a rebase.
@@ -150,50 +152,31 @@ def work_tree_fingerprint(root: Path, paths: Sequence[str]) -> str:
     Returns
     -------
     str
-        SHA-256, 64 hexadecimal digits, over a line ``object-id  path`` a file, sorted by path.
+        SHA-256, 64 hexadecimal digits, over one line ``object-id  path`` per file, sorted by path.
 
     Raises
     ------
     ArtifactError
         If `root` is not in a git repository.
     """
-    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths)
-    there = {path for path in listed.split("\0") if path and os.path.lexists(root / path)}
-    # Of a link git keeps where it leads, not what is there.
-    links = sorted(path for path in there if (root / path).is_symlink())
-    ids = {
-        path: git(root, "hash-object", "--stdin", stdin=str((root / path).readlink())).strip()
-        for path in links
-    }
-    files = sorted(there.difference(links))
-    for start in range(0, len(files), _AT_ONCE):
-        some = files[start : start + _AT_ONCE]
-        ids |= zip(some, git(root, "hash-object", "--", *some).split(), strict=True)
-    return _fingerprint(ids)
+    return _fingerprint(work_tree_objects(root, paths))
 
 
 def commit_fingerprint(root: Path, commit: str, paths: Sequence[str]) -> str:
-    """Fingerprint files below some paths as they are in a commit.
+    """Fingerprint the files below some paths of a commit.
 
-    Equal to `work_tree_fingerprint` of a work tree that holds that commit and nothing else.
+    Equal to `work_tree_fingerprint` of a clean work tree at that commit.
 
     Raises
     ------
     ArtifactError
         If there is no such commit.
     """
-    # Resolved first, so that nothing that begins with a dash becomes an option.
-    found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").strip()
-    listed = git(root, "ls-tree", "-r", "-z", found, "--", *paths)
-    ids = {}
-    for line in filter(None, listed.split("\0")):
-        described, _, path = line.partition("\t")
-        ids[path] = described.split()[2]
-    return _fingerprint(ids)
+    return _fingerprint(commit_objects(root, commit, paths))
 
 
 def changed_inputs(root: Path, commit: str) -> list[str]:
-    """List what may change the model and differs between a commit and the work tree.
+    """List the files that may change the model and differ between a commit and the work tree.
 
     Parameters
     ----------
@@ -204,57 +187,12 @@ def changed_inputs(root: Path, commit: str) -> list[str]:
     Returns
     -------
     list of str
-        Paths below `INPUTS`, and of what DVC and its remote hold, new and deleted ones among them.
+        Changed, new and deleted files: those of `INPUTS`, ``dvc.lock``, ``reports`` and what DVC
+        and its remote hold.
     """
     return changed(root, commit, (*INPUTS, *_RESULTS))
-
-
-def changed(root: Path, commit: str, paths: Sequence[str]) -> list[str]:
-    """List the files below some paths that differ between a commit and the work tree.
-
-    All paths are relative to `root`.
-    """
-    tracked = git(
-        root, "diff", "--name-only", "--relative", "--no-renames", "-z", commit, "--", *paths
-    )
-    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
-    return sorted({path for path in (tracked + new).split("\0") if path})
 
 
 def _fingerprint(ids: dict[str, str]) -> str:
     lines = [f"{ids[path]}  {path}" for path in sorted(ids)]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
-    """Run git in `root` and return what it prints.
-
-    Parameters
-    ----------
-    root : Path
-    *arguments : str
-    stdin : str, optional
-    **environment : str
-        Variables beside those that are set.
-
-    Raises
-    ------
-    ArtifactError
-        If git is not there, or refuses.
-    """
-    try:
-        done = process.run(
-            ["git", *arguments],
-            root,
-            environment={k: v for k, v in os.environ.items() if k not in _GIT_OF_A_HOOK}
-            | environment,
-            stdin=stdin,
-            errors="surrogateescape",  # names of files are bytes
-        )
-    except FileNotFoundError as error:
-        raise ArtifactError("git: not found; install it") from error
-    if done.returncode:
-        verb = arguments[2] if arguments[0] == "-c" else arguments[0]
-        reason = process.error_line(done.stderr)
-        raise ArtifactError(f"git {verb} in {root.resolve()}: {reason}")
-    return done.stdout

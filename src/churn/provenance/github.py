@@ -1,4 +1,4 @@
-"""A repository on GitHub, asked by way of `gh`.
+"""A client of GitHub's API for one repository, on top of `gh`.
 
 `churn.comment` runs without packages, so this imports the standard library, and of churn only
 `core.errors`, `core.process` and `provenance.github_answers`.
@@ -27,9 +27,9 @@ from churn.provenance.github_answers import (
     PullRequest,
 )
 
-_PAGE = 100
+_PAGE_SIZE = 100
 _RAW = "Accept: application/vnd.github.raw+json"
-PATIENCE_S = 120
+TIMEOUT_S = 120
 Listed = TypeVar("Listed")
 
 
@@ -41,8 +41,8 @@ class Repository:
     address : str
         Such as ``https://github.com/owner/name``.
     token : str
-        With the permissions ``actions``, ``contents`` and ``pull-requests`` as far as they are
-        needed. No message of an error holds it.
+        With the permissions ``actions``, ``contents`` and ``pull-requests``, those that the calls
+        need. Never part of an error message.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -54,11 +54,11 @@ class Repository:
         return self._listed(PullRequest.read, "pulls", {"head": f"{owner}:{branch}"})
 
     def pull_requests_of(self, commit: str) -> list[MergedPull]:
-        """List the pull requests that have brought a commit here."""
+        """List the pull requests that contain a commit."""
         return self._listed(MergedPull.read, f"commits/{commit}/pulls")
 
     def changed_files(self, number: int) -> list[ChangedFile]:
-        """List the files that a pull request changes; GitHub names the first 3,000."""
+        """List the files that a pull request changes; GitHub lists at most 3,000."""
         return self._listed(ChangedFile.read, f"pulls/{number}/files")
 
     def comments(self, number: int) -> list[Comment]:
@@ -66,18 +66,18 @@ class Repository:
         return self._listed(Comment.read, f"issues/{number}/comments")
 
     def write_comment(self, number: int, comment_id: int | None, body: str) -> str:
-        """Write a comment, new or again, and return its address."""
-        where = ("PATCH", f"issues/comments/{comment_id}")
+        """Create a comment, or update `comment_id`, and return its URL."""
+        request = ("PATCH", f"issues/comments/{comment_id}")
         if comment_id is None:
-            where = ("POST", f"issues/{number}/comments")
-        written = self._api(*where, "--input", "-", stdin=json.dumps({"body": body}))
+            request = ("POST", f"issues/{number}/comments")
+        written = self._api(*request, "--input", "-", stdin=json.dumps({"body": body}))
         try:
             return str(written["html_url"])
         except (KeyError, TypeError) as error:
             raise _unexpected(error) from error
 
     def merge_base(self, branch: str, commit: str) -> str:
-        """Return the newest commit that a branch and a commit have in common."""
+        """Return the merge base of a branch and a commit."""
         compared = self._api("GET", f"compare/{quote(branch, safe='')}...{commit}?per_page=1")
         try:
             return str(compared["merge_base_commit"]["sha"])
@@ -85,30 +85,30 @@ class Repository:
             raise _unexpected(error) from error
 
     def file_at(self, path: str, commit: str) -> str:
-        """Return the text of a file as it is in a commit."""
+        """Return the text of a file at a commit."""
         return self._text("GET", f"contents/{path}", "-f", f"ref={commit}", "-H", _RAW)
 
     def jobs(self, run_id: int) -> list[Job]:
-        """List the jobs of a run's last attempt, with their steps."""
+        """List the jobs and steps of a run's last attempt."""
         return self._listed(Job.read, f"actions/runs/{run_id}/jobs", key="jobs")
 
     def artifacts(self, run_id: int, name: str) -> list[Artifact]:
-        """List a run's artifacts of a name, of all its attempts."""
+        """List the artifacts with a name, from all attempts of a run."""
         path = f"actions/runs/{run_id}/artifacts"
         return self._listed(Artifact.read, path, {"name": name}, key="artifacts")
 
     def download(self, artifact_id: int, max_bytes: int) -> bytes:
-        """Get an artifact's archive; at most one byte more than `max_bytes` of it."""
+        """Download an artifact's archive, but at most ``max_bytes + 1`` bytes."""
         command = ["gh", "api", f"{self._path}/actions/artifacts/{artifact_id}/zip"]
         with (
-            tempfile.TemporaryFile() as said,
+            tempfile.TemporaryFile() as errors,
             subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=said, env=self._environment
+                command, stdout=subprocess.PIPE, stderr=errors, env=self._environment
             ) as downloading,
         ):
             assert downloading.stdout is not None
-            # Neither reading nor leaving this block has a time limit of its own.
-            limit = threading.Timer(PATIENCE_S, downloading.kill)
+            # Neither the read below nor the end of this block has a timeout.
+            limit = threading.Timer(TIMEOUT_S, downloading.kill)
             limit.start()
             try:
                 content = downloading.stdout.read(max_bytes + 1)
@@ -118,10 +118,10 @@ class Repository:
                 code = downloading.wait()
             finally:
                 limit.cancel()
-            said.seek(0)
-            reason = self._told(said.read().decode(errors="replace"))
+            errors.seek(0)
+            reason = self._redacted(errors.read().decode(errors="replace"))
         if code == -signal.SIGKILL:
-            raise GitHubError(f"downloading the artifact: no answer in {PATIENCE_S} seconds")
+            raise GitHubError(f"downloading the artifact: no answer in {TIMEOUT_S} seconds")
         if code:
             raise GitHubError(f"downloading the artifact: {reason}")
         return content
@@ -133,22 +133,24 @@ class Repository:
         query: Mapping[str, str] | None = None,
         key: str | None = None,
     ) -> list[Listed]:
-        """Read every page of a list, each entry by `read`, which takes what JSON holds of it."""
-        found: list[Listed] = []
+        """Read all pages of a list; `read` parses each entry."""
+        entries: list[Listed] = []
         for page in range(1, 1000):
-            asked = {**(query or {})} | {"per_page": str(_PAGE), "page": str(page)}
-            fields = [word for name, value in asked.items() for word in ("-f", f"{name}={value}")]
+            parameters = {**(query or {})} | {"per_page": str(_PAGE_SIZE), "page": str(page)}
+            fields = [
+                word for name, value in parameters.items() for word in ("-f", f"{name}={value}")
+            ]
             answer = self._api("GET", path, *fields)
             try:
                 listed = answer if key is None else answer[key]
                 if not isinstance(listed, list):
-                    raise TypeError("no list")
-                found += map(read, listed)
-                if len(listed) < _PAGE:
+                    raise TypeError("not a list")
+                entries += map(read, listed)
+                if len(listed) < _PAGE_SIZE:
                     break
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise _unexpected(error) from error
-        return found
+        return entries
 
     def _api(self, method: str, path: str, *options: str, stdin: str = "") -> Any:
         answer = self._text(method, path, *options, stdin=stdin)
@@ -164,23 +166,23 @@ class Repository:
                 ["gh", "api", "--method", method, address, *options],
                 environment=self._environment,
                 stdin=stdin,
-                timeout_s=PATIENCE_S,
+                timeout_s=TIMEOUT_S,
             )
         except FileNotFoundError as error:
             raise GitHubError("gh: not found; install GitHub's command line") from error
         except TimeoutError as error:
-            raise GitHubError(f"{method} {path}: no answer in {PATIENCE_S} seconds") from error
+            raise GitHubError(f"{method} {path}: no answer in {TIMEOUT_S} seconds") from error
         if done.returncode:
-            raise GitHubError(f"{method} {path or address}: {self._told(done.stderr)}")
+            raise GitHubError(f"{method} {path or address}: {self._redacted(done.stderr)}")
         return done.stdout
 
-    def _told(self, said: str) -> str:
-        """Return what `gh` has said, without the token: a server may send back what it was sent."""
-        return (said.replace(self.token, "***") if self.token else said).strip()
+    def _redacted(self, text: str) -> str:
+        """Remove the token from an error of `gh`: a server may echo what it was sent."""
+        return (text.replace(self.token, "***") if self.token else text).strip()
 
     @property
     def _environment(self) -> dict[str, str]:
-        # gh takes the second token for servers other than github.com.
+        # gh reads GH_ENTERPRISE_TOKEN for servers other than github.com.
         return os.environ | {
             "GH_HOST": urlsplit(self.address).netloc,
             "GH_TOKEN": self.token,

@@ -1,7 +1,7 @@
-"""What GitHub's API answers, as far as it is needed.
+"""The objects of GitHub's API, with the fields that are needed here.
 
-Each `read` raises an AttributeError, KeyError, TypeError or ValueError where an answer is not as
-expected. Standard library only, as `churn.provenance.github`.
+Each `read` raises an AttributeError, KeyError, TypeError or ValueError if an answer is malformed.
+Standard library only, like `churn.provenance.github`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ class PullRequest:
     ----------
     number : int
     head : str
-        Its newest commit.
+        The newest commit of its branch.
     branch : str
+        The branch to be merged.
     source : str or None
-        Repository of the branch, ``owner/name``; None where a fork is gone.
+        Repository of that branch, ``owner/name``; None if a fork was deleted.
     base : str
-        The branch that it goes to.
+        The branch to merge into.
     """
 
     number: int
@@ -34,7 +35,7 @@ class PullRequest:
 
     @classmethod
     def read(cls, answer: Any) -> PullRequest:
-        """Take what is needed."""
+        """Parse GitHub's JSON."""
         head, base = answer["head"], answer["base"]
         source = (head["repo"] or {}).get("full_name")
         return cls(int(answer["number"]), head["sha"], head["ref"], source, base["ref"])
@@ -42,15 +43,15 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class MergedPull:
-    """A pull request that has brought a commit here, as far as GitHub says of it."""
+    """A pull request that contains a commit; fields that GitHub leaves out are None or False."""
 
     number: int | None
     is_merged: bool
-    commit: str | None  # as which it was merged
+    commit: str | None  # the merge commit
 
     @classmethod
     def read(cls, answer: Any) -> MergedPull:
-        """Take what is there, and nothing from an answer that is none."""
+        """Parse GitHub's JSON; a malformed answer gives an empty object."""
         if not isinstance(answer, dict):
             return cls(None, False, None)
         number = answer.get("number")
@@ -63,21 +64,21 @@ class MergedPull:
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file of a pull request; `before` is another name where it was renamed."""
+    """A file of a pull request; `before` is its name before a renaming."""
 
     name: str
     before: str
 
     @classmethod
     def read(cls, answer: Any) -> ChangedFile:
-        """Take what is needed."""
+        """Parse GitHub's JSON."""
         name = str(answer["filename"])
         return cls(name, str(answer.get("previous_filename", name)))
 
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment of a pull request; `author` is None where the user is gone."""
+    """A comment on a pull request; `author` is None if the account was deleted."""
 
     id: int
     body: str
@@ -85,14 +86,14 @@ class Comment:
 
     @classmethod
     def read(cls, answer: Any) -> Comment:
-        """Take what is needed."""
+        """Parse GitHub's JSON."""
         author = (answer["user"] or {}).get("login")
         return cls(int(answer["id"]), answer["body"] or "", author)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a job; `conclusion` is None before its end."""
+    """A step of a job; `conclusion` is None until it has ended."""
 
     name: str
     conclusion: str | None
@@ -100,7 +101,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a run."""
+    """A job of a workflow run."""
 
     name: str
     conclusion: str | None
@@ -108,14 +109,14 @@ class Job:
 
     @classmethod
     def read(cls, answer: Any) -> Job:
-        """Take what is needed."""
+        """Parse GitHub's JSON."""
         steps = (Step(str(step["name"]), step["conclusion"]) for step in answer["steps"])
         return cls(str(answer["name"]), answer["conclusion"], tuple(steps))
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact of a run."""
+    """An artifact of a workflow run."""
 
     id: int
     name: str
@@ -124,6 +125,6 @@ class Artifact:
 
     @classmethod
     def read(cls, answer: Any) -> Artifact:
-        """Take what is needed."""
+        """Parse GitHub's JSON."""
         name, expired = answer["name"], bool(answer["expired"])
         return cls(int(answer["id"]), name, expired, int(answer["size_in_bytes"]))

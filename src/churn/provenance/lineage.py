@@ -21,11 +21,11 @@ class Source(Shape):
     Attributes
     ----------
     how : str
-        ``main`` where `churn candidate make` has made it from a commit on main; else ``local``.
+        ``main`` if `churn candidate make` built it from a commit on main; else ``local``.
     pull_request : int or None
-        The one that was merged as that commit, as far as GitHub says so.
+        The pull request that was merged as that commit, if GitHub knows it.
     run : str
-        Address of the run that made the candidate.
+        URL of the workflow run that made the candidate; empty if it was made locally.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +36,7 @@ class Source(Shape):
 
     @property
     def summary(self) -> str:
-        """In one line."""
+        """The source in one line."""
         if self.how != "main":
             return "made locally"
         of = f" of pull request #{self.pull_request}" if self.pull_request else ""
@@ -44,23 +44,23 @@ class Source(Shape):
 
     @property
     def lines(self) -> list[str]:
-        """What a version's description says of it."""
+        """The source as lines of a version's notes."""
         return [self.summary, *([f"run {self.run}"] if self.run else [])]
 
     @property
     def tags(self) -> dict[str, str]:
-        """What a version's tags say of it."""
+        """The source as tags of a version."""
         number = "" if self.pull_request is None else str(self.pull_request)
         return {"candidate": self.how, "pull_request": number, "candidate_run": self.run}
 
 
 def read(candidate: Path) -> Source:
-    """Read how a packed candidate was made; without a note it was made locally.
+    """Read a packed candidate's lineage.json; without it the candidate was made locally.
 
     Raises
     ------
     CandidateError
-        If the note cannot be read.
+        If the file cannot be read.
     """
     file = candidate / FILE
     if not file.exists():
@@ -72,38 +72,38 @@ def read(candidate: Path) -> Source:
 
 
 def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str | None]:
-    """Return where a candidate comes from that is made now, on main.
+    """Return the source of a candidate that is made from a commit on main.
 
-    GitHub is asked once which pull request it was. Where it does not answer, the candidate is as
-    good as any, and nobody knows that number.
+    Asks GitHub once for the pull request. Without an answer the number stays unknown, which does
+    not invalidate the candidate.
 
     Parameters
     ----------
     commit : str
     environment : mapping
-        `GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, `GITHUB_RUN_ID` and `GH_TOKEN`, where they are.
+        `GITHUB_SERVER_URL`, `GITHUB_REPOSITORY`, `GITHUB_RUN_ID` and `GH_TOKEN`, each optional.
 
     Returns
     -------
     Source
     str or None
-        Why the pull request is not known.
+        Why the pull request is unknown; None if it is known or GitHub was not asked.
     """
     server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
     name, token = environment.get("GITHUB_REPOSITORY"), environment.get("GH_TOKEN")
     run = environment.get("GITHUB_RUN_ID")
-    here = f"{server}/{name}/actions/runs/{run}" if name and run else ""
+    address = f"{server}/{name}/actions/runs/{run}" if name and run else ""
     if not (name and token):
-        return Source(how="main", run=here), None
+        return Source(how="main", run=address), None
     try:
         pulls = Repository(f"{server}/{name}", token).pull_requests_of(commit)
-        return Source(how="main", pull_request=_merged(pulls, commit), run=here), None
+        return Source(how="main", pull_request=_merged(pulls, commit), run=address), None
     except GitHubError as error:
-        return Source(how="main", run=here), f"which pull request it was is not known: {error}"
+        return Source(how="main", run=address), f"the pull request is unknown: {error}"
 
 
 def _merged(pulls: list[MergedPull], commit: str) -> int | None:
-    """Choose the pull request that was merged as a commit; a commit may be in several."""
+    """Return the pull request that was merged as a commit; a commit may be in several."""
     merged = sorted(
         (pull for pull in pulls if pull.is_merged), key=lambda pull: pull.commit != commit
     )

@@ -1,4 +1,4 @@
-"""Whether `dvc.lock` belongs to the inputs: a stale one would describe another model."""
+"""Check that `dvc.lock` is up to date: a stale lock describes another model."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import yaml
 
 from churn.core import process
 from churn.core.errors import ArtifactError
-from churn.provenance.candidate import INPUTS, git
+from churn.provenance.candidate import INPUTS
+from churn.provenance.git import git
 
 LOCK = "dvc.lock"
-# It makes nothing: whether a run was logged says nothing about the model.
+# A stage without outputs: whether its run was logged says nothing about the model.
 _LOGS_ONLY = "track"
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What a ``dvc.lock`` says of the stages; nothing where there is none.
+    """The content of a ``dvc.lock``; empty if there is none.
 
     Attributes
     ----------
     inputs : dict of (str, str) to object
-        By stage and name what each stage takes from outside the pipeline; values of parameters
-        are of any kind.
+        What each stage reads from outside the pipeline, by stage and name: digests of files, and
+        values of parameters, which may have any type.
     outputs : dict of str to str
-        The paths that stages write, with their digests.
-    read : set of str
-        Those outputs that another stage of the pipeline reads.
+        Digests of the stages' outputs, by path.
+    read : frozenset of str
+        The outputs that another stage reads.
     """
 
     inputs: dict[tuple[str, str], object] = field(default_factory=dict)
@@ -39,10 +40,10 @@ class Lock:
 
 
 def stale(root: Path) -> list[str]:
-    """List what `dvc.lock` does not know as it is.
+    """List the out-of-date entries of `dvc.lock`.
 
-    In the work tree, whatever `dvc status` finds. And where the inputs are those of the last
-    commit, as on a runner after `dvc repro`, also what the *committed* lock has missed.
+    These are what `dvc status` reports for the work tree. If no input differs from the last commit,
+    as on a runner after `dvc repro`, the *committed* lock is checked as well.
 
     Parameters
     ----------
@@ -52,19 +53,19 @@ def stale(root: Path) -> list[str]:
     Returns
     -------
     list of str
-        ``stage: path`` each; empty where the lock is up to date.
+        One ``stage: path`` per entry; empty if the lock is up to date.
 
     Raises
     ------
     ArtifactError
-        If git or DVC cannot be asked.
+        If git or DVC fails.
     """
     if not (root / LOCK).exists():
         return [f"{LOCK}: not there"]
     committed, current = locks(root)
     found = _status(root, set(current.outputs))
     if not git(root, "status", "--porcelain", "--", *INPUTS).strip():
-        # What is not committed yet will be, together with the lock.
+        # Uncommitted inputs will be committed together with the lock.
         if not git(root, "ls-tree", "--name-only", "HEAD", LOCK):
             return [f"{LOCK}: not committed"]
         found += differences(committed, current)
@@ -72,20 +73,20 @@ def stale(root: Path) -> list[str]:
 
 
 def locks(root: Path) -> tuple[Lock, Lock]:
-    """Read ``dvc.lock`` as it is in the last commit, and as it is here; empty where there is none.
+    """Read ``dvc.lock`` of the last commit and of the work tree; empty if there is none.
 
     Raises
     ------
     ArtifactError
-        If git cannot be asked.
+        If git fails.
     """
-    is_there = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
-    here = (root / LOCK).read_text(encoding="utf-8", errors="replace")
-    return _parse(git(root, "show", f"HEAD:./{LOCK}") if is_there else ""), _parse(here)
+    is_committed = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
+    current = (root / LOCK).read_text(encoding="utf-8", errors="replace")
+    return _parse(git(root, "show", f"HEAD:./{LOCK}") if is_committed else ""), _parse(current)
 
 
 def _parse(text: str) -> Lock:
-    """Read a lock; one that is none knows nothing."""
+    """Parse a lock; a text that is no lock gives an empty one."""
     try:
         stages = yaml.safe_load(text).get("stages") or {}
         outs = [out for stage in stages.values() for out in stage.get("outs", [])]
@@ -98,62 +99,67 @@ def _parse(text: str) -> Lock:
 
 
 def differences(committed: Lock, current: Lock) -> list[str]:
-    """Compare two locks by what goes in; what came out may differ from platform to platform.
+    """Compare the inputs of two locks; outputs may differ between platforms.
 
     Returns
     -------
     list of str
-        ``stage: path`` for each input that differs.
+        One ``stage: path`` per input that differs.
     """
-    one, other = committed.inputs, current.inputs
-    keys = sorted(set(one) | set(other))
+    before, now = committed.inputs, current.inputs
     return [
         f"{stage}: {name}"
-        for stage, name in keys
-        if one.get((stage, name)) != other.get((stage, name))
+        for stage, name in sorted({*before, *now})
+        if before.get((stage, name)) != now.get((stage, name))
     ]
 
 
-def _inputs(stages: Any, made: dict[str, str]) -> dict[tuple[str, str], object]:
+def _inputs(stages: Any, outputs: dict[str, str]) -> dict[tuple[str, str], object]:
     inputs: dict[tuple[str, str], object] = {}
     for name, stage in stages.items():
         inputs[name, "command"] = stage.get("cmd")
         for file, values in stage.get("params", {}).items():
             inputs |= {(name, f"{file} {key}"): value for key, value in values.items()}
         for dep in stage.get("deps", []):
-            if dep["path"] not in made:
+            if dep["path"] not in outputs:
                 inputs[name, dep["path"]] = dep.get("md5")
     return inputs
 
 
-def _status(root: Path, made: set[str]) -> list[str]:
-    """Ask DVC, but not about what a later stage reads of an earlier one.
+def _status(root: Path, outputs: set[str]) -> list[str]:
+    """Run `dvc status`, but ignore changed outputs of earlier stages as inputs of later ones.
 
-    That may differ where the lock was written on another platform. A stage whose own inputs
-    differ, or whose outputs were changed by hand, is told all the same.
+    They differ if the lock was written on another platform. A stage whose external inputs differ,
+    or whose outputs were changed by hand, is still listed.
     """
     return [
         f"{stage}: {path}"
-        for stage, changes in ask_dvc(root).items()
+        for stage, changes in dvc_status(root).items()
         if stage != _LOGS_ONLY
         for change in changes
         if isinstance(change, dict)
         for kind, paths in change.items()
         for path in (paths if isinstance(paths, dict) else [str(paths)])
-        if not (kind == "changed deps" and path in made)
+        if not (kind == "changed deps" and path in outputs)
     ]
 
 
-def ask_dvc(root: Path, *targets: str) -> dict[str, list[Any]]:
-    """Ask DVC within this process: starting another one takes twice as long as the answer."""
+def dvc_status(root: Path, *targets: str) -> dict[str, list[Any]]:
+    """Run `dvc status` in this process: starting another takes twice as long as the check.
+
+    Raises
+    ------
+    ArtifactError
+        If DVC fails.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(root)) as repo:
-            found: dict[str, list[Any]] = repo.status(targets=list(targets) or None)
+            status: dict[str, list[Any]] = repo.status(targets=list(targets) or None)
     except DvcException as error:
         reason = process.error_line(str(error), last=True)
         raise ArtifactError(f"dvc status: {reason}") from error
-    # Seen from another folder, DVC puts the path of the stage's file in front.
-    return {re.split("[:/]", name)[-1]: changes for name, changes in found.items()}
+    # Called from another folder, DVC prefixes the name with the path of dvc.yaml.
+    return {re.split("[:/]", name)[-1]: changes for name, changes in status.items()}

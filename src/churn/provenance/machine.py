@@ -1,4 +1,4 @@
-"""What decides the last digits of a result beside the inputs: the kind of machine."""
+"""Describe the machine: besides the inputs, a result's last digits depend on it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import platform
 
 import numpy as np
 
-# Of the libraries that have been loaded; the import is for that.
+# Imported so that its BLAS is loaded: `threadpool_info` lists loaded libraries only.
 import scipy.linalg  # noqa: F401
 from threadpoolctl import threadpool_info
 
 
 def describe() -> dict[str, str]:
-    """Describe this machine as far as floating-point arithmetic depends on it.
+    """Describe what floating-point results depend on: the platform and its libraries.
 
     Returns
     -------
     dict of str to str
         ``system``, ``processor``, ``libc``, ``python`` (3.12), ``simd`` (the newest instructions
-        that NumPy uses) and ``blas`` (the kernels that OpenBLAS has chosen). Where two of these are
-        equal, the same inputs give the same bytes.
+        that NumPy uses) and ``blas`` (the kernels that OpenBLAS has chosen). On two machines with
+        equal descriptions, the same inputs give the same bytes.
     """
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     kernels = {str(library.get("architecture", "")) for library in threadpool_info()} - {""}

@@ -1,4 +1,4 @@
-"""The data that ``data.dvc`` names: getting them, and making sure that they are nothing else."""
+"""Get the data that ``data.dvc`` names, and check that the files here are those data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from churn.core import process
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape
 from churn.data import sources
-from churn.provenance.candidate import git, table_path
-from churn.provenance.lockfile import ask_dvc
+from churn.provenance.candidate import table_path
+from churn.provenance.git import git
+from churn.provenance.lockfile import dvc_status
 
 
 class _Out(Shape):
@@ -25,7 +26,7 @@ class _Out(Shape):
 
 
 class _DataFile(Shape):
-    """data.dvc, with one output and nothing that would lead DVC to anything else."""
+    """data.dvc with a single output, ``data``, and no other key that DVC would act on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,21 +36,21 @@ class _DataFile(Shape):
 
 
 def get(root: Path) -> bool:
-    """Put the data into place; changes in ``data/`` that DVC does not know are kept.
+    """Fetch and check out the data; local changes in ``data/`` are kept.
 
     Returns
     -------
     bool
-        Whether the data are those of ``data.dvc``; False where changes were kept.
+        Whether the data are those of ``data.dvc``; False if local changes were kept.
 
     Raises
     ------
     ArtifactError
-        If ``data.dvc`` names more than ``data/``, or the data cannot be had.
+        If ``data.dvc`` names more than ``data/``, or the data are unavailable.
     """
     require_data_file(root)
     _dvc(root, "fetch")
-    require_data_file(root)  # now with the listing of what is in the folder
+    require_data_file(root)  # again: the folder's listing is in the cache now
     try:
         _dvc(root, "checkout")
     except ArtifactError:
@@ -63,7 +64,7 @@ def _dvc(root: Path, verb: str) -> None:
     done = process.run(
         [sys.executable, "-m", "dvc", verb, "--quiet", "data.dvc"],
         root,
-        # The remote may need credentials of its own, but not those of the registry.
+        # The remote may need credentials, but not those of the registry.
         environment=process.without_credentials(),
     )
     if done.returncode:
@@ -72,9 +73,9 @@ def _dvc(root: Path, verb: str) -> None:
 
 
 def require_data(root: Path) -> None:
-    """Make sure that the data here are those that ``data.dvc`` names, the table among them.
+    """Check that the files here are the data that ``data.dvc`` names, the table included.
 
-    And that it names nothing else: what DVC puts into place could be code.
+    ``data.dvc`` must name nothing else: what DVC checks out could be code.
 
     Parameters
     ----------
@@ -84,25 +85,25 @@ def require_data(root: Path) -> None:
     Raises
     ------
     ArtifactError
-        If ``data.dvc`` names more, git tracks a file there, DVC ignores the table, or something
-        differs. Absent data are no fault here: who reads them says so.
+        If ``data.dvc`` names more, git tracks a file in ``data/``, DVC ignores the table, or a file
+        differs. Missing data are no error here: reading them raises one.
     """
     require_data_file(root)
     if tracked := git(root, "ls-files", "--", "data").splitlines():
         raise ArtifactError(
-            f"{tracked[0]}: tracked by git, and data/ belongs to DVC; git rm --cached it, and run"
-            " dvc add data"
+            f"{tracked[0]}: tracked by git, but DVC tracks data/; git rm --cached it, and run dvc"
+            " add data"
         )
     table = table_path(root)
-    # A path that leads to no file yet is asked for as well: it could be ignored before it is there.
+    # A path without a file is checked as well: .dvcignore may match it before the file exists.
     for file in () if table is None else (sources.files(table) or [table]):
         if not _is_ignored(root, file):
             continue
         raise ArtifactError(
-            f"{file.relative_to(root)}: ignored by .dvcignore, so data.dvc does not know it; take"
-            " that line out, and run dvc add data"
+            f"{file.relative_to(root)}: ignored by .dvcignore, so data.dvc does not track it;"
+            " remove that line, and run dvc add data"
         )
-    for change in ask_dvc(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
+    for change in dvc_status(root, str((root / "data.dvc").absolute())).get("data.dvc", []):
         for path, how in change.get("changed outs", {}).items() if isinstance(change, dict) else ():
             if how != "deleted":
                 raise ArtifactError(
@@ -111,15 +112,15 @@ def require_data(root: Path) -> None:
 
 
 def require_data_file(root: Path) -> None:
-    """Make sure that ``data.dvc`` names the folder ``data/`` and nothing else.
+    """Check that ``data.dvc`` names the folder ``data/`` and nothing else.
 
-    DVC puts every file into place that such a file names, wherever that is: into an environment, or
-    over the code, with no trace in `git status`. So this comes before DVC is asked for the data.
+    DVC checks out every file that a ``.dvc`` file names, wherever it is: into an environment, or
+    over the code, without a trace in `git status`. So this must run before any checkout.
 
     Raises
     ------
     ArtifactError
-        If it names another place, or a listing in the cache leads out of the folder.
+        If it names another path, or a listing in the cache has a path outside of the folder.
     """
     file = root / "data.dvc"
     try:
@@ -130,7 +131,7 @@ def require_data_file(root: Path) -> None:
         [out] = _DataFile.model_validate(document).outs
     except ValidationError as error:
         raise ArtifactError(
-            "data.dvc: has to name the folder data, and nothing else; run dvc add data"
+            "data.dvc: must name the folder data and nothing else; run dvc add data"
         ) from error
     md5 = str(out.md5)
     if not re.fullmatch(r"[0-9a-f]{32}\.dir", md5):
@@ -141,7 +142,7 @@ def require_data_file(root: Path) -> None:
 
 
 def _is_plain(entry: Any) -> bool:
-    """Tell whether an entry of a listing lies below its folder."""
+    """Tell whether an entry of a listing is below its folder."""
     parts = str(entry.get("relpath", "..")).replace("\\", "/").split("/")
     return not {"", ".", ".."}.intersection(parts)
 

@@ -1,4 +1,4 @@
-"""Another commit, checked out beside the work tree."""
+"""Check out another commit into a temporary folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from churn.core.errors import BaselineError
 from churn.core.files import scratch
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 
 
 @contextmanager
 def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
-    """Check a commit out into a temporary folder, and give the project's folder in it.
+    """Check out a commit into a temporary folder, and yield the project's folder in it.
 
     Parameters
     ----------
@@ -22,8 +22,12 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
         The project's folder, at the top of a git repository or below it.
     commit : str
     share_cache : bool
-        Whether DVC finds there what the cache of the work tree holds. Where the work tree is a
-        pull request's, its code and its settings have filled that cache.
+        Whether DVC may use the work tree's cache there. That cache is not to be trusted where the
+        work tree is a pull request's: its code and settings have filled it.
+
+    Yields
+    ------
+    Path
 
     Raises
     ------
@@ -36,19 +40,19 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
         tree = folder / "tree"
         top = Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n"))
         project = tree / git(root, "rev-parse", "--show-prefix").rstrip("\n")
-        # Not a worktree of this repository: DVC finds no way out of one of a submodule's, and who
-        # is killed leaves nothing behind in the repository.
+        # Not `git worktree`: DVC does not work in a worktree of a submodule, and a killed process
+        # would leave an entry behind in the repository.
         git(top, "init", "--quiet", "--template=", str(tree.resolve()))
-        # Attributes are the commit's, because this is a checkout. Without hooks: those of the user
-        # are meant for the user's work tree.
-        places = {
+        # A checkout applies the commit's own .gitattributes. Hooks are off: the user's hooks are
+        # meant for the user's work tree.
+        locations = {
             "GIT_WORK_TREE": str(tree.resolve()),
             "GIT_INDEX_FILE": str(folder.resolve() / "index"),
         }
-        read = ("read-tree", "--reset", "-u", commit)
-        git(top, "-c", "core.hooksPath=/dev/null", *read, **places)
+        checkout = ("read-tree", "--reset", "-u", commit)
+        git(top, "-c", "core.hooksPath=/dev/null", *checkout, **locations)
         (project / ".dvc").mkdir(parents=True, exist_ok=True)
-        local = root / ".dvc" / "config.local"  # a remote's credentials may stand there
+        local = root / ".dvc" / "config.local"  # may hold a remote's credentials
         if local.exists():
             shutil.copy(local, project / ".dvc" / "config.local")
         if share_cache:

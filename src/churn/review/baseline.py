@@ -1,4 +1,4 @@
-"""What a candidate is compared with: the model of another commit, or the one in Production."""
+"""The baselines of a comparison: the model of another commit, or the model in Production."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import ReleaseParams
 from churn.core.paths import SIDES, Workspace
 from churn.model.card import CARD_FILE
-from churn.provenance.candidate import SERVED, changed, git, table_digest, work_tree_fingerprint
+from churn.provenance.candidate import SERVED, table_digest, work_tree_fingerprint
+from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.tracking import local_store
 
@@ -34,7 +35,7 @@ _OUT_OF_FOLD = "build/out_of_fold.parquet"
 
 
 class Card(Shape):
-    """A model's card, whichever version of this project has written it."""
+    """A model's card as written by any release of this project."""
 
     id: str | None = None
     target: str | None = None
@@ -47,7 +48,7 @@ class Card(Shape):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns that it takes."""
+        """The columns that the model reads."""
         return (*self.numeric, *self.dates, *self.categorical)
 
 
@@ -58,20 +59,20 @@ class Baseline:
     Attributes
     ----------
     name : str
-        As the user called it: a revision, or ``Production``.
+        The revision as the user gave it, or ``Production``.
     identity : str
-        Commit, or version in the registry.
+        Commit, or number of the version in the registry.
     source : {"stored", "reproduced", "registry"}
         Where the model came from.
     model : Path
         Folder of the model.
     code : Path or None
-        Folder that holds the package `churn` which the model was trained with; None where that is
-        the very code that runs here.
+        Folder with the package `churn` that the model was trained with; None if it equals the code
+        that runs here.
     workspace : Workspace or None
-        Of its commit, with both sides of the split, where they are at hand.
+        Of its commit, with both sides of the split; None if these are unavailable.
     out_of_fold : Path or None
-        What its procedure says of its training rows, where that was kept.
+        Out-of-fold predictions of its training rows; None if they were not kept.
     """
 
     name: str
@@ -87,10 +88,10 @@ class Baseline:
         return read_json(self.model / CARD_FILE, _STAGE, Card)
 
     def predict(self, rows: Path) -> pd.DataFrame:
-        """Predict with the baseline's own code; in a process of its own where that is other code.
+        """Predict with the baseline's own code; in another process if that code differs.
 
-        Its transformers may have been changed since; a model that is run with other code than it
-        was trained with is another model.
+        Its transformers may have changed since, and a model gives other predictions with other
+        code.
 
         Parameters
         ----------
@@ -105,66 +106,66 @@ class Baseline:
         Raises
         ------
         IncomparableError
-            If the baseline does not take these rows.
+            If the baseline cannot predict for these rows.
         """
         if self.code is None:
             return self._predict_here(rows)
-        if not (self.code / "churn").is_dir():  # Python would take the candidate's instead
-            raise IncomparableError(f"{self.name}: its code is not there")
+        if not (self.code / "churn").is_dir():  # else Python would import the candidate's code
+            raise IncomparableError(f"{self.name}: its code is missing")
         with tempfile.TemporaryDirectory(prefix="churn-scored-") as folder:
-            scored = Path(folder) / "scored.parquet"
+            output = Path(folder) / "scored.parquet"
             command = [sys.executable, "-m", "churn", "predict"]
             command += ["--model", str(self.model.resolve())]
-            command += ["--input", str(rows.resolve()), "--output", str(scored)]
+            command += ["--input", str(rows.resolve()), "--output", str(output)]
             done = _run(command, Path(folder), PYTHONPATH=str(self.code.resolve()))
             if done.returncode:
-                raise self._unscored(
+                raise self._incomparable(
                     _last_line(done.stderr).removeprefix("Error: "), rows.resolve()
                 )
-            return read_parquet(scored, "predict")
+            return read_parquet(output, "predict")
 
     def _predict_here(self, rows: Path) -> pd.DataFrame:
-        """Do what ``churn predict`` does; whatever goes wrong is what goes wrong in it."""
+        """Predict as ``churn predict`` does, with the same errors."""
         from churn.model import artifact, prediction
 
         try:
             return prediction.score(artifact.load(self.model), rows)
         except ChurnError as error:
-            raise self._unscored(str(error), rows) from error
-        except Exception as error:  # of a library, by what the rows or the model hold
-            raise self._unscored(f"{type(error).__name__}: {error}", rows) from error
+            raise self._incomparable(str(error), rows) from error
+        except Exception as error:  # from a library, depending on rows and model
+            raise self._incomparable(f"{type(error).__name__}: {error}", rows) from error
 
-    def _unscored(self, reason: str, rows: Path) -> IncomparableError:
-        # Nobody knows the scratch file in which the rows are.
+    def _incomparable(self, reason: str, rows: Path) -> IncomparableError:
+        # The name of the temporary file means nothing to the reader.
         reason = reason.removeprefix(f"{rows}: ")
         return IncomparableError(f"{self.name}: cannot be scored on these rows: {reason}")
 
 
 @contextmanager
 def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator[Baseline | None]:
-    """Give the model of another commit.
+    """Yield the model of another commit.
 
-    From the DVC cache or remote where its ``dvc.lock`` is current; else its training is
-    reproduced, with its own code, in a temporary worktree.
+    It comes from the DVC cache or remote if its ``dvc.lock`` is up to date. Else its training is
+    reproduced with its own code in a temporary worktree.
 
     Parameters
     ----------
     root : Path
         The project's folder.
     revision : str
-        Whatever git understands.
+        Any revision of git.
     share_cache : bool, default=True
         See `churn.provenance.worktree.worktree`.
 
     Yields
     ------
     Baseline or None
-        None where that commit has no pipeline: the first pull request ever.
+        None if that commit has no pipeline, as before the first pull request.
 
     Raises
     ------
     BaselineError
-        If there is no such revision, or its model can neither be got nor reproduced.
+        If built is no such revision, or its model can neither be pulled nor reproduced.
     """
     commit = resolve(root, revision)
     if not has_pipeline(root, commit):
@@ -172,38 +173,38 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
         return
     with worktree(root, commit, share_cache) as tree:
         source = _provide(tree)
-        there = Workspace(tree)
+        built = Workspace(tree)
         yield Baseline(
             name=shown_name(revision, commit),
             identity=commit,
             source=source,
-            model=there.model,
+            model=built.model,
             code=tree / "src" if changed(root, commit, SERVED) else None,
-            workspace=there if all(there.split(side).exists() for side in SIDES) else None,
-            out_of_fold=there.out_of_fold if there.out_of_fold.exists() else None,
+            workspace=built if all(built.split(side).exists() for side in SIDES) else None,
+            out_of_fold=built.out_of_fold if built.out_of_fold.exists() else None,
         )
 
 
 @contextmanager
 def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | None]:
-    """Give the model that is in Production; None where there is none yet.
+    """Yield the model in Production; None if there is none yet.
 
     Parameters
     ----------
     root : Path
         Folder of the local MLflow store.
     settings : ReleaseParams
-        Which registered model it is.
+        Names the registered model.
 
     Raises
     ------
     RegistryError
-        If a server is named that this run has no access to.
+        If this run has no access to the configured server.
     TrackingError
         If the registry cannot be reached.
     """
-    is_there = os.environ.get("MLFLOW_TRACKING_URI") or local_store.registry_branch()
-    if not is_there and not (root / "mlflow.db").exists():
+    has_registry = os.environ.get("MLFLOW_TRACKING_URI") or local_store.registry_branch()
+    if not has_registry and not (root / "mlflow.db").exists():
         yield None  # no server and no store: nothing was ever registered
         return
     from churn.registry.working_copy import working_copy
@@ -221,7 +222,7 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
     if version is None:
         yield None
         return
-    is_code_here = version.tags.get("served") == work_tree_fingerprint(root, SERVED)
+    has_same_code = version.tags.get("served") == work_tree_fingerprint(root, SERVED)
     with tempfile.TemporaryDirectory(prefix="churn-production-") as folder:
         stored = verified.fetch(registry, version, Path(folder))
         yield Baseline(
@@ -229,27 +230,27 @@ def _in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | N
             str(version.number),
             "registry",
             model=stored / MODEL_FILES,
-            code=None if is_code_here else stored / "code",
+            code=None if has_same_code else stored / "code",
             workspace=None,
             out_of_fold=_out_of_fold_of(version, root, Path(folder)),
         )
 
 
 def _out_of_fold_of(version: Version, root: Path, folder: Path) -> Path | None:
-    """Return what a version's procedure says of its training rows, if they are the rows here.
+    """Return a version's out-of-fold predictions if it was trained on the table that is here.
 
-    There are no customers in a registry, so nothing else tells whether a row was the same then.
+    The registry holds no customers, so rows can only be matched by the digest of the whole table.
     """
     from churn.registry import verified
 
-    here = table_digest(root)
-    if here == "absent" or version.tags.get("data_sha256") != here:
+    digest = table_digest(root)
+    if digest == "absent" or version.tags.get("data_sha256") != digest:
         return None
     return verified.companion(version, Path(_OUT_OF_FOLD).name, folder)
 
 
 def shown_name(revision: str, commit: str) -> str:
-    """Return what a revision is called: as the user does, if that is not the name of a stage."""
+    """Return a revision's name in reports: as the user gave it, unless that is ``Production``."""
     return f"commit {commit[:12]}" if revision == PRODUCTION else revision
 
 
@@ -259,18 +260,19 @@ def resolve(root: Path, revision: str) -> str:
     Raises
     ------
     BaselineError
-        If there is none.
+        If there is no such revision.
     """
     try:
         return git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except ArtifactError as error:
         raise BaselineError(
-            f"--baseline {revision}: no such revision here; get it with `{_fetch(root, revision)}`"
+            f"--baseline {revision}: no such revision here; get it with"
+            f" `{_fetch_command(root, revision)}`"
         ) from error
 
 
-def _fetch(root: Path, revision: str) -> str:
-    """Say how to get a revision that a clone of one branch, or of its newest commits, lacks."""
+def _fetch_command(root: Path, revision: str) -> str:
+    """Return the command that gets a revision missing in a single-branch or shallow clone."""
     remote, _, branch = revision.partition("/")
     if branch and remote in git(root, "remote").split():
         return f"git fetch {remote} {shlex.quote(f'+{branch}:refs/remotes/{remote}/{branch}')}"
@@ -279,12 +281,12 @@ def _fetch(root: Path, revision: str) -> str:
 
 
 def has_pipeline(root: Path, commit: str) -> bool:
-    """Tell whether a commit has a `dvc.yaml` that trains.
+    """Tell whether a commit has a `dvc.yaml` with the training stage.
 
     Raises
     ------
     BaselineError
-        If that cannot be told: taken for a commit without a pipeline, it would be no baseline.
+        If its `dvc.yaml` is invalid: it must not count as a commit without a pipeline.
     """
     if not git(root, "ls-tree", "--name-only", commit, "dvc.yaml"):
         return False
@@ -296,30 +298,30 @@ def has_pipeline(root: Path, commit: str) -> bool:
 
 
 def _provide(tree: Path) -> Literal["stored", "reproduced"]:
-    """Get the model and the rows of the commit that is checked out in `tree`."""
+    """Pull or reproduce the model and the rows of the commit that is checked out in `tree`."""
     outputs = ("build/model", "build/train.parquet", "build/test.parquet")
     lock = tree / "dvc.lock"
     if lock.exists():
-        # Does nothing where the lock belongs to the inputs, whether or not the outputs are here.
+        # Runs nothing if the lock is up to date, even if the outputs are missing.
         before = lock.read_bytes()
         done = _dvc(tree, "repro", "--pull", "--allow-missing", _STAGE, check=False)
         stored = lock.read_bytes() == before
         if not done.returncode:
             done = _dvc(tree, "pull", *outputs, check=False)
         if not done.returncode and (tree / "build" / "model").is_dir():
-            if _OUT_OF_FOLD not in lock.read_text():  # it was not kept by older commits
+            if _OUT_OF_FOLD not in lock.read_text():  # older commits did not keep it
                 return "stored" if stored else "reproduced"
             pull(tree, _OUT_OF_FOLD)
             if (tree / _OUT_OF_FOLD).exists():
                 return "stored" if stored else "reproduced"
-    # Not quiet: DVC would keep its errors to itself.
-    _dvc(tree, "pull", "data.dvc", check=False)  # repro says what is missing
+    # Not quiet, which would suppress DVC's errors.
+    _dvc(tree, "pull", "data.dvc", check=False)  # repro reports missing data
     _dvc(tree, "repro", _STAGE)
     return "reproduced"
 
 
 def pull(tree: Path, path: str) -> None:
-    """Get an output of the commit that is checked out in `tree`, if it can be had."""
+    """Pull an output of the commit that is checked out in `tree`, if it is available."""
     _dvc(tree, "pull", path, check=False)
 
 
@@ -337,5 +339,5 @@ def _run(command: list[str], folder: Path, **environment: str) -> process.Finish
 
 
 def _last_line(text: str) -> str:
-    """Return the line that says what went wrong, without DVC's prefix and its advice."""
+    """Return the last line with an error, without DVC's prefix and its advice."""
     return process.error_line(text, ("ERROR: ", "Error: "), last=True).removeprefix("ERROR: ")

@@ -1,4 +1,4 @@
-"""What a pull request changes in params.yaml."""
+"""Compare two texts of params.yaml; the content of changes.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from churn.core.files import Shape
 from churn.core.params import Scalar, flatten
 
-# Who changes these changes what is asked of the change itself.
+# A change of these changes the limits by which it is judged itself.
 _LIMITS = (
     "gates.",
     "release.",
@@ -25,7 +25,7 @@ _LIMITS = (
     "data.target",
 )
 _ABSENT = "absent"
-# A text that reads like something else, such as "1" or "true", is shown in quotes.
+# Strings that look like another type, such as "1" or "true", are shown in quotes.
 _AMBIGUOUS = re.compile(rf"{_ABSENT}|null|true|false|[-+.\d][\w.+-]*", re.IGNORECASE)
 
 
@@ -35,11 +35,11 @@ class ParameterChange(Shape):
     Attributes
     ----------
     key : str
-        Dotted.
+        Dotted key.
     before, after : str
-        ``absent`` where there is none.
+        Values; ``absent`` if the key is missing.
     limit : bool
-        Whether it is one of those that decide what a candidate is held against.
+        Whether it is a limit, by which candidates are judged.
     """
 
     key: str
@@ -55,12 +55,12 @@ class Changes(Shape):
     ----------
     parameters : list of ParameterChange
     files : list of str
-        Inputs of the pipeline.
+        Changed inputs of the pipeline.
     judge : list of str
-        Paths that decide about a change.
+        Paths of code that judges the change.
     decided : int or None
-        How often the held-out customers have decided before; None where git does not have the
-        whole history here.
+        How often changes have been decided on these held-out customers before; None in a shallow
+        clone.
     """
 
     parameters: list[ParameterChange] = Field(default_factory=list)
@@ -70,7 +70,7 @@ class Changes(Shape):
 
 
 def parameter_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[ParameterChange]:
-    """List the parameters that differ between two documents, each as `texts` gives it."""
+    """List the parameters that differ between two documents; both as returned by `texts`."""
     return [
         ParameterChange(
             key=key,
@@ -84,7 +84,7 @@ def parameter_changes(before: Mapping[str, str], after: Mapping[str, str]) -> li
 
 
 def texts(document: Any) -> dict[str, str]:
-    """Write each value of a params.yaml, as it stands, as text; by its dotted key."""
+    """Return each value of a params.yaml as text, unvalidated, by its dotted key."""
     return {key: _text(value) for key, value in flatten(_by_name(document)).items()}
 
 
@@ -97,7 +97,7 @@ def _text(value: Scalar) -> str:
 
 
 def _by_name(node: Any) -> Any:
-    """Key a list of mappings by what each is called: one more in front must not shift the rest."""
+    """Key a list of mappings by name, so that inserting one does not shift the others."""
     if isinstance(node, dict):
         return {key: _by_name(value) for key, value in node.items()}
     if isinstance(node, list) and node and all(isinstance(item, dict) for item in node):

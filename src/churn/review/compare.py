@@ -1,8 +1,8 @@
-"""Command `compare`: the candidate against other models, on customers that none was trained on.
+"""Command `compare`: compare the candidate with other models on customers unseen in training.
 
-On main's held-out customers as main has them, and on the candidate's own where these differ; by
-main's limits, and by its own where it changes them. And on every customer, where both models'
-out-of-fold predictions of the training rows are there: five times as many.
+On main's held-out customers, and on the candidate's own if they differ; by main's limits, and by
+the candidate's own if they differ. If both models have out-of-fold predictions, training rows are
+added, which gives five times as many customers.
 """
 
 from __future__ import annotations
@@ -53,40 +53,40 @@ from churn.review.comparison import (
 from churn.stages import validate
 
 _MIN_ROWS = 50
-_SHARE_TOLERANCE = 0.05  # of training rows that were predicted out of fold
+_SHARE_TOLERANCE = 0.05  # between the shares of training rows with out-of-fold predictions
 
 
 def run(
     workspace: Workspace, revision: str | None, production: bool, share_cache: bool = True
 ) -> Comparison:
-    """Compare what the pipeline has made with a revision's model, with Production's, or both.
+    """Compare the candidate with a revision's model, with the model in Production, or both.
 
-    Where the revision has other checks than params.yaml, they are run as well.
+    If the revision lists other checks than params.yaml, these are run as well.
 
     Parameters
     ----------
     workspace : Workspace
     revision : str or None
-        What git calls the baseline: main, whose exam and limits count.
+        The baseline, main, which provides exam and limits.
     production : bool
-        Whether the model in Production is a baseline as well.
+        Compare with the model in Production as well.
     share_cache : bool, default=True
         See `churn.review.baseline.of_revision`.
 
     Returns
     -------
     Comparison
-        Also in ``build/comparison.json``.
+        Written to ``build/comparison.json`` as well.
 
     Raises
     ------
     ParamsError, ArtifactError
-        If params.yaml or a stage's output cannot be used.
+        If params.yaml or a stage's output is invalid.
     BaselineError, TrackingError
-        If a baseline could not be had.
+        If a baseline is unavailable.
     """
     settings = params.load(workspace.params)
-    found: dict[str, Baseline | None] = {}
+    baselines: dict[str, Baseline | None] = {}
     main = None
     with ExitStack() as opened:
         if revision is not None:
@@ -94,37 +94,38 @@ def run(
             proposal.write(workspace, commit)
             source = baseline.of_revision(workspace.root, revision, share_cache)
             name = baseline.shown_name(revision, commit)
-            found[name] = main = opened.enter_context(source)
+            baselines[name] = main = opened.enter_context(source)
         if production:
             released = baseline.in_production(workspace.root, settings.release)
-            found[baseline.PRODUCTION] = opened.enter_context(released)
-        return against(workspace, settings, found, main)
+            baselines[baseline.PRODUCTION] = opened.enter_context(released)
+        return against(workspace, settings, baselines, main)
 
 
 def against(
     workspace: Workspace,
     settings: Params,
-    found: dict[str, Baseline | None],
+    baselines: dict[str, Baseline | None],
     main: Baseline | None = None,
 ) -> Comparison:
-    """Compare with baselines from anywhere, each by its name; see `run`.
+    """Compare the candidate with given baselines; see `run`.
 
     Parameters
     ----------
     workspace : Workspace
     settings : Params
-    found : dict of str to Baseline or None
+    baselines : dict of str to Baseline or None
+        By name; None if a baseline does not exist.
     main : Baseline, optional
-        Whose exam and limits count; without it those of the candidate.
+        Provides exam and limits; by default they are the candidate's.
     """
     candidate = _Candidate(workspace, settings)
     exams, changed = _exams(candidate, main)
     judged_by = _limits(workspace, settings, main)
-    _check_by(judged_by, workspace, settings)
+    _run_main_checks(judged_by, workspace, settings)
     entries: list[Entry] = []
-    with bar("comparing", len(found) * len(exams) * (1 + len(judged_by))) as advance:
-        for name, baseline_ in found.items():
-            entries += _entries(name, baseline_, candidate, exams, judged_by, advance)
+    with bar("comparing", len(baselines) * len(exams) * (1 + len(judged_by))) as advance:
+        for name, found in baselines.items():
+            entries += _entries(name, found, candidate, exams, judged_by, advance)
     report = Comparison(
         model_digest=candidate.digest,
         level=LEVEL,
@@ -137,7 +138,7 @@ def against(
 
 
 class _Candidate:
-    """What the pipeline has made, as far as a comparison needs it."""
+    """The results of the pipeline that a comparison needs."""
 
     def __init__(self, workspace: Workspace, settings: Params) -> None:
         self.workspace, self.settings = workspace, settings
@@ -147,12 +148,12 @@ class _Candidate:
         predictions = read_parquet(workspace.predictions("test"), "evaluate")
         if not test[settings.data.id].equals(predictions[settings.data.id]):
             raise ArtifactError(
-                f"{workspace.predictions('test')}: of other customers than"
+                f"{workspace.predictions('test')}: its customers differ from"
                 f" {workspace.split('test')}; run dvc repro"
             )
         self.test = test.assign(_probability=predictions["probability"].to_numpy())
         self.threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
-        # A candidate that was packed before they were kept has none.
+        # Candidates packed by older releases have none.
         self.out_of_fold = (
             read_parquet(workspace.out_of_fold, "train") if workspace.out_of_fold.exists() else None
         )
@@ -160,7 +161,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Exam:
-    """Held-out customers with what the candidate says of them.
+    """Held-out customers with the candidate's predictions.
 
     Attributes
     ----------
@@ -168,9 +169,9 @@ class _Exam:
     rows : DataFrame
         Id, target, features and ``_probability``.
     train : DataFrame
-        The training rows that go with them, which say where slices begin and end.
+        The training rows of the same split, which define the bounds of slices.
     problem : str or None
-        Why the candidate says nothing of them.
+        Why the candidate has no predictions for them.
     """
 
     whose: Whose
@@ -180,13 +181,13 @@ class _Exam:
 
 
 def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], exam.Changed | None]:
-    """Give main's exam, and the candidate's own where that is another one."""
+    """Return main's exam, and the candidate's own if it differs; and how they differ."""
     data = candidate.settings.data
     own = _Exam("own", candidate.test, candidate.train)
     if main is None:
         return [own], None
     if main.workspace is None:
-        problem = f"{main.name}: its held-out customers cannot be had"
+        problem = f"{main.name}: its held-out customers are unavailable"
         return [_Exam("main", candidate.test, candidate.train, problem), own], None
     train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
     if missing := [name for name in (data.id, data.target) if name not in test]:
@@ -197,17 +198,17 @@ def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], e
         return [_Exam("main", candidate.test, train)], None
     if data.id == ROW_NUMBER and (changed.removed or changed.edited or changed.relabelled):
         problem = (
-            f"{main.name}: its rows are numbered (data.id: null) and are others now, so nobody"
-            " knows on whom the candidate was trained"
+            f"{main.name}: its rows are numbered (data.id: null) and have changed, so it is unknown"
+            " on which of them the candidate was trained"
         )
         return [_Exam("main", test, train, problem), own], changed
-    rows = exam.as_main_has_them(test, candidate.train, candidate.test, data)
+    rows = exam.main_exam(test, candidate.train, candidate.test, data)
     try:
-        said = artifact.load(candidate.workspace.model).probability(rows)
+        probability = artifact.load(candidate.workspace.model).probability(rows)
     except (ChurnError, ValueError) as error:
         problem = f"the candidate cannot be scored on the customers of {main.name}: {error}"
         return [_Exam("main", rows, train, problem), own], changed
-    return [_Exam("main", rows.assign(_probability=said), train), own], changed
+    return [_Exam("main", rows.assign(_probability=probability), train), own], changed
 
 
 def _limits(workspace: Workspace, settings: Params, main: Baseline | None) -> list[Limits]:
@@ -218,8 +219,8 @@ def _limits(workspace: Workspace, settings: Params, main: Baseline | None) -> li
     return [theirs] if own.same_as(theirs) else [theirs, own]
 
 
-def _check_by(judged_by: Sequence[Limits], workspace: Workspace, settings: Params) -> None:
-    """Run main's checks as well, where the candidate has changed them."""
+def _run_main_checks(judged_by: Sequence[Limits], workspace: Workspace, settings: Params) -> None:
+    """Run main's checks as well if the candidate has changed them."""
     workspace.main_checks.unlink(missing_ok=True)
     if judged_by[0].checks != settings.checks:
         write_json(workspace.main_checks, validate.check(workspace, settings, judged_by[0].checks))
@@ -233,12 +234,12 @@ def _entries(
     judged_by: Sequence[Limits],
     advance: Advance = silent,
 ) -> Iterator[Entry]:
-    """Compare with one baseline, on each exam and by each limits."""
+    """Compare with a baseline, on each exam and by each set of limits."""
     kind: Kind = "production" if name == baseline.PRODUCTION else "revision"
     if found is None:
-        yield Absent(name=name, kind=kind, absent=_absence(name))
+        yield Absent(name=name, kind=kind, absent=_absence_reason(name))
         return
-    about_data = _data(found, candidate)
+    data_change = _data(found, candidate)
     for held_out in exams:
         entry = Found(
             name=name,
@@ -248,12 +249,12 @@ def _entries(
             model_digest=model_digest(found.model),
             exam=held_out.whose,
         )
-        for told in _on(entry, found, held_out, candidate, judged_by, advance):
-            yield told if about_data is None else told.model_copy(update={"data": about_data})
-            about_data = None  # once is enough
+        for result in _on_exam(entry, found, held_out, candidate, judged_by, advance):
+            yield result if data_change is None else result.model_copy(update={"data": data_change})
+            data_change = None  # only in the first entry
 
 
-def _on(
+def _on_exam(
     entry: Found,
     found: Baseline,
     held_out: _Exam,
@@ -261,7 +262,7 @@ def _on(
     judged_by: Sequence[Limits],
     advance: Advance,
 ) -> Iterator[Incomparable | Compared]:
-    """Compare with one baseline on one exam, by each limits."""
+    """Compare with a baseline on one exam, by each set of limits."""
     try:
         rows, scored = _score(found, held_out, candidate)
     except IncomparableError as error:
@@ -274,33 +275,31 @@ def _on(
         advance("compared")
 
 
-def _absence(name: str) -> str:
+def _absence_reason(name: str) -> str:
     if name == baseline.PRODUCTION:
         if os.environ.get("CHURN_FORK") == "true":
-            return (
-                "a fork's run finds nothing in Production, and may not ask a registry on a server"
-            )
-        return "nothing is in Production in the registry that is named here"
+            return "a run of a fork has no access to a registry on a server, and finds no other"
+        return "nothing is in Production in the configured registry"
     return f"{name} has no pipeline yet"
 
 
 def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
-    """Return the held-out customers that the baseline has not seen, and what it says of them."""
+    """Return the exam's customers that the baseline was not trained on, and its predictions."""
     card, ids = found.card(), candidate.settings.data.id
     if card.id is None or card.test_share is None or card.salt is None or card.threshold is None:
         needed = card.model_dump(include={"id", "test_share", "salt", "threshold"})
-        unknown = [key for key, value in needed.items() if value is None]
+        missing = [key for key, value in needed.items() if value is None]
         raise IncomparableError(
-            f"{found.name}: its model does not say which customers it was trained on"
-            f" (model.json has no {', '.join(unknown)})"
+            f"{found.name}: it is unknown which customers its model was trained on"
+            f" (model.json has no {', '.join(missing)})"
         )
     if card.id != ids:
         raise IncomparableError(
-            f"{found.name}: its customers are told apart by {card.id!r}, these by {ids!r}"
+            f"{found.name}: its customers are identified by {card.id!r}, these by {ids!r}"
         )
     target = candidate.settings.data.target
     if (card.target or target) != target:
-        raise IncomparableError(f"{found.name}: predicts {card.target!r}, and not {target!r}")
+        raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {target!r}")
     if held_out.problem:
         raise IncomparableError(held_out.problem)
     rows = held_out.rows
@@ -317,19 +316,19 @@ def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.
         rows.drop(columns="_probability").to_parquet(file, index=False)
         predicted = found.predict(file)
     if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
-        raise IncomparableError(f"{found.name}: predicts for other customers than it was given")
+        raise IncomparableError(f"{found.name}: its predictions are not for the given customers")
     return rows, Scored(predicted["probability"].to_numpy(), card.threshold)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Customers, and what both models say of them without having been trained on them.
+    """Customers with both models' predictions, by models that were not trained on them.
 
     Attributes
     ----------
     rows : DataFrame
-        Id, target and features; in an order that follows from the ids alone, so that the same
-        draws of a bootstrap are the same customers.
+        Id, target and features, in an order that depends on the ids only, so that a bootstrap with
+        the same seed draws the same customers.
     baseline, candidate : Scored
     """
 
@@ -342,57 +341,63 @@ class _Pair:
         order = np.argsort(split.hash_share(rows[ids], "comparison"), kind="stable")
         return cls(rows.iloc[order].reset_index(drop=True), baseline.of(order), candidate.of(order))
 
-    def some(self, taken: np.ndarray) -> _Pair:
-        """Return the same for some of the customers."""
-        rows = self.rows[taken].reset_index(drop=True)
-        return _Pair(rows, self.baseline.of(taken), self.candidate.of(taken))
+    def subset(self, members: np.ndarray) -> _Pair:
+        """Return the customers selected by a boolean mask."""
+        rows = self.rows[members].reset_index(drop=True)
+        return _Pair(rows, self.baseline.of(members), self.candidate.of(members))
 
 
 def _everyone(
     found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: _Candidate
 ) -> _Pair | str:
-    """Add to held-out customers those whom both models were trained on, as predicted out of fold.
+    """Add training rows with out-of-fold predictions of both models to the held-out customers.
 
-    Only those who are the same in both tables: of others the models were told different things.
+    Only rows that are equal in both tables: for others the models had different inputs.
 
     Returns
     -------
     _Pair or str
-        Or why the held-out customers are alone.
+        A reason if no training rows can be added.
     """
     data, train = candidate.settings.data, candidate.train
     if found.out_of_fold is None:
-        return f"{found.name} has no out-of-fold predictions of the table that is here"
+        return f"{found.name} has no out-of-fold predictions for this table"
     if candidate.out_of_fold is None or candidate.out_of_fold.empty:
         return "this change has no out-of-fold predictions"
     before = train
     if found.workspace is not None:
         before = read_parquet(found.workspace.split("train"), "prepare")
-    elif not _is_split_alike(found, candidate):
+    elif not _has_same_split(found, candidate):
         return f"{found.name} holds out other customers"
     kept = read_parquet(found.out_of_fold, "train")
-    said = [
+    predictions = [
         out_of_fold.by_customer(frame, table[data.id])
         for frame, table in ((kept, before), (candidate.out_of_fold, train))
     ]
-    shares = [len(one) / len(table) for one, table in zip(said, (before, train), strict=True)]
-    of_both = train[data.id].isin(said[0].index) & train[data.id].isin(said[1].index)
-    of_both &= train[data.id].isin(exam.unchanged(before, train, data))
-    train = train[of_both & ~train[data.id].isin(rows[data.id])]
+    shares = [
+        len(predicted) / len(table)
+        for predicted, table in zip(predictions, (before, train), strict=True)
+    ]
+    in_both = train[data.id].isin(predictions[0].index) & train[data.id].isin(predictions[1].index)
+    in_both &= train[data.id].isin(exam.unchanged(before, train, data))
+    train = train[in_both & ~train[data.id].isin(rows[data.id])]
     if train.empty:
-        return "no training row is the same in both tables"
-    first, second = (one.loc[train[data.id]] for one in said)
-    if abs(shares[0] - shares[1]) > _SHARE_TOLERANCE or not first["fold"].equals(second["fold"]):
+        return "no training row is equal in both tables"
+    theirs, ours = (predicted.loc[train[data.id]] for predicted in predictions)
+    if abs(shares[0] - shares[1]) > _SHARE_TOLERANCE or not theirs["fold"].equals(ours["fold"]):
         return f"{found.name} has other folds (decision.folds, decision.max_rows)"
     held_out = Scored(rows["_probability"].to_numpy(), candidate.threshold)
     both = (
-        Scored(np.concatenate([some.probability, one["probability"].to_numpy()]), some.threshold)
-        for some, one in ((scored, first), (held_out, second))
+        Scored(
+            np.concatenate([on_exam.probability, on_train["probability"].to_numpy()]),
+            on_exam.threshold,
+        )
+        for on_exam, on_train in ((scored, theirs), (held_out, ours))
     )
     return _Pair.of(pd.concat([rows, train], ignore_index=True), data.id, *both)
 
 
-def _is_split_alike(found: Baseline, candidate: _Candidate) -> bool:
+def _has_same_split(found: Baseline, candidate: _Candidate) -> bool:
     card, chosen = found.card(), candidate.settings.split
     return (card.test_share, card.salt) == (chosen.test_share, chosen.salt)
 
@@ -412,7 +417,7 @@ def _compared(
     y = alone.rows[data.target].to_numpy()
     reason = everyone if isinstance(everyone, str) else None
     most = alone if isinstance(everyone, str) else _at_most(everyone, data.id, judging)
-    # Both exams are looked at together: a word that either of them earns by chance is one too many.
+    # Corrected together for multiple comparisons, because either could call a metric worse.
     exams = [alone] if reason else [alone, most]
     on_alone, *on_most = _differences(exams, data.target, judging)
     moved = replace(most, candidate=replace(most.candidate, threshold=scored.threshold))
@@ -434,9 +439,9 @@ def _compared(
         same_threshold=None
         if scored.threshold == candidate.threshold
         else [
-            one
-            for one in _differences([moved], data.target, judging)[0]
-            if one.metric in AT_THRESHOLD
+            difference
+            for difference in _differences([moved], data.target, judging)[0]
+            if difference.metric in AT_THRESHOLD
         ],
         slices=_slices(alone, held_out.train, data.target, judging),
         curves=dict(_curves(y, alone.baseline.probability, alone.candidate.probability)),
@@ -444,13 +449,13 @@ def _compared(
 
 
 def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[ComparedSlice]:
-    wanted = _there(judging.evaluation.slices, train, pair.rows)
+    wanted = _existing_columns(judging.evaluation.slices, train, pair.rows)
     groups = [
         (column, name, members)
         for column, name, members in slices(train, pair.rows, wanted)
         if members.sum() >= wanted.min_rows
     ]
-    parts = _differences([pair.some(members) for *_, members in groups], target, judging)
+    parts = _differences([pair.subset(members) for *_, members in groups], target, judging)
     return [
         ComparedSlice(column=column, slice=name, rows=int(members.sum()), metrics=part)
         for (column, name, members), part in zip(groups, parts, strict=True)
@@ -459,12 +464,14 @@ def _slices(pair: _Pair, train: pd.DataFrame, target: str, judging: Limits) -> l
 
 def _at_most(pair: _Pair, ids: str, judging: Limits) -> _Pair:
     share = judging.comparison.max_rows / len(pair.rows)
-    return pair if share >= 1 else pair.some(split.hash_share(pair.rows[ids], "comparison") < share)
+    return (
+        pair if share >= 1 else pair.subset(split.hash_share(pair.rows[ids], "comparison") < share)
+    )
 
 
 def _differences(pairs: Sequence[_Pair], target: str, judging: Limits) -> list[list[Difference]]:
-    """Compare each pair; their words are those of differences that are looked at together."""
-    found = [
+    """Compare each pair, and correct all together for multiple comparisons."""
+    differences = [
         compare(
             pair.rows[target].to_numpy(),
             pair.baseline,
@@ -475,16 +482,16 @@ def _differences(pairs: Sequence[_Pair], target: str, judging: Limits) -> list[l
         )
         for pair in pairs
     ]
-    return corrected(found)
+    return corrected(differences)
 
 
-def _there(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
-    """Leave out columns that a table does not have: main's, and the other table is the change's."""
-    known = {
+def _existing_columns(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
+    """Leave out columns that a table lacks: main's limits may name columns of main's table only."""
+    existing = {
         kind: tuple(name for name in getattr(wanted, kind) if all(name in f for f in frames))
         for kind in ("numeric", "categorical")
     }
-    return wanted.model_copy(update=known)
+    return wanted.model_copy(update=existing)
 
 
 def _curves(
@@ -495,7 +502,7 @@ def _curves(
 
 
 def _data(found: Baseline, candidate: _Candidate) -> DataChange | None:
-    """Say how the training rows have moved away from the baseline's."""
+    """Describe how the training rows differ from the baseline's."""
     if found.workspace is None:
         return None
     file = found.workspace.split("train")
@@ -504,14 +511,14 @@ def _data(found: Baseline, candidate: _Candidate) -> DataChange | None:
     before, after = read_parquet(file, "prepare"), candidate.train
     data = candidate.settings.data
     card = found.card()
-    # Where a column held something else before, its values are compared one by one.
-    aged = [name for name in data.dates if name in card.dates]
-    others = [name for name in data.dates if name not in aged]
+    # A date column that was not a date before is compared as categories.
+    dates = [name for name in data.dates if name in card.dates]
+    new_dates = [name for name in data.dates if name not in dates]
     columns = drift(
-        days_before_newest(before, before, aged),
-        days_before_newest(after, before, aged),
-        numeric=(*data.numeric, *aged),
-        categorical=(*data.categorical, *others),
+        days_before_newest(before, before, dates),
+        days_before_newest(after, before, dates),
+        numeric=(*data.numeric, *dates),
+        categorical=(*data.categorical, *new_dates),
     )
     described = DataChange(
         rows=(len(before), len(after)),
@@ -521,5 +528,5 @@ def _data(found: Baseline, candidate: _Candidate) -> DataChange | None:
     )
     if data.target not in before:
         return described
-    was, is_ = (round(float(table[data.target].mean()), 4) for table in (before, after))
-    return described.model_copy(update={"label_rate": (was, is_)})
+    rates = tuple(round(float(table[data.target].mean()), 4) for table in (before, after))
+    return described.model_copy(update={"label_rate": rates})

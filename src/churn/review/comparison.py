@@ -1,4 +1,4 @@
-"""comparison.json: what a candidate was compared with, and how it compares."""
+"""The schema of comparison.json: a candidate compared with baselines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Whose = Literal["main", "own"]
 
 
 class ComparedSlice(Shape):
-    """A group of customers."""
+    """The comparison on a group of customers."""
 
     column: str
     slice: str
@@ -42,7 +42,7 @@ class Curve(Shape):
 
 
 class DataChange(Shape):
-    """How the training rows have moved away from the baseline's; pairs are before and now."""
+    """How the training rows differ from the baseline's; pairs are before and now."""
 
     rows: tuple[int, int]
     columns: list[ColumnDrift]
@@ -57,18 +57,18 @@ class _Entry(Shape):
 
 
 class Absent(_Entry):
-    """A baseline that is not there, and why."""
+    """A baseline that does not exist, and why."""
 
     absent: str
 
 
 class Found(_Entry):
-    """A baseline that is there; see `churn.review.baseline.Baseline`."""
+    """A baseline that exists; see `churn.review.baseline.Baseline`."""
 
     identity: str | None = None
     source: Literal["stored", "reproduced", "registry"] | None = None
     model_digest: str
-    exam: Whose | None = None  # whose held-out customers these are
+    exam: Whose | None = None  # whose held-out customers were used
 
 
 class Incomparable(Found):
@@ -79,23 +79,26 @@ class Incomparable(Found):
 
 
 class Compared(Found):
-    """A baseline that was compared, on one exam and by one set of limits.
+    """A comparison with a baseline, on one exam and by one set of limits.
 
     Attributes
     ----------
     limits : {"main", "own"} or None
+        Whose limits, which set slices, costs and the bootstrap.
     rows : int
-        Held-out customers.
+        Number of held-out customers.
     threshold : float or None
-        The baseline's.
+        The baseline's decision threshold.
     metrics, slices
-        On these customers.
+        On held-out customers.
     everyone : Everyone or None
-        None where the held-out customers are ``alone``, which says why.
+        The comparison with training rows added; None if it could not be made.
+    alone : str or None
+        Why `everyone` is None.
     same_threshold : list of Difference or None
-        The candidate at the baseline's threshold; None where that is its own.
+        The candidate at the baseline's threshold; None if both have the same threshold.
     data : DataChange or None
-        In one entry of a baseline only.
+        Only in the first entry of a baseline.
     """
 
     limits: Whose | None = None
@@ -111,12 +114,12 @@ class Compared(Found):
 
     @property
     def most(self) -> Compared | Everyone:
-        """The comparison on most customers: on everyone, where that could be made."""
+        """The comparison on the most customers: `everyone`, or held-out customers only."""
         return self.everyone or self
 
 
 def _kind(value: Any) -> str:
-    """Tell of an entry, or of what JSON holds of one, which of the three it is."""
+    """Return which of the three classes an entry, or its JSON, belongs to."""
     for kind in ("absent", "incomparable"):
         if value.get(kind) if isinstance(value, dict) else getattr(value, kind, None):
             return kind
@@ -132,18 +135,20 @@ Entry = Annotated[
 
 
 class Comparison(Shape):
-    """The whole.
+    """The content of comparison.json.
 
     Attributes
     ----------
     model_digest : str
         Of the candidate.
-    level : float
-        Of the intervals.
+    level : float or None
+        Confidence level of the intervals.
+    resamples : int or None
+        Of the bootstrap.
     exam : Changed or None
-        How the held-out customers have changed; None where they have not.
+        How the held-out customers have changed; None if they have not.
     baselines : list of Entry
-        One for each that was asked for, each exam and each limits.
+        One per baseline, exam and set of limits.
     """
 
     model_digest: str

@@ -1,4 +1,4 @@
-"""The exam: the held-out customers on which models are compared, main's and the candidate's own."""
+"""The exams: held-out customers on which models are compared, main's and the candidate's."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Changed:
     before, after : int
         Held-out customers on main, and in the change.
     added, removed : int
-        Customers who are held out in one of them only.
+        Customers who are held out in only one of the two.
     relabelled, edited : int
-        Customers of both, with another label, or with another value in a column of both.
+        Customers held out in both whose label, or whose value in a shared column, differs.
     """
 
     before: int
@@ -33,19 +33,19 @@ class Changed:
 
     @property
     def any(self) -> bool:
-        """Whether there is such a customer."""
+        """Whether anything has changed."""
         return bool(self.added or self.removed or self.relabelled or self.edited)
 
 
 def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Changed:
-    """Count how two sides of held-out customers differ.
+    """Count how two sets of held-out customers differ.
 
     Parameters
     ----------
     before, after : DataFrame
         Held-out customers with the id, the target (0 or 1) and the features.
     data : DataParams
-        Says which columns these are.
+        Names these columns.
     """
     edited, relabelled = _compared(before, after, data)
     return Changed(
@@ -59,7 +59,7 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Chan
 
 
 def unchanged(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> pd.Index:
-    """Return the ids of the customers of both tables who are the same in both, label and all."""
+    """Return the ids of the customers whose row, label included, is equal in both tables."""
     edited, relabelled = _compared(before, after, data)
     return edited.index[~(edited | relabelled)]
 
@@ -67,30 +67,30 @@ def unchanged(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> pd
 def _compared(
     before: pd.DataFrame, after: pd.DataFrame, data: DataParams
 ) -> tuple[pd.Series, pd.Series]:
-    """Tell of the customers of both, by id, who is edited and who is relabelled."""
-    one, other = (rows.set_index(data.id) for rows in (before, after))
-    both = one.index.intersection(other.index)
-    one, other = one.loc[both], other.loc[both]
-    edited = pd.Series(False, index=both)
-    # Every column of both, for main's model may read one that the change does not.
-    for name in one.columns.intersection(other.columns).drop(data.target):
-        edited |= _differ(one[name], other[name])
-    return edited, one[data.target] != other[data.target]
+    """Return, for the ids in both tables, who is edited and who is relabelled."""
+    old, new = (rows.set_index(data.id) for rows in (before, after))
+    common = old.index.intersection(new.index)
+    old, new = old.loc[common], new.loc[common]
+    edited = pd.Series(False, index=common)
+    # All shared columns: main's model may read a column that the change does not.
+    for name in old.columns.intersection(new.columns).drop(data.target):
+        edited |= _differ(old[name], new[name])
+    return edited, old[data.target] != new[data.target]
 
 
-def _differ(one: pd.Series, other: pd.Series) -> pd.Series:
-    if one.dtype != other.dtype:
-        one, other = one.astype("object"), other.astype("object")
-    return ~((one == other) | (one.isna() & other.isna())).fillna(False).astype(bool)
+def _differ(old: pd.Series, new: pd.Series) -> pd.Series:
+    if old.dtype != new.dtype:
+        old, new = old.astype("object"), new.astype("object")
+    return ~((old == new) | (old.isna() & new.isna())).fillna(False).astype(bool)
 
 
-def as_main_has_them(
+def main_exam(
     main: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame, data: DataParams
 ) -> pd.DataFrame:
-    """Return main's held-out customers, as far as a candidate has not been trained on them.
+    """Return main's held-out customers without those that the candidate was trained on.
 
-    Rows and labels are main's. What the candidate reads and main does not have yet, it takes from
-    its own table; it is missing for customers who are not in there.
+    Rows and labels are main's. Columns that main does not have are taken from the candidate's
+    table, and are missing for customers who are not in it.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def as_main_has_them(
     train, test : DataFrame
         Both sides of the candidate's split.
     data : DataParams
-        Of the candidate.
+        The candidate's.
     """
     rows = main[~main[data.id].isin(train[data.id])].reset_index(drop=True)
     new: Sequence[str] = [name for name in data.inputs if name not in rows]

@@ -1,4 +1,4 @@
-"""Trying other parameters or another table, without touching the pipeline's own files."""
+"""Try other parameters or another table without changing the pipeline's files."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _KIND = {"kind": "experiment"}
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What an experiment has found.
+class Experiment:
+    """The result of an experiment.
 
     Attributes
     ----------
     run : Tracked
     threshold : float
-        The model's.
+        The model's decision threshold.
     sides : dict of str to Values
-        The metrics of each side of the split that was measured.
+        Metrics by side of the split.
     """
 
     run: Tracked
@@ -45,22 +45,22 @@ class Tried:
     sides: dict[str, Values]
 
 
-def train_with(root: Path, settings: Params) -> Tried:
+def train_with(root: Path, settings: Params) -> Experiment:
     """Train and evaluate with other parameters, and log a run.
 
-    Nothing below `root` is changed but the MLflow store.
+    Changes nothing below `root` except the MLflow store.
 
     Parameters
     ----------
     root : Path
         The repository.
     settings : Params
-        Of params.yaml, with what is to be tried in its place.
+        From params.yaml, with overrides.
 
     Raises
     ------
     ChurnError
-        As the stages do.
+        As in the stages.
     """
     table = root / settings.data.path
     with _prepared(settings, table) as scratch:
@@ -70,27 +70,27 @@ def train_with(root: Path, settings: Params) -> Tried:
         record.tags.update(_KIND)
         tracked = runs.log(connection.connect(root), record)
         found = read_json(scratch.metrics, "evaluate", Metrics)
-        return Tried(tracked, found.threshold, found.sides)
+        return Experiment(tracked, found.threshold, found.sides)
 
 
-def evaluate_model(root: Path, uri: str, settings: Params) -> Tried:
-    """Evaluate a model from anywhere on the held-out customers of a table, and log a run.
+def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
+    """Evaluate any model on the held-out customers of a table, and log a run.
 
     Parameters
     ----------
     root : Path
         The repository.
     uri : str
-        As `churn.registry.loading.load_model` takes it.
+        See `churn.registry.loading.load_model`.
     settings : Params
-        Of params.yaml, or with others in their place, such as another ``data.path``.
+        From params.yaml, with overrides such as another ``data.path``.
 
     Raises
     ------
     ParamsError
-        If some of the held-out customers are among those that the model was trained on.
+        If the model may have been trained on some of the held-out customers.
     ChurnError
-        As the stages do.
+        As in the stages.
     """
     model = load_model(uri, root)
     with _prepared(settings, root / settings.data.path) as scratch:
@@ -106,15 +106,15 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Tried:
     logged = {f"test_{name}": value for name, value in values.items() if value is not None}
     tags = {**_KIND, "model_uri": uri}
     tracked = runs.log_metrics(connection.connect(root), logged, tags)
-    return Tried(tracked, model.card.threshold, {"test": values})
+    return Experiment(tracked, model.card.threshold, {"test": values})
 
 
 def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> None:
-    """Refuse to measure a model on customers that it was trained on."""
+    """Check that the model was not trained on any of these customers."""
     if settings.data.id != card.id:
         raise ParamsError(
-            f"data.id: the model's customers are told apart by {card.id!r}, not"
-            f" {settings.data.id!r}; which of them it was trained on cannot be known"
+            f"data.id: the model identifies customers by {card.id!r}, not"
+            f" {settings.data.id!r}; so its training rows are unknown"
         )
     unseen = split.is_test(test[card.id], card.test_share, card.salt)
     if not unseen.all():
@@ -127,10 +127,10 @@ def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> No
 
 @contextmanager
 def _prepared(settings: Params, table: Path) -> Iterator[Workspace]:
-    """Give a scratch workspace in which `prepare` has run."""
+    """Yield a temporary workspace in which `prepare` has run."""
     with tempfile.TemporaryDirectory(prefix="churn-experiment-") as folder:
         scratch = Workspace(Path(folder))
         document = settings.model_dump(mode="json", exclude_unset=True)
-        write_json(scratch.params, document)  # which is YAML
+        write_json(scratch.params, document)  # JSON is valid YAML
         prepare.write(scratch, settings, table)
         yield scratch

@@ -1,4 +1,4 @@
-"""Results and limits become a verdict; what could not be computed blocks."""
+"""Judge results by limits; a result that could not be computed blocks."""
 
 from __future__ import annotations
 
@@ -28,25 +28,24 @@ from churn.review.comparison import (
 from churn.validation.results import Checks
 
 Outcome = Literal["judged", "unchanged", "stopped"]
-Told = Literal["not worse", "worse", "cannot tell"]
+Judgement = Literal["not worse", "worse", "cannot tell"]
 _WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One limit, and whether it is kept.
+    """A limit, and whether it is met.
 
     Attributes
     ----------
     name : str
-        What is limited.
     passed : bool
     value, limit : str
-        In words of the report.
+        As shown in the report.
     reason : str
-        Why it passed or failed, as a sentence's part.
+        Why it passed or failed, as a clause.
     undecided : bool
-        Whether there are too few customers to tell; `gates.undecided` says whether that passes.
+        Whether there are too few customers to decide; `gates.undecided` says whether that passes.
     """
 
     name: str
@@ -57,11 +56,11 @@ class Gate:
     undecided: bool = False
 
 
-_BY_OTHERS = Gate(
+_LIMITS_NOT_COMPARED = Gate(
     "comparison by limits",
     False,
     "none",
-    "by each limits",
+    "by each set of limits",
     "compared by other limits only; run churn compare again",
 )
 
@@ -74,17 +73,17 @@ class Verdict:
     ----------
     passed : bool
     outcome : {"judged", "unchanged", "stopped"}
-        Held against the limits; nothing to judge, because no input differs from the baseline's;
-        or stopped before it could be judged, which blocks as well.
+        Judged by the limits; nothing to judge, because no input differs from the baseline's; or
+        stopped before it could be judged, which blocks as well.
     reason : str
-        The one reason that a reader needs.
+        The most important reason.
     gates : tuple of Gate
         Most serious kind first.
     moved : tuple of str
-        Limits that the change itself moves, by their keys in params.yaml. Whoever merges it decides
-        about them as well, so it is never just good.
+        Limits that the change itself moves, by their keys in params.yaml. Who merges the change
+        approves them as well, so the report always shows them.
     undecided : bool
-        Whether nothing is worse, and something cannot be told.
+        Whether no gate has failed, and at least one is undecided.
     """
 
     passed: bool
@@ -97,15 +96,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Outputs:
-    """How the outputs that a commit names compare with those that were made again.
+    """How the outputs in a commit's ``dvc.lock`` compare with reproduced outputs.
 
     Attributes
     ----------
     how : {"same", "rounded", "other", "uncommitted"}
-        Byte for byte; made on another kind of machine and equal within a tolerance; neither; or
-        not compared, because no commit has these inputs yet.
+        Equal byte for byte; made on another kind of machine and equal within a tolerance;
+        different; or not compared, because no commit has these inputs yet.
     notes : tuple of str
-        The tolerance, or ``path: what is wrong`` each.
+        The tolerance, or one ``path: mismatch`` per output.
     """
 
     how: Literal["same", "rounded", "other", "uncommitted"]
@@ -114,7 +113,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Results:
-    """What there is to judge; None where it could not be computed.
+    """The results to judge; None if one could not be computed.
 
     Attributes
     ----------
@@ -122,13 +121,13 @@ class Results:
     checks : Checks or None
     comparison : Comparison or None
     stale : sequence of str or None
-        Inputs for which `dvc.lock` is out of date.
+        Out-of-date entries of `dvc.lock`.
     outputs : Outputs or None
-        How the outputs that the commit names compare with those that were made again.
+        How the outputs in the commit's ``dvc.lock`` compare with reproduced outputs.
     main_checks : Checks or None
-        The same as `checks`, of main's list where that is another one.
+        Results of main's list of checks, if it differs from the change's.
     model_digest : str or None
-        Of the model that is judged; a comparison of another one counts for nothing.
+        Of the model to judge; a comparison of another model is ignored.
     """
 
     metrics: Metrics | None
@@ -147,43 +146,41 @@ def judge(
     moved: Sequence[str] = (),
     accepted: bool = False,
 ) -> Verdict:
-    """Hold results against limits.
+    """Judge results by limits.
 
     Parameters
     ----------
     results : Results
     judged_by : sequence of Limits
-        The candidate's own; before them main's, where these are others. All of them have to be
-        kept.
+        The candidate's own; before them main's, if they differ. All must be met.
     release : bool, default=False
-        Whether it is to be released, for which Production alone is compared with; else it is to
-        be merged.
+        Judge for a release, which requires a comparison with Production only; else for a merge.
     moved : sequence of str
         Limits that the change moves.
     accepted : bool, default=False
-        Whether `gates.accept` names the table of this very change: then main's exam is told, and
-        blocks nothing.
+        Whether `gates.accept` names the table of this change: then main's exam is reported, and
+        does not block.
 
     Returns
     -------
     Verdict
-        Passed only if every gate could be computed and is passed.
+        Passed only if every gate could be computed and has passed.
     """
-    made = (
+    reproducibility = (
         _lock(results.stale),
         # Skipped: implied by a stale lock, which blocks by itself.
         *([] if results.stale else [_committed(results.outputs, release)]),
     )
-    return _judge(made, results, judged_by, release, moved, accepted)
+    return _judge(reproducibility, results, judged_by, release, moved, accepted)
 
 
 def judge_again(results: Results, limits: Limits, accepted: bool) -> Verdict:
-    """Judge a candidate that was judged for its release before, with another Production by now.
+    """Judge a candidate for release again, after Production may have changed.
 
     Parameters
     ----------
     results : Results
-        Neither `stale` nor `outputs` is looked at: they are of the commit, and do not change.
+        `stale` and `outputs` are ignored: they depend on the commit, and do not change.
     limits : Limits
     accepted : bool
         See `judge`.
@@ -192,7 +189,7 @@ def judge_again(results: Results, limits: Limits, accepted: bool) -> Verdict:
 
 
 def _judge(
-    made: Sequence[Gate],
+    reproducibility: Sequence[Gate],
     results: Results,
     judged_by: Sequence[Limits],
     release: bool,
@@ -202,38 +199,37 @@ def _judge(
     entries = _usable(results)
     found: dict[str, list[Gate]] = {}
     for limits in judged_by:
-        # With one set of limits it does not matter under which name a comparison was made with it.
-        alone = len(judged_by) == 1
-        told = [
+        # With a single set of limits, the name that a comparison was made under does not matter.
+        is_single = len(judged_by) == 1
+        compared = [
             entry
             for entry in entries
-            if alone or not isinstance(entry, Compared) or entry.limits in (None, limits.whose)
+            if is_single or not isinstance(entry, Compared) or entry.limits in (None, limits.whose)
         ]
         checks = results.checks
         if limits.checks != judged_by[-1].checks:
             checks = results.main_checks
         found[limits.whose] = [
-            *_minima(results, told, limits, accepted),
-            *([] if told or not entries else [_BY_OTHERS]),
-            *_against_baselines(told, limits, accepted),
+            *_minima(results, compared, limits, accepted),
+            *([] if compared or not entries else [_LIMITS_NOT_COMPARED]),
+            *_against_baselines(compared, limits, accepted),
             _checks(checks, limits.checks),
         ]
-    judged = (*made, *_comparison(results, release), *_merged(found))
+    judged = (*reproducibility, *_comparison(results, release), *_merged(found))
+    failed = [gate for gate in judged if not gate.passed and not gate.undecided]
     open_ = [gate for gate in judged if gate.undecided]
-    # What is worse is told before what cannot be told.
-    told_first = [gate for gate in judged if not gate.passed and not gate.undecided] or open_
-    undecided = bool(open_) and told_first is open_
+    undecided = bool(open_) and not failed
     passed = all(gate.passed for gate in judged)
-    if told_first:
-        more = f" (and {len(told_first) - 1} more)" if len(told_first) > 1 else ""
-        reason = told_first[0].reason + more
+    if shown := failed or open_:
+        more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
+        reason = shown[0].reason + more
     else:
         reason = _pass_reason(entries, results.model_digest, judged_by[0].gates)
     return Verdict(passed, "judged", reason, judged, tuple(moved), undecided)
 
 
 def _usable(results: Results) -> list[Entry]:
-    """Return the comparisons of the model that is judged."""
+    """Return the comparisons, if they are of the model to judge."""
     comparison, digest = results.comparison, results.model_digest
     if comparison is None or digest is None or comparison.model_digest != digest:
         return []
@@ -241,7 +237,7 @@ def _usable(results: Results) -> list[Entry]:
 
 
 def _merged(found: Mapping[str, Sequence[Gate]]) -> Iterator[Gate]:
-    """Give the gates of all limits, those once on which the limits agree."""
+    """Yield the gates of all limits; equal gates of both sets only once."""
     if len(found) == 1:
         yield from next(iter(found.values()))
         return
@@ -254,13 +250,13 @@ def _merged(found: Mapping[str, Sequence[Gate]]) -> Iterator[Gate]:
 
 
 def stopped(reason: str) -> Verdict:
-    """Return the verdict where a candidate could not be made or judged at all."""
+    """Return the verdict for a candidate that could not be built or judged."""
     gate = Gate("pipeline", False, "stopped", "runs to its end", reason)
     return Verdict(False, "stopped", reason, (gate,))
 
 
 def unchanged(baseline: str) -> Verdict:
-    """Return the verdict where nothing that decides the model differs from the baseline."""
+    """Return the verdict for a change without changed inputs."""
     reason = f"no change to the model: every input of the pipeline is as in {baseline}"
     return Verdict(True, "unchanged", reason, ())
 
@@ -270,14 +266,14 @@ def _lock(stale: Sequence[str] | None) -> Gate:
     if stale is None:
         return Gate(name, False, "unknown", limit, "whether dvc.lock is up to date is unknown")
     if stale:
-        names = sorted({one.partition(": ")[2] for one in stale})
+        names = sorted({entry.partition(": ")[2] for entry in stale})
         what = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
         reason = (
             f"dvc.lock is stale ({what}); run dvc repro and dvc push, and commit dvc.lock, reports"
             " and dvc-remote"
         )
         return Gate(name, False, "stale", limit, reason)
-    return Gate(name, True, "up to date", limit, "it belongs to the inputs")
+    return Gate(name, True, "up to date", limit, "it matches the inputs")
 
 
 def _committed(outputs: Outputs | None, release: bool) -> Gate:
@@ -291,10 +287,10 @@ def _committed(outputs: Outputs | None, release: bool) -> Gate:
         reason = "no commit has these inputs yet, so there is nothing to compare"
         return Gate(name, True, "none yet", limit, reason)
     if outputs.how == "rounded":
-        reason = f"made on another kind of machine, and equal: {'; '.join(outputs.notes)}"
+        reason = f"made on another kind of machine, but equal: {'; '.join(outputs.notes)}"
         return Gate(name, True, "equal within rounding", limit, reason)
     what = "; ".join(outputs.notes[:3]) + (" …" if len(outputs.notes) > 3 else "")
-    if release:  # what is released was made from the inputs just now
+    if release:  # the candidate was just built from the inputs
         reason = f"the commit names other results, so these are judged as new: {what}"
         return Gate(name, True, "judged as new", limit, reason)
     reason = (
@@ -307,14 +303,14 @@ def _committed(outputs: Outputs | None, release: bool) -> Gate:
 def _minima(
     results: Results, entries: Sequence[Entry], limits: Limits, accepted: bool
 ) -> Iterator[Gate]:
-    """Judge the metrics on the held-out customers: the change's own, and main's if they differ."""
+    """Judge the metrics on the change's held-out customers, and on main's if they differ."""
     own = None if results.metrics is None else results.metrics.test
     yield from _minima_of(own, limits.gates, "")
     if not _exams_differ(entries):
         return
     for entry in entries:
         if isinstance(entry, Compared) and entry.exam == "main" and _is_main(entry):
-            values = {found.metric: found.candidate for found in entry.metrics}
+            values = {metric.metric: metric.candidate for metric in entry.metrics}
             for gate in _minima_of(values, limits.gates, _WHERE["main"]):
                 yield _accept(gate) if accepted else gate
 
@@ -341,7 +337,9 @@ def _is_main(entry: Entry) -> bool:
 
 
 def _exams_differ(entries: Iterable[Entry]) -> bool:
-    return {"main", "own"} <= {None if isinstance(e, Absent) else e.exam for e in entries}
+    return {"main", "own"} <= {
+        None if isinstance(entry, Absent) else entry.exam for entry in entries
+    }
 
 
 def _accept(gate: Gate) -> Gate:
@@ -353,14 +351,14 @@ def _accept(gate: Gate) -> Gate:
 
 
 def _comparison(results: Results, release: bool) -> Iterator[Gate]:
-    """Judge whether there is a comparison, and with what."""
+    """Check that the required comparison was made."""
     name, limit, comparison = "comparison", "with a baseline", results.comparison
     if comparison is None or not comparison.baselines:
-        reason = "the candidate was compared with nothing; run churn compare --baseline main"
+        reason = "the candidate was not compared; run churn compare --baseline main"
         yield Gate(name, False, "none", limit, reason)
         return
     if results.model_digest is None or comparison.model_digest != results.model_digest:
-        reason = "the comparison is one of another model; run churn compare again"
+        reason = "the comparison is of another model; run churn compare again"
         yield Gate(name, False, "another model's", limit, reason)
         return
     kinds = {entry.kind for entry in comparison.baselines}
@@ -368,8 +366,8 @@ def _comparison(results: Results, release: bool) -> Iterator[Gate]:
         reason = "not compared with Production; run churn compare --production"
         yield Gate(name, False, "without Production", limit, reason)
     if not release and kinds == {"production"}:
-        reason = "compared with Production alone; run churn compare --baseline main"
-        yield Gate(name, False, "Production alone", limit, reason)
+        reason = "compared with Production only; run churn compare --baseline main"
+        yield Gate(name, False, "Production only", limit, reason)
 
 
 def _against_baselines(entries: Sequence[Entry], limits: Limits, accepted: bool) -> Iterator[Gate]:
@@ -398,8 +396,8 @@ def _against(entry: Compared, gates: GatesParams, where: str) -> Iterator[Gate]:
 
 def _incomparable(baseline: str, reason: str) -> Gate:
     reason += (
-        "; if this change is meant to bring another table, set gates.accept to the md5 that"
-        " data.dvc has in it"
+        "; if this change replaces the table on purpose, set gates.accept to the md5 in its"
+        " data.dvc"
     )
     return Gate(f"against {baseline}", False, "incomparable", "comparable", reason)
 
@@ -407,132 +405,137 @@ def _incomparable(baseline: str, reason: str) -> Gate:
 def _non_inferiority(entry: Compared, gates: GatesParams, where: str) -> Iterator[Gate]:
     """Judge each metric that has a margin: not worse, worse, or cannot tell.
 
-    On every customer where both models have out-of-fold predictions, else on the held-out ones.
-    The held-out customers are the last exam in any case: what stands out there as worse, and does
-    not keep the margin, is blocked.
+    On all customers if both models have out-of-fold predictions, else on held-out customers. If all
+    were used, a metric that is significantly worse on held-out customers alone, by more than its
+    margin, blocks as well.
     """
-    # Without everyone a change could have got rid of it: then nobody is asked.
+    # Not without out-of-fold predictions: a change could drop them to become undecided.
     asks = entry.everyone is not None and gates.undecided == "ask"
     against = f"{entry.name}{where}"
-    yield from _looks(entry.most, against, gates.margins, asks)
+    yield from _margins(entry.most, against, gates.margins, asks)
     if entry.everyone:
-        last = _looks(entry, f"{against}, held-out alone", gates.margins, asks)
-        yield from (judged for judged in last if not (judged.passed or judged.undecided))
+        held_out = _margins(entry, f"{against}, held-out alone", gates.margins, asks)
+        yield from (gate for gate in held_out if not (gate.passed or gate.undecided))
 
 
-def _looks(
+def _margins(
     exam: Compared | Everyone, against: str, margins: Mapping[MetricName, float], asks: bool
 ) -> Iterator[Gate]:
     """Judge the metrics of one exam."""
-    found = {one.metric: one for one in exam.metrics}
+    differences = {difference.metric: difference for difference in exam.metrics}
     for metric, margin in margins.items():
-        yield _one(metric, against, found.get(metric), margin, asks, exam.rows)
+        yield _margin(metric, against, differences.get(metric), margin, asks, exam.rows)
 
 
 def _p_beyond(loss: tuple[float, float], margin: float) -> float:
-    """Return the probability of such a loss, or more, of a model that is worse by a margin."""
+    """Return the p-value of a loss if the model is worse by exactly the margin."""
     middle, error = sum(loss) / 2 - margin, Sensitivity((loss[1] - loss[0]) / 2).error
     if error == 0:
         return 0.0 if middle > 0 else 1.0
     return float(norm.sf(middle / error))
 
 
-def _one(
+def _margin(
     metric: str,
     against: str,
-    one: Difference | None,
+    difference: Difference | None,
     margin: float,
     asks: bool,
     rows: int,
 ) -> Gate:
-    """Say of a difference and a margin what can be told: not worse, worse, or nothing."""
+    """Judge a difference by its margin: not worse, worse, or cannot tell."""
     title = f"{TITLES[metric]} against {against}"
     limit = f"worse by less than {margin:g}"
-    loss = loss_interval(one) if one else None
-    if one is None or loss is None:
+    loss = loss_interval(difference) if difference else None
+    if difference is None or loss is None:
         reason = f"how {TITLES[metric]} compares with {against} could not be computed"
         return Gate(title, False, "undefined", limit, reason)
-    kept = loss[1] < margin or one.word == "identical"
-    told: Told = "not worse" if kept else "worse" if one.word == "worse" else "cannot tell"
-    can = Sensitivity((loss[1] - loss[0]) / 2)
-    if can.noticed:
-        limit += f"; {can.noticed:.2g} would be noticed in 4 of 5 cases"
-    if not can.supports(margin):
+    word = difference.word
+    kept = loss[1] < margin or word == "identical"
+    judgement: Judgement = "not worse" if kept else "worse" if word == "worse" else "cannot tell"
+    sensitivity = Sensitivity((loss[1] - loss[0]) / 2)
+    if sensitivity.noticed:
+        limit += f"; {sensitivity.noticed:.2g} would be noticed in 4 of 5 cases"
+    if not sensitivity.supports(margin):
         limit += (
-            f"; too small: of equal models {can.fails(margin):.0%} would fail it;"
-            f" {can.supported:.2g} would do"
+            f"; too small: {sensitivity.fails(margin):.0%} of equal models would fail it;"
+            f" {sensitivity.supported:.2g} would do"
         )
-    value = f"{one.difference:+.4f}, 95% interval {one.lower:+.4f} to {one.upper:+.4f}"
+    value = (
+        f"{difference.difference:+.4f}, 95% interval {difference.lower:+.4f} to"
+        f" {difference.upper:+.4f}"
+    )
     reason = {
         "not worse": f"{title} is {value}: within the margin of {margin:g}",
         "worse": f"{TITLES[metric]} is worse than {against}: {value}, margin {margin:g}",
         "cannot tell": f"{title} is {value}, margin {margin:g};"
-        f" {rows:,} customers support one of {can.supported:.2g}",
-    }[told]
-    undecided = told == "cannot tell"
-    passed = told == "not worse" or (undecided and asks)
+        f" {rows:,} customers support a margin of {sensitivity.supported:.2g}",
+    }[judgement]
+    undecided = judgement == "cannot tell"
+    passed = judgement == "not worse" or (undecided and asks)
     return Gate(title, passed, value, limit, reason, undecided)
 
 
 def _slices(slices: Sequence[ComparedSlice], baseline: str, gates: GatesParams, where: str) -> Gate:
-    """Judge the slices together: what stands out among them as worse by more than a margin."""
+    """Judge all slices together: which are significantly worse by more than a margin (Holm)."""
     margins = gates.slice_margins
     failing: list[tuple[ComparedSlice, float, str]] = []
-    beyond: list[tuple[ComparedSlice, float, str, float]] = []
+    tested: list[tuple[ComparedSlice, float, str, float]] = []
     unknown = []
     for part in slices:
         group = f"{part.column} {part.slice}"
-        found = {one.metric: one for one in part.metrics}
+        differences = {difference.metric: difference for difference in part.metrics}
         for metric, margin in margins.items():
-            if (one := found.get(metric)) is None:
+            if (difference := differences.get(metric)) is None:
                 unknown.append(group)
                 continue
-            loss, title = loss_interval(one), TITLES[metric]
-            if one.candidate is None and one.baseline is not None:
+            loss, title = loss_interval(difference), TITLES[metric]
+            change = difference.difference
+            if difference.candidate is None and difference.baseline is not None:
                 failing.append((part, math.inf, f"{group}: {title} is undefined"))
             elif loss is None:
                 unknown.append(group)
-                # Where there are too few customers for an interval the estimate alone decides.
-                if (estimate := _loss(one)) is not None and estimate > margin:
-                    what = f"{group}: {title} {one.difference:+.4f}, without an interval"
+                # With too few customers for an interval, the estimate decides.
+                if (estimate := _loss(difference)) is not None and estimate > margin:
+                    what = f"{group}: {title} {change:+.4f}, without an interval"
                     failing.append((part, estimate / margin if margin else math.inf, what))
             else:
                 share = loss[0] / margin if margin else math.inf
-                what = f"{group}: {title} {one.difference:+.4f}"
-                beyond.append((part, share, what, _p_beyond(loss, margin)))
-    stand_out = holm([p for *_, p in beyond], (1 - LEVEL) / 2)
-    failing += [look[:3] for look, is_worse in zip(beyond, stand_out, strict=True) if is_worse]
+                what = f"{group}: {title} {change:+.4f}"
+                tested.append((part, share, what, _p_beyond(loss, margin)))
+    is_significant = holm([p for *_, p in tested], (1 - LEVEL) / 2)
+    failing += [test[:3] for test, is_worse in zip(tested, is_significant, strict=True) if is_worse]
     name, n = f"slices against {baseline}{where}", len(slices)
     limit = ", ".join(
         f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()
     )
     if failing:
-        worst = [what for _, _, what in sorted(failing, key=lambda one: -one[1])]
+        worst = [what for _, _, what in sorted(failing, key=lambda failure: -failure[1])]
         what = "; ".join(worst[:3]) + (" …" if len(worst) > 3 else "")
         n_failing = len({(part.column, part.slice) for part, _, _ in failing})
         value = f"{n_failing} of {n} beyond a margin"
         return Gate(name, False, value, limit, f"worse than {baseline} in a slice{where}: {what}")
     aside = f", {len(set(unknown))} of them without an interval" if unknown else ""
     value = f"none of {n} beyond a margin"
-    return Gate(name, True, value, limit or "none", f"{n} slices looked at{aside}")
+    return Gate(name, True, value, limit or "none", f"{n} slices compared{aside}")
 
 
-def _loss(one: Difference) -> float | None:
-    """Return how much worse a candidate was seen to be, without regard to chance."""
-    change = one.difference
+def _loss(difference: Difference) -> float | None:
+    """Return the estimate of how much worse the candidate is."""
+    change = difference.difference
     if change is None:
         return None
-    return change if one.metric in SMALLER_IS_BETTER else -change
+    return change if difference.metric in SMALLER_IS_BETTER else -change
 
 
-def loss_interval(one: Difference) -> tuple[float, float] | None:
-    """Return the interval of how much *worse* a candidate is; None where there is none."""
-    lower, upper = one.lower, one.upper
+def loss_interval(difference: Difference) -> tuple[float, float] | None:
+    """Return the interval of how much *worse* the candidate is; None if undefined."""
+    lower, upper = difference.lower, difference.upper
     if lower is None or upper is None:
         return None
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return None
-    return (lower, upper) if one.metric in SMALLER_IS_BETTER else (-upper, -lower)
+    return (lower, upper) if difference.metric in SMALLER_IS_BETTER else (-upper, -lower)
 
 
 def _checks(report: Checks | None, listed: ChecksParams) -> Gate:
@@ -540,7 +543,7 @@ def _checks(report: Checks | None, listed: ChecksParams) -> Gate:
     wanted = Counter((s, check.check) for s, checks in listed.suites.items() for check in checks)
     total = wanted.total()
     if report is None:
-        return Gate(name, False, "unknown", limit, "the checks have no result")
+        return Gate(name, False, "unknown", limit, "the checks have no results")
     ran = Counter((check.suite, check.check) for check in report.checks)
     missing = [check for _, check in wanted - ran]
     bad = [check for check in report.checks if check.status != "passed"]
@@ -557,43 +560,47 @@ def _checks(report: Checks | None, listed: ChecksParams) -> Gate:
 
 
 def _pass_reason(entries: Sequence[Entry], digest: str | None, gates: GatesParams) -> str:
-    """Say in one sentence why a candidate may be merged, by one metric that has a margin.
+    """Return in one sentence why a candidate may be merged.
 
-    By the first that is better, else by the first.
+    It names the first metric with a margin that is better, else the first.
     """
     entry = next((entry for entry in entries if not isinstance(entry, Absent)), entries[0])
     if isinstance(entry, Absent):
-        return f"minima and checks are kept; {entry.absent}, so nothing was compared"
+        return f"minima and checks pass; {entry.absent}, so nothing was compared"
     if isinstance(entry, Incomparable):
-        return "minima and checks are kept; the baseline is not comparable, as this change accepts"
+        return "minima and checks pass; the baseline is not comparable, as this change accepts"
     if entry.model_digest == digest:
         return f"the model is {entry.name}'s, byte for byte"
-    found = {one.metric: one for one in entry.most.metrics}
+    differences = {difference.metric: difference for difference in entry.most.metrics}
     first = next(iter(gates.margins))
-    metric = next((m for m in gates.margins if found[m].word == "better"), first)
-    one = found[metric]
-    change = f"{one.difference:+.4f} (95% interval {one.lower:+.4f} to {one.upper:+.4f})"
-    loss = loss_interval(one)
-    kept = one.word == "identical" or (loss is not None and loss[1] < gates.margins[metric])
+    metric = next((m for m in gates.margins if differences[m].word == "better"), first)
+    named = differences[metric]
+    change = f"{named.difference:+.4f} (95% interval {named.lower:+.4f} to {named.upper:+.4f})"
+    loss = loss_interval(named)
+    kept = named.word == "identical" or (loss is not None and loss[1] < gates.margins[metric])
     words: dict[str | None, str] = {
         "better": f"better than {entry.name}",
         "worse": f"a little worse than {entry.name}, within the margin",
     }
-    word = words.get(one.word, f"no worse than {entry.name} within the margin")
+    word = words.get(named.word, f"no worse than {entry.name} within the margin")
     if not kept:
         word = f"worse than {entry.name}, as this change accepts for its table"
-    return f"{word}: {TITLES[metric]} {change}{_but(entry, metric)}"
+    return f"{word}: {TITLES[metric]} {change}{_also_worse(entry, metric)}"
 
 
-def _but(entry: Compared, named: str) -> str:
-    """Name what has got worse beside the metric that is named; the surest where it is more.
+def _also_worse(entry: Compared, named: str) -> str:
+    """Name another metric that is worse, the most significant if there are several.
 
-    Not what a moved threshold has changed and the model has not: that is one thing for another.
+    Not a metric that is worse only because the threshold has moved: that is a trade-off.
     """
     same = entry.same_threshold or []
-    moved = {one.metric for one in same if one.word != "worse"} | {named}
-    worse = [one for one in entry.most.metrics if one.word == "worse" and one.metric not in moved]
+    excluded = {difference.metric for difference in same if difference.word != "worse"} | {named}
+    worse = [
+        difference
+        for difference in entry.most.metrics
+        if difference.word == "worse" and difference.metric not in excluded
+    ]
     if not worse:
         return ""
-    one = min(worse, key=lambda one: one.p or 0.0)
-    return f"; {TITLES[one.metric]} is worse: {one.difference:+.4f}"
+    worst = min(worse, key=lambda difference: difference.p or 0.0)
+    return f"; {TITLES[worst.metric]} is worse: {worst.difference:+.4f}"

@@ -1,6 +1,6 @@
-"""What kinds of files a change touches, those that judge it among them.
+"""Classify the files that a change touches, such as code that judges the change itself.
 
-Standard library only: the comment on a pull request asks as well, where nothing is installed.
+Standard library only: the comment on a pull request uses it, where no package is installed.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# A change of these is what pull requests are for; that it is a better one is what is judged.
+# Pull requests are meant to change these; the review judges whether the model gets better.
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
-# Runs where the deployed model is at work, and never where a change is judged.
-_AT_WORK = ("src/churn/serve/", "src/churn/monitor/", "src/churn/batch/")
+# Runs with the deployed model, never where a change is judged.
+_SERVING = ("src/churn/serve/", "src/churn/monitor/", "src/churn/batch/")
 _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
-# All other code, and what runs it or chooses what it runs with.
+# All other code, and files that start or configure it.
 _JUDGING = (
     "src/",
     ".dvc/",
@@ -32,20 +32,20 @@ _JUDGING = (
     "tests/workflows/__init__.py",
     "tests/workflows/fake_github.py",  # and it imports this
 )
-# Files that nothing runs or imports, wherever they are.
-_READ_ONLY = (".ipynb", ".md", ".pdf", ".png", ".svg")
+# Never run or imported, wherever they are.
+_INERT = (".ipynb", ".md", ".pdf", ".png", ".svg")
 
 
 @dataclass(frozen=True)
 class Touched:
-    """The files of a change by kind; each is in one of them.
+    """The files of a change by kind; each file has exactly one kind.
 
     Attributes
     ----------
     judging, workflows, data, model, others : tuple of str
         Paths from the repository's top folder, sorted.
     parameters : bool
-        Whether params.yaml is one of the files; which of its sections differ, its text says.
+        Whether params.yaml is touched; `churn.review.params_text` finds the changed limits.
     """
 
     judging: tuple[str, ...]
@@ -57,19 +57,19 @@ class Touched:
 
 
 def sort_changes(paths: Iterable[str], top: frozenset[str]) -> Touched:
-    """Tell what kinds of files a change touches.
+    """Sort the files of a change by kind.
 
     Parameters
     ----------
     paths : iterable of str
-        Files that are changed, added or deleted; of a renamed one both names.
+        Changed, added and deleted files; both names of a renamed file.
     top : frozenset of str
         Names in the project's folder before the change.
 
     Notes
     -----
-    A new name in the project's folder is judging code as well: Python and make look there first, so
-    it may be taken in place of a library or of the Makefile.
+    A new name in the project's folder counts as judging code: Python and make search there first,
+    so it could shadow a library or the Makefile.
     """
     kinds: dict[str, list[str]] = {name: [] for name in Touched.__annotations__}
     for path in sorted(set(paths)):
@@ -81,18 +81,18 @@ def sort_changes(paths: Iterable[str], top: frozenset[str]) -> Touched:
 def _kind(path: str, top: frozenset[str]) -> str:
     if path == "params.yaml":
         return "parameters"
-    for kind, beginnings in _KINDS.items():
-        if path.startswith(beginnings):
+    for kind, prefixes in _KINDS.items():
+        if path.startswith(prefixes):
             return kind
     is_new = path.partition("/")[0] not in top
-    return "judging" if is_new and not path.endswith(_READ_ONLY) else "others"
+    return "judging" if is_new and not path.endswith(_INERT) else "others"
 
 
-# The first that fits.
+# The first match counts.
 _KINDS = {
     "workflows": _WORKFLOWS,
     "data": _DATA,
     "model": _MODEL,
-    "others": _AT_WORK,
+    "others": _SERVING,
     "judging": _JUDGING,
 }

@@ -1,4 +1,4 @@
-"""What a candidate is judged by: main's limits, and its own where it changes them."""
+"""The limits that a candidate is judged by: main's, and its own if it changes them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from churn.core.document import first_problem, parse
 from churn.core.errors import ArtifactError, BaselineError, ParamsError
 from churn.core.params import GatesParams, Limits, Params
-from churn.provenance.candidate import data_md5, git
+from churn.provenance.candidate import data_md5
+from churn.provenance.git import git
 
 _REPAIRS = 3
-# Of these sections only some keys judge; the others are the candidate's own business.
+# In these sections only the listed keys are limits; the candidate may change the others freely.
 _PARTS = {
     "decision": ("cost_false_negative", "cost_false_positive"),
     "evaluation": ("slices",),
@@ -28,10 +29,10 @@ def own(settings: Params) -> Limits:
 
 
 def of_commit(root: Path, commit: str, settings: Params) -> Limits:
-    """Return the limits of a commit, as far as the code here knows them.
+    """Return the limits of a commit that the current code supports.
 
-    A key that this code no longer knows limits nothing; one that the commit does not have yet is
-    the candidate's, as are the parts of a section that judge nobody.
+    A key that this code no longer supports is dropped. A key that the commit does not have yet is
+    taken from the candidate, as are keys that are not limits.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     Raises
     ------
     BaselineError
-        If they cannot be read.
+        If the limits cannot be read.
     """
     name = f"params.yaml of {commit[:12]}"
     ours = json.loads(own(settings).model_dump_json())
@@ -61,14 +62,14 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
         try:
             return Limits.model_validate_json(json.dumps(limits))
         except ValidationError as error:
-            why = first_problem(error, Limits)
+            reason = first_problem(error, Limits)
             for problem in error.errors():
                 _repair(problem["type"], problem["loc"], limits, ours)
-    raise BaselineError(f"{name}: its limits cannot be read ({why})")
+    raise BaselineError(f"{name}: its limits cannot be read ({reason})")
 
 
 def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> None:
-    """Take out a key that is not known here, or put in one that is not there yet."""
+    """Drop an unknown key, or add the candidate's value of a missing one."""
     *parents, last = loc
     for part in parents:
         limits = limits[part]
@@ -80,18 +81,19 @@ def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> No
 
 
 def accepts(root: Path, gates: GatesParams, before: str) -> bool:
-    """Tell whether `gates.accept` is a permission for this very change.
+    """Tell whether `gates.accept` is valid for this change.
 
-    It names the change's table, and the commit before has another one, and has not accepted it.
+    It must name the change's table, while the commit before has another table and has not accepted
+    this one.
 
     Parameters
     ----------
     root : Path
         Top folder of the repository.
     gates : GatesParams
-        The change's.
+        The gates of the change.
     before : str
-        What the change is made to.
+        The commit before the change.
     """
     if gates.accept is None or gates.accept != data_md5(root):
         return False
@@ -99,5 +101,5 @@ def accepts(root: Path, gates: GatesParams, before: str) -> bool:
         table = parse(git(root, "show", f"{before}:./data.dvc"))["outs"][0]["md5"]
         accepted = parse(git(root, "show", f"{before}:./params.yaml"))["gates"].get("accept")
     except (ArtifactError, ParamsError, KeyError, IndexError, TypeError, AttributeError):
-        return True  # there was no table, or none that can be read
+        return True  # no table before, or an unreadable one
     return gates.accept not in (table, accepted)

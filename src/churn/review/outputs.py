@@ -1,8 +1,8 @@
-"""Whether the outputs that a commit's ``dvc.lock`` names are those that its inputs give.
+"""Check that the outputs in a commit's ``dvc.lock`` are reproducible from its inputs.
 
-Later changes are compared with the model that ``dvc.lock`` on main names, and a teammate's next
-`dvc repro` goes on from the rows that it names. So every output is compared with the one that was
-made again here, whoever has written the lock and the remote.
+Later changes are compared with the model in main's ``dvc.lock``, and a teammate's next `dvc repro`
+continues from the rows in it. So every output is compared with the output that was reproduced here;
+the lock and the remote are not trusted.
 """
 
 from __future__ import annotations
@@ -19,38 +19,40 @@ from churn.core.errors import ChurnError, IncomparableError
 from churn.core.files import read_any_json, read_json, read_parquet
 from churn.core.paths import SIDES, Workspace
 from churn.provenance import lockfile
-from churn.provenance.candidate import changed, git, holds_commit
+from churn.provenance.candidate import holds_commit
+from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.review import baseline
 from churn.review.baseline import Baseline
 from churn.review.gate import Outputs
 from churn.validation.results import CheckResult, Checks
 
-# Another machine may round differently, and then here and there a tree splits differently.
+# Other machines may round differently, which changes a few splits of trees.
 _METRIC_TOLERANCE = 0.005
 _NUMBER_TOLERANCE = 0.02  # of slices and curves, which have fewer customers
 _PROBABILITY_TOLERANCE = 0.001
-_DIFFERENT_SHARE = 0.01
+_MAX_DIFFERENT_SHARE = 0.01
 _TOLERANCE = (
-    f"probabilities within {_PROBABILITY_TOLERANCE:g} for {1 - _DIFFERENT_SHARE:.0%} of customers"
+    f"probabilities within {_PROBABILITY_TOLERANCE:g} for {1 - _MAX_DIFFERENT_SHARE:.0%} of"
+    " customers"
 )
 
 
 def compare(workspace: Workspace) -> Outputs:
-    """Compare every output that the last commit names with what is in the workspace.
+    """Compare every output in the last commit's ``dvc.lock`` with the workspace.
 
     Parameters
     ----------
     workspace : Workspace
-        In which the pipeline has run, with that commit's inputs. Where it holds other inputs,
-        nothing is compared.
+        In which the pipeline has run, with that commit's inputs. With other inputs, nothing is
+        compared.
     """
     root = workspace.root
     if not holds_commit(root, "HEAD"):
         return Outputs("uncommitted")
     committed, here = (lock.outputs for lock in lockfile.locks(root))
     differing = {path for path in {*committed, *here} if committed.get(path) != here.get(path)}
-    # What is in git is read from there by people, whatever dvc.lock says of it.
+    # Outputs in git are compared with git: people read them there, whatever dvc.lock says.
     in_git = git(root, "ls-tree", "-r", "--name-only", "HEAD", "--", *here).splitlines()
     differing |= {
         path for path in here for file in changed(root, "HEAD", in_git) if file.startswith(path)
@@ -59,14 +61,14 @@ def compare(workspace: Workspace) -> Outputs:
         return Outputs("same")
     missing = sorted(differing.difference(committed))
     if missing or _machine(workspace) == read_any_json(workspace.machine, "evaluate"):
-        why = "not in dvc.lock" if missing else "made on a machine as this one, and not this"
-        return Outputs("other", tuple(f"{path}: {why}" for path in missing or sorted(differing)))
-    found = tuple(_beyond_tolerance(workspace, sorted(differing)))
-    return Outputs("other", found) if found else Outputs("rounded", (_TOLERANCE,))
+        reason = "not in dvc.lock" if missing else "differs, although the machine is equal"
+        return Outputs("other", tuple(f"{path}: {reason}" for path in missing or sorted(differing)))
+    mismatches = tuple(_beyond_tolerance(workspace, sorted(differing)))
+    return Outputs("other", mismatches) if mismatches else Outputs("rounded", (_TOLERANCE,))
 
 
 def _machine(workspace: Workspace) -> Any:
-    """Return the kind of machine on which the committed outputs were made, if they say it."""
+    """Return the machine on which the committed outputs were made; None if unknown."""
     name = workspace.machine.relative_to(workspace.root).as_posix()
     with suppress(ChurnError, ValueError):
         return json.loads(git(workspace.root, "show", f"HEAD:./{name}"))
@@ -77,10 +79,10 @@ def _beyond_tolerance(workspace: Workspace, paths: list[str]) -> Iterator[str]:
     commit = git(workspace.root, "rev-parse", "HEAD").strip()
     read = lockfile.locks(workspace.root)[1].read
     with worktree(workspace.root, commit, share_cache=True) as tree:
-        there = Workspace(tree)
+        committed = Workspace(tree)
         for path in paths:
-            compare = _KINDS.get(path)
-            if compare is None and path not in read:  # a picture or a page, which nothing reads
+            compare = _COMPARE.get(path)
+            if compare is None and path not in read:  # a picture or a page, which no stage reads
                 continue
             if not (tree / path).exists():
                 baseline.pull(tree, path)
@@ -88,89 +90,91 @@ def _beyond_tolerance(workspace: Workspace, paths: list[str]) -> Iterator[str]:
                 yield f"{path}: neither the cache nor the remote has it; run dvc push"
                 continue
             if compare is None:
-                yield f"{path}: on another machine, and nobody knows how far it may differ"
+                yield f"{path}: made on another machine, and no tolerance is defined for it"
                 continue
             try:
-                what = compare(workspace, there, path)
+                mismatch = compare(workspace, committed, path)
             except (ChurnError, OSError, ValueError, KeyError, TypeError) as error:
-                what = f"the committed one cannot be read ({error})"
-            if what:
-                yield f"{path}: {what}"
+                mismatch = f"the committed output cannot be read ({error})"
+            if mismatch:
+                yield f"{path}: {mismatch}"
 
 
-def _rows(here: Workspace, there: Workspace, path: str) -> str | None:
-    """Compare rows of the split; nothing in them is rounded."""
-    one, other = (read_parquet(w.root / path, "prepare") for w in (here, there))
-    return None if one.equals(other) else "holds other rows than the inputs give"
+def _rows(here: Workspace, committed: Workspace, path: str) -> str | None:
+    """Compare rows of the split exactly: nothing in them is rounded."""
+    ours, theirs = (read_parquet(w.root / path, "prepare") for w in (here, committed))
+    return None if ours.equals(theirs) else "its rows differ from those of the inputs"
 
 
-def _predictions(here: Workspace, there: Workspace, path: str) -> str | None:
+def _predictions(here: Workspace, committed: Workspace, path: str) -> str | None:
     for side in SIDES:
-        one, other = (read_parquet(w.predictions(side), "evaluate") for w in (here, there))
-        if not one.drop(columns="probability").equals(other.drop(columns="probability")):
-            return "is of other customers"
-        if _differ(one, other):
-            return "holds others than the inputs give"
+        ours, theirs = (read_parquet(w.predictions(side), "evaluate") for w in (here, committed))
+        if not ours.drop(columns="probability").equals(theirs.drop(columns="probability")):
+            return "its customers differ"
+        if _differ(ours, theirs):
+            return "its predictions differ from those of the inputs"
     return None
 
 
-def _out_of_fold(here: Workspace, there: Workspace, path: str) -> str | None:
-    one, other = (read_parquet(w.out_of_fold, "train") for w in (here, there))
-    if not one["fold"].equals(other["fold"]):
-        return "is of other customers, or of other folds"
-    return "holds others than the inputs give" if _differ(one, other) else None
+def _out_of_fold(here: Workspace, committed: Workspace, path: str) -> str | None:
+    ours, theirs = (read_parquet(w.out_of_fold, "train") for w in (here, committed))
+    if not ours["fold"].equals(theirs["fold"]):
+        return "its customers or folds differ"
+    return "its predictions differ from those of the inputs" if _differ(ours, theirs) else None
 
 
-def _model(here: Workspace, there: Workspace, path: str) -> str | None:
-    """Ask the model that the commit names about the held-out customers.
+def _model(here: Workspace, committed: Workspace, path: str) -> str | None:
+    """Compare the committed model's predictions for the held-out customers.
 
-    In a process of its own: nobody has said yet that it is good.
+    The model is not trusted, so it runs in another process.
     """
-    model = Baseline("the commit", "HEAD", "stored", there.model, there.root / "src", None)
+    model = Baseline("the commit", "HEAD", "stored", committed.model, committed.root / "src", None)
     try:
-        said = model.predict(here.split("test"))
+        predictions = model.predict(here.split("test"))
     except IncomparableError as error:
-        return f"the committed one fails ({error})"
-    if _differ(said, read_parquet(here.predictions("test"), "evaluate")):
-        return "dvc.lock names one that the inputs do not give"
+        return f"the committed model fails ({error})"
+    if _differ(predictions, read_parquet(here.predictions("test"), "evaluate")):
+        return "dvc.lock names a model that the inputs do not give"
     return None
 
 
-def _differ(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    if len(one) != len(other):
+def _differ(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    if len(ours) != len(theirs):
         return True
-    gap = np.abs(one["probability"].to_numpy() - other["probability"].to_numpy())
-    # Not `gap > …`: of a probability that is no number that would be false.
-    return bool(np.mean(~(gap <= _PROBABILITY_TOLERANCE)) > _DIFFERENT_SHARE)
+    gap = np.abs(ours["probability"].to_numpy() - theirs["probability"].to_numpy())
+    # Not `gap > …`, which is false for NaN.
+    return bool(np.mean(~(gap <= _PROBABILITY_TOLERANCE)) > _MAX_DIFFERENT_SHARE)
 
 
 def _numbers(tolerance: float) -> Callable[[Workspace, Workspace, str], str | None]:
-    def compare(here: Workspace, there: Workspace, path: str) -> str | None:
+    def compare(here: Workspace, committed: Workspace, path: str) -> str | None:
         files = [here.root / path]
         files = sorted(files[0].glob("*.json")) if files[0].is_dir() else files
         for file in files:
             name = file.relative_to(here.root)
-            measured, said = (read_any_json(w.root / name, "evaluate") for w in (here, there))
-            for key, value, other in _unlike(measured, said, tolerance):
-                return f"{key or name.name} is {value}, and the commit says {other}"
+            ours, theirs = (read_any_json(w.root / name, "evaluate") for w in (here, committed))
+            for key, our_value, their_value in _differences(ours, theirs, tolerance):
+                return f"{key or name.name} is {our_value}, but {their_value} in the commit"
         return None
 
     return compare
 
 
-def _unlike(here: Any, there: Any, tolerance: float, key: str = "") -> Iterator[tuple[Any, ...]]:
-    """Find the values that differ by more than a tolerance, of two that JSON holds."""
-    if isinstance(here, dict) and isinstance(there, dict) and here.keys() == there.keys():
-        for name in here:
-            yield from _unlike(here[name], there[name], tolerance, f"{key}.{name}".strip("."))
-    elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
-        for one, other in zip(here, there, strict=True):
-            yield from _unlike(one, other, tolerance, key)
-    elif _is_number(here) and _is_number(there):
-        if not abs(here - there) <= tolerance * max(1, abs(here)):
-            yield key, here, there
-    elif here != there:
-        yield key, _short(here), _short(there)
+def _differences(
+    ours: Any, theirs: Any, tolerance: float, key: str = ""
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the dotted key and both values where two JSON documents differ beyond a tolerance."""
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+        for name in ours:
+            yield from _differences(ours[name], theirs[name], tolerance, f"{key}.{name}".strip("."))
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for our_item, their_item in zip(ours, theirs, strict=True):
+            yield from _differences(our_item, their_item, tolerance, key)
+    elif _is_number(ours) and _is_number(theirs):
+        if not abs(ours - theirs) <= tolerance * max(1, abs(ours)):
+            yield key, ours, theirs
+    elif ours != theirs:
+        yield key, _short(ours), _short(theirs)
 
 
 def _is_number(value: Any) -> bool:
@@ -178,14 +182,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    return str(value) if len(str(value)) <= 40 else "another"
+    return str(value) if len(str(value)) <= 40 else "a long value"
 
 
-def _statuses(here: Workspace, there: Workspace, path: str) -> str | None:
-    one, other = (read_json(w.checks, "validate", Checks).checks for w in (here, there))
-    found = [check.check for check in one if _status(check) not in map(_status, other)]
-    if found or len(one) != len(other):
-        return f"other results than the commit says: {', '.join(found[:3])}"
+def _statuses(here: Workspace, committed: Workspace, path: str) -> str | None:
+    ours, theirs = (read_json(w.checks, "validate", Checks).checks for w in (here, committed))
+    differing = [check.check for check in ours if _status(check) not in map(_status, theirs)]
+    if differing or len(ours) != len(theirs):
+        return f"its results differ from the commit's: {', '.join(differing[:3])}"
     return None
 
 
@@ -193,7 +197,7 @@ def _status(check: CheckResult) -> tuple[str, str, str]:
     return check.suite, check.check, check.status
 
 
-_KINDS: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {
+_COMPARE: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {
     "build/train.parquet": _rows,
     "build/test.parquet": _rows,
     "build/data_stats.json": _numbers(_METRIC_TOLERANCE),

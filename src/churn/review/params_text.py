@@ -1,8 +1,8 @@
-"""Which limits differ between two texts of params.yaml, read without a YAML library.
+"""Find the limits that differ between two texts of params.yaml, without a YAML library.
 
-The comment on a pull request asks, where nothing is installed. This reads lines of the shape that
-params.yaml has, and no more: whatever could make YAML understand a text otherwise is refused, and
-then the limits count as changed.
+The comment on a pull request uses this, where no package is installed. It reads only the subset of
+YAML that params.yaml is written in. Any other syntax is rejected, and then the limits count as
+changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-# Who changes one of these changes what is asked of the change itself.
+# A change of these changes the limits by which it is judged itself.
 SECTIONS = (
     "gates",
     "checks",
@@ -23,32 +23,32 @@ SECTIONS = (
     "release",
     "data",
 )
-# Of these sections, the keys that judge; the others are what pull requests are for.
+# In these sections only the listed keys are limits; pull requests are meant to change the others.
 _KEYS = {
     "data": ("path", "id", "target", "positive"),
     "decision": ("cost_false_negative", "cost_false_positive"),
     "evaluation": ("slices",),
 }
 _MOST_CHARACTERS, _LONGEST_LINE = 200_000, 500
-_MOST_COMPARED = 200  # lines: which of more differ takes too long to find
+_MOST_COMPARED = 200  # lines; comparing more takes too long
 _SECTION = re.compile(r"([a-z_]+): *")
 _LINE = re.compile(r"( +)(- )?([\w.-]+:(?= |$))? *(.*)")
 _WORD = r"[\w.+-]+"
 _VALUE = rf"(?:{_WORD}|\"[^\"\\]*\"|'[^']*')"
-# With quotes, only what certainly ends on its line: a value, or a list of values.
+# With quotes, only values that certainly end on their line: a scalar, or a list of scalars.
 _QUOTED = re.compile(rf"(?:{_VALUE}|\[{_VALUE}(?:, {_VALUE})*\])(?: +#.*)?")
-# Anchors, aliases, tags, merge keys, block texts, escapes and keys of several lines.
-_UNFOLLOWED = re.compile(r"[&*!|>@`%\\?]|<<")
+# Anchors, aliases, tags, merge keys, block scalars, escapes and complex keys.
+_UNSUPPORTED = re.compile(r"[&*!|>@`%\\?]|<<")
 _BRACKETS = {"{": 1, "[": 1, "]": -1, "}": -1}
 
 
 class UnreadableError(Exception):
-    """A text is not of the shape that is read here."""
+    """A text uses YAML syntax that is not supported here."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Lines of a section that were replaced; one side is empty where some came or went."""
+    """Replaced lines of a section; one side is empty if lines were only added or removed."""
 
     section: str
     before: tuple[str, ...]
@@ -56,25 +56,25 @@ class Edit:
 
 
 def changed_limits(before: str, after: str) -> list[Edit]:
-    """Compare the limits of two params.yaml; blank lines and comments do not count.
+    """Compare the limits of two params.yaml, ignoring blank lines and comments.
 
     Raises
     ------
     UnreadableError
-        If either is not of the shape that is read here, and they differ.
+        If the texts differ and one uses unsupported syntax.
     """
     if before == after:
         return []
-    one, other = _sections(before), _sections(after)
+    old, new = _sections(before), _sections(after)
     return [
         edit
         for section in SECTIONS
-        for edit in _edits(section, *(_judging(section, t.get(section, [])) for t in (one, other)))
+        for edit in _edits(section, *(_limits(section, t.get(section, [])) for t in (old, new)))
     ]
 
 
-def _judging(section: str, lines: list[str]) -> list[str]:
-    """Keep of a section what judges: whole keys, with all that is below them."""
+def _limits(section: str, lines: list[str]) -> list[str]:
+    """Return the lines of a section that are limits: whole keys with everything below them."""
     if section not in _KEYS:
         return lines
     kept, is_kept = [], False
@@ -88,9 +88,9 @@ def _judging(section: str, lines: list[str]) -> list[str]:
 
 
 def _edits(section: str, old: list[str], new: list[str]) -> list[Edit]:
-    start = _alike(old, new)
+    start = _common_prefix(old, new)
     old, new = old[start:], new[start:]
-    end = _alike(old[::-1], new[::-1])
+    end = _common_prefix(old[::-1], new[::-1])
     old, new = old[: len(old) - end], new[: len(new) - end]
     if len(old) + len(new) > _MOST_COMPARED:
         return [Edit(section, tuple(old), tuple(new))]
@@ -101,9 +101,9 @@ def _edits(section: str, old: list[str], new: list[str]) -> list[Edit]:
     ]
 
 
-def _alike(one: list[str], other: list[str]) -> int:
-    """Count the lines with which both begin."""
-    return sum(takewhile(bool, (a == b for a, b in zip(one, other, strict=False))))
+def _common_prefix(old: list[str], new: list[str]) -> int:
+    """Count the equal lines at the beginning."""
+    return sum(takewhile(bool, (a == b for a, b in zip(old, new, strict=False))))
 
 
 def _sections(text: str) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ def _sections(text: str) -> dict[str, list[str]]:
     lines: list[str] = []
     column, has_value = 0, False  # of the line before
     for line in text.split("\n"):
-        # A tab, or another line break in YAML's eyes, is not printable.
+        # Tabs and YAML's other line breaks are not printable.
         if not line.isprintable() or len(line) > _LONGEST_LINE:
             raise UnreadableError
         content = re.split(r"(?:^| +)#", line, maxsplit=1)[0].rstrip()
@@ -130,8 +130,8 @@ def _sections(text: str) -> dict[str, list[str]]:
         if matched is None or not lines:
             raise UnreadableError
         indent, dash, key, value = matched.groups()
-        # Without either, or further in than what has a value already: a text goes on.
-        if not (dash or key) or (has_value and len(indent) > column) or not _is_whole(value):
+        # Without dash or key, or indented below a line that has a value: a multi-line scalar.
+        if not (dash or key) or (has_value and len(indent) > column) or not _is_complete(value):
             raise UnreadableError
         column, has_value = len(indent) + (2 if dash and key else 0), bool(value)
         lines.append(matched[0])
@@ -142,9 +142,9 @@ def _has_quotes(text: str) -> bool:
     return '"' in text or "'" in text
 
 
-def _is_whole(value: str) -> bool:
-    """Tell whether a value ends on its line, whatever YAML makes of it."""
+def _is_complete(value: str) -> bool:
+    """Tell whether a value certainly ends on its line."""
     if _has_quotes(value):
         return bool(_QUOTED.fullmatch(value))
     depths = list(accumulate(_BRACKETS.get(sign, 0) for sign in value))
-    return not _UNFOLLOWED.search(value) and (not depths or min(depths) >= depths[-1] == 0)
+    return not _UNSUPPORTED.search(value) and (not depths or min(depths) >= depths[-1] == 0)

@@ -1,4 +1,4 @@
-"""What a change proposes, as far as git knows: parameters, inputs, and who judges it."""
+"""Describe a change by git: its parameters, its inputs, and changes to code that judges it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import yaml
 from churn.core.document import read_document
 from churn.core.files import write_json
 from churn.core.paths import Workspace
-from churn.provenance.candidate import INPUTS, changed, git
+from churn.provenance.candidate import INPUTS
+from churn.provenance.git import changed, git
 from churn.review import judging
 from churn.review.changes import Changes, parameter_changes, texts
 
@@ -20,7 +21,7 @@ def write(workspace: Workspace, commit: str) -> None:
 
 
 def against(workspace: Workspace, commit: str) -> Changes:
-    """Say how the work tree differs from a commit.
+    """Describe how the work tree differs from a commit.
 
     Parameters
     ----------
@@ -31,13 +32,13 @@ def against(workspace: Workspace, commit: str) -> Changes:
     Raises
     ------
     ArtifactError
-        If there is no such commit here.
+        If the commit is not in this clone.
     """
     root = workspace.root
     after = texts(read_document(workspace.params))
     before = _params(workspace, commit)
     return Changes(
-        # The very first pull request changes no limit and no judge: it brings them.
+        # The first pull request adds the limits and the judging code; it does not change them.
         parameters=[] if before is None else parameter_changes(before, after),
         files=changed(root, commit, INPUTS),
         judge=[] if before is None else _judges(root, commit),
@@ -46,10 +47,10 @@ def against(workspace: Workspace, commit: str) -> Changes:
 
 
 def _decided(root: Path, commit: str) -> int | None:
-    """Count the commits with other metrics since main's table or split were changed last.
+    """Count the commits that changed the metrics since main's table or split last changed.
 
-    Those of main, and those of the change but for its newest, which is being decided. Pushes that a
-    squashed merge has left out of the history are not seen.
+    Commits of main, and of the change without its newest, which is being decided. Pushes that a
+    squash merge has dropped from the history are not counted.
     """
     if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         return None
@@ -66,21 +67,21 @@ def _decided(root: Path, commit: str) -> int | None:
 
 
 def _judges(root: Path, commit: str) -> list[str]:
-    """List the changed files that decide about the change itself."""
+    """List the changed files that judge the change itself."""
     top = git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
-    paths = {*changed(root, commit, ["."]), *_at_the_top(root, commit)}
+    paths = {*changed(root, commit, ["."]), *_at_top_level(root, commit)}
     touched = judging.sort_changes(paths, frozenset(top))
     return sorted([*touched.judging, *touched.workflows])
 
 
-def _at_the_top(root: Path, commit: str) -> list[str]:
-    """List the changed workflows and attributes of the repository, wherever the project is."""
+def _at_top_level(root: Path, commit: str) -> list[str]:
+    """List the changed workflows and attributes at the top of the repository."""
     top = Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n"))
     return changed(top, commit, (".github", ".gitattributes"))
 
 
 def _params(workspace: Workspace, commit: str) -> dict[str, str] | None:
-    """Write out a commit's params.yaml, empty if it cannot be read; None where it has none."""
+    """Return the texts of a commit's params.yaml: empty if unreadable, None if it has none."""
     name = workspace.params.name
     if not git(workspace.root, "ls-tree", "--name-only", commit, name):
         return None

@@ -1,4 +1,4 @@
-"""Ending a merge in which only results are in conflict, by making them again."""
+"""Command `resolve`: end a merge in which only results are in conflict, by regenerating them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churn.core.errors import ArtifactError
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.provenance.lockfile import LOCK
 from churn.provenance.tracked_data import require_data
 
@@ -37,44 +37,46 @@ def require_merged(root: Path) -> None:
     Raises
     ------
     ArtifactError
-        Otherwise, with the command that ends it.
+        If one is; the message says how to resolve it.
     """
     if left := unmerged(root):
-        by_hand = [path for path in left if not _is_made(path)]
+        by_hand = [path for path in left if not _is_result(path)]
         first = f"resolve {', '.join(by_hand)}, then " if by_hand else ""
         raise ArtifactError(f"{left[0]}: a merge conflict; {first}run `churn resolve`")
 
 
 def run(root: Path, repro: Callable[[Path], None]) -> list[str]:
-    """Make again what is in conflict, and add it to the merge.
+    """Regenerate the results that are in conflict, and stage them.
 
     Parameters
     ----------
     root : Path
         The project's folder.
     repro : callable
-        Runs the pipeline there.
+        Runs the pipeline in a folder.
 
     Returns
     -------
     list of str
-        The files that were in conflict; empty if there was none.
+        The files that were in conflict; empty if there were none.
 
     Raises
     ------
     ArtifactError
-        If something else is in conflict, which nobody but a person can resolve; nothing is changed
-        then. If the data are not the merged ones, or the pipeline fails; started again, it goes on.
+        If another file is in conflict, which a person must resolve; then nothing is changed. Or if
+        the data are not the merged data, or the pipeline fails; calling it again continues.
     """
     left = unmerged(root)
     for path in left:
-        if not _is_made(path):
+        if not _is_result(path):
             how = "correct it, and git add it"
             if path == _DATA:
                 how = "choose one side with git checkout --ours or --theirs, and git add it"
-            raise ArtifactError(f"{path}: in conflict, and no result; {how}; then `churn resolve`")
+            raise ArtifactError(
+                f"{path}: in conflict, and not a result; {how}; then `churn resolve`"
+            )
     for path in left:
-        # Either side will do: the pipeline runs where it does not fit the merged inputs.
+        # Either side will do: the pipeline reruns stages that do not match the merged inputs.
         side = _side(root, path)
         if side:
             git(root, "checkout", f"--{side}", "--", path)
@@ -87,16 +89,16 @@ def run(root: Path, repro: Callable[[Path], None]) -> list[str]:
     return left
 
 
-def _is_made(path: str) -> bool:
+def _is_result(path: str) -> bool:
     return path == LOCK or path.startswith(f"{_REPORTS}/")
 
 
 def _require_merged_data(root: Path) -> None:
-    """Check that the data here are the merged ones: the pipeline would note others in data.dvc."""
+    """Check that the data here are the merged data: the pipeline would overwrite data.dvc."""
     try:
         require_data(root)
     except ArtifactError as error:
-        # Not its advice, which is `dvc add`: that would undo the data of the merge.
+        # Without its advice, `dvc add`, which would undo the merge of data.dvc.
         what = str(error).partition(";")[0]
         raise ArtifactError(
             f"{what}; run `dvc pull {_DATA}` for the merged data, then `churn resolve`"
@@ -104,6 +106,6 @@ def _require_merged_data(root: Path) -> None:
 
 
 def _side(root: Path, path: str) -> str | None:
-    """Return a side that has a file; None where both have removed it."""
+    """Return a side of the merge that has the file; None if both have removed it."""
     stages = {line.split()[2] for line in git(root, "ls-files", "-u", "--", path).splitlines()}
     return "theirs" if "3" in stages else "ours" if "2" in stages else None

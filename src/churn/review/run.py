@@ -1,4 +1,4 @@
-"""Command `review`: all that a pull request's job does, at the desk as on a runner."""
+"""Command `review`: everything that a pull request's job does, locally or on a runner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from churn.core.errors import ArtifactError, ChurnError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
 from churn.provenance import bundle, tracked_data
-from churn.provenance.candidate import INPUTS, changed, changed_inputs, git
+from churn.provenance.candidate import INPUTS, changed_inputs
+from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
 from churn.review import baseline, compare, gate, proposal, report, resolve, verdict
 from churn.review.gate import Verdict
@@ -24,20 +25,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a review looks at.
+    """Options of a review.
 
     Attributes
     ----------
     revision : str or None
-        The baseline: where the pull request would be merged to. None for what is to be released:
-        it is compared with Production alone, and never taken for unchanged.
+        The baseline, which the pull request would be merged into. None for a release: then the
+        candidate is compared with Production only, and always trained.
     production : bool
         Whether to compare with the model in Production as well.
     from_scratch : bool
-        Whether every stage is run, whatever was computed before. A runner does: what `dvc.lock`
-        and a cache say came out of a stage was written by whoever opened the pull request.
+        Whether to run every stage and ignore earlier results. True on a runner, which must not
+        trust outputs from `dvc.lock` or a cache: the author of the pull request wrote them.
     source : Source or None
-        Where the candidate comes from; packed with it.
+        How the candidate is made; packed with it.
     """
 
     revision: str | None
@@ -47,20 +48,20 @@ class Plan:
 
 
 def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
-    """Train, test, compare, judge, report and pack; whatever happens, there is a verdict.
+    """Train, test, compare, judge, report and pack; any error becomes a blocking verdict.
 
-    Where no input of the pipeline differs from the baseline's, nothing is trained. What an earlier
-    review has left is removed first, so that no old verdict stands for a new change.
+    Nothing is trained if no input of the pipeline differs from the baseline's. The files of an
+    earlier review are removed first, so that an old verdict is not mistaken for this one.
 
     Parameters
     ----------
     workspace : Workspace
-        Of the project's folder, in a git repository.
+        The project's folder, in a git repository.
     plan : Plan
     output : Path
         Folder of the packed candidate.
     say : callable
-        Told what is being done.
+        Called with the name of each step.
 
     Returns
     -------
@@ -70,26 +71,26 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     Raises
     ------
     ArtifactError
-        If this is not the project's folder, or there is no commit; nothing is written then.
+        If this is not the project's folder, or there is no commit; then nothing is written.
     """
     here, project = workspace.root, ("dvc.yaml", "params.yaml", "data.dvc")
     committed = git(here, "ls-tree", "--name-only", "HEAD", "--", *project)
     if not committed and not any((here / name).exists() for name in project):
         raise ArtifactError(f"{here.resolve()}: no project there; run churn in its folder")
     bundle.remove(output)
-    for left in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
+    for old in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
                  workspace.lineage, workspace.report, workspace.report_page,
                  workspace.review):  # fmt: skip
-        left.unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
     if plan.source is not None:
         write_json(workspace.lineage, plan.source.model_dump())
     try:
         judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:
         judged = gate.stopped(" ".join(str(error).split()))
-    except Exception as error:  # a defect of this project: without a verdict nobody would be told
+    except Exception as error:  # a bug must give a verdict as well
         traceback.print_exc()
-        judged = gate.stopped(f"a defect of churn itself: {type(error).__name__}: {error}")
+        judged = gate.stopped(f"a bug in churn: {type(error).__name__}: {error}")
     verdict.write(workspace, judged)
     say("report")
     report.run(workspace)
@@ -106,31 +107,38 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
         proposal.write(workspace, commit)
         if behind := int(git(root, "rev-list", "--count", f"HEAD..{commit}")):
             say(
-                f"commits of {plan.revision} that are not here: {behind}; what they change counts"
+                f"commits of {plan.revision} that are missing here: {behind}; their changes count"
                 f" as undone by this one, so merge {plan.revision} first"
             )
     if tracked := git(root, "ls-files", "--", ".dvc/cache", ".dvc/tmp").split():
-        raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; take it out")
+        raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; remove it")
     tracked_data.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
         return gate.unchanged(str(plan.revision))
     say("dvc repro")
-    # Not `track`: a run is logged for what is merged, and a runner of a pull request has no store.
+    # Without `track`: runs are logged for merged changes only, and this runner has no store.
     reproduce(root, *(["--force"] if plan.from_scratch else []), "validate")
     say(f"compare with {plan.revision or baseline.PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
     judged = verdict.run(workspace, release=commit is None)
-    # Nothing that is not committed is compared with what is: a runner judges commits.
-    if plan.from_scratch and (others := changed(root, "HEAD", INPUTS)):
-        raise ArtifactError(f"{others[0]}: not as in the commit that is judged; see .gitignore")
+    # A runner judges commits: the run must not have changed any input.
+    if plan.from_scratch and (uncommitted := changed(root, "HEAD", INPUTS)):
+        raise ArtifactError(
+            f"{uncommitted[0]}: not as in the commit that is judged; see .gitignore"
+        )
     return judged
 
 
 def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run ``dvc repro``; what it prints goes through.
+    """Run ``dvc repro`` and forward its output.
 
-    Without credentials, if no other environment is given.
+    Parameters
+    ----------
+    root : Path
+    *arguments : str
+    environment : mapping of str to str, optional
+        Defaults to the current environment without credentials.
 
     Raises
     ------
@@ -149,15 +157,15 @@ def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None
         errors="replace",
     ) as reproduction:
         assert reproduction.stderr is not None
-        said = []
+        errors = []
         for line in reproduction.stderr:
             sys.stderr.write(line)
-            said.append(line.strip())
+            errors.append(line.strip())
     if reproduction.returncode:
-        raise ArtifactError(f"dvc repro: {_why(said)}")
+        raise ArtifactError(f"dvc repro: {_reason(errors)}")
 
 
-def _why(said: list[str]) -> str:
-    """Pick what the stage itself has said last; DVC's own lines only say which stage failed."""
-    of_stage = [line for line in said if line and not line.startswith("ERROR: ")]
-    return process.error_line("\n".join(of_stage or said), last=True).removeprefix("Error: ")
+def _reason(lines: list[str]) -> str:
+    """Return the stage's last line on stderr; DVC's lines only name the stage that failed."""
+    of_stage = [line for line in lines if line and not line.startswith("ERROR: ")]
+    return process.error_line("\n".join(of_stage or lines), last=True).removeprefix("Error: ")

@@ -1,4 +1,4 @@
-"""Command `gate`: read what there is, judge it, write the verdict."""
+"""Command `gate`: read the results, judge them, and write the verdict."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
     ----------
     workspace : Workspace
     release : bool, default=False
-        Whether it is to be released; see `churn.review.gate.judge`.
+        Judge it for a release; see `churn.review.gate.judge`.
 
     Raises
     ------
     ParamsError, ArtifactError
-        If params.yaml or a result cannot be read: nothing is judged then, which blocks.
+        If params.yaml or a result cannot be read; without a verdict, the candidate is blocked.
     """
     settings = params.load(workspace.params)
     comparison = read_json(workspace.comparison, "compare", Comparison)
@@ -47,7 +47,7 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
     )
     judged_by, before = _judged_by(workspace, settings, comparison)
     accepted = limits.accepts(workspace.root, settings.gates, before)
-    verdict = gate.judge(results, judged_by, release, _moved(workspace), accepted)
+    verdict = gate.judge(results, judged_by, release, _changed_limits(workspace), accepted)
     write(workspace, verdict)
     return verdict
 
@@ -55,9 +55,10 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
 def _judged_by(
     workspace: Workspace, settings: Params, comparison: Comparison
 ) -> tuple[list[Limits], str]:
-    """Return the limits that count: main's, and the candidate's own if they are others; and main.
+    """Return the limits to judge by, and the commit before the change.
 
-    What is to be released is on main already: there the commit before counts.
+    The limits are main's, and the candidate's own if they differ. A candidate for a release is on
+    main already: then the commit before is its first parent.
     """
     own = limits.own(settings)
     for entry in comparison.baselines:
@@ -74,7 +75,7 @@ def _main_checks(workspace: Workspace) -> Checks | None:
     return read_json(workspace.main_checks, "compare", Checks)
 
 
-def _moved(workspace: Workspace) -> list[str]:
+def _changed_limits(workspace: Workspace) -> list[str]:
     if not workspace.changes.exists():
         return []
     changed = read_json(workspace.changes, "compare", Changes).parameters
@@ -82,7 +83,7 @@ def _moved(workspace: Workspace) -> list[str]:
 
 
 def write(workspace: Workspace, verdict: Verdict) -> None:
-    """Write ``build/verdict.json``; of what was judged, also by what it is known."""
+    """Write ``build/verdict.json``, for a judged candidate with its identity."""
     content = asdict(verdict)
     if verdict.outcome == "judged":
         content["of"] = asdict(identity(workspace))
@@ -90,14 +91,14 @@ def write(workspace: Workspace, verdict: Verdict) -> None:
 
 
 def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
-    """Say a verdict on a terminal: one line a gate, then the whole."""
+    """Write a verdict for a terminal: one line per gate, then the conclusion."""
     shown = [f"{_sign(gate)}  {gate.name}: {gate.reason}" for gate in verdict.gates]
-    whole = verb if verdict.passed else f"Do not {verb.lower()}"
+    conclusion = verb if verdict.passed else f"Do not {verb.lower()}"
     if verdict.undecided:
-        whole = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
+        conclusion = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
     if verdict.passed and verdict.moved:
-        whole = f"Changes its own limits ({', '.join(verdict.moved)})"
-    return [*shown, f"{whole}: {verdict.reason}"]
+        conclusion = f"Changes its own limits ({', '.join(verdict.moved)})"
+    return [*shown, f"{conclusion}: {verdict.reason}"]
 
 
 def _sign(gate: Gate) -> str:

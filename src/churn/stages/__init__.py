@@ -1,5 +1,5 @@
-"""What `dvc repro` runs: one module a stage, named as its command.
+"""The stages of `dvc repro`: one module per stage, named like its command.
 
-Each reads files, calls pure functions and writes files. Nothing here knows of git, main or
-Production, but for `track`.
+Each reads files, calls pure functions and writes files. None depends on git, main or Production,
+except `track`, which needs git.
 """

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: score both sides of the split; metrics, slices and plots."""
+"""Stage `evaluate`: predict for both sides of the split; metrics, slices and plots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(workspace: Workspace) -> None:
     Raises
     ------
     ParamsError, ArtifactError, DataError
-        If params.yaml or an earlier stage's output cannot be used, or a metric is undefined.
+        If params.yaml or an earlier stage's output is invalid, or a metric is undefined.
     """
     settings = params.load(workspace.params)
     write(workspace, settings, artifact.load(workspace.model))

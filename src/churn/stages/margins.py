@@ -1,4 +1,4 @@
-"""Command `margins`: what the exam of this table can tell, beside each margin of params.yaml."""
+"""Command `margins`: check that this table is large enough for the margins of params.yaml."""
 
 from __future__ import annotations
 
@@ -27,35 +27,37 @@ _DIGITS = 2  # significant ones of a margin
 
 
 @dataclass(frozen=True)
-class Line:
-    """One margin, and what this table says about it.
+class MarginCheck:
+    """A margin, and how sensitive a comparison on this table is.
 
     Attributes
     ----------
     metric : str
     margin : float
-    can : Sensitivity
+        From params.yaml.
+    sensitivity : Sensitivity
+        Of a comparison on this table, in this metric.
     rows : int
         Customers that were compared.
     """
 
     metric: str
     margin: float
-    can: Sensitivity
+    sensitivity: Sensitivity
     rows: int
 
     @property
     def supported(self) -> float:
         """The margin that this table supports, rounded up to two significant digits."""
-        wanted = self.can.supported
+        wanted = self.sensitivity.supported
         if wanted == 0:
             return 0.0
         step = 10.0 ** (np.floor(np.log10(wanted)) - _DIGITS + 1)
         return float(f"{np.ceil(wanted / step) * step:.{_DIGITS}g}")
 
 
-def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> list[Line]:
-    """Compare the model with made-up rivals that are as good, on all that it was not trained on.
+def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> list[MarginCheck]:
+    """Compare the model with synthetic rivals of equal quality, on all predictions on unseen rows.
 
     Parameters
     ----------
@@ -63,12 +65,12 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
         In which the stages up to `evaluate` have run.
     settings : Params
     rivals : int, default=5
-        Each takes a moment; with more of them the figures move less.
+        More rivals take longer and give more precise results.
 
     Returns
     -------
-    list of Line
-        One for each of `gates.margins`, in its order.
+    list of MarginCheck
+        One per key of `gates.margins`, in its order.
 
     Raises
     ------
@@ -77,97 +79,101 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
     """
     rows, probability = _unseen(workspace, settings)
     y = rows[settings.data.target].to_numpy()
-    cut = read_json(workspace.metrics, "evaluate", Metrics).threshold
+    threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
     rng = np.random.default_rng(settings.comparison.seed)
     widths: dict[str, list[float]] = {metric: [] for metric in settings.gates.margins}
     for _ in range(rivals):
-        other = rival(y, probability, CORRELATION, rng)
-        found = compare(
+        differences = compare(
             y,
-            Scored(probability, cut),
-            Scored(other, cut),
+            Scored(probability, threshold),
+            Scored(rival(y, probability, CORRELATION, rng), threshold),
             settings.decision,
             settings.comparison.seed,
             _RESAMPLES,
         )
-        for one in found:
-            if one.metric in widths and one.lower is not None and one.upper is not None:
-                widths[one.metric].append((one.upper - one.lower) / 2)
+        for difference in differences:
+            lower, upper = difference.lower, difference.upper
+            if difference.metric in widths and lower is not None and upper is not None:
+                widths[difference.metric].append((upper - lower) / 2)
     return [
-        Line(metric, margin, Sensitivity(float(np.mean(widths[metric]))), len(rows))
+        MarginCheck(metric, margin, Sensitivity(float(np.mean(widths[metric]))), len(rows))
         for metric, margin in settings.gates.margins.items()
         if widths[metric]
     ]
 
 
 def _unseen(workspace: Workspace, settings: Params) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return held-out customers and training rows, with what was said without having seen them."""
+    """Return held-out customers and training rows with held-out and out-of-fold predictions."""
     ids = settings.data.id
     test, train = (read_parquet(workspace.split(side), "prepare") for side in ("test", "train"))
     held_out = read_parquet(workspace.predictions("test"), "evaluate").set_index(ids)
-    unseen = out_of_fold.by_customer(read_parquet(workspace.out_of_fold, "train"), train[ids])
-    said = pd.concat([held_out["probability"], unseen["probability"]])
-    rows = pd.concat([test, train]).set_index(ids, drop=False).loc[said.index]
+    folds = out_of_fold.by_customer(read_parquet(workspace.out_of_fold, "train"), train[ids])
+    probability = pd.concat([held_out["probability"], folds["probability"]])
+    rows = pd.concat([test, train]).set_index(ids, drop=False).loc[probability.index]
     share = settings.comparison.max_rows / len(rows)  # as `churn compare` does
-    taken = split.hash_share(rows[ids], "comparison") < share
-    return rows[taken], said[taken].to_numpy()
+    is_sampled = split.hash_share(rows[ids], "comparison") < share
+    return rows[is_sampled], probability[is_sampled].to_numpy()
 
 
-def too_small(lines: list[Line]) -> list[str]:
-    """Say of each margin that this table does not support which one it would."""
+def too_small(checks: list[MarginCheck]) -> list[str]:
+    """Write a message for each margin that is too small for this table, with one it supports."""
     return [
-        f"gates.margins.{line.metric}: {line.margin:g} is too small for this table: a model that is"
-        f" just as good would not be seen to keep it in {line.can.fails(line.margin):.0%} of cases;"
-        f" this table supports {line.supported:g}"
-        for line in lines
-        if not line.can.supports(line.margin)
+        f"gates.margins.{check.metric}: {check.margin:g} is too small for this table: an equally"
+        f" good model would fail it in {check.sensitivity.fails(check.margin):.0%} of cases;"
+        f" this table supports {check.supported:g}"
+        for check in checks
+        if not check.sensitivity.supports(check.margin)
     ]
 
 
-def show(lines: list[Line], console: Console) -> None:
-    """Print the margins with what this table can tell."""
+def show(checks: list[MarginCheck], console: Console) -> None:
+    """Print each margin beside what this table supports."""
     table = Table(box=None, pad_edge=False)
     for title in ("metric", "margin", "noticed in 4 of 5", "equal models fail", "supported"):
         table.add_column(title, justify="left" if title == "metric" else "right")
-    for line in lines:
+    for check in checks:
         table.add_row(
-            TITLES[line.metric],
-            f"{line.margin:g}",
-            f"{line.can.noticed:.2g}",
-            f"{line.can.fails(line.margin):.1%}",
-            f"{line.supported:g}",
+            TITLES[check.metric],
+            f"{check.margin:g}",
+            f"{check.sensitivity.noticed:.2g}",
+            f"{check.sensitivity.fails(check.margin):.1%}",
+            f"{check.supported:g}",
         )
     console.print(table)
-    rows = max((line.rows for line in lines), default=0)
+    rows = max((check.rows for check in checks), default=0)
     console.print(
-        f"On {rows:,} customers, for two models that are equally good and whose scores correlate at"
-        f" {CORRELATION:g}, as those of another family or with other features do."
+        f"On {rows:,} customers, for two equally good models whose scores correlate at"
+        f" {CORRELATION:g}, as models of different families or with different features do."
     )
 
 
 def run(root: Path, write: bool, console: Console | None = None) -> None:
-    """Print what this table supports, and write it into params.yaml where that is asked for.
+    """Print what this table supports; with `write`, widen the margins in params.yaml to it.
 
     Raises
     ------
     ParamsError, ArtifactError
-        If params.yaml or a stage's output cannot be used.
+        If params.yaml or a stage's output is invalid.
     """
     workspace, console = Workspace(root), console or Console()
     settings = params.load(workspace.params)
-    lines = measure(workspace, settings)
-    show(lines, console)
-    for line in too_small(lines):
-        console.print(line, soft_wrap=True)
-    wider = {line.metric: line.supported for line in lines if not line.can.supports(line.margin)}
+    checks = measure(workspace, settings)
+    show(checks, console)
+    for message in too_small(checks):
+        console.print(message, soft_wrap=True)
+    wider = {
+        check.metric: check.supported
+        for check in checks
+        if not check.sensitivity.supports(check.margin)
+    }
     if write and wider:
         write_margins(workspace.params, wider)
-        console.print(f"params.yaml: {len(wider)} of {len(lines)} margins are wider now")
+        console.print(f"params.yaml: {len(wider)} of {len(checks)} margins are wider now")
 
 
 def write_margins(file: Path, margins: dict[str, float]) -> None:
     """Replace margins in a params.yaml, and keep its comments and layout."""
-    # DVC's own, because PyYAML forgets comments.
+    # ruamel.yaml, a dependency of DVC, because PyYAML drops comments.
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096

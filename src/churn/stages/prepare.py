@@ -20,7 +20,7 @@ def run(workspace: Workspace) -> None:
     Raises
     ------
     ParamsError, DataError
-        If params.yaml or the table cannot be used; nothing is written then.
+        If params.yaml or the table is invalid; then nothing is written.
     """
     settings = params.load(workspace.params)
     _require_tracked(workspace, settings.data.path)
@@ -28,11 +28,11 @@ def run(workspace: Workspace) -> None:
 
 
 def _require_tracked(workspace: Workspace, path: str) -> None:
-    """Make sure that the table is one of those that `data.dvc` stands for.
+    """Check that the table is below ``data/``, which ``data.dvc`` tracks.
 
-    By that a candidate's fingerprint knows its data.
+    A candidate's fingerprint covers its data through ``data.dvc``.
     """
-    # By name: DVC may put a link to its cache there.
+    # By path, unresolved: DVC may check out links to its cache.
     if workspace.data not in Path(os.path.normpath(workspace.root / path)).parents:
         raise ParamsError(
             f"{workspace.params}: data.path: {path} is not below data/, which data.dvc tracks; put"
@@ -46,7 +46,7 @@ def write(workspace: Workspace, settings: Params, source: Path) -> None:
     Raises
     ------
     DataError
-        If the table cannot be used, or a side of the split has customers of one kind only.
+        If the table is invalid, or a side of the split has only churned customers, or none.
     """
     with bar("preparing", 4) as advance:
         _write(workspace, settings, source, advance)
@@ -56,7 +56,7 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
     data = settings.data
     customers = table.read_table(source, data)
     advance("read")
-    # By id, so that the order of a table's rows decides nothing.
+    # Sorted by id, so that the order of the table's rows makes no difference.
     customers = schema.validate(customers, data, source).sort_values(data.id, ignore_index=True)
     advance("checked")
     held_out = split.is_test(customers[data.id], settings.split.test_share, settings.split.salt)
@@ -64,9 +64,9 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
     for side, rows in sides.items():
         if rows[data.target].nunique() < 2:
             raise DataError(
-                f"{source}: the {side} side of the split has {len(rows)} customers, none of them"
-                f" with another {data.target!r} than the rest; take more customers, or change"
-                " split.test_share in params.yaml"
+                f"{source}: the {side} side of the split has {len(rows)} customers, all with the"
+                f" same {data.target!r}; provide more customers, or change split.test_share in"
+                " params.yaml"
             )
     train, test = (stats.describe(rows, data) for rows in sides.values())
     advance("split and described")

@@ -1,4 +1,4 @@
-"""Stage `track`: one MLflow run for each candidate."""
+"""Stage `track`: log each candidate once, as an MLflow run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from churn.data import dates, sources
 from churn.data.stats import DataStats
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
-from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
 from churn.tracking.tracked import TrackedRun
@@ -25,12 +26,12 @@ from churn.validation.results import Checks
 
 
 def run(workspace: Workspace) -> Tracked:
-    """Log the candidate that the stages before have made, or find its run again.
+    """Log the candidate of the earlier stages as a run, or find the run that it has already.
 
     Raises
     ------
     ParamsError, ArtifactError
-        If params.yaml or an earlier stage's output cannot be used.
+        If params.yaml or an earlier stage's output is invalid.
     TrackingError
         If MLflow cannot be reached.
     """
@@ -46,15 +47,15 @@ def run(workspace: Workspace) -> Tracked:
 
 
 def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[str, Record]:
-    """Return the candidate's identity, and all that its run is to hold.
+    """Return the candidate's identity and the content of its run.
 
     Parameters
     ----------
     workspace : Workspace
-        Where the results are.
+        With the results of the stages.
     settings : Params
     repository : Path
-        Where the inputs are that they came from.
+        With the inputs of the results.
     """
     checks = read_json(workspace.checks, "validate", Checks)
     logged = record(workspace, settings, repository, repository / settings.data.path)
@@ -70,16 +71,16 @@ def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[st
 
 
 def record(workspace: Workspace, settings: Params, repository: Path, table: Path) -> Record:
-    """Gather what prepare, train and evaluate have written.
+    """Collect what prepare, train and evaluate have written.
 
     Parameters
     ----------
     workspace : Workspace
-        Where the stages have written.
+        With the results of the stages.
     settings : Params
-        What they were run with.
+        The parameters of the stages.
     repository : Path
-        Whose commit is named.
+        The git repository whose commit is logged.
     table : Path
         The customer table.
     """
@@ -89,7 +90,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
     digest = model_digest(workspace.model)
     card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
     metrics = read_json(workspace.metrics, "evaluate", Metrics)
-    read_json(workspace.data_stats, "prepare", DataStats)  # what is logged should be whole
+    read_json(workspace.data_stats, "prepare", DataStats)  # validates it
     require(workspace.slices, "evaluate")
     files = {workspace.params: "", workspace.data_stats: "", workspace.metrics: ""}
     files |= {workspace.slices: ""}
@@ -108,7 +109,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
 
 
 def _typical(customers: pd.DataFrame, data: DataParams) -> pd.DataFrame:
-    """Make one up, of the middle of each column: whoever sees a run need not see customers."""
+    """Make a synthetic customer from each column's median or mode; runs must not show real ones."""
     middle: dict[str, list[Scalar]] = {
         **{name: [customers[name].median()] for name in data.numeric},
         **{name: [_middle_day(customers[name])] for name in data.dates},
@@ -123,7 +124,7 @@ def _middle_day(column: pd.Series) -> str | None:
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:
-    """Turn metrics.json into ``side_metric`` names; undefined ones are left out."""
+    """Flatten metrics.json to ``side_metric`` names; undefined metrics are left out."""
     flat = {"threshold": metrics.threshold}
     for side, values in metrics.sides.items():
         flat |= {f"{side}_{name}": value for name, value in values.items() if value is not None}

@@ -21,13 +21,13 @@ from churn.model.card import ModelCard
 
 
 class Fitted(NamedTuple):
-    """A model, and what its procedure says of the training rows.
+    """A model, and the out-of-fold predictions of the training rows.
 
     Attributes
     ----------
     model : Model
     out_of_fold : DataFrame
-        See `churn.model.out_of_fold.predict`; empty where there are too few customers for folds.
+        See `churn.model.out_of_fold.predict`; empty if there are too few customers for folds.
     """
 
     model: Model
@@ -40,7 +40,7 @@ def run(workspace: Workspace) -> None:
     Raises
     ------
     ParamsError, ArtifactError
-        If params.yaml cannot be used, or `prepare` has not run; nothing is written then.
+        If params.yaml is invalid, or `prepare` has not run; then nothing is written.
     """
     write(workspace, params.load(workspace.params))
 
@@ -51,7 +51,7 @@ def write(workspace: Workspace, settings: Params) -> None:
     Raises
     ------
     ParamsError
-        If scikit-learn refuses the parameters, or a model with them cannot be stored.
+        If scikit-learn rejects the parameters, or a model with them cannot be stored.
     ArtifactError
         If `prepare` has not run.
     """
@@ -66,13 +66,13 @@ def write(workspace: Workspace, settings: Params) -> None:
         given = ", ".join(f"{name}: {value}" for name, value in chosen.hyperparameters.items())
         raise ParamsError(
             f"model.hyperparameters: {chosen.family} with {given or 'none set'} {error}; choose"
-            " others, or see TRUSTED_TYPES where it holds a class of yours"
+            " others, or add a class of your own to TRUSTED_TYPES"
         ) from error
     write_parquet(workspace.out_of_fold, fitted.out_of_fold)
 
 
 def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fitted:
-    """Fit the pipeline on all training rows and to all folds but one each, choose the threshold.
+    """Fit the pipeline on all training rows, cross-validate it, and choose the threshold.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
     ArtifactError
         If a column is missing.
     ParamsError
-        If scikit-learn refuses the parameters, with these rows.
+        If scikit-learn rejects the parameters for these rows.
     DataError
-        If the threshold is to be chosen, and there are too few customers of one kind for that.
+        If the threshold is to be chosen and one class has too few customers.
     """
     data, decision = settings.data, settings.decision
     pipeline = estimator.build(data, settings.features, settings.model)
@@ -102,20 +102,22 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
             raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
     X, y = with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
     try:
-        unseen = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
+        predictions = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
         pipeline.fit(X, y)
     except (ValueError, TypeError, OverflowError) as error:
-        # scikit-learn, of values that do not go together
+        # From scikit-learn, for parameters that are incompatible with each other or with the rows.
         what = str(error).strip().splitlines()[0]
-        raise ParamsError(f"model: {settings.model.family} refuses: {what}") from error
+        raise ParamsError(f"model: {settings.model.family} fails: {what}") from error
     estimator.forget_machine(pipeline)
     advance("all training rows")
-    cut = decision.threshold
+    chosen_threshold = decision.threshold
     if decision.strategy != "fixed":
-        cut = threshold.choose(y[unseen.index], unseen["probability"].to_numpy(), decision)
+        chosen_threshold = threshold.choose(
+            y[predictions.index], predictions["probability"].to_numpy(), decision
+        )
     card = ModelCard(
         family=settings.model.family,
-        threshold=cut,
+        threshold=chosen_threshold,
         strategy=decision.strategy,
         id=data.id,
         target=data.target,
@@ -128,7 +130,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         missing=data.missing,
         csv=data.csv,
     )
-    return Fitted(Model(pipeline, card), unseen)
+    return Fitted(Model(pipeline, card), predictions)
 
 
 def _out_of_fold(

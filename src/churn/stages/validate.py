@@ -1,4 +1,4 @@
-"""Stage `validate`: deepchecks over frames and predictions, never over the model."""
+"""Stage `validate`: run deepchecks on data and predictions; it never loads the model."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from churn.validation.results import Checks
 
 
 class _Metrics(Shape):
-    """Of metrics.json what is needed here; the stage does not depend on what evaluates."""
+    """The part of metrics.json that this stage reads, without importing `evaluation`."""
 
     threshold: float
 
 
 def run(workspace: Workspace) -> None:
-    """Run the checks and write what they found, as JSON and as a page.
+    """Run the checks and write their results, as JSON and as a page.
 
-    A check that fails or crashes does not stop the stage: it stands in checks.json, and the
-    gate blocks on it.
+    A check that fails or crashes does not stop the stage: checks.json says so, and the gate blocks
+    on it.
 
     Raises
     ------
     ParamsError, ArtifactError, ChecksError
-        If params.yaml, an earlier stage's output or the checks' program cannot be used.
+        If params.yaml or an earlier stage's output is invalid, or the checks' program fails.
     """
     settings = params.load(workspace.params)
     report = check(workspace, settings, settings.checks)
@@ -48,16 +48,16 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> Check
     workspace : Workspace
     settings : Params
     checks : ChecksParams
-        The list, and how many customers are looked at.
+        Which checks, and the number of customers that they are run on.
     """
-    scored = {side: _scored(workspace, side, settings) for side in SIDES}
-    data, train = settings.data, scored["train"]
-    scored = {side: days_before_newest(f, train, data.dates) for side, f in scored.items()}
-    frames = deepchecks_program.sample(scored, data, checks.max_rows)
+    frames = {side: _scored(workspace, side, settings) for side in SIDES}
+    data, train = settings.data, frames["train"]
+    frames = {side: days_before_newest(f, train, data.dates) for side, f in frames.items()}
+    sampled = deepchecks_program.sample(frames, data, checks.max_rows)
     threshold = read_json(workspace.metrics, "evaluate", _Metrics).threshold
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
-        results = deepchecks_program.run(frames, data, checks, threshold, advance, scored)
-    return Checks.of(results, {side: len(frame) for side, frame in frames.items()})
+        results = deepchecks_program.run(sampled, data, checks, threshold, advance, frames)
+    return Checks.of(results, {side: len(frame) for side, frame in sampled.items()})
 
 
 def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
     predictions = read_parquet(workspace.predictions(side), "evaluate")
     if not frame[settings.data.id].equals(predictions[settings.data.id]):
         raise ArtifactError(
-            f"{workspace.predictions(side)}: its customers are not those of"
+            f"{workspace.predictions(side)}: its customers differ from"
             f" {workspace.split(side)}; run `churn evaluate` again"
         )
     return frame.assign(probability=predictions["probability"])

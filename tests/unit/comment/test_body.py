@@ -36,9 +36,9 @@ def test_a_good_model_of_a_harmless_change_is_to_be_merged() -> None:
     comment = body.compose(GOOD, RUN, UNTOUCHED, [])
     assert comment.startswith("## ✅ Merge: better\n\n### Metrics against `main`\n")
     assert comment.endswith(
-        f"\n\n---\n\n<sub>[Run 12]({RUN.address}) of {HEAD}: success. The numbers were computed by"
-        " the code of the pull request; what it touches is said by main. Whether it may be merged"
-        " is decided by the check `required`.</sub>\n"
+        f"\n\n---\n\n<sub>[Run 12]({RUN.address}) of {HEAD}: success. The pull request's"
+        " code has computed the numbers; main's code lists what it touches. The check `required`"
+        " decides whether it may be merged.</sub>\n"
     )
     assert f"| run and files | {RUN.address} |" in comment
 
@@ -73,8 +73,8 @@ def test_a_good_model_of_a_harmless_change_is_to_be_merged() -> None:
         ),
         (
             Change(None, False, None),
-            "touches nobody knows what: GitHub did not say",
-            "**GitHub did not say which files this change touches.**",
+            "touches unknown files: GitHub did not list them",
+            "**GitHub did not list the files of this change.**",
         ),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_a_change_is_judged_by_is_looked_at_first(
     shown = head(body.compose(GOOD, RUN, change, []))
     assert shown.startswith(
         f"## ⚠️ Look first: this change {words}\n\n"
-        "If that is meant, the report says: ✅ Merge: better\n"
+        "If that is intended, the report says: ✅ Merge: better\n"
     )
     assert paragraph in shown
     # Where the report says no, that comes first; what is touched is said all the same.
@@ -114,7 +114,8 @@ def test_other_data_and_code_of_the_model_are_told_and_leave_the_headline() -> N
     files = replace(NOTHING, data=("data.dvc",), model=("src/churn/model/features.py",))
     shown = head(body.compose(GOOD, RUN, Change(files, True, []), []))
     assert shown.startswith(
-        "## ✅ Merge: better\n\n⚠️ **Code of the model changed, which runs beside what judges:**"
+        "## ✅ Merge: better\n\n⚠️ **Code of the model changed, which runs in one process with the"
+        " code that judges:**"
         " `src/churn/model/features.py`.\n\n⚠️ **Data changed:** `data.dvc`."
     )
 

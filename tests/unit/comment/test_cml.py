@@ -84,6 +84,6 @@ def test_a_cml_that_does_not_end_is_left(
 ) -> None:
     (folder / "bin/cml").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(20)\n")
     (folder / "bin/cml").chmod(0o755)
-    monkeypatch.setattr(github, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(github, "TIMEOUT_S", 0.5)
     assert not cml.write_comment(HERE, 3, "text")
     assert capfd.readouterr().out == "cml failed (TimeoutError): gh posts the comment\n"

@@ -83,7 +83,7 @@ def test_another_workflow_of_that_name_says_nothing(
 ) -> None:
     other = replace(RUN, workflow=workflow)
     assert found(pull(3, "stranger/shop"), run=other) is None
-    assert capsys.readouterr().out == "run 77 is one of another workflow: no comment\n"
+    assert capsys.readouterr().out == "run 77 belongs to another workflow: no comment\n"
 
 
 def test_outside_of_a_workflow_it_says_what_is_missing(
@@ -166,7 +166,7 @@ def test_a_gh_that_does_not_answer_is_one_line(
     asked: str,
 ) -> None:
     gh(**{asked: "exec sleep 20"})
-    monkeypatch.setattr(github, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(github, "TIMEOUT_S", 0.5)
     started = time.perf_counter()
     assert "no answer in 0.5 seconds" in said(capsys)
     assert time.perf_counter() - started < 10
@@ -176,7 +176,7 @@ def test_a_gh_that_sends_and_then_does_not_end_is_one_line(
     gh: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gh(archive="echo x; exec sleep 20 >&-")
-    monkeypatch.setattr(github, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(github, "TIMEOUT_S", 0.5)
     assert said(capsys) == "downloading the artifact: no answer in 0.5 seconds"
 
 
@@ -188,9 +188,9 @@ def test_a_gh_that_sends_and_then_does_not_end_is_one_line(
         ({"artifacts": "echo '[]'"}, "GitHub's answer is not as expected: TypeError list indices"),
         ({"pulls": "echo '<html>'"}, "GET pulls: the answer is not JSON"),
         ({"archive": "echo gone >&2; exit 1"}, "downloading the artifact: gone"),
-        ({"sent": "{}"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: KeyError"),
-        ({"sent": "[]"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: TypeError"),
-        ({"sent": "x"}, "GITHUB_EVENT_PATH holds no workflow_run that has ended: JSONDecodeError"),
+        ({"sent": "{}"}, "GITHUB_EVENT_PATH: not a completed workflow_run: KeyError"),
+        ({"sent": "[]"}, "GITHUB_EVENT_PATH: not a completed workflow_run: TypeError"),
+        ({"sent": "x"}, "GITHUB_EVENT_PATH: not a completed workflow_run: JSONDecodeError"),
     ],
 )
 def test_what_is_not_as_expected_is_called_by_its_name(

@@ -24,9 +24,9 @@ def test_only_a_comment_of_the_bot_with_the_mark_is_ours() -> None:
 
 def test_cml_writes_only_where_it_finds_what_is_ours() -> None:
     talk = [comment(n, "reviewer", "talk") for n in range(30)]
-    assert sticky.cml_agrees([], BOT)
-    assert sticky.cml_agrees([comment(1)], BOT)
-    assert sticky.cml_agrees(talk, BOT)
-    assert not sticky.cml_agrees([comment(1, "stranger")], BOT)
-    assert not sticky.cml_agrees([comment(1), comment(2, "stranger")], BOT)
-    assert not sticky.cml_agrees([*talk, comment(31)], BOT)
+    assert sticky.cml_finds_ours([], BOT)
+    assert sticky.cml_finds_ours([comment(1)], BOT)
+    assert sticky.cml_finds_ours(talk, BOT)
+    assert not sticky.cml_finds_ours([comment(1, "stranger")], BOT)
+    assert not sticky.cml_finds_ours([comment(1), comment(2, "stranger")], BOT)
+    assert not sticky.cml_finds_ours([*talk, comment(31)], BOT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from churn.comment.touched import Change, look
+from churn.comment.touched import Change, fetch_change
 from churn.provenance.github import Repository
 from churn.provenance.github_answers import PullRequest
 from churn.review.params_text import Edit
@@ -29,7 +29,7 @@ def github(served_github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> FakeGi
 def looked(github: FakeGitHub, *names: str, **others: Any) -> Change:
     """Say what a pull request touches that changes files of these names."""
     github.files += [{"filename": name, "status": "modified", **others} for name in names]
-    return look(Repository(f"https://{github.host}/octo/shop", TOKEN), PULL, ROOT)
+    return fetch_change(Repository(f"https://{github.host}/octo/shop", TOKEN), PULL, ROOT)
 
 
 def test_files_are_told_by_their_kinds(github: FakeGitHub) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from churn.core.errors import FasterError, RegistryError
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry.branch import Branch
 from tests.unit.conftest import as_somebody
 

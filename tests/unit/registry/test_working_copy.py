@@ -24,7 +24,7 @@ from churn.core.paths import Workspace
 from churn.deploy import commands, integration
 from churn.deploy.integration import Findings
 from churn.deploy.promotion import require_unchanged_files
-from churn.provenance.candidate import git
+from churn.provenance.git import git
 from churn.registry import Registry, Version
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review import baseline

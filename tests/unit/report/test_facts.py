@@ -12,7 +12,8 @@ import pytest
 
 from churn.core.errors import ArtifactError
 from churn.core.paths import Workspace
-from churn.provenance.candidate import git, input_fingerprint, model_digest
+from churn.provenance.candidate import input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.review import report
 from churn.review.report import run_address
 from churn.review.report.facts import baselines, compared, read

@@ -122,7 +122,10 @@ def test_a_threshold_that_has_moved_is_told_apart_from_a_model_that_has() -> Non
     ("decided", "told"),
     [
         # Standard error 0.0041 of a difference, 0.0029 of a model; the best of 10 is 1.55 ahead.
-        (9, "decided 9 times before, as far as git knows. The best of 10 equally good candidates"),
+        (
+            9,
+            "decided 9 times before, according to git. On them, the best of 10 equally good",
+        ),
         (0, ""),
         (None, ""),
         (-5, ""),
@@ -252,7 +255,7 @@ def test_a_change_of_its_own_judge_is_said_whatever_the_outcome(outcome: str) ->
     verdict = facts()["verdict"] | {"outcome": outcome}
     changes = {"judge": [".github/workflows/pull-request.yml"]}
     head = render(facts(verdict=verdict, changes=changes)).partition("###")[0]
-    assert "touches its own judge:** `.github/workflows/pull-request.yml`." in head
+    assert "touches code that judges it:** `.github/workflows/pull-request.yml`." in head
 
 
 def test_failed_checks_are_open_and_passed_ones_folded() -> None:
@@ -459,7 +462,7 @@ def test_a_comment_keeps_its_length_whatever_there_is_to_say(n: int) -> None:
     assert len(text) <= 60_000
     assert text.startswith("## ❌ Do not merge")
     if n > 1:
-        assert "Left out, because a comment has a largest length:" in text
+        assert "Left out, because the length of a comment is limited:" in text
         assert "`report.html`" in text
     rendered = Seen(in_html(text))
     assert rendered.tags.count("summary") == rendered.tags.count("details")
@@ -496,7 +499,7 @@ def test_what_is_left_out_is_named_and_nothing_else_is() -> None:
     assert "Left out" not in whole
     assert render(facts(), len(whole)) == whole
     shorter = render(facts(), len(whole) - 1)
-    note = "Left out, because a comment has a largest length: 1 checks passed."
+    note = "Left out, because the length of a comment is limited: 1 checks passed."
     assert note in shorter
     assert "Good" not in shorter
 

@@ -1,7 +1,7 @@
-"""The verdict and all that led to it: for a comment, as a page, and as data.
+"""Write the report: as Markdown for a comment, as an HTML page, and as JSON.
 
-`facts` says what there is, `markdown` renders it with `mermaid` and `text`. These need the standard
-library only, because main renders the comment on a pull request where nothing is installed.
+`facts` is its schema; `markdown` renders it with `mermaid` and `text`. These need the standard
+library only, because the comment is rendered where no package is installed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(workspace: Workspace) -> None:
 
 
 def run_address(environment: Mapping[str, str]) -> str:
-    """Return the address of the run, where this is one of GitHub Actions; else nothing."""
+    """Return the URL of the run of GitHub Actions; empty outside of one."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environment.get(name, "") for name in names)
     return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""

@@ -1,6 +1,6 @@
-"""Everything that a report says: the shape of review.json, and the check that a document has it.
+"""The schema of review.json, which holds everything in a report, and its validation.
 
-Other keys may be there; a newer release may write them.
+Unknown keys are ignored; a newer release may write them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Whose = Literal["main", "own"]
 T = TypeVar("T")
 FORMAT: Literal[1] = 1
 _MOST_ENTRIES, _MOST_BASELINES = 20_000, 20
-_LARGEST = 1e30  # a number of a thousand digits would be a text of a thousand characters
+_LARGEST = 1e30  # a longer number would be a longer text
 
 
 class Gate(TypedDict):
@@ -121,7 +121,7 @@ class Drift(TypedDict):
 
 
 class Data(TypedDict):
-    """How the training rows have moved; pairs are before and now."""
+    """How the training rows differ; pairs are before and now."""
 
     rows: Annotated[list[int], 2]
     columns: list[Drift]
@@ -139,7 +139,7 @@ class Looks(TypedDict):
 
 
 class Everyone(Looks):
-    """On held-out customers and, predicted out of fold, training rows."""
+    """Metrics and slices on held-out customers and, predicted out of fold, training rows."""
 
     held_out: int
 
@@ -149,11 +149,11 @@ class _Named(TypedDict):
     kind: NotRequired[str]
     identity: NotRequired[str]
     model_digest: NotRequired[str]
-    exam: NotRequired[Whose]  # whose held-out customers and limits it was compared by
+    exam: NotRequired[Whose]  # whose held-out customers were used
     limits: NotRequired[Whose]
     data: NotRequired[Data]
     everyone: NotRequired[Everyone | None]
-    alone: NotRequired[str | None]  # why there is no everyone
+    alone: NotRequired[str | None]  # why `everyone` is None
     same_threshold: NotRequired[list[Difference] | None]
 
 
@@ -175,7 +175,7 @@ class Compared(_Named, Looks):
 
 
 class Comparison(TypedDict):
-    """comparison.json; `exam` counts the held-out customers that a change has touched."""
+    """comparison.json; `exam` counts the held-out customers that the change alters."""
 
     baselines: list[Baseline]
     exam: NotRequired[dict[str, int] | None]
@@ -200,10 +200,10 @@ class Changes(TypedDict, total=False):
 
 
 class Facts(TypedDict):
-    """The whole.
+    """review.json.
 
-    `metrics`, `checks` and `comparison` are null where nothing was judged, `changes` is empty where
-    nobody has asked. `uncommitted` tells whether inputs differ from those of the commit.
+    `metrics`, `checks` and `comparison` are null if nothing was judged; `changes` is empty if there
+    was no revision to compare with. `uncommitted`: whether inputs differ from the commit's.
     """
 
     format: Literal[1]
@@ -219,30 +219,32 @@ class Facts(TypedDict):
 
 
 def baselines(facts: Facts) -> list[Baseline]:
-    """Return all baselines that were asked for."""
+    """Return all requested baselines."""
     return facts["comparison"]["baselines"] if facts["comparison"] else []
 
 
 def compared(facts: Facts) -> list[Compared]:
-    """Return the comparisons that could be made; of equal ones of a baseline the first."""
-    found: list[Compared] = []
-    told = ("name", "rows", "threshold", "metrics", "everyone", "slices")
+    """Return the comparisons that could be made, without repeated results."""
+    unique: list[Compared] = []
+    shown = ("name", "rows", "threshold", "metrics", "everyone", "slices")
     for entry in baselines(facts):
-        equal = [all(entry.get(key) == other.get(key) for key in told) for other in found]
-        if entry.keys() >= {"rows", "threshold", "metrics", "slices", "curves"} and not any(equal):
-            found.append(cast(Compared, entry))
-    return found
+        repeated = [all(entry.get(key) == first.get(key) for key in shown) for first in unique]
+        if entry.keys() >= {"rows", "threshold", "metrics", "slices", "curves"} and not any(
+            repeated
+        ):
+            unique.append(cast(Compared, entry))
+    return unique
 
 
 def read(document: Any) -> Facts:
-    """Take for facts what may have been written by anybody.
+    """Validate an untrusted document as facts.
 
     Raises
     ------
     ValueError
-        If a key is missing, a value is of another type or no finite number, there is too much of
-        something, or the verdict contradicts itself. The message names the key, and repeats
-        nothing of the document.
+        If a key is missing, a value has the wrong type or is not finite, there are too many
+        entries, or the verdict contradicts itself. The message names the key, and quotes nothing
+        of the document.
     """
     facts = require(document, Facts)
     verdict = facts["verdict"]
@@ -257,14 +259,14 @@ def read(document: Any) -> Facts:
 
 
 def _is_undecided(verdict: Verdict) -> bool:
-    """Tell whether nothing has failed in a judged verdict, and something cannot be told."""
+    """Tell whether in a judged verdict no gate has failed and at least one is undecided."""
     open_ = [gate for gate in verdict["gates"] if gate.get("undecided")]
     failed = [gate for gate in verdict["gates"] if not gate["passed"] and gate not in open_]
     return verdict["outcome"] == "judged" and bool(open_) and not failed
 
 
 def require(value: Any, shape: type[T]) -> T:
-    """Check that a value, as `json.loads` gives it, is of a class of this module; see `read`."""
+    """Validate a value from `json.loads` as a class of this module; see `read`."""
     _require(value, shape, "the whole")
     return cast(T, value)
 
@@ -275,7 +277,7 @@ def _require(value: Any, shape: Any, where: str) -> None:
             return
         shape = get_args(shape)[0]
     if get_origin(shape) is Literal:
-        if not any(type(value) is type(one) and value == one for one in get_args(shape)):
+        if not any(type(value) is type(known) and value == known for known in get_args(shape)):
             raise ValueError(f"{where}: none of the known values")
         return
     plain = get_args(shape)[0] if get_origin(shape) is Annotated else shape
@@ -296,14 +298,14 @@ def _require(value: Any, shape: Any, where: str) -> None:
 
 @cache
 def _fields(shape: Any) -> list[tuple[str, Any, bool]]:
-    """List the keys of a class: name, kind, and whether each has to be there."""
-    found = []
+    """List the keys of a class: name, type, and whether it is required."""
+    fields = []
     for name, kind in get_type_hints(shape, include_extras=True).items():
-        # Python knows of `total` only, for what is written here are texts until now.
+        # `__required_keys__` reflects `total` only, because the annotations are strings.
         is_optional = get_origin(kind) is NotRequired
         is_needed = name in shape.__required_keys__ and not is_optional
-        found.append((name, get_args(kind)[0] if is_optional else kind, is_needed))
-    return found
+        fields.append((name, get_args(kind)[0] if is_optional else kind, is_needed))
+    return fields
 
 
 def _parts(value: Any, shape: Any, where: str) -> Iterator[tuple[Any, Any, str]]:

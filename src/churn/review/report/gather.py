@@ -1,4 +1,4 @@
-"""The facts of a candidate, from the files that lie in the work tree."""
+"""Collect the facts about a candidate from the files in the work tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeVar
 from churn.core.errors import ArtifactError
 from churn.core.files import read_any_json
 from churn.core.paths import Workspace
-from churn.provenance.candidate import INPUTS, git, input_fingerprint, model_digest
+from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
+from churn.provenance.git import git
 from churn.review.report import facts
 from churn.review.report.facts import Changes, Checks, Comparison, Facts, Metrics, Verdict
 
@@ -17,9 +18,9 @@ T = TypeVar("T")
 
 
 def gather(workspace: Workspace) -> Facts:
-    """Read what `compare`, `gate` and the stages have written.
+    """Read the results of the stages, `compare` and `gate`.
 
-    A result that is missing or damaged is null: the verdict is told all the same.
+    A missing or damaged result is null, so that the verdict is always reported.
 
     Raises
     ------

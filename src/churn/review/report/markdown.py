@@ -1,4 +1,4 @@
-"""The report as Markdown: what a reviewer reads first stands first."""
+"""Render the report as Markdown, the most important first."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ Draw = Callable[[str, Points, Points, str], str]
 class Section:
     """A part of the report, as Markdown."""
 
-    title: str  # empty for the head, which stays; of a folded one in HTML, so nothing of a change
+    title: str  # empty for the head, which is never cut; trusted, because it may be put into HTML
     body: str
-    weight: int  # the lightest is cut first where the report is too long
+    weight: int  # the lightest section is cut first if the report is too long
     folded: bool = False
-    whole: bool = False  # whether it makes no sense in part
+    whole: bool = False  # whether to leave it out rather than cut it
 
 
 def render(
@@ -60,28 +60,29 @@ def render(
     more: Sequence[Section] = (),
     limit: int = LIMIT,
 ) -> str:
-    """Write the report.
+    """Render the report.
 
     Parameters
     ----------
     facts : Facts
     draw : callable
-        Turns a curve's name, the points of both models and the baseline's name into Markdown.
+        Renders a curve as Markdown from its name, the points of both models and the baseline's
+        name.
     run : str, default=""
-        Address of the run that has made the facts.
+        URL of the workflow run.
     top : sequence of str
-        Paragraphs of Markdown in place of the headline and of what the facts say about limits and
-        judging code.
+        Paragraphs of Markdown that replace the headline and the warnings about limits and judging
+        code.
     more : sequence of Section
-        Shown behind the head.
+        Inserted after the head.
     limit : int, default=60,000
-        Most characters. The least important section is cut after as many lines as fit, or left
-        out, then the next one, until it is kept; the report says what it lacks.
+        Maximum number of characters. The lightest sections are cut or left out until the report
+        fits; it says what was left out.
 
     Returns
     -------
     str
-        GitHub's Markdown, in which no text of the repository comes alive.
+        GitHub's Markdown with all untrusted text escaped.
     """
     head = Section("", _head(facts, bool(run), top), 100)
     sections = [head, *more, *_sections(facts, draw, run)]
@@ -99,7 +100,7 @@ def render(
 
 
 def _cut_to(section: Section, length: int) -> Section | None:
-    """Keep the first lines of a section, if enough of them fit to be worth it."""
+    """Keep the first lines of a section that fit; None if too few do."""
     lines = section.body.splitlines()
     note = "\n\n{} more lines are in `report.html`."
     kept, size = 0, len(note) + 10
@@ -117,7 +118,7 @@ def _joined(sections: Sequence[Section], left_out: Sequence[str]) -> str:
     if left_out:
         what = ", ".join(title.lower() for title in left_out)
         parts.append(
-            f"Left out, because a comment has a largest length: {what}. See `report.html`."
+            f"Left out, because the length of a comment is limited: {what}. See `report.html`."
         )
     return "\n\n".join(parts) + "\n"
 
@@ -132,7 +133,7 @@ def _shown(section: Section) -> str:
 
 
 def headline(facts: Facts) -> str:
-    """Say the verdict and its reason, as Markdown in one line."""
+    """Return the verdict and its reason as one line of Markdown."""
     verdict, reason = facts["verdict"], prose(facts["verdict"]["reason"])
     if verdict["outcome"] == "unchanged" and verdict["passed"]:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
@@ -151,21 +152,21 @@ def _head(facts: Facts, has_run: bool, top: Sequence[str]) -> str:
     if facts["verdict"]["outcome"] == "unchanged":
         lines.append("Nothing was trained.")
     if facts["verdict"]["outcome"] == "stopped":
-        where = "The log of the run" if has_run else "What was printed"
-        lines.append(f"Nothing could be judged. {where} says more.")
+        where = "the log of the run" if has_run else "the output of the command"
+        lines.append(f"Nothing could be judged. For details see {where}.")
     exam = (facts["comparison"] and facts["comparison"].get("exam")) or {}
     if counts := [f"{exam[what]:,} {what}" for what in _EXAM if exam.get(what)]:
         lines.append(f"⚠️ **This change alters held-out customers:** {', '.join(counts)}.")
     if not top:
         changes = facts["changes"]
-        limits = [one["key"] for one in changes.get("parameters", []) if one["limit"]]
+        limits = [change["key"] for change in changes.get("parameters", []) if change["limit"]]
         lines += warning("This change moves its own limits", limits)
-        lines += warning("This change touches its own judge", changes.get("judge", []))
+        lines += warning("This change touches code that judges it", changes.get("judge", []))
     return "\n\n".join(lines)
 
 
 def warning(what: str, names: Sequence[str]) -> list[str]:
-    """Write a paragraph that names some files or parameters; none where there are no names."""
+    """Return a paragraph that names files or parameters; an empty list without names."""
     return [f"⚠️ **{what}:** {_listed(names, _MOST_WARNED)}."] if names else []
 
 
@@ -175,7 +176,7 @@ def _listed(names: Sequence[str], most: int) -> str:
 
 
 def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
-    """Give the sections in the order in which a reviewer needs them."""
+    """Yield the sections, the most important first."""
     if facts["metrics"]:
         if not compared(facts):
             yield Section("Metrics", _metrics_alone(facts["metrics"]), 95)
@@ -186,9 +187,9 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     gates = facts["verdict"]["gates"]
     signs = [_sign(gate) for gate in gates]
     kinds = (("❌", "failed"), ("🟡", "undecided"))
-    told = [f"{signs.count(sign)} {what}" for sign, what in kinds if sign in signs]
+    counts = [f"{signs.count(sign)} {what}" for sign, what in kinds if sign in signs]
     # "2 of 9 gates failed, 1 undecided"
-    title = ", ".join(told).replace(" ", f" of {len(gates)} gates ", 1)
+    title = ", ".join(counts).replace(" ", f" of {len(gates)} gates ", 1)
     title = title or f"All {len(gates)} gates passed"
     title = "What stopped it" if facts["verdict"]["outcome"] == "stopped" else title
     yield Section(title, _gates(gates), 90)
@@ -208,8 +209,8 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
 
 
 def _named(entry: Compared, facts: Facts) -> str:
-    """Call a baseline by its name, and where it was compared more than once say how."""
-    names = [other["name"] for other in compared(facts)]
+    """Return a baseline's name, with exam and limits if it was compared more than once."""
+    names = [comparison["name"] for comparison in compared(facts)]
     how = [
         (entry.get("exam"), "on", "held-out customers"),
         (entry.get("limits"), "by", "limits"),
@@ -223,37 +224,40 @@ def _named(entry: Compared, facts: Facts) -> str:
 
 
 def _most(entry: Compared) -> Looks:
-    """Return the comparison on most customers: on everyone, where that could be made."""
+    """Return the comparison on the most customers: `everyone`, or held-out customers only."""
     return entry.get("everyone") or entry
 
 
 def _metrics(entry: Compared, metrics: Metrics, decided: int | None) -> str:
-    """Lay out what was compared: on every customer, with the last exam beside it."""
+    """Render the table of metrics: on all customers, with held-out customers beside it."""
     everyone, most = entry.get("everyone"), _most(entry)
-    last = {one["metric"]: one for one in entry["metrics"]} if everyone else {}
+    on_held_out = {metric["metric"]: metric for metric in entry["metrics"]} if everyone else {}
     rows = []
-    for one in most["metrics"]:
-        values = [number(one["baseline"]), number(one["candidate"])]
-        change = [number(one["difference"], sign=True), _interval(one)]
-        word = _MARKS.get(one["word"]) or prose(str(one["word"]))
-        held_out = last.get(one["metric"])
+    for metric in most["metrics"]:
+        values = [number(metric["baseline"]), number(metric["candidate"])]
+        change = [number(metric["difference"], sign=True), _interval(metric)]
+        held_out = on_held_out.get(metric["metric"])
         beside = (
             [number(held_out["difference"], sign=True), _interval(held_out)] if held_out else []
         )
-        rows.append([_title(one["metric"]), *values, *change, word, *beside])
+        rows.append([_title(metric["metric"]), *values, *change, _word(metric), *beside])
     header = ["", code(entry["name"]), "this change", "difference", "95% interval", ""]
     header += ["held-out alone", "95% interval"] if everyone else []
-    cut = (
+    threshold = (
         f"Churn is predicted at a probability of {number(metrics['threshold'])} and above, by"
         f" {code(entry['name'])} at {number(entry['threshold'])}."
     )
-    table_ = _cut(header, rows, numbers=(1, 2, 3, 4, 6, 7))
-    notes = [f"{_exam(entry, everyone)} {cut}", _same_threshold(entry), _best_of(entry, decided)]
+    table_ = _first_rows(header, rows, numbers=(1, 2, 3, 4, 6, 7))
+    notes = [
+        f"{_exam(entry, everyone)} {threshold}",
+        _same_threshold(entry),
+        _best_of(entry, decided),
+    ]
     return "\n\n".join([table_, *filter(None, notes)])
 
 
 def _exam(entry: Compared, everyone: Everyone | None) -> str:
-    """Say on whom was compared, and which chance is in the intervals."""
+    """Describe the compared customers and the intervals."""
     if not everyone:
         why = f": {prose(reason)}" if (reason := entry.get("alone")) else ""
         return (
@@ -263,41 +267,43 @@ def _exam(entry: Compared, everyone: Everyone | None) -> str:
     return (
         f"On {everyone['rows']:,} customers, each predicted by a fit that has not seen that"
         f" customer: {everyone['held_out']:,} are held out, the others are predicted out of fold."
-        " The intervals hold the chance of which customers there are (paired bootstrap), and not"
-        " that of another training table; better and worse are corrected for looking at"
-        f" {len(everyone['metrics'])} metrics on both groups together (Holm). The folds have"
-        " chosen each model's threshold, and whoever tunes has looked at them; held-out"
-        " customers alone are the last exam."
+        " The intervals cover the sampling of customers (paired bootstrap), not the sampling of"
+        " training tables; better and worse are corrected for comparing"
+        f" {len(everyone['metrics'])} metrics on both groups (Holm). Each model's threshold was"
+        " chosen on the folds, and parameters may have been tuned on them; held-out customers"
+        " alone are the last exam."
     )
 
 
 def _same_threshold(entry: Compared) -> str:
-    """Tell a threshold that has moved apart from a model that is another one."""
+    """Render the differences at the baseline's threshold, which are the model's own."""
     same = entry.get("same_threshold")
     if not same:
         return ""
     rows = [
         [
-            _title(one["metric"]),
-            number(one["difference"], sign=True),
-            _interval(one),
-            _MARKS.get(one["word"]) or prose(str(one["word"])),
+            _title(metric["metric"]),
+            number(metric["difference"], sign=True),
+            _interval(metric),
+            _word(metric),
         ]
-        for one in same
+        for metric in same
     ]
     header = ["", "difference", "95% interval", ""]
     return (
         f"The same with this change at {code(entry['name'])}'s threshold of"
-        f" {number(entry['threshold'])}, which leaves what the model itself has changed:\n\n"
-        f"{_cut(header, rows, numbers=(1, 2))}"
+        f" {number(entry['threshold'])}, which shows the effect of the model without that of"
+        " the threshold:\n\n"
+        f"{_first_rows(header, rows, numbers=(1, 2))}"
     )
 
 
 def _best_of(entry: Compared, decided: int | None) -> str:
-    """Say how often the held-out customers have decided, and what that many looks would find.
+    """Say how often the held-out customers have been used, and the selection bias of that.
 
-    The best of n equally good candidates is ahead by the expected maximum of n normal values, in
-    standard errors of one model's metric; a difference of two has the square root of 2 of these.
+    The best of n equally good candidates leads by the expected maximum of n standard normal values
+    times the standard error of one model's metric, which is that of a difference divided by the
+    square root of 2.
     Source of the approximation: Blom, G. (1958), Statistical Estimates and Transformed
     Beta-Variables.
     """
@@ -313,14 +319,18 @@ def _best_of(entry: Compared, decided: int | None) -> str:
         return ""
     times = "once" if decided == 1 else f"{decided:,} times"
     return (
-        f"These held-out customers have decided {times} before, as far as git knows. The best of"
-        f" {n:,} equally good candidates would look better by about {best:.4f} in"
-        f" {_title(first['metric'])}, on them."
+        f"These held-out customers have decided {times} before, according to git. On them, the best"
+        f" of {n:,} equally good candidates would look better by about {best:.4f} in"
+        f" {_title(first['metric'])}."
     )
 
 
-def _interval(of: Difference) -> str:
-    return interval(of["lower"], of["upper"])
+def _interval(difference: Difference) -> str:
+    return interval(difference["lower"], difference["upper"])
+
+
+def _word(difference: Difference) -> str:
+    return _MARKS.get(difference["word"]) or prose(str(difference["word"]))
 
 
 def _title(metric: str) -> str:
@@ -333,15 +343,15 @@ def _metrics_alone(metrics: Metrics) -> str:
 
 
 def _gates(gates: Sequence[Gate]) -> str:
-    """Lay out the gates, failed ones first; why one failed stands below the table."""
+    """Render the gates, failed gates first, with their reasons below the table."""
     ordered = sorted(gates, key=lambda gate: "❌🟡✅".index(_sign(gate)))
     rows = [
         [_sign(gate)] + [prose(gate[key], 150) for key in ("name", "value", "limit")]
         for gate in ordered
     ]
     reasons = [f"- {prose(gate['reason'])}" for gate in ordered if _sign(gate) != "✅"]
-    reasons = reasons if len(reasons) > 1 else []  # the only one is the report's first line
-    shown = _cut(["", "gate", "value", "limit"], rows)
+    reasons = reasons if len(reasons) > 1 else []  # a single reason is in the headline already
+    shown = _first_rows(["", "gate", "value", "limit"], rows)
     return "\n".join([shown, "", *reasons[:_MOST_ROWS]]) if rows else ""
 
 
@@ -353,22 +363,22 @@ def _sign(gate: Gate) -> str:
 
 def _parameters(facts: Facts) -> str:
     rows = [
-        [code(one["key"], 120), *map(code, _from_where_they_part(one["before"], one["after"]))]
-        for one in facts["changes"].get("parameters", [])
+        [code(change["key"], 120), *map(code, _shortened(change["before"], change["after"]))]
+        for change in facts["changes"].get("parameters", [])
     ]
-    return _cut(["parameter", "before", "after"], rows)
+    return _first_rows(["parameter", "before", "after"], rows)
 
 
-def _from_where_they_part(before: str, after: str) -> tuple[str, str]:
-    """Leave out what two long values begin with alike, of which no more would be seen."""
-    alike = sum(takewhile(bool, (a == b for a, b in zip(before, after, strict=False))))
-    if alike < _LONG_VALUE:
+def _shortened(before: str, after: str) -> tuple[str, str]:
+    """Leave out a long common prefix of two values, so that their difference is shown."""
+    common = sum(takewhile(bool, (a == b for a, b in zip(before, after, strict=False))))
+    if common < _LONG_VALUE:
         return before, after
-    return f"… {before[alike - _CONTEXT :]}", f"… {after[alike - _CONTEXT :]}"
+    return f"… {before[common - _CONTEXT :]}", f"… {after[common - _CONTEXT :]}"
 
 
 def _data(facts: Facts) -> str:
-    # Once where a baseline was compared more than once.
+    # Once per baseline, however often it was compared.
     shown = [_drift(entry["data"]) for entry in baselines(facts) if "data" in entry]
     return "\n\n".join(dict.fromkeys(shown))
 
@@ -380,7 +390,7 @@ def _drift(data: Data) -> str:
     for names, what in ((data.get("gone"), "no longer there"), (data.get("new"), "new")):
         if names:
             lines.append(f"Columns that are {what}: {_listed(names, _MOST_NAMES)}.")
-    drifted = [one for one in data["columns"] if one["word"] != "none"]
+    drifted = [column for column in data["columns"] if column["word"] != "none"]
     if not data["columns"]:
         lines.append("No column is in both tables, so no drift was measured.")
         return "\n\n".join(lines)
@@ -389,15 +399,15 @@ def _drift(data: Data) -> str:
         return "\n\n".join(lines)
     rows = [
         [
-            code(one["column"]),
-            prose(one["word"]),
-            f"{one['psi']:.2f}",
-            *("" if one[side] is None else f"{one[side]:g}" for side in ("before", "after")),
+            code(column["column"]),
+            prose(column["word"]),
+            f"{column['psi']:.2f}",
+            *("" if column[side] is None else f"{column[side]:g}" for side in ("before", "after")),
         ]
-        for one in drifted
+        for column in drifted
     ]
     header = ["column", "drift", "index", "mean before", "mean now"]
-    lines.append(_cut(header, rows, numbers=(2, 3, 4)))
+    lines.append(_first_rows(header, rows, numbers=(2, 3, 4)))
     lines.append("Population stability index: moderate from 0.1, large from 0.25.")
     return "\n\n".join(lines)
 
@@ -417,7 +427,7 @@ def _checks(checks: Sequence[Check]) -> str:
         details = outcomes[0]["details"] if outcomes else "it has no condition"
         found = check.get("error") or details
         rows.append([code(check["check"]), check["status"], prose(found, 300)])
-    return _cut(["check", "", "found"], rows)
+    return _first_rows(["check", "", "found"], rows)
 
 
 def _slices(facts: Facts) -> str:
@@ -425,28 +435,31 @@ def _slices(facts: Facts) -> str:
     for entry in compared(facts):
         against = _named(entry, facts)
         for part in _most(entry)["slices"]:
-            for one in part["metrics"]:
-                if one["word"] == "worse":
+            for metric in part["metrics"]:
+                if metric["word"] == "worse":
                     names = [code(part["column"]), code(part["slice"]), f"{part['rows']:,}"]
-                    values = [number(one["difference"], sign=True), _interval(one)]
-                    rows.append([*names, _title(one["metric"]), *values, against])
+                    values = [number(metric["difference"], sign=True), _interval(metric)]
+                    rows.append([*names, _title(metric["metric"]), *values, against])
     if not rows:
         return ""
     header = ["column", "slice", "customers", "metric", "difference", "95% interval", "against"]
-    looks = sum(
+    n_compared = sum(
         len(part["metrics"]) for entry in compared(facts) for part in _most(entry)["slices"]
     )
     note = (
-        f"Of {looks:,} differences in slices these stand out (Holm's correction for looking at many"
-        f" together). Of equal models about {looks * _BY_CHANCE:.0f} intervals would lie on the"
-        " worse side by chance alone. How far is too far, the gate says."
+        f"Of {n_compared:,} differences in slices these are significant (Holm's correction for"
+        f" multiple comparisons). For equal models about {n_compared * _BY_CHANCE:.0f} intervals"
+        " would be on the worse side by chance. The gate decides how much worse is too much."
     )
-    return f"{_cut(header, rows, numbers=(2, 4, 5))}\n\n{note}"
+    return f"{_first_rows(header, rows, numbers=(2, 4, 5))}\n\n{note}"
 
 
 def _curves(entry: Compared, draw: Draw) -> str:
     both = [(curve, entry["curves"][curve]) for curve in COMPARED if curve in entry["curves"]]
-    charts = [draw(curve, of["baseline"], of["candidate"], entry["name"]) for curve, of in both]
+    charts = [
+        draw(curve, points["baseline"], points["candidate"], entry["name"])
+        for curve, points in both
+    ]
     return "\n\n".join(filter(None, charts))
 
 
@@ -456,25 +469,28 @@ def _identity(facts: Facts, run: str) -> str:
     rows += [["fingerprint of the inputs", code(facts["fingerprint"])]]
     if facts["model_digest"] is not None:
         rows.append(["digest of the model", code(facts["model_digest"])])
-    for entry in {one["name"]: one for one in baselines(facts) if "identity" in one}.values():
+    named = {entry["name"]: entry for entry in baselines(facts) if "identity" in entry}
+    for entry in named.values():
         name = code(entry["name"])
         rows.append([f"model of {name}", code(entry.get("model_digest", "unknown"))])
         rows.append([f"where {name} is", code(entry["identity"])])
     rows += [["run and files", run]] if run else []
-    revisions = [one for one in baselines(facts) if one.get("kind") != "production"]
+    revisions = [entry for entry in baselines(facts) if entry.get("kind") != "production"]
     revision = revisions[0]["name"] if revisions else "main"
-    again = []
-    if run:  # on a runner, where the commit is one that merging would make
-        again = [f"git fetch origin {shlex.quote(facts['commit'])}"]
-        again += ["git switch --detach FETCH_HEAD"]
+    commands = []
+    if run:  # on a runner the commit is a merge that only GitHub has
+        commands = [f"git fetch origin {shlex.quote(facts['commit'])}"]
+        commands += ["git switch --detach FETCH_HEAD"]
         revision = revisions[0].get("identity", revision) if revisions else revision
-    again += [f"churn review --baseline {shlex.quote(revision)}"]
-    steps = ", ".join(code(step, 120) for step in again)
-    return f"{table(['', ''], rows)}\n\nThe same on your machine: {steps}"
+    commands += [f"churn review --baseline {shlex.quote(revision)}"]
+    steps = ", ".join(code(command, 120) for command in commands)
+    return f"{table(['', ''], rows)}\n\nTo reproduce it: {steps}"
 
 
-def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    """Lay out a table of rows whose number a pull request decides: the first ones, and a count."""
+def _first_rows(
+    header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()
+) -> str:
+    """Render the first rows of a table that may be long, and the number of the others."""
     if not rows:
         return ""
     shown = table(header, rows[:_MOST_ROWS], numbers)
@@ -482,6 +498,6 @@ def _cut(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    """Lay out a Markdown table; the columns at `numbers` are set to the right."""
+    """Render a Markdown table; the columns at the indices `numbers` are right-aligned."""
     rule = ["---:" if i in set(numbers) else "---" for i in range(len(header))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))

@@ -1,4 +1,4 @@
-"""Curves as Mermaid charts, which GitHub draws itself, without a host of pictures."""
+"""Draw curves as Mermaid charts, which GitHub renders without hosted images."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     ----------
     curve : {"roc", "precision_recall", "calibration"}
     baseline, candidate : list of dict
-        Points as `churn.evaluation.curves` gives them, on the same customers; others are left out.
+        Points from `churn.evaluation.curves`, on the same customers; points without both
+        coordinates are left out.
     name : str
         The baseline's.
 
     Returns
     -------
     str
-        A fenced block; empty where the two have no stretch in common.
+        A fenced code block; empty if the x-ranges do not overlap.
 
     Notes
     -----
-    A Mermaid chart takes heights at even distances only, so both curves are interpolated at 41
-    places of the stretch that both cover.
+    A Mermaid chart takes y-values at equal distances only, so both curves are interpolated at 41
+    places of their common x-range.
     """
     x_name, y_name, title, (x_label, y_label) = COMPARED[curve]
     lines = [_line(points, x_name, y_name) for points in (baseline, candidate)]
@@ -63,20 +64,20 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
 
 
 def _line(points: Points, x_name: str, y_name: str) -> list[tuple[float, float]]:
-    """Return the points from left to right; of equal ones in the order in which they came."""
+    """Return the points sorted by x; points with equal x keep their order."""
     pairs = [(point[x_name], point[y_name]) for point in points if {x_name, y_name} <= set(point)]
     return sorted(pairs, key=lambda pair: pair[0])
 
 
 def _height(line: list[tuple[float, float]], x: float) -> float:
-    """Interpolate between the two points around x; where several lie there, from the last one."""
-    behind = bisect_right(line, x, key=lambda pair: pair[0])
-    if behind == len(line):
+    """Interpolate linearly at x; of several points at x, the last one counts."""
+    right = bisect_right(line, x, key=lambda pair: pair[0])
+    if right == len(line):
         return line[-1][1]
-    (x0, y0), (x1, y1) = line[behind - 1 : behind + 1]
+    (x0, y0), (x1, y1) = line[right - 1 : right + 1]
     return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
 def _quoted(name: str) -> str:
-    """Keep of a revision's name what has no meaning in Mermaid."""
+    """Remove the characters of a revision's name that have a meaning in Mermaid."""
     return re.sub(r"[^\w ./~^-]", "", name, flags=re.ASCII)[:40]

@@ -1,4 +1,4 @@
-"""The report as one self-contained page, with pictures in it."""
+"""Render the report as one self-contained HTML page with embedded images."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from churn.review.report import markdown
 from churn.review.report.facts import Facts, Points
 
 _NO_LIMIT = 10**9
-# A comment has no colours, and a page may be looked at where no font has these signs.
+# The page has colours and words instead of emoji, for which a font may be missing.
 _SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed"), "⚠️": ("moved", "look first")}
 
 
 def render(facts: Facts, run: str = "") -> str:
-    """Write the report as a page: the same text as the comment's, nothing left out.
+    """Render the report as a page with the comment's text, but uncut.
 
     Parameters
     ----------
     facts : Facts
     run : str, default=""
-        Address of the run, where it was made in one.
+        URL of the workflow run; empty outside of one.
 
     Returns
     -------
     str
-        HTML without links to anything outside.
+        HTML without external resources.
     """
     text = markdown.render(facts, _picture, run, limit=_NO_LIMIT)
-    # Raw HTML is let through because the Markdown holds our own <details> and <code>; all else in
-    # it is escaped already (`churn.review.report.text`).
+    # Raw HTML is allowed for our own <details> and <code>; everything else in the Markdown is
+    # escaped already (`churn.review.report.text`).
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
     for sign, (kind, word) in _SIGNS.items():
         body = body.replace(f"<td>{sign}</td>", f'<td class="{kind}">{word}</td>')

@@ -1,8 +1,8 @@
-"""Text from the repository inside Markdown: shown as it is, and nothing of it comes alive.
+"""Escape untrusted text for GitHub's Markdown.
 
-Column names, category names, parameter values and messages are written by whoever opens the pull
-request. GitHub would make links, mentions, references, emoji, formulas and markup of them.
-Standard library only, like all that writes the comment on a pull request.
+The author of a pull request chooses column names, category names, parameter values and messages.
+GitHub would turn them into links, mentions, references, emoji, formulas and markup.
+Standard library only, because the comment is rendered where no package is installed.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-_BREAK = "\u200b"  # zero width: nothing to see, but no mention, link or reference goes across it
-# GitHub looks for these in the text that a reader sees, so no entity keeps it from finding them.
-_ALIVE = re.compile(
+_BREAK = "\u200b"  # zero-width space: invisible, and ends any mention, link or reference
+# GitHub finds these in the rendered text, so entities do not prevent it.
+_AUTOLINKED = re.compile(
     r"(?<=@)(?=\w)|(?<=\#)(?=\d)|(?<=:)(?=[\w/+-])|(?<=[Ww]{3})(?=\.)|(?<=\b[Gg][Hh])(?=-\d)"
     r"|(?<=[0-9a-fA-F]{6})(?=[0-9a-fA-F])"
 )
 _MARKUP = re.compile(r"[&<>*_`\[\]!|~\\{}$#^]")
-# At the beginning of a line or of a list's item: a list, or the rule below a title.
+# Start a list or underline a heading at the beginning of a line or a list item.
 _LEADING = re.compile(r"^(?=(?:\d{1,9}[.)]|[-+=]+)(?:\s|$))")
-_LOUD = re.compile(r"[`|@#:&]|<[a-z/!?]|www", re.IGNORECASE)
-# What may be shown, from the first to the last of each block that is named behind it. Fillers,
-# variation selectors, joiners and blank letters, which lie inside of some blocks, are left out.
-_LISTED = re.compile(
+_SPECIAL = re.compile(r"[`|@#:&]|<[a-z/!?]|www", re.IGNORECASE)
+# Allowed characters: ranges of the Unicode blocks in the comments, without fillers, variation
+# selectors, joiners and blank letters in them.
+_ALLOWED = re.compile(
     "["
     "\u0020-\u007e\u00a1-\u00ac\u00ae-\u02ff"  # ASCII, Latin, phonetics
     "\u0300-\u034e\u0350-\u036f"  # accents
@@ -45,65 +45,65 @@ _LISTED = re.compile(
     "\U0001f7e0-\U0001f7eb\U0001f900-\U0001f9ff\U0001fa70-\U0001faff"
     "]"
 )
-# Controls, formats and what is not assigned, should a block have any.
-_SHAPELESS = ("Cc", "Cf", "Cn", "Co", "Cs")
-_MOST_MARKS = 3  # accents on one letter; more of them would cover the lines above
-_LOOKED_AT = 8  # so many times the length: sorting the accents of a whole megabyte takes minutes
+# Control, format and unassigned characters, in case a block has any.
+_INVISIBLE = ("Cc", "Cf", "Cn", "Co", "Cs")
+_MOST_MARKS = 3  # accents per letter; more would cover the lines above
+# Characters read per character shown: normalising a megabyte of accents would take minutes.
+_READ_PER_CHARACTER = 8
 
 
 def clip(text: str, length: int) -> str:
     """Make one printable line of a text, at most `length` characters long.
 
-    Line breaks and runs of spaces become one space. Only listed characters are kept, after Unicode
+    Line breaks and runs of spaces become one space. Only allowed characters are kept, after Unicode
     normalisation (NFC).
     """
-    looked_at = unicodedata.normalize("NFC", text[: length * _LOOKED_AT])
-    shown = " ".join("".join(_listed(looked_at)).split())
+    normalized = unicodedata.normalize("NFC", text[: length * _READ_PER_CHARACTER])
+    shown = " ".join("".join(_allowed(normalized)).split())
     return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
 
 
-def _listed(text: str) -> Iterator[str]:
-    marks = _MOST_MARKS  # at the beginning there is no letter that could have one
+def _allowed(text: str) -> Iterator[str]:
+    marks = _MOST_MARKS  # none allowed before the first letter
     for character in text:
         category = unicodedata.category(character)
         if character.isspace():
             marks = _MOST_MARKS
             yield " "
-        elif category not in _SHAPELESS and _LISTED.match(character):
+        elif category not in _INVISIBLE and _ALLOWED.match(character):
             marks = marks + 1 if category in ("Mn", "Me") else 0
             if marks <= _MOST_MARKS:
                 yield character
 
 
 def code(text: object, length: int = 80) -> str:
-    """Write a name or a value as a code span; also right inside a table, not inside HTML."""
+    """Format a name or a value as a code span, for use in text and tables, not in HTML."""
     shown = clip(str(text), length)
     if not shown:
         return "` `"
-    if not _LOUD.search(shown):
+    if not _SPECIAL.search(shown):
         return f"`{shown}`"
-    # Backticks end a code span and bars a cell; the rest would come alive where somebody takes the
-    # span for text. So every sign becomes an entity. What stands in HTML's <code> is text to a
-    # Markdown reader, which would still find addresses in it.
-    broken = _ALIVE.sub(_BREAK, shown)
+    # Backticks would end a code span and bars a cell, so <code> is used, in which Markdown is still
+    # parsed: every special character becomes an entity, and breaks prevent autolinks.
+    broken = _AUTOLINKED.sub(_BREAK, shown)
     entities = "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in broken)
     return f"<code>{entities}</code>"
 
 
 def prose(text: str, length: int = 400) -> str:
-    """Write a sentence that holds names from the repository as plain text."""
-    broken = _ALIVE.sub(_BREAK, clip(text, length))
-    escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", broken)
+    """Escape a sentence that contains untrusted names."""
+    broken = _AUTOLINKED.sub(_BREAK, clip(text, length))
+    escaped = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", broken)
     return _LEADING.sub(_BREAK, escaped)
 
 
 def number(value: float | None, sign: bool = False) -> str:
-    """Write a metric with three digits after the point, a difference with its sign and four."""
+    """Format a metric with three decimals, or, with `sign`, a difference with four."""
     if value is None:
         return "undefined"
     return f"{value:+.4f}" if sign else f"{value:.3f}"
 
 
 def interval(lower: float | None, upper: float | None) -> str:
-    """Write the ends of a difference's interval."""
+    """Format the interval of a difference."""
     return "undefined" if lower is None or upper is None else f"{lower:+.4f} to {upper:+.4f}"

@@ -1,4 +1,4 @@
-"""A packed candidate as a workspace again: everything where the stages would have put it."""
+"""Rehydrate a packed candidate: lay its files out in a workspace, as the stages write them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from churn.core.paths import SIDES, Workspace
 from churn.provenance import bundle, tracked_data
 from churn.provenance.bundle import Manifest
 
-_ROUNDING = 1e-9  # of linear algebra on another processor
+_ROUNDING = 1e-9  # linear algebra rounds differently on other processors
 
 
 @contextmanager
-def restored(root: Path, folder: Path, manifest: Manifest, settings: Params) -> Iterator[Workspace]:
-    """Lay a candidate out in a scratch folder, with the rows of the split.
+def rehydrate(
+    root: Path, folder: Path, manifest: Manifest, settings: Params
+) -> Iterator[Workspace]:
+    """Yield a temporary workspace with the candidate's files and the rows of the split.
 
-    A candidate holds no customers. The rows are those of the pipeline where it has made this very
-    candidate here; else they are made from the data, which takes a moment, and the model says
-    again what it says of them.
+    A candidate holds no customers. If the pipeline has pipeline this very candidate in `root`, its
+    rows and predictions are linked; else the table is split and predicted again.
 
     Parameters
     ----------
     root : Path
         The repository, with the candidate's inputs in its work tree.
     folder : Path
-        The candidate, verified.
+        A verified candidate.
     manifest : Manifest
     settings : Params
 
@@ -44,25 +45,25 @@ def restored(root: Path, folder: Path, manifest: Manifest, settings: Params) -> 
     Raises
     ------
     CandidateError
-        If the data are not those that it was made from.
+        If its model predicts differently here: the libraries or the data differ.
     DataError
-        If they are not there, or cannot be used.
+        If the data are missing or invalid.
     """
     with tempfile.TemporaryDirectory(prefix="churn-release-") as scratch:
-        workspace, built = Workspace(Path(scratch)), Workspace(root)
-        _lay_out(folder, workspace)
-        if _made_here(built, manifest):
+        workspace, pipeline = Workspace(Path(scratch)), Workspace(root)
+        _copy_files(folder, workspace)
+        if _is_built_here(pipeline, manifest):
             workspace.predictions("test").parent.mkdir()
             for side in SIDES:
-                workspace.split(side).symlink_to(built.split(side).resolve())
-                workspace.predictions(side).symlink_to(built.predictions(side).resolve())
+                workspace.split(side).symlink_to(pipeline.split(side).resolve())
+                workspace.predictions(side).symlink_to(pipeline.predictions(side).resolve())
         else:
             _make_rows(root, workspace, settings)
-            _require_same(workspace, folder)
+            _require_same_predictions(workspace, folder)
         yield workspace
 
 
-def _lay_out(folder: Path, workspace: Workspace) -> None:
+def _copy_files(folder: Path, workspace: Workspace) -> None:
     for target, name in bundle.contents(workspace).items():
         source = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,10 +73,10 @@ def _lay_out(folder: Path, workspace: Workspace) -> None:
             shutil.copyfile(source, target)
 
 
-def _made_here(built: Workspace, manifest: Manifest) -> bool:
-    """Tell whether the pipeline's rows here are those of the candidate."""
-    predictions = built.predictions("test")
-    rows = [built.split(side) for side in SIDES]
+def _is_built_here(pipeline: Workspace, manifest: Manifest) -> bool:
+    """Tell whether the pipeline's files here are those that the candidate was packed from."""
+    predictions = pipeline.predictions("test")
+    rows = [pipeline.split(side) for side in SIDES]
     if not all(file.exists() for file in (predictions, *rows)):
         return False
     return bundle.file_digest(predictions) == manifest.predictions_digest
@@ -94,12 +95,12 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
         write_parquet(workspace.predictions(side), predictions)
 
 
-def _require_same(workspace: Workspace, folder: Path) -> None:
-    """Make sure that the model says here what it said when it was reviewed."""
-    there = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")["probability"]
-    here = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
-    if len(there) != len(here) or not np.allclose(there, here, rtol=0, atol=_ROUNDING):
+def _require_same_predictions(workspace: Workspace, folder: Path) -> None:
+    """Check that the model predicts the same as when it was reviewed, within rounding."""
+    reviewed = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")["probability"]
+    now = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
+    if len(reviewed) != len(now) or not np.allclose(reviewed, now, rtol=0, atol=_ROUNDING):
         raise CandidateError(
-            f"{folder}: its model says otherwise of the held-out customers here than when it was"
-            " reviewed; other libraries, or other data"
+            f"{folder}: its model predicts differently for the held-out customers than when it was"
+            " reviewed; the libraries or the data differ"
         )
