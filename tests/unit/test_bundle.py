@@ -243,7 +243,7 @@ def test_a_manifest_of_another_shape_is_refused_with_its_digest_renewed(
 def test_a_manifest_may_not_name_another_model_or_other_files(packed: Path) -> None:
     text = (packed / MANIFEST).read_text()
     for edit, said in {
-        lambda m: m.update(model_digest="0" * 64): "digest is not that of the manifest",
+        lambda m: m.update(model_digest="0" * 64): "digest differs from the manifest",
         lambda m: m.update(model_digest=None): "holds no model",
         lambda m: m["files"].pop("report.md"): "not in the manifest",
         lambda m: m["files"].update({"../x": "0"}): "missing",

@@ -88,7 +88,7 @@ def test_an_error_ends_with_two_and_says_what_is_in_production(
     (first.plan(1).candidate / "metrics.json").write_text("{}")
     assert run("release", "build/candidate") == 2
     said = capsys.readouterr()
-    assert "Error: build/candidate/metrics.json: its bytes are not" in said.err
+    assert "Error: build/candidate/metrics.json: differs from the manifest" in said.err
     assert "Production: version 1" in said.out.strip().splitlines()[-1]
 
 

@@ -781,7 +781,7 @@ def test_a_model_that_predicts_another_column_is_incomparable(
     found = Baseline("main", "HEAD", "stored", other, None, workspace)
     monkeypatch.setattr(baseline, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
-    assert entry.incomparable == "main: predicts 'gone', and not 'churned'"
+    assert entry.incomparable == "main: predicts 'gone', not 'churned'"
 
 
 def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incomparable(

@@ -521,7 +521,7 @@ def test_a_baseline_that_cannot_be_compared_blocks_and_the_reason_says_the_way_o
     one = only_failure(judge(compared(incomparable("other customers"))))
     assert one.name == "against main"
     assert one.reason.startswith("other customers; if this change replaces the table on purpose")
-    assert "set gates.accept to the md5 that data.dvc has" in one.reason
+    assert "set gates.accept to the md5 in its data.dvc" in one.reason
 
 
 def test_a_baseline_that_cannot_be_compared_may_be_accepted_for_this_table() -> None:

@@ -234,7 +234,7 @@ BROKEN = {
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
     "production: tests": (rules, "require_tested", RegistryError("not tested")),
-    "smoke": (release._Release, "_require_works", ArtifactError("does not load")),
+    "smoke": (release._Release, "_require_same_predictions", ArtifactError("does not load")),
 }
 
 
@@ -339,7 +339,7 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
     kind: type[ChurnError], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(kind("does not load")))
+        patch.setattr(release._Release, "_require_same_predictions", fail(kind("does not load")))
         with pytest.raises(BlockedError, match="no previous version: nothing is in Production"):
             candidates.release(1)
     assert candidates.production is None
@@ -441,7 +441,7 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
         monkeypatch.setattr(lock.Lock, "require", taken_over)
         raise BlockedError("predicts otherwise")
 
-    monkeypatch.setattr(release._Release, "_require_works", works_badly)
+    monkeypatch.setattr(release._Release, "_require_same_predictions", works_badly)
     with pytest.raises(LostLockError, match="another release has taken over"):
         candidates.release(2)
     assert candidates.production == candidates.registry.version(2)
@@ -464,7 +464,7 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
         real(self, version, tags)
 
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_works", fail(error))
+        patch.setattr(release._Release, "_require_same_predictions", fail(error))
         patch.setattr(Registry, "tag", tag)
         with pytest.raises(BlockedError, match="version 1 was put back into Production"):
             candidates.release(2)
@@ -486,7 +486,7 @@ def release_while_smoke_test_fails(
     candidates.release(1)
     with monkeypatch.context() as patch:
         broken = fail(error) if isinstance(error, Exception) else error
-        patch.setattr(release._Release, "_require_works", broken)
+        patch.setattr(release._Release, "_require_same_predictions", broken)
         with pytest.raises(ends, match=said):
             candidates.release(2)
 
@@ -504,7 +504,7 @@ def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (NoAnswerError("timed out"), "^timed out; it happened while version 2 was"),
+        (NoAnswerError("timed out"), "^timed out; version 2 was being moved into Production"),
         (BlockedError("predicts otherwise"), "^version 2 failed in Production: predicts otherwise"),
     ],
 )

@@ -194,7 +194,7 @@ class _Release:
                     self._promote(version)
                 self._smoke(version, workspace)
             except Exception as error:
-                raise self._after_rollback(version, error) from error
+                raise self._after_failure(version, error) from error
         previous = f" (version {before.number} before)" if before and before != version else ""
         done = f"version {version.number} is in Production{previous}"
         return Released(self.registry.version(version.number), before, done)
@@ -359,7 +359,7 @@ class _Release:
         if not np.array_equal(served, reviewed["probability"].to_numpy()):
             raise BlockedError("what Production serves predicts differently than in the review")
 
-    def _after_rollback(self, version: Version, error: Exception) -> Exception:
+    def _after_failure(self, version: Version, error: Exception) -> Exception:
         """Restore the previous version if this one is in Production; return the error to raise."""
         if isinstance(error, LostLockError):  # another release is responsible for Production now
             return error
