@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -59,20 +60,21 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _both(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Two commits with their candidates, the first of them released; tests copy it."""
-    from churn.tracking import connection
-
-    folder = tmp_path_factory.mktemp("released")
-    connection.mlflow.set_tracking_uri(
-        None
-    )  # an earlier test's store, which counts before a variable
-    with pytest.MonkeyPatch.context() as patch:
-        as_somebody(patch, folder)
-        patch.chdir(folder)
-        shutil.copy(empty_store, folder / "mlflow.db")
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    """Two commits with their candidates, and a registry in which nothing is; tests copy it."""
+    folder = tmp_path_factory.mktemp("both")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch, _working_in(folder, patch):
         releases.make(folder, customers)
-        connection.mlflow.set_tracking_uri(None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _one_released(_both: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both candidates, the first of them in Production; tests copy it."""
+    folder = tmp_path_factory.mktemp("released")
+    shutil.copytree(_both, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, _working_in(folder, patch):
+        _candidates(folder).release(1)
     return folder
 
 
@@ -84,14 +86,39 @@ def candidates(
 
     The integration tests of a served model have tests of their own; here they pass.
     """
+    shutil.copytree(_both, tmp_path, dirs_exist_ok=True)
+    with _working_in(tmp_path, monkeypatch):
+        yield _candidates(tmp_path)
+
+
+@pytest.fixture
+def released(
+    _one_released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Candidates]:
+    """The same, with the first candidate in Production as version 1."""
+    from churn.tracking import local_store
+
+    shutil.copytree(_one_released, tmp_path, dirs_exist_ok=True)
+    local_store.relocate_artifact_uris(tmp_path)
+    with _working_in(tmp_path, monkeypatch):
+        yield _candidates(tmp_path)
+
+
+def _candidates(folder: Path) -> Candidates:
+    return Candidates((folder / "first", folder / "second"))
+
+
+@contextmanager
+def _working_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in a folder with its MLflow store, as somebody whom git knows."""
     from churn.deploy import integration
     from churn.tracking import connection
 
-    as_somebody(monkeypatch, tmp_path)
-    shutil.copytree(_both, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+    as_somebody(patch, folder)
+    patch.chdir(folder)
+    # An earlier test's store counts before the variable.
     connection.mlflow.set_tracking_uri(None)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.setattr(integration, "run", lambda *_: releases.PASSED)
-    yield Candidates((tmp_path / "first", tmp_path / "second"))
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    patch.setattr(integration, "run", lambda *_: releases.PASSED)
+    yield
     connection.mlflow.set_tracking_uri(None)

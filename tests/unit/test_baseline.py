@@ -414,14 +414,13 @@ def test_the_model_in_production_brings_its_code(candidates: Candidates) -> None
 
 
 def test_the_model_in_production_is_scored_here_where_the_code_is_the_same(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    root = candidates.roots[0]
+    root = released.roots[0]
     with in_production(root, params.load(root / "params.yaml").release) as found:
         assert found is not None
         assert found.code is None
-        assert model_digest(found.model) == candidates.digest(1)
+        assert model_digest(found.model) == released.digest(1)
 
 
 MARKS = "import pathlib\npathlib.Path({!r}).touch()\n"

@@ -48,19 +48,17 @@ def test_by_hand_only_what_was_tested_goes_into_production(candidates: Candidate
         promote(root, registry, 1, "staging", "me", "why")
 
 
-def test_by_hand_an_older_commit_s_model_does_not_come_either(candidates: Candidates) -> None:
-    candidates.release(1)
-    candidates.release(2)
+def test_by_hand_an_older_commit_s_model_does_not_come_either(released: Candidates) -> None:
+    released.release(2)
     with pytest.raises(RegistryError, match=r"comes back by churn rollback only"):
-        promote(candidates.roots[1], candidates.registry, 1, "production", "me", "why")
+        promote(released.roots[1], released.registry, 1, "production", "me", "why")
 
 
 def test_what_failed_and_was_brought_back_by_hand_can_be_rolled_back_to(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    made = candidates.release(2).version
-    registry, root = candidates.registry, candidates.roots[1]
+    made = released.release(2).version
+    registry, root = released.registry, released.roots[1]
     rollback(registry, None, "me", "it failed")
     registry.tag(made, {"smoke": "failed"})
     with pytest.raises(RegistryError, match="was never in Production"):
@@ -72,11 +70,10 @@ def test_what_failed_and_was_brought_back_by_hand_can_be_rolled_back_to(
 
 
 def test_what_was_moved_meanwhile_is_not_called_released(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    registry, root = candidates.registry, candidates.roots[1]
+    released.release(2)
+    registry, root = released.registry, released.roots[1]
     head, print_of = Commit.of(root, "HEAD"), input_fingerprint(root)
     assert (
         promotion.record_commit_if_released(root, registry, head, print_of) == registry.production()
@@ -89,10 +86,9 @@ def test_what_was_moved_meanwhile_is_not_called_released(
 
 
 def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    registry, root = candidates.registry, candidates.roots[0]
+    registry, root = released.registry, released.roots[0]
     print_of = input_fingerprint(root)
     (root / "README.md").write_text("words")
     commit(root)
@@ -104,7 +100,7 @@ def test_who_only_looks_whether_it_is_released_neither_waits_nor_writes(
     assert rules.is_released(registry.production(), print_of)
     assert Path("mlflow.db").read_bytes() == locked
     assert not rules.is_released(registry.production(), "0" * 64)
-    candidates.release(2)
+    released.release(2)
     assert not rules.is_released(registry.production(), print_of)
 
 
@@ -169,11 +165,10 @@ def test_a_version_whose_files_were_changed_goes_nowhere(
 
 
 def test_undoing_a_rollback_does_not_flag_the_current_version(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    registry = candidates.registry
+    released.release(2)
+    registry = released.registry
 
     def marked() -> set[int]:
         return {v.number for v in registry.versions() if rules.describe_rollback(v)}
@@ -184,7 +179,7 @@ def test_undoing_a_rollback_does_not_flag_the_current_version(
     assert marked() == set()
     rollback(registry, None, "me", "it was, after all")
     assert marked() == {2}
-    assert candidates.production == registry.version(1)
+    assert released.production == registry.version(1)
 
 
 def test_what_was_in_production_before_code_was_noted_can_come_back(

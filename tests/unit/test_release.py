@@ -78,13 +78,12 @@ def test_a_version_says_where_it_comes_from(candidates: Candidates) -> None:
 
 
 def test_a_second_release_archives_the_first_and_keeps_it_within_reach(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    done = candidates.release(2)
+    done = released.release(2)
 
-    assert done.version.digest == candidates.digest(2)
-    assert stages(candidates.registry) == {
+    assert done.version.digest == released.digest(2)
+    assert stages(released.registry) == {
         1: ("Archived", {"previous"}),
         2: ("Production", {"champion"}),
     }
@@ -131,20 +130,19 @@ def test_a_release_goes_on_where_it_was_told_to_stop(
     assert [what for _, what in told(candidates)].count("staging") == 1
 
 
-def test_a_later_commit_with_the_same_model_is_remembered(candidates: Candidates) -> None:
-    candidates.release(1)
-    root = candidates.roots[0]
+def test_a_later_commit_with_the_same_model_is_remembered(released: Candidates) -> None:
+    root = released.roots[0]
     (root / "README.md").write_text("words")
     git(root, "-c", "user.name=x", "add", "--all")
     later = commit_at(root, "2030-01-01T00:00:00Z")
-    candidates.release(1)
-    version = candidates.production
+    released.release(1)
+    version = released.production
     assert version is not None
     assert version.tags["newest_commit"] == later
     assert version.tags["commit"] != later
-    assert told(candidates)[-1] == (1, "confirmed")
+    assert told(released)[-1] == (1, "confirmed")
     with pytest.raises(RegistryError, match="is older than"):  # the second lies before it now
-        candidates.release(2)
+        released.release(2)
 
 
 def commit_at(root: Path, when: str) -> str:
@@ -184,36 +182,34 @@ def run_of(version: Version) -> Any:
 
 
 def test_what_was_rolled_back_is_not_released_again_by_itself(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    promotion.rollback(candidates.registry, None, "night shift", "it was worse")
+    released.release(2)
+    promotion.rollback(released.registry, None, "night shift", "it was worse")
     with pytest.raises(BlockedError, match=r"night shift rolled back .*\(it was worse\)"):
-        candidates.release(2)
-    assert candidates.release(2, until="registered").version.number == 2  # it is found, no more
-    assert stages(candidates.registry) == {
+        released.release(2)
+    assert released.release(2, until="registered").version.number == 2  # it is found, no more
+    assert stages(released.registry) == {
         1: ("Production", {"champion"}),
         2: ("Archived", set()),
     }
-    promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "after all")
-    assert stages(candidates.registry)[2] == ("Production", {"champion"})
+    promotion.promote(released.roots[1], released.registry, 2, "production", "me", "after all")
+    assert stages(released.registry)[2] == ("Production", {"champion"})
 
 
 def test_a_model_that_came_back_by_a_revert_and_was_rolled_back_stays_away(
-    candidates: Candidates,
+    released: Candidates,
 ) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    root = candidates.roots[0]
+    released.release(2)
+    root = released.roots[0]
     (root / "README.md").write_text("a revert: the first model again, in a newer commit")
     git(root, "-c", "user.name=x", "add", "--all")
     commit_at(root, "2030-01-01T00:00:00Z")
-    assert candidates.release(1).version.number == 1
-    promotion.rollback(candidates.registry, None, "night shift", "it was worse")
+    assert released.release(1).version.number == 1
+    promotion.rollback(released.registry, None, "night shift", "it was worse")
     with pytest.raises(BlockedError, match="this is version 1, which night shift rolled back"):
-        candidates.release(1)
-    assert stages(candidates.registry)[2] == ("Production", {"champion"})
+        released.release(1)
+    assert stages(released.registry)[2] == ("Production", {"champion"})
 
 
 def fail(error: BaseException) -> Callable[..., Any]:
@@ -240,42 +236,40 @@ BROKEN = {
 
 @pytest.mark.parametrize("step", BROKEN)
 def test_where_a_step_fails_production_is_what_it_was_and_the_next_try_finishes(
-    step: str, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    step: str, released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     owner, name, error = BROKEN[step]
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, fail(error))
         with pytest.raises((ChurnError, OSError)):
-            candidates.release(2)
-    production = candidates.production
+            released.release(2)
+    production = released.production
     assert production is not None
     assert production.number == 1
-    assert stages(candidates.registry)[1][0] == "Production"
-    promotion.require_unchanged_files(candidates.registry, production)
+    assert stages(released.registry)[1][0] == "Production"
+    promotion.require_unchanged_files(released.registry, production)
     if step == "smoke":  # it was seen to fail in Production: that is a rollback
         with pytest.raises(BlockedError, match="rolled back"):
-            candidates.release(2)
+            released.release(2)
     else:
-        assert candidates.release(2).version.digest == candidates.digest(2)
+        assert released.release(2).version.digest == released.digest(2)
 
 
 def test_failing_integration_tests_block_and_say_which(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     failed = Findings(False, "integration tests failed: test_parity", "E  assert 0.1 == 0.2")
     monkeypatch.setattr(integration, "run", lambda *_: failed)
     said: list[str] = []
     with pytest.raises(BlockedError, match="test_parity"):
-        release.run(candidates.roots[1], candidates.plan(2), said.append)
+        release.run(released.roots[1], released.plan(2), said.append)
     assert "E  assert 0.1 == 0.2" in said
-    assert stages(candidates.registry) == {
+    assert stages(released.registry) == {
         1: ("Production", {"champion"}),
         2: ("Staging", {"staging"}),
     }
     with pytest.raises(RegistryError, match="has not passed the integration tests"):
-        promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "now")
+        promotion.promote(released.roots[1], released.registry, 2, "production", "me", "now")
 
 
 def test_what_is_tested_is_the_copy_that_was_verified(
@@ -320,18 +314,17 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
 
 
 def test_a_smoke_test_that_fails_puts_the_old_version_back(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     real = Model.probability
     monkeypatch.setattr(Model, "probability", lambda self, rows: np.nextafter(real(self, rows), 1))
     with pytest.raises(BlockedError, match=r"failed in Production.*version 1 was put back"):
-        candidates.release(2)
-    assert stages(candidates.registry) == {
+        released.release(2)
+    assert stages(released.registry) == {
         1: ("Production", {"champion"}),
         2: ("Archived", set()),
     }
-    assert told(candidates)[-2:] == [(2, "production"), (1, "rollback")]
+    assert told(released)[-2:] == [(2, "production"), (1, "rollback")]
 
 
 @pytest.mark.parametrize("kind", [ArtifactError, NoAnswerError])
@@ -353,9 +346,8 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
 
 
 def test_a_move_that_fails_behind_its_switch_is_undone(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     with monkeypatch.context() as patch:
         real, left = Registry._set_stage, [2]
 
@@ -367,9 +359,9 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
 
         patch.setattr(Registry, "_set_stage", transition)
         with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
-            candidates.release(2)
-    assert stages(candidates.registry)[1] == ("Production", {"champion"})
-    assert candidates.release(2).version.number == 2
+            released.release(2)
+    assert stages(released.registry)[1] == ("Production", {"champion"})
+    assert released.release(2).version.number == 2
 
 
 def test_the_same_model_with_other_code_to_serve_it_is_another_version(
@@ -403,9 +395,8 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
 
 
 def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     seen: list[Any] = []
 
     def asleep(*_: Any) -> Findings:
@@ -413,14 +404,14 @@ def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
         with monkeypatch.context() as patch:
             patch.setattr(lock._Holder, "is_dead", True)
             patch.setattr(lock, "_SETTLE_S", 0)
-            candidates.release(2)  # by another process, which takes the lock over
-        seen.append(candidates.registry.versions())
+            released.release(2)  # by another process, which takes the lock over
+        seen.append(released.registry.versions())
         return Findings(True, "16 passed", "")
 
     monkeypatch.setattr(integration, "run", asleep)
     with pytest.raises(LostLockError, match="another release has taken over"):
-        candidates.release(2)
-    [was], now = seen, candidates.registry.versions()
+        released.release(2)
+    [was], now = seen, released.registry.versions()
     assert [(v.number, v.stage, v.aliases) for v in now] == [
         (v.number, v.stage, v.aliases) for v in was
     ]
@@ -430,9 +421,8 @@ def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
 
 
 def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
 
     def taken_over(self: Any) -> None:
         raise LostLockError("another release has taken over")
@@ -443,8 +433,8 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
 
     monkeypatch.setattr(release._Release, "_require_same_predictions", works_badly)
     with pytest.raises(LostLockError, match="another release has taken over"):
-        candidates.release(2)
-    assert candidates.production == candidates.registry.version(2)
+        released.release(2)
+    assert released.production == released.registry.version(2)
 
 
 @pytest.mark.parametrize(
@@ -453,9 +443,8 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
     ids=["its fault", "the registry's"],
 )
 def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
-    error: Exception, comes_again: bool, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    error: Exception, comes_again: bool, released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     real = Registry.tag
 
     def tag(self: Registry, version: Any, tags: dict[str, str]) -> None:
@@ -467,38 +456,37 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
         patch.setattr(release._Release, "_require_same_predictions", fail(error))
         patch.setattr(Registry, "tag", tag)
         with pytest.raises(BlockedError, match="version 1 was put back into Production"):
-            candidates.release(2)
-    assert candidates.production == candidates.registry.version(1)
+            released.release(2)
+    assert released.production == released.registry.version(1)
     if comes_again:
-        assert candidates.release(2).version.number == 2
+        assert released.release(2).version.number == 2
         return
     with pytest.raises(BlockedError, match="this is version 2, which somebody rolled back"):
-        candidates.release(2)
+        released.release(2)
 
 
 def release_while_smoke_test_fails(
-    candidates: Candidates,
+    released: Candidates,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception | Callable[..., Any],
     ends: type[ChurnError],
     said: str,
 ) -> None:
-    candidates.release(1)
     with monkeypatch.context() as patch:
         broken = fail(error) if isinstance(error, Exception) else error
         patch.setattr(release._Release, "_require_same_predictions", broken)
         with pytest.raises(ends, match=said):
-            candidates.release(2)
+            released.release(2)
 
 
 @pytest.mark.parametrize("error", [TrackingError("it fails"), NoAnswerError("timed out")])
 def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
-    error: ChurnError, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    error: ChurnError, released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_while_smoke_test_fails(candidates, monkeypatch, error, BlockedError, "put back")
-    assert candidates.production is not None
-    assert candidates.production.number == 1
-    assert candidates.release(2).version.number == 2
+    release_while_smoke_test_fails(released, monkeypatch, error, BlockedError, "put back")
+    assert released.production is not None
+    assert released.production.number == 1
+    assert released.release(2).version.number == 2
 
 
 @pytest.mark.parametrize(
@@ -509,7 +497,7 @@ def test_a_registry_that_is_away_in_the_smoke_test_is_no_fault_of_the_model(
     ],
 )
 def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_next_time(
-    error: ChurnError, said: str, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    error: ChurnError, said: str, released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = NoAnswerError("timed out")
     with monkeypatch.context() as patch:
@@ -518,26 +506,25 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
             patch.setattr(Registry, "reconcile", fail(gone))
             raise error
 
-        release_while_smoke_test_fails(candidates, monkeypatch, works_badly, NoAnswerError, said)
+        release_while_smoke_test_fails(released, monkeypatch, works_badly, NoAnswerError, said)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
     monkeypatch.setattr(lock, "_SETTLE_S", 0)
-    assert stages(candidates.registry)[2] == ("Production", {"champion"})
-    assert candidates.release(2).version.tags["smoke"] == "passed"
+    assert stages(released.registry)[2] == ("Production", {"champion"})
+    assert released.release(2).version.tags["smoke"] == "passed"
 
 
 def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     with monkeypatch.context() as patch:
         patch.setattr(release._Release, "_smoke", fail(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            candidates.release(2)
+            released.release(2)
     with monkeypatch.context() as patch:
         patch.setattr(Model, "probability", fail(ArtifactError("does not load")))
         with pytest.raises(BlockedError, match="version 1 was put back"):
-            candidates.release(2)
-    assert stages(candidates.registry)[1] == ("Production", {"champion"})
+            released.release(2)
+    assert stages(released.registry)[1] == ("Production", {"champion"})
 
 
 def test_what_production_has_become_since_the_review_is_what_counts(
@@ -558,9 +545,8 @@ def test_what_production_has_become_since_the_review_is_what_counts(
 
 
 def test_a_candidate_that_is_worse_than_production_is_blocked(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates.release(1)
     real = release.compare.against
 
     def against(*arguments: Any) -> Any:
@@ -577,8 +563,8 @@ def test_a_candidate_that_is_worse_than_production_is_blocked(
 
     monkeypatch.setattr(release.compare, "against", against)
     with pytest.raises(BlockedError, match=r"ROC AUC is worse than Production: -0\.5"):
-        candidates.release(2)
-    assert stages(candidates.registry) == {1: ("Production", {"champion"})}
+        released.release(2)
+    assert stages(released.registry) == {1: ("Production", {"champion"})}
 
 
 @pytest.mark.parametrize("outcome", [("judged", False), ("stopped", False), ("unchanged", True)])

@@ -25,7 +25,7 @@ COMMITTED = Gate("committed results", True, "byte for byte", "those of the input
 
 
 @pytest.fixture
-def made(candidates: Candidates, monkeypatch: pytest.MonkeyPatch) -> list[review.Plan]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[review.Plan]:
     """Replace the pipeline by the candidates that are there, and note how it is asked for."""
     plans: list[review.Plan] = []
 
@@ -87,12 +87,11 @@ def test_a_commit_that_is_not_checked_out_is_not_made(
 
 
 def test_what_is_in_production_already_is_not_made_again(
-    candidates: Candidates, made: list[review.Plan], tmp_path: Path,
+    released: Candidates, made: list[review.Plan], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    candidates.release(1)
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
-    done = make(candidates.roots[0], tmp_path)
+    done = make(released.roots[0], tmp_path)
     assert (done.code, done.needed, made) == (0, False, [])
     assert "version 1 in Production has the same inputs" in done.lines[-1]
     assert (tmp_path / "output").read_text() == "needed=false\ndigest=\n"
@@ -100,12 +99,11 @@ def test_what_is_in_production_already_is_not_made_again(
 
 
 def test_what_was_rolled_back_is_not_made_again(
-    candidates: Candidates, made: list[review.Plan], tmp_path: Path
+    released: Candidates, made: list[review.Plan], tmp_path: Path
 ) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    promotion.rollback(candidates.registry, None, "ann", "complaints")
-    done = make(candidates.roots[1], tmp_path)
+    released.release(2)
+    promotion.rollback(released.registry, None, "ann", "complaints")
+    done = make(released.roots[1], tmp_path)
     assert (done.needed, made) == (False, [])
     assert "ann rolled back" in done.lines[-1]
 

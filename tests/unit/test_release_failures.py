@@ -76,12 +76,11 @@ def failing(at: int, how: str) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def second(candidates: Candidates) -> Candidates:
+def second(released: Candidates) -> Candidates:
     """The first version is in Production, and the second candidate was compared with it."""
-    candidates.release(1)
-    workspace = Workspace(candidates.roots[1])
+    workspace = Workspace(released.roots[1])
     releases.judge(workspace, params.load(workspace.params))
-    return candidates
+    return released
 
 
 @contextmanager

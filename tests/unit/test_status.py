@@ -27,10 +27,9 @@ def test_where_nothing_is_registered_it_says_how_to(candidates: Candidates) -> N
         status.history(candidates.registry, Console())
 
 
-def test_production_is_shown_with_its_lineage(candidates: Candidates) -> None:
-    candidates.release(1)
-    version = candidates.release(2).version
-    text = shown(status.show, candidates)
+def test_production_is_shown_with_its_lineage(released: Candidates) -> None:
+    version = released.release(2).version
+    text = shown(status.show, released)
     [production] = [line for line in text.splitlines() if line.strip().startswith("Production")]
     assert production.split()[1:4] == ["2", version.digest[:12], version.tags["commit"][:12]]
     assert version.digest in text
@@ -46,10 +45,9 @@ def summary(candidates: Candidates, title: str = "done") -> str:
     return status.markdown(versions, True, title, metrics)
 
 
-def test_a_summary_is_about_the_version_that_came_into_production(candidates: Candidates) -> None:
-    candidates.release(1)
-    version = candidates.release(2).version
-    text = summary(candidates, "version 2 is in Production @octocat")
+def test_a_summary_is_about_the_version_that_came_into_production(released: Candidates) -> None:
+    version = released.release(2).version
+    text = summary(released, "version 2 is in Production @octocat")
     assert text.startswith("## version 2 is in Production @\u200boctocat\n")
     assert "Version 2 replaced version 1, by " in text
     assert "| held-out customers | version 2 | version 1 |" in text
@@ -58,14 +56,13 @@ def test_a_summary_is_about_the_version_that_came_into_production(candidates: Ca
     assert f"- commit: `{version.tags['commit']}`" in text
 
 
-def test_who_approves_sees_the_version_that_waits(candidates: Candidates) -> None:
-    candidates.release(1)
-    waiting = candidates.release(2, until="integration").version
-    text = summary(candidates)
+def test_who_approves_sees_the_version_that_waits(released: Candidates) -> None:
+    waiting = released.release(2, until="integration").version
+    text = summary(released)
     assert "Version 2 is in Staging. In Production it would replace version 1." in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ROC AUC")]
     [[_, of_waiting, of_production]] = rows
-    metrics = candidates.registry.metrics(waiting)
+    metrics = released.registry.metrics(waiting)
     assert of_waiting == f"{metrics['test_roc_auc']:.3f}"
     assert of_production.rstrip(" |").replace(".", "").isdigit()
     assert "### Lineage of version 2" in text
@@ -78,16 +75,14 @@ def test_the_first_version_that_waits_replaces_nothing(candidates: Candidates) -
     assert "| held-out customers | version 1 |\n" in text
 
 
-def test_the_first_version_in_production_has_replaced_none(candidates: Candidates) -> None:
-    candidates.release(1)
-    assert "Version 1 is the first in Production, by " in summary(candidates)
+def test_the_first_version_in_production_has_replaced_none(released: Candidates) -> None:
+    assert "Version 1 is the first in Production, by " in summary(released)
 
 
-def test_a_rollback_says_why_and_from_what(candidates: Candidates) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    promotion.rollback(candidates.registry, None, "night shift", "twice the *complaints*")
-    text = summary(candidates)
+def test_a_rollback_says_why_and_from_what(released: Candidates) -> None:
+    released.release(2)
+    promotion.rollback(released.registry, None, "night shift", "twice the *complaints*")
+    text = summary(released)
     assert "Version 1 was put back in place of version 2, by night shift: twice the" in text
     assert "*complaints*" not in text
     assert "| held-out customers | version 1 | version 2 |" in text
@@ -100,11 +95,10 @@ def test_metrics_of_a_run_that_is_gone_are_unknown(candidates: Candidates) -> No
     assert "| ROC AUC | unknown |" in text
 
 
-def test_the_audit_trail_is_in_the_order_of_time(candidates: Candidates) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    promotion.rollback(candidates.registry, None, "night shift", "it was [bold]slow[/]")
-    lines = shown(status.history, candidates).splitlines()
+def test_the_audit_trail_is_in_the_order_of_time(released: Candidates) -> None:
+    released.release(2)
+    promotion.rollback(released.registry, None, "night shift", "it was [bold]slow[/]")
+    lines = shown(status.history, released).splitlines()
     told = [line.split()[2:4] for line in lines if line.strip().startswith("20")]
     assert told == [
         ["1", "registered"], ["1", "staging"], ["1", "tested"], ["1", "production"],
@@ -115,17 +109,16 @@ def test_the_audit_trail_is_in_the_order_of_time(candidates: Candidates) -> None
     assert "night shift" in lines[-2]
 
 
-def test_a_hand_on_the_stages_is_warned_of(candidates: Candidates) -> None:
-    candidates.release(1)
-    candidates.release(2)
-    assert "the alias counts" not in shown(status.show, candidates)
+def test_a_hand_on_the_stages_is_warned_of(released: Candidates) -> None:
+    released.release(2)
+    assert "the alias counts" not in shown(status.show, released)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         mlflow.MlflowClient().transition_model_version_stage(
-            candidates.registry.name, "1", "Production"
+            released.registry.name, "1", "Production"
         )
     assert "version 1 is in stage Production, but its alias says neither" in shown(
-        status.show, candidates
+        status.show, released
     )
 
 

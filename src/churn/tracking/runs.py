@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunStatus
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from churn.core.errors import TrackingError
@@ -206,11 +209,20 @@ def download(run_id: str, path: str, folder: Path) -> Path:
     TrackingError
         If there is no such file, or MLflow cannot be reached.
     """
-    return fetch(f"runs:/{run_id}/{path}", folder)
+    return fetch(f"runs:/{run_id}", folder, path)
 
 
-def fetch(uri: str, folder: Path) -> Path:
+def fetch(uri: str, folder: Path, path: str = "") -> Path:
     """Download what an MLflow address names into a folder, and return its path.
+
+    Parameters
+    ----------
+    uri : str
+        Address of a run (``runs:/...``) or of a model (``models:/...``).
+    folder : Path
+        The target folder.
+    path : str, default=""
+        A file or folder below that address, kept as the path below `folder`; all if empty.
 
     Raises
     ------
@@ -219,7 +231,31 @@ def fetch(uri: str, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with translate_errors():
-        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+        if source := _stored_here(uri, path):
+            return _copy(source, folder / path)
+        address = f"{uri}/{path}" if path else uri
+        return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder)))
+
+
+def _stored_here(uri: str, path: str) -> Path | None:
+    """Return where MLflow keeps a file or folder, if that is on this machine.
+
+    MLflow resolves the path of each file anew when it copies one: most of the time of a release.
+    """
+    repository = get_artifact_repository(uri)
+    repository = getattr(repository, "repo", repository)  # runs:/ and models:/ lead to another
+    if not isinstance(repository, LocalArtifactRepository):
+        return None
+    found = Path(repository.artifact_dir, path)
+    return found if found.exists() else None
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """Copy a file or a folder; links stay links, so that who verifies the copy sees them."""
+    if source.is_dir():
+        return shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(source, target, follow_symlinks=False))
 
 
 def add_files(run_id: str, folder: Path, path: str) -> None:

@@ -24,13 +24,12 @@ Move = Callable[[], int]
 
 
 @pytest.fixture
-def source(candidates: Candidates) -> Candidates:
+def source(released: Candidates) -> Candidates:
     """Two releases, of which the second was rolled back and came back by hand."""
-    candidates.release(1)
-    candidates.release(2)
-    promotion.rollback(candidates.registry, None, "night shift", "it was slow")
-    promotion.promote(candidates.roots[1], candidates.registry, 2, "production", "me", "it is fine")
-    return candidates
+    released.release(2)
+    promotion.rollback(released.registry, None, "night shift", "it was slow")
+    promotion.promote(released.roots[1], released.registry, 2, "production", "me", "it is fine")
+    return released
 
 
 @pytest.fixture

@@ -19,15 +19,14 @@ ADDRESSES = ["models:/churn-predictor/1", "models:/churn-predictor/Production",
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_version_is_loaded_by_any_of_its_addresses_if_its_bytes_are_its_own(
-    address: str, candidates: Candidates
+    address: str, released: Candidates
 ) -> None:
-    candidates.release(1)
-    root = candidates.roots[0]
+    root = released.roots[0]
     assert load_model(address, root).card.threshold == 0.3
 
     # when a model that loads as well is put in its place in the store
     [stored] = Path().glob("**/mlruns/**/models/*/artifacts/artifacts/model")
-    shutil.copy(Workspace(candidates.roots[1]).model / "pipeline.skops", stored)
+    shutil.copy(Workspace(released.roots[1]).model / "pipeline.skops", stored)
 
     with pytest.raises(CandidateError, match=r"version 1: its model is .* its files were changed"):
         load_model(address, root)
@@ -70,8 +69,7 @@ def test_a_version_without_a_digest_is_loaded_as_it_is(candidates: Candidates) -
     ],
 )
 def test_an_address_that_leads_nowhere_is_an_error_of_mlflow(
-    address: str, candidates: Candidates
+    address: str, released: Candidates
 ) -> None:
-    candidates.release(1)
     with pytest.raises(TrackingError):
-        load(candidates.roots[0], address)
+        load(released.roots[0], address)
