@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -26,6 +25,7 @@ from churn.evaluation.metric_names import TITLES
 from churn.model import artifact
 from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
+from tests.pipeline.warm import run
 
 Lines = list[str]
 
@@ -38,18 +38,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "build").mkdir()
     (tmp_path / "build/train.parquet").write_text("of an earlier run")
     return tmp_path
-
-
-def run(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-
-    return subprocess.run(
-        [sys.executable, "-m", "churn", *arguments],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=120,
-    )
 
 
 def refused(project: Path, *arguments: str, **environment: str) -> str:
@@ -430,7 +418,7 @@ def test_a_killed_training_leaves_the_old_model_and_can_be_run_again(scoring: Pa
     before = model_digest(scoring / "build/model")
     # A forest, which takes seconds to write.
     params = yaml.safe_load((scoring / "params.yaml").read_text())
-    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 400}}
+    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 120}}
     params["decision"]["strategy"] = "fixed"
     (scoring / "params.yaml").write_text(yaml.safe_dump(params))
     write(scoring / "data/customers.csv", 8000, seed=1)
