@@ -57,10 +57,10 @@ run: setup data  ## Run the stages that have changed, track, release, and print 
 	@churn release --embedded
 
 test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not long" $(TESTS)
 
 test-all: test  ## Run every test, those of workflows and of a registry server among them
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m long $(TESTS)
 
 check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@ruff format --check .

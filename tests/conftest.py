@@ -56,7 +56,13 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, or one worker is left with them at the end."""
+    """Begin with the longest files, or one worker is left with them at the end.
+
+    What is long is slow as well.
+    """
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
     rank = {ROOT / "tests" / name: place for place, name in enumerate(_LONG)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
 

@@ -31,7 +31,7 @@ from churn.validation import program as deepchecks_program
 from churn.validation.results import CheckResult, Checks
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 Frame = pd.DataFrame
 Sides = dict[str, Frame]
 

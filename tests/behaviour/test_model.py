@@ -20,6 +20,8 @@ from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
 from churn.stages import prepare, train
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = 4000
 
 

@@ -20,6 +20,8 @@ from tests.integration.client import ROUNDING, Client, reason, require_offline
 from tests.integration.rows import Record, Rows
 from tests.integration.server import Server
 
+pytestmark = pytest.mark.slow
+
 Format = Callable[[list[Record]], Any]
 UNSEEN = "never seen before"
 

@@ -27,6 +27,8 @@ from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
 from tests.pipeline.warm import run
 
+pytestmark = pytest.mark.slow
+
 Lines = list[str]
 
 

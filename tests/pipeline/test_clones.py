@@ -17,6 +17,8 @@ from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT, Clone, make_clone
 from tests.unit.test_readme import commands
 
+pytestmark = pytest.mark.slow
+
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
 
 
@@ -51,6 +53,7 @@ def test_an_object_of_the_remote_that_was_altered_is_refused(tmp_path: Path) -> 
     assert not (clone.root / "data/customers.csv").exists()
 
 
+@pytest.mark.long
 def test_two_clones_build_the_same_bytes(built: Clone, tmp_path: Path) -> None:
     other = make_clone(tmp_path / "elsewhere")
     other.run("dvc", "pull", "--quiet", "data.dvc")

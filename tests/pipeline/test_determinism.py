@@ -14,6 +14,8 @@ from churn.data.synthesize import write
 from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 _TRAIN = """
 import sys
 from pathlib import Path

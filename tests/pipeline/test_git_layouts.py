@@ -12,7 +12,7 @@ import pytest
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit, commit_with_lock, edit, make_small
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ import pytest
 
 from tests.pipeline.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 # A build backend that needs nothing installed, for a project that stands where churn would.
 _BACKEND = """
 import zipfile

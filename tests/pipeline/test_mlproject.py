@@ -10,7 +10,7 @@ import pytest
 
 from tests.pipeline.conftest import Clone, make_clone
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer
 
 from tests.pipeline.conftest import Clone
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 REAL_TABLES = os.environ.get("CHURN_REAL_TABLES", "")
 

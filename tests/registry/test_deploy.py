@@ -14,7 +14,7 @@ from tests.workflows import forge
 from tests.workflows.fake_github import FakeGitHub
 from tests.workflows.forge import Forge
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 JOBS = ("candidate", "staging", "integration", "production")
 
 

@@ -18,7 +18,7 @@ from tests.registry.interruption import Moment, dying_at
 from tests.registry.releaser import Releaser, Secrets
 from tests.registry.servers import Database, Server, Store, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_the_first_release_ends_in_production_with_rows_in_postgresql_and_files_in_s3(

@@ -28,6 +28,8 @@ from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
 
+pytestmark = pytest.mark.slow
+
 RELEASE = params.load(ROOT / "params.yaml").release
 PIPELINE = """
 stages:

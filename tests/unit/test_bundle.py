@@ -111,6 +111,7 @@ def test_the_files_are_those_of_the_work_tree(workspace: Workspace, packed: Path
     assert model_digest(packed / "model") == model_digest(workspace.model)
 
 
+@pytest.mark.slow
 def test_every_changed_byte_is_found(packed: Path) -> None:
     files = sorted(file for file in packed.rglob("*") if file.is_file())
     assert len(files) == 17

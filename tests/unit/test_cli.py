@@ -91,6 +91,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
+@pytest.mark.slow
 def test_a_module_that_a_command_needs_is_seen_when_it_is_loaded(tmp_path: Path) -> None:
     # The test above could not fail if this one did.
     command = ["synthesize", "--customers", "5", "--seed", "1"]

@@ -19,6 +19,8 @@ from churn.review import run as review
 from churn.tracking.local_store import BRANCH, reason_not_to_release
 from tests.unit.releases import Candidates
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def first(candidates: Candidates, monkeypatch: pytest.MonkeyPatch) -> Candidates:

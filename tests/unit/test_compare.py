@@ -33,6 +33,8 @@ from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
 
+pytestmark = pytest.mark.slow
+
 DECISION = params.load(ROOT / "params.yaml").decision
 
 

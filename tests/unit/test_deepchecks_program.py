@@ -17,6 +17,8 @@ from churn.validation import program as deepchecks_program
 from churn.validation.program import PYTHON_VARIABLE, sample
 from churn.validation.results import CheckResult
 
+pytestmark = pytest.mark.slow
+
 THRESHOLD = 0.35
 
 

@@ -15,6 +15,8 @@ from churn.core.params import Params
 from churn.review import experiment
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.long
+
 SMALL = {
     "model.hyperparameters": {"max_iter": 10, "max_depth": 2},
     "decision.strategy": "fixed",

@@ -122,6 +122,7 @@ def piped(repository: Path) -> Path:
     return repository
 
 
+@pytest.mark.slow
 def test_a_real_lock_goes_through_its_states(piped: Path) -> None:
     assert lockfile.stale(piped) == []
 
@@ -142,6 +143,7 @@ def test_a_real_lock_goes_through_its_states(piped: Path) -> None:
     assert lockfile.stale(piped) == ["train: build/model.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "null\n", "[]\n", "x\n", "<<<<<<< HEAD\na: [\n"])
 def test_a_committed_lock_that_is_none_is_stale(content: str, piped: Path) -> None:
     right = (piped / "dvc.lock").read_text()
@@ -156,6 +158,7 @@ def test_a_committed_lock_that_is_none_is_stale(content: str, piped: Path) -> No
     ]
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_committed_or_not_there_is_stale(piped: Path) -> None:
     git(piped, "rm", "--quiet", "--cached", "dvc.lock")
     git(piped, "commit", "--quiet", "--message", "no lock")
@@ -164,6 +167,7 @@ def test_a_lock_that_is_not_committed_or_not_there_is_stale(piped: Path) -> None
     assert lockfile.stale(piped) == ["dvc.lock: not there"]
 
 
+@pytest.mark.slow
 def test_a_lock_that_dvc_cannot_read_is_no_lock_that_is_up_to_date(piped: Path) -> None:
     write(piped, {"dvc.lock": yaml.safe_dump({"schema": "2.0", "stages": [1]})})
     with pytest.raises(ArtifactError, match="dvc status: "):

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import NOTHING_LACKING, ROOT
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(("value", "ends"), [("", "skipped"), ("1", "errors")])
 def test_without_a_program(value: str, ends: str, tmp_path: Path) -> None:

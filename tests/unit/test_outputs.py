@@ -21,6 +21,8 @@ from churn.review import outputs
 from churn.review.baseline import Baseline
 from tests.unit.repositories import commit, write
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """
 stages:
   all:
@@ -156,6 +158,7 @@ def test_a_forged_model_is_found(workspace: Workspace) -> None:
 PROBABILITY = np.linspace(0, 1, 200)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("says", "how"),
     [

@@ -200,6 +200,7 @@ def limits(text: str) -> Any:
     return {key: document[key] for key in SECTIONS if key in document}
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(_documents, st.sampled_from(["gates:", "model:"]), st.integers(0), st.sampled_from(_LINES))
 def test_what_yaml_finds_changed_is_found(

@@ -16,6 +16,8 @@ from churn.provenance.git import git
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit
 
+pytestmark = pytest.mark.long
+
 
 def test_only_what_was_in_production_can_come_back(candidates: Candidates) -> None:
     registry = candidates.registry

@@ -38,6 +38,8 @@ from tests.conftest import ROOT
 from tests.unit.releases import MADE, Candidates
 from tests.unit.repositories import commit
 
+pytestmark = pytest.mark.long
+
 
 def stages(registry: Registry) -> dict[int, tuple[str, set[str]]]:
     return {v.number: (v.stage, set(v.aliases)) for v in registry.versions()}

@@ -21,6 +21,8 @@ from churn.review.gate import Gate, Verdict
 from tests.unit.releases import Candidates
 from tests.unit.repositories import write
 
+pytestmark = pytest.mark.long
+
 COMMITTED = Gate("committed results", True, "byte for byte", "those of the inputs", "as reviewed")
 
 

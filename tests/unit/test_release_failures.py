@@ -109,7 +109,7 @@ def require_in_step(registry: Registry, champion: int, previous: int | None) -> 
     assert not [n for n, v in versions.items() if "pending" in v.tags]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["refused", "lost", "killed"])
 def test_whatever_write_fails_production_stays_whole_and_the_next_try_finishes(
     how: str, second: Candidates, tmp_path: Path

@@ -217,6 +217,7 @@ def test_the_stage_s_own_error_is_the_reason(said: list[str], why: str) -> None:
     assert review._reason(said) == why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "check"),
     [

@@ -207,6 +207,7 @@ def test_the_server_answers_json_with_whole_numbers_and_nulls(
     assert [p["prediction"] for p in predictions] == expected["prediction"].tolist()
 
 
+@pytest.mark.slow
 def test_the_model_is_served_where_this_project_is_not_installed(
     served: Served, model: Model, planned: pd.DataFrame, tmp_path: Path
 ) -> None:

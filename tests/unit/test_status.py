@@ -14,6 +14,8 @@ from churn.core.errors import RegistryError
 from churn.deploy import promotion, status
 from tests.unit.releases import Candidates
 
+pytestmark = pytest.mark.long
+
 
 def shown(what: object, candidates: Candidates) -> str:
     text = io.StringIO()

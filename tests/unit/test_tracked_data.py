@@ -15,6 +15,8 @@ from churn.provenance import lockfile, tracked_data
 from churn.provenance.git import git
 from tests.unit.repositories import commit, write
 
+pytestmark = pytest.mark.slow
+
 
 def dvc(root: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "dvc", *arguments]
@@ -113,6 +115,7 @@ def test_a_listing_that_leads_out_of_the_folder_is_refused(with_data: Path) -> N
         tracked_data.require_data_file(with_data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [

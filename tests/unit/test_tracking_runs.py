@@ -17,6 +17,8 @@ from churn.model.artifact import Model
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
 
+pytestmark = pytest.mark.slow
+
 CANDIDATE = "c" * 64
 
 

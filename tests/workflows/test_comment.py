@@ -105,7 +105,7 @@ def test_where_cml_fails_gh_posts(repository: Forge, github: FakeGitHub) -> None
 CML_SOURCE = "CHURN_TESTS_CML_SOURCE"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     not (os.environ.get(CML_SOURCE) and shutil.which("node") and shutil.which("npm")),
     reason=f"needs node, npm, and the source of CML 0.20.6 in the folder that {CML_SOURCE} names",

@@ -25,7 +25,7 @@ from tests.workflows import forge
 from tests.workflows.fake_github import FakeGitHub, serving
 from tests.workflows.forge import Forge, Ran
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 QUICK = """
 import json, pathlib

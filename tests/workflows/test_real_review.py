@@ -16,7 +16,7 @@ from tests.workflows.fake_github import BASE, FakeGitHub, ended
 from tests.workflows.forge import Forge
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         not Path(sys.prefix).parent.joinpath(".venv-checks").exists(),
         reason=".venv-checks is not installed beside the environment of these tests: make setup",

@@ -17,7 +17,7 @@ from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit_with_lock, edit
 from tests.workflows.reviews import Review
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_a_better_model_passes(branch: Clone, review: Review) -> None:

@@ -20,7 +20,7 @@ from tests.pipeline.conftest import Clone
 from tests.pipeline.small import CHECKS, commit, commit_with_lock, edit
 from tests.workflows.reviews import Review
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Where the command locally trusts what was computed before, and the workflow does not.
 BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)

@@ -16,7 +16,6 @@ from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data.dates import with_timestamps
-from churn.model import artifact
 
 TESTS = Path("tests/integration")
 _ROUNDING = 1e-12
@@ -138,6 +137,9 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
     ArtifactError
         If the candidate's predictions are not the model's.
     """
+    # The served tests import this module for their report, and skops takes more than a second.
+    from churn.model import artifact
+
     n_rows = settings.release.parity_rows
     rows = read_parquet(workspace.split("test"), "prepare").head(n_rows)
     stored = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)

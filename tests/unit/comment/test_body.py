@@ -186,6 +186,7 @@ def layout(comment: str) -> list[str]:
     return [tag for tag in Seen(as_github(comment)).tags if tag != "code"]
 
 
+@pytest.mark.slow
 @needs_cmark
 @settings(max_examples=300)
 @given(documents, _changes, _failures, st.sampled_from(["success", "failure"]))
@@ -212,6 +213,7 @@ def test_nothing_that_a_pull_request_can_write_comes_alive(
         assert own == shown or re.search(r"x\d", own)
 
 
+@pytest.mark.slow
 @needs_cmark
 @given(texts)
 def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
@@ -225,6 +227,7 @@ def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
         assert alive(innocent, _TAGS - {"a"}, {"align", "class"}) == []
 
 
+@pytest.mark.slow
 @given(documents, st.data())
 def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
     document: dict[str, Any], data: st.DataObject
@@ -247,6 +250,7 @@ def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
     assert re.fullmatch(r"##|[\w.]+: [\w .,'-]+", said)
 
 
+@pytest.mark.slow
 def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None:
     loud = "*" * 5000
     gates = [dict.fromkeys(("name", "value", "limit", "reason"), loud) | {"passed": True}] * 500
@@ -262,6 +266,7 @@ def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None
     assert len(body.notice(loud[:100], FAILED, change, failures)) < 65_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", ["slices", "gates", "baselines"])
 def test_a_review_as_large_as_it_may_be_takes_seconds(repeated: str) -> None:
     import time

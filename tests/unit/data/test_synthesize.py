@@ -50,6 +50,7 @@ def test_chunks_are_not_copies_of_each_other(many: pd.DataFrame) -> None:
     assert (many["monetary_value"].head(5000) == second["monetary_value"]).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_customers_and_another_seed_others(many: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(made(100), made(100))
     assert not made(100, seed=8)["monetary_value"].equals(made(100)["monetary_value"])

@@ -91,6 +91,7 @@ def naive(y: np.ndarray, one: Scored, name: str) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 0.2])
 def test_a_draw_is_measured_as_its_customers_are_one_by_one(step: float) -> None:
     y, *told = customers(60, seed=3, step=step)
@@ -105,6 +106,7 @@ def test_a_draw_is_measured_as_its_customers_are_one_by_one(step: float) -> None
                 assert values[i] == pytest.approx(wanted, abs=1e-12, nan_ok=True), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 400, 3000])
 def test_the_ends_are_the_quantiles_of_very_many_draws(n: int) -> None:
     y, *told = customers(n, seed=3, noise=0.6)
@@ -170,6 +172,7 @@ def test_each_draw_has_as_many_customers_as_there_are(monkeypatch: pytest.Monkey
     assert [part.shape[1] for part in parts] == [7] * 14 + [3]
 
 
+@pytest.mark.slow
 def test_nineteen_of_twenty_intervals_hold_the_true_difference() -> None:
     # Accuracy of two models that err independently, 20 % and 15 % of the time: the truth is known.
     hits = np.zeros(2)
@@ -189,6 +192,7 @@ def test_nineteen_of_twenty_intervals_hold_the_true_difference() -> None:
     assert (hits / trials <= 0.985).all()
 
 
+@pytest.mark.slow
 def test_a_true_null_is_called_a_difference_one_time_in_twenty() -> None:
     called = 0
     for seed in range(200):

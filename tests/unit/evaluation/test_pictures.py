@@ -93,6 +93,7 @@ def test_a_dollar_in_a_column_s_name_is_a_dollar_and_no_formula(
     assert (name, False) in drawn
 
 
+@pytest.mark.slow
 def test_at_most_fifteen_columns_are_drawn(
     drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ from churn.provenance.git import git
 from churn.registry.branch import Branch
 from tests.unit.conftest import as_somebody
 
+pytestmark = pytest.mark.long
+
 TOKEN = "ghs_not-to-be-seen"
 HEADER = f"basic {base64.b64encode(f'x-access-token:{TOKEN}'.encode()).decode()}"
 

@@ -18,6 +18,8 @@ from churn.core.errors import NotNowError, RegistryError
 from churn.registry import lock
 from churn.tracking import connection
 
+pytestmark = pytest.mark.slow
+
 NAME = "m-release-lock"
 
 

@@ -20,6 +20,8 @@ from churn.registry.migrate import migrate
 from churn.tracking import connection
 from tests.unit.releases import Candidates
 
+pytestmark = pytest.mark.long
+
 Move = Callable[[], int]
 
 

@@ -16,6 +16,8 @@ from churn.tracking import connection
 from tests.conftest import ROOT
 from tests.unit.repositories import write
 
+pytestmark = pytest.mark.long
+
 SETTINGS = params.load(ROOT / "params.yaml").release
 MODEL = SETTINGS.model
 PRODUCTION_ALIAS = "champion"

@@ -13,6 +13,8 @@ from churn.registry.loading import load_model
 from churn.registry.verified import companion, load
 from tests.unit.releases import Candidates
 
+pytestmark = pytest.mark.long
+
 ADDRESSES = ["models:/churn-predictor/1", "models:/churn-predictor/Production",
              "models:/churn-predictor@champion"]  # fmt: skip
 

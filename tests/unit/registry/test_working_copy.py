@@ -33,7 +33,7 @@ from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BRANCH = "registry"
 CLONES = ("first", "second", "third")

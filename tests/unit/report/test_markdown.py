@@ -401,6 +401,7 @@ def test_no_text_of_the_repository_comes_alive(text: str, to_html: Any) -> None:
     assert [pattern.pattern for pattern in ALIVE if pattern.search(seen.text)] == []
 
 
+@pytest.mark.slow
 def test_tables_keep_their_columns_whatever_is_in_them() -> None:
     plain = Seen(in_html(render(hostile_facts("x"))))
     for text in [*HOSTILE, *random_texts(40, seed=4)]:
@@ -456,6 +457,7 @@ def crowded(n: int) -> Facts:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 30, 3000])
 def test_a_comment_keeps_its_length_whatever_there_is_to_say(n: int) -> None:
     text = render(crowded(n))
@@ -504,6 +506,7 @@ def test_what_is_left_out_is_named_and_nothing_else_is() -> None:
     assert "Good" not in shorter
 
 
+@pytest.mark.slow
 def test_a_head_that_is_long_alone_stays_below_the_limit() -> None:
     known = crowded(3000)
     head = render(known, 1)

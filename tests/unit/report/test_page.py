@@ -52,6 +52,7 @@ def test_the_title_is_the_reason(written: str) -> None:
     assert "<title>ROC AUC is 0.7</title>" in written
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_hostile_text_is_inert() -> None:
     plain = Seen(page.render(hostile_facts("x")))
@@ -66,6 +67,7 @@ def test_hostile_text_is_inert() -> None:
         assert [pattern.pattern for pattern in ALIVE if pattern.search(body)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_a_page_leaves_nothing_out_that_a_comment_would() -> None:
     many = [dict.fromkeys(("name", "value", "limit", "reason"), "*" * 900) | {"passed": False}]

@@ -31,6 +31,7 @@ def placed(written: str) -> str:
     return EMPTY_PLACES.replace("{}", written)
 
 
+@pytest.mark.slow
 @needs_cmark
 @given(texts)
 def test_no_text_comes_alive_or_leaves_its_place(text: str) -> None:
@@ -44,6 +45,7 @@ def test_no_text_comes_alive_or_leaves_its_place(text: str) -> None:
         assert cells(seen)[3:] == ["x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("render", RENDERERS)
 @pytest.mark.parametrize("write", [code, prose])
 def test_texts_that_github_has_a_meaning_for_do_not_come_alive(
