@@ -18,7 +18,7 @@ from tests.integration import server
 from tests.integration.test_serving import BODIES
 from tests.pipeline import fake_server
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 FORMATS = ("records", "split", "inputs", "inputs_by_column")
 # One process for many, because what takes time is that pytest and pandas are imported.

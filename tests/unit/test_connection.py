@@ -39,7 +39,7 @@ def test_the_local_store_is_a_file_in_the_folder(experiment: str, store: Path) -
     assert client().get_experiment(experiment).name == "churn"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_database_is_made_whole_or_not_at_all(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +124,7 @@ def no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     mlflow.set_tracking_uri(None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("no_store")
 def test_an_unreachable_server_is_an_error_before_long(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -141,7 +141,7 @@ def test_an_unreachable_server_is_an_error_before_long(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize(
     "uri",
@@ -222,7 +222,7 @@ class _Refusing(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize(
     ("status", "why"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +93,14 @@ def workflow(tmp_path: Path) -> Review:
 
 @pytest.fixture
 def review(request: pytest.FixtureRequest) -> Review:
-    """Return what reviews a branch: locally and by the workflow, which have to agree.
+    """Return what reviews a branch: locally, or locally and by the workflow, which have to agree.
 
-    Without act locally alone. A test in which they differ on purpose names them as parameters.
+    Both where the test is marked, for what only the workflow does; every test with
+    CHURN_TESTS_BOTH_WAYS, as every night. Without act locally alone. A test in which they differ on
+    purpose names them as parameters.
     """
-    how = getattr(request, "param", "local" if forge.missing() else "both")
+    wanted = request.node.get_closest_marker("both_ways") or os.environ.get("CHURN_TESTS_BOTH_WAYS")
+    how = getattr(request, "param", "both" if wanted and not forge.missing() else "local")
     if how == "local":
         return reviews.locally
     workflow: Review = request.getfixturevalue("workflow")

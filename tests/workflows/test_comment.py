@@ -21,6 +21,8 @@ from tests.workflows.conftest import install_cml
 from tests.workflows.fake_github import BASE, BOT, HEAD, FakeGitHub, ended
 from tests.workflows.forge import Forge
 
+pytestmark = pytest.mark.long
+
 MARK = '![](https://cml.dev/watermark.png#0123abc "CML watermark churn-report")'
 FORK = "stranger/shop"
 
@@ -105,7 +107,6 @@ def test_where_cml_fails_gh_posts(repository: Forge, github: FakeGitHub) -> None
 CML_SOURCE = "CHURN_TESTS_CML_SOURCE"
 
 
-@pytest.mark.long
 @pytest.mark.skipif(
     not (os.environ.get(CML_SOURCE) and shutil.which("node") and shutil.which("npm")),
     reason=f"needs node, npm, and the source of CML 0.20.6 in the folder that {CML_SOURCE} names",

@@ -9,6 +9,8 @@ import pytest
 
 from tests.workflows.forge import Forge
 
+pytestmark = pytest.mark.long
+
 REVIEW = "churn review --baseline main --production --from-scratch --output candidate"
 PASSED = {"quality": "succeeded", "candidate": "succeeded", "required": "succeeded"}
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.long
 BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
 
 
+@pytest.mark.both_ways
 @BOTH
 def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
@@ -40,6 +41,7 @@ def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     assert reviewed.manifest["model_digest"] is None
 
 
+@pytest.mark.both_ways
 @BOTH
 def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
@@ -66,6 +68,7 @@ def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> 
     assert "identical" in reviewed.report
 
 
+@pytest.mark.both_ways
 def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
     crashing = {
         "check": "TrainTestPerformance",
@@ -98,7 +101,9 @@ def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) ->
     assert "not a number from 0 to 1" in reviewed.head
 
 
-@pytest.mark.parametrize("forged", ["model", "metrics", "rows"])
+@pytest.mark.parametrize(
+    "forged", [pytest.param("model", marks=pytest.mark.both_ways), "metrics", "rows"]
+)
 def test_results_that_the_inputs_do_not_give_are_blocked(
     forged: str, branch: Clone, review: Review
 ) -> None:
@@ -190,6 +195,7 @@ def test_checks_that_a_change_takes_out_are_run_all_the_same(branch: Clone, revi
     assert reviewed.failed == ["deepchecks, main's limits"]
 
 
+@pytest.mark.both_ways
 def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) -> None:
     (branch.root / ".dvcignore").write_text("data/customers.csv\n")
     branch.git("add", "--force", "data/customers.csv")
@@ -205,6 +211,7 @@ def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
 
 
+@pytest.mark.both_ways
 def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
     table = branch.root / "data/customers.csv"
     lines = table.read_text().splitlines()

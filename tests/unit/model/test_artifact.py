@@ -43,7 +43,7 @@ def refusal(folder: Path) -> str:
     return message.removeprefix(f"{folder}: ")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_of_each_family_predicts_the_same_after_loading(
     family: Family, planned: pd.DataFrame, small: Params, tmp_path: Path
@@ -221,7 +221,7 @@ def of(family: Family, hyperparameters: dict[str, Any], settings: Params) -> Par
     return settings.model_copy(update={"model": chosen})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # a few iterations do not converge, and need not
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
