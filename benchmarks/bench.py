@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measure
+import tutorial
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = Path(__file__).with_name("floor.py")
+CHECKS_PYTHON = Path(sys.prefix).parent / ".venv-checks" / "bin" / "python"
 STAGES = ("prepare", "train", "evaluate", "validate", "track")
 SIZES = (10_000, 100_000, 1_000_000)
+TUTORIAL_TARGET = 0.4
 STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
 REVIEW_TARGET, UNCHANGED_TARGET = 1.5, 10.0
 RELEASE_TARGET, ROLLBACK_TARGET = 5.0, 3.0
@@ -87,6 +90,53 @@ def default_data(folder: Path, times: int) -> list[Result]:
              f"best {min(tracks):.1f} s; importing mlflow {statistics.median(imports):.1f} s"),
         Result("churn --help", shown, "s", HELP_TARGET, f"best {min(helps):.2f} s"),
     ]  # fmt: skip
+
+
+def by_stage(folder: Path, other: Path, times: int) -> tuple[list[Result], Table]:
+    """Measure each stage, its floor, and the same stage as tutorials write it.
+
+    Stages of both are run by DVC. The floor has no DVC; track's is the import of MLflow.
+    """
+    tutorial.write(other, folder / "data" / "customers.csv", CHECKS_PYTHON)
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"], ["dvc", "repro"]):
+        measure.run(command, other)
+    table = Table("stage", "ours", "floor", "ratio", "tutorials", "ratio", box=box.SIMPLE_HEAD)
+    python = sys.executable
+    ours, theirs = [], []
+    for stage in STAGES:
+        # `dvc repro --force track` finds the run of these results, and only notes it again.
+        command = ["churn", "track"] if stage == "track" else dvc(stage)
+        floor = [python, "-c", "import mlflow"] if stage == "track" else floor_of(stage)
+        measured = []
+        for i in range(times):
+            fresh = {"MLFLOW_EXPERIMENT_NAME": f"bench-stages-{i}"}
+            measured.append((
+                measure.run(command, folder, fresh).seconds,
+                measure.run(floor, folder).seconds,
+                measure.run(dvc(stage), other).seconds,
+            ))  # fmt: skip
+        mine, least, tutorials = (statistics.median(side) for side in zip(*measured, strict=True))
+        ours.append(mine)
+        theirs.append(tutorials)
+        table.add_row(
+            stage, f"{mine:.1f} s", f"{least:.1f} s", f"{mine / least:.2f}", f"{tutorials:.1f} s",
+            f"{mine / tutorials:.2f}",
+        )  # fmt: skip
+    ratio = sum(ours) / sum(theirs)
+    details = f"{sum(ours):.1f} s / {sum(theirs):.1f} s"
+    return [
+        Result("all stages / as tutorials write them", ratio, "x", TUTORIAL_TARGET, details)
+    ], table
+
+
+def dvc(stage: str) -> list[str]:
+    """Return the command that runs a stage again."""
+    return ["dvc", "repro", "--single-item", "--force", stage]
+
+
+def floor_of(stage: str) -> list[str]:
+    """Return the command that runs a stage's computations alone."""
+    return [sys.executable, str(FLOOR), "stage", stage]
 
 
 def pull_request(folder: Path) -> list[Result]:
@@ -229,8 +279,8 @@ def synthesize(folder: Path, rows: int) -> Result:
                 f"{usage.seconds:.0f} s")  # fmt: skip
 
 
-def show(results: list[Result], growth: Table, console: Console) -> None:
-    """Print the results, and the growth with the size of the table."""
+def show(results: list[Result], stages: Table, growth: Table, console: Console) -> None:
+    """Print the results, those of the stages, and the growth with the size of the table."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("what", "measured", "target", "verdict", "details"):
         table.add_column(name, justify="right" if name in ("measured", "target") else "left")
@@ -245,6 +295,8 @@ def show(results: list[Result], growth: Table, console: Console) -> None:
             result.details,
         )
     console.print(table)
+    console.print("The stages on the repository's own data")
+    console.print(stages)
     console.print(
         "Growth with the size of the table (each stage run by DVC; seconds and peak memory)"
     )
@@ -261,12 +313,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="churn-bench-") as scratch:
         folder = clone(Path(scratch) / "clone")
         results = default_data(folder, arguments.times)
+        other = Path(scratch) / "tutorial"
+        other.mkdir()
+        stages, by_name = by_stage(folder, other, min(3, arguments.times))
+        results += stages
         results += pull_request(folder)
         results += release(folder, arguments.times)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         results += [*large, synthesize(folder, 10 * arguments.rows)]
-    show(results, growth, console)
+    show(results, by_name, growth, console)
     sys.exit(0 if all(result.met for result in results) else 1)
 
 

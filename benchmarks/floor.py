@@ -1,22 +1,30 @@
 """The floor that the pipeline is compared with: the same computations and nothing else.
 
 ``floor.py stages``: the stages' computations in one process, without DVC and MLflow.
+``floor.py stage NAME``: those of one stage, with what it imports.
 ``floor.py model TABLE``: only reading a CSV, fitting and predicting.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
+
+STAGES = ("prepare", "train", "evaluate", "validate")
 
 
 def stages() -> None:
     """Run prepare, train, evaluate and validate in this process."""
-    from churn.core.paths import Workspace
-    from churn.stages import evaluate, prepare, train, validate
+    for name in STAGES:
+        stage(name)
 
-    for stage in (prepare, train, evaluate, validate):
-        stage.run(Workspace())
+
+def stage(name: str) -> None:
+    """Run a stage in this process."""
+    from churn.core.paths import Workspace
+
+    importlib.import_module(f"churn.stages.{name}").run(Workspace())
 
 
 def model(table: str) -> None:
@@ -34,4 +42,4 @@ def model(table: str) -> None:
 
 
 if __name__ == "__main__":
-    {"stages": stages, "model": model}[sys.argv[1]](*sys.argv[2:])
+    {"stages": stages, "stage": stage, "model": model}[sys.argv[1]](*sys.argv[2:])

@@ -16,7 +16,7 @@ from churn.evaluation import curves, metrics, pictures
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.results import Metrics, SliceMetrics, Slices
 from churn.evaluation.slices import slices
-from churn.model import artifact
+from churn.model import artifact, threads
 from churn.model.artifact import Model
 from churn.provenance import machine
 from churn.stages import margins
@@ -39,7 +39,8 @@ def run(workspace: Workspace) -> None:
 def write(workspace: Workspace, settings: Params, model: Model) -> None:
     """Evaluate `model` on the prepared rows and write the results to the workspace."""
     frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
-    with bar("evaluating", 2 + len(settings.data.inputs) + 1) as advance:
+    steps = 2 + len(settings.data.inputs) + 1
+    with threads.limited(len(frames["train"])), bar("evaluating", steps) as advance:
         scored = {}
         for side, frame in frames.items():
             scored[side] = model.probability(frame)

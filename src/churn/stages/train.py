@@ -15,7 +15,7 @@ from churn.core.params import DecisionParams, Params
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar, silent
 from churn.data.dates import with_days
-from churn.model import artifact, estimator, out_of_fold, threshold
+from churn.model import artifact, estimator, out_of_fold, threads, threshold
 from churn.model.artifact import Model
 from churn.model.card import ModelCard
 
@@ -102,8 +102,9 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
             raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
     X, y = with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
     try:
-        predictions = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
-        pipeline.fit(X, y)
+        with threads.limited(len(X)):
+            predictions = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
+            pipeline.fit(X, y)
     except (ValueError, TypeError, OverflowError) as error:
         # From scikit-learn, for parameters that are incompatible with each other or with the rows.
         what = str(error).strip().splitlines()[0]
