@@ -21,18 +21,18 @@ from churn.core.paths import Workspace
     type=click.Choice(["staging", "integration", "production"]),
     default="production",
     show_default=True,
-    help="The last step. The same command without it continues from there.",
+    help="The last step; the same command without --until goes on from there.",
 )
 @click.option("--why", default="released", help="Reason, for the audit trail.")
 @click.option(
     "--embedded",
     is_flag=True,
-    help="Release only if no server is used and everything is committed; else do nothing.",
+    help="Do nothing if the registry is a server, or something is not committed.",
 )
 @click.option(
     "--confirm",
     is_flag=True,
-    help="Release nothing: only record that the commit has the model in Production, if so.",
+    help="Release nothing: if the commit's model is in Production already, note the commit there.",
 )
 def release(
     folder: Path | None,

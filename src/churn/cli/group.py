@@ -49,6 +49,6 @@ class Group(click.Group):
 def cli() -> None:
     """Train, test, track and release a churn model.
 
-    `dvc repro` runs those of the stages prepare, train, evaluate, validate and track whose inputs
-    have changed; each is a command here. Run commands in the project's folder.
+    The stages are prepare, train, evaluate, validate and track. `dvc repro` runs each stage whose
+    inputs have changed. Run commands in the project's folder.
     """

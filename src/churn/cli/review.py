@@ -19,8 +19,9 @@ from churn.core.progress import announce
 def compare(baseline: str | None, production: bool) -> None:
     """Compare the candidate with other models.
 
-    On held-out customers that no model was trained on. Prints the difference in each metric with
-    its 95% interval, which `churn gate` judges.
+    On all customers, each predicted by a fit that has not seen that customer, and on the held-out
+    ones alone. Prints the difference in each metric with its 95% interval, which `churn gate`
+    judges.
     """
     if baseline is None and not production:
         raise click.UsageError("give --baseline, --production or both")
@@ -51,8 +52,8 @@ def margins(write: bool) -> None:
 def gate(release: bool) -> None:
     """Judge the candidate by the limits of params.yaml.
 
-    Exit code 0: it may be merged. 1: a gate has failed. 2: something could not be computed, which
-    blocks as well. Run `churn compare` first.
+    Run `churn compare` first. Exit code 0: it may be merged. 1: a gate has failed. 2: an error,
+    such as a comparison that is missing.
     """
     from churn.review import verdict
 
@@ -87,8 +88,10 @@ def review(baseline: str | None, production: bool, from_scratch: bool, output: P
     """Review the work tree as the pull request's job does.
 
     Runs the pipeline, compares, judges, writes the report and packs the candidate. Trains nothing
-    if no input of the pipeline differs from the baseline's. With --production alone, judges it for
-    a release. Exit codes as for `churn gate`.
+    if no input of the pipeline differs from the baseline's. Needs --baseline, or --production,
+    which alone judges a release instead of a merge.
+
+    Exit code 0: it may be merged. 1: a gate has failed. 2: an error, which blocks as well.
     """
     if baseline is None and not production:
         raise click.UsageError("give --baseline, --production or both")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Form = TypeVar("Form", bound=BaseModel)
+# What `dvc repro` runs.
+_STAGES = frozenset({"prepare", "train", "evaluate", "validate", "track"})
 _OLD = "old"  # the backup of the target, in the scratch folder, while it is replaced
 
 
@@ -224,4 +226,5 @@ def require(source: Path, stage: str) -> None:
         If `source` does not exist.
     """
     if not source.exists():
-        raise ArtifactError(f"{source}: not there; `churn {stage}` writes it (or run `dvc repro`)")
+        other = " (or run `dvc repro`)" if stage in _STAGES else ""
+        raise ArtifactError(f"{source}: not there; `churn {stage}` writes it{other}")

@@ -8,9 +8,10 @@ from churn.core.params import DecisionParams
 from churn.evaluation.metric_names import TITLES
 from churn.model.threshold import decide
 
-# Each of these metrics is a ratio of two weighted sums of `_COLUMNS`.
+# What is known of each customer, and summed.
 _COLUMNS = ("loss", "square", "right", "cost", "tp", "fp", "fn", "n")
-_RATIOS = {
+# Each of these metrics is a ratio of two weighted sums of `_COLUMNS`: above and below the line.
+RATIOS = {
     "log_loss": ({"loss": 1}, {"n": 1}),
     "brier": ({"square": 1}, {"n": 1}),
     "accuracy": ({"right": 1}, {"n": 1}),
@@ -20,7 +21,7 @@ _RATIOS = {
     "cost": ({"cost": 1}, {"n": 1}),
 }
 _ABOVE, _BELOW = (
-    np.array([[side[part].get(column, 0.0) for column in _COLUMNS] for side in _RATIOS.values()])
+    np.array([[side[part].get(column, 0.0) for column in _COLUMNS] for side in RATIOS.values()])
     for part in (0, 1)
 )
 
@@ -92,7 +93,7 @@ class WeightedMetrics:
         sums = self._sums.T @ counts
         auc, precision_area = self._ranking(counts)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = dict(zip(_RATIOS, (_ABOVE @ sums) / (_BELOW @ sums), strict=True))
+            ratios = dict(zip(RATIOS, (_ABOVE @ sums) / (_BELOW @ sums), strict=True))
         return _in_order(ratios | {"roc_auc": auc, "average_precision": precision_area})
 
     def influence(self) -> dict[str, np.ndarray]:
@@ -116,7 +117,7 @@ class WeightedMetrics:
         with np.errstate(divide="ignore", invalid="ignore"):
             total = below.sum(axis=1, keepdims=True)
             ratio = above.sum(axis=1, keepdims=True) / total
-            ratios = dict(zip(_RATIOS, (above - ratio * below) / total, strict=True))
+            ratios = dict(zip(RATIOS, (above - ratio * below) / total, strict=True))
             return _in_order(ratios | self._ranking_influence())
 
     def _ranking(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

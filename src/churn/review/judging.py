@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 # Pull requests are meant to change these; the review judges whether the model gets better.
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
-# Runs with the deployed model, never where a change is judged.
-_SERVING = ("src/churn/serve/", "src/churn/monitor/", "src/churn/batch/")
 _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
 # All other code, and files that start or configure it.
@@ -93,6 +91,5 @@ _KINDS = {
     "workflows": _WORKFLOWS,
     "data": _DATA,
     "model": _MODEL,
-    "others": _SERVING,
     "judging": _JUDGING,
 }
