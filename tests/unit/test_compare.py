@@ -67,19 +67,19 @@ def pretended(**said: Any) -> Pretended:
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, None, said=said)
 
 
-def held_out(candidate: compare._Candidate) -> compare._Exam:
-    return compare._Exam("own", candidate.test, candidate.train)
+def held_out(candidate: compare.Candidate) -> compare.Exam:
+    return compare.Exam("own", candidate.test, candidate.train)
 
 
 def compared(
-    candidate: compare._Candidate, everyone: Any, *scored: Any, judging: Limits | None = None
+    candidate: compare.Candidate, everyone: Any, *scored: Any, judging: Limits | None = None
 ) -> Compared:
     entry = Found(name="main", model_digest="b" * 64)
     exam, own = held_out(candidate), judging or limits.own(candidate.settings)
     return compare._compared(entry, *scored, everyone, exam, candidate, own)
 
 
-def score(found: Baseline, candidate: compare._Candidate) -> tuple[pd.DataFrame, Scored]:
+def score(found: Baseline, candidate: compare.Candidate) -> tuple[pd.DataFrame, Scored]:
     return compare._score(found, held_out(candidate), candidate)
 
 
@@ -118,12 +118,12 @@ def many() -> pd.DataFrame:
 
 
 @pytest.fixture
-def candidate(many: pd.DataFrame, tmp_path: Path) -> compare._Candidate:
+def candidate(many: pd.DataFrame, tmp_path: Path) -> compare.Candidate:
     """Return a candidate on those of them that it holds out."""
     return prepared(many, tmp_path)
 
 
-def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare._Candidate:
+def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare.Candidate:
     keys = {f"comparison.{key}": value for key, value in overrides.items()}
     settings = params.load(ROOT / "params.yaml", {"comparison.resamples": 1000, **keys})
     workspace = Workspace(root)
@@ -139,7 +139,7 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare._Candi
     out_of_fold_of(many[~held_out], 150).to_parquet(workspace.out_of_fold)
     workspace.reports.mkdir(exist_ok=True)
     workspace.metrics.write_text('{"threshold": 0.4, "train": {}, "test": {}}')
-    return compare._Candidate(workspace, settings)
+    return compare.Candidate(workspace, settings)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare._Candi
     ],
 )
 def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
-    salt: str, share: float, many: pd.DataFrame, candidate: compare._Candidate
+    salt: str, share: float, many: pd.DataFrame, candidate: compare.Candidate
 ) -> None:
     found = pretended(salt=salt, test_share=share)
     rows, scored = score(found, candidate)
@@ -175,14 +175,14 @@ def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
     np.testing.assert_allclose(scored.probability, rows["age"] / 200)
 
 
-def test_with_the_same_split_no_customer_is_lost(candidate: compare._Candidate) -> None:
+def test_with_the_same_split_no_customer_is_lost(candidate: compare.Candidate) -> None:
     rows, _ = score(pretended(), candidate)
     assert rows["customer_id"].tolist() == candidate.test["customer_id"].tolist()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.04])
 def test_too_few_unseen_customers_are_no_comparison(
-    share: float, candidate: compare._Candidate
+    share: float, candidate: compare.Candidate
 ) -> None:
     found = pretended(salt="other", test_share=share)
     with pytest.raises(IncomparableError, match=r"only .* keep split\.salt and split\.test_share"):
@@ -191,7 +191,7 @@ def test_too_few_unseen_customers_are_no_comparison(
 
 
 @pytest.mark.parametrize(("n", "enough"), [(49, False), (50, True)])
-def test_fifty_customers_are_enough(n: int, enough: bool, candidate: compare._Candidate) -> None:
+def test_fifty_customers_are_enough(n: int, enough: bool, candidate: compare.Candidate) -> None:
     candidate.test = candidate.test.iloc[:n]
     if enough:
         assert len(score(pretended(), candidate)[0]) == 50
@@ -201,14 +201,14 @@ def test_fifty_customers_are_enough(n: int, enough: bool, candidate: compare._Ca
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare._Candidate) -> None:
+def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare.Candidate) -> None:
     candidate.test = candidate.test.assign(churned=label)
     with pytest.raises(IncomparableError, match="of them churned"):
         score(pretended(), candidate)
 
 
 def test_customers_that_are_told_apart_otherwise_are_no_comparison(
-    candidate: compare._Candidate,
+    candidate: compare.Candidate,
 ) -> None:
     with pytest.raises(IncomparableError, match="identified by 'email', these by 'customer_id'"):
         score(pretended(id="email"), candidate)
@@ -216,7 +216,7 @@ def test_customers_that_are_told_apart_otherwise_are_no_comparison(
 
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
 def test_a_model_that_does_not_know_its_split_is_no_comparison(
-    key: str, candidate: compare._Candidate
+    key: str, candidate: compare.Candidate
 ) -> None:
     with pytest.raises(IncomparableError, match=f"model.json has no {key}"):
         score(pretended(**{key: None}), candidate)
@@ -224,7 +224,7 @@ def test_a_model_that_does_not_know_its_split_is_no_comparison(
 
 @pytest.mark.parametrize("change", ["order", "fewer", "others"])
 def test_an_answer_for_other_customers_is_no_comparison(
-    change: str, candidate: compare._Candidate, monkeypatch: pytest.MonkeyPatch
+    change: str, candidate: compare.Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(self: Pretended, rows: Path) -> pd.DataFrame:
         frame = pd.read_parquet(rows)[["customer_id"]].assign(probability=0.5)
@@ -239,16 +239,16 @@ def test_an_answer_for_other_customers_is_no_comparison(
 
 @pytest.mark.parametrize("change", [lambda p: p.iloc[::-1], lambda p: p.iloc[1:]])
 def test_predictions_of_other_customers_are_an_error(
-    change: Any, candidate: compare._Candidate
+    change: Any, candidate: compare.Candidate
 ) -> None:
     file = candidate.workspace.predictions("test")
     change(pd.read_parquet(file)).to_parquet(file, index=False)
     with pytest.raises(ArtifactError, match="its customers differ from"):
-        compare._Candidate(candidate.workspace, candidate.settings)
+        compare.Candidate(candidate.workspace, candidate.settings)
 
 
 def test_the_most_rows_are_kept_and_are_always_the_same(
-    many: pd.DataFrame, candidate: compare._Candidate
+    many: pd.DataFrame, candidate: compare.Candidate
 ) -> None:
     rows, scored = score(pretended(), candidate)
 
@@ -265,7 +265,7 @@ def test_the_most_rows_are_kept_and_are_always_the_same(
 
 
 def test_metrics_slices_and_curves_are_those_of_both_models(
-    candidate: compare._Candidate,
+    candidate: compare.Candidate,
 ) -> None:
     rows, scored = score(pretended(), candidate)
     found = compared(candidate, "alone", rows, scored)
@@ -292,7 +292,7 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
 
 
 def test_at_the_threshold_of_the_baseline_only_the_model_differs(
-    candidate: compare._Candidate,
+    candidate: compare.Candidate,
 ) -> None:
     rows, scored = score(pretended(), candidate)
     decision = candidate.settings.decision
@@ -309,7 +309,7 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
 
 
 def test_the_words_of_both_exams_are_corrected_together(
-    candidate: compare._Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    candidate: compare.Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     families: list[Any] = []
     monkeypatch.setattr(compare, "corrected", lambda found: families.append(found) or found)
@@ -321,7 +321,7 @@ def test_the_words_of_both_exams_are_corrected_together(
 
 
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
-    many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
+    many: pd.DataFrame, candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     before = many.iloc[:2000].drop(columns="recency_days").assign(age=30.0)
     there = stored_rows(tmp_path / "there", train=before)
@@ -340,7 +340,7 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     assert after_rate == round(candidate.train["churned"].mean(), 4)
 
 
-def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: Path) -> None:
+def test_the_same_rows_have_not_moved(candidate: compare.Candidate, tmp_path: Path) -> None:
     there = stored_rows(tmp_path / "there", train=candidate.train)
     found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
     assert compare._data(found, candidate) is None
@@ -349,7 +349,7 @@ def test_the_same_rows_have_not_moved(candidate: compare._Candidate, tmp_path: P
 # every customer
 
 
-def older(candidate: compare._Candidate, folder: Path, train: pd.DataFrame) -> Pretended:
+def older(candidate: compare.Candidate, folder: Path, train: pd.DataFrame) -> Pretended:
     """Return a baseline of other training rows, with what was predicted of them out of fold."""
     there = stored_rows(folder, train=train)
     out_of_fold_of(train, 200).to_parquet(there.out_of_fold)
@@ -357,12 +357,12 @@ def older(candidate: compare._Candidate, folder: Path, train: pd.DataFrame) -> P
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, there, there.out_of_fold)
 
 
-def everyone(found: Baseline, candidate: compare._Candidate) -> Any:
+def everyone(found: Baseline, candidate: compare.Candidate) -> Any:
     return compare._everyone(found, *score(found, candidate), candidate)
 
 
 def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models(
-    candidate: compare._Candidate, tmp_path: Path
+    candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     pair = everyone(older(candidate, tmp_path / "there", candidate.train), candidate)
     assert len(pair.rows) == 4000
@@ -373,7 +373,7 @@ def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models
 
 
 def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
-    candidate: compare._Candidate, tmp_path: Path
+    candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     before = candidate.train.reset_index(drop=True).iloc[100:]
     before.loc[100:109, "age"] += 1
@@ -385,7 +385,7 @@ def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
 
 
 def test_the_order_of_the_table_decides_nothing(
-    many: pd.DataFrame, candidate: compare._Candidate, tmp_path: Path
+    many: pd.DataFrame, candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     shuffled = prepared(many.sample(frac=1, random_state=1), tmp_path / "shuffled")
     first, second = (
@@ -397,7 +397,7 @@ def test_the_order_of_the_table_decides_nothing(
 
 
 def test_of_production_nothing_but_the_predictions_is_known(
-    candidate: compare._Candidate, tmp_path: Path
+    candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     found = replace(older(candidate, tmp_path / "there", candidate.train), workspace=None)
     assert len(everyone(found, candidate).rows) == 4000
@@ -407,7 +407,7 @@ def test_of_production_nothing_but_the_predictions_is_known(
 
 
 def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alone(
-    candidate: compare._Candidate, tmp_path: Path
+    candidate: compare.Candidate, tmp_path: Path
 ) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
     told = "main has no out-of-fold predictions for this table"
@@ -421,7 +421,7 @@ def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alon
         assert everyone(found, candidate) == "this change has no out-of-fold predictions"
 
 
-def test_other_folds_are_no_comparison(candidate: compare._Candidate, tmp_path: Path) -> None:
+def test_other_folds_are_no_comparison(candidate: compare.Candidate, tmp_path: Path) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
     told = "main has other folds (decision.folds, decision.max_rows)"
     candidate.out_of_fold = out_of_fold_of(candidate.train, 150, n_folds=2)

@@ -404,8 +404,8 @@ def test_who_has_slept_too_long_touches_nothing_of_what_has_taken_over(
     def asleep(*_: Any) -> Findings:
         monkeypatch.setattr(integration, "run", lambda *_: Findings(True, "16 passed", ""))
         with monkeypatch.context() as patch:
-            patch.setattr(lock._Holder, "is_dead", True)
-            patch.setattr(lock, "_SETTLE_S", 0)
+            patch.setattr(lock.Holder, "is_dead", True)
+            patch.setattr(lock, "SETTLE_S", 0)
             released.release(2)  # by another process, which takes the lock over
         seen.append(released.registry.versions())
         return Findings(True, "16 passed", "")
@@ -510,7 +510,7 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
 
         release_while_smoke_test_fails(released, monkeypatch, works_badly, NoAnswerError, said)
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)  # it was another process
-    monkeypatch.setattr(lock, "_SETTLE_S", 0)
+    monkeypatch.setattr(lock, "SETTLE_S", 0)
     assert stages(released.registry)[2] == ("Production", {"champion"})
     assert released.release(2).version.tags["smoke"] == "passed"
 
@@ -613,7 +613,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
 
     monkeypatch.setattr(integration, "run", slow)
     monkeypatch.setattr(lock, "_BEAT_S", 0.1)
-    monkeypatch.setattr(lock, "_POLL_S", 0.5)
+    monkeypatch.setattr(lock, "POLL_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()
     assert under_way.wait(60)

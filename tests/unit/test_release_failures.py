@@ -71,7 +71,7 @@ def failing(at: int, how: str) -> Iterator[list[str]]:
             patch.setattr(mlflow.MlflowClient, name, wrap(name, getattr(mlflow.MlflowClient, name)))
         # Each attempt is a process in truth, and here all are this one.
         patch.setattr(lock, "is_alive", lambda pid: False)
-        patch.setattr(lock, "_SETTLE_S", 0)
+        patch.setattr(lock, "SETTLE_S", 0)
         yield begun
 
 

@@ -31,13 +31,13 @@ from churn.core.progress import announce
 from churn.tracking import connection
 
 _BEAT_S = 15.0
-_POLL_S = 3.0
+POLL_S = 3.0
 STALE_AFTER_S = 120.0
 # If two processes take over the same expired lock, the second may delete the new lock of the first.
-# So a process that needs more than _WINDOW_S between reading and deleting gives up, and one that
-# has created a lock waits for _SETTLE_S, which is longer, and checks that it is still there.
-_WINDOW_S = 5.0
-_SETTLE_S = 6.0
+# So a process that needs more than WINDOW_S between reading and deleting gives up, and one that
+# has created a lock waits for SETTLE_S, which is longer, and checks that it is still there.
+WINDOW_S = 5.0
+SETTLE_S = 6.0
 
 
 class Clock:
@@ -53,7 +53,24 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class _Holder:
+class Holder:
+    """A process that holds the lock, as it is written in the registry.
+
+    Attributes
+    ----------
+    by : str
+        Who started it.
+    host, machine : str
+        Name and identity of the machine.
+    pid : int
+    token : str
+        Unique to each time that the lock is acquired.
+    since : float
+        In seconds since 1970, by the clock of that machine.
+    beat : int
+        Counts up while the process is alive.
+    """
+
     by: str
     host: str
     machine: str
@@ -63,11 +80,13 @@ class _Holder:
     beat: int
 
     @classmethod
-    def this_process(cls, by: str) -> _Holder:
+    def this_process(cls, by: str) -> Holder:
+        """Return this process as a new holder."""
         return cls(by, platform.node(), _machine(), os.getpid(), uuid.uuid4().hex, time.time(), 0)
 
     @classmethod
-    def parse(cls, text: str | None) -> _Holder | None:
+    def parse(cls, text: str | None) -> Holder | None:
+        """Read a holder from its text; None if it is none."""
         try:
             values = json.loads(text or "")
             # Unknown fields, of a newer release of this project, are ignored.
@@ -77,6 +96,7 @@ class _Holder:
 
     @property
     def text(self) -> str:
+        """The holder as JSON."""
         return json.dumps(asdict(self))
 
     @property
@@ -88,7 +108,7 @@ class _Holder:
 class Lock:
     """The lock, while this process holds it."""
 
-    def __init__(self, client: MlflowClient, name: str, holder: _Holder) -> None:
+    def __init__(self, client: MlflowClient, name: str, holder: Holder) -> None:
         self._client, self._name, self._holder = client, name, holder
         self._ended = threading.Event()
         self._beats = threading.Thread(target=self._beat, daemon=True)
@@ -143,7 +163,7 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
     TrackingError
         If the registry does not answer.
     """
-    name, holder = f"{model}-release-lock", _Holder.this_process(by)
+    name, holder = f"{model}-release-lock", Holder.this_process(by)
     with connection.translate_errors():
         _acquire(client, name, holder, clock or Clock())
     lock = Lock(client, name, holder)
@@ -164,7 +184,7 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
                 client.delete_registered_model(name)
 
 
-def _acquire(client: MlflowClient, name: str, holder: _Holder, clock: Clock) -> None:
+def _acquire(client: MlflowClient, name: str, holder: Holder, clock: Clock) -> None:
     if _create(client, name, holder):
         return
     found = _watch(client, name, clock)
@@ -174,7 +194,7 @@ def _acquire(client: MlflowClient, name: str, holder: _Holder, clock: Clock) -> 
         return
     _delete(client, name, found, clock)
     if _create(client, name, holder):
-        clock.sleep(_SETTLE_S)
+        clock.sleep(SETTLE_S)
         if _is_of(holder, _read(client, name)):
             return
     raise NotNowError(
@@ -197,18 +217,18 @@ def _watch(client: MlflowClient, name: str, clock: Clock) -> str | None:
     """
     begun, first = clock.now(), _read(client, name)
     # A lock without a readable holder was made by hand; it has expired.
-    holder = _Holder.parse(first)
+    holder = Holder.parse(first)
     if first is None or holder is None or holder.is_dead:
         return first
     announce(f"{_described(holder)}: waiting for a heartbeat, up to {STALE_AFTER_S:.0f} s")
     while True:
-        clock.sleep(_POLL_S)
+        clock.sleep(POLL_S)
         found, watched = _read(client, name), clock.now() - begun
         if found is None:
             return None
         if found != first:
             raise NotNowError(
-                f"{_described(_Holder.parse(found) or holder)}, alive: it was watched for"
+                f"{_described(Holder.parse(found) or holder)}, alive: it was watched for"
                 f" {watched:.0f} s; try again when it has ended"
             )
         if watched > STALE_AFTER_S:
@@ -228,17 +248,17 @@ def _delete(client: MlflowClient, name: str, expired: str, clock: Clock) -> None
         client.delete_registered_model(name)
     except MlflowException as error:
         if error.error_code == connection.FORBIDDEN:
-            raise RegistryError(_not_deletable(_Holder.parse(expired), name)) from error
+            raise RegistryError(_not_deletable(Holder.parse(expired), name)) from error
         if error.error_code != connection.NOT_FOUND:
             raise
-    if (took := clock.now() - begun) > _WINDOW_S:  # it may have deleted the lock of another process
+    if (took := clock.now() - begun) > WINDOW_S:  # it may have deleted the lock of another process
         raise NotNowError(
             f"the registry took {took:.0f} s to delete an expired lock, in which another release"
             " may have begun; try again"
         )
 
 
-def _create(client: MlflowClient, name: str, holder: _Holder) -> bool:
+def _create(client: MlflowClient, name: str, holder: Holder) -> bool:
     try:
         client.create_registered_model(name, description=holder.text)
     except MlflowException as error:
@@ -258,17 +278,17 @@ def _read(client: MlflowClient, name: str) -> str | None:
         raise
 
 
-def _is_of(holder: _Holder, found: str | None) -> bool:
-    other = _Holder.parse(found)
+def _is_of(holder: Holder, found: str | None) -> bool:
+    other = Holder.parse(found)
     return other is not None and other.token == holder.token
 
 
-def _described(holder: _Holder) -> str:
+def _described(holder: Holder) -> str:
     since = time.strftime("%H:%M:%S UTC", time.gmtime(holder.since))
     return f"another release is under way: by {holder.by} on {holder.host} since {since}"
 
 
-def _not_deletable(other: _Holder | None, name: str) -> str:
+def _not_deletable(other: Holder | None, name: str) -> str:
     return (
         f"{name} was left by a killed release of {other.by if other else 'somebody'}, and this user"
         " may not delete it; that user may, or an administrator of the server"

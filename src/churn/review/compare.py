@@ -118,7 +118,7 @@ def against(
     main : Baseline, optional
         Provides exam and limits; by default they are the candidate's.
     """
-    candidate = _Candidate(workspace, settings)
+    candidate = Candidate(workspace, settings)
     exams, changed = _exams(candidate, main)
     judged_by = _limits(workspace, settings, main)
     _run_main_checks(judged_by, workspace, settings)
@@ -137,7 +137,7 @@ def against(
     return report
 
 
-class _Candidate:
+class Candidate:
     """The results of the pipeline that a comparison needs."""
 
     def __init__(self, workspace: Workspace, settings: Params) -> None:
@@ -160,7 +160,7 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
-class _Exam:
+class Exam:
     """Held-out customers with the candidate's predictions.
 
     Attributes
@@ -180,35 +180,35 @@ class _Exam:
     problem: str | None = None
 
 
-def _exams(candidate: _Candidate, main: Baseline | None) -> tuple[list[_Exam], exam.Changed | None]:
+def _exams(candidate: Candidate, main: Baseline | None) -> tuple[list[Exam], exam.Changed | None]:
     """Return main's exam, and the candidate's own if it differs; and how they differ."""
     data = candidate.settings.data
-    own = _Exam("own", candidate.test, candidate.train)
+    own = Exam("own", candidate.test, candidate.train)
     if main is None:
         return [own], None
     if main.workspace is None:
         problem = f"{main.name}: its held-out customers are unavailable"
-        return [_Exam("main", candidate.test, candidate.train, problem), own], None
+        return [Exam("main", candidate.test, candidate.train, problem), own], None
     train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
     if missing := [name for name in (data.id, data.target) if name not in test]:
         problem = f"{main.name}: its customers have no column {missing[0]!r}"
-        return [_Exam("main", test, train, problem), own], None
+        return [Exam("main", test, train, problem), own], None
     changed = exam.changed(test, candidate.test, data)
     if not changed.any and set(test) <= set(candidate.test):
-        return [_Exam("main", candidate.test, train)], None
+        return [Exam("main", candidate.test, train)], None
     if data.id == ROW_NUMBER and (changed.removed or changed.edited or changed.relabelled):
         problem = (
             f"{main.name}: its rows are numbered (data.id: null) and have changed, so it is unknown"
             " on which of them the candidate was trained"
         )
-        return [_Exam("main", test, train, problem), own], changed
+        return [Exam("main", test, train, problem), own], changed
     rows = exam.main_exam(test, candidate.train, candidate.test, data)
     try:
         probability = artifact.load(candidate.workspace.model).probability(rows)
     except (ChurnError, ValueError) as error:
         problem = f"the candidate cannot be scored on the customers of {main.name}: {error}"
-        return [_Exam("main", rows, train, problem), own], changed
-    return [_Exam("main", rows.assign(_probability=probability), train), own], changed
+        return [Exam("main", rows, train, problem), own], changed
+    return [Exam("main", rows.assign(_probability=probability), train), own], changed
 
 
 def _limits(workspace: Workspace, settings: Params, main: Baseline | None) -> list[Limits]:
@@ -229,8 +229,8 @@ def _run_main_checks(judged_by: Sequence[Limits], workspace: Workspace, settings
 def _entries(
     name: str,
     found: Baseline | None,
-    candidate: _Candidate,
-    exams: Sequence[_Exam],
+    candidate: Candidate,
+    exams: Sequence[Exam],
     judged_by: Sequence[Limits],
     advance: Advance = silent,
 ) -> Iterator[Entry]:
@@ -257,8 +257,8 @@ def _entries(
 def _on_exam(
     entry: Found,
     found: Baseline,
-    held_out: _Exam,
-    candidate: _Candidate,
+    held_out: Exam,
+    candidate: Candidate,
     judged_by: Sequence[Limits],
     advance: Advance,
 ) -> Iterator[Incomparable | Compared]:
@@ -283,7 +283,7 @@ def _absence_reason(name: str) -> str:
     return f"{name} has no pipeline yet"
 
 
-def _score(found: Baseline, held_out: _Exam, candidate: _Candidate) -> tuple[pd.DataFrame, Scored]:
+def _score(found: Baseline, held_out: Exam, candidate: Candidate) -> tuple[pd.DataFrame, Scored]:
     """Return the exam's customers that the baseline was not trained on, and its predictions."""
     card, ids = found.card(), candidate.settings.data.id
     if card.id is None or card.test_share is None or card.salt is None or card.threshold is None:
@@ -348,7 +348,7 @@ class _Pair:
 
 
 def _everyone(
-    found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: _Candidate
+    found: Baseline, rows: pd.DataFrame, scored: Scored, candidate: Candidate
 ) -> _Pair | str:
     """Add training rows with out-of-fold predictions of both models to the held-out customers.
 
@@ -397,7 +397,7 @@ def _everyone(
     return _Pair.of(pd.concat([rows, train], ignore_index=True), data.id, *both)
 
 
-def _has_same_split(found: Baseline, candidate: _Candidate) -> bool:
+def _has_same_split(found: Baseline, candidate: Candidate) -> bool:
     card, chosen = found.card(), candidate.settings.split
     return (card.test_share, card.salt) == (chosen.test_share, chosen.salt)
 
@@ -407,8 +407,8 @@ def _compared(
     rows: pd.DataFrame,
     scored: Scored,
     everyone: _Pair | str,
-    held_out: _Exam,
-    candidate: _Candidate,
+    held_out: Exam,
+    candidate: Candidate,
     judging: Limits,
 ) -> Compared:
     data = candidate.settings.data
@@ -501,7 +501,7 @@ def _curves(
         yield curve.__name__, Curve(baseline=curve(y, baseline), candidate=curve(y, candidate))
 
 
-def _data(found: Baseline, candidate: _Candidate) -> DataChange | None:
+def _data(found: Baseline, candidate: Candidate) -> DataChange | None:
     """Describe how the training rows differ from the baseline's."""
     if found.workspace is None:
         return None

@@ -82,7 +82,7 @@ def test_a_second_one_is_told_who_is_at_it_as_soon_as_that_one_is_seen_alive(
             pass
         assert holders(client) == [NAME]
     assert "by the night shift on" in capsys.readouterr().err
-    assert clock.seconds == lock._POLL_S
+    assert clock.seconds == lock.POLL_S
 
 
 def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> None:
@@ -97,18 +97,18 @@ def test_a_newer_release_s_lock_is_one_as_well(client: mlflow.MlflowClient) -> N
 
 
 def test_one_that_is_given_back_while_it_is_watched_is_free(client: mlflow.MlflowClient) -> None:
-    client.create_registered_model(NAME, description=lock._Holder.this_process("ann").text)
+    client.create_registered_model(NAME, description=lock.Holder.this_process("ann").text)
     clock = Passing(lambda _: client.delete_registered_model(NAME))
     with lock.held(client, "m", "me", clock) as held:
         held.require()
-    assert clock.seconds == lock._POLL_S
+    assert clock.seconds == lock.POLL_S
 
 
 def test_of_many_at_once_one_has_it(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "_BEAT_S", 0.05)
-    monkeypatch.setattr(lock, "_POLL_S", 0.3)
+    monkeypatch.setattr(lock, "POLL_S", 0.3)
     start, inside, refused = threading.Barrier(6), [], []
 
     def attempt(number: int) -> None:
@@ -152,13 +152,13 @@ def test_what_a_killed_process_has_left_is_taken_over_at_once(
     with lock.held(client, "m", "me", clock):
         pass
     assert holders(client) == []
-    assert clock.seconds == lock._SETTLE_S
+    assert clock.seconds == lock.SETTLE_S
 
 
 @pytest.fixture
 def elsewhere(client: mlflow.MlflowClient) -> dict[str, Any]:
     """A lock that another machine holds, whose processes nobody here can ask."""
-    holder = vars(lock._Holder.this_process("the other machine")) | {
+    holder = vars(lock.Holder.this_process("the other machine")) | {
         "machine": "another",
         "host": "far",
     }
@@ -192,8 +192,8 @@ def test_one_that_gives_no_sign_of_life_is_taken_over_after_it_was_watched(
     clock = Passing()
     with lock.held(client, "m", "me", clock) as held:
         held.require()
-    watched = clock.seconds - lock._SETTLE_S
-    assert lock.STALE_AFTER_S < watched <= lock.STALE_AFTER_S + lock._POLL_S
+    watched = clock.seconds - lock.SETTLE_S
+    assert lock.STALE_AFTER_S < watched <= lock.STALE_AFTER_S + lock.POLL_S
     assert f"no heartbeat in {watched:.0f} s: taking over the lock" in capsys.readouterr().err
 
 
@@ -232,7 +232,7 @@ class Taker(threading.Thread):
         self.client.delete_registered_model = step_and_delete  # type: ignore[method-assign]
 
     def run(self) -> None:
-        holder = lock._Holder.this_process(self.name)
+        holder = lock.Holder.this_process(self.name)
         try:
             with connection.translate_errors():
                 lock._acquire(self.client, NAME, holder, self.clock)
@@ -255,7 +255,7 @@ def two_takers(late_s: float = 0) -> tuple[Taker, Taker]:
         second_clock.sleep(late_s)
 
     def wait(seconds: float) -> None:
-        if seconds == lock._SETTLE_S:
+        if seconds == lock.SETTLE_S:
             made.set()
             assert over.wait(60)
 
@@ -284,7 +284,7 @@ def test_of_two_that_take_over_at_once_one_has_it_and_knows(
 def test_who_was_slow_between_looking_and_deleting_goes_no_further(
     client: mlflow.MlflowClient, elsewhere: dict[str, Any]
 ) -> None:
-    early, late = two_takers(late_s=lock._WINDOW_S + 1)
+    early, late = two_takers(late_s=lock.WINDOW_S + 1)
     assert isinstance(late.outcome, NotNowError)
     assert "took 6 s to delete an expired lock" in str(late.outcome)
     assert isinstance(early.outcome, NotNowError)  # its lock was deleted, and it knows
@@ -307,7 +307,7 @@ def test_it_gives_signs_of_life(
 
 def test_who_was_taken_over_moves_nothing_more(client: mlflow.MlflowClient) -> None:
     with lock.held(client, "m", "asleep for an hour") as held:
-        other = json.dumps(vars(lock._Holder.this_process("the next one")))
+        other = json.dumps(vars(lock.Holder.this_process("the next one")))
         client.update_registered_model(NAME, other)
         with pytest.raises(RegistryError, match="another release has taken over"):
             held.require()

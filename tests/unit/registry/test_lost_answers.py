@@ -58,7 +58,7 @@ def test_who_may_not_delete_what_was_left_is_told_who_may(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "is_alive", lambda pid: False)
-    left = vars(lock._Holder.this_process("ann"))
+    left = vars(lock.Holder.this_process("ann"))
     client.create_registered_model(NAME, description=json.dumps(left))
 
     def refuse(name: str) -> None:
