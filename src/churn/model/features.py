@@ -97,7 +97,10 @@ class RatioFeatures(_NumericTransformer):
         -------
         ndarray of float64, shape (n_customers, n_pairs)
         """
-        numbers = self._numbers(X, reset=False)
+        return self.compute(self._numbers(X, reset=False))
+
+    def compute(self, numbers: np.ndarray) -> np.ndarray:
+        """Compute the ratios of float64 numbers in the order of the columns, without checks."""
         above, below = numbers[:, self.pairs_[:, 0]], numbers[:, self.pairs_[:, 1]] + 1.0
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             ratios: np.ndarray = above / below
@@ -150,7 +153,11 @@ class DaysBeforeNewest(_NumericTransformer):
         -------
         ndarray of float64, shape (n_customers, n_columns)
         """
-        days: np.ndarray = self.newest_ - self._numbers(X, reset=False)
+        return self.compute(self._numbers(X, reset=False))
+
+    def compute(self, numbers: np.ndarray) -> np.ndarray:
+        """Count days of float64 numbers in the order of the columns, without checks."""
+        days: np.ndarray = self.newest_ - numbers
         return days
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -227,7 +234,10 @@ class RfmScores(_NumericTransformer):
         ndarray of float64, shape (n_customers, n_columns + 1)
             A score for each column, then their sum.
         """
-        numbers = self._numbers(X, reset=False)
+        return self.compute(self._numbers(X, reset=False))
+
+    def compute(self, numbers: np.ndarray) -> np.ndarray:
+        """Score float64 numbers in the order of the columns, without checks."""
         scores = np.empty((numbers.shape[0], numbers.shape[1] + 1))
         for i, column in enumerate(numbers.T):
             score = 1.0 + np.searchsorted(self.edges_[i], column, side="left")

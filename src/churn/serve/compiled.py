@@ -1,0 +1,269 @@
+"""A model as operations on plain arrays: the same bits as its scikit-learn pipeline, far sooner.
+
+scikit-learn spends most of a request on validation and DataFrames. A compiled model does the same
+arithmetic in the same order on arrays. It is made from the fitted pipeline when a model is loaded,
+and it is used only where `churn.serve.parity` finds its answers equal, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import treelite
+from scipy.special import expit
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from churn.core.errors import ChurnError
+from churn.model.artifact import Model
+
+Operation = Callable[[np.ndarray], np.ndarray]
+_CHUNK = 4096  # rows whose answers of all trees are held at once
+
+
+class CompileError(ChurnError):
+    """The model has a part for which there is no array operation."""
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A block of features from columns of numbers.
+
+    Attributes
+    ----------
+    places : ndarray of int
+        Positions of the columns among the model's numbers.
+    operations : tuple of callable
+        Each takes and returns an array of float64, shape (n_customers, n_columns).
+    """
+
+    places: np.ndarray
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True)
+class Category:
+    """A block of features from a column of categories.
+
+    Attributes
+    ----------
+    name : str
+        The column.
+    rows : dict
+        The features of each known category, and of a missing one (None).
+    unseen : ndarray
+        The features of any other.
+    """
+
+    name: str
+    rows: Mapping[str | None, np.ndarray]
+    unseen: np.ndarray
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model.
+
+    Attributes
+    ----------
+    numbers : tuple of str
+        Columns of numbers, dates in days among them, in the order that `probability` takes.
+    categories : tuple of str
+        Columns of categories.
+    """
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    _blocks: tuple[Numeric | Category, ...]
+    _classify: Operation
+
+    def probability(
+        self, numbers: np.ndarray, categories: Mapping[str, Sequence[str | None]]
+    ) -> np.ndarray:
+        """Predict the probability of churn.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (n_customers, n_numbers)
+            NaN where missing.
+        categories : mapping of str to sequence of str or None
+            By column; None where missing.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_customers,)
+            In [0, 1].
+        """
+        blocks = [
+            _of_category(block, categories[block.name])
+            if isinstance(block, Category)
+            else _of_numbers(block, numbers)
+            for block in self._blocks
+        ]
+        return self._classify(np.hstack(blocks))
+
+
+def compile_model(model: Model) -> Compiled:
+    """Compile a model.
+
+    Raises
+    ------
+    CompileError
+        If its pipeline has a step, or its classifier is of a kind, that is not known here.
+    """
+    card, pipeline = model.card, model.pipeline
+    numbers = (*card.numeric, *card.dates)
+    blocks: list[Numeric | Category] = []
+    for _, branch, columns in pipeline["features"].transformers_:
+        if isinstance(branch, str):  # "drop", of no column
+            continue
+        if any(name in card.categorical for name in columns):
+            blocks += _categories(branch, columns)
+        else:
+            places = np.array([numbers.index(name) for name in columns])
+            blocks.append(Numeric(places, tuple(_operation(step) for step in _steps(branch))))
+    after = [_operation(step) for name, step in pipeline.steps[1:-1] if name]
+    return Compiled(
+        numbers, card.categorical, tuple(blocks), _chain(*after, _classifier(pipeline[-1]))
+    )
+
+
+def _of_numbers(block: Numeric, numbers: np.ndarray) -> np.ndarray:
+    found = numbers[:, block.places]
+    for operation in block.operations:
+        found = operation(found)
+    return found
+
+
+def _of_category(block: Category, cells: Sequence[str | None]) -> np.ndarray:
+    return np.array([block.rows.get(cell, block.unseen) for cell in cells])
+
+
+def _chain(*operations: Operation) -> Operation:
+    def run(features: np.ndarray) -> np.ndarray:
+        for operation in operations:
+            features = operation(features)
+        return features
+
+    return run
+
+
+def _steps(branch: Any) -> list[Any]:
+    return [step for _, step in branch.steps] if isinstance(branch, Pipeline) else [branch]
+
+
+def _operation(step: Any) -> Operation:
+    """Return what a fitted transformer of numbers does."""
+    if hasattr(step, "compute"):  # ours
+        compute: Operation = step.compute
+        return compute
+    if isinstance(step, SimpleImputer):
+        values = step.statistics_
+        return lambda numbers: np.where(np.isnan(numbers), values, numbers)
+    if isinstance(step, StandardScaler):
+        mean, scale = step.mean_, step.scale_
+        return lambda numbers: (numbers - mean) / scale
+    raise CompileError(f"no array operation for {type(step).__name__}")
+
+
+def _categories(branch: Any, columns: Sequence[str]) -> list[Category]:
+    """Ask the fitted encoder once for each category that it knows, and for one that it does not."""
+    imputer, encoder = _steps(branch)
+    if not isinstance(encoder, OneHotEncoder):
+        raise CompileError(f"no array operation for {type(encoder).__name__}")
+    found = []
+    for place, (name, known) in enumerate(zip(columns, encoder.categories_, strict=True)):
+        unseen = "\x00".join(["", *map(str, known)])  # longer than any of them
+        asked = [*known, unseen]
+        cells = np.full((len(asked), len(columns)), unseen, dtype=object)
+        cells[:, place] = asked
+        width = [len(part) for part in _widths(encoder)]
+        start = sum(width[:place])
+        rows = encoder.transform(cells)[:, start : start + width[place]]
+        by_category: dict[str | None, np.ndarray] = dict(zip(known, rows[:-1], strict=True))
+        by_category[None] = by_category.get(imputer.fill_value, rows[-1])
+        found.append(Category(name, by_category, rows[-1]))
+    return found
+
+
+def _widths(encoder: OneHotEncoder) -> list[np.ndarray]:
+    """Return the output columns of each input column of an encoder."""
+    names = encoder.get_feature_names_out([f"{i}:" for i in range(encoder.n_features_in_)])
+    starts = [f"{i}:_" for i in range(encoder.n_features_in_)]
+    return [np.array([n for n in names if n.startswith(start)]) for start in starts]
+
+
+def _classifier(classifier: Any) -> Operation:
+    """Return what gives the probability of churn."""
+    if isinstance(classifier, HistGradientBoostingClassifier):
+        start = classifier._baseline_prediction.ravel()
+        return _boosted(classifier, start, np.float64)
+    if isinstance(classifier, GradientBoostingClassifier):
+        start = classifier._raw_predict_init(np.zeros((1, classifier.n_features_in_))).ravel()
+        return _boosted(classifier, start, np.float32)
+    if isinstance(classifier, RandomForestClassifier):
+        return _forest(classifier)
+    if isinstance(classifier, LogisticRegression):
+        return lambda features: classifier.predict_proba(features)[:, 1]
+    raise CompileError(f"no array operation for {type(classifier).__name__}")
+
+
+def _boosted(classifier: Any, start: np.ndarray, kind: type) -> Operation:
+    """Return the sum of the trees from the start on, in their order, as scikit-learn sums."""
+    per_tree = _per_tree(classifier, kind)
+
+    def probability(features: np.ndarray) -> np.ndarray:
+        trees = per_tree(features)
+        summed = np.empty((len(features), trees.shape[1] + 1))
+        summed[:, 0], summed[:, 1:] = start[0], trees
+        # Not sum(), which adds in pairs.
+        found: np.ndarray = expit(np.cumsum(summed, axis=1)[:, -1])
+        return found
+
+    return _in_chunks(probability)
+
+
+def _forest(classifier: RandomForestClassifier) -> Operation:
+    """Return the mean of the trees' shares of customers who churned."""
+    per_tree = _per_tree(classifier, np.float32)
+
+    def probability(features: np.ndarray) -> np.ndarray:
+        trees = per_tree(features).reshape(len(features), classifier.n_estimators, -1)[:, :, -1]
+        found: np.ndarray = np.cumsum(trees, axis=1)[:, -1] / classifier.n_estimators
+        return found
+
+    return _in_chunks(probability)
+
+
+def _per_tree(classifier: Any, kind: type) -> Operation:
+    trees = treelite.sklearn.import_model(classifier)
+
+    def predict(features: np.ndarray) -> np.ndarray:
+        # scikit-learn compares the features of some families as float32; the thresholds are float64.
+        cast = np.ascontiguousarray(features.astype(kind).astype(np.float64))
+        found: np.ndarray = treelite.gtil.predict_per_tree(trees, cast, nthread=1)
+        return found.reshape(len(features), -1)
+
+    return predict
+
+
+def _in_chunks(operation: Operation) -> Operation:
+    """Bound the memory that the answers of all trees take."""
+
+    def run(features: np.ndarray) -> np.ndarray:
+        if len(features) <= _CHUNK:
+            return operation(features)
+        parts = range(0, len(features), _CHUNK)
+        return np.concatenate([operation(features[i : i + _CHUNK]) for i in parts])
+
+    return run
