@@ -166,6 +166,8 @@ def _remedy(error: cells.CellError, is_date: bool) -> str:
     """Say how to correct a cell that is not a number, or not a date."""
     if error.is_infinite:
         return _INFINITE
+    if error.problem == cells.TOO_LARGE:
+        return f"{cells.TOO_LARGE}; correct the cell"
     kind = "date" if is_date else "number"
     date = dates.reading_style(error.cell)
     if date is not None and not is_date:
