@@ -97,7 +97,7 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
     ),
     "too large": (
         lambda t: cell(t, 8, "monetary_value", "1e39"),
-        ["column 'monetary_value', row 8", "beyond 3.4e+38", "correct the cell"],
+        ["column 'monetary_value', row 8", "beyond 3.4e+38", "leave the cell empty"],
     ),
     "infinite": (
         lambda t: cell(t, 8, "monetary_value", "-inf"),

@@ -26,6 +26,7 @@ _NOT_FINITE = "which is not a finite number"
 # Trees of two model families compare features as float32, which holds nothing beyond.
 MAX_NUMBER = float(np.finfo(np.float32).max)
 TOO_LARGE = f"which is beyond {MAX_NUMBER:.2g}, the largest number"
+INFINITE = "which is infinite"
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,11 @@ class CellError(ValueError):
     cell : str
         Its text, at most 40 characters.
     problem : str
-        What is wrong with it.
-    is_infinite : bool
-        Whether it is an infinite number.
+        What is wrong with it, as a clause.
     """
 
-    def __init__(
-        self, row: int, cell: object, problem: str = _NOT_FINITE, *, is_infinite: bool = False
-    ) -> None:
-        self.row, self.cell, self.is_infinite = row, str(cell)[:40], is_infinite
-        self.problem = problem
+    def __init__(self, row: int, cell: object, problem: str = _NOT_FINITE) -> None:
+        self.row, self.cell, self.problem = row, str(cell)[:40], problem
         super().__init__(f"{self.cell!r}, {problem}")
 
 
@@ -156,15 +152,10 @@ def numbers(
     else:
         found = _parsed(cells, missing, style)
     values = found.to_numpy()
-    infinite = np.isinf(values)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise CellError(row, cells.iloc[row], is_infinite=True)
-    with np.errstate(invalid="ignore"):
-        too_large = np.abs(values) > MAX_NUMBER
-    if too_large.any():
-        row = int(too_large.argmax())
-        raise CellError(row, cells.iloc[row], TOO_LARGE)
+    beyond = np.abs(values) > MAX_NUMBER
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise CellError(row, cells.iloc[row], INFINITE if np.isinf(values[row]) else TOO_LARGE)
     return found
 
 
