@@ -1,7 +1,7 @@
 """`make bench`: time and memory, mostly as ratios to a floor that is measured in the same run.
 
-Machines differ and are noisy; ratios are more stable than seconds. Takes about ten minutes, less
-with a smaller table: ``--rows 100000``.
+Machines differ and are noisy; ratios are more stable than seconds. Takes about a quarter of an
+hour, less with a smaller table: ``--rows 100000``.
 """
 
 from __future__ import annotations
