@@ -1,7 +1,7 @@
 """`make bench`: time and memory, mostly as ratios to a floor that is measured in the same run.
 
-Machines differ and are noisy; ratios are more stable than seconds. Takes about ten minutes, less
-with a smaller table: ``--rows 100000``.
+Machines differ and are noisy; ratios are more stable than seconds. Takes about a quarter of an
+hour, less with a smaller table: ``--rows 100000``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = Path(__file__).with_name("floor.py")
 CHECKS_PYTHON = Path(sys.prefix).parent / ".venv-checks" / "bin" / "python"
-STAGES = ("prepare", "train", "evaluate", "validate", "track")
+STAGES = tutorial.STAGES
 SIZES = (10_000, 100_000, 1_000_000)
 TUTORIAL_TARGET = 0.4
 STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
@@ -249,10 +249,7 @@ def grow(folder: Path, sizes: list[int]) -> tuple[list[Result], Table]:
             folder,
         )
         floor = measure.run([sys.executable, FLOOR, "model", data], folder)
-        usage = {
-            stage: measure.run(["dvc", "repro", "--single-item", "--force", stage], folder)
-            for stage in ("data.dvc", *STAGES)
-        }
+        usage = {stage: measure.run(dvc(stage), folder) for stage in ("data.dvc", *STAGES)}
         seconds = sum(stage.seconds for stage in usage.values())
         peak = max(stage.peak_mb for stage in usage.values())
         cells = [f"{usage[s].seconds:.1f} s\n{usage[s].peak_mb:,.0f} MB" for s in STAGES]

@@ -95,6 +95,10 @@ TABLES: dict[str, tuple[Callable[[Lines], Lines], list[str]]] = {
         lambda t: cell(cell(t, 7, "frequency", "many"), 9, "frequency", "few"),
         ["column 'frequency', row 7", "C00000007", "'many'", "correct the cell"],
     ),
+    "too large": (
+        lambda t: cell(t, 8, "monetary_value", "1e39"),
+        ["column 'monetary_value', row 8", "beyond 3.4e+38", "leave the cell empty"],
+    ),
     "infinite": (
         lambda t: cell(t, 8, "monetary_value", "-inf"),
         ["column 'monetary_value', row 8", "infinite"],

@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from churn.core.paths import STAGES
 from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT, Clone, make_clone
 from tests.unit.test_readme import commands
 
 pytestmark = pytest.mark.slow
-
-STAGES = ("prepare", "train", "evaluate", "validate", "track")
 
 
 def test_dvc_pull_gets_everything_that_the_lock_names(tmp_path: Path) -> None:

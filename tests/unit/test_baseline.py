@@ -22,7 +22,6 @@ from churn.core import params
 from churn.core.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
 from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
-from churn.registry import Registry, Version
 from churn.review.baseline import Baseline, in_production, of_revision
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
@@ -474,17 +473,7 @@ def test_a_file_that_was_added_in_the_store_stops_the_comparison(
         score_production(candidates)
 
 
-def test_a_link_in_a_version_is_refused(
-    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code_of_production(candidates)
-    real = Registry.download
-
-    def download(self: Registry, version: Version, folder: Path) -> Path:
-        stored = real(self, version, folder)
-        (stored / "code/link").symlink_to("/etc")
-        return stored
-
-    monkeypatch.setattr(Registry, "download", download)
+def test_a_link_in_a_version_is_refused(candidates: Candidates) -> None:
+    (code_of_production(candidates) / "link").symlink_to("/etc")
     with pytest.raises(CandidateError, match="version 1: code/link is a link"):
         score_production(candidates)

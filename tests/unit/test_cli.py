@@ -84,6 +84,12 @@ def test_the_stages_come_first_and_in_their_order(capsys: pytest.CaptureFixture[
     assert set(names) == set(cli.commands)
 
 
+def test_each_command_is_described_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()
+    assert [line for line in listed if line.endswith("...")] == []
+
+
 def test_help_loads_nothing_heavy() -> None:
     every = [["--help"], *([name, "--help"] for name in cli.commands)]
     loaded = loaded_after(every)

@@ -128,6 +128,12 @@ def append(text: str) -> Callable[[Path], object]:
     return lambda file: file.write_text(file.read_text() + text)
 
 
+def link(file: Path) -> None:
+    """Put a link in its place that leads to the same bytes."""
+    same = file.rename(Path("same").absolute())
+    file.symlink_to(same)
+
+
 def elsewhere(description: Path) -> None:
     text = description.read_text()
     assert "code: code" in text
@@ -138,6 +144,7 @@ def elsewhere(description: Path) -> None:
     ("name", "change", "said"),
     [
         ("artifacts/model/model.json", append(" "), "its model is .* its files were changed"),
+        ("artifacts/model/model.json", link, "model.json is a link; never promoted"),
         ("code/churn/model/threshold.py", append("# 1\n"), "the code beside its model"),
         ("code/churn/other.py", lambda file: file.write_text("1"), "the code beside its model"),
         ("code/churn/core/errors.py", Path.unlink, "the code beside its model"),

@@ -78,7 +78,10 @@ def release(
 @click.argument("folder", type=FOLDER, default=Workspace().candidate)
 @COMMIT
 def register(folder: Path, commit: str) -> None:
-    """Register the candidate in FOLDER, unless it has a version already."""
+    """Register the candidate in FOLDER.
+
+    A candidate that has a version already is not registered again.
+    """
     from churn.deploy import commands
 
     raise SystemExit(commands.release(Path(), folder, commit, "registered", "registered", False))

@@ -83,7 +83,7 @@ def validate() -> None:
 
 @cli.command()
 def track() -> None:
-    """Stage 5: log the candidate to MLflow, unless it has a run already."""
+    """Stage 5: log the candidate to MLflow, once."""
     from churn.stages import track
 
     tracked = track.run(Workspace())
@@ -92,7 +92,10 @@ def track() -> None:
 
 @cli.command()
 def data() -> None:
-    """Get the data that data.dvc names; local changes in data/ are kept."""
+    """Get the data that data.dvc names.
+
+    Local changes in data/ are kept.
+    """
     from churn.provenance import tracked_data
 
     if not tracked_data.get(Path()):

@@ -37,7 +37,7 @@ def compare(baseline: str | None, production: bool) -> None:
 @cli.command()
 @click.option("--write", is_flag=True, help="Widen margins in params.yaml that are too small.")
 def margins(write: bool) -> None:
-    """Show whether this table is large enough for the margins of params.yaml.
+    """Show which margins this table supports.
 
     For each margin: the difference that is noticed in 4 of 5 cases, how often an equally good model
     fails the margin, and the smallest margin that 9 of 10 equally good models keep.

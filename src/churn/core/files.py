@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from churn.core.errors import ArtifactError
+from churn.core.paths import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Form = TypeVar("Form", bound=BaseModel)
-# What `dvc repro` runs.
-_STAGES = frozenset({"prepare", "train", "evaluate", "validate", "track"})
 _OLD = "old"  # the backup of the target, in the scratch folder, while it is replaced
 
 
@@ -226,5 +225,5 @@ def require(source: Path, stage: str) -> None:
         If `source` does not exist.
     """
     if not source.exists():
-        other = " (or run `dvc repro`)" if stage in _STAGES else ""
+        other = " (or run `dvc repro`)" if stage in STAGES else ""
         raise ArtifactError(f"{source}: not there; `churn {stage}` writes it{other}")

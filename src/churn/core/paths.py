@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIDES = ("train", "test")  # of the split
+STAGES = ("prepare", "train", "evaluate", "validate", "track")  # of dvc.yaml
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from pandas.api.types import is_scalar
 MISSING_NUMBERS = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 _TRUTH = {"true": "1", "false": "0"}
 _NOT_FINITE = "which is not a finite number"
+# Trees of two model families compare features as float32, which holds nothing beyond.
+MAX_NUMBER = float(np.finfo(np.float32).max)
+TOO_LARGE = f"which is beyond {MAX_NUMBER:.2g}, the largest number"
+INFINITE = "which is infinite"
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,12 @@ class CellError(ValueError):
         Position, counted from 0.
     cell : str
         Its text, at most 40 characters.
-    is_infinite : bool
-        Whether it is an infinite number.
+    problem : str
+        What is wrong with it, as a clause.
     """
 
-    def __init__(
-        self, row: int, cell: object, problem: str = _NOT_FINITE, *, is_infinite: bool = False
-    ) -> None:
-        self.row, self.cell, self.is_infinite = row, str(cell)[:40], is_infinite
+    def __init__(self, row: int, cell: object, problem: str = _NOT_FINITE) -> None:
+        self.row, self.cell, self.problem = row, str(cell)[:40], problem
         super().__init__(f"{self.cell!r}, {problem}")
 
 
@@ -137,7 +139,7 @@ def numbers(
     Raises
     ------
     CellError
-        For the first cell that is neither a finite number nor missing.
+        For the first cell that is neither missing nor a finite number of at most `MAX_NUMBER`.
     """
     if cells.dtype.kind in "biuf":
         found = cells.astype("float64")
@@ -149,10 +151,11 @@ def numbers(
         found = pd.Series(np.nan, index=cells.index, name=cells.name)
     else:
         found = _parsed(cells, missing, style)
-    infinite = np.isinf(found.to_numpy())
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise CellError(row, cells.iloc[row], is_infinite=True)
+    values = found.to_numpy()
+    beyond = np.abs(values) > MAX_NUMBER
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise CellError(row, cells.iloc[row], INFINITE if np.isinf(values[row]) else TOO_LARGE)
     return found
 
 

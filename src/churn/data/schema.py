@@ -15,7 +15,6 @@ from churn.data import cells, dates
 
 MIN_ROWS = 50
 _ID_LIKE_SHARE = 0.9
-_INFINITE = "which is infinite; put a number, or leave the cell empty"
 
 
 def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
@@ -164,8 +163,8 @@ def _converted(column: pd.Series, data: DataParams) -> pd.Series:
 
 def _remedy(error: cells.CellError, is_date: bool) -> str:
     """Say how to correct a cell that is not a number, or not a date."""
-    if error.is_infinite:
-        return _INFINITE
+    if error.problem in (cells.INFINITE, cells.TOO_LARGE):
+        return f"{error.problem}; put a number, or leave the cell empty"
     kind = "date" if is_date else "number"
     date = dates.reading_style(error.cell)
     if date is not None and not is_date:

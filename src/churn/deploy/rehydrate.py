@@ -26,7 +26,7 @@ def rehydrate(
 ) -> Iterator[Workspace]:
     """Yield a temporary workspace with the candidate's files and the rows of the split.
 
-    A candidate holds no customers. If the pipeline has pipeline this very candidate in `root`, its
+    A candidate holds no customers. If the pipeline in `root` has built this very candidate, its
     rows and predictions are linked; else the table is split and predicted again.
 
     Parameters

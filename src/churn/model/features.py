@@ -44,7 +44,7 @@ class RatioFeatures(_NumericTransformer):
     """Ratios of pairs of columns: numerator / (denominator + 1).
 
     The 1 avoids division by a count of zero. If the denominator is -1, or the ratio exceeds the
-    largest float64, it is missing.
+    largest float32, with which some families compare, it is missing.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class RatioFeatures(_NumericTransformer):
         above, below = numbers[:, self.pairs_[:, 0]], numbers[:, self.pairs_[:, 1]] + 1.0
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             ratios: np.ndarray = above / below
-        ratios[np.isinf(ratios)] = np.nan
+            ratios[np.abs(ratios) > np.finfo(np.float32).max] = np.nan
         return ratios
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

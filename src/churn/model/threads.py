@@ -5,8 +5,9 @@ from __future__ import annotations
 from threadpoolctl import threadpool_limits
 
 # With fewer rows a second thread saves less than it costs to wake it, once for each node of each
-# tree: with two threads a fit of 8,000 rows took six times as long. From 200,000 rows on it pays.
-MIN_ROWS = 100_000
+# tree. On two cores and with two threads a fit of 8,000 rows took six times as long, of 200,000 as
+# long, and of 500,000 rows 0.85 times as long.
+MIN_ROWS = 200_000
 
 
 def limited(n_rows: int) -> threadpool_limits:

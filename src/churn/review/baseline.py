@@ -165,7 +165,7 @@ def of_revision(root: Path, revision: str, share_cache: bool = True) -> Iterator
     Raises
     ------
     BaselineError
-        If built is no such revision, or its model can neither be pulled nor reproduced.
+        If there is no such revision, or its model can neither be pulled nor reproduced.
     """
     commit = resolve(root, revision)
     if not has_pipeline(root, commit):

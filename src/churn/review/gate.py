@@ -217,10 +217,10 @@ def _judge(
         ]
     judged = (*reproducibility, *_comparison(results, release), *_merged(found))
     failed = [gate for gate in judged if not gate.passed and not gate.undecided]
-    open_ = [gate for gate in judged if gate.undecided]
-    undecided = bool(open_) and not failed
+    unclear = [gate for gate in judged if gate.undecided]
+    undecided = bool(unclear) and not failed
     passed = all(gate.passed for gate in judged)
-    if shown := failed or open_:
+    if shown := failed or unclear:
         more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
         reason = shown[0].reason + more
     else:

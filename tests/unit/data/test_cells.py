@@ -115,7 +115,7 @@ def test_words_for_missing_can_be_added_for_both() -> None:
 )  # fmt: skip
 def test_what_is_no_finite_number_is_refused_at_its_row(cell: Any) -> None:
     column = pd.Series([1, None, cell], dtype=object)
-    with pytest.raises(CellError, match="not a finite number") as caught:
+    with pytest.raises(CellError, match=r"not a finite number|infinite") as caught:
         cells.numbers(column)
     assert (caught.value.row, caught.value.cell) == (2, str(cell)[:40])
 

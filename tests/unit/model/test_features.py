@@ -133,3 +133,9 @@ def test_the_examples_in_the_docstrings_hold() -> None:
     done = doctest.testmod(features)
     assert done.attempted > 0
     assert done.failed == 0
+
+
+def test_a_ratio_that_float32_does_not_hold_is_missing() -> None:
+    ratios = RatioFeatures(pairs=[(0, 1)]).fit_transform([[1e30, -1 + 1e-12], [1e30, 0.0]])
+    assert np.isnan(ratios[0, 0])
+    assert ratios[1, 0] == 1e30
