@@ -16,6 +16,7 @@ from churn.core.errors import ChurnError
 from churn.cli import pipeline  # noqa: F401
 from churn.cli import review  # noqa: F401
 from churn.cli import deploy  # noqa: F401
+from churn.cli import serve  # noqa: F401
 
 # isort: on
 

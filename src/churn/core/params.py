@@ -486,6 +486,46 @@ class ReleaseParams(Section):
     p95_ms: Annotated[float, Field(gt=0)]
 
 
+class ServeParams(Section):
+    """The server of the deployed model.
+
+    Attributes
+    ----------
+    poll_s : float
+        Seconds between two looks at the registry.
+    log : str or None
+        Where predictions are logged: a folder, or an address such as s3://bucket/folder. Null for
+        no log.
+    flush_s : float
+        Maximum seconds until a prediction is in the log.
+    log_queue_rows : int
+        Maximum number of predictions that wait to be logged; more are dropped and counted.
+    redact : tuple of str
+        Columns that are not logged.
+    max_body_mb : float
+        Maximum size of a request, in megabytes.
+    max_rows : int
+        Maximum number of customers of a request.
+    max_in_flight : int
+        Maximum number of requests that a worker answers at once; others get 503.
+    timeout_s : float
+        Maximum seconds in which a request must be there, and be answered.
+    drain_s : float
+        Maximum seconds for the requests that are there when the server is stopped.
+    """
+
+    poll_s: Annotated[float, Field(gt=0)] = 5
+    log: str | None = "served/log"
+    flush_s: Annotated[float, Field(gt=0)] = 5
+    log_queue_rows: Annotated[int, Field(ge=1)] = 100_000
+    redact: tuple[str, ...] = ()
+    max_body_mb: Annotated[float, Field(gt=0)] = 16
+    max_rows: Annotated[int, Field(ge=1)] = 50_000
+    max_in_flight: Annotated[int, Field(ge=1)] = 256
+    timeout_s: Annotated[float, Field(gt=0)] = 30
+    drain_s: Annotated[float, Field(gt=0)] = 20
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -520,6 +560,7 @@ class Params(Section):
     comparison: ComparisonParams
     gates: GatesParams
     release: ReleaseParams
+    serve: ServeParams = ServeParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

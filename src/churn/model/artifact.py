@@ -58,14 +58,33 @@ class Model:
         DataError
             If there are no rows, a column is missing, or a cell does not fit its column.
         """
+        probability: np.ndarray = self.pipeline.predict_proba(self.inputs(customers))[:, 1]
+        return probability
+
+    def inputs(self, customers: pd.DataFrame) -> pd.DataFrame:
+        """Convert raw columns to what the pipeline takes.
+
+        Parameters
+        ----------
+        customers : DataFrame, shape (n_customers, n_columns)
+            As for `probability`.
+
+        Returns
+        -------
+        DataFrame, shape (n_customers, n_inputs)
+            Numbers and dates, in days since 1970, as float64; categories as text.
+
+        Raises
+        ------
+        DataError
+            As for `probability`.
+        """
         if len(customers) == 0:
             raise DataError("no customers to predict for")
         for name in self.card.inputs:
             if name not in customers:
                 raise DataError(f"the model needs the column {name!r}, which is missing")
-        X = pd.DataFrame({name: self._converted(customers[name]) for name in self.card.inputs})
-        probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
-        return probability
+        return pd.DataFrame({name: self._converted(customers[name]) for name in self.card.inputs})
 
     def _converted(self, column: pd.Series) -> pd.Series:
         """Convert cells as in training, whatever their type is."""

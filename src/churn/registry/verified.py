@@ -6,9 +6,7 @@ The verified copy is the one that is used; it is not downloaded again.
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from churn.core.errors import ArtifactError, CandidateError
 from churn.core.params import ReleaseParams
@@ -17,9 +15,6 @@ from churn.registry.moves import Registry
 from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Version
 from churn.tracking import pyfunc, runs
-
-if TYPE_CHECKING:
-    from churn.model.artifact import Model
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
 _ADDRESS = re.compile(r"models:/([^/@]+)(?:/([^/@]+)|@([^/@]+))")
@@ -141,8 +136,8 @@ def _serving_digest(version: Version, found: str) -> str:
     )
 
 
-def load(root: Path, uri: str) -> Model:
-    """Load a model from MLflow; a registered version that has a digest is verified first.
+def registered(root: Path, uri: str) -> tuple[Registry, Version] | None:
+    """Return the version that a ``models:/`` address names, if it can be verified.
 
     Parameters
     ----------
@@ -151,20 +146,20 @@ def load(root: Path, uri: str) -> Model:
     uri : str
         As for `churn.tracking.runs.load_model`.
 
+    Returns
+    -------
+    tuple of (Registry, Version), or None
+        None if it is not the address of a version, or the version has no digest.
+
     Raises
     ------
-    CandidateError
-        If a version's files are not those that were registered.
     TrackingError
-        If there is no such model, or MLflow cannot be reached.
+        If MLflow cannot be reached.
     """
-    from churn.model import artifact
-
-    if address := _ADDRESS.fullmatch(uri):
-        name, number_or_stage, alias = address.groups()
-        registry = Registry(root, ReleaseParams.model_construct(model=name, stages=True))
-        version = registry.find(number_or_stage, alias)
-        if version is not None and version.digest:
-            with tempfile.TemporaryDirectory(prefix="churn-version-") as folder:
-                return artifact.load(fetch(registry, version, Path(folder)) / MODEL_FILES)
-    return runs.load_model(uri)
+    address = _ADDRESS.fullmatch(uri)
+    if address is None:
+        return None
+    name, number_or_stage, alias = address.groups()
+    registry = Registry(root, ReleaseParams.model_construct(model=name, stages=True))
+    version = registry.find(number_or_stage, alias)
+    return (registry, version) if version is not None and version.digest else None

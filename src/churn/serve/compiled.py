@@ -76,14 +76,12 @@ class Compiled:
 
     Attributes
     ----------
-    numbers : tuple of str
-        Columns of numbers, dates in days among them, in the order that `probability` takes.
-    categories : tuple of str
-        Columns of categories.
+    by_row : bool
+        Whether a customer's bits are the same whoever else is predicted with it. Linear algebra
+        adds up in another order for another number of rows.
     """
 
-    numbers: tuple[str, ...]
-    categories: tuple[str, ...]
+    by_row: bool
     _blocks: tuple[Numeric | Category, ...]
     _classify: Operation
 
@@ -95,9 +93,9 @@ class Compiled:
         Parameters
         ----------
         numbers : ndarray of float64, shape (n_customers, n_numbers)
-            NaN where missing.
+            The card's numeric columns and its dates, in days since 1970; NaN where missing.
         categories : mapping of str to sequence of str or None
-            By column; None where missing.
+            The card's categories by column; None where missing.
 
         Returns
         -------
@@ -133,9 +131,8 @@ def compile_model(model: Model) -> Compiled:
             places = np.array([numbers.index(name) for name in columns])
             blocks.append(Numeric(places, tuple(_operation(step) for step in _steps(branch))))
     after = [_operation(step) for name, step in pipeline.steps[1:-1] if name]
-    return Compiled(
-        numbers, card.categorical, tuple(blocks), _chain(*after, _classifier(pipeline[-1]))
-    )
+    by_row = not isinstance(pipeline[-1], LogisticRegression)
+    return Compiled(by_row, tuple(blocks), _chain(*after, _classifier(pipeline[-1])))
 
 
 def _of_numbers(block: Numeric, numbers: np.ndarray) -> np.ndarray:
@@ -214,7 +211,8 @@ def _classifier(classifier: Any) -> Operation:
     if isinstance(classifier, RandomForestClassifier):
         return _forest(classifier)
     if isinstance(classifier, LogisticRegression):
-        return lambda features: classifier.predict_proba(features)[:, 1]
+        weights, start = classifier.coef_.T, classifier.intercept_
+        return lambda features: expit((features @ weights + start).ravel())
     raise CompileError(f"no array operation for {type(classifier).__name__}")
 
 
@@ -249,7 +247,7 @@ def _per_tree(classifier: Any, kind: type) -> Operation:
     trees = treelite.sklearn.import_model(classifier)
 
     def predict(features: np.ndarray) -> np.ndarray:
-        # scikit-learn compares the features of some families as float32; the thresholds are float64.
+        # scikit-learn compares the features of some families as float32; thresholds are float64.
         cast = np.ascontiguousarray(features.astype(kind).astype(np.float64))
         found: np.ndarray = treelite.gtil.predict_per_tree(trees, cast, nthread=1)
         return found.reshape(len(features), -1)

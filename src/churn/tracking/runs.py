@@ -310,7 +310,19 @@ def load_model(uri: str) -> Model:
 
     # Not with mlflow.pyfunc.load_model: another project's model may be a pickle, and would be run.
     with translate_errors():
-        folder = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts" / MODEL_FOLDER
+        stored = Path(mlflow.artifacts.download_artifacts(uri))
+    return artifact.load(model_folder(stored, uri))
+
+
+def model_folder(stored: Path, uri: str) -> Path:
+    """Return the model's folder in what MLflow stores for it.
+
+    Raises
+    ------
+    TrackingError
+        If this project has not logged it.
+    """
+    folder = stored / "artifacts" / MODEL_FOLDER
     if not folder.is_dir():
         raise TrackingError(f"{uri}: not a model that this project has logged")
-    return artifact.load(folder)
+    return folder

@@ -1,0 +1,80 @@
+"""HTTP answers and refusals, in the forms of the two protocols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+JSON = b"application/json"
+_TEXT = b"text/plain; charset=utf-8"
+encode = msgspec.json.Encoder().encode
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent: status, body, its type, and further headers."""
+
+    status: int
+    body: bytes
+    kind: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def head(self) -> Headers:
+        """All its headers."""
+        length = str(len(self.body)).encode()
+        return [(b"content-type", self.kind), (b"content-length", length), *self.headers]
+
+
+class Refusal(Exception):  # noqa: N818 (an answer, and not a fault of the server)
+    """A request that is not answered.
+
+    Parameters
+    ----------
+    status : int
+        HTTP's, from 400 on.
+    message : str
+        What is wrong, for the caller.
+    kind : str
+        A word for the metrics, such as ``cells``.
+    headers : tuple of (bytes, bytes)
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind, self.headers = status, message, kind, headers
+
+    def answer(self, *, v2: bool) -> Answer:
+        """Return it in the form of a protocol."""
+        body: dict[str, Any] = {"error": self.message}
+        if not v2:
+            code = "BAD_REQUEST" if self.status < 500 else "TEMPORARILY_UNAVAILABLE"
+            body = {"error_code": code, "message": self.message}
+        return Answer(self.status, encode(body), headers=self.headers)
+
+
+class Prediction(msgspec.Struct):
+    """A customer's prediction, in MLflow's protocol."""
+
+    probability: float
+    prediction: int
+
+
+class Predictions(msgspec.Struct):
+    """The body of an answer in MLflow's protocol."""
+
+    predictions: list[Prediction]
+
+
+def text(body: str, kind: bytes = _TEXT) -> Answer:
+    """Return an answer for people."""
+    return Answer(200, body.encode(), kind)

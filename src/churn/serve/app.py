@@ -1,0 +1,426 @@
+"""The server's ASGI application: from a request to an answer, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from churn.core.errors import DataError
+from churn.core.params import ServeParams
+from churn.serve import answers, metrics, openapi, v2
+from churn.serve.access import Keys
+from churn.serve.answers import Answer, Prediction, Predictions, Refusal
+from churn.serve.assignment import to_challenger
+from churn.serve.batching import Batcher
+from churn.serve.prediction_log import Entry, PredictionLog
+from churn.serve.questions import QuestionError, TooManyRowsError
+from churn.serve.rows import Rows
+from churn.serve.served import Served
+
+_logger = logging.getLogger(__name__)
+_LARGE_BODY = 64_000  # bytes that take so long to decode that another thread does it
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
+_JSON, _CSV = "application/json", "text/csv"
+_RETRY = ((b"retry-after", b"1"),)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Read = Callable[[Served], Rows]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A challenger that is loaded: `share` of the customers, and whether in the shadow."""
+
+    served: Served
+    share: float
+    shadow: bool
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a worker serves; replaced as a whole, between two requests."""
+
+    name: str
+    champion: Served
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is answered: a row for each customer."""
+
+    probability: np.ndarray
+    prediction: np.ndarray
+    version: str
+
+
+@dataclass
+class Request:
+    """A request that is being answered."""
+
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    receive: Receive
+    begun: float
+    moment: float
+    id: str
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header's value; None if it is not there."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+class App:
+    """Answers requests with what `serving` holds.
+
+    Parameters
+    ----------
+    settings : ServeParams
+    keys : Keys
+    log : PredictionLog, optional
+    """
+
+    def __init__(self, settings: ServeParams, keys: Keys, log: PredictionLog | None = None) -> None:
+        self.serving: Serving | None = None
+        self.draining = False
+        self._settings, self._keys, self._log = settings, keys, log
+        self._max_body = int(settings.max_body_mb * 1_000_000)
+        self._in_flight = 0
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
+        self._batcher = Batcher(self._threads)
+        self._shadows: set[asyncio.Task[object]] = set()
+        # By path: what answers, with which method, and whether it is about the server's health,
+        # which is told without a key and under any load.
+        self._routes: dict[str, tuple[Callable[[Request], Awaitable[Answer]], str, bool]] = {
+            "/invocations": (self._invocations, "POST", False),
+            "/ping": (self._ping, "GET", True),
+            "/health": (self._ping, "GET", True),
+            "/version": (self._version, "GET", True),
+            "/v2": (self._about, "GET", False),
+            "/v2/health/live": (self._live, "GET", True),
+            "/v2/health/ready": (self._ready, "GET", True),
+            "/metrics": (self._metrics, "GET", False),
+            "/docs": (self._docs, "GET", False),
+            "/openapi.json": (self._openapi, "GET", False),
+            "/": (self._root, "GET", False),
+        }
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI calls it."""
+        begun = time.perf_counter()
+        path, headers = scope["path"], scope["headers"]
+        request = Request(path, headers, receive, begun, time.time(), _request_id(headers))
+        endpoint = path if path in self._routes else _endpoint(path)
+        metrics.in_flight.inc()
+        self._in_flight += 1
+        try:
+            answer = await self._answered(request, scope["method"])
+            await self._send(request, answer, send)
+        except asyncio.CancelledError:  # the caller has gone
+            metrics.errors.labels("caller gone").inc()
+            raise
+        finally:
+            self._in_flight -= 1
+            metrics.in_flight.dec()
+        metrics.request(endpoint, answer.status).inc()
+        metrics.latency_of(endpoint).observe(time.perf_counter() - begun)
+
+    async def _answered(self, request: Request, method: str) -> Answer:
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._route(request, method)
+        except Exception as error:
+            refusal = self._refusal(request, error)
+        metrics.errors.labels(refusal.kind).inc()
+        return refusal.answer(v2=request.path.startswith("/v2"))
+
+    def _refusal(self, request: Request, error: Exception) -> Refusal:
+        if isinstance(error, Refusal):
+            return error
+        if isinstance(error, TooManyRowsError):
+            return Refusal(413, str(error), "too many rows")
+        if isinstance(error, DataError):
+            kind = "question" if isinstance(error, QuestionError) else "cell"
+            return Refusal(400, str(error), kind)
+        if isinstance(error, TimeoutError):
+            limit = f"{self._settings.timeout_s:g} s"
+            return Refusal(503, f"no answer within {limit} (serve.timeout_s)", "timeout", _RETRY)
+        # The type and the place, and not the message, which may hold a customer's data.
+        place = "".join(traceback.format_tb(error.__traceback__))
+        _logger.error("request %s: %s\n%s", request.id, type(error).__name__, place)
+        return Refusal(500, f"the server has failed; request {request.id}", "server")
+
+    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
+        headers = [*answer.head, (b"x-request-id", request.id.encode())]
+        if self.draining:
+            headers.append((b"connection", b"close"))
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        async with asyncio.timeout(self._settings.timeout_s):  # a caller that does not read
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
+
+    async def _route(self, request: Request, method: str) -> Answer:
+        route = self._routes.get(request.path)
+        if route is None:
+            found = _V2.fullmatch(request.path)
+            if found is None:
+                raise Refusal(404, f"{request.path[:80]}: not here; see /docs", "path")
+            infer = found[3] == "infer"
+            route = (self._infer if infer else self._model, "POST" if infer else "GET", False)
+        handle, wanted, is_health = route
+        if method != wanted and not (method == "HEAD" and wanted == "GET"):
+            raise Refusal(405, f"use {wanted}", "method", ((b"allow", wanted.encode()),))
+        if not is_health:
+            self._require_admitted(request)
+        return await handle(request)
+
+    def _require_admitted(self, request: Request) -> None:
+        if not self._keys.admit(request.headers):
+            challenge = ((b"www-authenticate", b"Bearer"),)
+            raise Refusal(401, "a key is needed: Authorization: Bearer KEY", "key", challenge)
+        if self._in_flight > self._settings.max_in_flight:
+            raise Refusal(503, "too many requests at once; try again", "overload", _RETRY)
+
+    def _serving(self) -> Serving:
+        if self.serving is None:
+            raise Refusal(503, "no model is loaded yet", "not ready", _RETRY)
+        return self.serving
+
+    async def _body(self, request: Request) -> bytes:
+        length = request.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_body:
+            raise self._too_large()
+        parts, size = [], 0
+        while True:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise Refusal(400, "the caller has gone", "caller gone")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                raise self._too_large()
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self) -> Refusal:
+        limit = f"{self._settings.max_body_mb:g} MB"
+        # What is left of the body is not read, so the connection cannot be used again.
+        return Refusal(
+            413,
+            f"a body of more than {limit} (serve.max_body_mb)",
+            "body",
+            ((b"connection", b"close"),),
+        )
+
+    async def _invocations(self, request: Request) -> Answer:
+        serving = self._serving()
+        kind = _media_type(request.header(b"content-type"))
+        body = await self._body(request)
+
+        def read(served: Served) -> Rows:
+            questions = served.questions
+            return questions.read_csv(body) if kind == _CSV else questions.read_json(body)
+
+        rows = await self._decoded(read, serving.champion, len(body))
+        found = await self._predict(request, serving, rows, read)
+        decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
+        predictions = Predictions([Prediction(p, d) for p, d in decided])
+        return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
+
+    async def _infer(self, request: Request) -> Answer:
+        serving, wanted = self._named(request)
+        body = await self._body(request)
+        inference = v2.read(body, request.header(v2.HEADER_LENGTH))
+
+        def read(served: Served) -> Rows:
+            return served.questions.read_columns(inference.columns)
+
+        rows = await self._decoded(read, wanted or serving.champion, len(body))
+        if wanted is not None:  # that one, whoever the customers are
+            serving = Serving(serving.name, wanted)
+        found = await self._predict(request, serving, rows, read)
+        outputs = {"probability": found.probability, "prediction": found.prediction}
+        headers = _version_header(found.version)
+        return v2.answer(inference, serving.name, found.version, outputs, headers)
+
+    async def _decoded(self, read: Read, served: Served, size: int) -> Rows:
+        if size < _LARGE_BODY:
+            return read(served)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read, served)
+
+    async def _predict(self, request: Request, serving: Serving, rows: Rows, read: Read) -> Found:
+        """Predict by the champion, and by the challenger for its customers."""
+        champion, trial = serving.champion, serving.trial
+        if trial is None:
+            return await self._by(request, champion, rows, "champion")
+        chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
+        if not chosen.any():
+            return await self._by(request, champion, rows, "champion")
+        same = trial.served.questions.reads_as(champion.questions)
+        work = self._tried(request, trial, rows if same else None, chosen, read)
+        if trial.shadow:
+            found = await self._by(request, champion, rows, "champion")
+            self._in_background(work)
+            return found
+        its = await work
+        if its is None:
+            return await self._by(request, champion, rows, "champion")
+        if chosen.all():
+            return its
+        rest = await self._by(request, champion, rows.take(~chosen), "champion")
+        probability, prediction = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
+        for part, where in ((its, chosen), (rest, ~chosen)):
+            probability[where], prediction[where] = part.probability, part.prediction
+        return Found(probability, prediction, f"{rest.version},{its.version}")
+
+    async def _tried(
+        self, request: Request, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
+    ) -> Found | None:
+        """Predict by the challenger; None if it fails, which no caller shall notice."""
+        served = trial.served
+        try:
+            its = read(served) if rows is None else rows
+            if not chosen.all():
+                its = its.take(chosen)
+            role = "shadow" if trial.shadow else "challenger"
+            return await self._by(request, served, its, role)
+        except Exception as error:
+            metrics.fallbacks.labels(served.version).inc()
+            _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
+            return None
+
+    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._shadows.add(task)  # the loop itself holds no reference
+        task.add_done_callback(self._shadows.discard)
+
+    async def _by(self, request: Request, served: Served, rows: Rows, role: str) -> Found:
+        begun = time.perf_counter()
+        probability = await self._batcher.probability(served, rows)
+        ended = time.perf_counter()
+        metrics.scoring_of(role).observe(ended - begun)
+        prediction = served.decision(probability)
+        metrics.rows_of(served.version).inc(len(rows))
+        positive = int(prediction.sum())
+        metrics.predicted(role, 1).inc(positive)
+        metrics.predicted(role, 0).inc(len(rows) - positive)
+        if self._log is not None:
+            self._log.add(
+                Entry(
+                    request=request.id,
+                    moment=request.moment,
+                    card=served.model.card,
+                    rows=rows,
+                    probability=probability,
+                    prediction=prediction,
+                    version=served.version,
+                    role=role,
+                    latency_ms=(ended - request.begun) * 1000,
+                )
+            )
+        return Found(probability, prediction, served.version)
+
+    def _named(self, request: Request) -> tuple[Serving, Served | None]:
+        """Return what is served, and the version that the path names."""
+        serving = self._serving()
+        found = _V2.fullmatch(request.path)
+        name, wanted = (found[1], found[2]) if found else ("", None)
+        if name != serving.name:
+            raise Refusal(404, f"no model {name[:80]!r}; there is {serving.name!r}", "path")
+        loaded = {one.version: one for one in _loaded(serving)}
+        if wanted is not None and wanted not in loaded:
+            raise Refusal(404, f"no version {wanted[:80]!r}; there is {', '.join(loaded)}", "path")
+        return serving, loaded[wanted] if wanted else None
+
+    async def _model(self, request: Request) -> Answer:
+        serving, wanted = self._named(request)
+        if request.path.endswith("/ready"):
+            return Answer(200, answers.encode({"name": serving.name, "ready": True}))
+        served = wanted or serving.champion
+        versions = [one.version for one in _loaded(serving)]
+        return v2.metadata(serving.name, versions, served.model.card)
+
+    async def _about(self, _: Request) -> Answer:
+        body = {"name": "churn", "version": version("churn"), "extensions": ["binary_tensor_data"]}
+        return Answer(200, answers.encode(body))
+
+    async def _live(self, _: Request) -> Answer:
+        return Answer(200, b'{"live":true}')
+
+    async def _ready(self, _: Request) -> Answer:
+        is_ready = self.serving is not None and not self.draining
+        return Answer(200 if is_ready else 503, answers.encode({"ready": is_ready}))
+
+    async def _ping(self, _: Request) -> Answer:
+        is_ready = self.serving is not None and not self.draining
+        return Answer(200 if is_ready else 503, b"\n")
+
+    async def _version(self, _: Request) -> Answer:
+        return Answer(200, version("mlflow").encode())  # as MLflow's server does
+
+    async def _metrics(self, _: Request) -> Answer:
+        body, kind = await asyncio.get_running_loop().run_in_executor(
+            self._threads, metrics.exposition
+        )
+        return Answer(200, body, kind)
+
+    async def _docs(self, _: Request) -> Answer:
+        return answers.text(openapi.page(self._description()), b"text/html; charset=utf-8")
+
+    async def _openapi(self, _: Request) -> Answer:
+        return Answer(200, answers.encode(self._description()))
+
+    def _description(self) -> dict[str, Any]:
+        serving = self._serving()
+        return openapi.description(serving.name, serving.champion.model.card, bool(self._keys))
+
+    async def _root(self, _: Request) -> Answer:
+        return Answer(307, b"", headers=((b"location", b"/docs"),))
+
+
+def _endpoint(path: str) -> str:
+    """Return the name of a path in the metrics, of which there may not be any number."""
+    found = _V2.fullmatch(path)
+    return f"/v2/models/{found[3] or ''}" if found else "other"
+
+
+def _loaded(serving: Serving) -> list[Served]:
+    trial = serving.trial
+    return [serving.champion, *([trial.served] if trial else [])]
+
+
+def _version_header(served: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"x-model-version", served.encode()),)
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return uuid.uuid4().hex
+
+
+def _media_type(header: str | None) -> str:
+    """Return the type of a body, as MLflow's server accepts it."""
+    kind, *parameters = [part.strip().lower() for part in (header or "").split(";")]
+    if kind not in (_JSON, _CSV):
+        raise Refusal(415, f"content type {kind[:80]!r} (valid: {_JSON}, {_CSV})", "content type")
+    if any(parameter not in ("", "charset=utf-8") for parameter in parameters):
+        raise Refusal(415, "the body must be UTF-8, without other parameters", "content type")
+    return kind

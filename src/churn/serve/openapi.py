@@ -1,0 +1,243 @@
+"""The server's description: OpenAPI for programs, and a page for people."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from churn.model.card import ModelCard
+from churn.serve.answers import encode
+from churn.serve.v2 import OUTPUTS
+
+_ERRORS = {
+    "400": "the body is no question, a column is missing, or a cell does not fit its column",
+    "401": "a key is needed",
+    "413": "too large, or too many customers",
+    "415": "another content type",
+    "503": "no model yet, too many requests, or no answer in time; try again",
+}
+
+
+def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
+    """Describe the server for the model that it serves.
+
+    Parameters
+    ----------
+    name : str
+        The registered model's name.
+    card : ModelCard
+    with_keys : bool
+        Whether requests need a key.
+
+    Returns
+    -------
+    dict
+        An OpenAPI 3.1 document.
+    """
+    number: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
+    text: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+    day: dict[str, Any] = {"type": ["string", "null"], "description": "ISO 8601"}
+    columns = {
+        **dict.fromkeys(card.numeric, number),
+        **dict.fromkeys(card.dates, day),
+        **dict.fromkeys(card.categorical, text),
+    }
+    customer = {
+        "type": "object",
+        "required": list(card.inputs),
+        "properties": {**columns, card.id: text},
+    }
+    security: dict[str, Any] = {"security": [{"key": []}]} if with_keys else {}
+    infer = f"/v2/models/{name}/infer"
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": name,
+            "version": version("churn"),
+            "description": "Predicts whether customers churn.",
+        },
+        "paths": {
+            "/invocations": {
+                "post": {
+                    "summary": "Predict, in MLflow's protocol",
+                    "requestBody": _body(_invocations(customer), example(card)),
+                    "responses": _responses({"$ref": "#/components/schemas/Predictions"}),
+                    **security,
+                }
+            },
+            infer: {
+                "post": {
+                    "summary": "Predict, in the Open Inference Protocol",
+                    "requestBody": _body(_inference(), _v2_example(card)),
+                    "responses": _responses({"$ref": "#/components/schemas/Inferred"}),
+                    **security,
+                }
+            },
+            f"/v2/models/{name}": _get("The model's inputs and outputs", security),
+            f"/v2/models/{name}/ready": _get("Whether the model answers", security),
+            "/v2/health/live": _get("Whether the server runs", {}),
+            "/v2/health/ready": _get("Whether the server answers", {}),
+            "/ping": _get("Whether the server answers, as MLflow's server tells it", {}),
+            "/metrics": _get("Numbers for Prometheus", security),
+        },
+        "components": {"schemas": {"Predictions": _predictions(), "Inferred": _inferred()}},
+    }
+    if with_keys:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+def example(card: ModelCard) -> dict[str, Any]:
+    """Return a body for `/invocations`."""
+    return {"dataframe_records": [_customer(card)]}
+
+
+def _customer(card: ModelCard) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(card.numeric, 10),
+        **dict.fromkeys(card.dates, "2026-01-31"),
+        **dict.fromkeys(card.categorical, "a"),
+    }
+
+
+def _v2_example(card: ModelCard) -> dict[str, Any]:
+    def tensor(name: str, cell: Any) -> dict[str, Any]:
+        kind = "BYTES" if isinstance(cell, str) else "FP64"
+        return {"name": name, "shape": [1], "datatype": kind, "data": [cell]}
+
+    return {"inputs": [tensor(name, cell) for name, cell in _customer(card).items()]}
+
+
+def _body(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "example": shown}},
+    }
+
+
+def _invocations(customer: dict[str, Any]) -> dict[str, Any]:
+    customers = {"type": "array", "items": customer, "minItems": 1}
+    rows = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "data": {"type": "array", "items": {"type": "array"}},
+        },
+    }
+    forms = {
+        "dataframe_records": customers,
+        "dataframe_split": rows,
+        "instances": customers,
+        "inputs": {"anyOf": [customers, {"type": "object"}]},
+    }
+    one_of = [
+        {"type": "object", "required": [form], "properties": {form: schema}}
+        for form, schema in forms.items()
+    ]
+    return {"oneOf": one_of}
+
+
+def _inference() -> dict[str, Any]:
+    tensor = {
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "datatype": {"type": "string"},
+            "data": {"type": "array"},
+        },
+    }
+    output = {"type": "object", "properties": {"name": {"enum": list(OUTPUTS)}}}
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "inputs": {"type": "array", "items": tensor},
+            "outputs": {"type": "array", "items": output},
+        },
+    }
+
+
+def _predictions() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {
+            "predictions": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["probability", "prediction"],
+                    "properties": {
+                        "probability": {"type": "number", "minimum": 0, "maximum": 1},
+                        "prediction": {"enum": [0, 1]},
+                    },
+                },
+            }
+        },
+    }
+
+
+def _inferred() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["model_name", "model_version", "outputs"],
+        "properties": {
+            "model_name": {"type": "string"},
+            "model_version": {"type": "string"},
+            "id": {"type": "string"},
+            "outputs": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+
+
+def _responses(schema: dict[str, Any]) -> dict[str, Any]:
+    headers = {"X-Model-Version": {"schema": {"type": "string"}}}
+    answered = {
+        "description": "the predictions, in the order of the customers",
+        "headers": headers,
+        "content": {"application/json": {"schema": schema}},
+    }
+    return {"200": answered, **{code: {"description": why} for code, why in _ERRORS.items()}}
+
+
+def _get(summary: str, security: dict[str, Any]) -> dict[str, Any]:
+    responses = {"200": {"description": "yes"}, "503": {"description": "not now"}}
+    return {"get": {"summary": summary, "responses": responses, **security}}
+
+
+def page(document: dict[str, Any]) -> str:
+    """Return the page for people: endpoints, and requests to try."""
+    template = files(__package__).joinpath("docs.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    shown = [
+        {
+            "method": method.upper(),
+            "path": path,
+            "summary": operation["summary"],
+            "body": _example_of(operation),
+        }
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+    return environment.from_string(template).render(
+        name=document["info"]["title"],
+        version=document["info"]["version"],
+        endpoints=shown,
+        errors=_ERRORS,
+        keys="securitySchemes" in document["components"],
+    )
+
+
+def _example_of(operation: dict[str, Any]) -> str:
+    body = operation.get("requestBody")
+    if body is None:
+        return ""
+    return json.dumps(json.loads(encode(body["content"]["application/json"]["example"])), indent=2)

@@ -1,0 +1,222 @@
+"""The prediction log: each answered customer, in Parquet files by day.
+
+A thread writes what has come together since the last flush as one file. A file has its name only
+when it is complete, so that a reader finds no half of one. Answers never wait for the log: where it
+is too slow, predictions are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churn.core.errors import ParamsError
+from churn.model.card import ModelCard
+from churn.serve import metrics
+from churn.serve.rows import Rows, numbers_of
+
+_logger = logging.getLogger(__name__)
+_DAY_US = 86_400 * 1_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Customers of one request whom one version has predicted for.
+
+    Attributes
+    ----------
+    request : str
+        The request's id.
+    moment : float
+        Seconds since 1970.
+    card : ModelCard
+        Of the version.
+    rows : Rows
+    probability, prediction : ndarray, shape (n_customers,)
+    version : str
+    role : str
+        ``champion``, ``challenger``, or ``shadow``: a challenger whose prediction was not the
+        answer.
+    latency_ms : float
+        From the request's arrival to its prediction.
+    """
+
+    request: str
+    moment: float
+    card: ModelCard
+    rows: Rows
+    probability: np.ndarray
+    prediction: np.ndarray
+    version: str
+    role: str
+    latency_ms: float
+
+
+class PredictionLog:
+    """Writes predictions in the background.
+
+    Parameters
+    ----------
+    address : str
+        A folder, or an address that fsspec knows.
+    flush_s : float
+        Maximum seconds until a prediction is written.
+    max_rows : int
+        Maximum number of predictions that wait.
+    redact : sequence of str
+        Columns that are left out.
+    """
+
+    def __init__(self, address: str, flush_s: float, max_rows: int, redact: Sequence[str]) -> None:
+        self._files, self._folder = _file_system(address)
+        self._flush_s, self._max_rows, self._redact = flush_s, max_rows, frozenset(redact)
+        self._waiting: list[Entry] = []
+        self._n_waiting = self._n_files = 0
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    def add(self, entry: Entry) -> None:
+        """Take a prediction; returns at once."""
+        with self._changed:
+            if self._n_waiting + len(entry.rows) > self._max_rows:
+                metrics.log_dropped.labels("queue full").inc(len(entry.rows))
+                return
+            self._waiting.append(entry)
+            self._n_waiting += len(entry.rows)
+
+    def close(self, timeout_s: float) -> None:
+        """Write what waits, and end."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._ended:
+                    self._changed.wait(self._flush_s)
+                taken, self._waiting = self._waiting, []
+                ended = self._ended
+            if taken:
+                self._write(taken)
+                with self._changed:
+                    self._n_waiting -= sum(len(entry.rows) for entry in taken)
+            metrics.log_queue.set(self._n_waiting)
+            if ended:
+                return
+
+    def _write(self, entries: list[Entry]) -> None:
+        by_file: dict[tuple[str, ModelCard], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            day = datetime.fromtimestamp(entry.moment, UTC).date().isoformat()
+            by_file[day, entry.card].append(entry)
+        for (day, card), together in by_file.items():
+            count = sum(len(entry.rows) for entry in together)
+            try:
+                self._put(f"day={day}", table(together, card, self._redact))
+            except Exception as error:  # each file system has its own
+                metrics.log_dropped.labels("not writable").inc(count)
+                _logger.error("prediction log: %d predictions lost: %s", count, error)
+            else:
+                metrics.log_written.inc(count)
+
+    def _put(self, folder: str, content: pa.Table) -> None:
+        buffer = io.BytesIO()
+        pq.write_table(content, buffer, compression="zstd")
+        self._n_files += 1
+        stamp = datetime.now(UTC).strftime("%H%M%S.%f")
+        name = f"{stamp}-{os.getpid()}-{self._n_files}.parquet"
+        target, fresh = f"{self._folder}/{folder}/{name}", f"{self._folder}/{folder}/.{name}.part"
+        if self._files.protocol == "file" or "file" in self._files.protocol:
+            # An object has its name when it is complete; a file has it when it is opened.
+            self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
+            with open(fresh, "wb") as file:  # noqa: PTH123 (fsspec's paths are text)
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, target)  # noqa: PTH105
+        else:
+            self._files.pipe_file(target, buffer.getvalue())
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the folder in it."""
+    import fsspec
+
+    try:
+        files, folder = fsspec.core.url_to_fs(address)
+    except (ValueError, ImportError) as error:
+        raise ParamsError(f"serve.log: {address}: {error}") from error
+    return files, folder.rstrip("/")
+
+
+def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> pa.Table:
+    """Return predictions as a table.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Of versions with equal cards.
+    card : ModelCard
+    redact : frozenset of str
+        Columns that are left out.
+
+    Returns
+    -------
+    Table
+        ``request_id``, ``time``, ``customer_id``, the model's columns (numbers, dates as points in
+        time, categories), ``probability``, ``prediction``, ``version``, ``role``, ``latency_ms``.
+    """
+    counts = [len(entry.rows) for entry in entries]
+
+    def repeated(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        places = np.repeat(np.arange(len(values)), counts)
+        return pa.array(values, kind).take(pa.array(places))
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    columns: dict[str, pa.Array] = {
+        "request_id": repeated([entry.request for entry in entries], pa.string()),
+        "time": repeated(
+            [int(entry.moment * 1e6) for entry in entries], pa.timestamp("us", tz="UTC")
+        ),
+    }
+    ids = [one for entry in entries for one in entry.rows.ids or [None] * len(entry.rows)]
+    columns["customer_id"] = pa.array(ids, pa.string())
+    numbers = np.concatenate([entry.rows.numbers for entry in entries])
+    for name, column in zip(numbers_of(card), numbers.T, strict=True):
+        columns[name] = _dates(column) if name in card.dates else _numbers(column)
+    for name in card.categorical:
+        cells = [cell for entry in entries for cell in entry.rows.categories[name]]
+        columns[name] = pa.array(cells, pa.string()).cast(text)
+    columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
+    decided = np.concatenate([entry.prediction for entry in entries])
+    columns["prediction"] = pa.array(decided.astype(np.int8))
+    columns["version"] = repeated([entry.version for entry in entries], pa.string()).cast(text)
+    columns["role"] = repeated([entry.role for entry in entries], pa.string()).cast(text)
+    columns["latency_ms"] = repeated([entry.latency_ms for entry in entries], pa.float32())
+    if card.id in redact:
+        del columns["customer_id"]
+    return pa.table({name: column for name, column in columns.items() if name not in redact})
+
+
+def _numbers(column: np.ndarray) -> pa.Array:
+    return pa.array(column, pa.float64(), from_pandas=True)  # NaN is a missing one
+
+
+def _dates(days: np.ndarray) -> pa.Array:
+    moments = np.round(np.where(np.isnan(days), 0, days) * _DAY_US).astype(np.int64)
+    return pa.array(moments, pa.timestamp("us", tz="UTC"), mask=np.isnan(days))

@@ -1,0 +1,107 @@
+"""A version of the model that is loaded and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from churn.core.errors import CandidateError
+from churn.model import artifact
+from churn.model.artifact import Model
+from churn.model.threshold import decide
+from churn.provenance.candidate import model_digest
+from churn.serve import parity
+from churn.serve.compiled import Compiled, CompileError, compile_model
+from churn.serve.questions import Questions
+from churn.serve.rows import Rows
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that is loaded.
+
+    Attributes
+    ----------
+    version : str
+        Its number, or what a model without one is called.
+    model : Model
+        The reference.
+    compiled : Compiled or None
+        None where the reference answers.
+    why_not : str
+        Why there is no compiled model; empty if there is one.
+    questions : Questions
+        Reads requests to it.
+    """
+
+    version: str
+    model: Model
+    compiled: Compiled | None
+    why_not: str
+    questions: Questions
+
+    @property
+    def may_merge(self) -> bool:
+        """Whether customers of several requests may be predicted together, with the same bits."""
+        return self.compiled is not None and self.compiled.by_row
+
+    def probability(self, rows: Rows) -> np.ndarray:
+        """Predict the probability of churn, shape (n_customers,)."""
+        if self.compiled is not None:
+            return self.compiled.probability(rows.numbers, rows.categories)
+        found: np.ndarray = self.model.pipeline.predict_proba(rows.frame(self.model.card))[:, 1]
+        return found
+
+    def decision(self, probability: np.ndarray) -> np.ndarray:
+        """Predict churn: 1 at the threshold and above, else 0."""
+        return decide(probability, self.model.card.threshold)
+
+
+def load(
+    version: str, folder: Path, digest: str, sample: pd.DataFrame | None, max_rows: int
+) -> Served:
+    """Load a version, compile it, and compare both.
+
+    Parameters
+    ----------
+    version : str
+    folder : Path
+        Of the model, as `churn.model.artifact.save` writes it.
+    digest : str
+        What its files have to have.
+    sample : DataFrame or None
+        Raw columns of typical customers; default is a customer of whom nothing is known.
+    max_rows : int
+        Maximum number of customers of a request.
+
+    Raises
+    ------
+    CandidateError
+        If the files have another digest.
+    ArtifactError
+        If there is no model of this project.
+    """
+    if (found := model_digest(folder)) != digest:
+        raise CandidateError(
+            f"{folder}: its model is {str(found)[:12]}, and {digest[:12]} is to be served"
+        )
+    model = artifact.load(folder)
+    if sample is None:
+        sample = pd.DataFrame([dict.fromkeys(model.card.inputs)], dtype=object)
+    rows = parity.hostile(model, sample)
+    compiled, why_not = _compile(model, rows)
+    served = Served(version, model, compiled, why_not, Questions(model, max_rows))
+    served.probability(rows)  # a model that cannot answer is not served; and it is warm then
+    return served
+
+
+def _compile(model: Model, rows: Rows) -> tuple[Compiled | None, str]:
+    try:
+        compiled = compile_model(model)
+    except CompileError as error:
+        return None, str(error)
+    unlike = parity.difference(model, compiled, rows)
+    return (None, unlike) if unlike else (compiled, "")

@@ -1,0 +1,152 @@
+"""The local copy: what a server serves, on disk, so that it starts without the registry.
+
+One process writes it (`churn.serve.follower`); workers read it. `state.json` says what to serve and
+is replaced in one step; a version's folder never changes once it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from churn.core.errors import ArtifactError
+from churn.core.files import Shape, atomic, read_json, write_json
+from churn.provenance.candidate import model_digest
+
+_MODEL, _SAMPLE = "model", "sample.json"
+_MLFLOW_SAMPLE = "input_example.json"
+
+
+class Loadable(Shape):
+    """A version that is in the store."""
+
+    version: str
+    digest: str  # of the model's files
+
+    @property
+    def folder(self) -> str:
+        """Its folder's name."""
+        return f"{self.version}-{self.digest[:12]}"
+
+
+class Challenger(Loadable):
+    """A version that is tried on a part of the requests.
+
+    `share` is the part of the customers, in (0, 1], whom it answers; with `shadow` it predicts for
+    them too, and the champion answers.
+    """
+
+    share: float
+    shadow: bool = False
+
+
+class State(Shape):
+    """state.json: what is to be served."""
+
+    name: str
+    champion: Loadable
+    challenger: Challenger | None = None
+    changed: str  # when, in ISO 8601
+    problem: str = ""  # why something newer is not served
+
+
+class Store:
+    """A folder with the versions that a server serves.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when something is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._state, self._seen = folder / "state.json", folder / "seen"
+
+    def state(self) -> State | None:
+        """Return what to serve; None if there was never anything.
+
+        Raises
+        ------
+        ArtifactError
+            If the file is damaged.
+        """
+        return read_json(self._state, "serve", State) if self._state.exists() else None
+
+    def write(self, state: State) -> None:
+        """Replace what to serve, and remove versions that are no longer needed."""
+        write_json(self._state, state)
+        kept = {state.champion.folder}
+        if state.challenger is not None:
+            kept.add(state.challenger.folder)
+        versions = self.folder / "versions"
+        others = [path for path in versions.iterdir() if path.name not in kept]
+        # The newest of the others stays: it is what a rollback goes back to.
+        for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-1]:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def stamp(self) -> int:
+        """Return a number that changes when the state does; 0 if there is none."""
+        try:
+            found = self._state.stat()
+        except FileNotFoundError:
+            return 0
+        return found.st_mtime_ns ^ found.st_ino
+
+    def touch(self) -> None:
+        """Note that the registry was asked and has answered just now."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._seen.touch()
+        os.utime(self._seen)
+
+    def seen(self) -> float | None:
+        """Return when the registry last answered, in seconds since 1970."""
+        try:
+            return self._seen.stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def age_s(self) -> float | None:
+        """Return the seconds since the registry last answered."""
+        seen = self.seen()
+        return None if seen is None else max(0.0, time.time() - seen)
+
+    def has(self, version: Loadable) -> bool:
+        """Tell whether a version is there, with the right bytes."""
+        try:
+            return model_digest(self.model(version)) == version.digest
+        except ArtifactError:
+            return False
+
+    def add(self, version: Loadable, model: Path, stored: Path | None) -> None:
+        """Copy a verified model in one step.
+
+        Parameters
+        ----------
+        version : Loadable
+        model : Path
+            The model's folder.
+        stored : Path or None
+            The version in MLflow's format, with a typical customer; None if there is none.
+        """
+        with atomic(self.folder / "versions" / version.folder) as fresh:
+            fresh.mkdir()
+            shutil.copytree(model, fresh / _MODEL)
+            if stored is not None and (example := stored / _MLFLOW_SAMPLE).is_file():
+                shutil.copyfile(example, fresh / _SAMPLE)
+
+    def model(self, version: Loadable) -> Path:
+        """Return the folder of a version's model."""
+        return self.folder / "versions" / version.folder / _MODEL
+
+    def sample(self, version: Loadable) -> pd.DataFrame | None:
+        """Return typical customers to try a version on, raw columns; None if there are none."""
+        path = self.folder / "versions" / version.folder / _SAMPLE
+        if not path.exists():
+            return None
+        return pd.DataFrame(**json.loads(path.read_text(encoding="utf-8")), dtype=object)

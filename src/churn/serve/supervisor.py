@@ -1,0 +1,233 @@
+"""Run workers on one socket, follow the registry, and stop both in order.
+
+The registry is asked here, so that workers need neither MLflow nor its memory, and start while the
+registry is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from churn.core.errors import ArtifactError, ChurnError
+from churn.core.params import Params
+from churn.serve.access import Keys, require_safe
+from churn.serve.store import Store
+
+_logger = logging.getLogger("churn.serve")
+_LOOK_S = 0.2
+_RESTART_S = 1.0  # a worker that ends at once is not started again at once
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the server is started.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of params.yaml and of the local MLflow store.
+    store : Path
+        Folder of the local copy.
+    uri : str or None
+        A model that is served for good; None to follow the registry.
+    host : str
+    port : int
+        0 for a free one.
+    workers : int
+    insecure : bool
+        Whether other machines may ask without a key.
+    """
+
+    root: Path
+    store: Path
+    uri: str | None
+    host: str
+    port: int
+    workers: int
+    insecure: bool
+
+
+def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    options : Options
+    settings : Params
+    say : callable
+        Gets a line for people.
+
+    Returns
+    -------
+    int
+        Exit code: 0 after a stop, 1 if no worker stays alive.
+
+    Raises
+    ------
+    ParamsError
+        If it would be open to other machines.
+    ArtifactError
+        If the address is taken, or nothing can be served.
+    """
+    require_safe(options.host, Keys.of(os.environ), options.insecure)
+    listening = _listen(options.host, options.port)
+    with tempfile.TemporaryDirectory(prefix="churn-metrics-") as numbers:
+        # Before `metrics` is imported.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = numbers
+        return _Supervisor(options, settings, listening, say).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        raise ArtifactError(f"{host}:{port}: {error.strerror or error}; choose another") from error
+    listening.listen(_BACKLOG)
+    listening.set_inheritable(True)
+    return listening
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        options: Options,
+        settings: Params,
+        listening: socket.socket,
+        say: Callable[[str], None],
+    ) -> None:
+        self._options, self._settings, self._say = options, settings, say
+        self._listening, self._store = listening, Store(options.store)
+        self._stopped = threading.Event()
+        # Its end tells workers that this process has ended, however it has.
+        self._alive_read, self._alive_write = os.pipe()
+        self._workers: list[tuple[subprocess.Popen[bytes], float]] = []
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopped.set())
+        follows = self._prepare()
+        self._workers = [self._start() for _ in range(self._options.workers)]
+        if follows:
+            threading.Thread(target=self._follow, name="follow", daemon=True).start()
+        host, port = self._listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        self._say(f"serves http://{shown}:{port} (docs at /docs, numbers at /metrics)")
+        try:
+            while not self._stopped.wait(_LOOK_S):
+                self._restart()
+        finally:
+            self._end()
+        return 0
+
+    def _prepare(self) -> bool:
+        """Make sure that there is something to serve; return whether the registry is followed."""
+        if self._options.uri is not None:
+            from churn.serve import follower
+
+            name = self._settings.release.model
+            follower.fix(self._options.root, self._options.uri, name, self._store)
+            return False
+        if (state := self._store.state()) is not None:
+            age = self._store.age_s()
+            old = "" if age is None else f", as the registry said {_told(age)} ago"
+            self._say(f"begins with version {state.champion.version} of the local copy{old}")
+            return True
+        if not self._look():
+            raise ArtifactError(
+                f"nothing is in Production of {self._settings.release.model}; `churn release`"
+                " brings a model there, or --model names another"
+            )
+        return True
+
+    def _look(self) -> bool:
+        from churn.serve import follower
+
+        release = self._settings.release
+        return follower.Follower(self._options.root, release, self._store).look()
+
+    def _follow(self) -> None:
+        """Ask the registry again and again; its silence changes nothing."""
+        from churn.serve import metrics
+
+        fails = False
+        while not self._stopped.is_set():
+            begun = time.monotonic()
+            try:
+                self._look()
+                if fails:
+                    _logger.info("the registry answers again")
+                fails = False
+            except ChurnError as error:
+                metrics.registry_failures.inc()
+                if not fails:
+                    _logger.warning("%s; what is served goes on", error)
+                fails = True
+            except Exception:
+                metrics.registry_failures.inc()
+                _logger.exception("the registry could not be followed; what is served goes on")
+            spent = time.monotonic() - begun
+            self._stopped.wait(max(0.1, self._settings.serve.poll_s - spent))
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], float]:
+        from churn.serve.orders import Orders
+
+        orders = Orders(
+            socket=self._listening.fileno(),
+            parent=self._alive_read,
+            store=self._options.store.resolve(),
+            settings=self._settings.serve,
+        )
+        started = subprocess.Popen(
+            [sys.executable, "-m", "churn.serve.worker", orders.model_dump_json()],
+            cwd=self._options.root,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[orders.socket, orders.parent],
+            start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
+        )
+        return started, time.monotonic()
+
+    def _restart(self) -> None:
+        """Start a worker for each that has ended."""
+        from churn.serve import metrics
+
+        for place, (worker, since) in enumerate(self._workers):
+            if worker.poll() is not None and time.monotonic() - since > _RESTART_S:
+                _logger.error("worker %d ended with %s", worker.pid, worker.returncode)
+                metrics.forget(worker.pid)
+                self._workers[place] = self._start()
+
+    def _end(self) -> None:
+        """Let workers finish what they have accepted, and end."""
+        for worker, _ in self._workers:
+            worker.terminate()
+        until = time.monotonic() + self._settings.serve.drain_s + 5
+        for worker, _ in self._workers:
+            try:
+                worker.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        os.close(self._alive_write)
+        self._listening.close()
+
+
+def _told(seconds: float) -> str:
+    for name, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if (count := int(seconds // size)) >= 1:
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,241 @@
+"""A process that answers requests; `churn.serve.supervisor` starts several on one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from churn.core.errors import ChurnError
+from churn.serve import metrics, served
+from churn.serve.access import Keys
+from churn.serve.app import App, Serving, Trial
+from churn.serve.orders import Orders
+from churn.serve.prediction_log import PredictionLog
+from churn.serve.served import Served
+from churn.serve.store import Loadable, State, Store
+
+_logger = logging.getLogger("churn.serve")
+_LOOK_S = 0.2  # between two looks at the state
+_GRACE_S = 0.5  # in which callers are told to open new connections
+_SWITCH_S = 0.0005  # for which a thread that loads a version may hold up the answers
+
+
+class Loader(threading.Thread):
+    """Watches the state, loads what it names, and swaps it in.
+
+    A version that cannot be loaded stays out; what was served goes on.
+
+    Parameters
+    ----------
+    store : Store
+    app : App
+    max_rows : int
+        Maximum number of customers of a request.
+    swap : callable
+        Calls a function between two requests.
+    """
+
+    def __init__(
+        self, store: Store, app: App, max_rows: int, swap: Callable[[Callable[[], None]], object]
+    ) -> None:
+        super().__init__(name="load", daemon=True)
+        self._store, self._app, self._max_rows, self._swap = store, app, max_rows, swap
+        self._loaded: dict[str, Served] = {}
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look at the state until the process ends."""
+        last = -1
+        while True:
+            stamp = self._store.stamp()
+            if stamp not in (0, last):
+                last = stamp
+                try:
+                    self._follow(self._store.state())
+                except ChurnError as error:
+                    metrics.reloads.labels("failed").inc()
+                    _logger.error("%s; what was served goes on", error)
+                except Exception:
+                    metrics.reloads.labels("failed").inc()
+                    _logger.exception("a version could not be loaded; what was served goes on")
+            seen = self._store.seen()
+            if seen is not None:
+                metrics.registry_seen.set(seen)
+            if self._ended.wait(_LOOK_S):
+                return
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _follow(self, state: State | None) -> None:
+        if state is None:
+            return
+        champion, trial = self._load(state.champion), None
+        if (other := state.challenger) is not None:
+            try:
+                trial = Trial(self._load(other), other.share, other.shadow)
+            except ChurnError as error:  # the champion is served all the same
+                metrics.reloads.labels("failed").inc()
+                _logger.error("challenger: %s", error)
+        serving = Serving(state.name, champion, trial)
+        kept = {one.folder for one in (state.champion, state.challenger) if one is not None}
+        self._loaded = {key: one for key, one in self._loaded.items() if key in kept}
+        before = self._app.serving
+        self._swap(lambda: self._install(serving))
+        _show(serving, before)
+
+    def _install(self, serving: Serving) -> None:
+        self._app.serving = serving
+
+    def _load(self, version: Loadable) -> Served:
+        key = version.folder
+        if key not in self._loaded:
+            folder, sample = self._store.model(version), self._store.sample(version)
+            interval = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH_S)
+            try:
+                loaded = served.load(
+                    version.version, folder, version.digest, sample, self._max_rows
+                )
+            finally:
+                sys.setswitchinterval(interval)
+            metrics.reloads.labels("loaded").inc()
+            if loaded.why_not:
+                _logger.warning(
+                    "version %s: answered by scikit-learn itself, which is slower: %s",
+                    loaded.version,
+                    loaded.why_not,
+                )
+            self._loaded[key] = loaded
+            gc.collect()
+            gc.freeze()  # what was loaded stays, and is not looked through at each collection
+        return self._loaded[key]
+
+
+def _show(serving: Serving, before: Serving | None) -> None:
+    """Tell the metrics and the log what is served now."""
+    for role, one in _roles(before) if before else []:
+        metrics.served.labels(role, one.version, _scorer(one)).set(0)
+    for role, one in _roles(serving):
+        metrics.served.labels(role, one.version, _scorer(one)).set(1)
+    metrics.canary_share.set(serving.trial.share if serving.trial else 0)
+    shown = ", ".join(f"{role} {one.version}" for role, one in _roles(serving))
+    _logger.info("serves %s", shown)
+
+
+def _roles(serving: Serving) -> list[tuple[str, Served]]:
+    found = [("champion", serving.champion)]
+    if serving.trial:
+        found.append(("shadow" if serving.trial.shadow else "challenger", serving.trial.served))
+    return found
+
+
+def _scorer(one: Served) -> str:
+    return "compiled" if one.compiled else "reference"
+
+
+def protocol(timeout_s: float) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol with a limit for the time that a request's headers take.
+
+    uvicorn closes connections that are idle after an answer, and not those that send nothing, or a
+    header a minute.
+    """
+
+    class Impatient(HttpToolsProtocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._limit = self.loop.call_later(timeout_s, self._give_up)
+
+        def on_headers_complete(self) -> None:
+            self._limit.cancel()
+            super().on_headers_complete()
+
+        def on_message_begin(self) -> None:
+            self._limit.cancel()
+            self._limit = self.loop.call_later(timeout_s, self._give_up)
+            super().on_message_begin()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._limit.cancel()
+            super().connection_lost(exc)
+
+        def _give_up(self) -> None:
+            if not self.transport.is_closing():
+                metrics.errors.labels("slow caller").inc()
+                self.transport.close()
+
+    return Impatient
+
+
+async def serve(orders: Orders) -> None:
+    """Answer requests until SIGTERM, then finish those that are there."""
+    settings, loop = orders.settings, asyncio.get_running_loop()
+    log = None
+    if settings.log is not None:
+        log = PredictionLog(
+            settings.log, settings.flush_s, settings.log_queue_rows, settings.redact
+        )
+    app = App(settings, Keys.of(os.environ), log)
+    loader = Loader(Store(orders.store), app, settings.max_rows, loop.call_soon_threadsafe)
+    loader.start()
+    config = uvicorn.Config(
+        app,
+        http=protocol(settings.timeout_s),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        backlog=2048,
+    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        app.draining = True
+        # Answers now close their connections, so that few are idle when the rest are closed.
+        loop.call_later(min(_GRACE_S, settings.drain_s / 2), end)
+
+    def end() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_reader(orders.parent, stop)
+    listening = socket.socket(fileno=orders.socket)
+    await server._serve([listening])
+    loader.stop()
+    if log is not None:
+        log.close(settings.drain_s)
+
+
+def main() -> None:
+    """Run a worker."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    orders = Orders.model_validate_json(sys.argv[1])
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        asyncio.run(serve(orders))
+    else:
+        uvloop.run(serve(orders))
+
+
+if __name__ == "__main__":
+    main()
