@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -131,14 +131,11 @@ class App:
         self._in_flight += 1
         try:
             answer = await self._answered(request, scope["method"])
+            metrics.request(endpoint, answer.status).inc()
             await self._send(request, answer, send)
-        except asyncio.CancelledError:  # the caller has gone
-            metrics.errors.labels("caller gone").inc()
-            raise
         finally:
             self._in_flight -= 1
             metrics.in_flight.dec()
-        metrics.request(endpoint, answer.status).inc()
         metrics.latency_of(endpoint).observe(time.perf_counter() - begun)
 
     async def _answered(self, request: Request, method: str) -> Answer:
@@ -171,9 +168,8 @@ class App:
         if self.draining:
             headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-        async with asyncio.timeout(self._settings.timeout_s):  # a caller that does not read
-            await send(start)
-            await send({"type": "http.response.body", "body": answer.body})
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})
 
     async def _route(self, request: Request, method: str) -> Answer:
         route = self._routes.get(request.path)
@@ -267,23 +263,25 @@ class App:
     async def _predict(self, request: Request, serving: Serving, rows: Rows, read: Read) -> Found:
         """Predict by the champion, and by the challenger for its customers."""
         champion, trial = serving.champion, serving.trial
+        everyone = np.arange(len(rows))
         if trial is None:
-            return await self._by(request, champion, rows, "champion")
+            return await self._by(request, champion, rows, everyone, "champion")
         chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
         if not chosen.any():
-            return await self._by(request, champion, rows, "champion")
+            return await self._by(request, champion, rows, everyone, "champion")
         same = trial.served.questions.reads_as(champion.questions)
         work = self._tried(request, trial, rows if same else None, chosen, read)
         if trial.shadow:
-            found = await self._by(request, champion, rows, "champion")
+            found = await self._by(request, champion, rows, everyone, "champion")
             self._in_background(work)
             return found
         its = await work
         if its is None:
-            return await self._by(request, champion, rows, "champion")
+            return await self._by(request, champion, rows, everyone, "champion")
         if chosen.all():
             return its
-        rest = await self._by(request, champion, rows.take(~chosen), "champion")
+        others = np.flatnonzero(~chosen)
+        rest = await self._by(request, champion, rows.take(others), others, "champion")
         probability, prediction = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
         for part, where in ((its, chosen), (rest, ~chosen)):
             probability[where], prediction[where] = part.probability, part.prediction
@@ -295,11 +293,10 @@ class App:
         """Predict by the challenger; None if it fails, which no caller shall notice."""
         served = trial.served
         try:
-            its = read(served) if rows is None else rows
-            if not chosen.all():
-                its = its.take(chosen)
+            places = np.flatnonzero(chosen)
+            its = (read(served) if rows is None else rows).take(places)
             role = "shadow" if trial.shadow else "challenger"
-            return await self._by(request, served, its, role)
+            return await self._by(request, served, its, places, role)
         except Exception as error:
             metrics.fallbacks.labels(served.version).inc()
             _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
@@ -310,7 +307,9 @@ class App:
         self._shadows.add(task)  # the loop itself holds no reference
         task.add_done_callback(self._shadows.discard)
 
-    async def _by(self, request: Request, served: Served, rows: Rows, role: str) -> Found:
+    async def _by(
+        self, request: Request, served: Served, rows: Rows, places: np.ndarray, role: str
+    ) -> Found:
         begun = time.perf_counter()
         probability = await self._batcher.probability(served, rows)
         ended = time.perf_counter()
@@ -330,6 +329,7 @@ class App:
                     probability=probability,
                     prediction=prediction,
                     version=served.version,
+                    places=places,
                     role=role,
                     latency_ms=(ended - request.begun) * 1000,
                 )
@@ -413,7 +413,7 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _media_type(header: str | None) -> str:

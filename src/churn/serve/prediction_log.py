@@ -27,6 +27,7 @@ from churn.serve import metrics
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
+_FILE_ROWS = 20_000  # are written at once, before they take much memory
 _DAY_US = 86_400 * 1_000_000
 
 
@@ -45,6 +46,8 @@ class Entry:
     rows : Rows
     probability, prediction : ndarray, shape (n_customers,)
     version : str
+    places : ndarray of int, shape (n_customers,)
+        Positions of the customers in the request.
     role : str
         ``champion``, ``challenger``, or ``shadow``: a challenger whose prediction was not the
         answer.
@@ -59,6 +62,7 @@ class Entry:
     probability: np.ndarray
     prediction: np.ndarray
     version: str
+    places: np.ndarray
     role: str
     latency_ms: float
 
@@ -96,6 +100,8 @@ class PredictionLog:
                 return
             self._waiting.append(entry)
             self._n_waiting += len(entry.rows)
+            if self._n_waiting >= _FILE_ROWS:
+                self._changed.notify()
 
     def close(self, timeout_s: float) -> None:
         """Write what waits, and end."""
@@ -107,8 +113,9 @@ class PredictionLog:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._ended:
-                    self._changed.wait(self._flush_s)
+                self._changed.wait_for(
+                    lambda: self._ended or self._n_waiting >= _FILE_ROWS, self._flush_s
+                )
                 taken, self._waiting = self._waiting, []
                 ended = self._ended
             if taken:
@@ -178,8 +185,9 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     Returns
     -------
     Table
-        ``request_id``, ``time``, ``customer_id``, the model's columns (numbers, dates as points in
-        time, categories), ``probability``, ``prediction``, ``version``, ``role``, ``latency_ms``.
+        ``request_id``, ``time``, ``row`` (position in the request), ``customer_id``, the model's
+        columns (numbers, dates as points in time, categories), ``probability``, ``prediction``,
+        ``version``, ``role``, ``latency_ms``.
     """
     counts = [len(entry.rows) for entry in entries]
 
@@ -195,6 +203,7 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         ),
     }
     ids = [one for entry in entries for one in entry.rows.ids or [None] * len(entry.rows)]
+    columns["row"] = pa.array(np.concatenate([entry.places for entry in entries]), pa.int32())
     columns["customer_id"] = pa.array(ids, pa.string())
     numbers = np.concatenate([entry.rows.numbers for entry in entries])
     for name, column in zip(numbers_of(card), numbers.T, strict=True):

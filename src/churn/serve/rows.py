@@ -44,9 +44,8 @@ class Rows:
         }
         return pd.DataFrame({**columns, **texts})[list(card.inputs)]
 
-    def take(self, which: np.ndarray) -> Rows:
-        """Return some of the customers, by a mask or by positions."""
-        places = np.arange(len(self))[which]
+    def take(self, places: np.ndarray) -> Rows:
+        """Return some of the customers, by their positions."""
         return Rows(
             self.numbers[places],
             {name: [column[i] for i in places] for name, column in self.categories.items()},

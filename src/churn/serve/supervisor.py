@@ -165,6 +165,8 @@ class _Supervisor:
         from churn.serve import metrics
 
         fails = False
+        # MLflow takes seconds to import, in which the workers begin to answer.
+        self._stopped.wait(self._settings.serve.poll_s)
         while not self._stopped.is_set():
             begun = time.monotonic()
             try:
