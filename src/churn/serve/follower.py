@@ -11,7 +11,7 @@ from churn.core.errors import ChurnError, RegistryError
 from churn.core.params import ReleaseParams
 from churn.provenance.candidate import model_digest
 from churn.registry import MODEL_FILES, Registry, Version, loading, verified
-from churn.registry.version import in_production
+from churn.registry.version import in_production, on_trial
 from churn.registry.working_copy import working_copy
 from churn.serve.store import Loadable, State, Store
 
@@ -27,10 +27,16 @@ class Follower:
         Folder of the local MLflow store.
     settings : ReleaseParams
     store : Store
+
+    Attributes
+    ----------
+    refused : set of int
+        Versions that are not tried, whatever the registry says.
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, store: Store) -> None:
         self._root, self._settings, self._store = root, settings, store
+        self.refused: set[int] = set()  # versions whose canary was stopped here
 
     def look(self) -> bool:
         """Ask the registry once, and fetch what is new.
@@ -54,10 +60,10 @@ class Follower:
             champion = in_production(versions)
             if champion is None:
                 return self._store.state() is not None
-            self._follow(registry, champion)
+            self._follow(registry, versions, champion)
         return True
 
-    def _follow(self, registry: Registry, champion: Version) -> None:
+    def _follow(self, registry: Registry, versions: list[Version], champion: Version) -> None:
         before = self._store.state()
         try:
             wanted, problem = self._fetched(registry, champion), ""
@@ -65,10 +71,16 @@ class Follower:
             if before is None:
                 raise
             wanted, problem = before.champion, str(error)
+        challenger = None
+        if (tried := on_trial(versions)) is not None and tried.number not in self.refused:
+            try:
+                challenger = self._challenger(registry, tried)
+            except ChurnError as error:  # the champion is served all the same
+                problem = problem or f"canary: {error}"
         state = State(
             name=self._settings.model,
             champion=wanted,
-            challenger=None,
+            challenger=challenger,
             changed=datetime.now(UTC).isoformat(timespec="seconds"),
             problem=problem,
         )
@@ -76,6 +88,16 @@ class Follower:
             if problem:
                 _logger.error("%s; version %s goes on", problem, wanted.version)
             self._store.write(state)
+
+    def _challenger(self, registry: Registry, version: Version) -> Challenger:
+        canary, loadable = version.canary, self._fetched(registry, version)
+        assert canary is not None
+        return Challenger(
+            version=loadable.version,
+            digest=loadable.digest,
+            share=canary.share,
+            shadow=canary.shadow,
+        )
 
     def _fetched(self, registry: Registry, version: Version) -> Loadable:
         """Return a version that is in the store, verified."""
