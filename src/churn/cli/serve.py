@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from churn.cli.group import FOLDER, cli
+from churn.cli.group import FILE, FOLDER, Group, cli
 
 
 @cli.command()
@@ -59,3 +59,70 @@ def serve(uri: str | None, host: str, port: int, workers: int, store: Path, inse
     settings = params.load(Workspace().params)
     options = supervisor.Options(Path(), store, uri, host, port, workers, insecure)
     raise SystemExit(supervisor.run(options, settings, click.echo))
+
+
+@cli.group(cls=Group)
+def canary() -> None:
+    """Try a version on a part of the customers."""
+
+
+@canary.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Part of the customers for whom it predicts.",
+)
+@click.option("--shadow", is_flag=True, help="Predict, and let Production's version answer.")
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+def start(version: int, share: float, shadow: bool, why: str) -> None:
+    """Begin the trial of VERSION.
+
+    It must have passed the integration tests. Which customers it predicts for is decided by a hash
+    of their ids, so a customer always meets the same version.
+    """
+    from churn.deploy import commands
+
+    commands.start_canary(Path(), version, share, shadow, why)
+
+
+@canary.command()
+@click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
+@click.option(
+    "--labels",
+    type=FILE,
+    help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
+)
+def status(log: str | None, labels: Path | None) -> None:
+    """Show how the trial goes: what both versions predict, and with labels which is better.
+
+    Look as often as you like: the intervals hold at every moment.
+    """
+    from churn.serve import trial
+
+    trial.show(Path(), log, labels, click.echo)
+
+
+@canary.command()
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+@click.option(
+    "--when-due",
+    is_flag=True,
+    help="Do nothing if there is no trial, or it has not lasted release.canary.hours.",
+)
+def promote(why: str, when_due: bool) -> None:
+    """Move the version that is tried to Production."""
+    from churn.deploy import commands
+
+    commands.promote_canary(Path(), why, when_due)
+
+
+@canary.command()
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+def stop(why: str) -> None:
+    """End the trial; Production's version answers everybody."""
+    from churn.deploy import commands
+
+    commands.stop_canary(Path(), why)

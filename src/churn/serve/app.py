@@ -277,7 +277,7 @@ class App:
             return found
         its = await work
         if its is None:
-            return await self._by(request, champion, rows, everyone, "champion")
+            return await self._by(request, champion, rows, everyone, "fallback")
         if chosen.all():
             return its
         others = np.flatnonzero(~chosen)
@@ -313,7 +313,7 @@ class App:
         begun = time.perf_counter()
         probability = await self._batcher.probability(served, rows)
         ended = time.perf_counter()
-        metrics.scoring_of(role).observe(ended - begun)
+        metrics.scoring_of(role, served.version).observe(ended - begun)
         prediction = served.decision(probability)
         metrics.rows_of(served.version).inc(len(rows))
         positive = int(prediction.sum())

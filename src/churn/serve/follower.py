@@ -9,11 +9,12 @@ from pathlib import Path
 
 from churn.core.errors import ChurnError, RegistryError
 from churn.core.params import ReleaseParams
+from churn.deploy import canary
 from churn.provenance.candidate import model_digest
 from churn.registry import MODEL_FILES, Registry, Version, loading, verified
 from churn.registry.version import in_production, on_trial
 from churn.registry.working_copy import working_copy
-from churn.serve.store import Loadable, State, Store
+from churn.serve.store import Challenger, Loadable, State, Store
 
 _logger = logging.getLogger("churn.serve")
 
@@ -63,6 +64,36 @@ class Follower:
             self._follow(registry, versions, champion)
         return True
 
+    def refuse(self, number: int, reason: str) -> None:
+        """Stop a version's canary here at once, and in the registry if it can be.
+
+        Parameters
+        ----------
+        number : int
+        reason : str
+            For the audit trail.
+
+        Raises
+        ------
+        ChurnError
+            If the registry does not answer or refuses; the canary is stopped here all the same.
+        """
+        self.refused.add(number)
+        state = self._store.state()
+        if state is not None and state.challenger is not None:
+            changes = {"challenger": None, "problem": f"canary of version {number}: {reason}"}
+            self._store.write(state.model_copy(update=changes))
+        with working_copy(self._root) as copy:
+
+            def act() -> Version:
+                registry = Registry(self._root, self._settings)
+                return canary.stop(registry, "churn serve", reason)
+
+            if copy is None:
+                act()
+            else:
+                copy.move(act, self._settings)
+
     def _follow(self, registry: Registry, versions: list[Version], champion: Version) -> None:
         before = self._store.state()
         try:
@@ -90,13 +121,13 @@ class Follower:
             self._store.write(state)
 
     def _challenger(self, registry: Registry, version: Version) -> Challenger:
-        canary, loadable = version.canary, self._fetched(registry, version)
-        assert canary is not None
+        trial, loadable = version.canary, self._fetched(registry, version)
+        assert trial is not None
         return Challenger(
             version=loadable.version,
             digest=loadable.digest,
-            share=canary.share,
-            shadow=canary.shadow,
+            share=trial.share,
+            shadow=trial.shadow,
         )
 
     def _fetched(self, registry: Registry, version: Version) -> Loadable:
