@@ -103,7 +103,9 @@ class Follower:
                 raise
             wanted, problem = before.champion, str(error)
         challenger = None
-        if (tried := on_trial(versions)) is not None and tried.number not in self.refused:
+        tried = on_trial(versions)
+        # In a move to Production there is a moment in which it is both.
+        if tried is not None and tried.number not in {champion.number, *self.refused}:
             try:
                 challenger = self._challenger(registry, tried)
             except ChurnError as error:  # the champion is served all the same

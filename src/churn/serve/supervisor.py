@@ -6,6 +6,7 @@ registry is away.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -234,6 +235,9 @@ class _Supervisor:
 
     def _end(self) -> None:
         """Let workers finish what they have accepted, and end."""
+        # Who connects from now on is refused, and not accepted by a socket that nobody reads.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RD)
         for worker, _ in self._workers:
             worker.terminate()
         until = time.monotonic() + self._settings.serve.drain_s + 5
