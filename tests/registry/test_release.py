@@ -73,7 +73,7 @@ def test_the_model_is_tested_as_it_is_served_from_there(
     assert said.last.startswith("version 2 is in Production (version 1 before). ")
     two = state.look(registry)[1]
     [tested] = [text for tag, text in two.tags.items() if tag.endswith(".tested")]
-    assert re.search(r"(\d+) integration tests passed; the server answered after", tested)
+    assert re.search(r"(\d+) integration tests passed; the slower server answered after", tested)
     assert int(re.search(r"(\d+) integration tests", tested)[1]) > 40
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from churn.cli.group import FILE, FOLDER, Group, cli
+
+if TYPE_CHECKING:
+    from churn.core.params import Params
 
 
 @cli.command()
@@ -39,6 +43,7 @@ from churn.cli.group import FILE, FOLDER, Group, cli
     show_default=True,
     help="Folder of the local copy, from which it starts if the registry is away.",
 )
+@click.option("--no-log", is_flag=True, help="Do not log predictions (serve.log).")
 @click.option(
     "--insecure", is_flag=True, help="Let other machines ask, although CHURN_API_KEYS is not set."
 )
@@ -56,9 +61,29 @@ def serve(uri: str | None, host: str, port: int, workers: int, store: Path, inse
     from churn.serve import supervisor
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = params.load(Workspace().params)
+    overrides = {"serve.log": None} if no_log else {}
+    settings = params.load(Workspace().params, overrides)
+    if example:
+        click.echo(_request(settings, f"http://{host}:{port}"))
+        return
     options = supervisor.Options(Path(), store, uri, host, port, workers, insecure)
     raise SystemExit(supervisor.run(options, settings, click.echo))
+
+
+def _request(settings: Params, url: str) -> str:
+    """Return a command that asks about a customer."""
+    import json
+    import shlex
+
+    from churn.core.files import read_parquet
+    from churn.core.paths import Workspace
+    from churn.data.typical import typical
+
+    rows = read_parquet(Workspace().split("test"), "prepare")
+    [customer] = typical(rows, settings.data).to_dict(orient="records")
+    body = json.dumps({"dataframe_records": [customer]})
+    kind = "Content-Type: application/json"
+    return f"curl {url}/invocations --header {shlex.quote(kind)} --data {shlex.quote(body)}"
 
 
 @cli.group(cls=Group)

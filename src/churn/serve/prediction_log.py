@@ -270,7 +270,10 @@ def read(address: str, since: datetime, columns: Sequence[str] | None = None) ->
         return pd.DataFrame({name: [] for name in columns or ()})
     whole = pa.concat_tables(tables, promote_options="permissive")
     found = whole.filter(pc.field("time") >= pa.scalar(first, pa.timestamp("us", tz="UTC")))
-    return found.sort_by([("time", "ascending"), ("row", "ascending")]).to_pandas()
+    ordered: pd.DataFrame = found.sort_by(
+        [("time", "ascending"), ("request_id", "ascending"), ("row", "ascending")]
+    ).to_pandas()
+    return ordered
 
 
 def _read(files: Any, path: str, columns: Sequence[str] | None) -> pa.Table:
