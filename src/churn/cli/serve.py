@@ -47,7 +47,17 @@ if TYPE_CHECKING:
 @click.option(
     "--insecure", is_flag=True, help="Let other machines ask, although CHURN_API_KEYS is not set."
 )
-def serve(uri: str | None, host: str, port: int, workers: int, store: Path, insecure: bool) -> None:
+@click.option("--example", is_flag=True, help="Print a request to try, and end.")
+def serve(
+    uri: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    store: Path,
+    no_log: bool,
+    insecure: bool,
+    example: bool,
+) -> None:
     """Serve the model in Production, and follow the registry.
 
     Speaks MLflow's scoring protocol (/invocations) and the Open Inference Protocol (/v2). A new
