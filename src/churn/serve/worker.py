@@ -226,13 +226,22 @@ async def serve(orders: Orders) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_reader(orders.parent, stop)
     listening = socket.socket(fileno=orders.socket)
+    counting = asyncio.create_task(_count(app))
     # Until there is a model the other workers answer, or callers wait to be accepted.
     await loaded.wait()
     if not app.draining:
         await server._serve([listening])
+    counting.cancel()
     loader.stop()
     if log is not None:
         log.close(settings.drain_s)
+
+
+async def _count(app: App) -> None:
+    """Show the requests in flight from time to time: counting each takes longer than to look."""
+    while True:
+        metrics.in_flight.set(app.in_flight)
+        await asyncio.sleep(_LOOK_S)
 
 
 def main() -> None:
