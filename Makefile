@@ -68,7 +68,7 @@ test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 test-all: test  ## Run every test, those of workflows and of a registry server among them
 	@$(PYTEST) -m long $(TESTS)
 
-check: $(DEV)  ## Check formatting, lint, types, words and workflows
+check: $(DEV)  ## Check formatting, lint, types, words, workflows and containers
 	@ruff format --check .
 	@ruff check .
 	@mypy
@@ -76,6 +76,7 @@ check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@scripts/docs --check
 	@scripts/words
 	@scripts/lint-workflows
+	@scripts/lint-containers
 
 format: $(DEV)  ## Format, and fix what the linter can fix
 	@ruff format .
