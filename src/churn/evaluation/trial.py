@@ -13,6 +13,10 @@ from churn.evaluation import always_valid
 from churn.evaluation.always_valid import ConfidenceSequence
 
 Word = Literal["better", "not worse", "worse", "cannot tell"]
+_PREDICTED = ("probability", "prediction")
+# Probabilities are clipped, so that a log loss has a limit, and its interval is exact.
+_LEAST = 0.01
+_LARGEST_LOSS = -float(np.log(_LEAST))
 _WORDS: dict[str, Word] = {
     "better": "better",
     "non-inferior": "not worse",
@@ -75,7 +79,8 @@ class Comparison:
     predicted : Interval or None
         Difference of the shares that are predicted to churn; None if one side has no customers.
     cost, log_loss : Interval or None
-        For each customer with a label; None without labels.
+        Of the customers with a label; None without labels. Log loss is that of probabilities
+        clipped to [0.01, 0.99].
     """
 
     champion: Side
@@ -117,7 +122,7 @@ def compare(
     is_shadow = bool((trial["role"] == "shadow").any())
     pairs = _paired(trial) if is_shadow else None
     groups = trial[trial["role"].isin(["champion", "challenger"])]
-    if pairs is None and groups["role"].nunique() < 2:
+    if pairs is None and (groups["role"].nunique() < 2 or share == 1):
         predicted = cost = log_loss = None
     else:
         found = _Differences(pairs, groups, share)
@@ -126,7 +131,7 @@ def compare(
         largest = max(decision.cost_false_negative, decision.cost_false_positive)
         is_known = labels is not None and len(known) > 0
         cost = known.of("cost", largest, margin) if is_known else None
-        log_loss = known.of("log_loss", None, 0.0) if is_known else None
+        log_loss = known.of("log_loss", _LARGEST_LOSS, 0.0) if is_known else None
     of = {role: trial[trial["role"] == role] for role in ("champion", "challenger", "shadow")}
     return Comparison(
         _side(of["champion"]),
@@ -174,8 +179,7 @@ class _Differences:
                 decision.cost_false_negative * (1 - d),
                 decision.cost_false_positive * d,
             )
-            eps = np.finfo(float).eps
-            p = np.clip(p, eps, 1 - eps)
+            p = np.clip(p, _LEAST, 1 - _LEAST)
             loss = -(y * np.log(p) + (1 - y) * np.log1p(-p))
             return frame.assign(**{f"cost{end}": cost, f"log_loss{end}": loss})
 
@@ -186,36 +190,24 @@ class _Differences:
         both = with_losses(with_losses(known, ""), "_champion")
         return _Differences(both, self._groups, self._share)
 
-    def of(self, name: str, largest: float | None, margin: float | None = None) -> Interval | None:
+    def of(self, name: str, largest: float, margin: float | None = None) -> Interval | None:
         """Return the mean difference with its interval.
 
-        `largest` is what a loss may be at most, None if there is no such limit; with a margin the
-        interval is put into a word.
+        `largest` is what a loss may be at most; with a margin the interval is put into a word.
         """
-        differences, limit = self._values(name, largest)
-        if not len(differences):
+        if not len(self):
             return None
-        if limit is None:
-            found = always_valid.asymptotic(differences)
-        else:
-            found = always_valid.bounded(differences, -limit, limit)
-        return _newest(found, margin)
-
-    def _values(self, name: str, largest: float | None) -> tuple[np.ndarray, float | None]:
         if self._pairs is not None:
-            found = self._pairs[name].to_numpy(float) - self._pairs[f"{name}_champion"].to_numpy(
-                float
-            )
-            return found, largest
-        losses = self._groups[name].to_numpy(float)
-        challenger = (self._groups["role"] == "challenger").to_numpy()
-        bound = np.inf if largest is None else largest
-        found = always_valid.unpaired(losses, challenger, self._share, bound)
-        smaller = min(self._share, 1 - self._share)
-        return found, None if largest is None else largest / smaller
-
-
-_PREDICTED = ("probability", "prediction")
+            losses, others = (self._pairs[name + end].to_numpy(float) for end in ("", "_champion"))
+            found, limits = losses - others, (-largest, largest)
+        else:
+            losses = self._groups[name].to_numpy(float)
+            challenger = (self._groups["role"] == "challenger").to_numpy()
+            found = always_valid.unpaired(losses, challenger, self._share, largest)
+            limits = (-largest / (1 - self._share), largest / self._share)
+        looks = np.array([len(found)])
+        sequence = always_valid.bounded(found, *limits, looks=looks)
+        return _newest(sequence, margin)
 
 
 def _newest(found: ConfidenceSequence, margin: float | None) -> Interval:

@@ -234,7 +234,8 @@ def _forest(classifier: RandomForestClassifier) -> Operation:
 
     def probability(features: np.ndarray) -> np.ndarray:
         trees = per_tree(features).reshape(len(features), classifier.n_estimators, -1)[:, :, -1]
-        return _summed(trees, 0.0) / classifier.n_estimators
+        found: np.ndarray = _summed(trees, 0.0) / classifier.n_estimators
+        return found
 
     return _in_chunks(probability)
 

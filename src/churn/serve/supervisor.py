@@ -217,6 +217,9 @@ class _Supervisor:
         started = subprocess.Popen(
             [sys.executable, "-m", "churn.serve.worker", orders.model_dump_json()],
             cwd=self._options.root,
+            # A worker is one core's. Threads of OpenMP that wait for each other on a busy machine
+            # take seconds for what is done in milliseconds.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             pass_fds=[orders.socket, orders.parent],
             start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
