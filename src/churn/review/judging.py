@@ -12,8 +12,8 @@ from dataclasses import dataclass
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
 _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
-# No verdict is computed with it, and the layers of pyproject.toml keep it that way. Releases test what
-# it answers.
+# No verdict is computed with it, and the layers of pyproject.toml keep it that way. Releases test
+# what it answers.
 _SERVING = ("src/churn/serve/",)
 # All other code, and files that start or configure it.
 _JUDGING = (
