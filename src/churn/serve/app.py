@@ -396,7 +396,9 @@ class App:
 
     def _description(self) -> dict[str, Any]:
         serving = self._serving()
-        return openapi.description(serving.name, serving.champion.model.card, bool(self._keys))
+        champion = serving.champion
+        card = champion.model.card
+        return openapi.description(serving.name, card, champion.example, bool(self._keys))
 
     async def _root(self, _: Request) -> Answer:
         return Answer(307, b"", headers=((b"location", b"/docs"),))

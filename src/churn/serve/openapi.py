@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from churn.model.card import ModelCard
 from churn.serve.answers import encode
+from churn.serve.rows import Cell
 from churn.serve.v2 import OUTPUTS
 
 _ERRORS = {
@@ -22,7 +24,9 @@ _ERRORS = {
 }
 
 
-def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
+def description(
+    name: str, card: ModelCard, example: Mapping[str, Cell], with_keys: bool
+) -> dict[str, Any]:
     """Describe the server for the model that it serves.
 
     Parameters
@@ -30,6 +34,8 @@ def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
     name : str
         The registered model's name.
     card : ModelCard
+    example : mapping of str to number or str or None
+        A customer, by column.
     with_keys : bool
         Whether requests need a key.
 
@@ -64,7 +70,9 @@ def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
             "/invocations": {
                 "post": {
                     "summary": "Predict, in MLflow's protocol",
-                    "requestBody": _body(_invocations(customer), example(card)),
+                    "requestBody": _body(
+                        _invocations(customer), {"dataframe_records": [dict(example)]}
+                    ),
                     "responses": _responses({"$ref": "#/components/schemas/Predictions"}),
                     **security,
                 }
@@ -72,7 +80,7 @@ def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
             infer: {
                 "post": {
                     "summary": "Predict, in the Open Inference Protocol",
-                    "requestBody": _body(_inference(), _v2_example(card)),
+                    "requestBody": _body(_inference(), _tensors(example, card)),
                     "responses": _responses({"$ref": "#/components/schemas/Inferred"}),
                     **security,
                 }
@@ -91,25 +99,18 @@ def description(name: str, card: ModelCard, with_keys: bool) -> dict[str, Any]:
     return document
 
 
-def example(card: ModelCard) -> dict[str, Any]:
-    """Return a body for `/invocations`."""
-    return {"dataframe_records": [_customer(card)]}
-
-
-def _customer(card: ModelCard) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(card.numeric, 10),
-        **dict.fromkeys(card.dates, "2026-01-31"),
-        **dict.fromkeys(card.categorical, "a"),
-    }
-
-
-def _v2_example(card: ModelCard) -> dict[str, Any]:
-    def tensor(name: str, cell: Any) -> dict[str, Any]:
-        kind = "BYTES" if isinstance(cell, str) else "FP64"
-        return {"name": name, "shape": [1], "datatype": kind, "data": [cell]}
-
-    return {"inputs": [tensor(name, cell) for name, cell in _customer(card).items()]}
+def _tensors(customer: Mapping[str, Cell], card: ModelCard) -> dict[str, Any]:
+    """Return the body of the Open Inference Protocol for a customer."""
+    inputs = [
+        {
+            "name": name,
+            "shape": [1],
+            "datatype": "FP64" if name in card.numeric else "BYTES",
+            "data": [customer[name]],
+        }
+        for name in card.inputs
+    ]
+    return {"inputs": inputs}
 
 
 def _body(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from churn.provenance.candidate import model_digest
 from churn.serve import parity
 from churn.serve.compiled import Compiled, CompileError, compile_model
 from churn.serve.questions import Questions
-from churn.serve.rows import Rows
+from churn.serve.rows import Cell, Rows
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Served:
         Why there is no compiled model; empty if there is one.
     questions : Questions
         Reads requests to it.
+    example : dict of str to number or str or None
+        A customer to try it with, by column.
     """
 
     version: str
@@ -42,6 +44,7 @@ class Served:
     compiled: Compiled | None
     why_not: str
     questions: Questions
+    example: dict[str, Cell]
 
     @property
     def may_merge(self) -> bool:
@@ -93,7 +96,8 @@ def load(
         sample = pd.DataFrame([dict.fromkeys(model.card.inputs)], dtype=object)
     rows = parity.hostile(model, sample)
     compiled, why_not = _compile(model, rows)
-    served = Served(version, model, compiled, why_not, Questions(model, max_rows))
+    example = dict(zip(sample, sample.iloc[0].tolist(), strict=True))
+    served = Served(version, model, compiled, why_not, Questions(model, max_rows), example)
     served.probability(rows)  # a model that cannot answer is not served; and it is warm then
     return served
 
