@@ -19,7 +19,8 @@ import pytest
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.differences import Difference
 from churn.evaluation.metrics import measure
 from churn.evaluation.results import Metrics
 from churn.evaluation.slices import slices

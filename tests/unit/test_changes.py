@@ -9,7 +9,7 @@ import yaml
 
 from churn.core import params
 from churn.core.params import flatten
-from churn.review.changes import parameter_changes, texts
+from churn.review.parameters import parameter_changes, texts
 from tests.conftest import ROOT
 
 

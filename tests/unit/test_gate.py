@@ -10,9 +10,9 @@ import pytest
 
 from churn.core import params
 from churn.core.params import Check, ChecksParams, GatesParams, Limits
-from churn.evaluation.comparison import Difference
+from churn.evaluation.differences import Difference
 from churn.evaluation.results import Metrics
-from churn.review import gate, limits
+from churn.review import gate, limits, outcome
 from churn.review.comparison import (
     Absent,
     Compared,
@@ -22,7 +22,8 @@ from churn.review.comparison import (
     Everyone,
     Incomparable,
 )
-from churn.review.gate import Gate, Outputs, Results, Verdict
+from churn.review.gate import Outputs, Results
+from churn.review.outcome import Gate, Verdict
 from churn.validation.results import CheckResult, Checks, Status
 from tests.conftest import ROOT
 
@@ -378,7 +379,7 @@ def test_every_customer_decides_and_the_held_out_ones_may_object() -> None:
 def test_slices_are_held_by_every_customer_and_by_the_held_out_ones() -> None:
     bad = [part(difference("roc_auc", -0.3, -0.1), difference("brier", -0.1, 0.0))]
     assert failed(judge(compared(told_of(NARROW, slices=bad)))) == ["slices against main"]
-    alone = told_of(NARROW).model_copy(update={"slices": bad})
+    alone = replace(told_of(NARROW), slices=bad)
     assert failed(judge(compared(alone))) == ["slices against main, held-out alone"]
 
 
@@ -717,13 +718,13 @@ def test_a_loss_is_positive_where_the_candidate_is_worse(
 
 
 def test_what_was_stopped_does_not_pass_and_says_why() -> None:
-    verdict = gate.stopped("no data")
+    verdict = outcome.stopped("no data")
     assert (verdict.passed, verdict.outcome, verdict.reason) == (False, "stopped", "no data")
     assert failed(verdict) == ["pipeline"]
 
 
 def test_what_is_unchanged_passes_and_judges_nothing() -> None:
-    verdict = gate.unchanged("origin/main")
+    verdict = outcome.unchanged("origin/main")
     assert (verdict.passed, verdict.outcome, verdict.gates) == (True, "unchanged", ())
     assert verdict.reason.startswith("no change to the model")
     assert "origin/main" in verdict.reason

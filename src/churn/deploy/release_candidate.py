@@ -23,7 +23,7 @@ from churn.registry import Registry
 from churn.registry.working_copy import working_copy
 from churn.review import run as review
 from churn.review import verdict
-from churn.review.gate import Verdict
+from churn.review.outcome import Verdict
 from churn.review.report.text import prose
 
 Say = Callable[[str], None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -12,10 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 from churn.core.params import DecisionParams
 from churn.evaluation.bootstrap import draws, spread
+from churn.evaluation.differences import Difference, Word
 from churn.evaluation.metric_names import RANKINGS, SMALLER_IS_BETTER
 from churn.evaluation.weighted import WeightedMetrics
 
-Word = Literal["better", "worse", "inconclusive", "identical"]
 LEVEL = 0.95
 # Some resamples of a small group have customers of one class only, and no metric. If fewer than
 # this share have one, their interval would be biased.
@@ -40,35 +39,6 @@ class Scored:
     def of(self, members: np.ndarray) -> Scored:
         """Return the predictions for some of the customers."""
         return Scored(self.probability[members], self.threshold)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of two models on the same customers.
-
-    Attributes
-    ----------
-    metric : str
-    baseline, candidate, difference : float or None
-        ``difference`` is ``candidate - baseline``; None if a metric is undefined or not finite.
-    lower, upper : float or None
-        The 95% interval of the difference; None if it cannot be computed.
-    p : float or None
-        Two-sided p-value, in [0, 1], of Student's test with the standard error of the bootstrap;
-        None if there is no interval.
-    word : {"better", "worse", "inconclusive", "identical"} or None
-        Better or worse if zero is outside the interval; identical if no draw shows a difference;
-        None if there is no interval.
-    """
-
-    metric: str
-    baseline: float | None
-    candidate: float | None
-    difference: float | None
-    lower: float | None
-    upper: float | None
-    word: Word | None
-    p: float | None = None
 
 
 def compare(

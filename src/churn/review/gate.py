@@ -11,7 +11,8 @@ from typing import Literal
 from scipy.stats import norm
 
 from churn.core.params import ChecksParams, GatesParams, Limits, MetricName
-from churn.evaluation.comparison import LEVEL, Difference
+from churn.evaluation.comparison import LEVEL
+from churn.evaluation.differences import Difference
 from churn.evaluation.many_looks import holm
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.results import Metrics
@@ -25,35 +26,11 @@ from churn.review.comparison import (
     Everyone,
     Incomparable,
 )
+from churn.review.outcome import Gate, Verdict
 from churn.validation.results import Checks
 
-Outcome = Literal["judged", "unchanged", "stopped"]
 Judgement = Literal["not worse", "worse", "cannot tell"]
 _WHERE = {"main": " on main's customers", "own": " on its own customers"}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A limit, and whether it is met.
-
-    Attributes
-    ----------
-    name : str
-    passed : bool
-    value, limit : str
-        As shown in the report.
-    reason : str
-        Why it passed or failed, as a clause.
-    undecided : bool
-        Whether there are too few customers to decide; `gates.undecided` says whether that passes.
-    """
-
-    name: str
-    passed: bool
-    value: str
-    limit: str
-    reason: str
-    undecided: bool = False
 
 
 _LIMITS_NOT_COMPARED = Gate(
@@ -63,35 +40,6 @@ _LIMITS_NOT_COMPARED = Gate(
     "by each set of limits",
     "compared by other limits only; run churn compare again",
 )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a candidate may be merged.
-
-    Attributes
-    ----------
-    passed : bool
-    outcome : {"judged", "unchanged", "stopped"}
-        Judged by the limits; nothing to judge, because no input differs from the baseline's; or
-        stopped before it could be judged, which blocks as well.
-    reason : str
-        The most important reason.
-    gates : tuple of Gate
-        Most serious kind first.
-    moved : tuple of str
-        Limits that the change itself moves, by their keys in params.yaml. Who merges the change
-        approves them as well, so the report always shows them.
-    undecided : bool
-        Whether no gate has failed, and at least one is undecided.
-    """
-
-    passed: bool
-    outcome: Outcome
-    reason: str
-    gates: tuple[Gate, ...]
-    moved: tuple[str, ...] = ()
-    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -247,18 +195,6 @@ def _merged(found: Mapping[str, Sequence[Gate]]) -> Iterator[Gate]:
     for gate in own:
         if gate not in main:
             yield replace(gate, name=f"{gate.name}, its own limits")
-
-
-def stopped(reason: str) -> Verdict:
-    """Return the verdict for a candidate that could not be built or judged."""
-    gate = Gate("pipeline", False, "stopped", "runs to its end", reason)
-    return Verdict(False, "stopped", reason, (gate,))
-
-
-def unchanged(baseline: str) -> Verdict:
-    """Return the verdict for a change without changed inputs."""
-    reason = f"no change to the model: every input of the pipeline is as in {baseline}"
-    return Verdict(True, "unchanged", reason, ())
 
 
 def _lock(stale: Sequence[str] | None) -> Gate:

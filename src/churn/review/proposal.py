@@ -12,7 +12,8 @@ from churn.core.paths import Workspace
 from churn.provenance.candidate import INPUTS
 from churn.provenance.git import changed, git
 from churn.review import judging
-from churn.review.changes import Changes, parameter_changes, texts
+from churn.review.changes import Changes
+from churn.review.parameters import parameter_changes, texts
 
 
 def write(workspace: Workspace, commit: str) -> None:

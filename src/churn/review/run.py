@@ -17,8 +17,8 @@ from churn.provenance import bundle, tracked_data
 from churn.provenance.candidate import INPUTS, changed_inputs
 from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
-from churn.review import baseline, compare, gate, proposal, report, resolve, verdict
-from churn.review.gate import Verdict
+from churn.review import baseline, compare, outcome, proposal, report, resolve, verdict
+from churn.review.outcome import Verdict
 
 Say = Callable[[str], None]
 
@@ -87,10 +87,10 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     try:
         judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:
-        judged = gate.stopped(" ".join(str(error).split()))
+        judged = outcome.stopped(" ".join(str(error).split()))
     except Exception as error:  # a bug must give a verdict as well
         traceback.print_exc()
-        judged = gate.stopped(f"a bug in churn: {type(error).__name__}: {error}")
+        judged = outcome.stopped(f"a bug in churn: {type(error).__name__}: {error}")
     verdict.write(workspace, judged)
     say("report")
     report.run(workspace)
@@ -114,7 +114,7 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; remove it")
     tracked_data.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
-        return gate.unchanged(str(plan.revision))
+        return outcome.unchanged(str(plan.revision))
     say("dvc repro")
     # Without `track`: runs are logged for merged changes only, and this runner has no store.
     reproduce(root, *(["--force"] if plan.from_scratch else []), "validate")

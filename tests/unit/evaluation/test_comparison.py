@@ -12,7 +12,8 @@ from sklearn import metrics as sk
 from churn.core.params import DecisionParams
 from churn.evaluation import bootstrap, comparison
 from churn.evaluation.bootstrap import draws
-from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.differences import Difference
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.metrics import measure
 from churn.evaluation.weighted import WeightedMetrics
