@@ -24,6 +24,7 @@ from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
 from churn.review import compare, gate, limits, report, verdict
 from churn.review.comparison import Comparison
+from churn.review.gates_alone import Outputs
 from churn.stages import evaluate, prepare, train
 from churn.validation.results import Checks
 from tests.conftest import ROOT
@@ -112,7 +113,7 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
     judged = gate.judge(
         gate.Results(
             stale=[],
-            outputs=gate.Outputs("same"),
+            outputs=Outputs("same"),
             metrics=read_json(workspace.metrics, "evaluate", Metrics),
             checks=read_json(workspace.checks, "validate", Checks),
             comparison=read_json(workspace.comparison, "compare", Comparison),

@@ -22,7 +22,8 @@ from churn.review.comparison import (
     Everyone,
     Incomparable,
 )
-from churn.review.gate import Outputs, Results
+from churn.review.gate import Results
+from churn.review.gates_alone import Outputs
 from churn.review.outcome import Gate, Verdict
 from churn.validation.results import CheckResult, Checks, Status
 from tests.conftest import ROOT
@@ -714,7 +715,7 @@ def test_the_same_bytes_are_said_to_be_the_same() -> None:
 def test_a_loss_is_positive_where_the_candidate_is_worse(
     metric: str, expected: tuple[float, float]
 ) -> None:
-    assert gate.loss_interval(difference(metric, -0.01, 0.02)) == expected
+    assert difference(metric, -0.01, 0.02).loss_interval == expected
 
 
 def test_what_was_stopped_does_not_pass_and_says_why() -> None:

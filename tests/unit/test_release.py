@@ -223,7 +223,7 @@ def fail(error: BaseException) -> Callable[..., Any]:
 
 BROKEN = {
     "verify": (release, "verify", CandidateError("a byte differs")),
-    "gate": (release.gate, "judge_again", ArtifactError("no comparison")),
+    "gate": (release.gate, "judge", ArtifactError("no comparison")),
     "register: run": (runs, "log_once", TrackingError("gone")),
     "register: files": (runs, "add_files", TrackingError("gone")),
     "register: version": (Registry, "register", TrackingError("gone")),

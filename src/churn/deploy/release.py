@@ -228,7 +228,9 @@ class _Release:
             model_digest=self.manifest.model_digest,
         )
         accepted = limits.accepts(self.root, self.settings.gates, f"{self.commit.id}^1")
-        verdict = gate.judge_again(results, limits.own(self.settings), accepted)
+        verdict = gate.judge(
+            results, [limits.own(self.settings)], release=True, accepted=accepted, again=True
+        )
         if not verdict.passed:
             raise BlockedError(verdict.reason)
         if verdict.undecided:

@@ -5,8 +5,12 @@ Standard library only: the comment on a pull request is written where no package
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from churn.evaluation.metric_names import SMALLER_IS_BETTER
 
 Word = Literal["better", "worse", "inconclusive", "identical"]
 
@@ -38,6 +42,26 @@ class Difference:
     upper: float | None
     word: str | None  # a `Word`; read from a file, it may be that of a newer release
     p: float | None = None
+
+    @property
+    def loss(self) -> float | None:
+        """The estimate of how much *worse* the candidate is; None if undefined."""
+        if self.difference is None:
+            return None
+        return self.difference if self.metric in SMALLER_IS_BETTER else -self.difference
+
+    @property
+    def loss_interval(self) -> tuple[float, float] | None:
+        """The interval of how much *worse* the candidate is; None if undefined."""
+        lower, upper = self.lower, self.upper
+        if lower is None or upper is None or not (math.isfinite(lower) and math.isfinite(upper)):
+            return None
+        return (lower, upper) if self.metric in SMALLER_IS_BETTER else (-upper, -lower)
+
+
+def by_metric(differences: Iterable[Difference]) -> dict[str, Difference]:
+    """Index differences by their metric."""
+    return {difference.metric: difference for difference in differences}
 
 
 @dataclass(frozen=True)

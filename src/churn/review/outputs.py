@@ -24,7 +24,7 @@ from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.review import baseline
 from churn.review.baseline import Baseline
-from churn.review.gate import Outputs
+from churn.review.gates_alone import Outputs
 from churn.validation.results import CheckResult, Checks
 
 # Other machines may round differently, which changes a few splits of trees.
