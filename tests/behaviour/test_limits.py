@@ -232,7 +232,7 @@ def run_checks(
 ) -> dict[str, Checked]:
     """Run the shipped checks, or others, on tables; return what each check says of each table."""
     try:
-        python = deepchecks_program._python()
+        python = deepchecks_program.checks_python()
     except Exception as error:
         pytest.skip(f"deepchecks cannot be run here; install it: {error}")
     listed = suites or {

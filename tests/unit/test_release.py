@@ -309,7 +309,7 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
     other = first if target == "staging" else second
     with pytest.raises(RegistryError, match=f"{target.title()} does not lead to version"):
         registry.require_served(target, other)
-    registry._set_stage(other, target.title())  # by hand, beside the other one
+    registry.set_stage(other, target.title())  # by hand, beside the other one
     if target == "production":
         with pytest.raises(RegistryError, match="Production does not lead to version 1"):
             registry.require_served(target, asked)
@@ -351,7 +351,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
     released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        real, left = Registry._set_stage, [2]
+        real, left = Registry.set_stage, [2]
 
         def transition(self: Registry, *arguments: Any) -> None:
             left[0] -= 1
@@ -359,7 +359,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
                 raise TrackingError("a write failed")
             real(self, *arguments)
 
-        patch.setattr(Registry, "_set_stage", transition)
+        patch.setattr(Registry, "set_stage", transition)
         with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
             released.release(2)
     assert stages(released.registry)[1] == ("Production", {"champion"})
@@ -612,7 +612,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
         return Findings(True, "16 passed", "")
 
     monkeypatch.setattr(integration, "run", slow)
-    monkeypatch.setattr(lock, "_BEAT_S", 0.1)
+    monkeypatch.setattr(lock, "BEAT_S", 0.1)
     monkeypatch.setattr(lock, "POLL_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()

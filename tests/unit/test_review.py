@@ -214,7 +214,7 @@ def test_an_earlier_good_verdict_does_not_survive(
     ],
 )
 def test_the_stage_s_own_error_is_the_reason(said: list[str], why: str) -> None:
-    assert review._reason(said) == why
+    assert review.stage_error(said) == why
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def compare(
     Notes
     -----
     Source: Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapter 13
-    (percentile interval). For the widening see `_tail`, for the moments see
+    (percentile interval). For the widening see `tail_share`, for the moments see
     `churn.evaluation.bootstrap`. `scipy.stats.bootstrap` would sort the customers for each draw.
     """
     n_rarer = int(min(y.sum(), len(y) - y.sum()))
@@ -119,7 +119,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _tail(n_rarer: int) -> float:
+def tail_share(n_rarer: int) -> float:
     """Return the share of draws beyond each end of an interval, given the size of the rarer class.
 
     Percentile intervals are too narrow for small classes. With this share, the interval of a mean
@@ -149,11 +149,11 @@ def _difference(
     is_known = np.isfinite(drawn)
     if change is None or is_known.mean() < _MIN_DEFINED:
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
-    tail = (1 - LEVEL) / 2 if name in RANKINGS else _tail(n_rarer)
+    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarer)
     found = spread(drawn[is_known] - change, linear[is_known], influence, tail)
     lower, upper = change + found.lower, change + found.upper
     p = _p(change, found.error, n_rarer)
-    return Difference(name, first, second, change, lower, upper, _word(name, lower, upper), p)
+    return Difference(name, first, second, change, lower, upper, word_for(name, lower, upper), p)
 
 
 def _p(change: float, error: float, n_rarer: int) -> float:
@@ -162,7 +162,8 @@ def _p(change: float, error: float, n_rarer: int) -> float:
     return float(2 * stats.t.sf(abs(change) / error, n_rarer - 1))
 
 
-def _word(name: str, lower: float, upper: float) -> Word:
+def word_for(name: str, lower: float, upper: float) -> Word:
+    """Return the word for a metric's difference, by its interval."""
     if lower == upper == 0:
         return "identical"
     if lower <= 0 <= upper:

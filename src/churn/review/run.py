@@ -162,10 +162,10 @@ def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None
             sys.stderr.write(line)
             errors.append(line.strip())
     if reproduction.returncode:
-        raise ArtifactError(f"dvc repro: {_reason(errors)}")
+        raise ArtifactError(f"dvc repro: {stage_error(errors)}")
 
 
-def _reason(lines: list[str]) -> str:
+def stage_error(lines: list[str]) -> str:
     """Return the stage's last line on stderr; DVC's lines only name the stage that failed."""
     of_stage = [line for line in lines if line and not line.startswith("ERROR: ")]
     return process.error_line("\n".join(of_stage or lines), last=True).removeprefix("Error: ")
