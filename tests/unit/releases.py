@@ -14,8 +14,9 @@ from churn.core import params
 from churn.core.files import read_json, write_json
 from churn.core.paths import Workspace
 from churn.deploy import release
+from churn.deploy.context import Plan
 from churn.deploy.integration import Findings
-from churn.deploy.release import Plan, Released
+from churn.deploy.release import Released
 from churn.evaluation.results import Metrics
 from churn.provenance import bundle
 from churn.provenance.candidate import model_digest

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from churn.core.params import flatten
-from churn.review.parameters import parameter_changes, texts
+from churn.review.proposal import parameter_changes, texts
 from tests.conftest import ROOT
 
 

@@ -25,7 +25,7 @@ from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
 from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
-from churn.review import baseline, compare, limits, measured, pair
+from churn.review import compare, limits, measured, pair, registered, revisions
 from churn.review.baseline import Baseline, Card
 from churn.review.comparison import Absent, Compared, Found, Incomparable
 from churn.review.exam import Candidate, Exam
@@ -536,8 +536,8 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
         workspace,
         workspace.out_of_fold,
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(same))
-    monkeypatch.setattr(baseline, "in_production", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(same))
+    monkeypatch.setattr(registered, "in_production", gives(None))
     report = compare.run(workspace, "main", production=True)
     written = json.loads(workspace.comparison.read_text())
     assert written == to_json(report)
@@ -563,8 +563,8 @@ def test_a_branch_called_production_is_not_taken_for_the_stage(
 ) -> None:
     git(workspace.root, "branch", "Production")
     commit = git(workspace.root, "rev-parse", "HEAD").strip()
-    monkeypatch.setattr(baseline, "of_revision", gives(None))
-    monkeypatch.setattr(baseline, "in_production", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(None))
+    monkeypatch.setattr(registered, "in_production", gives(None))
     report = compare.run(workspace, "Production", production=True)
     assert [(one.name, one.kind) for one in report.baselines] == [
         (f"commit {commit[:12]}", "revision"),
@@ -575,7 +575,7 @@ def test_a_branch_called_production_is_not_taken_for_the_stage(
 def test_a_revision_without_a_pipeline_is_absent(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baseline, "of_revision", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(None))
     report = compare.run(workspace, "main", production=False)
     [entry] = report.baselines
     assert entry == Absent(name="main", kind="revision", absent="main has no pipeline yet")
@@ -591,7 +591,7 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     train_rows, test_rows = (pd.read_parquet(workspace.split(side)) for side in ("train", "test"))
     there = stored_rows(tmp_path / "there", train=train_rows.iloc[:300], test=test_rows)
     found = Baseline("main", "HEAD", "stored", other, ROOT / "src", there)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert isinstance(entry, Incomparable)
     assert "identified by 'email'" in entry.incomparable
@@ -603,7 +603,7 @@ def test_nothing_is_said_of_changes_against_production(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
-    monkeypatch.setattr(baseline, "in_production", gives(found))
+    monkeypatch.setattr(registered, "in_production", gives(found))
     [entry] = compare.run(workspace, None, production=True).baselines
     assert not workspace.changes.exists()
     assert entry.data is None
@@ -614,7 +614,7 @@ def test_what_is_compared_can_be_reported(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
-    monkeypatch.setattr(baseline, "in_production", gives(found))
+    monkeypatch.setattr(registered, "in_production", gives(found))
     compare.run(workspace, None, production=True)
     gates: list[Any] = []
     verdict = {"passed": True, "outcome": "judged", "reason": "same", "gates": gates}
@@ -654,7 +654,7 @@ def test_a_change_of_the_exam_is_counted_and_both_exams_are_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(
-        baseline, "of_revision", gives(of_main(workspace, tmp_path / "main", change))
+        revisions, "of_revision", gives(of_main(workspace, tmp_path / "main", change))
     )
     report = compare.run(workspace, "main", production=False)
     nothing = {"added": 0, "removed": 0, "relabelled": 0, "edited": 0}
@@ -682,7 +682,7 @@ def test_on_the_exam_of_main_the_labels_are_those_of_main(
         "probability",
         lambda self, rows: (rows["age"] > rows["age"].median()).to_numpy() * 0.9,
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(main))
+    monkeypatch.setattr(revisions, "of_revision", gives(main))
 
     report = compare.run(workspace, "main", production=False)
 
@@ -703,7 +703,7 @@ def test_customers_that_the_candidate_was_trained_on_are_no_exam_of_main(
     moved = pd.read_parquet(workspace.split("test")).iloc[:20]
     pd.concat([train_rows, moved]).to_parquet(workspace.split("train"), index=False)
     found = of_main(workspace, tmp_path / "main", lambda test: test.assign(age=test["age"] + 1))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     report = compare.run(workspace, "main", production=False)
     on_main, on_own = report.baselines
     assert on_main.rows == on_own.rows - 20
@@ -723,7 +723,7 @@ def test_a_column_that_is_new_comes_from_the_table_of_the_change(
         "probability",
         lambda self, rows: asked.append(rows) or true(self, rows),  # type: ignore[func-returns-value]
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     compare.run(workspace, "main", production=False)
     own = pd.read_parquet(workspace.split("test"))
     assert asked[0]["plan"].equals(own["plan"])  # by the candidate
@@ -734,7 +734,7 @@ def test_a_table_whose_label_has_another_name_is_no_exam(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.rename(columns={"churned": "gone"}))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, _ = compare.run(workspace, "main", production=False).baselines
     assert "its customers have no column 'churned'" in on_main.incomparable
 
@@ -743,7 +743,7 @@ def test_a_candidate_that_fails_on_the_exam_of_main_is_incomparable(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.assign(age="old"))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, _ = compare.run(workspace, "main", production=False).baselines
     assert "the candidate cannot be scored on the customers of main" in on_main.incomparable
 
@@ -752,7 +752,7 @@ def test_where_the_limits_of_main_are_others_both_are_compared_by(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path / "main", lambda test: test)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     ran: list[Any] = []
     monkeypatch.setattr(
         compare.validate, "check", lambda *given: ran.append(given[2]) or {"checks": []}
@@ -781,7 +781,7 @@ def test_a_model_that_predicts_another_column_is_incomparable(
     card = json.loads((other / "model.json").read_text())
     (other / "model.json").write_text(json.dumps(card | {"target": "gone"}))
     found = Baseline("main", "HEAD", "stored", other, None, workspace)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert entry.incomparable == "main: predicts 'gone', not 'churned'"
 
@@ -790,7 +790,7 @@ def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incompara
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, on_own = compare.run(workspace, "main", production=False).baselines
     assert (on_main.exam, on_own.exam) == ("main", "own")
     assert on_main.incomparable == "main: its held-out customers are unavailable"

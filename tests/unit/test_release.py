@@ -25,7 +25,7 @@ from churn.core.errors import (
     TrackingError,
 )
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion, release, rules
+from churn.deploy import integration, production, promotion, release, rules
 from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
@@ -54,7 +54,6 @@ def test_a_first_release_is_registered_tested_and_in_production(candidates: Cand
     done = candidates.release(1)
 
     assert candidates.production == done.version
-    assert done.before is None
     assert done.version.digest == candidates.digest(1)
     assert stages(candidates.registry) == {1: ("Production", {"champion"})}
     assert told(candidates) == [
@@ -232,7 +231,7 @@ BROKEN = {
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
     "production: tests": (rules, "require_tested", RegistryError("not tested")),
-    "smoke": (release._Release, "_require_same_predictions", ArtifactError("does not load")),
+    "smoke": (production, "require_same_predictions", ArtifactError("does not load")),
 }
 
 
@@ -334,7 +333,7 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
     kind: type[ChurnError], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_same_predictions", fail(kind("does not load")))
+        patch.setattr(production, "require_same_predictions", fail(kind("does not load")))
         with pytest.raises(BlockedError, match="no previous version: nothing is in Production"):
             candidates.release(1)
     assert candidates.production is None
@@ -429,11 +428,11 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
     def taken_over(self: Any) -> None:
         raise LostLockError("another release has taken over")
 
-    def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
+    def works_badly(*_: Any) -> None:
         monkeypatch.setattr(lock.Lock, "require", taken_over)
         raise BlockedError("predicts otherwise")
 
-    monkeypatch.setattr(release._Release, "_require_same_predictions", works_badly)
+    monkeypatch.setattr(production, "require_same_predictions", works_badly)
     with pytest.raises(LostLockError, match="another release has taken over"):
         released.release(2)
     assert released.production == released.registry.version(2)
@@ -455,7 +454,7 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
         real(self, version, tags)
 
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_same_predictions", fail(error))
+        patch.setattr(production, "require_same_predictions", fail(error))
         patch.setattr(Registry, "tag", tag)
         with pytest.raises(BlockedError, match="version 1 was put back into Production"):
             released.release(2)
@@ -476,7 +475,7 @@ def release_while_smoke_test_fails(
 ) -> None:
     with monkeypatch.context() as patch:
         broken = fail(error) if isinstance(error, Exception) else error
-        patch.setattr(release._Release, "_require_same_predictions", broken)
+        patch.setattr(production, "require_same_predictions", broken)
         with pytest.raises(ends, match=said):
             released.release(2)
 
@@ -504,7 +503,7 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
     gone = NoAnswerError("timed out")
     with monkeypatch.context() as patch:
 
-        def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
+        def works_badly(*_: Any) -> None:
             patch.setattr(Registry, "reconcile", fail(gone))
             raise error
 
@@ -519,7 +518,7 @@ def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(
     released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_smoke", fail(KeyboardInterrupt()))
+        patch.setattr(production, "smoke", fail(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             released.release(2)
     with monkeypatch.context() as patch:

@@ -38,7 +38,7 @@ def release(
     folder: Path | None,
     commit: str,
     digest: str | None,
-    until: str,
+    until: Any,
     why: str,
     embedded: bool,
     confirm: bool,

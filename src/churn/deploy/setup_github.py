@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from churn.core import process
 from churn.core.errors import GitHubError
+from churn.core.progress import Say
 from churn.deploy.github_settings import (
     ENVIRONMENTS,
     REPOSITORY,
@@ -28,8 +29,6 @@ _PLACEHOLDER = "@your-organisation/your-team"
 # Workflows triggered by a branch, which must be named: GitHub allows no expression there.
 _BRANCH_WORKFLOWS = (".github/workflows/pull-request.yml", ".github/workflows/deploy.yml")
 _BRANCHES = re.compile(r"^( +branches: \[)([^\]]+)(\])", re.MULTILINE)
-
-Say = Callable[[str], None]
 
 
 def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from churn.deploy.description import SHOWN
 from churn.evaluation.metric_names import TITLES
 from churn.registry import Move, Registry, Version
 from churn.registry.version import CHAMPION, PREVIOUS, STAGING, by_number, in_production
+from churn.review.report.tables import table
 from churn.review.report.text import code, number, prose
 
 Metrics = Mapping[str, float]
@@ -43,12 +44,12 @@ def show(registry: Registry, console: Console) -> None:
     if not versions:
         console.print(_EMPTY)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in _COLUMNS:
-        table.add_column(name, no_wrap=True)
+        shown.add_column(name, no_wrap=True)
     for row in _places(versions):
-        table.add_row(*map(Text, row))
-    console.print(table)
+        shown.add_row(*map(Text, row))
+    console.print(shown)
     if champion := in_production(versions):
         lines = Table.grid(padding=(0, 2))
         for name, value in lineage(champion).items():
@@ -79,8 +80,8 @@ def markdown(
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", ""]
     if decision := decided_on(versions):
-        lines += [prose(decision.sentence), "", *_metrics(decision, metrics), ""]
-    lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *map(_row, rows)]
+        lines += [prose(decision.sentence), "", _metrics(decision, metrics), ""]
+    lines.append(table(_COLUMNS, rows))
     if decision:
         lines += ["", f"### Lineage of version {decision.version.number}", ""]
         lines += [
@@ -132,17 +133,15 @@ def decided_on(versions: list[Version]) -> Decision | None:
     return Decision(champion, replaced, sentence)
 
 
-def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> Iterator[str]:
+def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> str:
     columns = [v for v in (decision.version, decision.replaced) if v is not None]
-    yield _row(["held-out customers", *(f"version {version.number}" for version in columns)])
-    yield _row(["---"] * (len(columns) + 1))
+    rows = []
     for name in SHOWN:
         values = [metrics.get(version.number, {}).get(f"test_{name}") for version in columns]
-        yield _row([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        rows.append([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
+    return table(
+        ["held-out customers", *(f"version {version.number}" for version in columns)], rows
+    )
 
 
 def _places(versions: Sequence[Version]) -> list[list[str]]:
@@ -210,14 +209,14 @@ def history(registry: Registry, console: Console) -> None:
     versions = registry.versions()
     if not versions:
         raise RegistryError(_EMPTY)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("when (UTC)", "version", "what", "by", "why"):
-        table.add_column(name, no_wrap=name != "why")
+        shown.add_column(name, no_wrap=name != "why")
     entries = [(event, version) for version in versions for event in version.events]
     for event, version in sorted(entries, key=lambda pair: pair[0].when):
         cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
-        table.add_row(*map(Text, cells))
-    console.print(table)
+        shown.add_row(*map(Text, cells))
+    console.print(shown)
 
 
 def _time(when: str) -> str:

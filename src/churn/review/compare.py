@@ -20,8 +20,8 @@ from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar
 from churn.evaluation.comparison import LEVEL
 from churn.provenance.candidate import model_digest
-from churn.review import baseline, limits, measured, pair, proposal
-from churn.review.baseline import Baseline
+from churn.review import limits, measured, pair, proposal, registered, revisions
+from churn.review.baseline import PRODUCTION, Baseline
 from churn.review.comparison import (
     Absent,
     Compared,
@@ -50,7 +50,7 @@ def run(
     production : bool
         Compare with the model in Production as well.
     share_cache : bool, default=True
-        See `churn.review.baseline.of_revision`.
+        See `churn.review.revisions.of_revision`.
 
     Returns
     -------
@@ -69,14 +69,14 @@ def run(
     main = None
     with ExitStack() as opened:
         if revision is not None:
-            commit = baseline.resolve(workspace.root, revision)
+            commit = revisions.resolve(workspace.root, revision)
             proposal.write(workspace, commit)
-            source = baseline.of_revision(workspace.root, revision, share_cache)
-            name = baseline.shown_name(revision, commit)
+            source = revisions.of_revision(workspace.root, revision, share_cache)
+            name = revisions.shown_name(revision, commit)
             baselines[name] = main = opened.enter_context(source)
         if production:
-            released = baseline.in_production(workspace.root, settings.release)
-            baselines[baseline.PRODUCTION] = opened.enter_context(released)
+            released = registered.in_production(workspace.root, settings.release)
+            baselines[PRODUCTION] = opened.enter_context(released)
         return against(workspace, settings, baselines, main)
 
 
@@ -132,7 +132,7 @@ def _entries(
     advance: Advance,
 ) -> Iterator[Entry]:
     """Compare with a baseline, on each exam and by each set of limits."""
-    kind: Kind = "production" if name == baseline.PRODUCTION else "revision"
+    kind: Kind = "production" if name == PRODUCTION else "revision"
     if found is None:
         yield Absent(name=name, kind=kind, absent=_absence_reason(name))
         return
@@ -175,7 +175,7 @@ def _on_exam(
 
 
 def _absence_reason(name: str) -> str:
-    if name == baseline.PRODUCTION:
+    if name == PRODUCTION:
         if os.environ.get("CHURN_FORK") == "true":
             return "a run of a fork has no access to a registry on a server, and finds no other"
         return "nothing is in Production in the configured registry"

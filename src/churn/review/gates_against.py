@@ -31,15 +31,9 @@ _WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
 
 def comparison(found: Comparison | None, digest: str | None, release: bool) -> Iterator[Gate]:
-    """Yield a failed gate if the required comparison was not made.
+    """Yield a failed gate if the required comparison of the model to judge was not made.
 
-    Parameters
-    ----------
-    found : Comparison or None
-    digest : str or None
-        Of the model to judge.
-    release : bool
-        Whether a comparison with Production is required; else one with a revision is.
+    For a release that is one with Production, else one with a revision.
     """
     kinds = {entry.kind for entry in found.baselines} if found else set()
     value = reason = ""
@@ -73,12 +67,7 @@ def minima(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> Iter
 def baselines(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> Iterator[Gate]:
     """Judge the differences to each baseline.
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-    gates : GatesParams
-    accepted : bool
-        Whether what fails on main's exam is accepted for the table of this change.
+    If `accepted`, what fails on main's exam is accepted for the table of this change.
     """
     both = _exams_differ(entries)
     for entry in entries:

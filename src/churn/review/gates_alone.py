@@ -85,15 +85,7 @@ def _committed(outputs: Outputs | None, release: bool) -> tuple[bool, str, str, 
 def minima(
     values: Mapping[str, float | None] | None, gates: GatesParams, where: str = ""
 ) -> Iterator[Gate]:
-    """Judge metrics by their minima.
-
-    Parameters
-    ----------
-    values : mapping of str to float or None
-    gates : GatesParams
-    where : str, default=""
-        On which customers, if that has to be said.
-    """
+    """Judge metrics by their minima; `where` says on which customers, if that has to be said."""
     for metric, minimum in gates.minima.items():
         title = f"{TITLES[metric]}{where}"
         value = None if values is None else values.get(metric)

@@ -29,17 +29,7 @@ def own(settings: Params) -> Limits:
 
 
 def judged_by(root: Path, commit: str | None, settings: Params) -> list[Limits]:
-    """Return main's limits, and the candidate's own if they differ.
-
-    Parameters
-    ----------
-    root : Path
-        Top folder of the repository.
-    commit : str or None
-        Main's; None for the candidate's own limits only.
-    settings : Params
-        The candidate's.
-    """
+    """Return main's limits, and the candidate's own if they differ; without main's commit these."""
     mine = own(settings)
     if commit is None:
         return [mine]

@@ -40,22 +40,10 @@ def compared(
     data: DataParams,
     judging: Limits,
 ) -> Compared:
-    """Compare two models by one set of limits.
+    """Compare two models by one set of limits, which set slices, costs and the bootstrap.
 
-    Parameters
-    ----------
-    entry : Found
-        The baseline.
-    alone : Pair
-        The held-out customers.
-    everyone : Pair or str
-        With training rows added, or why there are none.
-    train : DataFrame
-        Training rows, which define the bounds of slices.
-    data : DataParams
-        Names id and target.
-    judging : Limits
-        Slices, costs and the bootstrap.
+    On held-out customers alone, and on `everyone` if training rows could be added, else it says
+    why not. The training rows `train` define the bounds of slices.
     """
     held_out = alone.at_most(judging.comparison.max_rows, data.id)
     pairs, reason = [held_out], None

@@ -22,7 +22,7 @@ from churn.provenance import lockfile
 from churn.provenance.candidate import holds_commit
 from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
-from churn.review import baseline
+from churn.review import revisions
 from churn.review.baseline import Baseline
 from churn.review.gates_alone import Outputs
 from churn.validation.results import CheckResult, Checks
@@ -85,7 +85,7 @@ def _beyond_tolerance(workspace: Workspace, paths: list[str]) -> Iterator[str]:
             if compare is None and path not in read:  # a picture or a page, which no stage reads
                 continue
             if not (tree / path).exists():
-                baseline.pull(tree, path)
+                revisions.pull(tree, path)
             if not (tree / path).exists():
                 yield f"{path}: neither the cache nor the remote has it; run dvc push"
                 continue

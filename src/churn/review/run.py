@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from churn.core import process
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
+from churn.core.progress import Say
 from churn.provenance import bundle, tracked_data
 from churn.provenance.candidate import INPUTS, changed_inputs
 from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
-from churn.review import baseline, compare, outcome, proposal, report, resolve, verdict
+from churn.review import compare, outcome, proposal, report, resolve, revisions, verdict
+from churn.review.baseline import PRODUCTION
 from churn.review.outcome import Verdict
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
 def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     root = workspace.root
     resolve.require_merged(root)
-    commit = None if plan.revision is None else baseline.resolve(root, plan.revision)
+    commit = None if plan.revision is None else revisions.resolve(root, plan.revision)
     if commit is not None:
         proposal.write(workspace, commit)
         if behind := int(git(root, "rev-list", "--count", f"HEAD..{commit}")):
@@ -118,7 +118,7 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     say("dvc repro")
     # Without `track`: runs are logged for merged changes only, and this runner has no store.
     reproduce(root, *(["--force"] if plan.from_scratch else []), "validate")
-    say(f"compare with {plan.revision or baseline.PRODUCTION}")
+    say(f"compare with {plan.revision or PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
     judged = verdict.run(workspace, release=commit is None)

@@ -43,7 +43,9 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         checks=read_json(workspace.checks, "validate", Checks),
         comparison=comparison,
         model_digest=model_digest(workspace.model),
-        main_checks=_main_checks(workspace),
+        main_checks=read_json(workspace.main_checks, "compare", Checks)
+        if workspace.main_checks.exists()
+        else None,
     )
     main = _revision(comparison)
     judged_by = limits.judged_by(workspace.root, main, settings)
@@ -62,12 +64,6 @@ def _revision(comparison: Comparison) -> str | None:
         if not isinstance(entry, Absent) and entry.kind == "revision"
     )
     return next(filter(None, revisions), None)
-
-
-def _main_checks(workspace: Workspace) -> Checks | None:
-    if not workspace.main_checks.exists():
-        return None
-    return read_json(workspace.main_checks, "compare", Checks)
 
 
 def _changed_limits(workspace: Workspace) -> list[str]:

@@ -34,13 +34,8 @@ def name_of(entry: Compared, entries: Sequence[Compared]) -> str:
 def metrics(entry: Compared, threshold: float, decided: int | None) -> str:
     """Render the table of metrics: on all customers, with held-out customers beside it.
 
-    Parameters
-    ----------
-    entry : Compared
-    threshold : float
-        The candidate's.
-    decided : int or None
-        How often the held-out customers have decided before.
+    The threshold is the candidate's; `decided` is how often the held-out customers have decided
+    before.
     """
     everyone = entry.everyone
     on_held_out = {metric.metric: metric for metric in entry.metrics} if everyone else {}
