@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +197,4 @@ def github(
     """
     from churn.deploy import setup_github
 
-    setup_github.run(
-        Path(), plan, reviewers, registry, alone, apply, click.echo, partial(click.echo, err=True)
-    )
+    setup_github.run(Path(), plan, reviewers, registry, alone, apply)

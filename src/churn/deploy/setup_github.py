@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import click
+
 from churn.core import process
 from churn.core.errors import GitHubError
-from churn.core.progress import Say
 from churn.deploy.github_settings import (
     ENVIRONMENTS,
     REPOSITORY,
@@ -38,8 +39,6 @@ def run(
     registry: str | None,
     is_alone: bool,
     apply: bool,
-    say: Say,
-    warn: Say,
 ) -> None:
     """Print the calls that set up the repository, or run them.
 
@@ -57,8 +56,6 @@ def run(
         Whether there is nobody else to approve a pull request.
     apply : bool
         Run the calls, and write the default branch into the workflows' files.
-    say, warn : callable
-        Called with each line for stdout, and for stderr.
 
     Raises
     ------
@@ -77,11 +74,11 @@ def run(
     for call in calls(current, wanted):
         if apply:
             _call(call.method, call.path, json.dumps(call.body))
-            say(f"✓ {call.why}")
+            click.echo(f"✓ {call.why}")
         else:
-            say(f"# {call.why}\n{call.command}\n")
+            click.echo(f"# {call.why}\n{call.command}\n")
     for note in (*notes(current, wanted), *_file_notes(root, current.branch, is_alone, apply)):
-        warn(f"note: {note}")
+        click.echo(f"note: {note}", err=True)
 
 
 def _file_notes(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]:

@@ -44,12 +44,7 @@ def show(registry: Registry, console: Console) -> None:
     if not versions:
         console.print(_EMPTY)
         return
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _COLUMNS:
-        shown.add_column(name, no_wrap=True)
-    for row in _places(versions):
-        shown.add_row(*map(Text, row))
-    console.print(shown)
+    _print(console, _COLUMNS, _places(versions))
     if champion := in_production(versions):
         lines = Table.grid(padding=(0, 2))
         for name, value in lineage(champion).items():
@@ -122,15 +117,12 @@ def decided_on(versions: list[Version]) -> Decision | None:
     event = champion.last("production", "rollback", "restore")
     replaced = None if event is None else by_number(versions).get(event.replaced or 0)
     if event is None:  # moved by other means than this project's
-        return Decision(champion, replaced, f"Version {champion.number} is in Production.")
-    if replaced is None:
-        first = f"Version {champion.number} is the first in Production"
-        return Decision(champion, replaced, f"{first}, by {event.by}: {event.why}")
-    verb = "replaced" if event.what == "production" else "was put back in place of"
-    sentence = (
-        f"Version {champion.number} {verb} version {replaced.number}, by {event.by}: {event.why}"
-    )
-    return Decision(champion, replaced, sentence)
+        what = "is in Production."
+    else:
+        verb = "replaced" if event.what == "production" else "was put back in place of"
+        what = f"{verb} version {replaced.number}" if replaced else "is the first in Production"
+        what += f", by {event.by}: {event.why}"
+    return Decision(champion, replaced, f"Version {champion.number} {what}")
 
 
 def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> str:
@@ -209,13 +201,20 @@ def history(registry: Registry, console: Console) -> None:
     versions = registry.versions()
     if not versions:
         raise RegistryError(_EMPTY)
+    entries = [(event, str(version.number)) for version in versions for event in version.events]
+    rows = [
+        [_time(event.when), number, event.what, event.by, event.why]
+        for event, number in sorted(entries, key=lambda pair: pair[0].when)
+    ]
+    _print(console, ("when (UTC)", "version", "what", "by", "why"), rows)
+
+
+def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("when (UTC)", "version", "what", "by", "why"):
+    for name in columns:
         shown.add_column(name, no_wrap=name != "why")
-    entries = [(event, version) for version in versions for event in version.events]
-    for event, version in sorted(entries, key=lambda pair: pair[0].when):
-        cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
-        shown.add_row(*map(Text, cells))
+    for row in rows:
+        shown.add_row(*map(Text, row))
     console.print(shown)
 
 

@@ -180,13 +180,33 @@ def _margin(
 
 def _slices(slices: Sequence[ComparedSlice], baseline: str, gates: GatesParams, where: str) -> Gate:
     """Judge all slices together: which are significantly worse by more than a margin (Holm)."""
-    margins = gates.slice_margins
-    failing: list[tuple[str, float, str]] = []  # the slice, how bad it is, and what is shown
-    tested: list[tuple[str, float, str, float]] = []  # and the p-value
-    unknown = set()
+    failing, tested, unknown = _losses(slices, gates.slice_margins)
+    is_significant = holm([p for *_, p in tested], (1 - LEVEL) / 2)
+    failing += [test[:3] for test, is_worse in zip(tested, is_significant, strict=True) if is_worse]
+    name, n = f"slices against {baseline}{where}", len(slices)
+    limit = ", ".join(
+        f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in gates.slice_margins.items()
+    )
+    if failing:
+        worst = [shown for _, _, shown in sorted(failing, key=lambda failure: -failure[1])]
+        value = f"{len({group for group, *_ in failing})} of {n} beyond a margin"
+        reason = f"worse than {baseline} in a slice{where}: {first_three(worst)}"
+        return Gate(name, False, value, limit, reason)
+    aside = f", {len(unknown)} of them without an interval" if unknown else ""
+    value = f"none of {n} beyond a margin"
+    return Gate(name, True, value, limit or "none", f"{n} slices compared{aside}")
+
+
+def _losses(
+    slices: Sequence[ComparedSlice], margins: Mapping[MetricName, float]
+) -> tuple[list[tuple[str, float, str]], list[tuple[str, float, str, float]], set[str]]:
+    """Return what fails without a test, what has to be tested, and slices without an interval.
+
+    Of each metric the slice, the loss as a share of the margin, what is shown, and the p-value.
+    """
+    failing, tested, unknown = [], [], set()
     for part in slices:
-        group = f"{part.column} {part.slice}"
-        differences = by_metric(part.metrics)
+        group, differences = f"{part.column} {part.slice}", by_metric(part.metrics)
         for metric, margin in margins.items():
             difference, title = differences.get(metric), f"{group}: {TITLES[metric]}"
             if difference is None:
@@ -204,20 +224,7 @@ def _slices(slices: Sequence[ComparedSlice], baseline: str, gates: GatesParams, 
                     share = difference.loss / margin if margin else math.inf
                     shown = f"{title} {difference.difference:+.4f}, without an interval"
                     failing.append((group, share, shown))
-    is_significant = holm([p for *_, p in tested], (1 - LEVEL) / 2)
-    failing += [test[:3] for test, is_worse in zip(tested, is_significant, strict=True) if is_worse]
-    name, n = f"slices against {baseline}{where}", len(slices)
-    limit = ", ".join(
-        f"{TITLES[m]} significantly worse by at most {v:g}" for m, v in margins.items()
-    )
-    if failing:
-        worst = [shown for _, _, shown in sorted(failing, key=lambda failure: -failure[1])]
-        value = f"{len({group for group, *_ in failing})} of {n} beyond a margin"
-        reason = f"worse than {baseline} in a slice{where}: {first_three(worst)}"
-        return Gate(name, False, value, limit, reason)
-    aside = f", {len(unknown)} of them without an interval" if unknown else ""
-    value = f"none of {n} beyond a margin"
-    return Gate(name, True, value, limit or "none", f"{n} slices compared{aside}")
+    return failing, tested, unknown
 
 
 def _p_beyond(loss: tuple[float, float], margin: float) -> float:

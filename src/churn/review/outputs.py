@@ -25,7 +25,7 @@ from churn.provenance.worktree import worktree
 from churn.review import revisions
 from churn.review.baseline import Baseline
 from churn.review.gates_alone import Outputs
-from churn.validation.results import CheckResult, Checks
+from churn.validation.results import Checks
 
 # Other machines may round differently, which changes a few splits of trees.
 _METRIC_TOLERANCE = 0.005
@@ -186,15 +186,14 @@ def _short(value: Any) -> str:
 
 
 def _statuses(here: Workspace, committed: Workspace, path: str) -> str | None:
-    ours, theirs = (read_json(w.checks, "validate", Checks).checks for w in (here, committed))
-    differing = [check.check for check in ours if _status(check) not in map(_status, theirs)]
+    ours, theirs = (
+        [(found.suite, found.check, found.status) for found in listed.checks]
+        for listed in (read_json(w.checks, "validate", Checks) for w in (here, committed))
+    )
+    differing = [check for suite, check, how in ours if (suite, check, how) not in theirs]
     if differing or len(ours) != len(theirs):
         return f"its results differ from the commit's: {', '.join(differing[:3])}"
     return None
-
-
-def _status(check: CheckResult) -> tuple[str, str, str]:
-    return check.suite, check.check, check.status
 
 
 _COMPARE: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {
