@@ -10,7 +10,7 @@ from churn.review.report import markdown, mermaid
 from churn.review.report.facts import Facts
 from churn.review.report.markdown import warning
 from churn.review.report.sections import Section
-from churn.review.report.tables import table
+from churn.review.report.tables import first_rows
 from churn.review.report.text import code, prose
 
 _MOST_EDITS, _MOST_LINES, _MOST_FAILURES = 40, 10, 10
@@ -107,13 +107,10 @@ def _sections(change: Change) -> list[str]:
 
 
 def _edits(change: Change) -> str:
-    edits = change.edits or []
     rows = [
-        [code(edit.section), *(_lines(side) for side in (edit.before, edit.after))]
-        for edit in edits[:_MOST_EDITS]
+        [code(edit.section), _lines(edit.before), _lines(edit.after)] for edit in change.edits or []
     ]
-    more = f"\n\nand {len(edits) - _MOST_EDITS} more" if edits[_MOST_EDITS:] else ""
-    return f"{table(['section', 'before', 'after'], rows)}{more}" if rows else ""
+    return first_rows(["section", "before", "after"], rows, most=_MOST_EDITS)
 
 
 def _lines(side: Sequence[str]) -> str:

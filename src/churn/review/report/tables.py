@@ -17,13 +17,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterabl
 
 
 def first_rows(
-    header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Iterable[int] = (),
+    most: int = MOST_ROWS,
 ) -> str:
     """Render the first rows of a table that may be long, and the number of the others."""
     if not rows:
         return ""
-    shown = table(header, rows[:MOST_ROWS], numbers)
-    return shown if len(rows) <= MOST_ROWS else f"{shown}\n\nand {len(rows) - MOST_ROWS} more"
+    shown = table(header, rows[:most], numbers)
+    return shown if len(rows) <= most else f"{shown}\n\nand {len(rows) - most} more"
 
 
 def listed(names: Sequence[str], most: int) -> str:
