@@ -29,7 +29,8 @@ from scipy.stats import norm
 
 from churn.core import params
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.differences import Difference
 from churn.evaluation.many_looks import corrected
 from churn.model.threshold import choose
 from churn.review import gate, limits

@@ -19,7 +19,8 @@ import pytest
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.differences import Difference
 from churn.evaluation.metrics import measure
 from churn.evaluation.results import Metrics
 from churn.evaluation.slices import slices
@@ -231,7 +232,7 @@ def run_checks(
 ) -> dict[str, Checked]:
     """Run the shipped checks, or others, on tables; return what each check says of each table."""
     try:
-        python = deepchecks_program._python()
+        python = deepchecks_program.checks_python()
     except Exception as error:
         pytest.skip(f"deepchecks cannot be run here; install it: {error}")
     listed = suites or {

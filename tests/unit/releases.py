@@ -14,8 +14,9 @@ from churn.core import params
 from churn.core.files import read_json, write_json
 from churn.core.paths import Workspace
 from churn.deploy import release
+from churn.deploy.context import Plan
 from churn.deploy.integration import Findings
-from churn.deploy.release import Plan, Released
+from churn.deploy.release import Released
 from churn.evaluation.results import Metrics
 from churn.provenance import bundle
 from churn.provenance.candidate import model_digest
@@ -24,6 +25,7 @@ from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
 from churn.review import compare, gate, limits, report, verdict
 from churn.review.comparison import Comparison
+from churn.review.gates_alone import Outputs
 from churn.stages import evaluate, prepare, train
 from churn.validation.results import Checks
 from tests.conftest import ROOT
@@ -112,7 +114,7 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
     judged = gate.judge(
         gate.Results(
             stale=[],
-            outputs=gate.Outputs("same"),
+            outputs=Outputs("same"),
             metrics=read_json(workspace.metrics, "evaluate", Metrics),
             checks=read_json(workspace.checks, "validate", Checks),
             comparison=read_json(workspace.comparison, "compare", Comparison),

@@ -22,7 +22,9 @@ from churn.core import params
 from churn.core.errors import ArtifactError, BaselineError, CandidateError, IncomparableError
 from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
-from churn.review.baseline import Baseline, in_production, of_revision
+from churn.review.baseline import Baseline
+from churn.review.registered import in_production
+from churn.review.revisions import of_revision
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write

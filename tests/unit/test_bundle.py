@@ -19,11 +19,11 @@ from churn.core.paths import Workspace
 from churn.provenance.bundle import MANIFEST, Manifest, pack, read_manifest, verify
 from churn.provenance.candidate import input_fingerprint, model_digest
 from churn.provenance.git import git
-from churn.review import gate, verdict
+from churn.review import outcome, verdict
 from tests.unit.repositories import commit, write
 
-PASSED = gate.Verdict(True, "judged", "fine", ())
-STOPPED = gate.stopped("no data")
+PASSED = outcome.Verdict(True, "judged", "fine", ())
+STOPPED = outcome.stopped("no data")
 
 
 @pytest.fixture

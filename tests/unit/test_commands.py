@@ -14,7 +14,7 @@ from churn.core.paths import Workspace
 from churn.deploy import commands, integration, release
 from churn.deploy.integration import Findings
 from churn.registry import Registry
-from churn.review import gate
+from churn.review import outcome
 from churn.review import run as review
 from churn.tracking.local_store import BRANCH, reason_not_to_release
 from tests.unit.releases import Candidates
@@ -209,10 +209,10 @@ def test_what_is_in_production_already_is_not_run_again(
 def test_what_is_here_is_judged_first(
     first: Candidates, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(review, "run", lambda *_: gate.stopped("no data"))
+    monkeypatch.setattr(review, "run", lambda *_: outcome.stopped("no data"))
     assert run("release") == 2
     assert "Error: no data" in capsys.readouterr().err
-    bad = gate.Verdict(False, "judged", "it is worse", ())
+    bad = outcome.Verdict(False, "judged", "it is worse", ())
     monkeypatch.setattr(review, "run", lambda *_: bad)
     assert run("release") == 1
     assert "blocked: it is worse" in last_line(capsys)

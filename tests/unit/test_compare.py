@@ -19,16 +19,19 @@ from churn.core import params
 from churn.core.errors import ArtifactError, IncomparableError, RegistryError
 from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
+from churn.core.shapes import to_json
 from churn.data import split
-from churn.evaluation.comparison import Scored
 from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
 from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
-from churn.review import baseline, compare, limits
+from churn.review import compare, limits, measured, pair, registered, revisions
 from churn.review.baseline import Baseline, Card
 from churn.review.comparison import Absent, Compared, Found, Incomparable
+from churn.review.exam import Candidate, Exam
+from churn.review.pair import Pair
 from churn.review.report import gather, markdown, mermaid
+from churn.review.report.facts import read
 from churn.stages import train
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
@@ -67,20 +70,20 @@ def pretended(**said: Any) -> Pretended:
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, None, said=said)
 
 
-def held_out(candidate: compare.Candidate) -> compare.Exam:
-    return compare.Exam("own", candidate.test, candidate.train)
+def held_out(candidate: Candidate) -> Exam:
+    return Exam("own", candidate.test, candidate.train)
 
 
 def compared(
-    candidate: compare.Candidate, everyone: Any, *scored: Any, judging: Limits | None = None
+    candidate: Candidate, everyone: Pair | str, alone: Pair, judging: Limits | None = None
 ) -> Compared:
     entry = Found(name="main", model_digest="b" * 64)
-    exam, own = held_out(candidate), judging or limits.own(candidate.settings)
-    return compare._compared(entry, *scored, everyone, exam, candidate, own)
+    own, data = judging or limits.own(candidate.settings), candidate.settings.data
+    return measured.compared(entry, alone, everyone, candidate.train, data, own)
 
 
-def score(found: Baseline, candidate: compare.Candidate) -> tuple[pd.DataFrame, Scored]:
-    return compare._score(found, held_out(candidate), candidate)
+def score(found: Baseline, candidate: Candidate) -> Pair:
+    return pair.held_out(found, held_out(candidate), candidate)
 
 
 def out_of_fold_of(train: pd.DataFrame, oldest: int, n_folds: int = 5) -> pd.DataFrame:
@@ -118,12 +121,12 @@ def many() -> pd.DataFrame:
 
 
 @pytest.fixture
-def candidate(many: pd.DataFrame, tmp_path: Path) -> compare.Candidate:
+def candidate(many: pd.DataFrame, tmp_path: Path) -> Candidate:
     """Return a candidate on those of them that it holds out."""
     return prepared(many, tmp_path)
 
 
-def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare.Candidate:
+def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> Candidate:
     keys = {f"comparison.{key}": value for key, value in overrides.items()}
     settings = params.load(ROOT / "params.yaml", {"comparison.resamples": 1000, **keys})
     workspace = Workspace(root)
@@ -139,7 +142,7 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare.Candid
     out_of_fold_of(many[~held_out], 150).to_parquet(workspace.out_of_fold)
     workspace.reports.mkdir(exist_ok=True)
     workspace.metrics.write_text('{"threshold": 0.4, "train": {}, "test": {}}')
-    return compare.Candidate(workspace, settings)
+    return Candidate(workspace, settings)
 
 
 @pytest.mark.parametrize(
@@ -154,10 +157,11 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> compare.Candid
     ],
 )
 def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
-    salt: str, share: float, many: pd.DataFrame, candidate: compare.Candidate
+    salt: str, share: float, many: pd.DataFrame, candidate: Candidate
 ) -> None:
     found = pretended(salt=salt, test_share=share)
-    rows, scored = score(found, candidate)
+    alone = score(found, candidate)
+    rows, scored = alone.rows, alone.baseline
 
     of_baseline = set(many["customer_id"][~split.is_test(many["customer_id"], share, salt)])
     of_candidate = set(candidate.train["customer_id"])
@@ -169,21 +173,19 @@ def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
     assert len(seen) >= 50
 
     [asked] = found.asked
-    assert asked["customer_id"].tolist() == rows["customer_id"].tolist()
+    assert sorted(asked["customer_id"]) == sorted(rows["customer_id"])
     assert "_probability" not in asked  # what the candidate says is not told
     assert scored.threshold == 0.35
     np.testing.assert_allclose(scored.probability, rows["age"] / 200)
 
 
-def test_with_the_same_split_no_customer_is_lost(candidate: compare.Candidate) -> None:
-    rows, _ = score(pretended(), candidate)
-    assert rows["customer_id"].tolist() == candidate.test["customer_id"].tolist()
+def test_with_the_same_split_no_customer_is_lost(candidate: Candidate) -> None:
+    rows = score(pretended(), candidate).rows
+    assert sorted(rows["customer_id"]) == sorted(candidate.test["customer_id"])
 
 
 @pytest.mark.parametrize("share", [0.01, 0.04])
-def test_too_few_unseen_customers_are_no_comparison(
-    share: float, candidate: compare.Candidate
-) -> None:
+def test_too_few_unseen_customers_are_no_comparison(share: float, candidate: Candidate) -> None:
     found = pretended(salt="other", test_share=share)
     with pytest.raises(IncomparableError, match=r"only .* keep split\.salt and split\.test_share"):
         score(found, candidate)
@@ -191,24 +193,24 @@ def test_too_few_unseen_customers_are_no_comparison(
 
 
 @pytest.mark.parametrize(("n", "enough"), [(49, False), (50, True)])
-def test_fifty_customers_are_enough(n: int, enough: bool, candidate: compare.Candidate) -> None:
+def test_fifty_customers_are_enough(n: int, enough: bool, candidate: Candidate) -> None:
     candidate.test = candidate.test.iloc[:n]
     if enough:
-        assert len(score(pretended(), candidate)[0]) == 50
+        assert len(score(pretended(), candidate).rows) == 50
         return
     with pytest.raises(IncomparableError, match="only 49 of the held-out customers"):
         score(pretended(), candidate)
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_customers_of_one_kind_are_no_comparison(label: int, candidate: compare.Candidate) -> None:
+def test_customers_of_one_kind_are_no_comparison(label: int, candidate: Candidate) -> None:
     candidate.test = candidate.test.assign(churned=label)
     with pytest.raises(IncomparableError, match="of them churned"):
         score(pretended(), candidate)
 
 
 def test_customers_that_are_told_apart_otherwise_are_no_comparison(
-    candidate: compare.Candidate,
+    candidate: Candidate,
 ) -> None:
     with pytest.raises(IncomparableError, match="identified by 'email', these by 'customer_id'"):
         score(pretended(id="email"), candidate)
@@ -216,7 +218,7 @@ def test_customers_that_are_told_apart_otherwise_are_no_comparison(
 
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
 def test_a_model_that_does_not_know_its_split_is_no_comparison(
-    key: str, candidate: compare.Candidate
+    key: str, candidate: Candidate
 ) -> None:
     with pytest.raises(IncomparableError, match=f"model.json has no {key}"):
         score(pretended(**{key: None}), candidate)
@@ -224,7 +226,7 @@ def test_a_model_that_does_not_know_its_split_is_no_comparison(
 
 @pytest.mark.parametrize("change", ["order", "fewer", "others"])
 def test_an_answer_for_other_customers_is_no_comparison(
-    change: str, candidate: compare.Candidate, monkeypatch: pytest.MonkeyPatch
+    change: str, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(self: Pretended, rows: Path) -> pd.DataFrame:
         frame = pd.read_parquet(rows)[["customer_id"]].assign(probability=0.5)
@@ -238,37 +240,36 @@ def test_an_answer_for_other_customers_is_no_comparison(
 
 
 @pytest.mark.parametrize("change", [lambda p: p.iloc[::-1], lambda p: p.iloc[1:]])
-def test_predictions_of_other_customers_are_an_error(
-    change: Any, candidate: compare.Candidate
-) -> None:
+def test_predictions_of_other_customers_are_an_error(change: Any, candidate: Candidate) -> None:
     file = candidate.workspace.predictions("test")
     change(pd.read_parquet(file)).to_parquet(file, index=False)
     with pytest.raises(ArtifactError, match="its customers differ from"):
-        compare.Candidate(candidate.workspace, candidate.settings)
+        Candidate(candidate.workspace, candidate.settings)
 
 
 def test_the_most_rows_are_kept_and_are_always_the_same(
-    many: pd.DataFrame, candidate: compare.Candidate
+    many: pd.DataFrame, candidate: Candidate
 ) -> None:
-    rows, scored = score(pretended(), candidate)
+    alone = score(pretended(), candidate)
 
     def at_most(max_rows: int) -> Compared:
         chosen = candidate.settings.comparison.model_copy(update={"max_rows": max_rows})
         own = limits.own(candidate.settings).model_copy(update={"comparison": chosen})
-        return compared(candidate, "alone", rows, scored, judging=own)
+        return compared(candidate, "alone", alone, judging=own)
 
     some = at_most(200)
     assert 140 <= some.rows <= 260
     assert at_most(200) == some
     assert at_most(100).rows < some.rows
-    assert at_most(100_000).rows == len(rows)
+    assert at_most(100_000).rows == len(alone.rows)
 
 
 def test_metrics_slices_and_curves_are_those_of_both_models(
-    candidate: compare.Candidate,
+    candidate: Candidate,
 ) -> None:
-    rows, scored = score(pretended(), candidate)
-    found = compared(candidate, "alone", rows, scored)
+    alone = score(pretended(), candidate)
+    rows, scored = alone.rows, alone.baseline
+    found = compared(candidate, "alone", alone)
     assert found.rows == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
@@ -288,15 +289,15 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
         "false_positive_rate": 0.0,
         "true_positive_rate": 0.0,
     }
-    json.dumps(found.model_dump(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 def test_at_the_threshold_of_the_baseline_only_the_model_differs(
-    candidate: compare.Candidate,
+    candidate: Candidate,
 ) -> None:
-    rows, scored = score(pretended(), candidate)
-    decision = candidate.settings.decision
-    found = compared(candidate, "alone", rows, scored).same_threshold
+    alone = score(pretended(), candidate)
+    rows, decision = alone.rows, candidate.settings.decision
+    found = compared(candidate, "alone", alone).same_threshold
     measured = measure(
         rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, decision
     ).values
@@ -305,28 +306,27 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     for one in found:
         assert one.candidate == pytest.approx(measured[one.metric], abs=1e-6)
     candidate.threshold = 0.35
-    assert compared(candidate, "alone", rows, scored).same_threshold is None
+    assert compared(candidate, "alone", score(pretended(), candidate)).same_threshold is None
 
 
 def test_the_words_of_both_exams_are_corrected_together(
-    candidate: compare.Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     families: list[Any] = []
-    monkeypatch.setattr(compare, "corrected", lambda found: families.append(found) or found)
+    monkeypatch.setattr(measured, "corrected", lambda found: families.append(found) or found)
     found = older(candidate, tmp_path / "there", candidate.train)
-    rows, scored = score(found, candidate)
-    told = compared(candidate, everyone(found, candidate), rows, scored)
+    told = compared(candidate, everyone(found, candidate), score(found, candidate))
     assert told.everyone is not None
     assert families[0] == [told.metrics, told.everyone.metrics]
 
 
 def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
-    many: pd.DataFrame, candidate: compare.Candidate, tmp_path: Path
+    many: pd.DataFrame, candidate: Candidate, tmp_path: Path
 ) -> None:
     before = many.iloc[:2000].drop(columns="recency_days").assign(age=30.0)
     there = stored_rows(tmp_path / "there", train=before)
     found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
-    described = compare._data(found, candidate)
+    described = measured.data_change(found, candidate)
     assert described is not None
     assert described.rows == (2000, len(candidate.train))
     assert described.columns[0].column == "age"
@@ -340,16 +340,16 @@ def test_data_that_moved_is_described_and_columns_that_came_or_went_are_named(
     assert after_rate == round(candidate.train["churned"].mean(), 4)
 
 
-def test_the_same_rows_have_not_moved(candidate: compare.Candidate, tmp_path: Path) -> None:
+def test_the_same_rows_have_not_moved(candidate: Candidate, tmp_path: Path) -> None:
     there = stored_rows(tmp_path / "there", train=candidate.train)
     found = Pretended("main", "1", "stored", tmp_path, tmp_path, there)
-    assert compare._data(found, candidate) is None
+    assert measured.data_change(found, candidate) is None
 
 
 # every customer
 
 
-def older(candidate: compare.Candidate, folder: Path, train: pd.DataFrame) -> Pretended:
+def older(candidate: Candidate, folder: Path, train: pd.DataFrame) -> Pretended:
     """Return a baseline of other training rows, with what was predicted of them out of fold."""
     there = stored_rows(folder, train=train)
     out_of_fold_of(train, 200).to_parquet(there.out_of_fold)
@@ -357,12 +357,12 @@ def older(candidate: compare.Candidate, folder: Path, train: pd.DataFrame) -> Pr
     return Pretended("main", "1" * 40, "stored", nowhere, nowhere, there, there.out_of_fold)
 
 
-def everyone(found: Baseline, candidate: compare.Candidate) -> Any:
-    return compare._everyone(found, *score(found, candidate), candidate)
+def everyone(found: Baseline, candidate: Candidate) -> Any:
+    return pair.everyone(found, score(found, candidate), candidate)
 
 
 def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models(
-    candidate: compare.Candidate, tmp_path: Path
+    candidate: Candidate, tmp_path: Path
 ) -> None:
     pair = everyone(older(candidate, tmp_path / "there", candidate.train), candidate)
     assert len(pair.rows) == 4000
@@ -373,7 +373,7 @@ def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models
 
 
 def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
-    candidate: compare.Candidate, tmp_path: Path
+    candidate: Candidate, tmp_path: Path
 ) -> None:
     before = candidate.train.reset_index(drop=True).iloc[100:]
     before.loc[100:109, "age"] += 1
@@ -385,7 +385,7 @@ def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
 
 
 def test_the_order_of_the_table_decides_nothing(
-    many: pd.DataFrame, candidate: compare.Candidate, tmp_path: Path
+    many: pd.DataFrame, candidate: Candidate, tmp_path: Path
 ) -> None:
     shuffled = prepared(many.sample(frac=1, random_state=1), tmp_path / "shuffled")
     first, second = (
@@ -397,7 +397,7 @@ def test_the_order_of_the_table_decides_nothing(
 
 
 def test_of_production_nothing_but_the_predictions_is_known(
-    candidate: compare.Candidate, tmp_path: Path
+    candidate: Candidate, tmp_path: Path
 ) -> None:
     found = replace(older(candidate, tmp_path / "there", candidate.train), workspace=None)
     assert len(everyone(found, candidate).rows) == 4000
@@ -407,7 +407,7 @@ def test_of_production_nothing_but_the_predictions_is_known(
 
 
 def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alone(
-    candidate: compare.Candidate, tmp_path: Path
+    candidate: Candidate, tmp_path: Path
 ) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
     told = "main has no out-of-fold predictions for this table"
@@ -421,7 +421,7 @@ def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alon
         assert everyone(found, candidate) == "this change has no out-of-fold predictions"
 
 
-def test_other_folds_are_no_comparison(candidate: compare.Candidate, tmp_path: Path) -> None:
+def test_other_folds_are_no_comparison(candidate: Candidate, tmp_path: Path) -> None:
     found = older(candidate, tmp_path / "there", candidate.train)
     told = "main has other folds (decision.folds, decision.max_rows)"
     candidate.out_of_fold = out_of_fold_of(candidate.train, 150, n_folds=2)
@@ -536,11 +536,11 @@ def test_a_model_compared_with_itself_is_identical_in_everything(
         workspace,
         workspace.out_of_fold,
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(same))
-    monkeypatch.setattr(baseline, "in_production", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(same))
+    monkeypatch.setattr(registered, "in_production", gives(None))
     report = compare.run(workspace, "main", production=True)
     written = json.loads(workspace.comparison.read_text())
-    assert written == json.loads(report.model_dump_json(exclude_unset=True))
+    assert written == to_json(report)
     assert "data" not in written["baselines"][0]
     assert report.model_digest == model_digest(workspace.model)
     first, second = report.baselines
@@ -563,8 +563,8 @@ def test_a_branch_called_production_is_not_taken_for_the_stage(
 ) -> None:
     git(workspace.root, "branch", "Production")
     commit = git(workspace.root, "rev-parse", "HEAD").strip()
-    monkeypatch.setattr(baseline, "of_revision", gives(None))
-    monkeypatch.setattr(baseline, "in_production", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(None))
+    monkeypatch.setattr(registered, "in_production", gives(None))
     report = compare.run(workspace, "Production", production=True)
     assert [(one.name, one.kind) for one in report.baselines] == [
         (f"commit {commit[:12]}", "revision"),
@@ -575,7 +575,7 @@ def test_a_branch_called_production_is_not_taken_for_the_stage(
 def test_a_revision_without_a_pipeline_is_absent(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baseline, "of_revision", gives(None))
+    monkeypatch.setattr(revisions, "of_revision", gives(None))
     report = compare.run(workspace, "main", production=False)
     [entry] = report.baselines
     assert entry == Absent(name="main", kind="revision", absent="main has no pipeline yet")
@@ -591,7 +591,7 @@ def test_an_incomparable_baseline_says_why_and_how_the_data_have_moved(
     train_rows, test_rows = (pd.read_parquet(workspace.split(side)) for side in ("train", "test"))
     there = stored_rows(tmp_path / "there", train=train_rows.iloc[:300], test=test_rows)
     found = Baseline("main", "HEAD", "stored", other, ROOT / "src", there)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert isinstance(entry, Incomparable)
     assert "identified by 'email'" in entry.incomparable
@@ -603,7 +603,7 @@ def test_nothing_is_said_of_changes_against_production(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
-    monkeypatch.setattr(baseline, "in_production", gives(found))
+    monkeypatch.setattr(registered, "in_production", gives(found))
     [entry] = compare.run(workspace, None, production=True).baselines
     assert not workspace.changes.exists()
     assert entry.data is None
@@ -614,13 +614,13 @@ def test_what_is_compared_can_be_reported(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("Production", "7", "registry", workspace.model, ROOT / "src", None)
-    monkeypatch.setattr(baseline, "in_production", gives(found))
+    monkeypatch.setattr(registered, "in_production", gives(found))
     compare.run(workspace, None, production=True)
     gates: list[Any] = []
     verdict = {"passed": True, "outcome": "judged", "reason": "same", "gates": gates}
     workspace.verdict.write_text(json.dumps(verdict))
     workspace.metrics.write_text(json.dumps({"threshold": 0.4, "train": {}, "test": {}}))
-    text = markdown.render(gather.gather(workspace), mermaid.chart)
+    text = markdown.render(read(gather.gather(workspace)), mermaid.chart)
     assert "### Metrics against `Production`" in text
     assert "| ROC AUC |" in text
     assert text.count("```mermaid") == 3
@@ -654,7 +654,7 @@ def test_a_change_of_the_exam_is_counted_and_both_exams_are_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(
-        baseline, "of_revision", gives(of_main(workspace, tmp_path / "main", change))
+        revisions, "of_revision", gives(of_main(workspace, tmp_path / "main", change))
     )
     report = compare.run(workspace, "main", production=False)
     nothing = {"added": 0, "removed": 0, "relabelled": 0, "edited": 0}
@@ -682,7 +682,7 @@ def test_on_the_exam_of_main_the_labels_are_those_of_main(
         "probability",
         lambda self, rows: (rows["age"] > rows["age"].median()).to_numpy() * 0.9,
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(main))
+    monkeypatch.setattr(revisions, "of_revision", gives(main))
 
     report = compare.run(workspace, "main", production=False)
 
@@ -703,7 +703,7 @@ def test_customers_that_the_candidate_was_trained_on_are_no_exam_of_main(
     moved = pd.read_parquet(workspace.split("test")).iloc[:20]
     pd.concat([train_rows, moved]).to_parquet(workspace.split("train"), index=False)
     found = of_main(workspace, tmp_path / "main", lambda test: test.assign(age=test["age"] + 1))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     report = compare.run(workspace, "main", production=False)
     on_main, on_own = report.baselines
     assert on_main.rows == on_own.rows - 20
@@ -723,7 +723,7 @@ def test_a_column_that_is_new_comes_from_the_table_of_the_change(
         "probability",
         lambda self, rows: asked.append(rows) or true(self, rows),  # type: ignore[func-returns-value]
     )
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     compare.run(workspace, "main", production=False)
     own = pd.read_parquet(workspace.split("test"))
     assert asked[0]["plan"].equals(own["plan"])  # by the candidate
@@ -734,7 +734,7 @@ def test_a_table_whose_label_has_another_name_is_no_exam(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.rename(columns={"churned": "gone"}))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, _ = compare.run(workspace, "main", production=False).baselines
     assert "its customers have no column 'churned'" in on_main.incomparable
 
@@ -743,7 +743,7 @@ def test_a_candidate_that_fails_on_the_exam_of_main_is_incomparable(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path, lambda test: test.assign(age="old"))
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, _ = compare.run(workspace, "main", production=False).baselines
     assert "the candidate cannot be scored on the customers of main" in on_main.incomparable
 
@@ -752,7 +752,7 @@ def test_where_the_limits_of_main_are_others_both_are_compared_by(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = of_main(workspace, tmp_path / "main", lambda test: test)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     ran: list[Any] = []
     monkeypatch.setattr(
         compare.validate, "check", lambda *given: ran.append(given[2]) or {"checks": []}
@@ -781,7 +781,7 @@ def test_a_model_that_predicts_another_column_is_incomparable(
     card = json.loads((other / "model.json").read_text())
     (other / "model.json").write_text(json.dumps(card | {"target": "gone"}))
     found = Baseline("main", "HEAD", "stored", other, None, workspace)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     [entry] = compare.run(workspace, "main", production=False).baselines
     assert entry.incomparable == "main: predicts 'gone', not 'churned'"
 
@@ -790,7 +790,7 @@ def test_without_the_rows_of_main_there_is_no_exam_of_main_and_that_is_incompara
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Baseline("main", "HEAD", "stored", workspace.model, None, None)
-    monkeypatch.setattr(baseline, "of_revision", gives(found))
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
     on_main, on_own = compare.run(workspace, "main", production=False).baselines
     assert (on_main.exam, on_own.exam) == ("main", "own")
     assert on_main.incomparable == "main: its held-out customers are unavailable"

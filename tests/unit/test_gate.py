@@ -10,9 +10,9 @@ import pytest
 
 from churn.core import params
 from churn.core.params import Check, ChecksParams, GatesParams, Limits
-from churn.evaluation.comparison import Difference
+from churn.evaluation.differences import Difference
 from churn.evaluation.results import Metrics
-from churn.review import gate, limits
+from churn.review import gate, limits, outcome
 from churn.review.comparison import (
     Absent,
     Compared,
@@ -22,7 +22,9 @@ from churn.review.comparison import (
     Everyone,
     Incomparable,
 )
-from churn.review.gate import Gate, Outputs, Results, Verdict
+from churn.review.gate import Results
+from churn.review.gates_alone import Outputs
+from churn.review.outcome import Gate, Verdict
 from churn.validation.results import CheckResult, Checks, Status
 from tests.conftest import ROOT
 
@@ -378,7 +380,7 @@ def test_every_customer_decides_and_the_held_out_ones_may_object() -> None:
 def test_slices_are_held_by_every_customer_and_by_the_held_out_ones() -> None:
     bad = [part(difference("roc_auc", -0.3, -0.1), difference("brier", -0.1, 0.0))]
     assert failed(judge(compared(told_of(NARROW, slices=bad)))) == ["slices against main"]
-    alone = told_of(NARROW).model_copy(update={"slices": bad})
+    alone = replace(told_of(NARROW), slices=bad)
     assert failed(judge(compared(alone))) == ["slices against main, held-out alone"]
 
 
@@ -713,17 +715,17 @@ def test_the_same_bytes_are_said_to_be_the_same() -> None:
 def test_a_loss_is_positive_where_the_candidate_is_worse(
     metric: str, expected: tuple[float, float]
 ) -> None:
-    assert gate.loss_interval(difference(metric, -0.01, 0.02)) == expected
+    assert difference(metric, -0.01, 0.02).loss_interval == expected
 
 
 def test_what_was_stopped_does_not_pass_and_says_why() -> None:
-    verdict = gate.stopped("no data")
+    verdict = outcome.stopped("no data")
     assert (verdict.passed, verdict.outcome, verdict.reason) == (False, "stopped", "no data")
     assert failed(verdict) == ["pipeline"]
 
 
 def test_what_is_unchanged_passes_and_judges_nothing() -> None:
-    verdict = gate.unchanged("origin/main")
+    verdict = outcome.unchanged("origin/main")
     assert (verdict.passed, verdict.outcome, verdict.gates) == (True, "unchanged", ())
     assert verdict.reason.startswith("no change to the model")
     assert "origin/main" in verdict.reason

@@ -61,7 +61,7 @@ def test_another_ci_has_no_github_to_ask() -> None:
 
 @pytest.mark.parametrize("answer", [[], [{}], [{"merged_at": "x"}], [{"number": 3}], [1]])
 def test_an_odd_answer_names_none(answer: list[dict[str, object]]) -> None:
-    assert lineage._merged(list(map(MergedPull.read, answer)), COMMIT) is None
+    assert lineage.merged_pull(list(map(MergedPull.read, answer)), COMMIT) is None
 
 
 def test_of_several_pull_requests_it_is_the_one_that_was_merged_as_this_commit() -> None:
@@ -70,7 +70,7 @@ def test_of_several_pull_requests_it_is_the_one_that_was_merged_as_this_commit()
         {"number": 2, "merged_at": None, "merge_commit_sha": COMMIT},
         {"number": 3, "merged_at": "x", "merge_commit_sha": COMMIT},
     ]
-    assert lineage._merged(list(map(MergedPull.read, pulls)), COMMIT) == 3
+    assert lineage.merged_pull(list(map(MergedPull.read, pulls)), COMMIT) == 3
 
 
 def test_a_note_is_read_and_a_candidate_without_one_was_made_locally(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ LOCK: dict[str, Any] = {
 
 
 def lock(document: dict[str, Any]) -> Lock:
-    return lockfile._parse(yaml.safe_dump(document))
+    return lockfile.parse(yaml.safe_dump(document))
 
 
 def changed(edit: Any) -> Lock:

@@ -64,7 +64,7 @@ def test_no_more_customers_are_compared_than_churn_compare_does(root: Path) -> N
         file.read_text().replace("max_rows: 100000\n  resamples", "max_rows: 300\n  resamples")
     )
     settings = params.load(file, {"comparison.max_rows": 300})
-    rows, said = margins._unseen(Workspace(root), settings)
+    rows, said = margins.unseen(Workspace(root), settings)
     assert len(rows) == len(said)
     assert 220 < len(rows) < 380
 

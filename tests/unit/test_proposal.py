@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from churn.core.paths import Workspace
+from churn.core.shapes import to_json
 from churn.provenance.git import git
 from churn.review import proposal
 from churn.review.changes import Changes
@@ -36,7 +37,7 @@ def test_parameters_files_and_judges_are_told_apart(repository: Path, before: st
     found = proposal.against(Workspace(repository), before)
 
     proposal.write(Workspace(repository), before)
-    assert json.loads((repository / "build/changes.json").read_text()) == found.model_dump()
+    assert json.loads((repository / "build/changes.json").read_text()) == to_json(found)
     assert {one.key: one.limit for one in found.parameters} == {
         "model.seed": False,
         "gates.minima.roc_auc": True,

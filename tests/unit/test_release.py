@@ -25,7 +25,7 @@ from churn.core.errors import (
     TrackingError,
 )
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion, release, rules
+from churn.deploy import integration, production, promotion, release, rules
 from churn.deploy.integration import Findings
 from churn.model.artifact import Model
 from churn.provenance import bundle, tracked_data
@@ -54,7 +54,6 @@ def test_a_first_release_is_registered_tested_and_in_production(candidates: Cand
     done = candidates.release(1)
 
     assert candidates.production == done.version
-    assert done.before is None
     assert done.version.digest == candidates.digest(1)
     assert stages(candidates.registry) == {1: ("Production", {"champion"})}
     assert told(candidates) == [
@@ -223,7 +222,7 @@ def fail(error: BaseException) -> Callable[..., Any]:
 
 BROKEN = {
     "verify": (release, "verify", CandidateError("a byte differs")),
-    "gate": (release.gate, "judge_again", ArtifactError("no comparison")),
+    "gate": (release.gate, "judge", ArtifactError("no comparison")),
     "register: run": (runs, "log_once", TrackingError("gone")),
     "register: files": (runs, "add_files", TrackingError("gone")),
     "register: version": (Registry, "register", TrackingError("gone")),
@@ -232,7 +231,7 @@ BROKEN = {
     "integration: tests": (integration, "run", OSError("disk full")),
     "integration: failed": (integration, "run", BlockedError("2 tests failed")),
     "production: tests": (rules, "require_tested", RegistryError("not tested")),
-    "smoke": (release._Release, "_require_same_predictions", ArtifactError("does not load")),
+    "smoke": (production, "require_same_predictions", ArtifactError("does not load")),
 }
 
 
@@ -309,7 +308,7 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
     other = first if target == "staging" else second
     with pytest.raises(RegistryError, match=f"{target.title()} does not lead to version"):
         registry.require_served(target, other)
-    registry._set_stage(other, target.title())  # by hand, beside the other one
+    registry.set_stage(other, target.title())  # by hand, beside the other one
     if target == "production":
         with pytest.raises(RegistryError, match="Production does not lead to version 1"):
             registry.require_served(target, asked)
@@ -334,7 +333,7 @@ def test_a_first_version_that_does_not_work_leaves_nothing_in_production(
     kind: type[ChurnError], candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_same_predictions", fail(kind("does not load")))
+        patch.setattr(production, "require_same_predictions", fail(kind("does not load")))
         with pytest.raises(BlockedError, match="no previous version: nothing is in Production"):
             candidates.release(1)
     assert candidates.production is None
@@ -351,7 +350,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
     released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        real, left = Registry._set_stage, [2]
+        real, left = Registry.set_stage, [2]
 
         def transition(self: Registry, *arguments: Any) -> None:
             left[0] -= 1
@@ -359,7 +358,7 @@ def test_a_move_that_fails_behind_its_switch_is_undone(
                 raise TrackingError("a write failed")
             real(self, *arguments)
 
-        patch.setattr(Registry, "_set_stage", transition)
+        patch.setattr(Registry, "set_stage", transition)
         with pytest.raises(BlockedError, match=r"a write failed; version 1 was put back"):
             released.release(2)
     assert stages(released.registry)[1] == ("Production", {"champion"})
@@ -429,11 +428,11 @@ def test_who_loses_the_lock_while_production_works_badly_puts_nothing_back(
     def taken_over(self: Any) -> None:
         raise LostLockError("another release has taken over")
 
-    def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
+    def works_badly(*_: Any) -> None:
         monkeypatch.setattr(lock.Lock, "require", taken_over)
         raise BlockedError("predicts otherwise")
 
-    monkeypatch.setattr(release._Release, "_require_same_predictions", works_badly)
+    monkeypatch.setattr(production, "require_same_predictions", works_badly)
     with pytest.raises(LostLockError, match="another release has taken over"):
         released.release(2)
     assert released.production == released.registry.version(2)
@@ -455,7 +454,7 @@ def test_what_was_put_back_is_said_even_if_the_last_note_of_it_fails(
         real(self, version, tags)
 
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_require_same_predictions", fail(error))
+        patch.setattr(production, "require_same_predictions", fail(error))
         patch.setattr(Registry, "tag", tag)
         with pytest.raises(BlockedError, match="version 1 was put back into Production"):
             released.release(2)
@@ -476,7 +475,7 @@ def release_while_smoke_test_fails(
 ) -> None:
     with monkeypatch.context() as patch:
         broken = fail(error) if isinstance(error, Exception) else error
-        patch.setattr(release._Release, "_require_same_predictions", broken)
+        patch.setattr(production, "require_same_predictions", broken)
         with pytest.raises(ends, match=said):
             released.release(2)
 
@@ -504,7 +503,7 @@ def test_a_registry_that_does_not_answer_the_put_back_either_is_finished_the_nex
     gone = NoAnswerError("timed out")
     with monkeypatch.context() as patch:
 
-        def works_badly(self: Any, version: Version, workspace: Workspace) -> None:
+        def works_badly(*_: Any) -> None:
             patch.setattr(Registry, "reconcile", fail(gone))
             raise error
 
@@ -519,7 +518,7 @@ def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(
     released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(release._Release, "_smoke", fail(KeyboardInterrupt()))
+        patch.setattr(production, "smoke", fail(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             released.release(2)
     with monkeypatch.context() as patch:
@@ -612,7 +611,7 @@ def test_of_two_at_once_one_wins_and_the_other_says_why(
         return Findings(True, "16 passed", "")
 
     monkeypatch.setattr(integration, "run", slow)
-    monkeypatch.setattr(lock, "_BEAT_S", 0.1)
+    monkeypatch.setattr(lock, "BEAT_S", 0.1)
     monkeypatch.setattr(lock, "POLL_S", 0.5)
     first = threading.Thread(target=candidates.release, args=(1,))
     first.start()

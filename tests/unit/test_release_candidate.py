@@ -17,7 +17,7 @@ from churn.provenance import bundle
 from churn.provenance.git import git
 from churn.registry import Registry
 from churn.review import run as review
-from churn.review.gate import Gate, Verdict
+from churn.review.outcome import Gate, Verdict
 from tests.unit.releases import Candidates
 from tests.unit.repositories import write
 

@@ -19,9 +19,9 @@ from churn.core.files import write_parquet
 from churn.core.paths import Workspace
 from churn.provenance import bundle, tracked_data
 from churn.provenance.git import git
-from churn.review import compare, gate, verdict
+from churn.review import compare, outcome, verdict
 from churn.review import run as review
-from churn.review.gate import Verdict
+from churn.review.outcome import Verdict
 from tests.unit.repositories import commit, write
 
 GOOD = Verdict(True, "judged", "fine", ())
@@ -214,7 +214,7 @@ def test_an_earlier_good_verdict_does_not_survive(
     ],
 )
 def test_the_stage_s_own_error_is_the_reason(said: list[str], why: str) -> None:
-    assert review._reason(said) == why
+    assert review.stage_error(said) == why
 
 
 @pytest.mark.slow
@@ -250,7 +250,7 @@ stages:
 
 
 def test_a_stopped_verdict_is_the_gate_s() -> None:
-    assert gate.stopped("x").outcome == "stopped"
+    assert outcome.stopped("x").outcome == "stopped"
 
 
 def test_in_a_subfolder_nothing_is_reviewed_and_nothing_written(

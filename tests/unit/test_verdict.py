@@ -17,7 +17,8 @@ from churn.evaluation.metric_names import TITLES
 from churn.provenance import lockfile
 from churn.provenance.candidate import input_fingerprint, model_digest
 from churn.review import outputs, verdict
-from churn.review.gate import Gate, Outputs, Verdict, stopped, unchanged
+from churn.review.gates_alone import Outputs
+from churn.review.outcome import Gate, Verdict, stopped, unchanged
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from churn.comment import artifact
 from churn.review.report import markdown
+from churn.review.report.facts import read
 from tests.pipeline.conftest import Clone
 from tests.workflows import forge
 from tests.workflows.forge import Forge
@@ -99,7 +100,7 @@ def in_the_workflow(clone: Clone, folder: Path) -> Reviewed:
     with zipfile.ZipFile(there.artifact("candidate")) as candidate:
         files = {name: candidate.read(name).decode() for name in TEXTS}
     facts = artifact.unpack(there.artifact("comment").read_bytes())
-    assert facts == json.loads(files["review.json"])
+    assert facts == read(json.loads(files["review.json"]))
     assert markdown.headline(facts) in files["report.md"].splitlines()[0]
     assert ran.jobs["candidate"] == ran.jobs["required"], ran.log
     return Reviewed(ran.jobs["required"] == "succeeded", ran.log, files)

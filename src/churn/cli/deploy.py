@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def release(
     folder: Path | None,
     commit: str,
     digest: str | None,
-    until: str,
+    until: Any,
     why: str,
     embedded: bool,
     confirm: bool,
@@ -199,6 +198,4 @@ def github(
     """
     from churn.deploy import setup_github
 
-    setup_github.run(
-        Path(), plan, reviewers, registry, alone, apply, click.echo, partial(click.echo, err=True)
-    )
+    setup_github.run(Path(), plan, reviewers, registry, alone, apply)

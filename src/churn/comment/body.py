@@ -8,7 +8,9 @@ from churn.comment.run import Failure, Run
 from churn.comment.touched import Change
 from churn.review.report import markdown, mermaid
 from churn.review.report.facts import Facts
-from churn.review.report.markdown import Section, table, warning
+from churn.review.report.markdown import warning
+from churn.review.report.sections import Section
+from churn.review.report.tables import first_rows
 from churn.review.report.text import code, prose
 
 _MOST_EDITS, _MOST_LINES, _MOST_FAILURES = 40, 10, 10
@@ -33,10 +35,10 @@ def compose(facts: Facts, run: Run, change: Change, failures: Sequence[Failure])
     headline = markdown.headline(facts)
     concerns, warnings = _touched(change)
     top = [f"## {headline}"]
-    if facts["verdict"]["passed"] and run.conclusion != "success":
+    if facts.verdict.passed and run.conclusion != "success":
         top = [f"## ❌ Do not merge: {_what_failed(run, failures)}"]
         top += [f"The report of this run says otherwise: {headline}"]
-    elif facts["verdict"]["passed"] and concerns:
+    elif facts.verdict.passed and concerns:
         *others, last = concerns
         words = f"{', '.join(others)} and {last}" if others else last
         top = [f"## ⚠️ Look first: this change touches {words}"]
@@ -105,13 +107,10 @@ def _sections(change: Change) -> list[str]:
 
 
 def _edits(change: Change) -> str:
-    edits = change.edits or []
     rows = [
-        [code(edit.section), *(_lines(side) for side in (edit.before, edit.after))]
-        for edit in edits[:_MOST_EDITS]
+        [code(edit.section), _lines(edit.before), _lines(edit.after)] for edit in change.edits or []
     ]
-    more = f"\n\nand {len(edits) - _MOST_EDITS} more" if edits[_MOST_EDITS:] else ""
-    return f"{table(['section', 'before', 'after'], rows)}{more}" if rows else ""
+    return first_rows(["section", "before", "after"], rows, most=_MOST_EDITS)
 
 
 def _lines(side: Sequence[str]) -> str:

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from churn.core.errors import ArtifactError
 from churn.core.paths import STAGES
+from churn.core.shapes import from_json, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Form = TypeVar("Form", bound=BaseModel)
+Form = TypeVar("Form")
 _OLD = "old"  # the backup of the target, in the scratch folder, while it is replaced
 
 
@@ -135,8 +136,7 @@ def write_json(target: Path, value: Any) -> None:
     ValueError
         If the value contains NaN or an infinity, which JSON does not have.
     """
-    if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_unset=True)
+    value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else to_json(value)
     with atomic(target) as fresh:
         fresh.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -174,8 +174,8 @@ def read_json(source: Path, stage: str, shape: type[Form]) -> Form:
     ----------
     source : Path
     stage : str
-    shape : type of BaseModel
-        The fields that it must have.
+    shape : type
+        A model, or a dataclass, with the fields that it must have.
 
     Raises
     ------
@@ -184,14 +184,22 @@ def read_json(source: Path, stage: str, shape: type[Form]) -> Form:
     """
     text = _json_text(source, stage)
     try:
-        return shape.model_validate_json(text)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        what = f"{key}: {problem['msg']}" if key else problem["msg"]
+        if issubclass(shape, BaseModel):
+            return shape.model_validate_json(text)
+        return from_json(shape, json.loads(text))
+    except ValueError as error:
+        what = _problem(error)
         raise ArtifactError(
             f"{source}: not what `churn {stage}` writes ({what}); run it again"
         ) from error
+
+
+def _problem(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    return f"{key}: {problem['msg']}" if key else problem["msg"]
 
 
 def read_any_json(source: Path, stage: str) -> Any:

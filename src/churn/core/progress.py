@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Advance = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 def silent(_: str) -> None:

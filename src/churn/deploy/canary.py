@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from churn.core.errors import RegistryError
+from churn.core.errors import BlockedError, RegistryError
 from churn.core.params import CanaryParams
 from churn.deploy import promotion, rules
 from churn.deploy.commits import Commit
+from churn.deploy.context import Context
 from churn.registry import Canary, Registry, Version
 from churn.registry.version import on_trial
 
@@ -108,3 +109,54 @@ def due(version: Version, settings: CanaryParams) -> datetime:
     begun = version.last("canary")
     moment = datetime.now(UTC) if begun is None else datetime.fromisoformat(begun.when)
     return moment + timedelta(hours=settings.hours)
+
+
+def step(context: Context, version: Version) -> str:
+    """Begin the trial of a release, or see whether it has lasted.
+
+    Parameters
+    ----------
+    context : Context
+        Under the lock.
+    version : Version
+        Tested, in Staging.
+
+    Returns
+    -------
+    str
+        What was done, if the release ends here; empty if the next step is Production.
+
+    Raises
+    ------
+    BlockedError
+        If its trial was stopped.
+    """
+    settings, ends_here = context.settings.release.canary, context.plan.until == "canary"
+    number = version.number
+    if settings is None or context.before is None:
+        why = "params.yaml has no release.canary" if settings is None else "it is the first"
+        return f"version {number} needs no canary: {why}" if ends_here else ""
+    version = context.registry.version(number)
+    if version.canary is None:
+        _begin(context, version, Canary(settings.share, settings.shadow))
+        version = context.registry.version(number)
+    until = due(version, settings)
+    if until <= datetime.now(UTC) and not ends_here:
+        return ""
+    return (
+        f"version {number} is tried until {until:%Y-%m-%d %H:%M} UTC;"
+        " then churn canary promote moves it to Production"
+    )
+
+
+def _begin(context: Context, version: Version, trial: Canary) -> None:
+    last = version.last("canary", "canary_stopped")
+    if last is not None and last.what == "canary_stopped":
+        raise BlockedError(
+            f"the canary of version {version.number} was stopped by {last.by} ({last.why}); to"
+            f" release it anyway: churn promote {version.number} --to production"
+        )
+    context.say("canary")
+    require_startable(context.root, context.registry, version)
+    promotion.require_unchanged_files(context.registry, version)
+    context.registry.start_canary(version, trial, context.plan.by, context.plan.why)

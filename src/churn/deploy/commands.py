@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from churn.core.progress import announce
 from churn.deploy import canary, promotion
 from churn.deploy import status as status_page
 from churn.deploy.commits import Commit
+from churn.deploy.context import Plan, Until
 from churn.provenance.candidate import holds_commit, input_fingerprint
 from churn.registry import Canary, Registry, Version
 from churn.registry import migrate as migration
@@ -46,7 +46,7 @@ def release(
     root: Path,
     folder: Path | None,
     commit: str,
-    until: Any,
+    until: Until,
     why: str,
     skip_if_not_applicable: bool,
     digest: str | None = None,
@@ -81,6 +81,19 @@ def release(
     ChurnError
         As `churn.deploy.release.run`, except `BlockedError`.
     """
+
+    def attempt() -> str:
+        # Slow to import, because it trains and compares; rollback and status need none of it.
+        from churn.deploy import release as steps
+
+        nonlocal folder
+        if folder is None:
+            if version := _released(root, commit):
+                return f"version {version.number} is in Production already"
+            folder = _packed(root)
+        plan = Plan(folder, promotion.current_actor(root), why, commit, until, digest)
+        return steps.run(root, plan, announce).done
+
     with ExitStack() as stack:
         try:
             copy = stack.enter_context(working_copy(root))
@@ -88,9 +101,7 @@ def release(
             _report(root, None, "not released, because the registry cannot be read")
             raise
         try:
-            done = _change(
-                root, copy, _Attempt(root, folder, commit, until, why, digest), again=True
-            )
+            done = _change(root, copy, attempt, again=True)
         except BlockedError as error:
             skipped = skip_if_not_applicable and isinstance(error, RolledBackError)
             _report(root, _registry(root), f"{'not released' if skipped else 'blocked'}: {error}")
@@ -109,30 +120,6 @@ def release(
         status_page.show(_registry(root), _console())
         _report(root, _registry(root), done)
         return 0
-
-
-@dataclass
-class _Attempt:
-    """A release that can be repeated on a newer registry."""
-
-    root: Path
-    folder: Path | None
-    commit: str
-    until: Any
-    why: str
-    digest: str | None
-
-    def __call__(self) -> str:
-        # Slow to import, because it trains and compares; rollback and status need none of it.
-        from churn.deploy import release as release_steps
-
-        if self.folder is None:
-            if version := _released(self.root, self.commit):
-                return f"version {version.number} is in Production already"
-            self.folder = _packed(self.root)
-        by = promotion.current_actor(self.root)
-        plan = release_steps.Plan(self.folder, by, self.why, self.commit, self.until, self.digest)
-        return release_steps.run(self.root, plan, announce).done
 
 
 def confirm(root: Path, commit: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from churn.evaluation.differences import by_metric
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics
 from churn.review.changes import Changes
 from churn.review.comparison import Compared, Comparison
-from churn.review.report.text import code, interval, number, prose
+from churn.review.report.tables import change, table
+from churn.review.report.text import code, number, prose
 from churn.validation.results import Checks
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
@@ -51,30 +53,26 @@ def describe(
     if changed := changes.parameters:
         lines += ["", "Changed parameters:", ""]
         lines += [
-            f"- {code(change.key)}: {code(change.before)} → {code(change.after)}"
-            for change in changed[:_MOST_CHANGES]
+            f"- {code(one.key)}: {code(one.before)} → {code(one.after)}"
+            for one in changed[:_MOST_CHANGES]
         ]
         if len(changed) > _MOST_CHANGES:
             lines.append(f"- and {len(changed) - _MOST_CHANGES} more")
-    lines += ["", *_metrics(metrics, comparison)]
+    lines += ["", _metrics(metrics, comparison)]
     lines += ["", f"{checks.passed} of {len(checks.checks)} checks passed."]
     return "\n".join(lines)[:_LONGEST]
 
 
-def _metrics(metrics: Metrics, comparison: Comparison) -> list[str]:
+def _metrics(metrics: Metrics, comparison: Comparison) -> str:
     entry = next((entry for entry in comparison.baselines if isinstance(entry, Compared)), None)
     name = entry.name if entry else None
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
-    rows = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-    differences = {row.metric: row for row in entry.metrics} if entry else {}
+    differences = by_metric(entry.metrics) if entry else {}
+    rows = []
     for metric in SHOWN:
         cells = [TITLES[metric], number(metrics.test[metric])]
         if entry:
-            row = differences.get(metric)
-            cells += (
-                [number(row.difference, sign=True), interval(row.lower, row.upper)]
-                if row
-                else ["undefined"] * 2
-            )
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
+            found = differences.get(metric)
+            cells += change(found) if found else ["undefined"] * 2
+        rows.append(cells)
+    return table(head, rows)

@@ -180,8 +180,6 @@ def _environments(current: Current, wanted: Wanted) -> Iterable[Call]:
 def _variables(current: Current, wanted: Wanted) -> Iterable[Call]:
     for name, value in wanted.variables.items():
         body = {"name": name, "value": value}
-        path = f"{REPOSITORY}/actions/variables"
-        if name in current.variables:
-            yield Call(f"variable {name}", "PATCH", f"{path}/{name}", body)
-        else:
-            yield Call(f"variable {name}", "POST", path, body)
+        there = f"/{name}" if name in current.variables else ""
+        path = f"{REPOSITORY}/actions/variables{there}"
+        yield Call(f"variable {name}", "PATCH" if there else "POST", path, body)

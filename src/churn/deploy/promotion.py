@@ -120,7 +120,7 @@ def require_unchanged_files(registry: Registry, version: Version) -> None:
 
 
 def record_commit(
-    root: Path, registry: Registry, version: Version, tags: dict[str, str], by: str
+    root: Path, registry: Registry, version: Version, commit: Commit, fingerprint: str, by: str
 ) -> None:
     """Record that a newer commit has a version's model, for the order of later releases.
 
@@ -131,16 +131,16 @@ def record_commit(
     registry : Registry
         Locked.
     version : Version
-    tags : dict of str to str
-        From `churn.deploy.commits.commit_tags`.
+    commit : Commit
+    fingerprint : str
+        Of the commit's inputs.
     by : str
         For the audit trail.
     """
     known = Commit.newest_of(version)
-    found = Commit(tags["newest_commit"], int(tags["newest_commit_time"]))
-    if known is not None and known != found and not is_older(root, found, known):
-        registry.tag(version, tags)
-        why = f"commit {tags['newest_commit'][:12]} has the same model"
+    if known is not None and known != commit and not is_older(root, commit, known):
+        registry.tag(version, commit_tags(commit, fingerprint))
+        why = f"commit {commit.id[:12]} has the same model"
         registry.record(version, Event.now("confirmed", by, why))
 
 
@@ -177,5 +177,5 @@ def record_commit_if_released(
         version = registry.production()  # it may have changed before the lock was held
         if version is None or not rules.is_released(version, fingerprint):
             return None
-        record_commit(root, registry, version, commit_tags(commit, fingerprint), by)
+        record_commit(root, registry, version, commit, fingerprint, by)
     return version

@@ -7,7 +7,7 @@ those of the commit, and everything else is computed again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from churn.core import params
 from churn.core.errors import CandidateError, ChurnError
 from churn.core.files import atomic
 from churn.core.paths import Workspace
+from churn.core.progress import Say
 from churn.deploy import rules
 from churn.deploy.commits import Commit, inputs_unchanged_since
 from churn.provenance import bundle, lineage
@@ -23,10 +24,8 @@ from churn.registry import Registry
 from churn.registry.working_copy import working_copy
 from churn.review import run as review
 from churn.review import verdict
-from churn.review.gate import Verdict
+from churn.review.outcome import Verdict
 from churn.review.report.text import prose
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
+
+import click
 
 from churn.core import process
 from churn.core.errors import GitHubError
@@ -29,8 +31,6 @@ _PLACEHOLDER = "@your-organisation/your-team"
 _BRANCH_WORKFLOWS = (".github/workflows/pull-request.yml", ".github/workflows/deploy.yml")
 _BRANCHES = re.compile(r"^( +branches: \[)([^\]]+)(\])", re.MULTILINE)
 
-Say = Callable[[str], None]
-
 
 def run(
     root: Path,
@@ -39,8 +39,6 @@ def run(
     registry: str | None,
     is_alone: bool,
     apply: bool,
-    say: Say,
-    warn: Say,
 ) -> None:
     """Print the calls that set up the repository, or run them.
 
@@ -58,8 +56,6 @@ def run(
         Whether there is nobody else to approve a pull request.
     apply : bool
         Run the calls, and write the default branch into the workflows' files.
-    say, warn : callable
-        Called with each line for stdout, and for stderr.
 
     Raises
     ------
@@ -78,11 +74,11 @@ def run(
     for call in calls(current, wanted):
         if apply:
             _call(call.method, call.path, json.dumps(call.body))
-            say(f"✓ {call.why}")
+            click.echo(f"✓ {call.why}")
         else:
-            say(f"# {call.why}\n{call.command}\n")
+            click.echo(f"# {call.why}\n{call.command}\n")
     for note in (*notes(current, wanted), *_file_notes(root, current.branch, is_alone, apply)):
-        warn(f"note: {note}")
+        click.echo(f"note: {note}", err=True)
 
 
 def _file_notes(root: Path, branch: str, is_alone: bool, apply: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from churn.registry.version import (
     by_number,
     in_production,
 )
+from churn.review.report.tables import table
 from churn.review.report.text import code, number, prose
 
 Metrics = Mapping[str, float]
@@ -51,12 +52,7 @@ def show(registry: Registry, console: Console) -> None:
     if not versions:
         console.print(_EMPTY)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, no_wrap=True)
-    for row in _places(versions):
-        table.add_row(*map(Text, row))
-    console.print(table)
+    _print(console, _COLUMNS, _places(versions))
     if champion := in_production(versions):
         lines = Table.grid(padding=(0, 2))
         for name, value in lineage(champion).items():
@@ -87,8 +83,8 @@ def markdown(
     rows = [[row[0], *(cell and code(cell) for cell in row[1:])] for row in _places(versions)]
     lines = [f"## {prose(title)}", ""]
     if decision := decided_on(versions):
-        lines += [prose(decision.sentence), "", *_metrics(decision, metrics), ""]
-    lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *map(_row, rows)]
+        lines += [prose(decision.sentence), "", _metrics(decision, metrics), ""]
+    lines.append(table(_COLUMNS, rows))
     if decision:
         lines += ["", f"### Lineage of version {decision.version.number}", ""]
         lines += [
@@ -129,28 +125,23 @@ def decided_on(versions: list[Version]) -> Decision | None:
     event = champion.last("production", "rollback", "restore")
     replaced = None if event is None else by_number(versions).get(event.replaced or 0)
     if event is None:  # moved by other means than this project's
-        return Decision(champion, replaced, f"Version {champion.number} is in Production.")
-    if replaced is None:
-        first = f"Version {champion.number} is the first in Production"
-        return Decision(champion, replaced, f"{first}, by {event.by}: {event.why}")
-    verb = "replaced" if event.what == "production" else "was put back in place of"
-    sentence = (
-        f"Version {champion.number} {verb} version {replaced.number}, by {event.by}: {event.why}"
-    )
-    return Decision(champion, replaced, sentence)
+        what = "is in Production."
+    else:
+        verb = "replaced" if event.what == "production" else "was put back in place of"
+        what = f"{verb} version {replaced.number}" if replaced else "is the first in Production"
+        what += f", by {event.by}: {event.why}"
+    return Decision(champion, replaced, f"Version {champion.number} {what}")
 
 
-def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> Iterator[str]:
+def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> str:
     columns = [v for v in (decision.version, decision.replaced) if v is not None]
-    yield _row(["held-out customers", *(f"version {version.number}" for version in columns)])
-    yield _row(["---"] * (len(columns) + 1))
+    rows = []
     for name in SHOWN:
         values = [metrics.get(version.number, {}).get(f"test_{name}") for version in columns]
-        yield _row([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        rows.append([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
+    return table(
+        ["held-out customers", *(f"version {version.number}" for version in columns)], rows
+    )
 
 
 def _places(versions: Sequence[Version]) -> list[list[str]]:
@@ -219,14 +210,21 @@ def history(registry: Registry, console: Console) -> None:
     versions = registry.versions()
     if not versions:
         raise RegistryError(_EMPTY)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("when (UTC)", "version", "what", "by", "why"):
-        table.add_column(name, no_wrap=name != "why")
-    entries = [(event, version) for version in versions for event in version.events]
-    for event, version in sorted(entries, key=lambda pair: pair[0].when):
-        cells = (_time(event.when), str(version.number), event.what, event.by, event.why)
-        table.add_row(*map(Text, cells))
-    console.print(table)
+    entries = [(event, str(version.number)) for version in versions for event in version.events]
+    rows = [
+        [_time(event.when), number, event.what, event.by, event.why]
+        for event, number in sorted(entries, key=lambda pair: pair[0].when)
+    ]
+    _print(console, ("when (UTC)", "version", "what", "by", "why"), rows)
+
+
+def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        shown.add_column(name, no_wrap=name != "why")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
 
 
 def _time(when: str) -> str:

@@ -10,7 +10,7 @@ from scipy import stats
 
 # Customers times draws in one matrix. One of 0.8 MB fits into the processor's cache, which makes
 # it several times faster.
-_CELLS = 100_000
+CELLS = 100_000
 # Beyond these the distribution is too far from normal, or the statistic too far from linear.
 _MAX_SKEWNESS, _MAX_KURTOSIS, _MAX_REST = 0.5, 1.0, 0.1
 _MIN_TAIL = 0.005
@@ -33,7 +33,7 @@ def draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         How often each customer is in each draw of a block.
     """
     rng = np.random.default_rng(seed)
-    at_once = max(1, _CELLS // n)
+    at_once = max(1, CELLS // n)
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
         cells = rng.integers(0, n, (n, size)) * size + np.arange(size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -12,10 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 from churn.core.params import DecisionParams
 from churn.evaluation.bootstrap import draws, spread
+from churn.evaluation.differences import Difference, Word
 from churn.evaluation.metric_names import RANKINGS, SMALLER_IS_BETTER
 from churn.evaluation.weighted import WeightedMetrics
 
-Word = Literal["better", "worse", "inconclusive", "identical"]
 LEVEL = 0.95
 # Some resamples of a small group have customers of one class only, and no metric. If fewer than
 # this share have one, their interval would be biased.
@@ -40,35 +39,6 @@ class Scored:
     def of(self, members: np.ndarray) -> Scored:
         """Return the predictions for some of the customers."""
         return Scored(self.probability[members], self.threshold)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of two models on the same customers.
-
-    Attributes
-    ----------
-    metric : str
-    baseline, candidate, difference : float or None
-        ``difference`` is ``candidate - baseline``; None if a metric is undefined or not finite.
-    lower, upper : float or None
-        The 95% interval of the difference; None if it cannot be computed.
-    p : float or None
-        Two-sided p-value, in [0, 1], of Student's test with the standard error of the bootstrap;
-        None if there is no interval.
-    word : {"better", "worse", "inconclusive", "identical"} or None
-        Better or worse if zero is outside the interval; identical if no draw shows a difference;
-        None if there is no interval.
-    """
-
-    metric: str
-    baseline: float | None
-    candidate: float | None
-    difference: float | None
-    lower: float | None
-    upper: float | None
-    word: Word | None
-    p: float | None = None
 
 
 def compare(
@@ -108,7 +78,7 @@ def compare(
     Notes
     -----
     Source: Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, chapter 13
-    (percentile interval). For the widening see `_tail`, for the moments see
+    (percentile interval). For the widening see `tail_share`, for the moments see
     `churn.evaluation.bootstrap`. `scipy.stats.bootstrap` would sort the customers for each draw.
     """
     n_rarer = int(min(y.sum(), len(y) - y.sum()))
@@ -149,7 +119,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _tail(n_rarer: int) -> float:
+def tail_share(n_rarer: int) -> float:
     """Return the share of draws beyond each end of an interval, given the size of the rarer class.
 
     Percentile intervals are too narrow for small classes. With this share, the interval of a mean
@@ -179,11 +149,11 @@ def _difference(
     is_known = np.isfinite(drawn)
     if change is None or is_known.mean() < _MIN_DEFINED:
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
-    tail = (1 - LEVEL) / 2 if name in RANKINGS else _tail(n_rarer)
+    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarer)
     found = spread(drawn[is_known] - change, linear[is_known], influence, tail)
     lower, upper = change + found.lower, change + found.upper
     p = _p(change, found.error, n_rarer)
-    return Difference(name, first, second, change, lower, upper, _word(name, lower, upper), p)
+    return Difference(name, first, second, change, lower, upper, word_for(name, lower, upper), p)
 
 
 def _p(change: float, error: float, n_rarer: int) -> float:
@@ -192,7 +162,8 @@ def _p(change: float, error: float, n_rarer: int) -> float:
     return float(2 * stats.t.sf(abs(change) / error, n_rarer - 1))
 
 
-def _word(name: str, lower: float, upper: float) -> Word:
+def word_for(name: str, lower: float, upper: float) -> Word:
+    """Return the word for a metric's difference, by its interval."""
     if lower == upper == 0:
         return "identical"
     if lower <= 0 <= upper:

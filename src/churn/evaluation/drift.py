@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
+
+from churn.evaluation.differences import ColumnDrift
 
 _BINS = 10
 # The share that is used for an empty bin, whose logarithm does not exist.
 _LEAST_SHARE = 1e-4
 _MODERATE, _LARGE = 0.1, 0.25
-
-
-@dataclass(frozen=True)
-class ColumnDrift:
-    """The drift of one column.
-
-    Attributes
-    ----------
-    column : str
-    psi : float
-        Population stability index, 0 or more.
-    word : {"none", "moderate", "large"}
-        Below 0.1, below 0.25, and above: the usual interpretation of the index.
-    before, after : float or None
-        Mean of a numeric column; None for a categorical column, or if all values are missing.
-    missing_before, missing_after : float
-        Share of missing values, in [0, 1].
-    """
-
-    column: str
-    psi: float
-    word: str
-    before: float | None
-    after: float | None
-    missing_before: float
-    missing_after: float
 
 
 def drift(

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from churn.evaluation.comparison import LEVEL, Difference
+from churn.evaluation.comparison import LEVEL
+from churn.evaluation.differences import Difference
 
 
 def holm(p: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:

@@ -31,7 +31,7 @@ FAMILIES: dict[Family, type[ClassifierMixin]] = {
 _SCALED = frozenset({"logistic_regression"})
 # Set elsewhere (`model.seed`, `data.categorical`), or with values that cannot be stored or loaded,
 # such as a scorer.
-_NOT_FOR_USERS = frozenset(
+NOT_FOR_USERS = frozenset(
     {"random_state", "warm_start", "verbose", "init", "scoring", "categorical_features"}
 )
 
@@ -110,7 +110,7 @@ def _impute() -> SimpleImputer:
 def _classifier(model: ModelParams) -> ClassifierMixin:
     family = FAMILIES[model.family]
     takes = inspect.signature(family).parameters
-    valid = sorted(set(takes) - _NOT_FOR_USERS)
+    valid = sorted(set(takes) - NOT_FOR_USERS)
     for name in model.hyperparameters:
         if name not in valid:
             raise ParamsError(

@@ -97,12 +97,12 @@ def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str 
         return Source(how="main", run=address), None
     try:
         pulls = Repository(f"{server}/{name}", token).pull_requests_of(commit)
-        return Source(how="main", pull_request=_merged(pulls, commit), run=address), None
+        return Source(how="main", pull_request=merged_pull(pulls, commit), run=address), None
     except GitHubError as error:
         return Source(how="main", run=address), f"the pull request is unknown: {error}"
 
 
-def _merged(pulls: list[MergedPull], commit: str) -> int | None:
+def merged_pull(pulls: list[MergedPull], commit: str) -> int | None:
     """Return the pull request that was merged as a commit; a commit may be in several."""
     merged = sorted(
         (pull for pull in pulls if pull.is_merged), key=lambda pull: pull.commit != commit

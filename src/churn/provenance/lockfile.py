@@ -82,10 +82,10 @@ def locks(root: Path) -> tuple[Lock, Lock]:
     """
     is_committed = git(root, "ls-tree", "--name-only", "HEAD", LOCK)
     current = (root / LOCK).read_text(encoding="utf-8", errors="replace")
-    return _parse(git(root, "show", f"HEAD:./{LOCK}") if is_committed else ""), _parse(current)
+    return parse(git(root, "show", f"HEAD:./{LOCK}") if is_committed else ""), parse(current)
 
 
-def _parse(text: str) -> Lock:
+def parse(text: str) -> Lock:
     """Parse a lock; a text that is no lock gives an empty one."""
     try:
         stages = yaml.safe_load(text).get("stages") or {}

@@ -30,7 +30,7 @@ from churn.core.files import is_alive
 from churn.core.progress import announce
 from churn.tracking import connection
 
-_BEAT_S = 15.0
+BEAT_S = 15.0
 POLL_S = 3.0
 STALE_AFTER_S = 120.0
 # If two processes take over the same expired lock, the second may delete the new lock of the first.
@@ -130,7 +130,7 @@ class Lock:
 
     def _beat(self) -> None:
         for beat in itertools.count(1):
-            if self._ended.wait(_BEAT_S):
+            if self._ended.wait(BEAT_S):
                 return
             # A server that is away for a moment is no reason to stop; `require` decides later.
             with suppress(Exception):
@@ -165,7 +165,7 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
     """
     name, holder = f"{model}-release-lock", Holder.this_process(by)
     with connection.translate_errors():
-        _acquire(client, name, holder, clock or Clock())
+        acquire(client, name, holder, clock or Clock())
     lock = Lock(client, name, holder)
     lock._beats.start()
     answers = True
@@ -184,10 +184,11 @@ def held(client: MlflowClient, model: str, by: str, clock: Clock | None = None) 
                 client.delete_registered_model(name)
 
 
-def _acquire(client: MlflowClient, name: str, holder: Holder, clock: Clock) -> None:
+def acquire(client: MlflowClient, name: str, holder: Holder, clock: Clock) -> None:
+    """Create a lock, or take it over once it has expired."""
     if _create(client, name, holder):
         return
-    found = _watch(client, name, clock)
+    found = watch(client, name, clock)
     if found is None:  # released meanwhile
         if not _create(client, name, holder):
             raise NotNowError("another release has just begun; try again when it has ended")
@@ -202,7 +203,7 @@ def _acquire(client: MlflowClient, name: str, holder: Holder, clock: Clock) -> N
     )
 
 
-def _watch(client: MlflowClient, name: str, clock: Clock) -> str | None:
+def watch(client: MlflowClient, name: str, clock: Clock) -> str | None:
     """Watch a lock until it has a heartbeat or has expired.
 
     Returns

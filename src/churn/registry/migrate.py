@@ -87,7 +87,7 @@ def migrate(
         missing = _missing(found, target.versions())
         for version in missing:
             say(f"version {version.number}")
-            _copy(ends, version)
+            copy_version(ends, version)
         if not target.import_aliases(found):
             say("versions were moved there since: what is in Production there stays")
     return len(missing)
@@ -106,7 +106,8 @@ def _missing(found: list[Version], there: list[Version]) -> list[Version]:
     return [version for version in found if version.number not in known]
 
 
-def _copy(ends: _Ends, version: Version) -> None:
+def copy_version(ends: _Ends, version: Version) -> None:
+    """Copy a version with its run and files."""
     with tempfile.TemporaryDirectory(prefix="churn-migrate-") as folder:
         files, there = Path(folder) / "files", Path(folder) / "model"
         with connection.translate_errors(ends.source_uri):

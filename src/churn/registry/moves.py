@@ -171,8 +171,8 @@ class Registry(RegistryReader):
         self.tag(version, {_PENDING: Event.now("withdrawn", by, why).text})
         # The stage first: `reconcile` gives the alias to a version that only has the stage.
         if self.has_stages:
-            self._set_stage(version, STAGE_ARCHIVED)
-        self._delete_alias(CHAMPION)
+            self.set_stage(version, STAGE_ARCHIVED)
+        self.delete_alias(CHAMPION)
         self.reconcile()
 
     def start_canary(self, version: Version, canary: Canary, by: str, why: str) -> None:
@@ -229,7 +229,7 @@ class Registry(RegistryReader):
                 if alias in version.aliases:
                     self._set_alias(alias, version.number)
             if self.has_stages and version.stage == STAGE_ARCHIVED:
-                self._set_stage(version, STAGE_ARCHIVED)
+                self.set_stage(version, STAGE_ARCHIVED)
         self.reconcile()
         return True
 
@@ -256,12 +256,12 @@ class Registry(RegistryReader):
             versions = self.versions()
         for alias, number in rules.alias_changes(versions).items():
             if number is None:
-                self._delete_alias(alias)
+                self.delete_alias(alias)
             else:
                 self._set_alias(alias, number)
         if self.has_stages:
             for version, stage in rules.stage_changes(versions):
-                self._set_stage(version, stage)
+                self.set_stage(version, stage)
 
     def _complete_move(self, version: Version, versions: list[Version]) -> None:
         event = Event.parse(version.tags[_PENDING])
@@ -271,7 +271,8 @@ class Registry(RegistryReader):
         with self._translate_errors():
             self._client.delete_model_version_tag(self.name, str(version.number), _PENDING)
 
-    def _set_stage(self, version: Version, stage: str) -> None:
+    def set_stage(self, version: Version, stage: str) -> None:
+        """Move a version to a stage; its aliases stay as they are."""
         with self._translate_errors(), warnings.catch_warnings():
             # Stages are deprecated (MLflow's issue 10336), and users still look for them.
             warnings.simplefilter("ignore", FutureWarning)
@@ -283,6 +284,7 @@ class Registry(RegistryReader):
         with self._translate_errors():
             self._client.set_registered_model_alias(self.name, alias, str(number))
 
-    def _delete_alias(self, alias: str) -> None:
+    def delete_alias(self, alias: str) -> None:
+        """Delete an alias, whichever version has it."""
         with self._translate_errors():
             self._client.delete_registered_model_alias(self.name, alias)

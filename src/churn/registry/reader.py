@@ -28,7 +28,7 @@ from churn.registry.version import (
 from churn.tracking import connection, local_store, runs
 
 MODEL_FILES = "artifacts/model"  # the model's folder in what MLflow stores for a version
-_PAGE = 200
+PAGE = 200
 _STAGING, _PRODUCTION = (STAGE_STAGING, STAGING), (STAGE_PRODUCTION, CHAMPION)
 _NO_SUCH_VERSION = (connection.NOT_FOUND, "INVALID_PARAMETER_VALUE")
 
@@ -77,7 +77,7 @@ class RegistryReader:
         token = None
         while True:
             page = self._client.search_model_versions(
-                f"name = '{self.name}'", max_results=_PAGE, page_token=token
+                f"name = '{self.name}'", max_results=PAGE, page_token=token
             )
             for found in page:
                 # The search of Unity Catalog returns no tags.

@@ -1,22 +1,23 @@
-"""The schema of comparison.json: a candidate compared with baselines."""
+"""A candidate compared with baselines, as data: the content of comparison.json.
+
+Standard library only: the comment on a pull request is written where no package is installed.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pydantic import Discriminator, Field, Tag
-
-from churn.core.files import Shape
-from churn.evaluation.comparison import Difference
-from churn.evaluation.curves import Points
-from churn.evaluation.drift import ColumnDrift
-from churn.review.exam import Changed
+from churn.core.shapes import UNWRITTEN
+from churn.evaluation.differences import ColumnDrift, Difference
 
 Kind = Literal["revision", "production"]
 Whose = Literal["main", "own"]
+Points = list[dict[str, float]]
 
 
-class ComparedSlice(Shape):
+@dataclass(frozen=True)
+class ComparedSlice:
     """The comparison on a group of customers."""
 
     column: str
@@ -25,7 +26,8 @@ class ComparedSlice(Shape):
     metrics: list[Difference]
 
 
-class Everyone(Shape):
+@dataclass(frozen=True)
+class Everyone:
     """The comparison on held-out customers and, predicted out of fold, training rows."""
 
     rows: int
@@ -34,34 +36,39 @@ class Everyone(Shape):
     slices: list[ComparedSlice]
 
 
-class Curve(Shape):
+@dataclass(frozen=True)
+class Curve:
     """The points of one curve of both models."""
 
     baseline: Points
     candidate: Points
 
 
-class DataChange(Shape):
+@dataclass(frozen=True)
+class DataChange:
     """How the training rows differ from the baseline's; pairs are before and now."""
 
     rows: tuple[int, int]
     columns: list[ColumnDrift]
-    gone: list[str]
-    new: list[str]
-    label_rate: tuple[float, float] | None = None
+    gone: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    label_rate: tuple[float, float] | None = field(default=None, metadata=UNWRITTEN)
 
 
-class _Entry(Shape):
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
     name: str
     kind: Kind = "revision"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Absent(_Entry):
     """A baseline that does not exist, and why."""
 
     absent: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class Found(_Entry):
     """A baseline that exists; see `churn.review.baseline.Baseline`."""
 
@@ -71,13 +78,15 @@ class Found(_Entry):
     exam: Whose | None = None  # whose held-out customers were used
 
 
+@dataclass(frozen=True, kw_only=True)
 class Incomparable(Found):
     """A baseline that cannot be scored on these customers, and why."""
 
     incomparable: str
-    data: DataChange | None = None
+    data: DataChange | None = field(default=None, metadata=UNWRITTEN)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Compared(Found):
     """A comparison with a baseline, on one exam and by one set of limits.
 
@@ -109,8 +118,8 @@ class Compared(Found):
     alone: str | None = None
     same_threshold: list[Difference] | None = None
     slices: list[ComparedSlice]
-    curves: dict[str, Curve] = Field(default_factory=dict)
-    data: DataChange | None = None
+    curves: dict[str, Curve] = field(default_factory=dict)
+    data: DataChange | None = field(default=None, metadata=UNWRITTEN)
 
     @property
     def most(self) -> Compared | Everyone:
@@ -118,23 +127,38 @@ class Compared(Found):
         return self.everyone or self
 
 
-def _kind(value: Any) -> str:
-    """Return which of the three classes an entry, or its JSON, belongs to."""
-    for kind in ("absent", "incomparable"):
-        if value.get(kind) if isinstance(value, dict) else getattr(value, kind, None):
-            return kind
-    return "compared"
+Entry = Absent | Incomparable | Compared
 
 
-Entry = Annotated[
-    Annotated[Absent, Tag("absent")]
-    | Annotated[Incomparable, Tag("incomparable")]
-    | Annotated[Compared, Tag("compared")],
-    Discriminator(_kind),
-]
+@dataclass(frozen=True)
+class Changed:
+    """How many held-out customers a change adds, removes, relabels and edits.
+
+    Attributes
+    ----------
+    before, after : int
+        Held-out customers on main, and in the change.
+    added, removed : int
+        Customers who are held out in only one of the two.
+    relabelled, edited : int
+        Customers held out in both whose label, or whose value in a shared column, differs.
+    """
+
+    before: int
+    after: int
+    added: int
+    removed: int
+    relabelled: int
+    edited: int
+
+    @property
+    def any(self) -> bool:
+        """Whether anything has changed."""
+        return bool(self.added or self.removed or self.relabelled or self.edited)
 
 
-class Comparison(Shape):
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
     """The content of comparison.json.
 
     Attributes

@@ -2,108 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from churn.core.params import DataParams
+from churn.core.errors import ArtifactError, ChurnError
+from churn.core.files import read_json, read_parquet
+from churn.core.params import ROW_NUMBER, Params
+from churn.core.paths import SIDES, Workspace
+from churn.evaluation.results import Metrics
+from churn.model import artifact
+from churn.provenance.candidate import model_digest
+from churn.review import customers
+from churn.review.baseline import Baseline
+from churn.review.comparison import Changed, Whose
+
+
+class Candidate:
+    """The results of the pipeline that a comparison needs."""
+
+    def __init__(self, workspace: Workspace, settings: Params) -> None:
+        self.workspace, self.settings = workspace, settings
+        self.digest = model_digest(workspace.model)
+        self.train = read_parquet(workspace.split("train"), "prepare")
+        test = read_parquet(workspace.split("test"), "prepare")
+        predictions = read_parquet(workspace.predictions("test"), "evaluate")
+        if not test[settings.data.id].equals(predictions[settings.data.id]):
+            raise ArtifactError(
+                f"{workspace.predictions('test')}: its customers differ from"
+                f" {workspace.split('test')}; run dvc repro"
+            )
+        self.test = test.assign(_probability=predictions["probability"].to_numpy())
+        self.threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
+        # Candidates packed by older releases have none.
+        self.out_of_fold = (
+            read_parquet(workspace.out_of_fold, "train") if workspace.out_of_fold.exists() else None
+        )
 
 
 @dataclass(frozen=True)
-class Changed:
-    """How many held-out customers a change adds, removes, relabels and edits.
+class Exam:
+    """Held-out customers with the candidate's predictions.
 
     Attributes
     ----------
-    before, after : int
-        Held-out customers on main, and in the change.
-    added, removed : int
-        Customers who are held out in only one of the two.
-    relabelled, edited : int
-        Customers held out in both whose label, or whose value in a shared column, differs.
+    whose : {"main", "own"}
+    rows : DataFrame
+        Id, target, features and ``_probability``.
+    train : DataFrame
+        The training rows of the same split, which define the bounds of slices.
+    problem : str or None
+        Why the candidate has no predictions for them.
     """
 
-    before: int
-    after: int
-    added: int
-    removed: int
-    relabelled: int
-    edited: int
-
-    @property
-    def any(self) -> bool:
-        """Whether anything has changed."""
-        return bool(self.added or self.removed or self.relabelled or self.edited)
+    whose: Whose
+    rows: pd.DataFrame
+    train: pd.DataFrame
+    problem: str | None = None
 
 
-def changed(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> Changed:
-    """Count how two sets of held-out customers differ.
-
-    Parameters
-    ----------
-    before, after : DataFrame
-        Held-out customers with the id, the target (0 or 1) and the features.
-    data : DataParams
-        Names these columns.
-    """
-    edited, relabelled = _compared(before, after, data)
-    return Changed(
-        before=len(before),
-        after=len(after),
-        added=len(after) - len(edited),
-        removed=len(before) - len(edited),
-        relabelled=int(relabelled.sum()),
-        edited=int(edited.sum()),
-    )
+def exams(candidate: Candidate, main: Baseline | None) -> tuple[list[Exam], Changed | None]:
+    """Return main's exam, and the candidate's own if it differs; and how they differ."""
+    own = Exam("own", candidate.test, candidate.train)
+    if main is None:
+        return [own], None
+    mains, changed = _main_exam(candidate, main)
+    is_same = mains.problem is None and changed is None
+    return [mains] if is_same else [mains, own], changed
 
 
-def unchanged(before: pd.DataFrame, after: pd.DataFrame, data: DataParams) -> pd.Index:
-    """Return the ids of the customers whose row, label included, is equal in both tables."""
-    edited, relabelled = _compared(before, after, data)
-    return edited.index[~(edited | relabelled)]
-
-
-def _compared(
-    before: pd.DataFrame, after: pd.DataFrame, data: DataParams
-) -> tuple[pd.Series, pd.Series]:
-    """Return, for the ids in both tables, who is edited and who is relabelled."""
-    old, new = (rows.set_index(data.id) for rows in (before, after))
-    common = old.index.intersection(new.index)
-    old, new = old.loc[common], new.loc[common]
-    edited = pd.Series(False, index=common)
-    # All shared columns: main's model may read a column that the change does not.
-    for name in old.columns.intersection(new.columns).drop(data.target):
-        edited |= _differ(old[name], new[name])
-    return edited, old[data.target] != new[data.target]
-
-
-def _differ(old: pd.Series, new: pd.Series) -> pd.Series:
-    if old.dtype != new.dtype:
-        old, new = old.astype("object"), new.astype("object")
-    return ~((old == new) | (old.isna() & new.isna())).fillna(False).astype(bool)
-
-
-def main_exam(
-    main: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame, data: DataParams
-) -> pd.DataFrame:
-    """Return main's held-out customers without those that the candidate was trained on.
-
-    Rows and labels are main's. Columns that main does not have are taken from the candidate's
-    table, and are missing for customers who are not in it.
-
-    Parameters
-    ----------
-    main : DataFrame
-        Held-out customers of main.
-    train, test : DataFrame
-        Both sides of the candidate's split.
-    data : DataParams
-        The candidate's.
-    """
-    rows = main[~main[data.id].isin(train[data.id])].reset_index(drop=True)
-    new: Sequence[str] = [name for name in data.inputs if name not in rows]
-    if new:
-        own = pd.concat([train, test])[[data.id, *new]]
-        rows = rows.merge(own, on=data.id, how="left")
-    return rows
+def _main_exam(candidate: Candidate, main: Baseline) -> tuple[Exam, Changed | None]:
+    """Return main's exam, and how it differs from the candidate's own; None if it does not."""
+    data = candidate.settings.data
+    if main.workspace is None:
+        problem = f"{main.name}: its held-out customers are unavailable"
+        return Exam("main", candidate.test, candidate.train, problem), None
+    train, test = (read_parquet(main.workspace.split(side), "prepare") for side in SIDES)
+    if missing := [name for name in (data.id, data.target) if name not in test]:
+        problem = f"{main.name}: its customers have no column {missing[0]!r}"
+        return Exam("main", test, train, problem), None
+    changed = customers.changed(test, candidate.test, data)
+    if not changed.any and set(test) <= set(candidate.test):
+        return Exam("main", candidate.test, train), None
+    if data.id == ROW_NUMBER and (changed.removed or changed.edited or changed.relabelled):
+        problem = (
+            f"{main.name}: its rows are numbered (data.id: null) and have changed, so it is unknown"
+            " on which of them the candidate was trained"
+        )
+        return Exam("main", test, train, problem), changed
+    rows = customers.main_exam(test, candidate.train, candidate.test, data)
+    try:
+        probability = artifact.load(candidate.workspace.model).probability(rows)
+    except (ChurnError, ValueError) as error:
+        problem = f"the candidate cannot be scored on the customers of {main.name}: {error}"
+        return Exam("main", rows, train, problem), changed
+    return Exam("main", rows.assign(_probability=probability), train), changed

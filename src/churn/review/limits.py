@@ -28,6 +28,15 @@ def own(settings: Params) -> Limits:
     return Limits(whose="own", **sections)
 
 
+def judged_by(root: Path, commit: str | None, settings: Params) -> list[Limits]:
+    """Return main's limits, and the candidate's own if they differ; without main's commit these."""
+    mine = own(settings)
+    if commit is None:
+        return [mine]
+    main = of_commit(root, commit, settings)
+    return [main] if mine.same_as(main) else [main, mine]
+
+
 def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     """Return the limits of a commit that the current code supports.
 

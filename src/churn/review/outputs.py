@@ -22,10 +22,10 @@ from churn.provenance import lockfile
 from churn.provenance.candidate import holds_commit
 from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
-from churn.review import baseline
+from churn.review import revisions
 from churn.review.baseline import Baseline
-from churn.review.gate import Outputs
-from churn.validation.results import CheckResult, Checks
+from churn.review.gates_alone import Outputs
+from churn.validation.results import Checks
 
 # Other machines may round differently, which changes a few splits of trees.
 _METRIC_TOLERANCE = 0.005
@@ -85,7 +85,7 @@ def _beyond_tolerance(workspace: Workspace, paths: list[str]) -> Iterator[str]:
             if compare is None and path not in read:  # a picture or a page, which no stage reads
                 continue
             if not (tree / path).exists():
-                baseline.pull(tree, path)
+                revisions.pull(tree, path)
             if not (tree / path).exists():
                 yield f"{path}: neither the cache nor the remote has it; run dvc push"
                 continue
@@ -186,15 +186,14 @@ def _short(value: Any) -> str:
 
 
 def _statuses(here: Workspace, committed: Workspace, path: str) -> str | None:
-    ours, theirs = (read_json(w.checks, "validate", Checks).checks for w in (here, committed))
-    differing = [check.check for check in ours if _status(check) not in map(_status, theirs)]
+    ours, theirs = (
+        [(found.suite, found.check, found.status) for found in listed.checks]
+        for listed in (read_json(w.checks, "validate", Checks) for w in (here, committed))
+    )
+    differing = [check for suite, check, how in ours if (suite, check, how) not in theirs]
     if differing or len(ours) != len(theirs):
         return f"its results differ from the commit's: {', '.join(differing[:3])}"
     return None
-
-
-def _status(check: CheckResult) -> tuple[str, str, str]:
-    return check.suite, check.check, check.status
 
 
 _COMPARE: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {

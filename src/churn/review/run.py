@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from churn.core import process
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.files import write_json
 from churn.core.paths import Workspace
+from churn.core.progress import Say
 from churn.provenance import bundle, tracked_data
 from churn.provenance.candidate import INPUTS, changed_inputs
 from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
-from churn.review import baseline, compare, gate, proposal, report, resolve, verdict
-from churn.review.gate import Verdict
-
-Say = Callable[[str], None]
+from churn.review import compare, outcome, proposal, report, resolve, revisions, verdict
+from churn.review.baseline import PRODUCTION
+from churn.review.outcome import Verdict
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     try:
         judged = _judge(workspace, plan, say)
     except (ChurnError, OSError) as error:
-        judged = gate.stopped(" ".join(str(error).split()))
+        judged = outcome.stopped(" ".join(str(error).split()))
     except Exception as error:  # a bug must give a verdict as well
         traceback.print_exc()
-        judged = gate.stopped(f"a bug in churn: {type(error).__name__}: {error}")
+        judged = outcome.stopped(f"a bug in churn: {type(error).__name__}: {error}")
     verdict.write(workspace, judged)
     say("report")
     report.run(workspace)
@@ -102,7 +102,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
 def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
     root = workspace.root
     resolve.require_merged(root)
-    commit = None if plan.revision is None else baseline.resolve(root, plan.revision)
+    commit = None if plan.revision is None else revisions.resolve(root, plan.revision)
     if commit is not None:
         proposal.write(workspace, commit)
         if behind := int(git(root, "rev-list", "--count", f"HEAD..{commit}")):
@@ -114,11 +114,11 @@ def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
         raise ArtifactError(f"{tracked[0]}: DVC's cache is in git; remove it")
     tracked_data.require_data(root)
     if commit is not None and not changed_inputs(root, commit):
-        return gate.unchanged(str(plan.revision))
+        return outcome.unchanged(str(plan.revision))
     say("dvc repro")
     # Without `track`: runs are logged for merged changes only, and this runner has no store.
     reproduce(root, *(["--force"] if plan.from_scratch else []), "validate")
-    say(f"compare with {plan.revision or baseline.PRODUCTION}")
+    say(f"compare with {plan.revision or PRODUCTION}")
     compare.run(workspace, plan.revision, plan.production, share_cache=not plan.from_scratch)
     say("gate")
     judged = verdict.run(workspace, release=commit is None)
@@ -162,10 +162,10 @@ def reproduce(root: Path, *arguments: str, environment: Mapping[str, str] | None
             sys.stderr.write(line)
             errors.append(line.strip())
     if reproduction.returncode:
-        raise ArtifactError(f"dvc repro: {_reason(errors)}")
+        raise ArtifactError(f"dvc repro: {stage_error(errors)}")
 
 
-def _reason(lines: list[str]) -> str:
+def stage_error(lines: list[str]) -> str:
     """Return the stage's last line on stderr; DVC's lines only name the stage that failed."""
     of_stage = [line for line in lines if line and not line.startswith("ERROR: ")]
     return process.error_line("\n".join(of_stage or lines), last=True).removeprefix("Error: ")

@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from churn.core import params
 from churn.core.files import read_json, write_json
-from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
 from churn.evaluation.results import Metrics
 from churn.provenance import lockfile
@@ -15,7 +14,8 @@ from churn.provenance.candidate import identity, model_digest
 from churn.review import gate, limits, outputs
 from churn.review.changes import Changes
 from churn.review.comparison import Absent, Comparison
-from churn.review.gate import Gate, Results, Verdict
+from churn.review.gate import Results
+from churn.review.outcome import Gate, Verdict
 from churn.validation.results import Checks
 
 
@@ -43,36 +43,27 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
         checks=read_json(workspace.checks, "validate", Checks),
         comparison=comparison,
         model_digest=model_digest(workspace.model),
-        main_checks=_main_checks(workspace),
+        main_checks=read_json(workspace.main_checks, "compare", Checks)
+        if workspace.main_checks.exists()
+        else None,
     )
-    judged_by, before = _judged_by(workspace, settings, comparison)
-    accepted = limits.accepts(workspace.root, settings.gates, before)
+    main = _revision(comparison)
+    judged_by = limits.judged_by(workspace.root, main, settings)
+    # A candidate for a release is on main already: then the commit before is its first parent.
+    accepted = limits.accepts(workspace.root, settings.gates, main or "HEAD^1")
     verdict = gate.judge(results, judged_by, release, _changed_limits(workspace), accepted)
     write(workspace, verdict)
     return verdict
 
 
-def _judged_by(
-    workspace: Workspace, settings: Params, comparison: Comparison
-) -> tuple[list[Limits], str]:
-    """Return the limits to judge by, and the commit before the change.
-
-    The limits are main's, and the candidate's own if they differ. A candidate for a release is on
-    main already: then the commit before is its first parent.
-    """
-    own = limits.own(settings)
-    for entry in comparison.baselines:
-        if isinstance(entry, Absent) or entry.identity is None or entry.kind != "revision":
-            continue
-        main = limits.of_commit(workspace.root, entry.identity, settings)
-        return [main] if own.same_as(main) else [main, own], entry.identity
-    return [own], "HEAD^1"
-
-
-def _main_checks(workspace: Workspace) -> Checks | None:
-    if not workspace.main_checks.exists():
-        return None
-    return read_json(workspace.main_checks, "compare", Checks)
+def _revision(comparison: Comparison) -> str | None:
+    """Return the commit of main; None if the candidate was compared with Production only."""
+    revisions = (
+        entry.identity
+        for entry in comparison.baselines
+        if not isinstance(entry, Absent) and entry.kind == "revision"
+    )
+    return next(filter(None, revisions), None)
 
 
 def _changed_limits(workspace: Workspace) -> list[str]:

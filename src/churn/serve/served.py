@@ -96,7 +96,7 @@ def load(
         sample = pd.DataFrame([dict.fromkeys(model.card.inputs)], dtype=object)
     rows = parity.hostile(model, sample)
     compiled, why_not = _compile(model, rows)
-    example = dict(zip(sample, sample.iloc[0].tolist(), strict=True))
+    example = dict(zip(map(str, sample), sample.iloc[0].tolist(), strict=True))
     served = Served(version, model, compiled, why_not, Questions(model, max_rows), example)
     served.probability(rows)  # a model that cannot answer is not served; and it is warm then
     return served

@@ -77,7 +77,7 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
     ArtifactError
         If a stage has not run.
     """
-    rows, probability = _unseen(workspace, settings)
+    rows, probability = unseen(workspace, settings)
     y = rows[settings.data.target].to_numpy()
     threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
     rng = np.random.default_rng(settings.comparison.seed)
@@ -102,7 +102,7 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
     ]
 
 
-def _unseen(workspace: Workspace, settings: Params) -> tuple[pd.DataFrame, np.ndarray]:
+def unseen(workspace: Workspace, settings: Params) -> tuple[pd.DataFrame, np.ndarray]:
     """Return held-out customers and training rows with held-out and out-of-fold predictions."""
     ids = settings.data.id
     test, train = (read_parquet(workspace.split(side), "prepare") for side in ("test", "train"))

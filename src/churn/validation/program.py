@@ -132,7 +132,7 @@ def _call(specification: Path, output: Path, advance: Advance) -> None:
         "PYTHONWARNINGS": "ignore",
         "MPLBACKEND": "agg",
     }
-    command = [str(_python()), "-m", "checks", str(specification), str(output)]
+    command = [str(checks_python()), "-m", "checks", str(specification), str(output)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         _start(command, stderr, environment) as checking,
@@ -168,7 +168,7 @@ def _start(
         ) from error
 
 
-def _python() -> Path:
+def checks_python() -> Path:
     """Find the Python of the checks' environment.
 
     The one that the variable names, else that of `.venv-checks` beside the sources, else beside the

@@ -13,6 +13,7 @@ import pytest
 from churn.comment import artifact
 from churn.comment.artifact import RefusedError
 from churn.provenance.github_answers import Artifact
+from churn.review.report.facts import read
 from tests.unit.report.samples import facts, zipped
 
 REVIEW = zipped(json.dumps(facts()))
@@ -44,7 +45,7 @@ def listed(number: int, **other: Any) -> Artifact:
 
 def test_the_artifact_of_the_last_attempt_is_read() -> None:
     gone = [listed(6, expired=True), listed(7, name="candidate")]
-    assert fetch(listed(4), listed(5), *gone) == (facts(), [5])
+    assert fetch(listed(4), listed(5), *gone) == (read(facts()), [5])
     assert fetch(*gone) == (None, [])
     assert fetch() == (None, [])
 
@@ -91,7 +92,7 @@ def test_a_packing_that_costs_memory_is_refused() -> None:
 
 
 def test_a_refusal_repeats_nothing_of_the_review() -> None:
-    document: dict[str, Any] = dict(facts()) | {"changes": {"files": ["@evil", {"@evil": 1}]}}
+    document: dict[str, Any] = facts() | {"changes": {"files": ["@evil", {"@evil": 1}]}}
     with pytest.raises(RefusedError) as refused:
         artifact.unpack(zipped(json.dumps(document)))
     assert "changes.files: not of type str" in str(refused.value)

@@ -16,13 +16,13 @@ from churn.comment.run import Failure
 from churn.comment.touched import Change
 from churn.review.judging import Touched
 from churn.review.params_text import Edit
-from churn.review.report.facts import Facts, read
+from churn.review.report.facts import read
 from tests.unit.comment.samples import HEAD, NOTHING, RUN, UNTOUCHED
 from tests.unit.report.hostile import alive, cells, documents, renamed, texts
 from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts, hostile_facts
 
 FAILED = replace(RUN, conclusion="failure")
-GOOD = facts(verdict={"passed": True, "outcome": "judged", "reason": "better", "gates": []})
+GOOD = read(facts(verdict={"passed": True, "outcome": "judged", "reason": "better", "gates": []}))
 BAD = facts()
 LOWERED = Edit("gates", ("    roc_auc: 0.78",), ("    roc_auc: 0.5",))
 
@@ -88,8 +88,9 @@ def test_what_a_change_is_judged_by_is_looked_at_first(
     )
     assert paragraph in shown
     # Where the report says no, that comes first; what is touched is said all the same.
-    assert head(body.compose(BAD, RUN, change, [])).startswith("## ❌ Do not merge: ROC AUC is 0.7")
-    assert paragraph in head(body.compose(BAD, RUN, change, []))
+    said = head(body.compose(read(BAD), RUN, change, []))
+    assert said.startswith("## ❌ Do not merge: ROC AUC is 0.7")
+    assert paragraph in said
     assert paragraph in body.notice("No report.", RUN, change, [])
 
 
@@ -103,7 +104,9 @@ def test_all_that_has_to_be_looked_at_is_named_in_one_line() -> None:
 
 def test_no_change_of_the_model_is_no_leave_to_change_its_judge() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
-    same = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
+    same = read(
+        facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
+    )
     change = Change(replace(NOTHING, workflows=(".github/x.yml",)), True, [])
     shown = head(body.compose(same, RUN, change, []))
     assert shown.startswith("## ⚠️ Look first: this change touches workflows\n")
@@ -206,7 +209,7 @@ def test_nothing_that_a_pull_request_can_write_comes_alive(
     assert alive(innocent, _TAGS, {"align", "class"}) == []
     # Nor does it change the layout: innocent texts in the same places give the same tags.
     names: dict[str, str] = {}
-    tame: Facts = renamed(found, names)
+    tame = read(renamed(document, names))
     calm = body.compose(tame, run, change, failures)
     assert layout(comment) == layout(calm)
     for own, shown in zip(cells(as_github(calm)), cells(page), strict=True):
@@ -220,8 +223,8 @@ def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
     names = (text, text)
     change = Change(Touched(names, names, names, names, names, True), True, [Edit(text, names, ())])
     failures = [Failure(text, "failed", text)] * 2
-    for found in (hostile_facts(text), BAD):
-        comment = body.compose(found, FAILED, change, failures)
+    for document in (hostile_facts(text), BAD):
+        comment = body.compose(read(document), FAILED, change, failures)
         innocent = re.sub(f'<a href="{RUN.address}">.*?</a>', "", as_github(comment))
         innocent = innocent.replace(HEAD, "").replace("⚠️", "")
         assert alive(innocent, _TAGS - {"a"}, {"align", "class"}) == []
@@ -254,7 +257,8 @@ def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
 def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None:
     loud = "*" * 5000
     gates = [dict.fromkeys(("name", "value", "limit", "reason"), loud) | {"passed": True}] * 500
-    many = facts(verdict={"passed": True, "outcome": "judged", "reason": loud, "gates": gates})
+    verdict = {"passed": True, "outcome": "judged", "reason": loud, "gates": gates}
+    many = read(facts(verdict=verdict))
     files = Touched(*[(loud,) * 500] * 5, True)
     change = Change(files, False, [Edit(loud, (loud,) * 50, (loud,) * 50)] * 500)
     failures = [Failure(loud, "failed", loud)] * 100

@@ -12,7 +12,8 @@ from sklearn import metrics as sk
 from churn.core.params import DecisionParams
 from churn.evaluation import bootstrap, comparison
 from churn.evaluation.bootstrap import draws
-from churn.evaluation.comparison import Difference, Scored, compare
+from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.differences import Difference
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.metrics import measure
 from churn.evaluation.weighted import WeightedMetrics
@@ -119,7 +120,7 @@ def test_the_ends_are_the_quantiles_of_very_many_draws(n: int) -> None:
     found = run(y, *told, resamples=2000)
     for name, drawn in many.items():
         is_ranking = name in ("roc_auc", "average_precision")
-        tail = 0.025 if is_ranking else comparison._tail(int(min(y.sum(), n - y.sum())))
+        tail = 0.025 if is_ranking else comparison.tail_share(int(min(y.sum(), n - y.sum())))
         wanted = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
         ends = np.array([found[name].lower, found[name].upper], dtype=float)
         allowed = (0.2 if n == 60 else 0.1) * (wanted[1] - wanted[0]) / 2
@@ -156,7 +157,7 @@ def test_another_seed_hardly_moves_the_ends() -> None:
     [(2, 0.0), (5, 0.00095), (50, 0.0212), (100_000, 0.0250)],
 )
 def test_the_rarer_kind_widens_an_interval(n_rarer: int, tail: float) -> None:
-    assert comparison._tail(n_rarer) == pytest.approx(tail, abs=5e-5)
+    assert comparison.tail_share(n_rarer) == pytest.approx(tail, abs=5e-5)
 
 
 def test_each_draw_has_as_many_customers_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +168,7 @@ def test_each_draw_has_as_many_customers_as_there_are(monkeypatch: pytest.Monkey
     assert len(np.unique(whole, axis=1).T) == resamples
     # Poisson-like counts with mean and variance of about 1 each: drawn with replacement.
     assert whole.var() == pytest.approx(1 - 1 / n, abs=0.1)
-    monkeypatch.setattr(bootstrap, "_CELLS", 7 * n)
+    monkeypatch.setattr(bootstrap, "CELLS", 7 * n)
     parts = list(draws(n, resamples, seed=1))
     assert [part.shape[1] for part in parts] == [7] * 14 + [3]
 
@@ -253,9 +254,9 @@ def test_better_means_less_of_a_loss_and_more_of_a_score(name: str, swap: bool) 
     ],
 )
 def test_zero_has_to_lie_outside_of_the_interval(lower: float, upper: float, word: str) -> None:
-    assert comparison._word("roc_auc", lower, upper) == word
+    assert comparison.word_for("roc_auc", lower, upper) == word
     mirrored = {"better": "worse", "worse": "better"}.get(word, word)
-    assert comparison._word("cost", lower, upper) == mirrored
+    assert comparison.word_for("cost", lower, upper) == mirrored
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.evaluation.drift import ColumnDrift, drift
+from churn.evaluation.differences import ColumnDrift
+from churn.evaluation.drift import drift
 
 
 def numbers(*values: float | None) -> pd.DataFrame:

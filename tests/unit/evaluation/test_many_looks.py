@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from churn.evaluation.comparison import Difference, Word
+from churn.evaluation.differences import Difference, Word
 from churn.evaluation.many_looks import corrected, holm
 
 

@@ -258,7 +258,7 @@ def test_a_model_that_cannot_be_stored_is_refused_with_its_hyperparameters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whatever else a later scikit-learn takes, it is stored or refused.
-    monkeypatch.setattr(estimator, "_NOT_FOR_USERS", frozenset())
+    monkeypatch.setattr(estimator, "NOT_FOR_USERS", frozenset())
     fixed = settings.decision.model_copy(update={"strategy": "fixed"})
     chosen = of("hist_gradient_boosting", {"max_iter": 5} | given, settings)
     workspace = Workspace(tmp_path)

@@ -107,7 +107,7 @@ def test_one_that_is_given_back_while_it_is_watched_is_free(client: mlflow.Mlflo
 def test_of_many_at_once_one_has_it(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_BEAT_S", 0.05)
+    monkeypatch.setattr(lock, "BEAT_S", 0.05)
     monkeypatch.setattr(lock, "POLL_S", 0.3)
     start, inside, refused = threading.Barrier(6), [], []
 
@@ -200,14 +200,14 @@ def test_one_that_gives_no_sign_of_life_is_taken_over_after_it_was_watched(
 def test_one_that_wakes_up_at_the_last_moment_is_left_alone(
     client: mlflow.MlflowClient, elsewhere: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = lock._watch
+    real = lock.watch
 
     def watch(*arguments: Any) -> Any:
         found = real(*arguments)
         beating(client)(0)
         return found
 
-    monkeypatch.setattr(lock, "_watch", watch)
+    monkeypatch.setattr(lock, "watch", watch)
     with (
         pytest.raises(NotNowError, match="another release has just begun"),
         lock.held(client, "m", "me", Passing()),
@@ -235,7 +235,7 @@ class Taker(threading.Thread):
         holder = lock.Holder.this_process(self.name)
         try:
             with connection.translate_errors():
-                lock._acquire(self.client, NAME, holder, self.clock)
+                lock.acquire(self.client, NAME, holder, self.clock)
             self.outcome = lock.Lock(self.client, NAME, holder)
         except NotNowError as error:
             self.outcome = error
@@ -294,7 +294,7 @@ def test_who_was_slow_between_looking_and_deleting_goes_no_further(
 def test_it_gives_signs_of_life(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_BEAT_S", 0.05)
+    monkeypatch.setattr(lock, "BEAT_S", 0.05)
     with lock.held(client, "m", "me"):
         beats = set()
         for _ in range(100):

@@ -89,7 +89,7 @@ def test_the_source_stays_and_what_was_moved_can_be_released_on(
 def test_started_again_it_copies_what_is_missing(
     source: Candidates, move: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, copied = module._copy, []
+    real, copied = module.copy_version, []
 
     def once(ends: object, version: object) -> None:
         if copied:
@@ -98,7 +98,7 @@ def test_started_again_it_copies_what_is_missing(
         real(ends, version)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_copy", once)
+        patch.setattr(module, "copy_version", once)
         with pytest.raises(KeyboardInterrupt):
             move()
     assert move() == 1

@@ -255,7 +255,7 @@ def test_what_is_killed_while_it_withdraws_leaves_the_version_where_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, registry.locked("me"):
-        patch.setattr(Registry, "_delete_alias", killed)
+        patch.setattr(Registry, "delete_alias", killed)
         with pytest.raises(KeyboardInterrupt):
             registry.withdraw(registry.version(1), "me", "it did not load")
     with registry.locked("me"):
@@ -371,7 +371,7 @@ def test_outside_the_lock_nothing_moves(registry: Registry) -> None:
 def test_more_versions_than_a_page_are_all_found(
     client: mlflow.MlflowClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("churn.registry.reader._PAGE", 2)
+    monkeypatch.setattr("churn.registry.reader.PAGE", 2)
     assert [version.number for version in registry.versions()] == [1, 2, 3]
 
 

@@ -27,7 +27,7 @@ from churn.deploy.promotion import require_unchanged_files
 from churn.provenance.git import git
 from churn.registry import Registry, Version
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
-from churn.review import baseline
+from churn.review import registered
 from churn.tracking import local_store
 from tests.unit import releases
 from tests.unit.conftest import as_somebody
@@ -292,7 +292,7 @@ def test_what_a_blocked_release_has_written_is_kept(
 
 def test_all_that_reads_production_reads_the_branch(two: Shared) -> None:
     settings = params.load(two.root(1) / "params.yaml").release
-    with baseline.in_production(two.root(1), settings) as found:
+    with registered.in_production(two.root(1), settings) as found:
         assert found is not None
         assert found.identity == "2"
     assert two.versions[1].run_id in two.churn(1, "runs")
@@ -308,7 +308,7 @@ def test_a_branch_that_cannot_be_read_is_not_taken_for_an_empty_registry(two: Sh
     git(two.root(1), "remote", "set-url", "origin", f"file://{two.folder}/gone.git")
     with (
         pytest.raises(RegistryError, match="branch registry cannot be read"),
-        baseline.in_production(two.root(1), settings),
+        registered.in_production(two.root(1), settings),
     ):
         pytest.fail("there is none")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin, is_typeddict
+from typing import Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
+from churn.core.shapes import described
 from churn.evaluation.metric_names import TITLES
 from churn.review.report import facts
 from tests.unit.report.samples import ALIVE, HOSTILE, Seen
@@ -28,29 +30,29 @@ _PIECES = [
 texts = st.one_of(st.text(max_size=40), st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
 # Texts that decide about the layout.
 KNOWN = ("worse", "none", "better", "production", *TITLES, "judged", "unchanged",
-         "stopped", "passed", "failed", "crashed", "main", "own")  # fmt: skip
+         "stopped", "passed", "failed", "crashed", "main", "own", "revision", "stored",
+         "reproduced", "registry")  # fmt: skip
 # With more digits they would look like a commit, which is no harm.
 _numbers = st.integers(-9_999, 9_999) | st.floats(-9_999, 9_999)
 
 
 def _of(shape: Any) -> st.SearchStrategy[Any]:
-    """Make values of a class of `facts`, or of the type of one of its keys."""
+    """Make JSON of a class of `facts`, or of the type of one of its keys."""
     origin, inner = get_origin(shape), get_args(shape)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         return st.one_of(*map(_of, inner))
     if origin is Literal:
         return st.sampled_from(inner)
-    if origin is Annotated:
-        [of], length = get_args(inner[0]), inner[1]
-        return st.lists(_of(of), min_size=length, max_size=length)
-    if origin is list:
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return st.tuples(*map(_of, inner)).map(list)
+    if origin in (list, tuple):
         return st.lists(_of(inner[0]), min_size=1, max_size=2) | st.just([])
     if origin is dict:
         keys = texts | st.sampled_from(["roc", "calibration", "added", "recall", "precision"])
         return st.dictionaries(keys, _of(inner[1]), max_size=3)
-    if is_typeddict(shape):
+    if is_dataclass(shape):
         needed, others = {}, {}
-        for name, kind, is_needed in facts._fields(shape):
+        for name, (kind, is_needed) in described(shape).items():
             (needed if is_needed else others)[name] = _of(kind)
         # Everything, or less of it: much is shown only where something else is there as well.
         return st.fixed_dictionaries(needed | others) | st.fixed_dictionaries(

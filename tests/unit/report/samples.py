@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from churn.evaluation import curves
 from churn.evaluation.metric_names import TITLES
-from churn.review.report.facts import FORMAT, Facts, read
+from churn.review.report.facts import FORMAT, read
 
 HOSTILE = [
     "@octocat",
@@ -114,6 +114,19 @@ def points(seed: int = 1) -> dict[str, Any]:
     }
 
 
+def drifted(column: str, **others: Any) -> dict[str, Any]:
+    """Return what a comparison says of one column."""
+    return {
+        "column": column,
+        "psi": 0.4,
+        "word": "large",
+        "before": 1.0,
+        "after": 2.0,
+        "missing_before": 0.0,
+        "missing_after": 0.0,
+    } | others
+
+
 def entry(name: str = "main", **others: Any) -> dict[str, Any]:
     """Return what a comparison says of one baseline."""
     return {
@@ -145,8 +158,8 @@ def entry(name: str = "main", **others: Any) -> dict[str, Any]:
         "data": {
             "rows": [8000, 8100],
             "columns": [
-                {"column": "frequency", "psi": 0.31, "word": "large", "before": 4.5, "after": 9.0},
-                {"column": "steady", "psi": 0.01, "word": "none", "before": 1.0, "after": 1.0},
+                drifted("frequency", psi=0.31, before=4.5, after=9.0),
+                drifted("steady", psi=0.01, word="none", after=1.0),
             ],
             "gone": ["fax_number"],
             "label_rate": [0.28, 0.31],
@@ -161,8 +174,8 @@ def check(name: str, status: str = "passed", found: str = "fine", **others: Any)
     return {"suite": "model", "check": name, "status": status, "outcomes": outcomes} | others
 
 
-def facts(**others: Any) -> Facts:
-    """Return what a report says of a candidate that was judged."""
+def facts(**others: Any) -> dict[str, Any]:
+    """Return what a report says of a candidate that was judged, as JSON."""
     gates = [
         {"name": "dvc.lock", "passed": True, "value": "ok", "limit": "ok", "reason": "it is"},
         {"name": "ROC", "passed": False, "value": "0.7", "limit": "0.8", "reason": "too low"},
@@ -190,17 +203,20 @@ def facts(**others: Any) -> Facts:
         "model_digest": "c" * 64,
         "format": FORMAT,
     }
-    return read(known | others)
+    known |= others
+    if known["comparison"]:
+        known["comparison"] = {"model_digest": "c" * 64} | known["comparison"]
+    read(known)
+    return known
 
 
-def hostile_facts(text: str) -> Facts:
+def hostile_facts(text: str) -> dict[str, Any]:
     """Return facts that hold a text at each place that the repository decides."""
     gates = [
         dict.fromkeys(("name", "value", "limit", "reason"), text) | {"passed": passed}
         for passed in (False, True)
     ]
     changed = [dict.fromkeys(("key", "before", "after"), text) | {"limit": True}]
-    drifted = {"column": text, "psi": 0.4, "word": "large", "before": 1.0, "after": 2.0}
     # Unlike the words of a verdict's outcome and a check's status, these may be any.
     worse = [difference(word="worse"), difference(text, word="worse"), difference(word=text)]
     one = entry(
@@ -212,7 +228,7 @@ def hostile_facts(text: str) -> Facts:
         slices=[{"column": text, "slice": text, "rows": 60, "metrics": worse}],
         data={
             "rows": [1, 2],
-            "columns": [drifted, drifted | {"word": text}],
+            "columns": [drifted(text), drifted(text, word=text)],
             "gone": [text],
             "new": [text],
             "label_rate": [0.1, 0.2],
@@ -227,7 +243,9 @@ def hostile_facts(text: str) -> Facts:
                 check(text, "passed", text),
             ]
         },
-        comparison={"baselines": [one, entry(name=text, incomparable=text)]},
+        comparison={
+            "baselines": [one, one | {"exam": "main", "rows": 7}, one | {"incomparable": text}]
+        },
         changes={"parameters": changed, "files": [text], "judge": [text]},
         commit=text,
         fingerprint=text,

@@ -12,11 +12,12 @@ import pytest
 
 from churn.core.errors import ArtifactError
 from churn.core.paths import Workspace
+from churn.core.shapes import from_json
 from churn.provenance.candidate import input_fingerprint, model_digest
 from churn.provenance.git import git
 from churn.review import report
 from churn.review.report import run_address
-from churn.review.report.facts import baselines, compared, read
+from churn.review.report.facts import Facts, read
 from churn.review.report.gather import gather
 from tests.unit.report.samples import check, entry, facts
 
@@ -46,7 +47,7 @@ def workspace(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         made.verdict: verdict,
         made.metrics: {"threshold": 0.5, "train": {}, "test": {}},
         made.checks: {"checks": [check("Good")]},
-        made.comparison: {"baselines": [entry()]},
+        made.comparison: {"model_digest": "c" * 64, "baselines": [entry()]},
     }
     for file, value in content.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -62,19 +63,20 @@ def outcome(workspace: Workspace, which: str) -> None:
 
 
 def test_the_facts_are_those_of_the_work_tree(workspace: Workspace) -> None:
-    known = gather(workspace)
-    assert known["commit"] == git(workspace.root, "rev-parse", "HEAD").strip()
-    assert known["fingerprint"] == input_fingerprint(workspace.root)
-    assert known["model_digest"] == model_digest(workspace.model)
-    assert [one["name"] for one in compared(known)] == ["main"]
+    known = from_json(Facts, gather(workspace))
+    assert known.commit == git(workspace.root, "rev-parse", "HEAD").strip()
+    assert known.fingerprint == input_fingerprint(workspace.root)
+    assert known.model_digest == model_digest(workspace.model)
+    assert [one.name for one in known.compared] == ["main"]
 
 
 def test_a_baseline_without_metrics_is_one_but_was_not_compared(workspace: Workspace) -> None:
-    entries = [{"name": "main", "absent": "none"}, {"name": "Production", "incomparable": "x"}]
-    workspace.comparison.write_text(json.dumps({"baselines": entries}))
-    known = gather(workspace)
-    assert len(baselines(known)) == 2
-    assert compared(known) == []
+    other = {"name": "Production", "model_digest": "d" * 64, "incomparable": "x"}
+    entries = [{"name": "main", "absent": "none"}, other]
+    workspace.comparison.write_text(json.dumps({"model_digest": "c", "baselines": entries}))
+    known = from_json(Facts, gather(workspace))
+    assert len(known.baselines) == 2
+    assert known.compared == []
 
 
 @pytest.mark.parametrize("which", ["unchanged", "stopped"])
@@ -84,7 +86,7 @@ def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
     outcome(workspace, which)
     known = gather(workspace)
     assert [known[key] for key in ("metrics", "checks", "comparison", "model_digest")] == [None] * 4
-    assert baselines(known) == []
+    assert from_json(Facts, known).baselines == []
 
 
 @pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
@@ -115,7 +117,7 @@ def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
 
 def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     report.run(workspace)
-    assert read(json.loads(workspace.review.read_text())) == gather(workspace)
+    assert json.loads(workspace.review.read_text()) == gather(workspace)
     assert "### Metrics against `main`" in workspace.report.read_text()
     page = workspace.report_page.read_text()
     assert page.startswith("<!doctype html>")
@@ -131,6 +133,10 @@ def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
 
 
 FACTS = facts()
+
+
+def compared(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"model_digest": "c" * 64, "baselines": list(entries)}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +160,16 @@ FACTS = facts()
             "checks.checks.status: none of",
         ),
         ({"changes": {"files": ["x"] * 20_001}}, "changes.files: more than 20,000 entries"),
-        ({"comparison": {"baselines": [{"name": "x"}] * 21}}, "comparison.baselines: more than 20"),
         (
-            {"comparison": {"baselines": [entry(rows=1.5)]}},
+            {"comparison": compared(*[{"name": "x", "absent": "y"}] * 21)},
+            "comparison.baselines: more than 20",
+        ),
+        (
+            {"comparison": compared(entry(rows=1.5))},
             "comparison.baselines.rows: not of type",
         ),
         (
-            {"comparison": {"baselines": [entry(data={"rows": [1], "columns": []})]}},
+            {"comparison": compared(entry(data={"rows": [1], "columns": []}))},
             "comparison.baselines.data.rows: not 2 values",
         ),
     ],
@@ -201,4 +210,4 @@ def test_what_cannot_be_told_is_what_the_gates_say(
 
 def test_what_a_newer_release_adds_does_no_harm() -> None:
     more = {**FACTS, "new": [{}], "verdict": {**FACTS["verdict"], "new": None}}
-    assert read(more) == more
+    assert read(more) == read(FACTS)

@@ -9,7 +9,8 @@ import pytest
 
 from churn.evaluation.metric_names import TITLES
 from churn.review.report import markdown, mermaid
-from churn.review.report.facts import Facts
+from churn.review.report.facts import read
+from churn.review.report.sections import Section
 from tests.unit.report.samples import (
     ALIVE,
     CMARK_GFM,
@@ -18,6 +19,7 @@ from tests.unit.report.samples import (
     as_github,
     check,
     difference,
+    drifted,
     entry,
     facts,
     hostile_facts,
@@ -32,8 +34,8 @@ _ALLOWED |= {"details", "summary", "strong", "pre"}
 RUN = "https://github.com/o/r/actions/runs/1"
 
 
-def render(known: Facts, limit: int = markdown.LIMIT, run: str = "") -> str:
-    return markdown.render(known, mermaid.chart, run, limit=limit)
+def render(known: dict[str, Any], limit: int = markdown.LIMIT, run: str = "") -> str:
+    return markdown.render(read(known), mermaid.chart, run, limit=limit)
 
 
 def titles(text: str) -> list[str]:
@@ -194,8 +196,8 @@ def test_a_good_model_that_moves_its_own_limits_is_not_just_to_be_merged() -> No
 
 
 def test_what_main_says_takes_the_place_of_what_the_change_says_of_itself() -> None:
-    section = markdown.Section("More", "| a |", 50)
-    text = markdown.render(facts(), mermaid.chart, top=["## First", "Second"], more=[section])
+    section = Section("More", "| a |", 50)
+    text = markdown.render(read(facts()), mermaid.chart, top=["## First", "Second"], more=[section])
     assert text.startswith(
         "## First\n\nSecond\n\n### More\n\n| a |\n\n### Metrics against `main`\n"
     )
@@ -207,7 +209,7 @@ def test_held_out_customers_that_a_change_alters_are_counted_in_the_head() -> No
     comparison = {"baselines": [entry()], "exam": counts}
     head = render(facts(comparison=comparison)).partition("###")[0]
     assert "⚠️ **This change alters held-out customers:** 1 added, 168 relabelled." in head
-    for none in (None, {}, {"added": 0}):
+    for none in (None, dict.fromkeys(counts, 0)):
         text = render(facts(comparison=comparison | {"exam": none}))
         assert "alters held-out" not in text
 
@@ -422,7 +424,7 @@ def test_nothing_of_the_repository_stands_in_a_summary() -> None:
     ]
 
 
-def crowded(n: int) -> Facts:
+def crowded(n: int) -> dict[str, Any]:
     """Return facts of which there are very many."""
     changed = [
         {"key": f"model.{i}|{'`' * 70}", "before": "|" * 90, "after": "`" * 90, "limit": True}
@@ -437,10 +439,7 @@ def crowded(n: int) -> Facts:
         }
         for i in range(n)
     ]
-    columns = [
-        {"column": f"{i}{'|' * 90}", "psi": 0.4, "word": "large", "before": 1.0, "after": 2.0}
-        for i in range(n)
-    ]
+    columns = [drifted(f"{i}{'|' * 90}") for i in range(n)]
     data = {"rows": [1, 2], "columns": columns, "gone": ["|" * 90] * n, "new": ["`" * 90] * n}
     gate = {"name": "*" * 900, "passed": False, "value": "*" * 900, "limit": "*" * 900}
     files = [f"src/{i}{'`|' * 90}" for i in range(n)]

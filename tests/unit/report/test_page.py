@@ -10,6 +10,7 @@ import matplotlib.image
 import pytest
 
 from churn.review.report import page
+from churn.review.report.facts import read
 from tests.unit.report.samples import ALIVE, HOSTILE, Seen, facts, hostile_facts, random_texts
 
 _ALLOWED = {"html", "head", "meta", "title", "style", "body", "img", "details", "summary"}
@@ -20,7 +21,7 @@ _ALLOWED |= {"strong"}
 @pytest.fixture(scope="module")
 def written() -> str:
     """Return the page of an ordinary report."""
-    return page.render(facts())
+    return page.render(read(facts()))
 
 
 @pytest.fixture
@@ -55,10 +56,10 @@ def test_the_title_is_the_reason(written: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 def test_hostile_text_is_inert() -> None:
-    plain = Seen(page.render(hostile_facts("x")))
+    plain = Seen(page.render(read(hostile_facts("x"))))
     assert plain.tags.count("img") == 3
     for text in [*HOSTILE, *random_texts(60, seed=6)]:
-        seen = Seen(page.render(hostile_facts(text)))
+        seen = Seen(page.render(read(hostile_facts(text))))
         assert set(seen.tags) <= _ALLOWED
         assert seen.tags.count("img") == 3
         assert seen.tags.count("details") == plain.tags.count("details")
@@ -72,14 +73,14 @@ def test_hostile_text_is_inert() -> None:
 def test_a_page_leaves_nothing_out_that_a_comment_would() -> None:
     many = [dict.fromkeys(("name", "value", "limit", "reason"), "*" * 900) | {"passed": False}]
     verdict = {"passed": False, "outcome": "judged", "reason": "x", "gates": many * 200}
-    text = page.render(facts(verdict=verdict))
+    text = page.render(read(facts(verdict=verdict)))
     assert len(text) > 60_000
     assert "Left out" not in text
     assert "What this is" in text
 
 
 def test_what_passed_and_what_failed_is_said_in_words() -> None:
-    text = page.render(facts())
+    text = page.render(read(facts()))
     assert '<h2 class="failed">Do not merge' in text
     assert text.count('<td class="passed">passed</td>') == 1
     assert text.count('<td class="failed">failed</td>') == 1
@@ -95,11 +96,11 @@ def test_a_change_of_its_own_limits_is_neither_green_nor_red() -> None:
         "gates": [],
         "moved": ["gates.a"],
     }
-    text = page.render(facts(verdict=verdict))
+    text = page.render(read(facts(verdict=verdict)))
     assert '<h2 class="moved">Changes its own limits: x</h2>' in text
 
 
 def test_an_unchanged_model_has_a_page_as_well() -> None:
     verdict = {"passed": True, "outcome": "unchanged", "reason": "no change", "gates": []}
     known = facts(verdict=verdict, metrics=None, checks=None, comparison=None, model_digest=None)
-    assert '<h2 class="passed">No change</h2>' in page.render(known)
+    assert '<h2 class="passed">No change</h2>' in page.render(read(known))

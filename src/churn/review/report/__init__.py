@@ -23,9 +23,12 @@ def run(workspace: Workspace) -> None:
         If `gate` has not run.
     """
     from churn.core.files import atomic, write_json
+    from churn.core.shapes import from_json
     from churn.review.report import gather, markdown, mermaid, page
+    from churn.review.report.facts import Facts
 
-    facts, address = gather.gather(workspace), run_address(os.environ)
+    document, address = gather.gather(workspace), run_address(os.environ)
+    facts = from_json(Facts, document)
     written = {
         workspace.report: markdown.render(facts, mermaid.chart, address),
         workspace.report_page: page.render(facts, address),
@@ -33,7 +36,7 @@ def run(workspace: Workspace) -> None:
     for target, text in written.items():
         with atomic(target) as fresh:
             fresh.write_text(text, encoding="utf-8")
-    write_json(workspace.review, facts)
+    write_json(workspace.review, document)
 
 
 def run_address(environment: Mapping[str, str]) -> str:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from churn.core.errors import ArtifactError
 from churn.core.files import read_any_json
 from churn.core.paths import Workspace
+from churn.core.shapes import from_json
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
 from churn.provenance.git import git
-from churn.review.report import facts
-from churn.review.report.facts import Changes, Checks, Comparison, Facts, Metrics, Verdict
+from churn.review.changes import Changes
+from churn.review.comparison import Comparison
+from churn.review.outcome import Verdict
+from churn.review.report.facts import FORMAT, Checks, Metrics
 
-T = TypeVar("T")
 
-
-def gather(workspace: Workspace) -> Facts:
-    """Read the results of the stages, `compare` and `gate`.
+def gather(workspace: Workspace) -> dict[str, Any]:
+    """Read the results of the stages, `compare` and `gate` as the JSON of `Facts`.
 
     A missing or damaged result is null, so that the verdict is always reported.
 
@@ -27,14 +28,14 @@ def gather(workspace: Workspace) -> Facts:
     ArtifactError
         If `gate` has not run.
     """
-    verdict = facts.require(read_any_json(workspace.verdict, "gate"), Verdict)
-    judged = verdict["outcome"] == "judged"
+    verdict = read_any_json(workspace.verdict, "gate")
+    judged = from_json(Verdict, verdict).outcome == "judged"
     try:
         digest = model_digest(workspace.model) if judged else None
     except ArtifactError:
         digest = None
     return {
-        "format": facts.FORMAT,
+        "format": FORMAT,
         "verdict": verdict,
         "metrics": _result(Metrics, workspace.metrics) if judged else None,
         "checks": _result(Checks, workspace.checks) if judged else None,
@@ -47,8 +48,11 @@ def gather(workspace: Workspace) -> Facts:
     }
 
 
-def _result(shape: type[T], file: Path) -> T | None:
+def _result(shape: type, file: Path) -> Any:
+    """Return the content of a file of some shape; None if it has another."""
     try:
-        return facts.require(json.loads(file.read_text(encoding="utf-8")), shape)
+        document = json.loads(file.read_text(encoding="utf-8"))
+        from_json(shape, document)
     except (OSError, ValueError, RecursionError):
         return None
+    return document

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 
 from churn.evaluation.curve_names import COMPARED
-from churn.review.report.facts import Points
+from churn.review.comparison import Points
 
 BASELINE_COLOR, CANDIDATE_COLOR = "#999999", "#0072B2"
 _STEPS = 40

@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.pictures import draw_compared
+from churn.review.comparison import Points
 from churn.review.report import markdown
-from churn.review.report.facts import Facts, Points
+from churn.review.report.facts import Facts
 
 _NO_LIMIT = 10**9
 # The page has colours and words instead of emoji, for which a font may be missing.
@@ -43,7 +44,7 @@ def render(facts: Facts, run: str = "") -> str:
     template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(template).render(
-        title=facts["verdict"]["reason"],
+        title=facts.verdict.reason,
         body=Markup(body),  # noqa: S704
     )
 

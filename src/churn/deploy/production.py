@@ -1,0 +1,108 @@
+"""Move a version into Production and test it there; after a failure put the previous one back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+
+from churn.core.errors import (
+    BlockedError,
+    ChurnError,
+    LostLockError,
+    NoAnswerError,
+    RegistryError,
+    TrackingError,
+)
+from churn.core.files import read_parquet
+from churn.core.paths import Workspace
+from churn.deploy import promotion, rules
+from churn.deploy.context import Context
+from churn.model import artifact
+from churn.registry import MODEL_FILES, Version, verified
+from churn.registry.version import CHAMPION
+
+
+def put(context: Context, version: Version, workspace: Workspace) -> None:
+    """Move a version into Production if it is not there, and run the smoke test.
+
+    Raises
+    ------
+    BlockedError
+        If one fails; the previous version was put back.
+    ChurnError
+        If the previous version could not be put back, or the version is not in Production.
+    """
+    try:
+        if version is not context.before:
+            _promote(context, version)
+        smoke(context, version, workspace)
+    except Exception as error:
+        raise _after_failure(context, version, error) from error
+
+
+def _promote(context: Context, version: Version) -> None:
+    context.say("production")
+    context.registry.require_lock()  # it may have expired during the tests
+    promotion.require_unchanged_files(context.registry, version)
+    rules.require_tested(context.registry.version(version.number))
+    context.registry.tag(version, {"smoke": "pending"})
+    context.move(version, "production", context.plan.why)
+
+
+def smoke(context: Context, version: Version, workspace: Workspace) -> None:
+    """Check that what Production serves predicts as it did in the review."""
+    context.say("smoke test")
+    require_same_predictions(context, version, workspace)
+    context.registry.tag(version, {"smoke": "passed"})
+
+
+def require_same_predictions(context: Context, version: Version, workspace: Workspace) -> None:
+    """Compare what Production serves with the reviewed predictions, digit by digit."""
+    context.registry.require_served("production", version)
+    stored = verified.fetch(context.registry, version, workspace.root / "served")
+    # All rows at once, as in the review: another number of rows may round differently.
+    rows = read_parquet(workspace.split("test"), "prepare")
+    reviewed = read_parquet(workspace.predictions("test"), "evaluate")
+    served = artifact.load(stored / MODEL_FILES).probability(rows)
+    if not np.array_equal(served, reviewed["probability"].to_numpy()):
+        raise BlockedError("what Production serves predicts differently than in the review")
+
+
+def _after_failure(context: Context, version: Version, error: Exception) -> Exception:
+    """Restore the previous version if this one is in Production; return the error to raise."""
+    if isinstance(error, LostLockError):  # another release is responsible for Production now
+        return error
+    reason = f"version {version.number} failed in Production: {error}"
+    try:
+        context.registry.reconcile()
+        now = context.registry.version(version.number)
+        return _restore(context, now, error, reason) if CHAMPION in now.aliases else error
+    except LostLockError as lost:
+        return lost
+    except NoAnswerError as silent:
+        first = "" if isinstance(error, NoAnswerError) else f"{reason}; then "
+        return NoAnswerError(
+            f"{first}{silent}; version {version.number} was being moved into Production: run"
+            " the same command again to complete and test that, or churn rollback"
+        )
+    except ChurnError as failed:
+        return RegistryError(
+            f"{reason}; the previous version could not be put back ({failed}): churn rollback"
+        )
+
+
+def _restore(context: Context, now: Version, error: Exception, reason: str) -> BlockedError:
+    # A model may be released again if not the model but the registry has failed.
+    model_failed = not isinstance(error, (TrackingError, OSError))
+    if now.replaced is None:
+        context.registry.withdraw(now, context.plan.by, reason)
+        done = "there is no previous version: nothing is in Production"
+    else:
+        before = context.registry.version(now.replaced)
+        context.move(before, "rollback" if model_failed else "restore", reason)
+        done = f"version {now.replaced} was put back into Production"
+    if model_failed:
+        with suppress(ChurnError):  # the rollback itself is recorded already
+            context.registry.tag(now, {"smoke": "failed"})
+    return BlockedError(f"{reason}; {done}")

@@ -1,0 +1,166 @@
+"""Measure a candidate against a baseline: metrics, slices, curves, and drift of training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import cast
+
+import pandas as pd
+
+from churn.core.files import read_parquet
+from churn.core.params import DataParams, Limits, SlicesParams
+from churn.data.dates import days_before_newest
+from churn.evaluation import curves
+from churn.evaluation.comparison import compare
+from churn.evaluation.differences import Difference
+from churn.evaluation.drift import drift
+from churn.evaluation.many_looks import corrected
+from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.slices import slices
+from churn.review.baseline import Baseline
+from churn.review.comparison import (
+    Compared,
+    ComparedSlice,
+    Curve,
+    DataChange,
+    Everyone,
+    Found,
+    Points,
+)
+from churn.review.exam import Candidate
+from churn.review.pair import Pair
+
+
+def compared(
+    entry: Found,
+    alone: Pair,
+    everyone: Pair | str,
+    train: pd.DataFrame,
+    data: DataParams,
+    judging: Limits,
+) -> Compared:
+    """Compare two models by one set of limits, which set slices, costs and the bootstrap.
+
+    On held-out customers alone, and on `everyone` if training rows could be added, else it says
+    why not. The training rows `train` define the bounds of slices.
+    """
+    held_out = alone.at_most(judging.comparison.max_rows, data.id)
+    pairs, reason = [held_out], None
+    if isinstance(everyone, str):
+        reason = everyone
+    else:
+        pairs.append(everyone.at_most(judging.comparison.max_rows, data.id))
+    most = pairs[-1]
+    # Corrected together for multiple comparisons, because either could call a metric worse.
+    metrics = _differences(pairs, data.target, judging)
+    return Compared(
+        **asdict(entry),
+        limits=judging.whose,
+        rows=len(held_out.rows),
+        threshold=alone.baseline.threshold,
+        metrics=metrics[0],
+        everyone=None
+        if reason
+        else Everyone(
+            rows=len(most.rows),
+            held_out=int(most.rows[data.id].isin(alone.rows[data.id]).sum()),
+            metrics=metrics[1],
+            slices=_slices(most, train, data.target, judging),
+        ),
+        alone=reason,
+        same_threshold=_same_threshold(most, data.target, judging),
+        slices=_slices(held_out, train, data.target, judging),
+        curves=_curves(held_out, data.target),
+    )
+
+
+def _same_threshold(pair: Pair, target: str, judging: Limits) -> list[Difference] | None:
+    """Compare at the baseline's threshold; None if it is the candidate's as well."""
+    threshold = pair.baseline.threshold
+    if threshold == pair.candidate.threshold:
+        return None
+    moved = replace(pair, candidate=replace(pair.candidate, threshold=threshold))
+    [differences] = _differences([moved], target, judging)
+    return [difference for difference in differences if difference.metric in AT_THRESHOLD]
+
+
+def _slices(pair: Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[ComparedSlice]:
+    wanted = _existing_columns(judging.evaluation.slices, train, pair.rows)
+    groups = [
+        (column, name, members)
+        for column, name, members in slices(train, pair.rows, wanted)
+        if members.sum() >= wanted.min_rows
+    ]
+    parts = _differences([pair.subset(members) for *_, members in groups], target, judging)
+    return [
+        ComparedSlice(column=column, slice=name, rows=int(members.sum()), metrics=part)
+        for (column, name, members), part in zip(groups, parts, strict=True)
+    ]
+
+
+def _existing_columns(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesParams:
+    """Leave out columns that a table lacks: main's limits may name columns of main's table only."""
+    existing = {
+        kind: tuple(name for name in getattr(wanted, kind) if all(name in f for f in frames))
+        for kind in ("numeric", "categorical")
+    }
+    return wanted.model_copy(update=existing)
+
+
+def _differences(pairs: Sequence[Pair], target: str, judging: Limits) -> list[list[Difference]]:
+    """Compare each pair, and correct all together for multiple comparisons."""
+    return corrected(
+        [
+            compare(
+                pair.rows[target].to_numpy(),
+                pair.baseline,
+                pair.candidate,
+                judging.decision,
+                judging.comparison.seed,
+                judging.comparison.resamples,
+            )
+            for pair in pairs
+        ]
+    )
+
+
+def _curves(pair: Pair, target: str) -> dict[str, Curve]:
+    y = pair.rows[target].to_numpy()
+    found = {}
+    for curve in (curves.roc, curves.precision_recall, curves.calibration):
+        # The points of these curves are numbers.
+        both = (curve(y, scored.probability) for scored in (pair.baseline, pair.candidate))
+        found[curve.__name__] = Curve(*(cast(Points, points) for points in both))
+    return found
+
+
+def data_change(found: Baseline, candidate: Candidate) -> DataChange | None:
+    """Describe how the training rows differ from the baseline's; None if they do not."""
+    if found.workspace is None:
+        return None
+    file = found.workspace.split("train")
+    if file.read_bytes() == candidate.workspace.split("train").read_bytes():
+        return None
+    before, after = read_parquet(file, "prepare"), candidate.train
+    data, card = candidate.settings.data, found.card()
+    # A date column that was not a date before is compared as categories.
+    dates = [name for name in data.dates if name in card.dates]
+    new_dates = [name for name in data.dates if name not in dates]
+    columns = drift(
+        days_before_newest(before, before, dates),
+        days_before_newest(after, before, dates),
+        numeric=(*data.numeric, *dates),
+        categorical=(*data.categorical, *new_dates),
+    )
+    label_rate = None
+    if data.target in before:
+        was, now = (round(float(table[data.target].mean()), 4) for table in (before, after))
+        label_rate = was, now
+    return DataChange(
+        rows=(len(before), len(after)),
+        columns=columns,
+        gone=[column for column in card.inputs if column not in after],
+        new=[column for column in data.inputs if column not in before],
+        label_rate=label_rate,
+    )

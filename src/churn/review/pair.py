@@ -1,0 +1,149 @@
+"""The customers on which two models are compared, with the predictions of both."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from churn.core.errors import IncomparableError
+from churn.core.files import read_parquet
+from churn.data import split
+from churn.evaluation.comparison import Scored
+from churn.model import out_of_fold
+from churn.review import customers
+from churn.review.baseline import Baseline
+from churn.review.exam import Candidate, Exam
+
+_MIN_ROWS = 50
+_SHARE_TOLERANCE = 0.05  # between the shares of training rows with out-of-fold predictions
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Customers with both models' predictions, by models that were not trained on them.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Id, target and features, in an order that depends on the ids only, so that a bootstrap with
+        the same seed draws the same customers.
+    baseline, candidate : Scored
+    """
+
+    rows: pd.DataFrame
+    baseline: Scored
+    candidate: Scored
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, ids: str, baseline: Scored, candidate: Scored) -> Pair:
+        """Put customers and their predictions in order."""
+        order = np.argsort(split.hash_share(rows[ids], "comparison"), kind="stable")
+        return cls(rows.iloc[order].reset_index(drop=True), baseline.of(order), candidate.of(order))
+
+    def subset(self, members: np.ndarray) -> Pair:
+        """Return the customers selected by a boolean mask."""
+        rows = self.rows[members].reset_index(drop=True)
+        return Pair(rows, self.baseline.of(members), self.candidate.of(members))
+
+    def at_most(self, n: int, ids: str) -> Pair:
+        """Return about `n` customers, always the same, or all if there are fewer."""
+        share = n / len(self.rows)
+        if share >= 1:
+            return self
+        return self.subset(split.hash_share(self.rows[ids], "comparison") < share)
+
+
+def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
+    """Return the exam's customers that the baseline was not trained on.
+
+    Raises
+    ------
+    IncomparableError
+        If the baseline cannot be scored on them, or there are too few.
+    """
+    card, data = found.card(), candidate.settings.data
+    if card.id is None or card.test_share is None or card.salt is None or card.threshold is None:
+        needed = card.model_dump(include={"id", "test_share", "salt", "threshold"})
+        missing = [key for key, value in needed.items() if value is None]
+        raise IncomparableError(
+            f"{found.name}: it is unknown which customers its model was trained on"
+            f" (model.json has no {', '.join(missing)})"
+        )
+    if card.id != data.id:
+        raise IncomparableError(
+            f"{found.name}: its customers are identified by {card.id!r}, these by {data.id!r}"
+        )
+    if (card.target or data.target) != data.target:
+        raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")
+    if exam.problem:
+        raise IncomparableError(exam.problem)
+    unseen = split.is_test(exam.rows[data.id], card.test_share, card.salt)
+    rows = exam.rows[unseen].reset_index(drop=True)
+    labels = rows[data.target]
+    if len(rows) < _MIN_ROWS or labels.nunique() < 2:
+        raise IncomparableError(
+            f"{found.name}: only {len(rows)} of the held-out customers are not among its training"
+            f" rows, {labels.sum()} of them churned; keep split.salt and split.test_share"
+        )
+    theirs = Scored(_predictions(found, rows, data.id), card.threshold)
+    ours = Scored(rows["_probability"].to_numpy(), candidate.threshold)
+    return Pair.of(rows, data.id, theirs, ours)
+
+
+def _predictions(found: Baseline, rows: pd.DataFrame, ids: str) -> np.ndarray:
+    with tempfile.TemporaryDirectory(prefix="churn-compare-") as folder:
+        file = Path(folder) / "rows.parquet"
+        rows.drop(columns="_probability").to_parquet(file, index=False)
+        predicted = found.predict(file)
+    if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
+        raise IncomparableError(f"{found.name}: its predictions are not for the given customers")
+    return predicted["probability"].to_numpy()
+
+
+def everyone(found: Baseline, alone: Pair, candidate: Candidate) -> Pair | str:
+    """Add training rows with out-of-fold predictions of both models to held-out customers.
+
+    Only rows that are equal in both tables: for others the models had different inputs.
+
+    Returns
+    -------
+    Pair or str
+        A reason if no training rows can be added.
+    """
+    data, train = candidate.settings.data, candidate.train
+    if found.out_of_fold is None:
+        return f"{found.name} has no out-of-fold predictions for this table"
+    if candidate.out_of_fold is None or candidate.out_of_fold.empty:
+        return "this change has no out-of-fold predictions"
+    before = train
+    if found.workspace is not None:
+        before = read_parquet(found.workspace.split("train"), "prepare")
+    elif not _has_same_split(found, candidate):
+        return f"{found.name} holds out other customers"
+    theirs = out_of_fold.by_customer(read_parquet(found.out_of_fold, "train"), before[data.id])
+    ours = out_of_fold.by_customer(candidate.out_of_fold, train[data.id])
+    gap = abs(len(theirs) / len(before) - len(ours) / len(train))
+    in_both = train[data.id].isin(theirs.index) & train[data.id].isin(ours.index)
+    in_both &= train[data.id].isin(customers.unchanged(before, train, data))
+    train = train[in_both & ~train[data.id].isin(alone.rows[data.id])]
+    if train.empty:
+        return "no training row is equal in both tables"
+    theirs, ours = (predicted.loc[train[data.id]] for predicted in (theirs, ours))
+    if gap > _SHARE_TOLERANCE or not theirs["fold"].equals(ours["fold"]):
+        return f"{found.name} has other folds (decision.folds, decision.max_rows)"
+    rows = pd.concat([alone.rows, train], ignore_index=True)
+    return Pair.of(rows, data.id, _with(alone.baseline, theirs), _with(alone.candidate, ours))
+
+
+def _with(scored: Scored, more: pd.DataFrame) -> Scored:
+    probability = np.concatenate([scored.probability, more["probability"].to_numpy()])
+    return Scored(probability, scored.threshold)
+
+
+def _has_same_split(found: Baseline, candidate: Candidate) -> bool:
+    card, chosen = found.card(), candidate.settings.split
+    return (card.test_share, card.salt) == (chosen.test_share, chosen.salt)
