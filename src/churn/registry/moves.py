@@ -201,7 +201,7 @@ class Registry(RegistryReader):
     def stop_canary(self, version: Version, by: str, why: str) -> None:
         """End a version's trial; parameters and errors as for `start_canary`."""
         self.require_lock()
-        self._delete_alias(CHALLENGER)
+        self.delete_alias(CHALLENGER)
         self.record(version, Event.now("canary_stopped", by, why))
 
     def import_aliases(self, source: Sequence[Version]) -> bool:
