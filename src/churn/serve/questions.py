@@ -197,14 +197,13 @@ class Questions:
             # A boolean is a number to NumPy, and "1_0" to Python.
             if not {type(cell) for cell in column} <= {float, int, type(None)}:
                 raise _Unusual
+        count = len(columns[self._card.inputs[0]])
         try:
-            array = np.array(numbers, dtype=np.float64).reshape(len(numbers), -1).T
+            array = np.array(numbers, dtype=np.float64).reshape(len(numbers), count).T
         except OverflowError as error:
             raise _Unusual from error
         dates = [columns[name] for name in self._dates]
         texts = [columns[name] for name in self._card.categorical]
-        if not numbers:
-            array = np.empty((len([*dates, *texts][0]), 0))
         return self._rows(array, dates, texts, columns.get(self._card.id))
 
     def _rows(
