@@ -216,7 +216,7 @@ def customers(draw: st.DrawFn) -> list[Cells]:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(customers(), st.sampled_from(FORMS))
 def test_both_ways_give_the_same_cells_for_everything_valid(
     reader: Reader, drawn: list[Cells], form: Form
@@ -426,6 +426,7 @@ def test_json_with_a_byte_order_mark_is_read(encoding: str, reader: Reader) -> N
     assert reader.read(body.encode(encoding)).categories["plan"] == ["Gö"]
 
 
+@pytest.mark.slow
 def test_a_word_for_a_missing_cell_is_one_in_every_form_of_a_cell(words: Reader) -> None:
     one = words.complete()
     for form in FORMS:
@@ -437,6 +438,7 @@ def test_a_word_for_a_missing_cell_is_one_in_every_form_of_a_cell(words: Reader)
         assert words.read(form([{**one, "age": 999}])).numbers[0, 7] == 999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ['a "b"', "a\\b", "a\nb", "ä ö", "", "c0", "def", "1", "a.b", " a"]
 )
