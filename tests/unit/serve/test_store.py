@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -171,7 +170,6 @@ from pathlib import Path
 from churn.serve.store import Loadable, State, Store
 
 store, model, digest = Store(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-print("begun", flush=True)
 for number in itertools.count(1):
     one = Loadable(version=str(number), digest=digest)
     store.add(one, model, None)
@@ -187,15 +185,13 @@ def test_a_kill_while_writing_leaves_what_was_or_what_is(
 ) -> None:
     command = [sys.executable, "-c", WRITER, str(store.folder), str(stored), digest]
     for delay in (0.0, 0.013, 0.029, 0.051):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"begun\n"
-            assert process.stdout.readline() == b"written\n"
-            time.sleep(delay)
-        finally:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"written\n"
+                time.sleep(delay)
+            finally:
+                process.kill()
         found = store.state()
         assert found is not None
         assert store.has(found.champion)
