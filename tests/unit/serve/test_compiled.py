@@ -111,15 +111,21 @@ def test_more_customers_than_are_predicted_at_once_have_the_same_bits(
 
 
 def test_every_category_and_a_missing_one_has_the_features_of_the_encoder(
-    dated: Model, rich: pd.DataFrame
+    rich: pd.DataFrame,
 ) -> None:
-    compiled = compile_model(dated)
-    numbers = np.full((1, len(dated.card.numeric) + 1), 3.0)
+    # Who has no plan churns here, so that a missing plan and an unseen one are worlds apart.
+    told = rich.assign(churned=rich["plan"].isna().astype("int8"))
+    model = fitted(told, "logistic_regression", data__categorical=["plan", "channel"])
+    compiled = compile_model(model)
+    numbers = np.full((1, len(model.card.numeric)), 3.0)
+    found = {}
     for plan in ("gold", "basic", "trial", "missing", None, "never seen", ""):
         for channel in ("web", "shop", None, "never seen"):
             rows = Rows(numbers, {"plan": [plan], "channel": [channel]})
-            expected = dated.pipeline.predict_proba(rows.frame(dated.card))[:, 1]
-            assert same_bits(compiled.probability(rows.numbers, rows.categories), expected)
+            expected = model.pipeline.predict_proba(rows.frame(model.card))[:, 1]
+            found[plan, channel] = compiled.probability(rows.numbers, rows.categories)
+            assert same_bits(found[plan, channel], expected)
+    assert found[None, "web"] == found["missing", "web"] != found["never seen", "web"]
 
 
 def test_a_column_without_any_value_in_training_is_compiled(rich: pd.DataFrame) -> None:
