@@ -26,7 +26,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run test test-all check format lock docs ui bench truth clean
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -55,6 +55,12 @@ run: setup data  ## Run the stages that have changed, track, release, and print 
 	@churn track
 	@churn summary
 	@churn release --embedded
+	@echo
+	@echo "Serve it with \`make serve\`, and ask about a customer:"
+	@churn serve --example
+
+serve: $(PIPELINE)  ## Serve the model in Production on http://127.0.0.1:8000 until Ctrl-C
+	@churn serve
 
 test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 	@$(PYTEST) -m "not long" $(TESTS)
@@ -62,7 +68,7 @@ test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 test-all: test  ## Run every test, those of workflows and of a registry server among them
 	@$(PYTEST) -m long $(TESTS)
 
-check: $(DEV)  ## Check formatting, lint, types, words and workflows
+check: $(DEV)  ## Check formatting, lint, types, words, workflows and containers
 	@ruff format --check .
 	@ruff check .
 	@mypy
@@ -70,6 +76,7 @@ check: $(DEV)  ## Check formatting, lint, types, words and workflows
 	@scripts/docs --check
 	@scripts/words
 	@scripts/lint-workflows
+	@scripts/lint-containers
 
 format: $(DEV)  ## Format, and fix what the linter can fix
 	@ruff format .

@@ -16,7 +16,7 @@ from tests.conftest import ROOT, forget_server
 from tests.integration.client import Client, require_offline
 from tests.integration.plugin import OPTIONS, Options
 from tests.integration.rows import Rows, held_out
-from tests.integration.server import Server, serving
+from tests.integration.server import PROGRAMS, Server, serving
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
@@ -100,6 +100,14 @@ def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> 
         return held_out(ROOT, settings, runs.load_model(offer.uri))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Test with each program that serves models, or with the server that is there."""
+    given = metafunc.config.stash[OPTIONS].url
+    if "server" in metafunc.fixturenames:
+        programs = ["given"] if given else PROGRAMS
+        metafunc.parametrize("server", programs, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
 def server(
     options: Options,
@@ -113,7 +121,9 @@ def server(
         return
     offer, folder = request.getfixturevalue("offer"), tmp_path_factory.mktemp("server")
     limit = settings.release.start_s
-    with serving(offer.uri, offer.environment, options.folder, folder, limit) as started:
+    with serving(
+        request.param, offer.uri, offer.environment, options.folder, folder, limit
+    ) as started:
         yield started
 
 

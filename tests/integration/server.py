@@ -1,4 +1,4 @@
-"""MLflow's own server as a process of its own."""
+"""A server of the model as a process of its own: `churn serve`, or MLflow's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import requests
 
 _LOG_LINES = 15  # shown by each test that wanted the server
 _PR_SET_PDEATHSIG = 1
+PROGRAMS = ("churn", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,19 @@ class Server:
 
 @contextmanager
 def serving(
-    uri: str, environment: Mapping[str, str], cwd: Path, folder: Path, limit_s: float
+    program: str, uri: str, environment: Mapping[str, str], cwd: Path, folder: Path, limit_s: float
 ) -> Iterator[Server]:
-    """Run `mlflow models serve` until the block ends.
+    """Run `churn serve` or `mlflow models serve` until the block ends.
 
     Parameters
     ----------
+    program : {"churn", "mlflow"}
     uri : str
         What is served.
     environment : mapping of str to str
     cwd : Path
     folder : Path
-        For the log and for MLflow's own temporary files.
+        For the log and for temporary files.
     limit_s : float
         Seconds in which the server has to answer.
 
@@ -51,20 +53,23 @@ def serving(
     Server
     """
     host, port, log = "127.0.0.1", _free_port(), folder / "server.log"
-    program = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", uri]
-    address = ["--env-manager", "local", "--host", host, "--port", str(port)]
+    command = {
+        "churn": ["churn", "serve", "--no-log", "--model", uri, "--store", str(folder / "served")],
+        "mlflow": ["mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"],
+    }[program]
+    address = ["--host", host, "--port", str(port)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     own = {"PATH": path, "TMPDIR": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
     begun = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*program, *address],
+            [sys.executable, "-m", *command, *address],
             cwd=cwd,
             env={**environment, **own},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # MLflow starts uvicorn; they are ended together
+            start_new_session=True,  # it starts processes of its own; they are ended together
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     url = f"http://{host}:{port}"
@@ -101,7 +106,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(10)
-    with suppress(ProcessLookupError):  # uvicorn, where it has outlived MLflow
+    with suppress(ProcessLookupError):  # what it has started, where that has outlived it
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

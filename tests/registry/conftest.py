@@ -36,6 +36,8 @@ def values() -> dict[str, str]:
         "S3_SECRET_KEY": secrets.token_hex(20),
         "MLFLOW_ADMIN_PASSWORD": _password(),
         "MLFLOW_SECRET_KEY": secrets.token_hex(20),
+        "MLFLOW_READER_PASSWORD": _password(),
+        "CHURN_API_KEYS": secrets.token_hex(20),
     }
 
 

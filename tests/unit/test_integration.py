@@ -67,8 +67,8 @@ def test_tests_that_all_pass_are_told_with_start_and_latency(
     suite: Path, workspace: Workspace, small: Params
 ) -> None:
     assert run(suite, workspace, small).summary == (
-        "2 integration tests passed; the server answered after 4.2 s, 95 of 100 requests within"
-        " 32 ms"
+        "2 integration tests passed; the slower server answered after 4.2 s, 95 of 100 requests"
+        " within 32 ms"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from churn.review.judging import sort_changes
@@ -51,6 +53,14 @@ def test_what_a_verdict_is_computed_with_is_judging_code(path: str) -> None:
 )
 def test_the_code_of_the_model_is_no_judging_code(path: str) -> None:
     assert kind(path) == "model"
+
+
+def test_the_server_of_the_model_judges_nothing() -> None:
+    assert kind("src/churn/serve/app.py") == "others"
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [contract] = layers["contracts"]
+    order = [layer.split()[0] for layer in contract["layers"]]
+    assert order.index("serve") < order.index("review")  # so review cannot import it
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ STANDINS = (
     "actionlint",
     "zizmor",
     "check-jsonschema",
+    "hadolint",
+    "kubernetes-validate",
+    "kustomize",
     "dvc",
 )
 _NUMBER = 3

@@ -73,7 +73,7 @@ def test_a_blocked_candidate_blocks_and_is_told_all_the_same(repository: Forge, 
         assert b"cost rose" in comment.read("review.json")
 
 
-@pytest.mark.parametrize("tool", ["ruff", "mypy", "pytest"])
+@pytest.mark.parametrize("tool", ["ruff", "mypy", "pytest", "kubernetes-validate"])
 def test_a_finding_of_a_tool_blocks(repository: Forge, tool: str) -> None:
     repository.open_pull_request({"README.md": "changed"})
     (repository.store / f"{tool}-fails").touch()

@@ -18,7 +18,7 @@ from churn.core.paths import Workspace
 @click.option("--digest", metavar="DIGEST", help="Expected digest of the manifest in FOLDER.")
 @click.option(
     "--until",
-    type=click.Choice(["staging", "integration", "production"]),
+    type=click.Choice(["staging", "integration", "canary", "production"]),
     default="production",
     show_default=True,
     help="The last step; the same command without --until goes on from there.",
@@ -46,8 +46,9 @@ def release(
     """Bring the candidate in FOLDER into Production.
 
     Verifies it, compares it with Production, registers it, moves it to Staging, runs the
-    integration tests, moves it to Production, and runs the smoke test; if that fails, the previous
-    version is put back. Without FOLDER, the work tree is run, judged and packed first. After an
+    integration tests, tries it on a part of the customers if params.yaml says so (release.canary),
+    moves it to Production, and runs the smoke test; if that fails, the previous version is put
+    back. Without FOLDER, the work tree is run, judged and packed first. After an
     interruption, the same command continues.
 
     Exit code 0: it is in Production, or where --until says. 1: a gate or a test has failed. 2: an

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from churn.cli.group import FOLDER, cli
+from churn.cli.group import FILE, FOLDER, Group, cli
+
+if TYPE_CHECKING:
+    from churn.core.params import Params
 
 
 @cli.command()
@@ -39,10 +43,21 @@ from churn.cli.group import FOLDER, cli
     show_default=True,
     help="Folder of the local copy, from which it starts if the registry is away.",
 )
+@click.option("--no-log", is_flag=True, help="Do not log predictions (serve.log).")
 @click.option(
     "--insecure", is_flag=True, help="Let other machines ask, although CHURN_API_KEYS is not set."
 )
-def serve(uri: str | None, host: str, port: int, workers: int, store: Path, insecure: bool) -> None:
+@click.option("--example", is_flag=True, help="Print a request to try, and end.")
+def serve(
+    uri: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    store: Path,
+    no_log: bool,
+    insecure: bool,
+    example: bool,
+) -> None:
     """Serve the model in Production, and follow the registry.
 
     Speaks MLflow's scoring protocol (/invocations) and the Open Inference Protocol (/v2). A new
@@ -56,6 +71,93 @@ def serve(uri: str | None, host: str, port: int, workers: int, store: Path, inse
     from churn.serve import supervisor
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = params.load(Workspace().params)
+    overrides = {"serve.log": None} if no_log else {}
+    settings = params.load(Workspace().params, overrides)
+    if example:
+        click.echo(_request(settings, f"http://{host}:{port}"))
+        return
     options = supervisor.Options(Path(), store, uri, host, port, workers, insecure)
     raise SystemExit(supervisor.run(options, settings, click.echo))
+
+
+def _request(settings: Params, url: str) -> str:
+    """Return a command that asks about a customer."""
+    import json
+    import shlex
+
+    from churn.core.files import read_parquet
+    from churn.core.paths import Workspace
+    from churn.data.typical import typical
+
+    rows = read_parquet(Workspace().split("test"), "prepare")
+    [customer] = typical(rows, settings.data).to_dict(orient="records")
+    body = json.dumps({"dataframe_records": [customer]})
+    kind = "Content-Type: application/json"
+    return f"curl {url}/invocations --header {shlex.quote(kind)} --data {shlex.quote(body)}"
+
+
+@cli.group(cls=Group)
+def canary() -> None:
+    """Try a version on a part of the customers."""
+
+
+@canary.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Part of the customers for whom it predicts.",
+)
+@click.option("--shadow", is_flag=True, help="Predict, and let Production's version answer.")
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+def start(version: int, share: float, shadow: bool, why: str) -> None:
+    """Begin the trial of VERSION.
+
+    It must have passed the integration tests. Which customers it predicts for is decided by a hash
+    of their ids, so a customer always meets the same version.
+    """
+    from churn.deploy import commands
+
+    commands.start_canary(Path(), version, share, shadow, why)
+
+
+@canary.command()
+@click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
+@click.option(
+    "--labels",
+    type=FILE,
+    help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
+)
+def status(log: str | None, labels: Path | None) -> None:
+    """Show how the trial goes: what both versions predict, and with labels which is better.
+
+    Look as often as you like: the intervals hold at every moment.
+    """
+    from churn.serve import trial
+
+    trial.show(Path(), log, labels, click.echo)
+
+
+@canary.command()
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+@click.option(
+    "--when-due",
+    is_flag=True,
+    help="Do nothing if there is no trial, or it has not lasted release.canary.hours.",
+)
+def promote(why: str, when_due: bool) -> None:
+    """Move the version that is tried to Production."""
+    from churn.deploy import commands
+
+    commands.promote_canary(Path(), why, when_due)
+
+
+@canary.command()
+@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+def stop(why: str) -> None:
+    """End the trial; Production's version answers everybody."""
+    from churn.deploy import commands
+
+    commands.stop_canary(Path(), why)

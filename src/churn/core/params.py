@@ -462,6 +462,24 @@ class GatesParams(Section):
     accept: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")] | None = None
 
 
+class CanaryParams(Section):
+    """A trial in front of customers, between Staging and Production.
+
+    Attributes
+    ----------
+    share : float
+        Part of the customers for whom the new version predicts.
+    shadow : bool
+        Whether the old version answers them all the same.
+    hours : float
+        Minimum hours before the new version moves to Production.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    shadow: bool = False
+    hours: Annotated[float, Field(ge=0)] = 24
+
+
 class ReleaseParams(Section):
     """The registered model, and the limits that it must keep when it is served.
 
@@ -477,6 +495,8 @@ class ReleaseParams(Section):
         Maximum seconds until the served model answers.
     p95_ms : float
         Maximum milliseconds for 95 of 100 single requests.
+    canary : CanaryParams or None
+        A trial in front of customers before Production; null for none.
     """
 
     model: Annotated[str, Field(pattern=r"^[\w-]+(\.[\w-]+){0,2}$")]
@@ -484,6 +504,7 @@ class ReleaseParams(Section):
     parity_rows: Annotated[int, Field(ge=50, le=10_000)]
     start_s: Annotated[float, Field(gt=0)]
     p95_ms: Annotated[float, Field(gt=0)]
+    canary: CanaryParams | None = None
 
 
 class ServeParams(Section):

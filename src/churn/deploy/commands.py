@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,13 +27,13 @@ from churn.core.files import atomic
 from churn.core.params import ReleaseParams
 from churn.core.paths import Workspace
 from churn.core.progress import announce
-from churn.deploy import promotion
+from churn.deploy import canary, promotion
 from churn.deploy import status as status_page
 from churn.deploy.commits import Commit
 from churn.provenance.candidate import holds_commit, input_fingerprint
-from churn.registry import Registry, Version
+from churn.registry import Canary, Registry, Version
 from churn.registry import migrate as migration
-from churn.registry.version import in_production
+from churn.registry.version import in_production, on_trial
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review.report.text import prose
 from churn.tracking import connection, local_store
@@ -60,7 +61,7 @@ def release(
         A packed candidate; None to run, judge and pack the inputs in the work tree first.
     commit : str
         The commit whose model is released.
-    until : {"registered", "staging", "integration", "production"}
+    until : {"registered", "staging", "integration", "canary", "production"}
         The last step.
     why : str
         For the audit trail.
@@ -204,6 +205,49 @@ def rollback(root: Path, version: int | None, why: str) -> None:
             root, copy, lambda: promotion.rollback(_registry(root), version, by, why)
         )
     click.echo(f"version {now.number} is in Production again; it was version {before.number}")
+
+
+def start_canary(root: Path, version: int, share: float, shadow: bool, why: str) -> None:
+    """Try a version on a part of the customers, and print it."""
+    trial = Canary(share, shadow)
+    with working_copy(root) as copy:
+        by = promotion.current_actor(root)
+        tried = _change(
+            root, copy, lambda: canary.start(root, _registry(root), version, trial, by, why)
+        )
+    click.echo(f"version {tried.number} is tried {trial.described}; watch it: churn canary status")
+
+
+def stop_canary(root: Path, why: str) -> None:
+    """End the trial, and print which."""
+    with working_copy(root) as copy:
+        by = promotion.current_actor(root)
+        stopped = _change(root, copy, lambda: canary.stop(_registry(root), by, why))
+    click.echo(f"version {stopped.number} is no longer tried; Production answers everybody")
+
+
+def promote_canary(root: Path, why: str, when_due: bool) -> None:
+    """Move the version that is tried to Production, and print it."""
+    with working_copy(root) as copy:
+        if when_due and (reason := _not_due(root)):
+            click.echo(f"not promoted: {reason}")
+            return
+        by = promotion.current_actor(root)
+        moved = _change(root, copy, lambda: canary.promote(root, _registry(root), by, why))
+    click.echo(f"version {moved.number} is in Production")
+
+
+def _not_due(root: Path) -> str:
+    """Say why a trial is not at its end; empty if it is."""
+    settings, version = _settings(root).canary, on_trial(_registry(root).versions())
+    if version is None:
+        return "no version is being tried"
+    if settings is None:
+        return "params.yaml has no release.canary, so a person decides"
+    until = canary.due(version, settings)
+    if until > datetime.now(UTC):
+        return f"version {version.number} is tried until {until:%Y-%m-%d %H:%M} UTC"
+    return ""
 
 
 def migrate(root: Path, source: str) -> None:

@@ -51,7 +51,7 @@ class Findings:
 
 
 def run(root: Path, model: Path, workspace: Workspace, settings: Params) -> Findings:
-    """Serve a model with `mlflow models serve`, and test it through HTTP.
+    """Serve a model with `churn serve` and with `mlflow models serve`, and test both through HTTP.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _summary(report: ServingReport, code: int) -> tuple[bool, str]:
     if not report.passed or report.p95_ms is None or report.start_s is None:
         return False, "integration tests failed: start and latency were not measured"
     return True, (
-        f"{report.passed} integration tests passed; the server answered after"
+        f"{report.passed} integration tests passed; the slower server answered after"
         f" {report.start_s:.1f} s, 95 of 100 requests within {report.p95_ms:.0f} ms"
     )
 

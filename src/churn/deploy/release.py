@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from churn.core.errors import (
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.deploy import integration, promotion, rules
+from churn.deploy import canary, integration, promotion, rules
 from churn.deploy.commits import Commit, commit_tags
 from churn.deploy.description import describe
 from churn.deploy.rehydrate import rehydrate
@@ -39,7 +40,7 @@ from churn.provenance import bundle, lineage
 from churn.provenance.bundle import Manifest
 from churn.provenance.candidate import SERVED, commit_fingerprint
 from churn.provenance.git import git
-from churn.registry import MODEL_FILES, Event, Move, Registry, Version, verified
+from churn.registry import MODEL_FILES, Canary, Event, Move, Registry, Version, verified
 from churn.registry.version import CHAMPION
 from churn.review import baseline, compare, gate, limits, proposal
 from churn.review.changes import Changes
@@ -49,7 +50,7 @@ from churn.tracking import connection, pyfunc, runs
 from churn.validation.results import Checks
 
 Say = Callable[[str], None]
-Until = Literal["registered", "staging", "integration", "production"]
+Until = Literal["registered", "staging", "integration", "canary", "production"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Plan:
         The reason, for the audit trail.
     commit : str
         The commit whose model it is.
-    until : {"registered", "staging", "integration", "production"}
+    until : {"registered", "staging", "integration", "canary", "production"}
         The last step.
     digest : str or None
         Expected digest of the candidate's manifest; None if any is accepted.
@@ -189,6 +190,8 @@ class _Release:
                 if self.plan.until == "integration":
                     done = f"version {version.number} has passed its integration tests in Staging"
                     return Released(version, before, done)
+                if done := self._try(version):
+                    return Released(self.registry.version(version.number), before, done)
             try:
                 if version is not before:
                     self._promote(version)
@@ -334,6 +337,35 @@ class _Release:
         if not tested.passed:
             self.say(tested.output.rstrip())
             raise BlockedError(tested.summary)
+
+    def _try(self, version: Version) -> str:
+        """Begin the canary, or see whether it has lasted; empty if the next step is Production."""
+        settings, number = self.settings.release.canary, version.number
+        ends_here = self.plan.until == "canary"
+        if settings is None or self.before is None:
+            why = "params.yaml has no release.canary" if settings is None else "it is the first"
+            return f"version {number} needs no canary: {why}" if ends_here else ""
+        version = self.registry.version(number)
+        if version.canary is None:
+            last = version.last("canary", "canary_stopped")
+            if last is not None and last.what == "canary_stopped":
+                raise BlockedError(
+                    f"the canary of version {number} was stopped by {last.by} ({last.why}); to"
+                    f" release it anyway: churn promote {number} --to production"
+                )
+            self.say("canary")
+            canary.require_startable(self.root, self.registry, version)
+            promotion.require_unchanged_files(self.registry, version)
+            trial = Canary(settings.share, settings.shadow)
+            self.registry.start_canary(version, trial, self.plan.by, self.plan.why)
+            version = self.registry.version(number)
+        until = canary.due(version, settings)
+        if until <= datetime.now(UTC) and not ends_here:
+            return ""
+        return (
+            f"version {number} is tried until {until:%Y-%m-%d %H:%M} UTC;"
+            " then churn canary promote moves it to Production"
+        )
 
     def _promote(self, version: Version) -> None:
         self.say("production")

@@ -15,7 +15,14 @@ from churn.core.errors import RegistryError
 from churn.deploy.description import SHOWN
 from churn.evaluation.metric_names import TITLES
 from churn.registry import Move, Registry, Version
-from churn.registry.version import CHAMPION, PREVIOUS, STAGING, by_number, in_production
+from churn.registry.version import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    STAGING,
+    by_number,
+    in_production,
+)
 from churn.review.report.text import code, number, prose
 
 Metrics = Mapping[str, float]
@@ -28,6 +35,7 @@ _PLACES: tuple[tuple[str, str, tuple[Move, ...]], ...] = (
     ("before it", PREVIOUS, ("production", "rollback", "restore")),
     ("Staging", STAGING, ("staging",)),
 )
+_CANARY: tuple[str, str, tuple[Move, ...]] = ("canary", CHALLENGER, ("canary",))
 _COLUMNS = ("", "version", "model", "commit", "since (UTC)", "by")
 
 
@@ -148,7 +156,8 @@ def _row(cells: Sequence[str]) -> str:
 def _places(versions: Sequence[Version]) -> list[list[str]]:
     """Return one row per place: its version, since when, and who moved it there."""
     rows = []
-    for title, alias, moves in _PLACES:
+    tried = any(CHALLENGER in version.aliases for version in versions)
+    for title, alias, moves in (*_PLACES, *([_CANARY] if tried else [])):
         found = next((v for v in versions if alias in v.aliases), None)
         if found is None:
             rows.append([title, "none", "", "", "", ""])

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from churn.registry.moves import Registry
 from churn.registry.reader import MODEL_FILES
-from churn.registry.version import Event, Move, Target, Version
+from churn.registry.version import Canary, Event, Move, Target, Version
 
-__all__ = ["MODEL_FILES", "Event", "Move", "Registry", "Target", "Version"]
+__all__ = ["MODEL_FILES", "Canary", "Event", "Move", "Registry", "Target", "Version"]

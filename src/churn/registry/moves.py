@@ -13,9 +13,11 @@ from churn.core.params import ReleaseParams
 from churn.registry import lock, rules
 from churn.registry.reader import RegistryReader, to_version
 from churn.registry.version import (
+    CHALLENGER,
     CHAMPION,
     STAGE_ARCHIVED,
     STAGING,
+    Canary,
     Event,
     Move,
     Version,
@@ -173,6 +175,35 @@ class Registry(RegistryReader):
         self._delete_alias(CHAMPION)
         self.reconcile()
 
+    def start_canary(self, version: Version, canary: Canary, by: str, why: str) -> None:
+        """Try a version on a part of the customers, or in the shadow.
+
+        Parameters
+        ----------
+        version : Version
+        canary : Canary
+        by, why : str
+            For the audit trail.
+
+        Raises
+        ------
+        LostLockError
+            If another process has taken over the lock.
+        TrackingError
+            If the registry cannot be reached.
+        """
+        self.require_lock()
+        event = Event.now("canary", by, f"{canary.described}: {why}")
+        # The alias last: it is what servers follow, and they find the share then.
+        self.tag(version, {"canary": canary.text, event.key: event.text})
+        self._set_alias(CHALLENGER, version.number)
+
+    def stop_canary(self, version: Version, by: str, why: str) -> None:
+        """End a version's trial; parameters and errors as for `start_canary`."""
+        self.require_lock()
+        self._delete_alias(CHALLENGER)
+        self.record(version, Event.now("canary_stopped", by, why))
+
     def import_aliases(self, source: Sequence[Version]) -> bool:
         """Set aliases and stages as in another registry, from which the versions were copied.
 
@@ -194,8 +225,9 @@ class Registry(RegistryReader):
         if champion := in_production(source):
             self._set_alias(CHAMPION, champion.number)
         for version in source:
-            if STAGING in version.aliases:
-                self._set_alias(STAGING, version.number)
+            for alias in (STAGING, CHALLENGER):
+                if alias in version.aliases:
+                    self._set_alias(alias, version.number)
             if self.has_stages and version.stage == STAGE_ARCHIVED:
                 self._set_stage(version, STAGE_ARCHIVED)
         self.reconcile()

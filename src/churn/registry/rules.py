@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from churn.registry.version import (
+    CHALLENGER,
     CHAMPION,
     PREVIOUS,
     STAGE_ARCHIVED,
@@ -79,8 +80,9 @@ def alias_changes(versions: Sequence[Version]) -> dict[str, int | None]:
     Returns
     -------
     dict of str to int or None
-        ``staging`` if its version is now in Production, and ``previous`` if it is not the version
-        that Production's has replaced. Empty if nothing is in Production.
+        ``staging`` if its version is now in Production, ``previous`` if it is not the version that
+        Production's has replaced, and ``challenger`` if Production has changed since its canary
+        began: that was a comparison with another version. Empty if nothing is in Production.
     """
     champion = in_production(versions)
     if champion is None:
@@ -92,7 +94,18 @@ def alias_changes(versions: Sequence[Version]) -> dict[str, int | None]:
     previous = champion.replaced if champion.replaced in by_number(versions) else None
     if current.get(PREVIOUS) != previous:
         changes[PREVIOUS] = previous
+    challenger = by_number(versions).get(current.get(CHALLENGER, 0))
+    if challenger is not None and _is_over(challenger, champion):
+        changes[CHALLENGER] = None
     return changes
+
+
+def _is_over(challenger: Version, champion: Version) -> bool:
+    begun = challenger.last("canary")
+    changed = champion.last("production", "rollback", "restore")
+    if challenger.number == champion.number or begun is None:
+        return True
+    return changed is not None and changed.when > begun.when
 
 
 def stage_changes(versions: Sequence[Version]) -> list[tuple[Version, str]]:

@@ -18,9 +18,12 @@ Move = Literal[
     "restore",
     "withdrawn",
     "confirmed",
+    "canary",
+    "canary_stopped",
 ]
 
 CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
+CHALLENGER = "challenger"  # answers a part of the customers, on trial
 STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
     "None",
     "Staging",
@@ -39,7 +42,7 @@ class Event:
     ----------
     what : str
         ``registered``, ``staging``, ``tested``, ``production``, ``rollback``, ``restore``,
-        ``withdrawn`` or ``confirmed``.
+        ``withdrawn``, ``confirmed``, ``canary`` or ``canary_stopped``.
     by : str
         Who did it.
     why : str
@@ -84,6 +87,42 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A trial of a version in front of customers.
+
+    Attributes
+    ----------
+    share : float
+        Part of the customers for whom it predicts, in (0, 1].
+    shadow : bool
+        Whether the champion answers them all the same.
+    """
+
+    share: float
+    shadow: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Canary | None:
+        """Read it from a tag; None if the tag, which any user may write, is none."""
+        try:
+            found = cls(**json.loads(text))
+            return found if 0 < found.share <= 1 and isinstance(found.shadow, bool) else None
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def text(self) -> str:
+        """It as a tag's value."""
+        return json.dumps(asdict(self))
+
+    @property
+    def described(self) -> str:
+        """It in words."""
+        who = f"{self.share:.3g} of the customers"
+        return f"shadow of {who}" if self.shadow else f"for {who}"
+
+
+@dataclass(frozen=True)
 class Version:
     """A registered version, as it was when it was read."""
 
@@ -116,6 +155,11 @@ class Version:
         return int(text) if text.isdigit() else None
 
     @property
+    def canary(self) -> Canary | None:
+        """Its trial; None if there is none."""
+        return Canary.parse(self.tags.get("canary", "")) if CHALLENGER in self.aliases else None
+
+    @property
     def was_in_production(self) -> bool:
         """Whether it is or was in Production, and did not fail there."""
         last = self.last("production", "rollback", "restore", "withdrawn")
@@ -130,6 +174,11 @@ class Version:
 def by_number(versions: Iterable[Version]) -> dict[int, Version]:
     """Index versions by their number."""
     return {version.number: version for version in versions}
+
+
+def on_trial(versions: Iterable[Version]) -> Version | None:
+    """Return the version with a canary."""
+    return next((version for version in versions if version.canary is not None), None)
 
 
 def in_production(versions: Sequence[Version]) -> Version | None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
 _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
+# No verdict is computed with it, and the layers of pyproject.toml keep it that way. Releases test
+# what it answers.
+_SERVING = ("src/churn/serve/",)
 # All other code, and files that start or configure it.
 _JUDGING = (
     "src/",
@@ -91,5 +94,6 @@ _KINDS = {
     "workflows": _WORKFLOWS,
     "data": _DATA,
     "model": _MODEL,
+    "others": _SERVING,
     "judging": _JUDGING,
 }

@@ -67,7 +67,7 @@ class Found:
     version: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Request:
     """A request that is being answered."""
 
@@ -94,14 +94,23 @@ class App:
     settings : ServeParams
     keys : Keys
     log : PredictionLog, optional
+
+    Attributes
+    ----------
+    serving : Serving or None
+        None before a model is loaded.
+    draining : bool
+        Whether callers are to close their connections, because the server ends.
+    in_flight : int
+        Number of requests that are being answered.
     """
 
     def __init__(self, settings: ServeParams, keys: Keys, log: PredictionLog | None = None) -> None:
         self.serving: Serving | None = None
         self.draining = False
+        self.in_flight = 0
         self._settings, self._keys, self._log = settings, keys, log
         self._max_body = int(settings.max_body_mb * 1_000_000)
-        self._in_flight = 0
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._batcher = Batcher(self._threads)
         self._shadows: set[asyncio.Task[object]] = set()
@@ -127,15 +136,13 @@ class App:
         path, headers = scope["path"], scope["headers"]
         request = Request(path, headers, receive, begun, time.time(), _request_id(headers))
         endpoint = path if path in self._routes else _endpoint(path)
-        metrics.in_flight.inc()
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             answer = await self._answered(request, scope["method"])
             metrics.request(endpoint, answer.status).inc()
             await self._send(request, answer, send)
         finally:
-            self._in_flight -= 1
-            metrics.in_flight.dec()
+            self.in_flight -= 1
         metrics.latency_of(endpoint).observe(time.perf_counter() - begun)
 
     async def _answered(self, request: Request, method: str) -> Answer:
@@ -190,7 +197,7 @@ class App:
         if not self._keys.admit(request.headers):
             challenge = ((b"www-authenticate", b"Bearer"),)
             raise Refusal(401, "a key is needed: Authorization: Bearer KEY", "key", challenge)
-        if self._in_flight > self._settings.max_in_flight:
+        if self.in_flight > self._settings.max_in_flight:
             raise Refusal(503, "too many requests at once; try again", "overload", _RETRY)
 
     def _serving(self) -> Serving:
@@ -277,7 +284,7 @@ class App:
             return found
         its = await work
         if its is None:
-            return await self._by(request, champion, rows, everyone, "champion")
+            return await self._by(request, champion, rows, everyone, "fallback")
         if chosen.all():
             return its
         others = np.flatnonzero(~chosen)
@@ -313,12 +320,13 @@ class App:
         begun = time.perf_counter()
         probability = await self._batcher.probability(served, rows)
         ended = time.perf_counter()
-        metrics.scoring_of(role).observe(ended - begun)
+        metrics.scoring_of(role, served.version).observe(ended - begun)
         prediction = served.decision(probability)
         metrics.rows_of(served.version).inc(len(rows))
-        positive = int(prediction.sum())
-        metrics.predicted(role, 1).inc(positive)
-        metrics.predicted(role, 0).inc(len(rows) - positive)
+        positive = int(np.count_nonzero(prediction))
+        for outcome, count in ((1, positive), (0, len(rows) - positive)):
+            if count:
+                metrics.predicted(role, outcome).inc(count)
         if self._log is not None:
             self._log.add(
                 Entry(

@@ -29,6 +29,7 @@ from churn.model.artifact import Model
 
 Operation = Callable[[np.ndarray], np.ndarray]
 _CHUNK = 4096  # rows whose answers of all trees are held at once
+_FEW = 64  # rows
 
 
 class CompileError(ChurnError):
@@ -223,11 +224,7 @@ def _boosted(classifier: Any, start: np.ndarray, kind: type) -> Operation:
     per_tree = _per_tree(classifier, kind)
 
     def probability(features: np.ndarray) -> np.ndarray:
-        trees = per_tree(features)
-        summed = np.empty((len(features), trees.shape[1] + 1))
-        summed[:, 0], summed[:, 1:] = start[0], trees
-        # Not sum(), which adds in pairs.
-        found: np.ndarray = expit(np.cumsum(summed, axis=1)[:, -1])
+        found: np.ndarray = expit(_summed(per_tree(features), start[0]))
         return found
 
     return _in_chunks(probability)
@@ -239,10 +236,22 @@ def _forest(classifier: RandomForestClassifier) -> Operation:
 
     def probability(features: np.ndarray) -> np.ndarray:
         trees = per_tree(features).reshape(len(features), classifier.n_estimators, -1)[:, :, -1]
-        found: np.ndarray = np.cumsum(trees, axis=1)[:, -1] / classifier.n_estimators
+        found: np.ndarray = _summed(trees, 0.0) / classifier.n_estimators
         return found
 
     return _in_chunks(probability)
+
+
+def _summed(trees: np.ndarray, start: float) -> np.ndarray:
+    """Add up the answers of the trees in their order; sum() adds in pairs, to other bits."""
+    if len(trees) <= _FEW:  # one call, where each takes longer than what it computes
+        first = np.full((len(trees), 1), start)
+        found: np.ndarray = np.cumsum(np.hstack([first, trees]), axis=1)[:, -1]
+        return found
+    total = np.full(len(trees), start)
+    for tree in trees.T:
+        total += tree
+    return total
 
 
 def _per_tree(classifier: Any, kind: type) -> Operation:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from churn.core.errors import ChurnError, RegistryError
 from churn.core.params import ReleaseParams
+from churn.deploy import canary
 from churn.provenance.candidate import model_digest
 from churn.registry import MODEL_FILES, Registry, Version, loading, verified
-from churn.registry.version import in_production
+from churn.registry.version import in_production, on_trial
 from churn.registry.working_copy import working_copy
-from churn.serve.store import Loadable, State, Store
+from churn.serve.store import Challenger, Loadable, State, Store
 
 _logger = logging.getLogger("churn.serve")
 
@@ -27,10 +28,16 @@ class Follower:
         Folder of the local MLflow store.
     settings : ReleaseParams
     store : Store
+
+    Attributes
+    ----------
+    refused : set of int
+        Versions that are not tried, whatever the registry says.
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, store: Store) -> None:
         self._root, self._settings, self._store = root, settings, store
+        self.refused: set[int] = set()  # versions whose canary was stopped here
 
     def look(self) -> bool:
         """Ask the registry once, and fetch what is new.
@@ -54,10 +61,40 @@ class Follower:
             champion = in_production(versions)
             if champion is None:
                 return self._store.state() is not None
-            self._follow(registry, champion)
+            self._follow(registry, versions, champion)
         return True
 
-    def _follow(self, registry: Registry, champion: Version) -> None:
+    def refuse(self, number: int, reason: str) -> None:
+        """Stop a version's canary here at once, and in the registry if it can be.
+
+        Parameters
+        ----------
+        number : int
+        reason : str
+            For the audit trail.
+
+        Raises
+        ------
+        ChurnError
+            If the registry does not answer or refuses; the canary is stopped here all the same.
+        """
+        self.refused.add(number)
+        state = self._store.state()
+        if state is not None and state.challenger is not None:
+            changes = {"challenger": None, "problem": f"canary of version {number}: {reason}"}
+            self._store.write(state.model_copy(update=changes))
+        with working_copy(self._root) as copy:
+
+            def act() -> Version:
+                registry = Registry(self._root, self._settings)
+                return canary.stop(registry, "churn serve", reason)
+
+            if copy is None:
+                act()
+            else:
+                copy.move(act, self._settings)
+
+    def _follow(self, registry: Registry, versions: list[Version], champion: Version) -> None:
         before = self._store.state()
         try:
             wanted, problem = self._fetched(registry, champion), ""
@@ -65,10 +102,18 @@ class Follower:
             if before is None:
                 raise
             wanted, problem = before.champion, str(error)
+        challenger = None
+        tried = on_trial(versions)
+        # In a move to Production there is a moment in which it is both.
+        if tried is not None and tried.number not in {champion.number, *self.refused}:
+            try:
+                challenger = self._challenger(registry, tried)
+            except ChurnError as error:  # the champion is served all the same
+                problem = problem or f"canary: {error}"
         state = State(
             name=self._settings.model,
             champion=wanted,
-            challenger=None,
+            challenger=challenger,
             changed=datetime.now(UTC).isoformat(timespec="seconds"),
             problem=problem,
         )
@@ -76,6 +121,16 @@ class Follower:
             if problem:
                 _logger.error("%s; version %s goes on", problem, wanted.version)
             self._store.write(state)
+
+    def _challenger(self, registry: Registry, version: Version) -> Challenger:
+        trial, loadable = version.canary, self._fetched(registry, version)
+        assert trial is not None
+        return Challenger(
+            version=loadable.version,
+            digest=loadable.digest,
+            share=trial.share,
+            shadow=trial.shadow,
+        )
 
     def _fetched(self, registry: Registry, version: Version) -> Loadable:
         """Return a version that is in the store, verified."""

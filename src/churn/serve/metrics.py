@@ -52,8 +52,8 @@ predictions = Counter(
 )
 scoring = Histogram(
     "churn_scoring_duration_seconds",
-    "Time of a request from decoded cells to probabilities, by role.",
-    ["role"],
+    "Time of a request from decoded cells to probabilities, by role and version.",
+    ["role", "version"],
     buckets=_LATENCY,
     registry=_own,
 )
@@ -119,9 +119,9 @@ def latency_of(endpoint: str) -> Histogram:
 
 
 @lru_cache(maxsize=64)
-def scoring_of(role: str) -> Histogram:
-    """Return the histogram of a role."""
-    return scoring.labels(role)
+def scoring_of(role: str, version: str) -> Histogram:
+    """Return the histogram of a role and a version."""
+    return scoring.labels(role, version)
 
 
 @lru_cache(maxsize=64)

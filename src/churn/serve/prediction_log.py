@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from churn.core.errors import ParamsError
+from churn.core.errors import ArtifactError, ParamsError
 from churn.model.card import ModelCard
 from churn.serve import metrics
 from churn.serve.rows import Rows, numbers_of
@@ -62,8 +64,8 @@ class Entry:
     places : ndarray of int, shape (n_customers,)
         Positions of the customers in the request.
     role : str
-        ``champion``, ``challenger``, or ``shadow``: a challenger whose prediction was not the
-        answer.
+        ``champion``, ``challenger``, ``shadow`` (a challenger whose prediction was not the answer),
+        or ``fallback`` (the champion, because the challenger has failed).
     latency_ms : float
         From the request's arrival to its prediction.
     """
@@ -248,3 +250,55 @@ def _numbers(column: np.ndarray) -> pa.Array:
 def _dates(days: np.ndarray) -> pa.Array:
     moments = np.round(np.where(np.isnan(days), 0, days) * _DAY_US).astype(np.int64)
     return pa.array(moments, pa.timestamp("us", tz="UTC"), mask=np.isnan(days))
+
+
+def read(address: str, since: datetime, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read the log.
+
+    Parameters
+    ----------
+    address : str
+        As for `PredictionLog`.
+    since : datetime
+        With a time zone; earlier predictions are left out.
+    columns : sequence of str, optional
+        Default is all that every file has.
+
+    Returns
+    -------
+    DataFrame
+        In order of time; empty if nothing was logged.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is damaged.
+    """
+    files, folder = _file_system(address)
+    first = since.astimezone(UTC)
+    wanted = []
+    for path in sorted(files.glob(f"{folder}/day=*/*.parquet")):
+        day = path.rpartition("/")[0].rpartition("day=")[2]
+        if day >= first.date().isoformat():
+            wanted.append(path)
+    try:
+        tables = [_read(files, path, columns) for path in wanted]
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactError(f"{address}: the log cannot be read: {error}") from error
+    if not tables:
+        return pd.DataFrame({name: [] for name in columns or ()})
+    whole = pa.concat_tables(tables, promote_options="permissive")
+    found = whole.filter(pc.field("time") >= pa.scalar(first, pa.timestamp("us", tz="UTC")))
+    ordered: pd.DataFrame = found.sort_by(
+        [("time", "ascending"), ("request_id", "ascending"), ("row", "ascending")]
+    ).to_pandas()
+    return ordered
+
+
+def _read(files: Any, path: str, columns: Sequence[str] | None) -> pa.Table:
+    with files.open(path, "rb") as file:
+        found = pq.read_table(file, columns=None if columns is None else list(columns))
+    # Dictionaries of several files are joined as texts.
+    texts = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in found.schema]
+    names = found.schema.names
+    return found.cast(pa.schema(list(zip(names, texts, strict=True))))

@@ -6,6 +6,7 @@ registry is away.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,11 +19,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.params import Params
 from churn.serve.access import Keys, require_safe
 from churn.serve.store import Store
+
+if TYPE_CHECKING:
+    from churn.serve.follower import Follower
 
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2
@@ -115,6 +120,7 @@ class _Supervisor:
         self._stopped = threading.Event()
         # Its end tells workers that this process has ended, however it has.
         self._alive_read, self._alive_write = os.pipe()
+        self._follower: Follower | None = None
         self._workers: list[tuple[subprocess.Popen[bytes], float]] = []
 
     def run(self) -> int:
@@ -155,10 +161,23 @@ class _Supervisor:
         return True
 
     def _look(self) -> bool:
-        from churn.serve import follower
+        from churn.serve.follower import Follower
 
-        release = self._settings.release
-        return follower.Follower(self._options.root, release, self._store).look()
+        if self._follower is None:
+            self._follower = Follower(self._options.root, self._settings.release, self._store)
+        return self._follower.look()
+
+    def _watch(self) -> None:
+        """Stop a canary that fails."""
+        from churn.serve import metrics, watch
+
+        state = self._store.state()
+        if self._follower is None or state is None or (tried := state.challenger) is None:
+            return
+        trial = watch.counted(metrics.collected(), tried.version)
+        if reason := watch.reason_to_stop(trial, self._settings.release):
+            _logger.error("the canary of version %s is stopped: %s", tried.version, reason)
+            self._follower.refuse(int(tried.version), reason)
 
     def _follow(self) -> None:
         """Ask the registry again and again; its silence changes nothing."""
@@ -171,6 +190,7 @@ class _Supervisor:
             begun = time.monotonic()
             try:
                 self._look()
+                self._watch()
                 if fails:
                     _logger.info("the registry answers again")
                 fails = False
@@ -197,6 +217,9 @@ class _Supervisor:
         started = subprocess.Popen(
             [sys.executable, "-m", "churn.serve.worker", orders.model_dump_json()],
             cwd=self._options.root,
+            # A worker is one core's. Threads of OpenMP that wait for each other on a busy machine
+            # take seconds for what is done in milliseconds.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             pass_fds=[orders.socket, orders.parent],
             start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
@@ -215,6 +238,9 @@ class _Supervisor:
 
     def _end(self) -> None:
         """Let workers finish what they have accepted, and end."""
+        # Who connects from now on is refused, and not accepted by a socket that nobody reads.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RD)
         for worker, _ in self._workers:
             worker.terminate()
         until = time.monotonic() + self._settings.serve.drain_s + 5

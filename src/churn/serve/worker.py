@@ -39,18 +39,16 @@ class Loader(threading.Thread):
     Parameters
     ----------
     store : Store
-    app : App
     max_rows : int
         Maximum number of customers of a request.
     swap : callable
-        Calls a function between two requests.
+        Gets what is to be served from now on.
     """
 
-    def __init__(
-        self, store: Store, app: App, max_rows: int, swap: Callable[[Callable[[], None]], object]
-    ) -> None:
+    def __init__(self, store: Store, max_rows: int, swap: Callable[[Serving], None]) -> None:
         super().__init__(name="load", daemon=True)
-        self._store, self._app, self._max_rows, self._swap = store, app, max_rows, swap
+        self._store, self._max_rows, self._swap = store, max_rows, swap
+        self._serving: Serving | None = None
         self._loaded: dict[str, Served] = {}
         self._ended = threading.Event()
 
@@ -92,12 +90,9 @@ class Loader(threading.Thread):
         serving = Serving(state.name, champion, trial)
         kept = {one.folder for one in (state.champion, state.challenger) if one is not None}
         self._loaded = {key: one for key, one in self._loaded.items() if key in kept}
-        before = self._app.serving
-        self._swap(lambda: self._install(serving))
-        _show(serving, before)
-
-    def _install(self, serving: Serving) -> None:
-        self._app.serving = serving
+        self._swap(serving)
+        _show(serving, self._serving)
+        self._serving = serving
 
     def _load(self, version: Loadable) -> Served:
         key = version.folder
@@ -188,7 +183,16 @@ async def serve(orders: Orders) -> None:
             settings.log, settings.flush_s, settings.log_queue_rows, settings.redact
         )
     app = App(settings, Keys.of(os.environ), log)
-    loader = Loader(Store(orders.store), app, settings.max_rows, loop.call_soon_threadsafe)
+    loaded = asyncio.Event()
+
+    def install(serving: Serving) -> None:
+        app.serving = serving
+        loaded.set()
+
+    def swap(serving: Serving) -> None:
+        loop.call_soon_threadsafe(install, serving)
+
+    loader = Loader(Store(orders.store), settings.max_rows, swap)
     loader.start()
     config = uvicorn.Config(
         app,
@@ -208,6 +212,10 @@ async def serve(orders: Orders) -> None:
 
     def stop() -> None:
         app.draining = True
+        loaded.set()
+        loop.remove_reader(orders.parent)
+        for one in getattr(server, "servers", []):
+            one.close()
         # Answers now close their connections, so that few are idle when the rest are closed.
         loop.call_later(min(_GRACE_S, settings.drain_s / 2), end)
 
@@ -218,10 +226,22 @@ async def serve(orders: Orders) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_reader(orders.parent, stop)
     listening = socket.socket(fileno=orders.socket)
-    await server._serve([listening])
+    counting = asyncio.create_task(_count(app))
+    # Until there is a model the other workers answer, or callers wait to be accepted.
+    await loaded.wait()
+    if not app.draining:
+        await server._serve([listening])
+    counting.cancel()
     loader.stop()
     if log is not None:
         log.close(settings.drain_s)
+
+
+async def _count(app: App) -> None:
+    """Show the requests in flight from time to time: counting each takes longer than to look."""
+    while True:
+        metrics.in_flight.set(app.in_flight)
+        await asyncio.sleep(_LOOK_S)
 
 
 def main() -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import pandas as pd
-
 from churn.core import params
 from churn.core.errors import ArtifactError
 from churn.core.files import read_json, read_parquet, require, write_json
-from churn.core.params import DataParams, Params, Scalar
+from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import bar
-from churn.data import dates, sources
+from churn.data import sources
 from churn.data.stats import DataStats
+from churn.data.typical import typical
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
@@ -104,23 +103,8 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         files=files,
         model=workspace.model,
         inputs=data.by_kind,
-        example=_typical(read_parquet(workspace.split("test"), "prepare"), data),
+        example=typical(read_parquet(workspace.split("test"), "prepare"), data),
     )
-
-
-def _typical(customers: pd.DataFrame, data: DataParams) -> pd.DataFrame:
-    """Make a synthetic customer from each column's median or mode; runs must not show real ones."""
-    middle: dict[str, list[Scalar]] = {
-        **{name: [customers[name].median()] for name in data.numeric},
-        **{name: [_middle_day(customers[name])] for name in data.dates},
-        **{name: [next(iter(customers[name].mode()), None)] for name in data.categorical},
-    }
-    return pd.DataFrame(middle)
-
-
-def _middle_day(column: pd.Series) -> str | None:
-    days = dates.timestamps(column).dropna().sort_values()
-    return None if days.empty else str(days.iloc[len(days) // 2].date())
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:

@@ -1,0 +1,141 @@
+"""Show how a canary goes, from the prediction log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from churn.core import params
+from churn.core.errors import ParamsError, RegistryError
+from churn.core.params import DataParams, Params
+from churn.core.paths import Workspace
+from churn.data import schema
+from churn.data.table import read_table
+from churn.deploy import canary
+from churn.evaluation.trial import Comparison, Interval, Side, compare
+from churn.registry import Registry
+from churn.registry.working_copy import working_copy
+from churn.serve import prediction_log
+
+_COLUMNS = (
+    "request_id",
+    "time",
+    "row",
+    "customer_id",
+    "probability",
+    "prediction",
+    "version",
+    "role",
+    "latency_ms",
+)
+
+
+def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], None]) -> None:
+    """Print how the trial goes.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    log : str or None
+        Address of the prediction log; None for that of params.yaml.
+    labels : Path or None
+        File with what became of the customers.
+    say : callable
+        Gets each line.
+
+    Raises
+    ------
+    RegistryError
+        If no version is tried.
+    ParamsError
+        If there is no prediction log.
+    """
+    settings = params.load(Workspace(root).params)
+    address = log or settings.serve.log
+    if address is None:
+        raise ParamsError("serve.log is null: a trial is compared by the prediction log")
+    with working_copy(root):
+        registry = Registry(root, settings.release)
+        version, champion = canary.require_running(registry), registry.production()
+    begun, trial = version.last("canary"), version.canary
+    if champion is None or begun is None or trial is None:
+        raise RegistryError("nothing is in Production to compare with")
+    say(
+        f"version {version.number} is tried {trial.described} since {begun.when[:16]} UTC, against"
+        f" version {champion.number}"
+    )
+    rows = prediction_log.read(address, datetime.fromisoformat(begun.when), _COLUMNS)
+    numbers = {str(version.number), str(champion.number)}
+    rows = rows[rows["version"].isin(numbers)]
+    if rows.empty:
+        say(f"{address} has no predictions since then")
+        return
+    known = None if labels is None else read_labels(labels, settings.data)
+    margin = settings.gates.margins.get("cost", 0.0)
+    found = compare(rows, known, trial.share, settings.decision, margin)
+    for line in lines(found, champion.number, version.number, margin, settings):
+        say(line)
+
+
+def read_labels(path: Path, data: DataParams) -> pd.Series:
+    """Read what became of customers.
+
+    Returns
+    -------
+    Series of int
+        1 where the customer churned, else 0, by customer id.
+
+    Raises
+    ------
+    DataError
+        If the file lacks the id or the target, or a label is neither value.
+    """
+    only = data.model_copy(update={"numeric": (), "dates": (), "categorical": ()})
+    table = schema.validate(read_table(path, only), only, path)
+    return table.set_index(table[data.id].astype(str))[data.target]
+
+
+def lines(
+    found: Comparison, champion: int, challenger: int, margin: float, settings: Params
+) -> list[str]:
+    """Describe a trial in lines."""
+    names = [f"version {number}" for number in (champion, challenger)]
+    shown = [f"{'':28}{names[0]:>14}{names[1]:>14}"]
+    rows: list[tuple[str, Callable[[Side], str]]] = [
+        ("customers", lambda side: f"{side.customers:,}"),
+        ("predicted to churn", lambda side: _share(side.predicted)),
+        ("mean probability", lambda side: f"{side.probability:.3f}"),
+        ("95 of 100 within", lambda side: f"{side.p95_ms:.1f} ms"),
+    ]
+    for name, text in rows:
+        cells = [
+            text(side) if side.customers else "-" for side in (found.champion, found.challenger)
+        ]
+        shown.append(f"{name:28}{cells[0]:>14}{cells[1]:>14}")
+    if found.fallbacks:
+        shown.append(f"version {challenger} could not answer {found.fallbacks:,} customers")
+    if found.predicted is not None:
+        shown.append(f"predicted to churn: {_interval(found.predicted)}")
+    if found.cost is None:
+        shown.append("with --labels: cost and log loss")
+        return shown
+    shown.append(f"cost of a customer: {_interval(found.cost)} (margin {margin:g})")
+    if found.log_loss is not None:
+        shown.append(f"log loss: {_interval(found.log_loss)}")
+    return shown
+
+
+def _interval(found: Interval) -> str:
+    word = f": {found.word}" if found.word else ""
+    return (
+        f"difference {found.difference:+.4f}, within {found.lower:+.4f} and {found.upper:+.4f},"
+        f" of {found.customers:,} customers{word}"
+    )
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"

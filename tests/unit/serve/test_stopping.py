@@ -1,0 +1,225 @@
+"""A server that is stopped, killed or asked too much: no accepted request is lost."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pytest
+import yaml
+
+from churn.serve import prediction_log
+from tests.conftest import ROOT
+from tests.unit.serve.running import Record, Running, eventually, serving
+
+pytestmark = pytest.mark.slow
+
+LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}
+
+
+@pytest.fixture(scope="module")
+def records(planned: pd.DataFrame, stored: Path) -> list[Record]:
+    card = json.loads((stored / "model.json").read_text())
+    columns = ["customer_id", *card["numeric"], *card["categorical"]]
+    found: list[Record] = json.loads(planned[columns].to_json(orient="records"))
+    return found
+
+
+@pytest.fixture
+def folder(stored: Path, tmp_path: Path) -> Path:
+    """Return the folder of a server with a model beside it."""
+    return folder_with(stored, tmp_path)
+
+
+def folder_with(stored: Path, folder: Path, **settings: object) -> Path:
+    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["serve"] = {"log": "log", "flush_s": 0.3, "drain_s": 5, **settings}
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    shutil.copytree(stored, folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def limited(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return a server with low limits."""
+    folder = folder_with(stored, tmp_path_factory.mktemp("limited"), **LIMITS)
+    with serving(folder, "--model", "model") as found:
+        yield found
+
+
+class Caller(threading.Thread):
+    """Asks again and again over one connection; a refused connection is no lost request."""
+
+    def __init__(self, running: Running, record: Record) -> None:
+        super().__init__(daemon=True)
+        self.answered, self.lost = 0, list[str]()
+        self._body = json.dumps({"dataframe_records": [record]})
+        self._where = urlsplit(running.url)
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        connection: http.client.HTTPConnection | None = None
+        while not self.ended.is_set():
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection(str(self._where.netloc), timeout=20)
+                    connection.connect()
+            except OSError:
+                return  # nobody listens any more
+            try:
+                connection.request(
+                    "POST", "/invocations", self._body, {"Content-Type": "application/json"}
+                )
+                answer = connection.getresponse()
+                json.loads(answer.read())["predictions"]
+                self.answered += 1
+                if answer.headers.get("Connection") == "close":
+                    connection.close()
+                    connection = None
+            except Exception as error:
+                self.lost.append(repr(error))
+                return
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Record]) -> None:
+    with serving(folder, "--model", "model", "--workers", str(workers)) as running:
+        callers = [Caller(running, record) for record in records[:8]]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        assert running.stop() == 0
+        for caller in callers:
+            caller.join(30)
+    assert all(caller.answered > 10 for caller in callers)
+    assert [loss for caller in callers for loss in caller.lost] == []
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    log = prediction_log.read(str(folder / "log"), since)
+    assert len(log) == sum(caller.answered for caller in callers)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
+    folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model") as running:
+        for record in records[:20]:
+            assert running.ask([record]).status_code == 200
+        time.sleep(1)  # more than flush_s
+        running.ask(records[:30])
+        [worker] = running.workers()
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: running.workers() not in ([], [worker]))
+        assert running.ask(records[:1]).status_code == 200
+        assert f"worker {worker} ended with -9" in running.text
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    log = prediction_log.read(str(folder / "log"), since)
+    assert set(log["customer_id"][:20]) == {record["customer_id"] for record in records[:20]}
+    assert len(log) in (21, 51)  # what came after the last flush may be lost, and only whole
+
+
+def test_workers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
+    with serving(folder, "--model", "model", "--workers", "2") as running:
+        workers = running.workers()
+        assert len(workers) == 2
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        eventually(lambda: not any(is_running(worker) for worker in workers), 15)
+
+
+def is_running(pid: int) -> bool:
+    return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
+
+
+def test_workers_count_together(folder: Path, records: list[Record]) -> None:
+    with serving(folder, "--model", "model", "--workers", "2") as running:
+        eventually(lambda: running.number("churn_model_served") == 2)
+        for record in records[:40]:
+            assert running.ask([record]).status_code == 200
+        counts = {running.number("churn_requests_total", status="200") for _ in range(10)}
+        assert running.number("churn_rows_total") == 40
+        assert len(counts) > 1  # the questions for the numbers are counted, too
+        assert min(counts) >= 40
+
+
+def test_a_request_beyond_the_limits_is_refused(limited: Running, records: list[Record]) -> None:
+    many = limited.ask(records[:51])
+    assert (many.status_code, "51 customers" in many.json()["message"]) == (413, True)
+    large = limited.ask([{**records[0], "note": "x" * 60_000}])
+    assert (large.status_code, "serve.max_body_mb" in large.json()["message"]) == (413, True)
+    assert limited.ask(records[:50]).status_code == 200
+
+
+def test_a_slow_caller_does_not_stay(limited: Running) -> None:
+    where = urlsplit(limited.url)
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    for start in (b"", head, head + b"Content-Length: 100\r\n\r\n{"):
+        with socket.create_connection((where.hostname, where.port), timeout=20) as slow:
+            slow.sendall(start)
+            begun = time.monotonic()
+            left = slow.recv(10_000)
+            assert left == b"" or b" 503 " in left or b" 408 " in left
+            assert 0.5 < time.monotonic() - begun < 10
+    assert limited.get("/ping").status_code == 200
+
+
+def test_too_many_at_once_are_asked_to_come_again(limited: Running, records: list[Record]) -> None:
+    where = urlsplit(limited.url)
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    waiting = [socket.create_connection((where.hostname, where.port)) for _ in range(6)]
+    for one in waiting:  # each promises a body that does not come
+        one.sendall(head + b"Content-Length: 100\r\n\r\n")
+    time.sleep(0.3)
+    refused = limited.ask(records[:1])
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert limited.get("/v2/health/live").status_code == 200
+    for one in waiting:
+        one.close()
+    eventually(lambda: limited.ask(records[:1]).status_code == 200)
+
+
+def test_without_a_key_it_listens_to_this_machine_only(folder: Path) -> None:
+    with serving(folder, "--model", "model", "--host", "0.0.0.0", wait=False) as running:
+        assert running.process.wait(60) == 2
+    assert "CHURN_API_KEYS" in running.text
+    assert "Traceback" not in running.text
+
+
+def test_with_keys_only_their_holders_are_answered(folder: Path, records: list[Record]) -> None:
+    keys = {"CHURN_API_KEYS": "the-first-secret-key, the-second-secret-key"}
+    options = ("--model", "model", "--host", "0.0.0.0")
+    with serving(folder, *options, environment=keys) as running:
+        running.url = running.url.replace("0.0.0.0", "127.0.0.1")
+        assert running.ask(records[:1]).status_code == 401
+        for wrong in ("the-first-secret-ke", "", "the-first-secret-key, the-second-secret-key"):
+            headers = {"Authorization": f"Bearer {wrong}"}
+            assert running.ask(records[:1], headers=headers).status_code == 401
+        for given in (
+            {"Authorization": "Bearer the-first-secret-key"},
+            {"X-API-Key": "the-second-secret-key"},
+        ):
+            assert running.ask(records[:1], headers=given).status_code == 200
+        assert running.get("/metrics").status_code == 401
+        assert running.get("/v2/health/ready").status_code == 200
+    assert "secret-key" not in running.text
+    assert records[0]["customer_id"] not in running.text
+
+
+def test_an_address_that_is_taken_is_told_in_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with serving(folder, "--model", "model", "--port", port, wait=False) as running:
+            assert running.process.wait(60) == 2
+    [line] = [line for line in running.lines if line]
+    assert line.startswith(f"Error: 127.0.0.1:{port}: Address already in use")
