@@ -96,6 +96,20 @@ def test_linear_algebra_has_the_same_bits_for_any_number_of_customers(rich: pd.D
         assert same_bits(compiled.probability(first.numbers, first.categories), expected), count
 
 
+def test_a_customer_has_the_same_bits_among_any_number_of_others(
+    model: Model, planned: pd.DataFrame
+) -> None:
+    compiled = compile_model(model)
+    assert compiled.by_row
+    rows = parity.hostile(model, planned.head(2))
+    together = compiled.probability(rows.numbers, rows.categories)
+    for count in (1, 2, 3, 31, 63, 64, 65, 66, 128, 500):
+        for first in (0, len(rows) - count):
+            some = rows.take(np.arange(first, first + count))
+            found = compiled.probability(some.numbers, some.categories)
+            assert same_bits(found, together[first : first + count]), count
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["hist_gradient_boosting", "random_forest"])
 def test_more_customers_than_are_predicted_at_once_have_the_same_bits(
