@@ -180,6 +180,8 @@ def _categories(branch: Any, columns: Sequence[str]) -> list[Category]:
     if not isinstance(encoder, OneHotEncoder):
         raise CompileError(f"no array operation for {type(encoder).__name__}")
     found = []
+    # Without columns in which every cell was missing: scikit-learn leaves them out.
+    columns = imputer.get_feature_names_out(columns)
     for place, (name, known) in enumerate(zip(columns, encoder.categories_, strict=True)):
         unseen = "\x00".join(["", *map(str, known)])  # longer than any of them
         asked = [*known, unseen]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from churn.data.cells import MAX_NUMBER
 from churn.model.artifact import Model
 from churn.serve.compiled import Compiled
+from churn.serve.questions import known_categories
 from churn.serve.rows import Rows, from_frame, numbers_of
 
 # Where comparisons and divisions turn: signs, zeros, denominators of -1, the ends of float32.
 _EXTREMES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 1e-45, 1e-300, 7.0, 1e9, -1e9, 1e38, 3.4e38, -3.4e38)
 _UNSEEN = ("never seen before", "", "0", "nan", "\u00c4\u011f'\"")
 _RANDOM = 400
+_TURNS = 1000  # numbers at which the model turns that are tried, each with both its neighbours
 _ALONE = 40  # rows that are also predicted one at a time
 _SEED = 0
 
@@ -29,7 +32,8 @@ def hostile(model: Model, sample: pd.DataFrame) -> Rows:
     Returns
     -------
     Rows
-        The sample; the sample with each cell missing, extreme, or of an unseen category; random
+        The sample; the sample with each cell missing, extreme, or of an unseen category; a typical
+        customer with numbers at which a tree or a score turns, and just beside them; random
         multiples of the sample, a fifth of their cells missing; and one customer of whom nothing
         is known.
     """
@@ -41,9 +45,43 @@ def hostile(model: Model, sample: pd.DataFrame) -> Rows:
             edge = numbers.copy()
             edge[:, place] = cell
             changed.append(edge)
+    changed.append(_at_turns(model, numbers[0]))
     changed.append(_random(numbers))
     stacked = np.concatenate(changed)
     return Rows(stacked, {name: _cycled(model, name, len(stacked)) for name in card.categorical})
+
+
+def _at_turns(model: Model, typical: np.ndarray) -> np.ndarray:
+    """Return a typical customer with one number at, just below or just above where it counts."""
+    turns = np.array(sorted(_turns(model))).reshape(-1, 2)
+    turns = turns[np.linspace(0, len(turns) - 1, num=min(_TURNS, len(turns)), dtype=int)]
+    found = np.tile(typical, (3 * len(turns), 1))
+    places = np.tile(turns[:, 0].astype(int), 3)
+    cells = turns[:, 1]
+    around = [cells, np.nextafter(cells, -np.inf), np.nextafter(cells, np.inf)]
+    found[np.arange(len(found)), places] = np.concatenate(around)
+    return found
+
+
+def _turns(model: Model) -> set[tuple[int, float]]:
+    """Return the places of numbers, and at which of their values a tree or a score turns."""
+    classifier, numeric = model.pipeline[-1], model.card.numeric
+    found: set[tuple[int, float]] = set()
+    for trees in getattr(classifier, "_predictors", ()):  # hist_gradient_boosting
+        for tree in trees:
+            nodes = tree.nodes[tree.nodes["is_leaf"] == 0]
+            found.update(nodes[["feature_idx", "num_threshold"]].tolist())
+    for tree in np.ravel(getattr(classifier, "estimators_", ())):
+        splits = zip(tree.tree_.feature.tolist(), tree.tree_.threshold.tolist(), strict=True)
+        found.update(splits)
+    # The first features are the numbers as they are; a leaf has a negative place.
+    found = {(place, cell) for place, cell in found if 0 <= place < len(numeric)}
+    for name, branch, columns in model.pipeline["features"].transformers_:
+        if name == "rfm":
+            places = [numeric.index(column) for column in columns]
+            for place, edges in zip(places, branch[0].edges_, strict=True):
+                found.update((place, cell) for cell in edges.tolist())
+    return {(place, cell) for place, cell in found if abs(cell) <= MAX_NUMBER}
 
 
 def _random(numbers: np.ndarray) -> np.ndarray:
@@ -59,8 +97,7 @@ def _random(numbers: np.ndarray) -> np.ndarray:
 def _cycled(model: Model, name: str, count: int) -> list[str | None]:
     """Return every known category, unseen ones and a missing one, again and again."""
     place = model.card.categorical.index(name)
-    known = model.pipeline["features"].named_transformers_["category"][-1].categories_[place]
-    cells: list[str | None] = [*map(str, known), *_UNSEEN, None]
+    cells: list[str | None] = [*sorted(known_categories(model)[name]), *_UNSEEN, None]
     # Another step for each column, so that they do not go together.
     return [cells[(i * (2 * place + 1) + place) % len(cells)] for i in range(count)]
 

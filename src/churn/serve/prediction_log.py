@@ -31,6 +31,19 @@ from churn.serve.rows import Rows, numbers_of
 _logger = logging.getLogger(__name__)
 _FILE_ROWS = 20_000  # are written at once, before they take much memory
 _DAY_US = 86_400 * 1_000_000
+_OWN = frozenset(
+    {
+        "request_id",
+        "time",
+        "row",
+        "customer_id",
+        "probability",
+        "prediction",
+        "version",
+        "role",
+        "latency_ms",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -189,7 +202,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     Table
         ``request_id``, ``time``, ``row`` (position in the request), ``customer_id``, the model's
         columns (numbers, dates as points in time, categories), ``probability``, ``prediction``,
-        ``version``, ``role``, ``latency_ms``.
+        ``version``, ``role``, ``latency_ms``. A column of the model with one of these names has
+        ``input_`` before it.
     """
     counts = [len(entry.rows) for entry in entries]
 
@@ -209,19 +223,24 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns["customer_id"] = pa.array(ids, pa.string())
     numbers = np.concatenate([entry.rows.numbers for entry in entries])
     for name, column in zip(numbers_of(card), numbers.T, strict=True):
-        columns[name] = _dates(column) if name in card.dates else _numbers(column)
+        columns[_named(name)] = _dates(column) if name in card.dates else _numbers(column)
     for name in card.categorical:
         cells = [cell for entry in entries for cell in entry.rows.categories[name]]
-        columns[name] = pa.array(cells, pa.string()).cast(text)
+        columns[_named(name)] = pa.array(cells, pa.string()).cast(text)
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
     columns["version"] = repeated([entry.version for entry in entries], pa.string()).cast(text)
     columns["role"] = repeated([entry.role for entry in entries], pa.string()).cast(text)
     columns["latency_ms"] = repeated([entry.latency_ms for entry in entries], pa.float32())
+    left_out = {*redact, *(_named(name) for name in card.inputs if name in redact)}
     if card.id in redact:
-        del columns["customer_id"]
-    return pa.table({name: column for name, column in columns.items() if name not in redact})
+        left_out.add("customer_id")
+    return pa.table({name: column for name, column in columns.items() if name not in left_out})
+
+
+def _named(name: str) -> str:
+    return f"input_{name}" if name in _OWN else name
 
 
 def _numbers(column: np.ndarray) -> pa.Array:

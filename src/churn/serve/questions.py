@@ -7,9 +7,10 @@ Both ways give the same cells. The second one also says what is wrong with a bod
 
 from __future__ import annotations
 
+import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from io import StringIO
@@ -57,12 +58,22 @@ class Questions:
         self._model, self._card, self._max_rows = model, model.card, max_rows
         self._numeric, self._dates = model.card.numeric, model.card.dates
         self._known = known_categories(model)
-        self._decoder = msgspec.json.Decoder(self._body())
+        # A number or a date may be a word for a missing cell, such as -999 and 9999-12-31.
+        self._missing = frozenset(self._card.missing)
+        self._missing_numbers = _numbers_among(self._missing)
+        self._decoder = self._usual_decoder()
 
     def reads_as(self, other: Questions) -> bool:
         """Tell whether another model's questions are read to the same rows."""
         one, its = self._card, other._card
         return (one.by_kind, one.id, one.missing) == (its.by_kind, its.id, its.missing)
+
+    def _usual_decoder(self) -> msgspec.json.Decoder[Any] | None:
+        """Return what decodes usual bodies; None if a column's name has a quotation mark."""
+        try:
+            return msgspec.json.Decoder(self._body())
+        except ValueError:  # msgspec takes no name that JSON has to escape
+            return None
 
     def _body(self) -> Any:
         """Define the usual body: exactly the model's types, and other columns ignored."""
@@ -104,19 +115,26 @@ class Questions:
         """
         try:
             rows = self._usual(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, _Unusual):
-            return self._converted(_table(_document(body)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _Unusual):
+            return self._careful(body)
         self._require_rows(len(rows))
         return rows
 
     def read_csv(self, body: bytes) -> Rows:
         """Read a question in CSV, with a header; errors as for `read_json`."""
         try:
-            table = pd.read_csv(StringIO(body.decode("utf-8")), dtype=object)
+            text = body.decode("utf-8-sig")
+            table = pd.read_csv(StringIO(text), dtype=object)
+            header = next(filter(None, csv.reader(StringIO(text))), [])
         except UnicodeDecodeError as error:
             raise QuestionError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-        except (ValueError, pd.errors.ParserError) as error:
+        except (ValueError, csv.Error) as error:
             raise QuestionError(f"not CSV: {' '.join(str(error).split())}") from error
+        if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names
+            raise QuestionError("not CSV: rows have more cells than the header")
+        for name in (*self._card.inputs, self._card.id):
+            if header.count(name) > 1:  # pandas gives the second one another name
+                raise QuestionError(f"column {name!r} is there twice")
         return self._converted(table)
 
     def read_columns(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
@@ -128,7 +146,16 @@ class Questions:
         self._require_rows(len(rows))
         return rows
 
+    def _careful(self, body: bytes) -> Rows:
+        try:
+            return self._converted(_table(_document(body)))
+        except UnicodeEncodeError as error:
+            # JSON can name half of a character that takes two, and no text can hold it.
+            raise QuestionError("not JSON: a text has half of a surrogate pair") from error
+
     def _usual(self, body: bytes) -> Rows:
+        if self._decoder is None:
+            raise _Unusual
         question = self._decoder.decode(body)
         given = [found for name in FORMATS if (found := getattr(question, name)) is not UNSET]
         if len(given) != 1:
@@ -170,14 +197,13 @@ class Questions:
             # A boolean is a number to NumPy, and "1_0" to Python.
             if not {type(cell) for cell in column} <= {float, int, type(None)}:
                 raise _Unusual
+        count = len(columns[self._card.inputs[0]])
         try:
-            array = np.array(numbers, dtype=np.float64).reshape(len(numbers), -1).T
+            array = np.array(numbers, dtype=np.float64).reshape(len(numbers), count).T
         except OverflowError as error:
             raise _Unusual from error
         dates = [columns[name] for name in self._dates]
         texts = [columns[name] for name in self._card.categorical]
-        if not numbers:
-            array = np.empty((len([*dates, *texts][0]), 0))
         return self._rows(array, dates, texts, columns.get(self._card.id))
 
     def _rows(
@@ -189,7 +215,11 @@ class Questions:
     ) -> Rows:
         if not len(numbers) or not _all_within(numbers):
             raise _Unusual
+        if len(self._missing_numbers) and np.isin(numbers, self._missing_numbers).any():
+            raise _Unusual
         if dates:
+            if self._missing and any(cell in self._missing for column in dates for cell in column):
+                raise _Unusual
             days = np.array([[_day(cell) for cell in column] for column in dates])
             numbers = np.concatenate([numbers, days.T], axis=1)
         categories = {}
@@ -231,12 +261,25 @@ def known_categories(model: Model) -> dict[str, frozenset[str]]:
     """Return the categories of the training rows by column."""
     if not model.card.categorical:
         return {}
-    found = model.pipeline["features"].named_transformers_["category"][-1].categories_
-    return {
+    imputer, encoder = model.pipeline["features"].named_transformers_["category"]
+    # scikit-learn leaves out a column in which every cell is missing.
+    names = imputer.get_feature_names_out()
+    found = dict.fromkeys(model.card.categorical, frozenset[str]())
+    for name, known in zip(names, encoder.categories_, strict=True):
         # A number among them would be a text that is written in several ways.
-        name: frozenset(map(str, known))
-        for name, known in zip(model.card.categorical, found, strict=True)
-    }
+        found[name] = frozenset(map(str, known)).difference(model.card.missing)
+    return found
+
+
+def _numbers_among(words: Collection[str]) -> np.ndarray:
+    """Return the numbers among words."""
+    found = []
+    for word in words:
+        try:
+            found.append(float(word))
+        except ValueError:
+            pass
+    return np.array(found)
 
 
 def _all_within(numbers: np.ndarray) -> bool:
@@ -267,13 +310,19 @@ def _ids(column: Sequence[Any]) -> list[str | None] | None:
     """Return ids as text, as the table conversion does; None if no customer has one."""
     if column[0] is UNSET and all(cell is UNSET for cell in column):
         return None
-    if all(type(cell) is str and cell == cell.strip() and cell for cell in column):
+    if all(type(cell) is str and _is_plain(cell) for cell in column):
         return list(column)
     if all(type(cell) is int for cell in column):
         return list(map(str, column))
     series = pd.Series([None if cell is UNSET else cell for cell in column], dtype=object)
     text = cells.texts(series)
     return [None if missing else str(x) for x, missing in zip(text, text.isna(), strict=True)]
+
+
+def _is_plain(cell: str) -> bool:
+    """Tell whether a text is written as the table conversion writes it."""
+    is_trimmed = cell != "" and cell == cell.strip()
+    return is_trimmed and not cell.endswith(".0") and cell.lower() not in ("true", "false")
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from churn.data import cells
 from churn.model.artifact import Model
 from churn.model.card import ModelCard
 
-Cell = float | str | bool | None
+Cell = int | float | str | bool | None  # int: an id of 17 digits is no float
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,9 @@ def load(
 def _compile(model: Model, rows: Rows) -> tuple[Compiled | None, str]:
     try:
         compiled = compile_model(model)
+        unlike = parity.difference(model, compiled, rows)
     except CompileError as error:
         return None, str(error)
-    unlike = parity.difference(model, compiled, rows)
+    except Exception as error:  # whatever is wrong with it, the reference answers
+        return None, f"{type(error).__name__}: {error}"
     return (None, unlike) if unlike else (compiled, "")

@@ -7,6 +7,7 @@ Source: the protocol's specification by the KServe project, and Triton's extensi
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _NUMBERS = {
 }
 _TEXT = "BYTES"
 OUTPUTS = {"probability": "FP64", "prediction": "INT64"}
+_JSON_CELLS = "pd_json"  # as MLServer writes a column of texts some of which are missing
 _BINARY = b"application/octet-stream"
 HEADER_LENGTH = b"inference-header-content-length"
 
@@ -44,6 +46,7 @@ class _Parameters(msgspec.Struct):
     binary_data_size: int | None = None
     binary_data: bool | None = None
     binary_data_output: bool | None = None
+    content_type: str | None = None
 
 
 class _Input(msgspec.Struct):
@@ -123,7 +126,8 @@ def read(body: bytes, json_length: str | None) -> Inference:
 def _parts(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
     if json_length is None:
         return body, b""
-    if not json_length.isascii() or not json_length.isdigit() or int(json_length) > len(body):
+    # Python reads no number of thousands of digits.
+    if not re.fullmatch("[0-9]{1,18}", json_length) or int(json_length) > len(body):
         raise QuestionError(f"Inference-Header-Content-Length: {json_length[:40]!r} is no length")
     return body[: int(json_length)], body[int(json_length) :]
 
@@ -151,9 +155,15 @@ def _cells(tensor: _Input, tail: bytes) -> tuple[list[Any], bytes]:
 def _flat(tensor: _Input) -> list[Any]:
     if tensor.data is None:
         raise QuestionError(f"input {tensor.name!r}: no data")
-    if tensor.data and all(isinstance(cell, list) for cell in tensor.data):
-        return list(chain.from_iterable(tensor.data))
-    return tensor.data
+    cells = tensor.data
+    if cells and all(isinstance(cell, list) for cell in cells):
+        cells = list(chain.from_iterable(cells))
+    if tensor.parameters and tensor.parameters.content_type == _JSON_CELLS:
+        try:
+            return [msgspec.json.decode(cell) for cell in cells]
+        except (msgspec.MsgspecError, TypeError, RecursionError) as error:
+            raise QuestionError(f"input {tensor.name!r}: a cell is not JSON") from error
+    return cells
 
 
 def _decoded(tensor: _Input, content: bytes, where: str) -> list[Any]:

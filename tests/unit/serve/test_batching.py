@@ -1,0 +1,186 @@
+"""Requests that arrive together are predicted for together."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.model.artifact import Model
+from churn.serve.batching import LARGE, Batcher
+from churn.serve.compiled import Compiled
+from churn.serve.rows import Rows, from_frame
+from churn.serve.served import Served
+from tests.unit.serve.models import same_bits
+
+
+class Watched(Compiled):
+    """A compiled model that notes for how many customers it was asked, and may fail."""
+
+    def __init__(self, right: Compiled, by_row: bool = True, failure: str = "") -> None:
+        object.__setattr__(self, "by_row", by_row)
+        object.__setattr__(self, "_right", right)
+        object.__setattr__(self, "_failure", failure)
+        object.__setattr__(self, "calls", [])
+
+    def probability(self, numbers: np.ndarray, categories: Any) -> np.ndarray:
+        self.calls.append(len(numbers))  # type: ignore[attr-defined]
+        if self._failure:  # type: ignore[attr-defined]
+            raise ValueError(self._failure)  # type: ignore[attr-defined]
+        found: np.ndarray = self._right.probability(numbers, categories)  # type: ignore[attr-defined]
+        return found
+
+
+def watched(served: Served, **how: Any) -> tuple[Served, list[int]]:
+    assert served.compiled is not None
+    compiled = Watched(served.compiled, **how)
+    return replace(served, compiled=compiled), compiled.calls  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def parts(model: Model, planned: pd.DataFrame) -> list[Rows]:
+    """Return customers of requests of several sizes."""
+    rows = from_frame(model, planned)
+    edges = np.cumsum([0, 1, 1, 3, 1, 40, 1, 2, LARGE])
+    return [rows.take(np.arange(start, end)) for start, end in itertools.pairwise(edges)]
+
+
+async def all_of(batcher: Batcher, served: Served, parts: list[Rows]) -> list[Any]:
+    asked = (batcher.probability(served, rows) for rows in parts)
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+def test_joined_answers_are_those_of_single_requests(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, calls = watched(champion)
+    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    assert calls == [sum(map(len, parts))]
+    for answer, rows in zip(found, parts, strict=True):
+        assert same_bits(answer, champion.probability(rows))
+
+
+def test_a_model_whose_bits_depend_on_the_others_is_asked_for_each(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, calls = watched(champion, by_row=False)
+    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    assert calls == [len(rows) for rows in parts]
+    for answer, rows in zip(found, parts, strict=True):
+        assert same_bits(answer, champion.probability(rows))
+
+
+def test_two_versions_are_not_mixed(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    one, its_calls = watched(champion)
+    other, other_calls = watched(champion)
+    batcher = Batcher(threads)
+
+    async def run() -> list[np.ndarray]:
+        asked = [batcher.probability((one, other)[i % 2], rows) for i, rows in enumerate(parts)]
+        return await asyncio.gather(*asked)
+
+    for answer, rows in zip(asyncio.run(run()), parts, strict=True):
+        assert same_bits(answer, champion.probability(rows))
+    assert its_calls == [sum(len(rows) for rows in parts[::2])]
+    assert other_calls == [sum(len(rows) for rows in parts[1::2])]
+
+
+def test_large_requests_and_the_reference_are_predicted_by_threads(
+    champion: Served, model: Model, planned: pd.DataFrame, threads: ThreadPoolExecutor
+) -> None:
+    rows = from_frame(model, planned.head(LARGE + 1))
+    served, calls = watched(champion)
+    batcher = Batcher(threads)
+
+    async def run() -> tuple[list[np.ndarray], int]:
+        asked = [batcher.probability(served, rows), batcher.probability(served, rows)]
+        reference = replace(champion, compiled=None)
+        asked.append(batcher.probability(reference, rows))
+        tasks = [asyncio.create_task(one) for one in asked]  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        waiting = len(batcher._waiting)
+        return await asyncio.gather(*tasks), waiting
+
+    found, waiting = asyncio.run(run())
+    assert waiting == 0
+    assert calls == [LARGE + 1] * 2
+    for answer in found:
+        assert same_bits(answer, model.probability(planned.head(LARGE + 1)))
+
+
+def test_a_failure_reaches_each_of_those_who_wait(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, _ = watched(champion, failure="broken")
+    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    assert [str(error) for error in found] == ["broken"] * len(parts)
+    assert {type(error) for error in found} == {ValueError}
+
+
+def test_a_failure_of_one_version_spares_the_other(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, _ = watched(champion, failure="broken")
+    batcher = Batcher(threads)
+
+    async def run() -> list[Any]:
+        asked = [batcher.probability(one, parts[0]) for one in (served, champion)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    failed, answered = asyncio.run(run())
+    assert isinstance(failed, ValueError)
+    assert same_bits(answered, champion.probability(parts[0]))
+
+
+@pytest.mark.parametrize("failure", ["", "broken"])
+def test_who_has_gone_is_left_out_and_the_others_are_answered(
+    failure: str, champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, calls = watched(champion, failure=failure)
+    batcher = Batcher(threads)
+
+    async def run() -> list[Any]:
+        tasks = [asyncio.create_task(batcher.probability(served, rows)) for rows in parts]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    found = asyncio.run(run())
+    assert isinstance(found[1], asyncio.CancelledError)
+    for place, (answer, rows) in enumerate(zip(found, parts, strict=True)):
+        if place != 1:
+            ok = isinstance(answer, ValueError) if failure else len(answer) == len(rows)
+            assert ok
+            assert failure or same_bits(answer, champion.probability(rows))
+    assert len(calls) == 1
+
+
+def test_after_a_failure_and_in_the_next_turn_it_goes_on(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    served, _ = watched(champion, failure="broken")
+    batcher = Batcher(threads)
+
+    async def run() -> Any:
+        await all_of(batcher, served, parts[:2])
+        first = await batcher.probability(champion, parts[2])
+        return first, await batcher.probability(champion, parts[3])
+
+    one, two = asyncio.run(run())
+    assert same_bits(one, champion.probability(parts[2]))
+    assert same_bits(two, champion.probability(parts[3]))
