@@ -153,9 +153,11 @@ def over_time(answers: pd.DataFrame) -> pd.DataFrame:
     ).reindex(begins, fill_value=0.0)  # a second without any request is one too
     found["users"] = groups["users"].max()
     right = answers[answers["error"] == ""]
-    by_begin = right["milliseconds"].groupby(place.loc[right.index]).agg(quantiles)
+    by_begin = right["milliseconds"].groupby(place.loc[right.index])
+    latencies = {begin: quantiles(group) for begin, group in by_begin}
     for number, quantile in enumerate(QUANTILES):
-        found[f"p{quantile * 100:g}"] = by_begin.str[number].astype(float)
+        column = {begin: measured[number] for begin, measured in latencies.items()}
+        found[f"p{quantile * 100:g}"] = pd.Series(column, dtype=float)
     return found
 
 
