@@ -243,9 +243,19 @@ class Trend:
 
 @dataclass(frozen=True)
 class Moved:
-    """A version that came into Production, and when."""
+    """A version that came into Production.
+
+    The server may have followed before the command has ended, which then tidies up.
+
+    Attributes
+    ----------
+    version : str
+    begun, at : float
+        When the command began, and when it had ended.
+    """
 
     version: str
+    begun: float
     at: float
 
 
@@ -263,7 +273,7 @@ def late(moves: Sequence[Moved], seen: Mapping[tuple[int, str], float], end: flo
     """
     found = []
     for place, move in enumerate(moves):
-        until = moves[place + 1].at if place + 1 < len(moves) else end
+        until = moves[place + 1].begun if place + 1 < len(moves) else end
         others = [t for (_, v), t in seen.items() if v != move.version and move.at < t < until]
         its = [t for (_, v), t in seen.items() if v == move.version and move.at < t < until]
         lag = max(others, default=move.at) - move.at
@@ -498,8 +508,9 @@ def happen(
 
     def move() -> None:
         number = 1 if len(moves) % 2 == 0 else 2  # version 2 is the newest
+        at = time.monotonic()
         promotion.rollback(candidates.registry, number, "soak", "soak")
-        moves.append(Moved(str(number), time.monotonic()))
+        moves.append(Moved(str(number), at, time.monotonic()))
         say(f"{time.monotonic() - begun:5.0f} s: version {number} is in Production")
 
     tail = FOLLOWED_S + 5  # in which a version that comes late can be seen

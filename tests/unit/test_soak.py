@@ -49,9 +49,11 @@ def seen_at(*answers: tuple[float, str]) -> dict[tuple[int, str], float]:
 
 
 def test_a_version_must_be_served_by_all_soon_after_it_is_in_production() -> None:
-    moves = [Moved("1", 100.0), Moved("2", 130.0)]
-    good = seen_at((99.0, "2"), (104.0, "2"), (105.0, "1"), (129.0, "1"), (134.0, "2"))
+    moves = [Moved("1", 98.0, 100.0), Moved("2", 128.0, 130.0)]
+    good = seen_at((99.0, "2"), (104.0, "2"), (105.0, "1"), (127.0, "1"), (134.0, "2"))
     assert soak.late(moves, good, 160.0) == []
+    before_the_command_ended = good | seen_at((129.5, "2"))
+    assert soak.late(moves, before_the_command_ended, 160.0) == []
     never = seen_at((99.0, "2"), (104.0, "2"), (129.0, "2"), (134.0, "2"))
     assert len(soak.late(moves, never, 160.0)) == 1
     not_by_all = good | seen_at((150.0 + soak.FOLLOWED_S / 2, "1"))
@@ -64,7 +66,7 @@ def test_a_version_must_be_served_by_all_soon_after_it_is_in_production() -> Non
         ({"tallies": [Tally(faults=Counter({"no answer: ConnectionResetError": 2}))]}, "2 x no"),
         ({"memory": {1: _FLAT, 2: _FLAT, 3: _FLAT, 4: _FLAT}}, "some have ended"),
         ({"memory": {1: _FLAT, 2: _FLAT, 3: [(t, t * 10) for t, _ in _FLAT]}}, "memory grows"),
-        ({"moves": [Moved("1", 100.0)]}, "not served"),
+        ({"moves": [Moved("1", 99.0, 100.0)]}, "not served"),
     ],
 )
 def test_each_fault_is_told(other: dict[str, Any], word: str) -> None:
