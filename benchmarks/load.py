@@ -1,8 +1,7 @@
 """A locustfile: requests as callers send them, good and bad, and every answer is checked.
 
-`make load` runs it and writes a report. With locust's own page, to play with:
-``.venv-load/bin/locust -f benchmarks/load.py --host http://127.0.0.1:8000``. It asks the server for
-the model's columns, so it needs nothing but locust and fits every model.
+`make load` runs it and writes a report; docs/load.md says how to run it with locust's own page. It
+asks the server for the model's columns, so it needs nothing but locust and fits every model.
 """
 
 from __future__ import annotations
