@@ -1,4 +1,4 @@
-# `make` lists the targets. They run in the two locked environments, .venv and .venv-checks; after
+# `make` lists the targets. They run in locked environments, .venv and .venv-checks; after
 # `source .venv/bin/activate` the same commands work without make.
 
 SHELL := bash
@@ -16,9 +16,16 @@ PYTEST := pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
+LOAD := .venv-load/load.installed
+
+# Of make load, and of make soak.
+URL := http://127.0.0.1:8000
+SECONDS := 60
+USERS := 20
+MINUTES := 10
 
 # Make the environments again if this folder was moved: their programs name the old path.
-MOVED := $(shell for venv in .venv .venv-checks; do \
+MOVED := $(shell for venv in .venv .venv-checks .venv-load; do \
   [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
@@ -26,7 +33,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run serve test test-all check format lock docs ui bench truth clean
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth load soak clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -47,6 +54,10 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 	@scripts/install .venv-checks requirements/checks.txt
 	@touch $@
 
+$(LOAD): requirements/load.txt scripts/install scripts/uv
+	@scripts/install .venv-load requirements/load.txt
+	@touch $@
+
 data: $(PIPELINE)  ## Get the data that data.dvc names; your changes in data/ are kept
 	@churn data
 
@@ -65,7 +76,7 @@ serve: $(PIPELINE)  ## Serve the model in Production on http://127.0.0.1:8000 un
 test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 	@$(PYTEST) -m "not long" $(TESTS)
 
-test-all: test  ## Run every test, those of workflows and of a registry server among them
+test-all: test $(LOAD)  ## Run every test, those of workflows and of a registry server among them
 	@$(PYTEST) -m long $(TESTS)
 
 check: $(DEV)  ## Check formatting, lint, types, words, workflows and containers
@@ -100,5 +111,11 @@ bench: setup  ## Measure speed and memory, and compare them with a baseline in t
 truth: setup  ## Simulate how often the verdict and the checks are wrong; takes more than an hour
 	@python benchmarks/truth.py
 
+load: $(PIPELINE) $(LOAD)  ## Send requests to a server that runs (URL, SECONDS, USERS); reports/load.html
+	@python benchmarks/load_report.py --url $(URL) --seconds $(SECONDS) --users $(USERS)
+
+soak: $(DEV)  ## Serve for 10 minutes (MINUTES) while versions change and the registry dies
+	@python -m benchmarks.soak --minutes $(MINUTES)
+
 clean:  ## Remove the environments and the pipeline's outputs; data and MLflow store stay
-	rm -rf .venv .venv-checks .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-checks .venv-load .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,563 @@
+"""`make soak`: serve for minutes while versions change and the registry dies, and lose nothing.
+
+Starts an MLflow server, releases two versions to it, and starts `churn serve` with two workers.
+Then connections that stay open ask all the time. Every half a minute the other version is put into
+Production, as `churn rollback` does it; after a third of the time the registry is killed, and it is
+back half a minute later. The exit code is 1 if an answer was lost or wrong, a version did not come,
+a worker ended, or memory grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import logging
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from tests.registry import servers
+from tests.unit import releases
+from tests.unit.releases import Candidates
+
+from churn.core import params
+from churn.core.paths import Workspace
+from churn.data import schema, synthesize
+from churn.deploy import integration, promotion
+from churn.model import artifact
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKERS, CONNECTIONS = 2, 8
+RATE = 200.0  # requests a second of all connections
+AWAY_S = 30.0  # how long there is no registry
+# A version has to be served so soon after it came into Production: the server asks every
+# `serve.poll_s`, fetches, verifies and loads.
+FOLLOWED_S = 20.0
+LARGE = 1000
+# Memory grows if the last third is higher than the second by both of these: less is noise, and the
+# first third warms up.
+GROWTH, GROWTH_MB = 0.05, 10.0
+_START_S = 120.0
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request, and the probabilities that each version gives, by its number."""
+
+    body: bytes
+    expected: Mapping[str, list[float]]
+
+    def wrong(self, status: int, version: str | None, body: bytes) -> str | None:
+        """Say what is wrong with an answer; None if nothing is."""
+        if status != 200:
+            return f"status {status}: {body[:120].decode(errors='replace')}"
+        if version is None or version not in self.expected:
+            return f"version {version!r}"
+        try:
+            found = [one["probability"] for one in json.loads(body)["predictions"]]
+        except (ValueError, KeyError, TypeError):
+            return "no predictions"
+        # Every bit: the server promises those of the pipeline.
+        return None if found == self.expected[version] else f"not what version {version} predicts"
+
+
+@dataclass
+class Tally:
+    """What one connection has seen."""
+
+    asked: int = 0
+    right: int = 0
+    connects: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    last_seen: dict[tuple[int, str], float] = field(default_factory=dict)
+
+
+class Caller(threading.Thread):
+    """Asks at a constant rate on one connection that stays open.
+
+    Parameters
+    ----------
+    address : tuple of (str, int)
+    questions : sequence of Question
+    interval : float
+        Seconds between two requests.
+    offset : float
+        Seconds before the first one, so that not all ask at once.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        questions: Sequence[Question],
+        interval: float,
+        offset: float,
+    ) -> None:
+        super().__init__(daemon=True)
+        self.tally = Tally()
+        self._connection = http.client.HTTPConnection(*address, timeout=60)
+        self._questions, self._interval, self._offset = questions, interval, offset
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Ask until `stop`; what was asked is waited for."""
+        due = time.monotonic() + self._offset
+        place = 0
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            self._ask(self._questions[place % len(self._questions)])
+            place += 1
+            due = max(due + self._interval, time.monotonic())
+        self._connection.close()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+
+    def _ask(self, question: Question) -> None:
+        tally = self.tally
+        tally.asked += 1
+        tally.connects += self._connection.sock is None
+        begun = time.monotonic()
+        try:
+            self._connection.request(
+                "POST", "/invocations", question.body, {"Content-Type": "application/json"}
+            )
+            answer = self._connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            tally.faults[f"no answer: {type(error).__name__}: {error}"] += 1
+            self._connection.close()  # the next request opens it again
+            return
+        now = time.monotonic()
+        version = answer.getheader("X-Model-Version")
+        if (wrong := question.wrong(answer.status, version, body)) is not None:
+            tally.faults[f"wrong answer: {wrong}"] += 1
+            return
+        tally.right += 1
+        tally.milliseconds.append((now - begun) * 1000)
+        tally.last_seen[int(now), str(version)] = now
+
+
+class Memory(threading.Thread):
+    """Looks at the resident memory of processes every second.
+
+    Parameters
+    ----------
+    supervisor : int
+        The server's process; its children are the workers.
+    """
+
+    def __init__(self, supervisor: int) -> None:
+        super().__init__(daemon=True)
+        self._supervisor = supervisor
+        self._stopped = threading.Event()
+        self.seen: dict[int, list[tuple[float, float]]] = defaultdict(list)  # seconds, MB
+
+    def run(self) -> None:
+        """Look until `stop`."""
+        begun = time.monotonic()
+        while not self._stopped.wait(1.0):
+            for pid in (self._supervisor, *workers_of(self._supervisor)):
+                if (found := resident_mb(pid)) is not None:
+                    self.seen[pid].append((time.monotonic() - begun, found))
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+
+def resident_mb(pid: int) -> float | None:
+    """Return a process's resident memory; None if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MB
+    except (OSError, IndexError):
+        return None
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """Return the processes that answer."""
+    tasks = Path(f"/proc/{supervisor}/task").glob("*/children")
+    children = [int(pid) for task in tasks for pid in task.read_text().split()]
+    return [pid for pid in children if b"churn.serve.worker" in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a process's memory has changed.
+
+    Attributes
+    ----------
+    first, second, last : float
+        Medians of the thirds of the time, in megabytes.
+    slope : float
+        Megabytes a minute, over the last two thirds.
+    """
+
+    first: float
+    second: float
+    last: float
+    slope: float
+
+    @classmethod
+    def of(cls, seen: Sequence[tuple[float, float]]) -> Trend:
+        """Summarize samples of (seconds, megabytes), at least six."""
+        third = len(seen) // 3
+        parts = [seen[:third], seen[third : 2 * third], seen[2 * third :]]
+        seconds, megabytes = np.array(seen[third:]).T
+        first, second, last = (statistics.median(mb for _, mb in part) for part in parts)
+        slope = np.polyfit(seconds / 60, megabytes, 1)[0]
+        return cls(first, second, last, float(slope))
+
+    @property
+    def grows(self) -> bool:
+        """Whether it has grown by more than noise since it was warm."""
+        more = self.last - self.second
+        return more > GROWTH * self.second and more > GROWTH_MB
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A version that came into Production.
+
+    The server may have followed before the command has ended, which then tidies up.
+
+    Attributes
+    ----------
+    version : str
+    begun, at : float
+        When the command began, and when it had ended.
+    """
+
+    version: str
+    begun: float
+    at: float
+
+
+def late(moves: Sequence[Moved], seen: Mapping[tuple[int, str], float], end: float) -> list[str]:
+    """Say which versions did not come in time.
+
+    Parameters
+    ----------
+    moves : sequence of Moved
+        In order.
+    seen : dict of (int, str) to float
+        By second and version, when it was last seen to answer.
+    end : float
+        When the last request was asked.
+    """
+    found = []
+    for place, move in enumerate(moves):
+        until = moves[place + 1].begun if place + 1 < len(moves) else end
+        others = [t for (_, v), t in seen.items() if v != move.version and move.at < t < until]
+        its = [t for (_, v), t in seen.items() if v == move.version and move.at < t < until]
+        lag = max(others, default=move.at) - move.at
+        if not its or lag > FOLLOWED_S:
+            found.append(f"version {move.version}: not served by all {FOLLOWED_S:g} s later")
+    return found
+
+
+@contextmanager
+def environment(folder: Path, url: str) -> Iterator[None]:
+    """Use that registry, as somebody whom git knows; afterwards all is as it was."""
+    before = dict(os.environ)
+    os.environ.update(
+        GIT_CEILING_DIRECTORIES=str(folder),
+        GIT_CONFIG_GLOBAL=os.devnull,
+        MLFLOW_TRACKING_URI=url,
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
+        **{
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", "soak"), ("EMAIL", "soak@example.org"))
+        },
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def free_port() -> int:
+    """Return a free port that the system gives to nobody else while the registry is away."""
+    for port in random.sample(range(20_000, 32_000), 100):  # outgoing connections have others
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no free port")
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[servers.Server]:
+    """Start an MLflow server on SQLite."""
+    folder.mkdir()
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"]
+    command += ["--workers=1", f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}"]
+    command += [f"--artifacts-destination={folder / 'artifacts'}"]
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "LANG")}
+    kept |= {"HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    process = servers.Process(command, kept, folder / "log")
+    started = servers.Server(f"http://127.0.0.1:{port}", process, {})
+    try:
+        started.start()
+        yield started
+    finally:
+        process.kill()
+
+
+@contextmanager
+def server(folder: Path, candidates: Candidates) -> Iterator[tuple[int, str]]:
+    """Start `churn serve`, and return its process and its address once all workers answer."""
+    folder.mkdir()
+    settings = Workspace(candidates.roots[0]).params
+    (folder / "params.yaml").write_bytes(settings.read_bytes())
+    log = folder / "log"
+    command = [sys.executable, "-m", "churn", "serve", "--port=0", f"--workers={WORKERS}"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process.pid, _address(process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            print(f"churn serve did not end\n{log.read_text()[-3000:]}", file=sys.stderr)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    until = time.monotonic() + _START_S
+    while process.poll() is None and time.monotonic() < until:
+        found = re.search(r"serves (http://\S+)", log.read_text())
+        # It says so before its workers are there.
+        if found is not None and _ready(found[1]) == WORKERS:
+            return found[1]
+        time.sleep(0.2)
+    sys.exit(f"churn serve: not ready\n{log.read_text()[-3000:]}")
+
+
+def _ready(url: str) -> int:
+    """Return how many workers serve a champion."""
+    connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+    counts = re.findall(r'^churn_model_served\{[^}]*role="champion"[^}]*\} (\S+)', text, re.M)
+    return round(sum(map(float, counts)))
+
+
+def release(folder: Path) -> tuple[Candidates, pd.DataFrame]:
+    """Release two small models as versions 1 and 2; return them, and customers to ask about."""
+    settings = params.load(ROOT / "params.yaml")
+    made = pa.concat_tables(synthesize.customers(600, seed=1)).to_pandas()
+    customers = schema.validate(made, settings.data, Path("customers.csv"))
+    # `mlflow models serve` and its tests are not what is measured here.
+    integration.run = lambda *_: releases.PASSED
+    candidates = releases.make(folder, customers)
+    for number in (1, 2):
+        candidates.release(number)
+    return candidates, customers
+
+
+def questions(candidates: Candidates, customers: pd.DataFrame) -> list[Question]:
+    """Make requests: most about one customer, a few about 1,000."""
+    models = [artifact.load(Workspace(root).candidate / "model") for root in candidates.roots]
+    inputs = customers[list(models[0].card.inputs)]
+    draw = np.random.default_rng(0)
+    found = []
+    for place in range(60):
+        count = LARGE if place % 20 == 19 else 1
+        asked = inputs.iloc[draw.integers(len(inputs), size=count)]
+        records = asked.astype(object).where(asked.notna(), None).to_dict("records")
+        expected = {
+            str(number): model.probability(asked).tolist()
+            for number, model in enumerate(models, start=1)
+        }
+        found.append(Question(json.dumps({"dataframe_records": records}).encode(), expected))
+    return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What has happened: requests, moves of versions, memory."""
+
+    tallies: Sequence[Tally]
+    moves: Sequence[Moved]
+    memory: Mapping[int, Sequence[tuple[float, float]]]
+    supervisor: int
+    end: float
+
+
+def faults(seen: Seen) -> list[str]:
+    """Say what is wrong; nothing if it has passed."""
+    found = [f"{n} x {what}" for t in seen.tallies for what, n in t.faults.items()]
+    times: dict[tuple[int, str], float] = {}
+    for tally in seen.tallies:
+        for key, moment in tally.last_seen.items():
+            times[key] = max(moment, times.get(key, 0.0))
+    found += late(seen.moves, times, seen.end)
+    if len(seen.memory) != WORKERS + 1:
+        found.append(f"{len(seen.memory) - 1} workers were there, not {WORKERS}: some have ended")
+    for pid, samples in seen.memory.items():
+        if len(samples) >= 6 and (trend := Trend.of(samples)).grows:
+            who = "supervisor" if pid == seen.supervisor else "worker"
+            found.append(f"{who} {pid}: memory grows by {trend.last - trend.second:.0f} MB")
+    return found
+
+
+def report(seen: Seen, say: Callable[[str], None]) -> None:
+    """Print the numbers."""
+    asked = sum(tally.asked for tally in seen.tallies)
+    right = sum(tally.right for tally in seen.tallies)
+    connects = sum(tally.connects for tally in seen.tallies)
+    latencies = np.array([ms for tally in seen.tallies for ms in tally.milliseconds])
+    say(f"{asked:,} requests, {right:,} right answers, on {connects} connections")
+    if len(latencies):
+        p50, p95, p99, slowest = np.quantile(latencies, [0.5, 0.95, 0.99, 1.0])
+        say(f"latency: p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f}, slowest {slowest:.0f} ms")
+    versions = sorted({version for tally in seen.tallies for _, version in tally.last_seen})
+    say(f"versions seen: {', '.join(versions)}; moved {len(seen.moves)} times")
+    for pid, samples in seen.memory.items():
+        if len(samples) >= 6:
+            who = "supervisor" if pid == seen.supervisor else "worker"
+            trend = Trend.of(samples)
+            say(
+                f"{who:10} {pid}: median of the thirds {trend.first:.0f}, {trend.second:.0f},"
+                f" {trend.last:.0f} MB; {trend.slope:+.2f} MB/min since the second"
+            )
+
+
+def soak(
+    folder: Path, minutes: float, rate: float, period: float, say: Callable[[str], None]
+) -> Seen:
+    """Start everything, ask for some minutes, and return what has happened."""
+    with ExitStack() as stack:
+        store = stack.enter_context(registry(folder / "registry"))
+        stack.enter_context(environment(folder, store.url))
+        say("trains and releases two versions")
+        candidates, customers = release(folder / "releases")
+        asked = questions(candidates, customers)
+        pid, url = stack.enter_context(server(folder / "serve", candidates))
+        address = str(urlsplit(url).hostname), int(urlsplit(url).port or 80)
+        interval = CONNECTIONS / rate
+        callers = [
+            Caller(address, asked, interval, interval * place / CONNECTIONS)
+            for place in range(CONNECTIONS)
+        ]
+        memory = Memory(pid)
+        say(f"asks {url} for {minutes:g} minutes")
+        for thread in (memory, *callers):
+            thread.start()
+        moves = happen(candidates, store, minutes * 60, period, say)
+        end = time.monotonic()
+        for caller in callers:
+            caller.stop()
+        memory.stop()
+        for thread in (memory, *callers):
+            thread.join()
+    tallies = [caller.tally for caller in callers]
+    return Seen(tallies, moves, dict(memory.seen), pid, end)
+
+
+def happen(
+    candidates: Candidates,
+    store: servers.Server,
+    seconds: float,
+    period: float,
+    say: Callable[[str], None],
+) -> list[Moved]:
+    """Move versions and kill the registry while others ask; return the moves."""
+    begun = time.monotonic()
+    away = min(AWAY_S, seconds / 6)
+    moves: list[Moved] = []
+
+    def wait_until(moment: float) -> None:
+        time.sleep(max(0.0, begun + moment - time.monotonic()))
+
+    def move() -> None:
+        number = 1 if len(moves) % 2 == 0 else 2  # version 2 is the newest
+        at = time.monotonic()
+        promotion.rollback(candidates.registry, number, "soak", "soak")
+        moves.append(Moved(str(number), at, time.monotonic()))
+        say(f"{time.monotonic() - begun:5.0f} s: version {number} is in Production")
+
+    tail = FOLLOWED_S + 5  # in which a version that comes late can be seen
+    due = [period * n for n in range(1, int((seconds - tail) // period) + 1)]
+    before = [moment for moment in due if moment < seconds / 3]
+    for moment in before:
+        wait_until(moment)
+        move()
+    wait_until(seconds / 3)
+    store.kill()
+    say(f"{time.monotonic() - begun:5.0f} s: the registry is killed")
+    wait_until(seconds / 3 + away)
+    store.start()
+    say(f"{time.monotonic() - begun:5.0f} s: the registry is back")
+    move()  # at least this one is followed by a server that had no registry
+    for moment in due[len(before) :]:
+        if moment >= time.monotonic() - begun:  # what was due meanwhile falls out
+            wait_until(moment)
+            move()
+    wait_until(max(seconds, time.monotonic() - begun + tail))
+    return moves
+
+
+def main() -> None:
+    """Run it, and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
+    parser.add_argument("--period", type=float, default=30, help="seconds between two versions")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="churn-soak-") as name:
+        folder = Path(name)
+        seen = soak(folder, options.minutes, options.rate, options.period, say)
+        report(seen, say)
+        wrong = faults(seen)
+        if wrong:
+            say((folder / "serve" / "log").read_text()[-3000:])
+    for line in wrong:
+        say(f"fault: {line}")
+    say("passed" if not wrong else "failed")
+    raise SystemExit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
