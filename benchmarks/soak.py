@@ -2,9 +2,9 @@
 
 Starts an MLflow server, releases two versions to it, and starts `churn serve` with two workers.
 Then connections that stay open ask all the time. Every half a minute the other version is put into
-Production, as `churn rollback` does it; after a third of the time the registry is killed, and it is
-back half a minute later. The exit code is 1 if an answer was lost or wrong, a version did not come,
-a worker ended, or memory grew.
+Production, as `churn rollback` does it, and then the one before is tried on a part of the
+customers. After a third of the time the registry is killed, and it is back half a minute later. The exit code
+is 1 if an answer was lost or wrong, a version did not come, a worker ended, or memory grew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,6 +43,7 @@ from churn.core.paths import Workspace
 from churn.data import schema, synthesize
 from churn.deploy import integration, promotion
 from churn.model import artifact
+from churn.registry import Canary
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS, CONNECTIONS = 2, 8
@@ -52,6 +53,7 @@ AWAY_S = 30.0  # how long there is no registry
 # `serve.poll_s`, fetches, verifies and loads.
 FOLLOWED_S = 20.0
 LARGE = 1000
+SHARE = 0.3  # of the customers, for the canary
 # Memory grows if the last third is higher than the second by both of these: less is noise, and the
 # first third warms up.
 GROWTH, GROWTH_MB = 0.05, 10.0
@@ -252,11 +254,14 @@ class Moved:
     version : str
     begun, at : float
         When the command began, and when it had ended.
+    tried : float or None
+        When the canary of the other version began, which then answers as well.
     """
 
     version: str
     begun: float
     at: float
+    tried: float | None = None
 
 
 def late(moves: Sequence[Moved], seen: Mapping[tuple[int, str], float], end: float) -> list[str]:
@@ -274,6 +279,7 @@ def late(moves: Sequence[Moved], seen: Mapping[tuple[int, str], float], end: flo
     found = []
     for place, move in enumerate(moves):
         until = moves[place + 1].begun if place + 1 < len(moves) else end
+        until = until if move.tried is None else move.tried
         others = [t for (_, v), t in seen.items() if v != move.version and move.at < t < until]
         its = [t for (_, v), t in seen.items() if v == move.version and move.at < t < until]
         lag = max(others, default=move.at) - move.at
@@ -428,6 +434,13 @@ def faults(seen: Seen) -> list[str]:
         for key, moment in tally.last_seen.items():
             times[key] = max(moment, times.get(key, 0.0))
     found += late(seen.moves, times, seen.end)
+    trials = [(m.version, m.tried) for m in seen.moves if m.tried is not None]
+    if trials and not any(
+        version != champion and tried < moment < tried + FOLLOWED_S
+        for champion, tried in trials
+        for (_, version), moment in times.items()
+    ):
+        found.append("no challenger has answered")
     if len(seen.memory) != WORKERS + 1:
         found.append(f"{len(seen.memory) - 1} workers were there, not {WORKERS}: some have ended")
     for pid, samples in seen.memory.items():
@@ -503,34 +516,47 @@ def happen(
     away = min(AWAY_S, seconds / 6)
     moves: list[Moved] = []
 
-    def wait_until(moment: float) -> None:
-        time.sleep(max(0.0, begun + moment - time.monotonic()))
+    def note(what: str) -> None:
+        say(f"{time.monotonic() - begun:5.0f} s: {what}")
 
     def move() -> None:
         number = 1 if len(moves) % 2 == 0 else 2  # version 2 is the newest
         at = time.monotonic()
         promotion.rollback(candidates.registry, number, "soak", "soak")
         moves.append(Moved(str(number), at, time.monotonic()))
-        say(f"{time.monotonic() - begun:5.0f} s: version {number} is in Production")
+        note(f"version {number} is in Production")
+
+    def try_other() -> None:
+        number = 2 if moves[-1].version == "1" else 1
+        at, held = time.monotonic(), candidates.registry
+        with held.locked("soak"):  # without the rule that a trial's commit has to be newer
+            held.start_canary(held.version(number), Canary(SHARE, shadow=False), "soak", "soak")
+        moves[-1] = replace(moves[-1], tried=at)
+        note(f"version {number} is tried")
+
+    def kill() -> None:
+        store.kill()
+        note("the registry is killed")
+
+    def bring_back() -> None:
+        store.start()
+        note("the registry is back")
+        move()  # at least this one is followed by a server that had no registry
 
     tail = FOLLOWED_S + 5  # in which a version that comes late can be seen
+    gone, back = seconds / 3, seconds / 3 + away
     due = [period * n for n in range(1, int((seconds - tail) // period) + 1)]
-    before = [moment for moment in due if moment < seconds / 3]
-    for moment in before:
-        wait_until(moment)
-        move()
-    wait_until(seconds / 3)
-    store.kill()
-    say(f"{time.monotonic() - begun:5.0f} s: the registry is killed")
-    wait_until(seconds / 3 + away)
-    store.start()
-    say(f"{time.monotonic() - begun:5.0f} s: the registry is back")
-    move()  # at least this one is followed by a server that had no registry
-    for moment in due[len(before) :]:
-        if moment >= time.monotonic() - begun:  # what was due meanwhile falls out
-            wait_until(moment)
-            move()
-    wait_until(max(seconds, time.monotonic() - begun + tail))
+    due = [moment for moment in due if not gone <= moment < back + tail]
+    events: list[tuple[float, Callable[[], None]]] = [(moment, move) for moment in due]
+    events += [(gone, kill), (back, bring_back)]
+    # The canary ends with the next move, as any change of Production ends it.
+    trials = [moment + FOLLOWED_S + 1 for moment in (*due, back)]
+    events += [(moment, try_other) for moment in trials if not gone - 2 <= moment < back]
+    for moment, act in sorted(events, key=lambda event: event[0]):
+        time.sleep(max(0.0, begun + moment - time.monotonic()))
+        if act is not try_other or moves:
+            act()
+    time.sleep(max(0.0, begun + seconds - time.monotonic()))
     return moves
 
 

@@ -30,6 +30,7 @@ from churn.serve.served import Served
 
 _logger = logging.getLogger(__name__)
 _LARGE_BODY = 64_000  # bytes that take so long to decode that another thread does it
+_DISCARD, _DISCARD_S = 4, 5.0  # times the limit, and seconds, that are read of a larger body
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
 _JSON, _CSV = "application/json", "text/csv"
@@ -206,30 +207,40 @@ class App:
         return self.serving
 
     async def _body(self, request: Request) -> bytes:
-        length = request.header(b"content-length")
-        if length is not None and length.isdigit() and int(length) > self._max_body:
-            raise self._too_large()
-        parts, size = [], 0
-        while True:
+        length = request.header(b"content-length") or "0"
+        # A caller that asks first (Expect: 100-continue) is refused before it sends the body.
+        asks = request.header(b"expect") is not None
+        parts, size = [], int(length) if length.isdigit() and asks else 0
+        while size <= self._max_body:
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise Refusal(400, "the caller has gone", "caller gone")
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body:
-                raise self._too_large()
-            if not message.get("more_body"):
+            size = sum(map(len, parts))
+            if not message.get("more_body") and size <= self._max_body:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _too_large(self) -> Refusal:
+        if not asks:
+            await self._discard(request)
         limit = f"{self._settings.max_body_mb:g} MB"
-        # What is left of the body is not read, so the connection cannot be used again.
-        return Refusal(
-            413,
-            f"a body of more than {limit} (serve.max_body_mb)",
-            "body",
-            ((b"connection", b"close"),),
-        )
+        close = ((b"connection", b"close"),)  # there may be more of the body
+        raise Refusal(413, f"a body of more than {limit} (serve.max_body_mb)", "body", close)
+
+    async def _discard(self, request: Request) -> None:
+        """Read what is left of a body, within limits.
+
+        A connection that is closed while its caller still sends is reset, and the caller does not
+        get the answer.
+        """
+        left = _DISCARD * self._max_body
+        try:
+            async with asyncio.timeout(min(_DISCARD_S, self._settings.timeout_s / 2)):
+                while left > 0:
+                    message = await request.receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+        except TimeoutError:
+            return
 
     async def _invocations(self, request: Request) -> Answer:
         serving = self._serving()

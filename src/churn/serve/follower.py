@@ -10,6 +10,7 @@ from pathlib import Path
 from churn.core.errors import ChurnError, RegistryError
 from churn.core.params import ReleaseParams
 from churn.deploy import canary
+from churn.model import artifact
 from churn.provenance.candidate import model_digest
 from churn.registry import MODEL_FILES, Registry, Version, loading, verified
 from churn.registry.version import in_production, on_trial
@@ -166,6 +167,7 @@ def fix(root: Path, uri: str, name: str, store: Store) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="churn-serve-") as folder:
         found = loading.fetch(uri, root, Path(folder))
+        artifact.load(found.model)  # what cannot be loaded ends the command, and not each worker
         digest = model_digest(found.model)
         loadable = Loadable(version=found.version or digest[:12], digest=digest)
         if not store.has(loadable):

@@ -7,6 +7,7 @@ registry is away.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import logging
 import os
 import signal
@@ -130,15 +131,31 @@ class _Supervisor:
         self._workers = [self._start() for _ in range(self._options.workers)]
         if follows:
             threading.Thread(target=self._follow, name="follow", daemon=True).start()
-        host, port = self._listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        self._say(f"serves http://{shown}:{port} (docs at /docs, numbers at /metrics)")
         try:
+            self._announce()
             while not self._stopped.wait(_LOOK_S):
                 self._restart()
         finally:
             self._end()
         return 0
+
+    def _announce(self) -> None:
+        """Say where it listens, once it answers there."""
+        host, port = self._listening.getsockname()[:2]
+        own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        while not self._stopped.wait(_LOOK_S):
+            self._restart()
+            connection = http.client.HTTPConnection(own, port, timeout=_LOOK_S)
+            try:
+                connection.request("GET", "/v2/health/live")
+                connection.getresponse()
+            except OSError:
+                continue  # the workers load; who connects meanwhile waits to be accepted
+            finally:
+                connection.close()
+            shown = f"[{host}]" if ":" in host else host
+            self._say(f"serves http://{shown}:{port} (docs at /docs, numbers at /metrics)")
+            return
 
     def _prepare(self) -> bool:
         """Make sure that there is something to serve; return whether the registry is followed."""

@@ -61,12 +61,11 @@ class Loader(threading.Thread):
                 last = stamp
                 try:
                     self._follow(self._store.state())
-                except ChurnError as error:
+                except Exception as error:
                     metrics.reloads.labels("failed").inc()
-                    _logger.error("%s; what was served goes on", error)
-                except Exception:
-                    metrics.reloads.labels("failed").inc()
-                    _logger.exception("a version could not be loaded; what was served goes on")
+                    now = "goes on" if self._serving else "is nothing yet"
+                    unexpected = not isinstance(error, ChurnError)
+                    _logger.error("%s; what is served %s", error, now, exc_info=unexpected)
             seen = self._store.seen()
             if seen is not None:
                 metrics.registry_seen.set(seen)
