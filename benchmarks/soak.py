@@ -3,8 +3,9 @@
 Starts an MLflow server, releases two versions to it, and starts `churn serve` with two workers.
 Then connections that stay open ask all the time. Every half a minute the other version is put into
 Production, as `churn rollback` does it, and then the one before is tried on a part of the
-customers. After a third of the time the registry is killed, and it is back half a minute later. The exit code
-is 1 if an answer was lost or wrong, a version did not come, a worker ended, or memory grew.
+customers. After a third of the time the registry is killed, and it is back half a minute later. The
+exit code is 1 if an answer was lost or wrong, a version did not come, a worker ended, or memory
+grew.
 """
 
 from __future__ import annotations
