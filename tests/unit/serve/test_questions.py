@@ -428,7 +428,8 @@ def test_json_with_a_byte_order_mark_is_read(encoding: str, reader: Reader) -> N
 
 @pytest.mark.slow
 def test_a_word_for_a_missing_cell_is_one_in_every_form_of_a_cell(words: Reader) -> None:
-    one = words.complete()
+    one = {**words.complete(), "plan": "basic"}
+    assert words.is_usual(records([one]))
     for form in FORMS:
         for cell in (-999, -999.0, "-999", 0, 0.0, "?"):
             assert np.isnan(words.read(form([one, {**one, "age": cell}])).numbers[1, 7]), cell
