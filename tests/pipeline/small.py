@@ -23,7 +23,7 @@ CHECKS = {
 
 def make_small(folder: Path) -> Clone:
     """Make one whose main has a model and a current lock; all is pushed."""
-    clone = make_clone(folder)
+    clone = make_clone(folder, is_warm=True)
     clone.run("churn", "synthesize", "--customers", "6000", "--seed", "3",
               "--output", "data/customers.csv")  # fmt: skip
     edit(clone, {
