@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sqlalchemy import Engine, event
 
 from churn.core import params
 from churn.core.params import Params
@@ -37,6 +39,17 @@ _MLFLOW = (
     "EXPERIMENT_NAME",
     "RUN_ID",
 )
+
+
+@event.listens_for(Engine, "connect")
+def _without_waiting_for_the_disk(connection: Any, record: object) -> None:
+    """Let SQLite hand its writes to the system, and not wait until they are on the disk.
+
+    A registry is written to hundreds of times, and each wait takes as long as ten reads. It is for
+    the power to fail; what a killed process has written is there.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("pragma synchronous=off")
 
 
 # The files that take minutes, longest first.

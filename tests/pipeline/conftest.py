@@ -11,16 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 _CHECKS_PYTHON = ROOT / ".venv-checks" / "bin" / "python"
 
 
 @dataclass(frozen=True)
 class Clone:
-    """A clone, and how commands run in it: its own sources, an empty HOME."""
+    """A clone, and how commands run in it: its own sources, an empty HOME.
+
+    With `is_warm` its programs start at once; see `tests.warm`.
+    """
 
     root: Path
     home: Path
+    is_warm: bool = False
 
     def run(
         self, *command: str, check: bool = True, **environment: str
@@ -42,11 +48,16 @@ class Clone:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "CHURN_"))}
+        programs, checks_python = [Path(sys.executable).parent], _CHECKS_PYTHON
+        if self.is_warm and warm.is_possible():
+            programs.insert(0, warm.programs())
+            if _CHECKS_PYTHON.exists():
+                checks_python = warm.checks_python(_CHECKS_PYTHON)
         return kept | {
             "HOME": str(self.home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*map(str, programs), os.environ["PATH"]]),
             "PYTHONPATH": str(self.root / "src"),
-            "CHURN_CHECKS_PYTHON": str(_CHECKS_PYTHON),
+            "CHURN_CHECKS_PYTHON": str(checks_python),
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test",
@@ -67,9 +78,9 @@ class Clone:
         (self.root / path).write_text(text.replace(old, new))
 
 
-def make_clone(folder: Path) -> Clone:
+def make_clone(folder: Path, *, is_warm: bool = False) -> Clone:
     """Copy what git tracks or would track, and commit it."""
-    clone = Clone(folder / "clone", folder / "home")
+    clone = Clone(folder / "clone", folder / "home", is_warm)
     clone.home.mkdir(parents=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

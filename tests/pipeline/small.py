@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -23,7 +28,19 @@ CHECKS = {
 
 def make_small(folder: Path) -> Clone:
     """Make one whose main has a model and a current lock; all is pushed."""
-    clone = make_clone(folder)
+    made = _made()
+    clone = replace(made, root=folder / "clone", home=folder / "home")
+    shutil.copytree(made.root, clone.root, symlinks=True)
+    clone.home.mkdir()
+    return clone
+
+
+@functools.cache
+def _made() -> Clone:
+    """Make it once, for all who copy it."""
+    folder = Path(tempfile.mkdtemp(prefix="churn-small-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    clone = make_clone(folder, is_warm=True)
     clone.run("churn", "synthesize", "--customers", "6000", "--seed", "3",
               "--output", "data/customers.csv")  # fmt: skip
     edit(clone, {

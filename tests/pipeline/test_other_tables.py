@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,13 @@ from sklearn.datasets import load_breast_cancer
 from tests.pipeline.conftest import Clone
 
 pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def clone(clone: Clone) -> Clone:
+    """Return a clone whose programs start at once: what matters is the table."""
+    return replace(clone, is_warm=True)
+
 
 REAL_TABLES = os.environ.get("CHURN_REAL_TABLES", "")
 

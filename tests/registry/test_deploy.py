@@ -34,7 +34,7 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
     standin.install(clone.root)
     commit(clone, "quick tests")
     store = forge.make_store(tmp_path / "store")
-    forge.make_real_environments(store / "environments")
+    forge.make_real_environments(store / "environments", is_warm=True)
     forge.install_standins(clone)
     there = Forge(
         clone,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.pipeline.conftest import ROOT, Clone
 
 HERE = Path(__file__).resolve().parent
@@ -271,12 +272,13 @@ _ENTRY_POINTS = {
 }
 
 
-def make_real_environments(environments: Path) -> None:
+def make_real_environments(environments: Path, *, is_warm: bool = False) -> None:
     """Make environments of the one that runs the tests, and of deepchecks' beside it.
 
     Links lead to the packages, but `churn` is imported from the job's own checkout. Linters and
-    pytest stay stand-ins.
+    pytest stay stand-ins. With `is_warm` the programs start at once; see `tests.warm`.
     """
+    is_warm = is_warm and warm.is_possible()
     shutil.rmtree(environments)
     make_standins(environments)
     packages = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages")
@@ -290,7 +292,8 @@ def make_real_environments(environments: Path) -> None:
         "import os, sys; sys.path.append(os.environ['GITHUB_WORKSPACE'] + '/src')\n"
     )
     (environments / ".venv" / "pyvenv.cfg").symlink_to(Path(sys.prefix, "pyvenv.cfg"))
-    programs = environments / ".venv" / "bin"
+    programs = environments / ".venv" / ("cold" if is_warm else "bin")
+    programs.mkdir(exist_ok=True)
     for name in ("python", "python3"):
         (programs / name).unlink(missing_ok=True)
         (programs / name).symlink_to(Path(sys.prefix, "bin", "python"))
@@ -306,3 +309,7 @@ def make_real_environments(environments: Path) -> None:
     (environments / ".venv-checks" / "bin").rmdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (environments / ".venv-checks" / name).symlink_to(checks / name)
+    if is_warm:
+        warm.install(environments / ".venv" / "bin", "../cold")
+        (environments / ".venv-checks" / "bin").unlink()
+        warm.install_checks(environments / ".venv-checks" / "bin", checks / "bin" / "python")

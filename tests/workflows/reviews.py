@@ -90,7 +90,7 @@ def in_both(workflow: Review) -> Review:
 
 def in_the_workflow(clone: Clone, folder: Path) -> Reviewed:
     store = forge.make_store(folder / clone.git("rev-parse", "--short", "HEAD"))
-    forge.make_real_environments(store / "environments")
+    forge.make_real_environments(store / "environments", is_warm=True)
     # The commit that merging would make; the branch has all that main has.
     merged = clone.git("commit-tree", "HEAD^{tree}", "-p", "main", "-p", "HEAD", "-m", "merged")
     clone.git("update-ref", "refs/pull/3/merge", merged)

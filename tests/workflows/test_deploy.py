@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterat
     (clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
     commit(clone, "quick tests")
     store = forge.make_store(tmp_path_factory.mktemp("forge") / "store")
-    forge.make_real_environments(store / "environments")
+    forge.make_real_environments(store / "environments", is_warm=True)
     forge.install_standins(clone)
     with serving(certificate) as github:
         made = Forge(clone, store, {"SSL_CERT_FILE": str(certificate)})
@@ -201,7 +201,7 @@ def test_a_rollback_puts_the_one_before_back(story: Story) -> None:
 
 
 def test_the_same_commands_locally_end_in_the_same_state(story: Story, tmp_path: Path) -> None:
-    clone = Clone(tmp_path / "local", tmp_path)
+    clone = replace(story.clone, root=tmp_path / "local")
     story.clone.git("clone", "--quiet", ".", str(clone.root))
     commits = story.clone.git("log", "--reverse", "--format=%H", "main").split()
     by_subject = {clone.git("show", "--no-patch", "--format=%s", one): one for one in commits}

@@ -1,0 +1,128 @@
+"""Programs that start at once: `churn`, `dvc` and `python`, forked from a process that is there.
+
+That process has imported all packages and none of this project's own code, which is imported anew
+from where each command finds it. So a command takes the time of its work and not of its imports,
+which are seconds. All else is as in a process that was started: its folder, environment, arguments,
+streams, exit code and end. What is not (`client.AT_START`) is started.
+
+For tests that give many commands in a row. How commands start is tested in `tests/pipeline`, where
+clones have the real programs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.warm import client
+
+_HERE = Path(__file__).resolve().parent
+ROOT = _HERE.parents[1]
+_PR_SET_PDEATHSIG = 1
+# As `validate` starts the checks.
+_OF_CHECKS = {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore", "MPLBACKEND": "agg"}
+
+
+def install(folder: Path, cold: str) -> None:
+    """Write the programs of this environment into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    cold : str
+        Folder with the programs that start, for where nothing warm can run; may be relative to
+        `folder`, which may be copied.
+    """
+    for name in ("churn", "dvc", "python", "python3"):
+        _write(folder / name, f"{cold}/{name}", _server("churn", Path(sys.executable)))
+
+
+def install_checks(folder: Path, python: Path) -> None:
+    """Write the Python of deepchecks' environment into a folder."""
+    _write(folder / "python", str(python), _server("checks", python))
+
+
+def is_possible() -> bool:
+    return sys.platform == "linux"
+
+
+@functools.cache
+def programs() -> Path:
+    """Return the folder of this environment's programs, to be put first on the PATH."""
+    folder = _folder() / "bin"
+    install(folder, str(Path(sys.executable).parent))
+    return folder
+
+
+@functools.cache
+def checks_python(python: Path) -> Path:
+    """Return what stands for the Python of deepchecks' environment."""
+    folder = _folder() / "checks"
+    install_checks(folder, python)
+    return folder / "python"
+
+
+@functools.cache
+def _folder() -> Path:
+    # The address of a socket has to be short.
+    folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def _server(package: str, python: Path) -> client.Server:
+    """Start the process from which commands are forked; it ends with this one."""
+    at_start = client.at_start(os.environ) | (_OF_CHECKS if package == "checks" else {})
+    address = str(_folder() / f"{package}.socket")
+    kept = {k: v for k, v in os.environ.items() if not client.is_at_start(k)}
+    kept |= {"OMP_WAIT_POLICY": "passive", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with Path(f"{address}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(python), str(_HERE / "server.py"), address, package, str(ROOT / "src")],
+            env=kept | at_start,
+            cwd=_folder(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+    atexit.register(_end, process)
+    return client.Server(address, at_start)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _end_with_parent() -> None:
+    """Let Linux end the process where the tests are killed and cannot."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _write(program: Path, cold: str, server: client.Server) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.unlink(missing_ok=True)
+    # It starts in a hundredth of a second: without packages, and without the user's settings.
+    interpreter = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+    program.write_text(
+        f"#!{interpreter} -IS\n"
+        "import json, sys\n"
+        f"sys.path.append({json.dumps(str(_HERE))})\n"
+        "import client\n"
+        f"server = client.Server({server.address!r}, {server.at_start!r})\n"
+        f"client.main(__file__, {cold!r}, server)\n"
+    )
+    program.chmod(0o755)

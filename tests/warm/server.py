@@ -1,0 +1,179 @@
+"""Fork commands from a process that has imported all packages.
+
+``server.py ADDRESS PACKAGE SOURCES``.
+
+Runs in the environment whose packages these are, by itself; nothing of this project is imported
+when a command is forked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import sqlite3
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+OWN = ("churn", "checks")
+# What `dvc` imports when it runs a command.
+_OF_DVC = ("dvc.cli", "dvc.cli.parser", "dvc.commands", "dvc.repo", "dvc.stage", "dvc.output",
+           "dvc.dependency", "dvc.cachemgr", "dvc.fs", "dvc.ignore", "dvc.rwlock",
+           "dvc_data.index", "dvc_data.hashfile", "dvc.parsing")  # fmt: skip
+_PR_SET_PDEATHSIG = 1
+
+
+def main(address: str, package: str, sources: str) -> None:
+    """Import, listen, and, in a forked process, run a command to its end."""
+    before = dict(os.environ)
+    sys.path.pop(0)  # the folder of this file
+    _preload(package, sources)
+    set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{address}.new")
+    listener.listen(64)
+    Path(f"{address}.new").rename(address)  # from now on somebody answers
+    _run(_next_command(listener), set_by_imports)
+
+
+def _preload(package: str, sources: str) -> None:
+    """Import the project and by it the packages, and forget the project."""
+    gc.disable()  # there is no garbage
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.path.insert(0, sources)
+        if package == "checks":
+            importlib.import_module("checks.__main__")  # which tells deepchecks how to behave
+        for name in _modules(package):
+            importlib.import_module(name)
+        if package == "churn":
+            importlib.import_module("pytest")
+            sqlalchemy = importlib.import_module("sqlalchemy")
+            sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _without_waiting_for_the_disk)
+            for parent in _OF_DVC:
+                for name in (parent, *_modules(parent)):
+                    with suppress(ImportError):  # of a remote that is not installed
+                        importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+        del sys.modules[name]
+    # The code that a command runs is where its environment says.
+    sys.path[:] = [p for p in sys.path if not Path(p, OWN[0]).is_dir()]
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
+    """Do in a command what tests/conftest.py does in a test."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("pragma synchronous=off")
+
+
+def _modules(package: str) -> Iterator[str]:
+    for found in pkgutil.walk_packages(
+        getattr(importlib.import_module(package), "__path__", []), f"{package}."
+    ):
+        if not found.name.endswith("__main__"):
+            yield found.name
+
+
+def _next_command(listener: socket.socket) -> dict[str, Any]:
+    """Fork for each command, and tell how it has ended; return in the forked process alone."""
+    selector = selectors.DefaultSelector()
+    selector.register(listener, selectors.EVENT_READ)
+    running: dict[socket.socket, tuple[int, int]] = {}  # its process, by number and by handle
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is listener:
+                connection, _ = listener.accept()
+                command, streams = _received(connection)
+                if command is None:
+                    connection.close()
+                elif pid := os.fork():
+                    for stream in streams:
+                        os.close(stream)
+                    handle = os.pidfd_open(pid)
+                    running[connection] = pid, handle
+                    selector.register(connection, selectors.EVENT_READ, (connection, False))
+                    selector.register(handle, selectors.EVENT_READ, (connection, True))
+                else:
+                    for open_socket in (listener, connection, *running):
+                        open_socket.close()
+                    for _, handle in running.values():
+                        os.close(handle)
+                    selector.close()
+                    for number, stream in enumerate(streams):
+                        os.dup2(stream, number)
+                        os.close(stream)
+                    return command
+            else:
+                connection, has_ended = key.data
+                if connection not in running:
+                    continue
+                pid, handle = running.pop(connection)
+                selector.unregister(connection)
+                selector.unregister(handle)
+                if not has_ended:  # whoever asked for it is gone
+                    os.kill(pid, signal.SIGKILL)
+                _, status = os.waitpid(pid, 0)
+                os.close(handle)
+                with suppress(OSError):
+                    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                connection.close()
+
+
+def _received(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    head, streams, _, _ = socket.recv_fds(connection, 8, 3)
+    text = b""
+    while head and len(text) < int.from_bytes(head, "big"):
+        part = connection.recv(1 << 20)
+        if not part:
+            return None, streams
+        text += part
+    return (json.loads(text) if head else None), streams
+
+
+def _run(command: dict[str, Any], set_by_imports: dict[str, str]) -> None:
+    """Be the process that was asked for."""
+    # Where the server is killed, nothing outlives it.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.chdir(command["folder"])
+    os.environ.clear()
+    os.environ.update(set_by_imports | command["environment"])
+    programs = Path(command["program"]).parent
+    sys.executable = str(programs / "python")
+    if (programs.parent / "pyvenv.cfg").exists():
+        sys.prefix = sys.exec_prefix = str(programs.parent)
+    first = command["folder"] if command["module"] else str(programs)
+    given = os.environ.get("PYTHONPATH", "")
+    sys.path[:0] = [first, *filter(None, given.split(os.pathsep))]
+    if workspace := os.environ.get("GITHUB_WORKSPACE"):
+        sys.path.append(f"{workspace}/src")  # as the jobs' environments do it
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    tempfile.tempdir = None  # it is looked up once, and TMPDIR may be another
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    importlib.invalidate_caches()
+    sys.argv = [command["program"], *command["arguments"]]
+    if command["module"]:
+        runpy.run_module(command["module"], run_name="__main__", alter_sys=True)
+    elif command["name"] == "churn":
+        sys.exit(importlib.import_module("churn.cli.main").main())
+    else:
+        sys.exit(importlib.import_module("dvc.cli").main())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

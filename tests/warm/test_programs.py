@@ -1,0 +1,98 @@
+"""A warm program is to be had for one that was started, but for the time that it takes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import warm
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not warm.is_possible(), reason="Linux alone has what this needs"),
+]
+# In place of `churn`: it says what it has found, and does what it is told to.
+PROGRAM = """
+import os, sys, time
+def main():
+    word = sys.argv[1]
+    if word == "look":
+        own_name = "churn" in sys.argv[0]
+        print(os.getcwd(), os.environ["WORD"], sys.stdin.read(), sys.argv[1:], own_name)
+        print(__file__, "pandas" in sys.modules, os.environ.get("PYTHONHASHSEED"), file=sys.stderr)
+    elif word == "wait":
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+    else:
+        sys.exit(int(word))
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    (tmp_path / "churn" / "cli").mkdir(parents=True)
+    for name in ("__init__.py", "cli/__init__.py"):
+        (tmp_path / "churn" / name).touch()
+    (tmp_path / "churn/cli/main.py").write_text(PROGRAM)
+    (tmp_path / "churn/__main__.py").write_text("from churn.cli.main import main\nmain()\n")
+    return tmp_path
+
+
+def command(name: str, sources: Path, *arguments: str, **environment: str) -> dict:
+    return {
+        "args": [str(warm.programs() / name), *arguments],
+        "cwd": sources,
+        "env": os.environ | {"PYTHONPATH": str(sources), "WORD": "a word"} | environment,
+        "text": True,
+    }
+
+
+@pytest.mark.parametrize("start", [["churn"], ["python", "-m", "churn"]])
+def test_it_is_in_its_folder_with_its_environment_and_streams_and_its_own_code(
+    start: list[str], sources: Path
+) -> None:
+    name, *words = start
+    given = command(name, sources, *words, "look", "Größe")
+    done = subprocess.run(**given, input="said", capture_output=True, check=False)
+
+    assert done.stdout == f"{sources} a word said ['look', 'Größe'] True\n", done.stderr
+    assert done.stderr.split() == [str(sources / "churn/cli/main.py"), "True", "None"]
+    assert done.returncode == 0
+
+
+def test_its_exit_code_is_that_of_the_command(sources: Path) -> None:
+    assert subprocess.run(**command("churn", sources, "3"), check=False).returncode == 3
+
+
+def test_what_python_reads_at_its_start_starts_it(sources: Path) -> None:
+    given = command("python", sources, "-m", "churn", "look", PYTHONHASHSEED="7")
+    done = subprocess.run(**given, input="", capture_output=True, check=False)
+    assert done.stderr.split()[1:] == ["False", "7"]
+
+
+def test_python_is_that_of_the_environment_for_all_else(sources: Path) -> None:
+    given = command("python", sources, "-c", "import sys; print(sys.prefix)")
+    done = subprocess.run(**given, capture_output=True, check=False)
+    assert done.stdout.strip() == sys.prefix
+
+
+def test_it_ends_with_whom_it_was_started_for_and_says_what_has_killed_it(sources: Path) -> None:
+    for kill_command in (True, False):
+        started = subprocess.Popen(
+            **command("churn", sources, "wait"), stdout=subprocess.PIPE
+        )  # the process of the command is another one
+        assert started.stdout is not None
+        pid = int(started.stdout.readline())
+        os.kill(pid if kill_command else started.pid, signal.SIGKILL)
+        assert started.wait(60) == -signal.SIGKILL
+        started.stdout.close()
+        until = time.monotonic() + 60
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
