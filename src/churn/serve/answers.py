@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ encode = msgspec.json.Encoder().encode
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What is sent: status, body, its type, and further headers."""
 
     status: int
@@ -62,7 +60,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, and not a fault of the serve
         return Answer(self.status, encode(body), headers=self.headers)
 
 
-class Prediction(msgspec.Struct):
+class Prediction(msgspec.Struct, gc=False):
     """A customer's prediction, in MLflow's protocol."""
 
     probability: float

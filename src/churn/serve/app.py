@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from churn.core.errors import DataError
@@ -59,8 +60,7 @@ class Serving:
     trial: Trial | None = None
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What is answered: a row for each customer."""
 
     probability: np.ndarray
@@ -68,8 +68,7 @@ class Found:
     version: str
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """A request that is being answered."""
 
     path: str
@@ -95,6 +94,8 @@ class App:
     settings : ServeParams
     keys : Keys
     log : PredictionLog, optional
+    shared : churn.serve.metrics.Shared, optional
+        Where all workers put their numbers; default is that there is one process.
 
     Attributes
     ----------
@@ -106,11 +107,17 @@ class App:
         Number of requests that are being answered.
     """
 
-    def __init__(self, settings: ServeParams, keys: Keys, log: PredictionLog | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServeParams,
+        keys: Keys,
+        log: PredictionLog | None = None,
+        shared: metrics.Shared | None = None,
+    ) -> None:
         self.serving: Serving | None = None
         self.draining = False
         self.in_flight = 0
-        self._settings, self._keys, self._log = settings, keys, log
+        self._settings, self._keys, self._log, self._shared = settings, keys, log, shared
         self._max_body = int(settings.max_body_mb * 1_000_000)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._batcher = Batcher(self._threads)
@@ -140,11 +147,11 @@ class App:
         self.in_flight += 1
         try:
             answer = await self._answered(request, scope["method"])
-            metrics.request(endpoint, answer.status).inc()
+            metrics.count("churn_requests", endpoint, str(answer.status))
             await self._send(request, answer, send)
         finally:
             self.in_flight -= 1
-        metrics.latency_of(endpoint).observe(time.perf_counter() - begun)
+        metrics.observe("churn_request_duration_seconds", time.perf_counter() - begun, endpoint)
 
     async def _answered(self, request: Request, method: str) -> Answer:
         try:
@@ -152,7 +159,7 @@ class App:
                 return await self._route(request, method)
         except Exception as error:
             refusal = self._refusal(request, error)
-        metrics.errors.labels(refusal.kind).inc()
+        metrics.count("churn_errors", refusal.kind)
         return refusal.answer(v2=request.path.startswith("/v2"))
 
     def _refusal(self, request: Request, error: Exception) -> Refusal:
@@ -210,7 +217,7 @@ class App:
         length = request.header(b"content-length") or "0"
         # A caller that asks first (Expect: 100-continue) is refused before it sends the body.
         asks = request.header(b"expect") is not None
-        parts, size = [], int(length) if length.isdigit() and asks else 0
+        parts, size = [], int(length) if length.isdecimal() and asks else 0
         while size <= self._max_body:
             message = await request.receive()
             if message["type"] == "http.disconnect":
@@ -288,12 +295,12 @@ class App:
         if not chosen.any():
             return await self._by(request, champion, rows, everyone, "champion")
         same = trial.served.questions.reads_as(champion.questions)
-        work = self._tried(request, trial, rows if same else None, chosen, read)
+        its_rows = rows if same else None
         if trial.shadow:
             found = await self._by(request, champion, rows, everyone, "champion")
-            self._in_background(work)
+            self._in_background(self._tried(request, trial, its_rows, chosen, read))
             return found
-        its = await work
+        its = await self._tried(request, trial, its_rows, chosen, read)
         if its is None:
             return await self._by(request, champion, rows, everyone, "fallback")
         if chosen.all():
@@ -316,7 +323,7 @@ class App:
             role = "shadow" if trial.shadow else "challenger"
             return await self._by(request, served, its, places, role)
         except Exception as error:
-            metrics.fallbacks.labels(served.version).inc()
+            metrics.count("churn_challenger_failures", served.version)
             _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
             return None
 
@@ -331,13 +338,13 @@ class App:
         begun = time.perf_counter()
         probability = await self._batcher.probability(served, rows)
         ended = time.perf_counter()
-        metrics.scoring_of(role, served.version).observe(ended - begun)
+        metrics.observe("churn_scoring_duration_seconds", ended - begun, role, served.version)
         prediction = served.decision(probability)
-        metrics.rows_of(served.version).inc(len(rows))
+        metrics.count("churn_rows", served.version, by=len(rows))
         positive = int(np.count_nonzero(prediction))
-        for outcome, count in ((1, positive), (0, len(rows) - positive)):
-            if count:
-                metrics.predicted(role, outcome).inc(count)
+        for outcome, number in (("1", positive), ("0", len(rows) - positive)):
+            if number:
+                metrics.count("churn_predictions", role, outcome, by=number)
         if self._log is not None:
             self._log.add(
                 Entry(
@@ -395,7 +402,7 @@ class App:
 
     async def _metrics(self, _: Request) -> Answer:
         body, kind = await asyncio.get_running_loop().run_in_executor(
-            self._threads, metrics.exposition
+            self._threads, metrics.exposition, self._shared
         )
         return Answer(200, body, kind)
 

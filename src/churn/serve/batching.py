@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from concurrent.futures import Executor
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from churn.serve.rows import Rows, joined
@@ -16,8 +16,7 @@ from churn.serve.served import Served
 LARGE = 200
 
 
-@dataclass(frozen=True, eq=False)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
     served: Served
     rows: Rows
     found: asyncio.Future[np.ndarray]

@@ -1,155 +1,233 @@
 """What `/metrics` shows, added up over all workers.
 
-Each process writes its numbers into a file of a folder that they share, PROMETHEUS_MULTIPROC_DIR;
-whichever worker is asked reads all of them. The variable must be set before this module is
-imported.
+A process counts in memory, which takes a tenth of a microsecond, and writes its numbers into a file
+of a folder that all share. Whichever worker is asked reads all the files. prometheus-client's own
+way for several processes writes each number through a mapped file as it changes: a third of the
+time of a small request.
 """
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+import threading
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
+from prometheus_client.registry import Collector
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-_LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_own = CollectorRegistry()  # the process's own numbers, which are never shown alone
-
-requests = Counter(
-    "churn_requests",
-    "Requests, by endpoint and HTTP status.",
-    ["endpoint", "status"],
-    registry=_own,
-)
-latency = Histogram(
-    "churn_request_duration_seconds",
-    "From the first byte of a request's headers to the answer.",
-    ["endpoint"],
-    buckets=_LATENCY,
-    registry=_own,
-)
-in_flight = Gauge(
-    "churn_requests_in_progress",
-    "Requests that are being answered.",
-    registry=_own,
-    multiprocess_mode="livesum",
-)
-errors = Counter(
-    "churn_errors", "Requests that were refused or failed, by kind.", ["kind"], registry=_own
-)
-rows = Counter("churn_rows", "Customers who were answered, by version.", ["version"], registry=_own)
-predictions = Counter(
-    "churn_predictions", "Customers by role and prediction.", ["role", "prediction"], registry=_own
-)
-scoring = Histogram(
-    "churn_scoring_duration_seconds",
-    "Time of a request from decoded cells to probabilities, by role and version.",
-    ["role", "version"],
-    buckets=_LATENCY,
-    registry=_own,
-)
-fallbacks = Counter(
-    "churn_challenger_failures",
-    "Requests that the challenger could not answer; the champion has.",
-    ["version"],
-    registry=_own,
-)
-served = Gauge(
-    "churn_model_served",
-    "Workers that serve a version, by role and scorer (compiled or reference).",
-    ["role", "version", "scorer"],
-    registry=_own,
-    multiprocess_mode="livesum",
-)
-reloads = Counter(
-    "churn_reloads",
-    "Versions that a worker has loaded, or could not load.",
-    ["outcome"],
-    registry=_own,
-)
-canary_share = Gauge(
-    "churn_canary_share",
-    "Share of the customers that the challenger predicts for.",
-    registry=_own,
-    multiprocess_mode="mostrecent",
-)
-registry_seen = Gauge(
-    "churn_registry_last_answer_timestamp_seconds",
-    "When the registry last answered, in seconds since 1970.",
-    registry=_own,
-    multiprocess_mode="mostrecent",
-)
-registry_failures = Counter(
-    "churn_registry_failures", "Looks at the registry that have failed.", registry=_own
-)
-log_queue = Gauge(
-    "churn_log_queue_rows",
-    "Predictions that wait to be logged.",
-    registry=_own,
-    multiprocess_mode="livesum",
-)
-log_written = Counter("churn_log_written_rows", "Predictions that are in the log.", registry=_own)
-log_dropped = Counter(
-    "churn_log_dropped_rows",
-    "Predictions that are not in the log, by reason.",
-    ["reason"],
-    registry=_own,
-)
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+Labels = tuple[str, ...]
+# "live": a gauge that only counts processes that are alive; "newest": that of who wrote last.
+Kind = Literal["counter", "histogram", "live", "newest"]
 
 
-@lru_cache(maxsize=1024)
-def request(endpoint: str, status: int) -> Counter:
-    """Return the counter of an endpoint and a status; finding it anew takes as long as counting."""
-    return requests.labels(endpoint, status)
+class Meaning(NamedTuple):
+    """What a number is."""
+
+    kind: Kind
+    help: str
+    labels: Labels = ()
 
 
-@lru_cache(maxsize=64)
-def latency_of(endpoint: str) -> Histogram:
-    """Return the histogram of an endpoint."""
-    return latency.labels(endpoint)
+METRICS: Mapping[str, Meaning] = {
+    "churn_requests": Meaning(
+        "counter", "Requests, by endpoint and HTTP status.", ("endpoint", "status")
+    ),
+    "churn_request_duration_seconds": Meaning(
+        "histogram", "From a request's headers to its answer.", ("endpoint",)
+    ),
+    "churn_requests_in_progress": Meaning("live", "Requests that are being answered."),
+    "churn_errors": Meaning("counter", "Requests that were refused or failed, by kind.", ("kind",)),
+    "churn_rows": Meaning("counter", "Customers who were answered, by version.", ("version",)),
+    "churn_predictions": Meaning(
+        "counter", "Customers by role and prediction.", ("role", "prediction")
+    ),
+    "churn_scoring_duration_seconds": Meaning(
+        "histogram",
+        "Time of a request from decoded cells to probabilities, by role and version.",
+        ("role", "version"),
+    ),
+    "churn_challenger_failures": Meaning(
+        "counter",
+        "Requests that the challenger could not answer; the champion has.",
+        ("version",),
+    ),
+    "churn_model_served": Meaning(
+        "live",
+        "Workers that serve a version, by role and scorer (compiled or reference).",
+        ("role", "version", "scorer"),
+    ),
+    "churn_reloads": Meaning(
+        "counter", "Versions that a worker has loaded, or could not load.", ("outcome",)
+    ),
+    "churn_canary_share": Meaning(
+        "newest", "Share of the customers that the challenger predicts for."
+    ),
+    "churn_registry_last_answer_timestamp_seconds": Meaning(
+        "newest", "When the registry last answered, in seconds since 1970."
+    ),
+    "churn_registry_failures": Meaning("counter", "Looks at the registry that have failed."),
+    "churn_log_queue_rows": Meaning("live", "Predictions that wait to be logged."),
+    "churn_log_written_rows": Meaning("counter", "Predictions that are in the log."),
+    "churn_log_dropped_rows": Meaning(
+        "counter", "Predictions that are not in the log, by reason.", ("reason",)
+    ),
+}
 
 
-@lru_cache(maxsize=64)
-def scoring_of(role: str, version: str) -> Histogram:
-    """Return the histogram of a role and a version."""
-    return scoring.labels(role, version)
+class Durations(msgspec.Struct):
+    """A histogram: the number of durations up to each of `BOUNDS` and beyond, and their sum."""
+
+    counts: list[int]
+    total: float = 0.0
 
 
-@lru_cache(maxsize=64)
-def rows_of(version: str) -> Counter:
-    """Return the counter of a version."""
-    return rows.labels(version)
+class Numbers(msgspec.Struct):
+    """The numbers of a process, by name and labels."""
+
+    values: dict[str, dict[Labels, float]]
+    durations: dict[str, dict[Labels, Durations]]
 
 
-@lru_cache(maxsize=64)
-def predicted(role: str, prediction: int) -> Counter:
-    """Return the counter of a role and a prediction."""
-    return predictions.labels(role, prediction)
+# The prediction log counts in a thread of its own.
+_lock = threading.Lock()
+_values: defaultdict[str, defaultdict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+_durations: defaultdict[str, dict[Labels, Durations]] = defaultdict(dict)
 
 
-def collected() -> CollectorRegistry:
-    """Return the numbers of all processes."""
-    if FOLDER not in os.environ:
-        return _own
-    together = CollectorRegistry()
-    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-    return together
+def count(name: str, *labels: str, by: float = 1) -> None:
+    """Add to a counter; the labels in the order of `METRICS`."""
+    with _lock:
+        _values[name][labels] += by
 
 
-def exposition() -> tuple[bytes, bytes]:
+def put(name: str, value: float, *labels: str) -> None:
+    """Set a gauge; the labels in the order of `METRICS`."""
+    with _lock:
+        _values[name][labels] = value
+
+
+def observe(name: str, seconds: float, *labels: str) -> None:
+    """Add a duration to a histogram; the labels in the order of `METRICS`."""
+    found = _durations[name].get(labels)
+    if found is None:
+        with _lock:
+            found = _durations[name].setdefault(labels, Durations([0] * (len(BOUNDS) + 1)))
+    found.counts[bisect_left(BOUNDS, seconds)] += 1
+    found.total += seconds
+
+
+class Shared:
+    """The folder in which all processes of a server put their numbers.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self) -> None:
+        """Put this process's numbers there, in one step."""
+        with _lock:
+            content = msgspec.msgpack.encode(Numbers(dict(_values), dict(_durations)))
+        fresh = self._folder / f".{os.getpid()}"
+        fresh.write_bytes(content)
+        fresh.replace(self._folder / f"{os.getpid()}.live")
+
+    def forget(self, pid: int) -> None:
+        """Keep what a process that has ended has counted, and drop what it was doing."""
+        path = self._folder / f"{pid}.live"
+        if path.exists():
+            path.replace(path.with_suffix(".ended"))
+
+    def read(self) -> list[tuple[Numbers, bool]]:
+        """Return the numbers of all processes, newest last, and whether each is alive."""
+        decoder = msgspec.msgpack.Decoder(Numbers)
+        files = [path for path in self._folder.iterdir() if path.suffix in (".live", ".ended")]
+        return [
+            (decoder.decode(path.read_bytes()), path.suffix == ".live")
+            for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)
+        ]
+
+
+class Sum(Collector):
+    """The numbers of several processes as Prometheus's families.
+
+    Parameters
+    ----------
+    parts : list of (Numbers, bool)
+        As `Shared.read` returns them.
+    """
+
+    def __init__(self, parts: list[tuple[Numbers, bool]]) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """Give a family for each of `METRICS`."""
+        for name, meaning in METRICS.items():
+            if meaning.kind == "histogram":
+                yield self._histogram(name, meaning)
+            else:
+                yield self._values(name, meaning)
+
+    def _values(self, name: str, meaning: Meaning) -> Metric:
+        found: dict[Labels, float] = {}
+        for numbers, is_alive in self._parts:
+            if meaning.kind == "live" and not is_alive:
+                continue
+            for labels, value in numbers.values.get(name, {}).items():
+                before = 0.0 if meaning.kind == "newest" else found.get(labels, 0.0)
+                found[labels] = before + value
+        form = CounterMetricFamily if meaning.kind == "counter" else GaugeMetricFamily
+        family = form(name, meaning.help, labels=meaning.labels)
+        if not meaning.labels:
+            found.setdefault((), 0.0)
+        for labels, value in sorted(found.items()):
+            family.add_metric(labels, value)
+        return family
+
+    def _histogram(self, name: str, meaning: Meaning) -> Metric:
+        found: dict[Labels, Durations] = {}
+        for numbers, _ in self._parts:
+            for labels, durations in numbers.durations.get(name, {}).items():
+                so_far = found.setdefault(labels, Durations([0] * (len(BOUNDS) + 1)))
+                pairs = zip(so_far.counts, durations.counts, strict=True)
+                so_far.counts = [a + b for a, b in pairs]
+                so_far.total += durations.total
+        family = HistogramMetricFamily(name, meaning.help, labels=meaning.labels)
+        for labels, durations in sorted(found.items()):
+            buckets, below = [], 0
+            for bound, n in zip((*map(str, BOUNDS), "+Inf"), durations.counts, strict=True):
+                below += n
+                buckets.append((bound, below))
+            family.add_metric(labels, buckets, durations.total)
+        return family
+
+
+def collected(shared: Shared | None) -> CollectorRegistry:
+    """Return the numbers of all processes; without a folder those of this one."""
+    registry = CollectorRegistry()
+    if shared is None:
+        registry.register(Sum([(Numbers(dict(_values), dict(_durations)), True)]))
+    else:
+        shared.write()
+        registry.register(Sum(shared.read()))
+    return registry
+
+
+def exposition(shared: Shared | None) -> tuple[bytes, bytes]:
     """Return the numbers of all processes in Prometheus's format, and its content type."""
-    return generate_latest(collected()), CONTENT_TYPE_LATEST.encode()
-
-
-def forget(pid: int) -> None:
-    """Take a process that has ended out of the numbers that only count the living."""
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    return generate_latest(collected(shared)), CONTENT_TYPE_LATEST.encode()

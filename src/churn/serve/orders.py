@@ -20,10 +20,13 @@ class Orders(BaseModel):
         Descriptor of a pipe that ends with the supervisor.
     store : Path
         Folder of the local copy.
+    numbers : Path
+        Folder of the numbers of all workers.
     settings : ServeParams
     """
 
     socket: int
     parent: int
     store: Path
+    numbers: Path
     settings: ServeParams

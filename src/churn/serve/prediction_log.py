@@ -13,10 +13,10 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -30,6 +30,7 @@ from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
 _FILE_ROWS = 20_000  # are written at once, before they take much memory
+_PART = 500  # requests
 _DAY_US = 86_400 * 1_000_000
 _OWN = frozenset(
     {
@@ -46,8 +47,7 @@ _OWN = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """Customers of one request whom one version has predicted for.
 
     Attributes
@@ -111,7 +111,7 @@ class PredictionLog:
         """Take a prediction; returns at once."""
         with self._changed:
             if self._n_waiting + len(entry.rows) > self._max_rows:
-                metrics.log_dropped.labels("queue full").inc(len(entry.rows))
+                metrics.count("churn_log_dropped_rows", "queue full", by=len(entry.rows))
                 return
             self._waiting.append(entry)
             self._n_waiting += len(entry.rows)
@@ -137,7 +137,7 @@ class PredictionLog:
                 self._write(taken)
                 with self._changed:
                     self._n_waiting -= sum(len(entry.rows) for entry in taken)
-            metrics.log_queue.set(self._n_waiting)
+            metrics.put("churn_log_queue_rows", self._n_waiting)
             if ended:
                 return
 
@@ -149,12 +149,17 @@ class PredictionLog:
         for (day, card), together in by_file.items():
             count = sum(len(entry.rows) for entry in together)
             try:
-                self._put(f"day={day}", table(together, card, self._redact))
+                self._put(f"day={day}", self._table(together, card))
             except Exception as error:  # each file system has its own
-                metrics.log_dropped.labels("not writable").inc(count)
+                metrics.count("churn_log_dropped_rows", "not writable", by=count)
                 _logger.error("prediction log: %d predictions lost: %s", count, error)
             else:
-                metrics.log_written.inc(count)
+                metrics.count("churn_log_written_rows", by=count)
+
+    def _table(self, entries: list[Entry], card: ModelCard) -> pa.Table:
+        """Make a table in small parts, between which other threads get their turn."""
+        parts = [entries[i : i + _PART] for i in range(0, len(entries), _PART)]
+        return pa.concat_tables([table(part, card, self._redact) for part in parts])
 
     def _put(self, folder: str, content: pa.Table) -> None:
         buffer = io.BytesIO()
@@ -211,7 +216,6 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         places = np.repeat(np.arange(len(values)), counts)
         return pa.array(values, kind).take(pa.array(places))
 
-    text = pa.dictionary(pa.int32(), pa.string())
     columns: dict[str, pa.Array] = {
         "request_id": repeated([entry.request for entry in entries], pa.string()),
         "time": repeated(
@@ -226,12 +230,12 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         columns[_named(name)] = _dates(column) if name in card.dates else _numbers(column)
     for name in card.categorical:
         cells = [cell for entry in entries for cell in entry.rows.categories[name]]
-        columns[_named(name)] = pa.array(cells, pa.string()).cast(text)
+        columns[_named(name)] = pa.array(cells, pa.string())
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
-    columns["version"] = repeated([entry.version for entry in entries], pa.string()).cast(text)
-    columns["role"] = repeated([entry.role for entry in entries], pa.string()).cast(text)
+    columns["version"] = repeated([entry.version for entry in entries], pa.string())
+    columns["role"] = repeated([entry.role for entry in entries], pa.string())
     columns["latency_ms"] = repeated([entry.latency_ms for entry in entries], pa.float32())
     left_out = {*redact, *(_named(name) for name in card.inputs if name in redact)}
     if card.id in redact:

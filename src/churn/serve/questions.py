@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from io import StringIO
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -33,6 +33,10 @@ _DAY = len("2026-02-28")
 
 class QuestionError(DataError):
     """A body that is not a question, or names customers that the model cannot take."""
+
+
+# JSON has no infinity; what is too large is told by the table conversion.
+_Number = Annotated[float, msgspec.Meta(ge=-cells.MAX_NUMBER, le=cells.MAX_NUMBER)]
 
 
 class _Split(msgspec.Struct):
@@ -77,7 +81,7 @@ class Questions:
 
     def _body(self) -> Any:
         """Define the usual body: exactly the model's types, and other columns ignored."""
-        inputs: list[Any] = [(name, float | None) for name in self._numeric]
+        inputs: list[Any] = [(name, _Number | None) for name in self._numeric]
         inputs += [(name, str | None) for name in (*self._dates, *self._card.categorical)]
         fields: list[Any] = [(f"c{i}", kind) for i, (_, kind) in enumerate(inputs)]
         rename = {f"c{i}": name for i, (name, _) in enumerate(inputs)}
@@ -202,6 +206,8 @@ class Questions:
             array = np.array(numbers, dtype=np.float64).reshape(len(numbers), count).T
         except OverflowError as error:
             raise _Unusual from error
+        if not _all_within(array):
+            raise _Unusual
         dates = [columns[name] for name in self._dates]
         texts = [columns[name] for name in self._card.categorical]
         return self._rows(array, dates, texts, columns.get(self._card.id))
@@ -213,7 +219,7 @@ class Questions:
         texts: Sequence[Sequence[Any]],
         ids: Sequence[Any] | None,
     ) -> Rows:
-        if not len(numbers) or not _all_within(numbers):
+        if not len(numbers):
             raise _Unusual
         if len(self._missing_numbers) and np.isin(numbers, self._missing_numbers).any():
             raise _Unusual

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -15,8 +15,7 @@ from churn.model.card import ModelCard
 Cell = int | float | str | bool | None  # int: an id of 17 digits is no float
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True, gc=False):
     """Converted columns of customers.
 
     Attributes

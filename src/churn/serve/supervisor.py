@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.params import Params
+from churn.serve import metrics
 from churn.serve.access import Keys, require_safe
+from churn.serve.orders import Orders
 from churn.serve.store import Store
 
 if TYPE_CHECKING:
@@ -90,9 +92,7 @@ def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
     require_safe(options.host, Keys.of(os.environ), options.insecure)
     listening = _listen(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="churn-metrics-") as numbers:
-        # Before `metrics` is imported.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = numbers
-        return _Supervisor(options, settings, listening, say).run()
+        return _Supervisor(options, settings, listening, Path(numbers), say).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -114,10 +114,12 @@ class _Supervisor:
         options: Options,
         settings: Params,
         listening: socket.socket,
+        numbers: Path,
         say: Callable[[str], None],
     ) -> None:
         self._options, self._settings, self._say = options, settings, say
         self._listening, self._store = listening, Store(options.store)
+        self._folder, self._numbers = numbers, metrics.Shared(numbers)
         self._stopped = threading.Event()
         # Its end tells workers that this process has ended, however it has.
         self._alive_read, self._alive_write = os.pipe()
@@ -186,20 +188,18 @@ class _Supervisor:
 
     def _watch(self) -> None:
         """Stop a canary that fails."""
-        from churn.serve import metrics, watch
+        from churn.serve import watch
 
         state = self._store.state()
         if self._follower is None or state is None or (tried := state.challenger) is None:
             return
-        trial = watch.counted(metrics.collected(), tried.version)
+        trial = watch.counted(metrics.collected(self._numbers), tried.version)
         if reason := watch.reason_to_stop(trial, self._settings.release):
             _logger.error("the canary of version %s is stopped: %s", tried.version, reason)
             self._follower.refuse(int(tried.version), reason)
 
     def _follow(self) -> None:
         """Ask the registry again and again; its silence changes nothing."""
-        from churn.serve import metrics
-
         fails = False
         # MLflow takes seconds to import, in which the workers begin to answer.
         self._stopped.wait(self._settings.serve.poll_s)
@@ -212,23 +212,23 @@ class _Supervisor:
                     _logger.info("the registry answers again")
                 fails = False
             except ChurnError as error:
-                metrics.registry_failures.inc()
+                metrics.count("churn_registry_failures")
                 if not fails:
                     _logger.warning("%s; what is served goes on", error)
                 fails = True
             except Exception:
-                metrics.registry_failures.inc()
+                metrics.count("churn_registry_failures")
                 _logger.exception("the registry could not be followed; what is served goes on")
+            self._numbers.write()
             spent = time.monotonic() - begun
             self._stopped.wait(max(0.1, self._settings.serve.poll_s - spent))
 
     def _start(self) -> tuple[subprocess.Popen[bytes], float]:
-        from churn.serve.orders import Orders
-
         orders = Orders(
             socket=self._listening.fileno(),
             parent=self._alive_read,
             store=self._options.store.resolve(),
+            numbers=self._folder,
             settings=self._settings.serve,
         )
         started = subprocess.Popen(
@@ -245,12 +245,10 @@ class _Supervisor:
 
     def _restart(self) -> None:
         """Start a worker for each that has ended."""
-        from churn.serve import metrics
-
         for place, (worker, since) in enumerate(self._workers):
             if worker.poll() is not None and time.monotonic() - since > _RESTART_S:
                 _logger.error("worker %d ended with %s", worker.pid, worker.returncode)
-                metrics.forget(worker.pid)
+                self._numbers.forget(worker.pid)
                 self._workers[place] = self._start()
 
     def _end(self) -> None:

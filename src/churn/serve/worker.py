@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -27,8 +28,9 @@ from churn.serve.store import Loadable, State, Store
 
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2  # between two looks at the state
+_COLLECT_TURNS = 50  # of those looks
 _GRACE_S = 0.5  # in which callers are told to open new connections
-_SWITCH_S = 0.0005  # for which a thread that loads a version may hold up the answers
+_SWITCH_S = 0.0005  # for which another thread, which loads or logs, may hold up the answers
 
 
 class Loader(threading.Thread):
@@ -62,13 +64,13 @@ class Loader(threading.Thread):
                 try:
                     self._follow(self._store.state())
                 except Exception as error:
-                    metrics.reloads.labels("failed").inc()
+                    metrics.count("churn_reloads", "failed")
                     now = "goes on" if self._serving else "is nothing yet"
                     unexpected = not isinstance(error, ChurnError)
                     _logger.error("%s; what is served %s", error, now, exc_info=unexpected)
             seen = self._store.seen()
             if seen is not None:
-                metrics.registry_seen.set(seen)
+                metrics.put("churn_registry_last_answer_timestamp_seconds", seen)
             if self._ended.wait(_LOOK_S):
                 return
 
@@ -84,7 +86,7 @@ class Loader(threading.Thread):
             try:
                 trial = Trial(self._load(other), other.share, other.shadow)
             except ChurnError as error:  # the champion is served all the same
-                metrics.reloads.labels("failed").inc()
+                metrics.count("churn_reloads", "failed")
                 _logger.error("challenger: %s", error)
         serving = Serving(state.name, champion, trial)
         kept = {one.folder for one in (state.champion, state.challenger) if one is not None}
@@ -97,15 +99,8 @@ class Loader(threading.Thread):
         key = version.folder
         if key not in self._loaded:
             folder, sample = self._store.model(version), self._store.sample(version)
-            interval = sys.getswitchinterval()
-            sys.setswitchinterval(_SWITCH_S)
-            try:
-                loaded = served.load(
-                    version.version, folder, version.digest, sample, self._max_rows
-                )
-            finally:
-                sys.setswitchinterval(interval)
-            metrics.reloads.labels("loaded").inc()
+            loaded = served.load(version.version, folder, version.digest, sample, self._max_rows)
+            metrics.count("churn_reloads", "loaded")
             if loaded.why_not:
                 _logger.warning(
                     "version %s: answered by scikit-learn itself, which is slower: %s",
@@ -121,10 +116,10 @@ class Loader(threading.Thread):
 def _show(serving: Serving, before: Serving | None) -> None:
     """Tell the metrics and the log what is served now."""
     for role, one in _roles(before) if before else []:
-        metrics.served.labels(role, one.version, _scorer(one)).set(0)
+        metrics.put("churn_model_served", 0, role, one.version, _scorer(one))
     for role, one in _roles(serving):
-        metrics.served.labels(role, one.version, _scorer(one)).set(1)
-    metrics.canary_share.set(serving.trial.share if serving.trial else 0)
+        metrics.put("churn_model_served", 1, role, one.version, _scorer(one))
+    metrics.put("churn_canary_share", serving.trial.share if serving.trial else 0)
     shown = ", ".join(f"{role} {one.version}" for role, one in _roles(serving))
     _logger.info("serves %s", shown)
 
@@ -167,7 +162,7 @@ def protocol(timeout_s: float) -> type[HttpToolsProtocol]:
 
         def _give_up(self) -> None:
             if not self.transport.is_closing():
-                metrics.errors.labels("slow caller").inc()
+                metrics.count("churn_errors", "slow caller")
                 self.transport.close()
 
     return Impatient
@@ -181,7 +176,8 @@ async def serve(orders: Orders) -> None:
         log = PredictionLog(
             settings.log, settings.flush_s, settings.log_queue_rows, settings.redact
         )
-    app = App(settings, Keys.of(os.environ), log)
+    shared = metrics.Shared(orders.numbers)
+    app = App(settings, Keys.of(os.environ), log, shared)
     loaded = asyncio.Event()
 
     def install(serving: Serving) -> None:
@@ -225,21 +221,27 @@ async def serve(orders: Orders) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_reader(orders.parent, stop)
     listening = socket.socket(fileno=orders.socket)
-    counting = asyncio.create_task(_count(app))
+    looking_after = asyncio.create_task(_look_after(app, shared))
     # Until there is a model the other workers answer, or callers wait to be accepted.
     await loaded.wait()
     if not app.draining:
         await server._serve([listening])
-    counting.cancel()
+    looking_after.cancel()
+    shared.write()
     loader.stop()
     if log is not None:
         log.close(settings.drain_s)
 
 
-async def _count(app: App) -> None:
-    """Show the requests in flight from time to time: counting each takes longer than to look."""
-    while True:
-        metrics.in_flight.set(app.in_flight)
+async def _look_after(app: App, shared: metrics.Shared) -> None:
+    """Put the numbers where others read them, and look for garbage, from time to time."""
+    for turn in itertools.count(1):
+        metrics.put("churn_requests_in_progress", app.in_flight)
+        shared.write()
+        # A request leaves none; that of errors can wait. By itself Python looks for it so often
+        # that a fifth of the requests' time goes into it.
+        if turn % _COLLECT_TURNS == 0:
+            gc.collect()
         await asyncio.sleep(_LOOK_S)
 
 
@@ -248,6 +250,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     orders = Orders.model_validate_json(sys.argv[1])
+    gc.disable()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         import uvloop
     except ImportError:  # Windows has none
