@@ -41,19 +41,17 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def admit(self, headers: Mapping[bytes, bytes]) -> bool:
         """Tell whether a request may be answered: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 
         Every key is compared in constant time, so that the time says nothing about them.
         """
         if not self._keys:
             return True
-        given = b""
-        for name, value in headers:
-            if name == b"x-api-key":
-                given = value
-            elif name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
-                given = value[len(_BEARER) :].strip()
+        given = headers.get(b"x-api-key", b"")
+        bearer = headers.get(b"authorization", b"")
+        if bearer[: len(_BEARER)].lower() == _BEARER:
+            given = bearer[len(_BEARER) :].strip()
         # All of them: the first that is equal must not end the comparison sooner.
         return sum(hmac.compare_digest(given, key) for key in self._keys) > 0
 

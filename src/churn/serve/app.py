@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import random
 import re
 import time
 import traceback
@@ -23,8 +23,8 @@ from churn.serve import answers, metrics, openapi, v2
 from churn.serve.access import Keys
 from churn.serve.answers import Answer, Prediction, Predictions, Refusal
 from churn.serve.assignment import to_challenger
-from churn.serve.batching import Batcher
-from churn.serve.prediction_log import Entry, PredictionLog
+from churn.serve.predicting import Asked, Found, Predictor
+from churn.serve.prediction_log import PredictionLog
 from churn.serve.questions import QuestionError, TooManyRowsError
 from churn.serve.rows import Rows
 from churn.serve.served import Served
@@ -34,7 +34,8 @@ _LARGE_BODY = 64_000  # bytes that take so long to decode that another thread do
 _DISCARD, _DISCARD_S = 4, 5.0  # times the limit, and seconds, that are read of a larger body
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
-_JSON, _CSV = "application/json", "text/csv"
+_JSON, _CSV, _PLAIN_JSON = "application/json", "text/csv", b"application/json"
+_CHAMPION = "champion"
 _RETRY = ((b"retry-after", b"1"),)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -60,30 +61,13 @@ class Serving:
     trial: Trial | None = None
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """What is answered: a row for each customer."""
-
-    probability: np.ndarray
-    prediction: np.ndarray
-    version: str
-
-
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, frozen=True):
     """A request that is being answered."""
 
     path: str
-    headers: list[tuple[bytes, bytes]]
+    headers: dict[bytes, bytes]
     receive: Receive
-    begun: float
-    moment: float
-    id: str
-
-    def header(self, name: bytes) -> str | None:
-        """Return a header's value; None if it is not there."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+    asked: Asked
 
 
 class App:
@@ -117,10 +101,10 @@ class App:
         self.serving: Serving | None = None
         self.draining = False
         self.in_flight = 0
-        self._settings, self._keys, self._log, self._shared = settings, keys, log, shared
+        self._settings, self._keys, self._shared = settings, keys, shared
         self._max_body = int(settings.max_body_mb * 1_000_000)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
-        self._batcher = Batcher(self._threads)
+        self._predictor = Predictor(self._threads, settings.timeout_s, log)
         self._shadows: set[asyncio.Task[object]] = set()
         # By path: what answers, with which method, and whether it is about the server's health,
         # which is told without a key and under any load.
@@ -141,26 +125,28 @@ class App:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI calls it."""
         begun = time.perf_counter()
-        path, headers = scope["path"], scope["headers"]
-        request = Request(path, headers, receive, begun, time.time(), _request_id(headers))
+        path, headers = scope["path"], dict(scope["headers"])
+        asked = Asked(_request_id(headers.get(b"x-request-id")), begun, time.time())
+        request = Request(path, headers, receive, asked)
         endpoint = path if path in self._routes else _endpoint(path)
         self.in_flight += 1
         try:
-            answer = await self._answered(request, scope["method"])
+            try:
+                answer = await self._handler(request, scope["method"])(request)
+            except Exception as error:
+                refusal = self._refusal(request, error)
+                metrics.count("churn_errors", refusal.kind)
+                answer = refusal.answer(v2=path.startswith("/v2"))
             metrics.count("churn_requests", endpoint, str(answer.status))
-            await self._send(request, answer, send)
+            shown = [*answer.head, (b"x-request-id", asked.id.encode())]
+            if self.draining:
+                shown.append((b"connection", b"close"))
+            start = {"type": "http.response.start", "status": answer.status, "headers": shown}
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
         finally:
             self.in_flight -= 1
         metrics.observe("churn_request_duration_seconds", time.perf_counter() - begun, endpoint)
-
-    async def _answered(self, request: Request, method: str) -> Answer:
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await self._route(request, method)
-        except Exception as error:
-            refusal = self._refusal(request, error)
-        metrics.count("churn_errors", refusal.kind)
-        return refusal.answer(v2=request.path.startswith("/v2"))
 
     def _refusal(self, request: Request, error: Exception) -> Refusal:
         if isinstance(error, Refusal):
@@ -175,18 +161,11 @@ class App:
             return Refusal(503, f"no answer within {limit} (serve.timeout_s)", "timeout", _RETRY)
         # The type and the place, and not the message, which may hold a customer's data.
         place = "".join(traceback.format_tb(error.__traceback__))
-        _logger.error("request %s: %s\n%s", request.id, type(error).__name__, place)
-        return Refusal(500, f"the server has failed; request {request.id}", "server")
+        _logger.error("request %s: %s\n%s", request.asked.id, type(error).__name__, place)
+        return Refusal(500, f"the server has failed; request {request.asked.id}", "server")
 
-    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
-        headers = [*answer.head, (b"x-request-id", request.id.encode())]
-        if self.draining:
-            headers.append((b"connection", b"close"))
-        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-        await send(start)
-        await send({"type": "http.response.body", "body": answer.body})
-
-    async def _route(self, request: Request, method: str) -> Answer:
+    def _handler(self, request: Request, method: str) -> Callable[[Request], Awaitable[Answer]]:
+        """Return what answers a request; refuse it, if nothing may."""
         route = self._routes.get(request.path)
         if route is None:
             found = _V2.fullmatch(request.path)
@@ -199,7 +178,7 @@ class App:
             raise Refusal(405, f"use {wanted}", "method", ((b"allow", wanted.encode()),))
         if not is_health:
             self._require_admitted(request)
-        return await handle(request)
+        return handle
 
     def _require_admitted(self, request: Request) -> None:
         if not self._keys.admit(request.headers):
@@ -214,19 +193,22 @@ class App:
         return self.serving
 
     async def _body(self, request: Request) -> bytes:
-        length = request.header(b"content-length") or "0"
-        # A caller that asks first (Expect: 100-continue) is refused before it sends the body.
-        asks = request.header(b"expect") is not None
-        parts, size = [], int(length) if length.isdecimal() and asks else 0
-        while size <= self._max_body:
+        if request.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refusal(415, "a compressed body; send it as it is", "content type")
+        length = request.headers.get(b"content-length", b"")
+        parts, size = [], 0
+        is_large = length.isdigit() and int(length) > self._max_body
+        while not is_large:
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise Refusal(400, "the caller has gone", "caller gone")
             parts.append(message.get("body", b""))
-            size = sum(map(len, parts))
-            if not message.get("more_body") and size <= self._max_body:
+            size += len(parts[-1])
+            is_large = size > self._max_body
+            if not message.get("more_body") and not is_large:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-        if not asks:
+        # A caller that asks first (Expect: 100-continue) is told before it sends the body.
+        if b"expect" not in request.headers:
             await self._discard(request)
         limit = f"{self._settings.max_body_mb:g} MB"
         close = ((b"connection", b"close"),)  # there may be more of the body
@@ -251,15 +233,21 @@ class App:
 
     async def _invocations(self, request: Request) -> Answer:
         serving = self._serving()
-        kind = _media_type(request.header(b"content-type"))
+        kind = _media_type(request.headers.get(b"content-type"))
         body = await self._body(request)
 
         def read(served: Served) -> Rows:
             questions = served.questions
             return questions.read_csv(body) if kind == _CSV else questions.read_json(body)
 
-        rows = await self._decoded(read, serving.champion, len(body))
-        found = await self._predict(request, serving, rows, read)
+        if len(body) < _LARGE_BODY:
+            rows = read(serving.champion)
+        else:
+            rows = await self._in_thread(read, serving.champion)
+        if serving.trial is None:
+            found = await self._predictor.predict(request.asked, serving.champion, rows, _CHAMPION)
+        else:
+            found = await self._try(request.asked, serving.champion, serving.trial, rows, read)
         decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
         predictions = Predictions([Prediction(p, d) for p, d in decided])
         return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
@@ -267,53 +255,57 @@ class App:
     async def _infer(self, request: Request) -> Answer:
         serving, wanted = self._named(request)
         body = await self._body(request)
-        inference = v2.read(body, request.header(v2.HEADER_LENGTH))
+        length = request.headers.get(v2.HEADER_LENGTH)
+        inference = v2.read(body, None if length is None else length.decode("latin-1"))
 
         def read(served: Served) -> Rows:
             return served.questions.read_columns(inference.columns)
 
-        rows = await self._decoded(read, wanted or serving.champion, len(body))
-        if wanted is not None:  # that one, whoever the customers are
-            serving = Serving(serving.name, wanted)
-        found = await self._predict(request, serving, rows, read)
+        champion = wanted or serving.champion  # that one, whoever the customers are
+        if len(body) < _LARGE_BODY:
+            rows = read(champion)
+        else:
+            rows = await self._in_thread(read, champion)
+        if serving.trial is None or wanted is not None:
+            found = await self._predictor.predict(request.asked, champion, rows, _CHAMPION)
+        else:
+            found = await self._try(request.asked, champion, serving.trial, rows, read)
         outputs = {"probability": found.probability, "prediction": found.prediction}
         headers = _version_header(found.version)
         return v2.answer(inference, serving.name, found.version, outputs, headers)
 
-    async def _decoded(self, read: Read, served: Served, size: int) -> Rows:
-        if size < _LARGE_BODY:
-            return read(served)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read, served)
+    async def _in_thread(self, read: Read, served: Served) -> Rows:
+        async with asyncio.timeout(self._settings.timeout_s):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, read, served)
 
-    async def _predict(self, request: Request, serving: Serving, rows: Rows, read: Read) -> Found:
+    async def _try(
+        self, asked: Asked, champion: Served, trial: Trial, rows: Rows, read: Read
+    ) -> Found:
         """Predict by the champion, and by the challenger for its customers."""
-        champion, trial = serving.champion, serving.trial
-        everyone = np.arange(len(rows))
-        if trial is None:
-            return await self._by(request, champion, rows, everyone, "champion")
+        predict = self._predictor.predict
         chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
         if not chosen.any():
-            return await self._by(request, champion, rows, everyone, "champion")
+            return await predict(asked, champion, rows, _CHAMPION)
         same = trial.served.questions.reads_as(champion.questions)
         its_rows = rows if same else None
         if trial.shadow:
-            found = await self._by(request, champion, rows, everyone, "champion")
-            self._in_background(self._tried(request, trial, its_rows, chosen, read))
+            found = await predict(asked, champion, rows, _CHAMPION)
+            self._in_background(self._by_challenger(asked, trial, its_rows, chosen, read))
             return found
-        its = await self._tried(request, trial, its_rows, chosen, read)
+        its = await self._by_challenger(asked, trial, its_rows, chosen, read)
         if its is None:
-            return await self._by(request, champion, rows, everyone, "fallback")
+            return await predict(asked, champion, rows, "fallback")
         if chosen.all():
             return its
         others = np.flatnonzero(~chosen)
-        rest = await self._by(request, champion, rows.take(others), others, "champion")
+        rest = await predict(asked, champion, rows.take(others), _CHAMPION, others)
         probability, prediction = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
         for part, where in ((its, chosen), (rest, ~chosen)):
             probability[where], prediction[where] = part.probability, part.prediction
         return Found(probability, prediction, f"{rest.version},{its.version}")
 
-    async def _tried(
-        self, request: Request, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
+    async def _by_challenger(
+        self, asked: Asked, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
     ) -> Found | None:
         """Predict by the challenger; None if it fails, which no caller shall notice."""
         served = trial.served
@@ -321,7 +313,7 @@ class App:
             places = np.flatnonzero(chosen)
             its = (read(served) if rows is None else rows).take(places)
             role = "shadow" if trial.shadow else "challenger"
-            return await self._by(request, served, its, places, role)
+            return await self._predictor.predict(asked, served, its, role, places)
         except Exception as error:
             metrics.count("churn_challenger_failures", served.version)
             _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
@@ -331,36 +323,6 @@ class App:
         task = asyncio.get_running_loop().create_task(work)
         self._shadows.add(task)  # the loop itself holds no reference
         task.add_done_callback(self._shadows.discard)
-
-    async def _by(
-        self, request: Request, served: Served, rows: Rows, places: np.ndarray, role: str
-    ) -> Found:
-        begun = time.perf_counter()
-        probability = await self._batcher.probability(served, rows)
-        ended = time.perf_counter()
-        metrics.observe("churn_scoring_duration_seconds", ended - begun, role, served.version)
-        prediction = served.decision(probability)
-        metrics.count("churn_rows", served.version, by=len(rows))
-        positive = int(np.count_nonzero(prediction))
-        for outcome, number in (("1", positive), ("0", len(rows) - positive)):
-            if number:
-                metrics.count("churn_predictions", role, outcome, by=number)
-        if self._log is not None:
-            self._log.add(
-                Entry(
-                    request=request.id,
-                    moment=request.moment,
-                    card=served.model.card,
-                    rows=rows,
-                    probability=probability,
-                    prediction=prediction,
-                    version=served.version,
-                    places=places,
-                    role=role,
-                    latency_ms=(ended - request.begun) * 1000,
-                )
-            )
-        return Found(probability, prediction, served.version)
 
     def _named(self, request: Request) -> tuple[Serving, Served | None]:
         """Return what is served, and the version that the path names."""
@@ -437,16 +399,18 @@ def _version_header(served: str) -> tuple[tuple[bytes, bytes], ...]:
     return ((b"x-model-version", served.encode()),)
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return value.decode("ascii")
-    return os.urandom(16).hex()
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return f"{random.getrandbits(128):032x}"
 
 
-def _media_type(header: str | None) -> str:
+def _media_type(header: bytes | None) -> str:
     """Return the type of a body, as MLflow's server accepts it."""
-    kind, *parameters = [part.strip().lower() for part in (header or "").split(";")]
+    if header == _PLAIN_JSON:
+        return _JSON
+    text = (header or b"").decode("latin-1")
+    kind, *parameters = [part.strip().lower() for part in text.split(";")]
     if kind not in (_JSON, _CSV):
         raise Refusal(415, f"content type {kind[:80]!r} (valid: {_JSON}, {_CSV})", "content type")
     if any(parameter not in ("", "charset=utf-8") for parameter in parameters):

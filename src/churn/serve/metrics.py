@@ -119,7 +119,7 @@ def put(name: str, value: float, *labels: str) -> None:
 
 
 def observe(name: str, seconds: float, *labels: str) -> None:
-    """Add a duration to a histogram; the labels in the order of `METRICS`."""
+    """Add a duration to a histogram, in the event loop only; the labels as in `METRICS`."""
     found = _durations[name].get(labels)
     if found is None:
         with _lock:

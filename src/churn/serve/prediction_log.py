@@ -30,7 +30,7 @@ from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
 _FILE_ROWS = 20_000  # are written at once, before they take much memory
-_PART = 500  # requests
+_PART = 1000  # rows
 _DAY_US = 86_400 * 1_000_000
 _OWN = frozenset(
     {
@@ -48,38 +48,41 @@ _OWN = frozenset(
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """Customers of one request whom one version has predicted for.
+    """Customers for whom one version has predicted at once, of one request or of several.
 
     Attributes
     ----------
-    request : str
-        The request's id.
-    moment : float
-        Seconds since 1970.
-    card : ModelCard
-        Of the version.
+    requests : sequence of str, shape (n_requests,)
+        The requests' ids.
+    moments : sequence of float, shape (n_requests,)
+        When each came, in seconds since 1970.
+    latencies_ms : sequence of float, shape (n_requests,)
+        From each request's arrival to its prediction.
+    counts : sequence of int, shape (n_requests,)
+        Number of customers of each request.
+    places : ndarray of int, shape (n_customers,), or None
+        Positions of the customers in their requests; None if they are all of them.
     rows : Rows
     probability, prediction : ndarray, shape (n_customers,)
+    card : ModelCard
+        Of the version.
     version : str
-    places : ndarray of int, shape (n_customers,)
-        Positions of the customers in the request.
     role : str
         ``champion``, ``challenger``, ``shadow`` (a challenger whose prediction was not the answer),
         or ``fallback`` (the champion, because the challenger has failed).
-    latency_ms : float
-        From the request's arrival to its prediction.
     """
 
-    request: str
-    moment: float
-    card: ModelCard
+    requests: Sequence[str]
+    moments: Sequence[float]
+    latencies_ms: Sequence[float]
+    counts: Sequence[int]
+    places: np.ndarray | None
     rows: Rows
     probability: np.ndarray
     prediction: np.ndarray
+    card: ModelCard
     version: str
-    places: np.ndarray
     role: str
-    latency_ms: float
 
 
 class PredictionLog:
@@ -108,13 +111,15 @@ class PredictionLog:
         self._thread.start()
 
     def add(self, entry: Entry) -> None:
-        """Take a prediction; returns at once."""
+        """Take predictions; returns at once."""
+        count = len(entry.rows)
         with self._changed:
-            if self._n_waiting + len(entry.rows) > self._max_rows:
-                metrics.count("churn_log_dropped_rows", "queue full", by=len(entry.rows))
+            if self._ended or self._n_waiting + count > self._max_rows:
+                reason = "closed" if self._ended else "queue full"
+                metrics.count("churn_log_dropped_rows", reason, by=count)
                 return
             self._waiting.append(entry)
-            self._n_waiting += len(entry.rows)
+            self._n_waiting += count
             if self._n_waiting >= _FILE_ROWS:
                 self._changed.notify()
 
@@ -144,7 +149,8 @@ class PredictionLog:
     def _write(self, entries: list[Entry]) -> None:
         by_file: dict[tuple[str, ModelCard], list[Entry]] = defaultdict(list)
         for entry in entries:
-            day = datetime.fromtimestamp(entry.moment, UTC).date().isoformat()
+            # At midnight a request may be among those of the day before.
+            day = datetime.fromtimestamp(entry.moments[0], UTC).date().isoformat()
             by_file[day, entry.card].append(entry)
         for (day, card), together in by_file.items():
             count = sum(len(entry.rows) for entry in together)
@@ -158,7 +164,14 @@ class PredictionLog:
 
     def _table(self, entries: list[Entry], card: ModelCard) -> pa.Table:
         """Make a table in small parts, between which other threads get their turn."""
-        parts = [entries[i : i + _PART] for i in range(0, len(entries), _PART)]
+        parts: list[list[Entry]] = [[]]
+        size = 0
+        for entry in entries:
+            if size >= _PART:
+                parts.append([])
+                size = 0
+            parts[-1].append(entry)
+            size += len(entry.rows)
         return pa.concat_tables([table(part, card, self._redact) for part in parts])
 
     def _put(self, folder: str, content: pa.Table) -> None:
@@ -210,20 +223,26 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         ``version``, ``role``, ``latency_ms``. A column of the model with one of these names has
         ``input_`` before it.
     """
-    counts = [len(entry.rows) for entry in entries]
+    counts = [count for entry in entries for count in entry.counts]
+    requests = np.repeat(np.arange(len(counts)), counts)
+    groups = np.repeat(np.arange(len(entries)), [len(entry.rows) for entry in entries])
 
-    def repeated(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-        places = np.repeat(np.arange(len(values)), counts)
-        return pa.array(values, kind).take(pa.array(places))
+    def of_requests(name: str, kind: pa.DataType) -> pa.Array:
+        values = [value for entry in entries for value in getattr(entry, name)]
+        return pa.array(values, kind).take(pa.array(requests))
 
+    def of_entries(name: str) -> pa.Array:
+        values = pa.array([getattr(entry, name) for entry in entries], pa.string())
+        return values.take(pa.array(groups))
+
+    moments = (np.array([at for entry in entries for at in entry.moments]) * 1e6).astype(np.int64)
     columns: dict[str, pa.Array] = {
-        "request_id": repeated([entry.request for entry in entries], pa.string()),
-        "time": repeated(
-            [int(entry.moment * 1e6) for entry in entries], pa.timestamp("us", tz="UTC")
-        ),
+        "request_id": of_requests("requests", pa.string()),
+        "time": pa.array(moments[requests], pa.timestamp("us", tz="UTC")),
+        "row": pa.array(np.concatenate([_places(entry) for entry in entries]), pa.int32()),
     }
     ids = [one for entry in entries for one in entry.rows.ids or [None] * len(entry.rows)]
-    columns["row"] = pa.array(np.concatenate([entry.places for entry in entries]), pa.int32())
+    columns["row"] = pa.array(np.concatenate([_places(entry) for entry in entries]), pa.int32())
     columns["customer_id"] = pa.array(ids, pa.string())
     numbers = np.concatenate([entry.rows.numbers for entry in entries])
     for name, column in zip(numbers_of(card), numbers.T, strict=True):
@@ -234,9 +253,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
-    columns["version"] = repeated([entry.version for entry in entries], pa.string())
-    columns["role"] = repeated([entry.role for entry in entries], pa.string())
-    columns["latency_ms"] = repeated([entry.latency_ms for entry in entries], pa.float32())
+    columns |= {name: of_entries(name) for name in ("version", "role")}
+    columns["latency_ms"] = of_requests("latencies_ms", pa.float32())
     left_out = {*redact, *(_named(name) for name in card.inputs if name in redact)}
     if card.id in redact:
         left_out.add("customer_id")
@@ -245,6 +263,14 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
 
 def _named(name: str) -> str:
     return f"input_{name}" if name in _OWN else name
+
+
+def _places(entry: Entry) -> np.ndarray:
+    if entry.places is not None:
+        return entry.places
+    starts = np.cumsum([0, *entry.counts[:-1]])
+    found: np.ndarray = np.arange(len(entry.rows)) - np.repeat(starts, entry.counts)
+    return found
 
 
 def _numbers(column: np.ndarray) -> pa.Array:

@@ -65,22 +65,28 @@ class Questions:
         # A number or a date may be a word for a missing cell, such as -999 and 9999-12-31.
         self._missing = frozenset(self._card.missing)
         self._missing_numbers = _numbers_among(self._missing)
-        self._decoder = self._usual_decoder()
+        self._decoder, self._records_decoder = self._usual_decoders()
 
     def reads_as(self, other: Questions) -> bool:
         """Tell whether another model's questions are read to the same rows."""
         one, its = self._card, other._card
         return (one.by_kind, one.id, one.missing) == (its.by_kind, its.id, its.missing)
 
-    def _usual_decoder(self) -> msgspec.json.Decoder[Any] | None:
-        """Return what decodes usual bodies; None if a column's name has a quotation mark."""
-        try:
-            return msgspec.json.Decoder(self._body())
-        except ValueError:  # msgspec takes no name that JSON has to escape
-            return None
+    def _usual_decoders(self) -> tuple[msgspec.json.Decoder[Any] | None, ...]:
+        """Return what decodes usual bodies, and the most usual ones.
 
-    def _body(self) -> Any:
-        """Define the usual body: exactly the model's types, and other columns ignored."""
+        None if a column's name has a quotation mark: msgspec takes no name that JSON has to escape.
+        """
+        try:
+            customer: Any = self._customer()
+        except ValueError:
+            return None, None
+        only: list[Any] = [("dataframe_records", list[customer])]
+        records = msgspec.defstruct("Records", only, forbid_unknown_fields=True)
+        return msgspec.json.Decoder(_body(customer)), msgspec.json.Decoder(records)
+
+    def _customer(self) -> Any:
+        """Define a usual customer: exactly the model's types, and other columns ignored."""
         inputs: list[Any] = [(name, _Number | None) for name in self._numeric]
         inputs += [(name, str | None) for name in (*self._dates, *self._card.categorical)]
         fields: list[Any] = [(f"c{i}", kind) for i, (_, kind) in enumerate(inputs)]
@@ -88,18 +94,7 @@ class Questions:
         if self._card.id not in self._card.inputs:
             fields.append(("id", str | int | float | None | UnsetType, UNSET))
             rename["id"] = self._card.id
-        customer: Any = msgspec.defstruct("Customer", fields, rename=rename, gc=False)
-        records = list[customer] | UnsetType
-        return msgspec.defstruct(
-            "Question",
-            [
-                ("dataframe_records", records, UNSET),
-                ("dataframe_split", _Split | UnsetType, UNSET),
-                ("instances", records, UNSET),
-                ("inputs", list[customer] | dict[str, list[Cell]] | UnsetType, UNSET),
-            ],
-            forbid_unknown_fields=True,
-        )
+        return msgspec.defstruct("Customer", fields, rename=rename, gc=False)
 
     def read_json(self, body: bytes) -> Rows:
         """Read a question in JSON.
@@ -158,8 +153,12 @@ class Questions:
             raise QuestionError("not JSON: a text has half of a surrogate pair") from error
 
     def _usual(self, body: bytes) -> Rows:
-        if self._decoder is None:
+        if self._decoder is None or self._records_decoder is None:
             raise _Unusual
+        try:
+            return self._from_records(self._records_decoder.decode(body).dataframe_records)
+        except msgspec.ValidationError:
+            pass  # another form, or a cell of another type
         question = self._decoder.decode(body)
         given = [found for name in FORMATS if (found := getattr(question, name)) is not UNSET]
         if len(given) != 1:
@@ -183,13 +182,14 @@ class Questions:
         if not customers:
             raise _Unusual
         table = [msgspec.structs.astuple(customer) for customer in customers]
-        n = len(self._numeric)
+        n, n_inputs = len(self._numeric), len(self._card.inputs)
         numbers = np.array([row[:n] for row in table], dtype=np.float64)
-        rest = list(zip(*(row[n:] for row in table), strict=True))
+        ids = [row[n_inputs] for row in table] if len(table[0]) > n_inputs else None
+        if n == n_inputs:
+            return self._rows(numbers, (), (), ids)
+        rest = list(zip(*(row[n:n_inputs] for row in table), strict=True))
         n_dates = len(self._dates)
-        n_inputs = len(self._card.inputs) - n
-        ids = rest[n_inputs] if len(rest) > n_inputs else None
-        return self._rows(numbers, rest[:n_dates], rest[n_dates:n_inputs], ids)
+        return self._rows(numbers, rest[:n_dates], rest[n_dates:], ids)
 
     def _from_columns(self, columns: Mapping[str, Sequence[Any]]) -> Rows:
         if any(name not in columns for name in self._card.inputs):
@@ -257,6 +257,21 @@ class Questions:
             raise TooManyRowsError(
                 f"{count} customers; a request may have {self._max_rows} (serve.max_rows)"
             )
+
+
+def _body(customer: Any) -> Any:
+    """Define the usual body of such customers."""
+    records = list[customer] | UnsetType
+    return msgspec.defstruct(
+        "Question",
+        [
+            ("dataframe_records", records, UNSET),
+            ("dataframe_split", _Split | UnsetType, UNSET),
+            ("instances", records, UNSET),
+            ("inputs", list[customer] | dict[str, list[Cell]] | UnsetType, UNSET),
+        ],
+        forbid_unknown_fields=True,
+    )
 
 
 class TooManyRowsError(QuestionError):

@@ -58,13 +58,17 @@ def numbers_of(card: ModelCard) -> tuple[str, ...]:
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Put the customers of several requests, without their ids, one after the other."""
+    """Put the customers of several requests one after the other."""
     if len(parts) == 1:
         return parts[0]
-    first = parts[0]
+    ids: list[str | None] | None = None
+    if any(part.ids is not None for part in parts):
+        ids = [one for part in parts for one in part.ids or [None] * len(part)]
+    names = parts[0].categories
     return Rows(
         np.concatenate([part.numbers for part in parts]),
-        {name: [x for part in parts for x in part.categories[name]] for name in first.categories},
+        {name: [cell for part in parts for cell in part.categories[name]] for name in names},
+        ids,
     )
 
 

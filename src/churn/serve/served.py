@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def load(
         sample = pd.DataFrame([dict.fromkeys(model.card.inputs)], dtype=object)
     rows = parity.hostile(model, sample)
     compiled, why_not = _compile(model, rows)
-    example = dict(zip(map(str, sample), sample.iloc[0].tolist(), strict=True))
+    [example] = json.loads(sample.head(1).to_json(orient="records", date_format="iso"))
     served = Served(version, model, compiled, why_not, Questions(model, max_rows), example)
     served.probability(rows)  # a model that cannot answer is not served; and it is warm then
     return served

@@ -85,9 +85,10 @@ class Store:
         if state.challenger is not None:
             kept.add(state.challenger.folder)
         versions = self.folder / "versions"
-        others = [path for path in versions.iterdir() if path.name not in kept]
+        left = [path for path in versions.iterdir() if path.name.startswith(".")]  # of a kill
+        others = [path for path in versions.iterdir() if path.name not in kept and path not in left]
         # The newest of the others stays: it is what a rollback goes back to.
-        for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-1]:
+        for path in (*left, *sorted(others, key=lambda path: path.stat().st_mtime)[:-1]):
             shutil.rmtree(path, ignore_errors=True)
 
     def stamp(self) -> int:

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
@@ -135,37 +135,37 @@ def _scorer(one: Served) -> str:
     return "compiled" if one.compiled else "reference"
 
 
-def protocol(timeout_s: float) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with a limit for the time that a request's headers take.
+class TimedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also knows since when a request is coming in.
 
     uvicorn closes connections that are idle after an answer, and not those that send nothing, or a
-    header a minute.
+    byte a minute; `close_slow` does.
     """
 
-    class Impatient(HttpToolsProtocol):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._limit = self.loop.call_later(timeout_s, self._give_up)
+    since: float | None = None  # None between requests
 
-        def on_headers_complete(self) -> None:
-            self._limit.cancel()
-            super().on_headers_complete()
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
 
-        def on_message_begin(self) -> None:
-            self._limit.cancel()
-            self._limit = self.loop.call_later(timeout_s, self._give_up)
-            super().on_message_begin()
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a request."""
+        self.since = self.loop.time()
+        super().on_message_begin()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._limit.cancel()
-            super().connection_lost(exc)
+    def on_message_complete(self) -> None:
+        """Wait no more."""
+        self.since = None
+        super().on_message_complete()
 
-        def _give_up(self) -> None:
-            if not self.transport.is_closing():
-                metrics.count("churn_errors", "slow caller")
-                self.transport.close()
 
-    return Impatient
+def close_slow(connections: Iterable[Any], before: float) -> None:
+    """Close the connections whose request began to come in before a moment, and is not there."""
+    for one in list(connections):
+        if one.since is not None and one.since < before and not one.transport.is_closing():
+            metrics.count("churn_errors", "slow caller")
+            one.transport.close()
 
 
 async def serve(orders: Orders) -> None:
@@ -191,7 +191,7 @@ async def serve(orders: Orders) -> None:
     loader.start()
     config = uvicorn.Config(
         app,
-        http=protocol(settings.timeout_s),
+        http=TimedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -221,7 +221,7 @@ async def serve(orders: Orders) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_reader(orders.parent, stop)
     listening = socket.socket(fileno=orders.socket)
-    looking_after = asyncio.create_task(_look_after(app, shared))
+    looking_after = asyncio.create_task(_look_after(app, server, shared, settings.timeout_s))
     # Until there is a model the other workers answer, or callers wait to be accepted.
     await loaded.wait()
     if not app.draining:
@@ -233,9 +233,13 @@ async def serve(orders: Orders) -> None:
         log.close(settings.drain_s)
 
 
-async def _look_after(app: App, shared: metrics.Shared) -> None:
-    """Put the numbers where others read them, and look for garbage, from time to time."""
+async def _look_after(
+    app: App, server: uvicorn.Server, shared: metrics.Shared, timeout_s: float
+) -> None:
+    """Show the numbers to others, close slow connections, collect garbage, from time to time."""
+    loop = asyncio.get_running_loop()
     for turn in itertools.count(1):
+        close_slow(server.server_state.connections, loop.time() - timeout_s)
         metrics.put("churn_requests_in_progress", app.in_flight)
         shared.write()
         # A request leaves none; that of errors can wait. By itself Python looks for it so often

@@ -44,7 +44,8 @@ def fitted(
 
 def unproven(model: Model, version: str = "3", max_rows: int = 1000) -> Served:
     """Serve a model by its reference, without the second that a compiled one takes."""
-    return Served(version, model, None, "", Questions(model, max_rows))
+    example = dict.fromkeys(model.card.inputs)
+    return Served(version, model, None, "", Questions(model, max_rows), example)
 
 
 def require_same(found: Rows, expected: Rows) -> None:

@@ -1,4 +1,4 @@
-"""Requests that arrive together are predicted for together."""
+"""Requests that arrive together are predicted for together, counted and logged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from churn.model.artifact import Model
-from churn.serve.batching import LARGE, Batcher
 from churn.serve.compiled import Compiled
+from churn.serve.predicting import LARGE, Asked, Predictor
+from churn.serve.prediction_log import Entry, table
 from churn.serve.rows import Rows, from_frame
 from churn.serve.served import Served
 from tests.unit.serve.models import same_bits
@@ -58,8 +59,14 @@ def parts(model: Model, planned: pd.DataFrame) -> list[Rows]:
     return [rows.take(np.arange(start, end)) for start, end in itertools.pairwise(edges)]
 
 
-async def all_of(batcher: Batcher, served: Served, parts: list[Rows]) -> list[Any]:
-    asked = (batcher.probability(served, rows) for rows in parts)
+async def probability(predictor: Predictor, served: Served, rows: Rows) -> np.ndarray:
+    found = await predictor.predict(Asked("r7", 0.0, 0.0), served, rows, "champion")
+    assert found.version == served.version
+    return found.probability
+
+
+async def all_of(predictor: Predictor, served: Served, parts: list[Rows]) -> list[Any]:
+    asked = (probability(predictor, served, rows) for rows in parts)
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
@@ -67,7 +74,7 @@ def test_joined_answers_are_those_of_single_requests(
     champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, calls = watched(champion)
-    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    found = asyncio.run(all_of(Predictor(threads, 30), served, parts))
     assert calls == [sum(map(len, parts))]
     for answer, rows in zip(found, parts, strict=True):
         assert same_bits(answer, champion.probability(rows))
@@ -77,7 +84,7 @@ def test_a_model_whose_bits_depend_on_the_others_is_asked_for_each(
     champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, calls = watched(champion, by_row=False)
-    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    found = asyncio.run(all_of(Predictor(threads, 30), served, parts))
     assert calls == [len(rows) for rows in parts]
     for answer, rows in zip(found, parts, strict=True):
         assert same_bits(answer, champion.probability(rows))
@@ -88,10 +95,10 @@ def test_two_versions_are_not_mixed(
 ) -> None:
     one, its_calls = watched(champion)
     other, other_calls = watched(champion)
-    batcher = Batcher(threads)
+    predictor = Predictor(threads, 30)
 
     async def run() -> list[np.ndarray]:
-        asked = [batcher.probability((one, other)[i % 2], rows) for i, rows in enumerate(parts)]
+        asked = [probability(predictor, (one, other)[i % 2], rows) for i, rows in enumerate(parts)]
         return await asyncio.gather(*asked)
 
     for answer, rows in zip(asyncio.run(run()), parts, strict=True):
@@ -105,15 +112,15 @@ def test_large_requests_and_the_reference_are_predicted_by_threads(
 ) -> None:
     rows = from_frame(model, planned.head(LARGE + 1))
     served, calls = watched(champion)
-    batcher = Batcher(threads)
+    predictor = Predictor(threads, 30)
 
     async def run() -> tuple[list[np.ndarray], int]:
-        asked = [batcher.probability(served, rows), batcher.probability(served, rows)]
+        asked = [probability(predictor, served, rows), probability(predictor, served, rows)]
         reference = replace(champion, compiled=None)
-        asked.append(batcher.probability(reference, rows))
+        asked.append(probability(predictor, reference, rows))
         tasks = [asyncio.create_task(one) for one in asked]  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        waiting = len(batcher._waiting)
+        waiting = len(predictor._waiting)
         return await asyncio.gather(*tasks), waiting
 
     found, waiting = asyncio.run(run())
@@ -127,7 +134,7 @@ def test_a_failure_reaches_each_of_those_who_wait(
     champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, _ = watched(champion, failure="broken")
-    found = asyncio.run(all_of(Batcher(threads), served, parts))
+    found = asyncio.run(all_of(Predictor(threads, 30), served, parts))
     assert [str(error) for error in found] == ["broken"] * len(parts)
     assert {type(error) for error in found} == {ValueError}
 
@@ -136,10 +143,10 @@ def test_a_failure_of_one_version_spares_the_other(
     champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, _ = watched(champion, failure="broken")
-    batcher = Batcher(threads)
+    predictor = Predictor(threads, 30)
 
     async def run() -> list[Any]:
-        asked = [batcher.probability(one, parts[0]) for one in (served, champion)]
+        asked = [probability(predictor, one, parts[0]) for one in (served, champion)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     failed, answered = asyncio.run(run())
@@ -152,10 +159,10 @@ def test_who_has_gone_is_left_out_and_the_others_are_answered(
     failure: str, champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, calls = watched(champion, failure=failure)
-    batcher = Batcher(threads)
+    predictor = Predictor(threads, 30)
 
     async def run() -> list[Any]:
-        tasks = [asyncio.create_task(batcher.probability(served, rows)) for rows in parts]
+        tasks = [asyncio.create_task(probability(predictor, served, rows)) for rows in parts]
         await asyncio.sleep(0)
         tasks[1].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
@@ -174,13 +181,48 @@ def test_after_a_failure_and_in_the_next_turn_it_goes_on(
     champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
 ) -> None:
     served, _ = watched(champion, failure="broken")
-    batcher = Batcher(threads)
+    predictor = Predictor(threads, 30)
 
     async def run() -> Any:
-        await all_of(batcher, served, parts[:2])
-        first = await batcher.probability(champion, parts[2])
-        return first, await batcher.probability(champion, parts[3])
+        await all_of(predictor, served, parts[:2])
+        first = await probability(predictor, champion, parts[2])
+        return first, await probability(predictor, champion, parts[3])
 
     one, two = asyncio.run(run())
     assert same_bits(one, champion.probability(parts[2]))
     assert same_bits(two, champion.probability(parts[3]))
+
+
+class Kept:
+    """A prediction log that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+
+def test_requests_that_were_predicted_together_are_logged_each_with_its_own_customers(
+    champion: Served, parts: list[Rows], threads: ThreadPoolExecutor
+) -> None:
+    log = Kept()
+    predictor = Predictor(threads, 30, log)  # type: ignore[arg-type]
+
+    async def run() -> list[Any]:
+        asked = [
+            predictor.predict(Asked(f"r{i}", 0.0, float(i)), champion, rows, "champion")
+            for i, rows in enumerate(parts)
+        ]
+        return await asyncio.gather(*asked)
+
+    found = asyncio.run(run())
+    [entry] = log.entries
+    rows = table([entry], champion.model.card, frozenset()).to_pandas()
+    assert rows["request_id"].tolist() == [
+        f"r{i}" for i, part in enumerate(parts) for _ in part.ids
+    ]
+    assert rows["row"].tolist() == [place for part in parts for place in range(len(part))]
+    assert rows["customer_id"].tolist() == [one for part in parts for one in part.ids or []]
+    assert rows["probability"].tolist() == [p for one in found for p in one.probability]
+    assert rows["prediction"].tolist() == [p for one in found for p in one.prediction]

@@ -1,0 +1,164 @@
+"""Predict for requests, count and log it. Those that arrive together are predicted together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from concurrent.futures import Executor
+
+import msgspec
+import numpy as np
+
+from churn.serve import metrics
+from churn.serve.prediction_log import Entry, PredictionLog
+from churn.serve.rows import Rows, joined
+from churn.serve.served import Served
+
+# More take so long that other requests would wait for them; they are predicted by another thread.
+LARGE = 200
+_SCORING = "churn_scoring_duration_seconds"
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """Which request it is.
+
+    Attributes
+    ----------
+    id : str
+    begun : float
+        When it came (`time.perf_counter`).
+    moment : float
+        The same in seconds since 1970.
+    """
+
+    id: str
+    begun: float
+    moment: float
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What is answered: a value for each customer, and the version that has predicted."""
+
+    probability: np.ndarray
+    prediction: np.ndarray
+    version: str
+
+
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
+    asked: Asked
+    served: Served
+    rows: Rows
+    places: np.ndarray | None
+    role: str
+    since: float
+    found: asyncio.Future[Found]
+
+
+class Predictor:
+    """Collects what arrives in one turn of the event loop, and predicts in the next one.
+
+    An idle server answers at once. A busy one finds more requests in each turn, and so predicts
+    for more customers at a time.
+
+    Parameters
+    ----------
+    threads : Executor
+        For large requests.
+    timeout_s : float
+        Maximum seconds for them.
+    log : PredictionLog, optional
+    """
+
+    def __init__(
+        self, threads: Executor, timeout_s: float, log: PredictionLog | None = None
+    ) -> None:
+        self._threads, self._timeout_s, self._log = threads, timeout_s, log
+        self._waiting: list[_Waiting] = []
+
+    async def predict(
+        self,
+        asked: Asked,
+        served: Served,
+        rows: Rows,
+        role: str,
+        places: np.ndarray | None = None,
+    ) -> Found:
+        """Predict for the customers of a request.
+
+        Parameters
+        ----------
+        asked : Asked
+        served : Served
+        rows : Rows
+        role : str
+            As in `churn.serve.prediction_log.Entry`.
+        places : ndarray of int, optional
+            Positions of the customers in the request; default is that they are all of it.
+
+        Raises
+        ------
+        TimeoutError
+            If a large request is not predicted in time.
+        """
+        loop = asyncio.get_running_loop()
+        one = _Waiting(asked, served, rows, places, role, time.perf_counter(), loop.create_future())
+        if len(rows) > LARGE or served.compiled is None:
+            async with asyncio.timeout(self._timeout_s):
+                probability = await loop.run_in_executor(self._threads, served.probability, rows)
+            self._finish([one], rows, probability)
+        else:
+            if not self._waiting:
+                loop.call_soon(self._predict)
+            self._waiting.append(one)
+        return await one.found
+
+    def _predict(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        groups: dict[tuple[int, str], list[_Waiting]] = defaultdict(list)
+        for place, one in enumerate(waiting):
+            # Customers of whom one is not all of a request are logged with their places, alone.
+            merges = one.served.may_merge and one.places is None
+            groups[id(one.served) if merges else -1 - place, one.role].append(one)
+        for group in groups.values():
+            try:
+                rows = joined([one.rows for one in group])
+                self._finish(group, rows, group[0].served.probability(rows))
+            except Exception as error:
+                for one in group:
+                    if not one.found.done():  # its request may have been given up
+                        one.found.set_exception(error)
+
+    def _finish(self, group: list[_Waiting], rows: Rows, probability: np.ndarray) -> None:
+        """Decide, count, log, and tell those who wait."""
+        first, ended = group[0], time.perf_counter()
+        served, role = first.served, first.role
+        prediction = served.decision(probability)
+        metrics.count("churn_rows", served.version, by=len(probability))
+        positive = int(np.count_nonzero(prediction))
+        for outcome, number in (("1", positive), ("0", len(probability) - positive)):
+            if number:
+                metrics.count("churn_predictions", role, outcome, by=number)
+        end = 0
+        for one in group:
+            start, end = end, end + len(one.rows)
+            metrics.observe(_SCORING, ended - one.since, role, served.version)
+            if not one.found.done():
+                its = Found(probability[start:end], prediction[start:end], served.version)
+                one.found.set_result(its)
+        if self._log is not None:
+            self._log.add(
+                Entry(
+                    requests=[one.asked.id for one in group],
+                    moments=[one.asked.moment for one in group],
+                    latencies_ms=[(ended - one.asked.begun) * 1000 for one in group],
+                    counts=[len(one.rows) for one in group],
+                    places=first.places,
+                    rows=rows,
+                    probability=probability,
+                    prediction=prediction,
+                    card=served.model.card,
+                    version=served.version,
+                    role=role,
+                )
+            )
