@@ -191,12 +191,13 @@ def test_only_pull_requests_to_the_protected_branch_are_run() -> None:
 
 def test_releases_and_rollbacks_go_one_by_one_and_are_not_cancelled() -> None:
     groups = {}
-    for name in ("deploy", "rollback"):
+    for name in ("canary", "deploy", "rollback"):
         document = yaml.safe_load((GITHUB / f"workflows/{name}.yml").read_text())
         assert document["concurrency"]["cancel-in-progress"] is False
         assert not any("concurrency" in job for job in document["jobs"].values())
         groups[name] = document["concurrency"]["group"]
-    assert groups["deploy"] != groups["rollback"]  # an approval that is waited for holds a group
+    # An approval that is waited for holds a group.
+    assert len(set(groups.values())) == len(groups)
 
 
 def jobs(*names: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -212,6 +213,7 @@ def test_only_jobs_that_move_versions_may_write_to_the_repository() -> None:
         name for name, job in jobs() if job.get("permissions", {}).get("contents") == "write"
     ]
     assert writing == [
+        "canary/decide",
         *(f"deploy/{name}" for name in ("confirm", "staging", "integration", "production")),
         "rollback/rollback",
     ]
@@ -222,14 +224,14 @@ def test_a_secret_reaches_the_step_that_needs_it_and_no_other() -> None:
         assert "env" not in yaml.safe_load(path.read_text()), path.name
     for name, job in jobs():
         assert not re.search(r"secrets\.|github\.token", str(job.get("env", ""))), name
-    for name, job in jobs("deploy", "rollback"):
+    for name, job in jobs("canary", "deploy", "rollback"):
         for step in job["steps"]:
             may = step.get("run", "").startswith("churn ")
             assert bool(re.search(r"secrets\.|github\.token", str(step))) is may, (name, step)
 
 
 def test_what_asks_the_registry_is_told_which_one() -> None:
-    for name, job in jobs("deploy", "rollback"):
+    for name, job in jobs("canary", "deploy", "rollback"):
         for step in job["steps"]:
             if step.get("run", "").startswith("churn "):
                 assert step["env"]["CHURN_REGISTRY_BRANCH"] == "registry", name

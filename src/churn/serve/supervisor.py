@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2
 _RESTART_S = 1.0  # a worker that ends at once is not started again at once
+_SHORT_S, _SHORT_LIVES = 10.0, 5  # seconds of a short life, and how many in a row are too many
 _BACKLOG = 2048
 
 
@@ -80,14 +81,14 @@ def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
     Returns
     -------
     int
-        Exit code: 0 after a stop, 1 if no worker stays alive.
+        Exit code: 0.
 
     Raises
     ------
     ParamsError
         If it would be open to other machines.
     ArtifactError
-        If the address is taken, or nothing can be served.
+        If the address is taken, nothing can be served, or workers end as soon as they begin.
     """
     require_safe(options.host, Keys.of(os.environ), options.insecure)
     listening = _listen(options.host, options.port)
@@ -123,6 +124,7 @@ class _Supervisor:
         self._stopped = threading.Event()
         # Its end tells workers that this process has ended, however it has.
         self._alive_read, self._alive_write = os.pipe()
+        self._short_lives = 0
         self._follower: Follower | None = None
         self._workers: list[tuple[subprocess.Popen[bytes], float]] = []
 
@@ -246,8 +248,12 @@ class _Supervisor:
     def _restart(self) -> None:
         """Start a worker for each that has ended."""
         for place, (worker, since) in enumerate(self._workers):
-            if worker.poll() is not None and time.monotonic() - since > _RESTART_S:
+            lived = time.monotonic() - since
+            if worker.poll() is not None and lived > _RESTART_S:
                 _logger.error("worker %d ended with %s", worker.pid, worker.returncode)
+                self._short_lives = self._short_lives + 1 if lived < _SHORT_S else 0
+                if self._short_lives > _SHORT_LIVES:
+                    raise ArtifactError("workers end as soon as they begin; see above")
                 self._numbers.forget(worker.pid)
                 self._workers[place] = self._start()
 

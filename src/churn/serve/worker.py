@@ -11,7 +11,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -29,6 +31,7 @@ from churn.serve.store import Loadable, State, Store
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2  # between two looks at the state
 _COLLECT_TURNS = 50  # of those looks
+_AGAIN_S = 30.0  # until a version that could not be loaded is tried once more
 _GRACE_S = 0.5  # in which callers are told to open new connections
 _SWITCH_S = 0.0005  # for which another thread, which loads or logs, may hold up the answers
 
@@ -56,18 +59,19 @@ class Loader(threading.Thread):
 
     def run(self) -> None:
         """Look at the state until the process ends."""
-        last = -1
+        last, again = -1, 0.0
         while True:
-            stamp = self._store.stamp()
-            if stamp not in (0, last):
-                last = stamp
+            stamp, now = self._store.stamp(), time.monotonic()
+            if stamp not in (0, last) or now > again > 0:
+                last, again = stamp, 0.0
                 try:
                     self._follow(self._store.state())
                 except Exception as error:
                     metrics.count("churn_reloads", "failed")
-                    now = "goes on" if self._serving else "is nothing yet"
+                    again = now + _AGAIN_S  # the disk may have been full
+                    then = "goes on" if self._serving else "is nothing yet"
                     unexpected = not isinstance(error, ChurnError)
-                    _logger.error("%s; what is served %s", error, now, exc_info=unexpected)
+                    _logger.error("%s; what is served %s", error, then, exc_info=unexpected)
             seen = self._store.seen()
             if seen is not None:
                 metrics.put("churn_registry_last_answer_timestamp_seconds", seen)
@@ -168,6 +172,14 @@ def close_slow(connections: Iterable[Any], before: float) -> None:
             one.transport.close()
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, whose stop is up to the worker."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:
+        """Leave the signals to `serve`, which drains first."""
+        return nullcontext()
+
+
 async def serve(orders: Orders) -> None:
     """Answer requests until SIGTERM, then finish those that are there."""
     settings, loop = orders.settings, asyncio.get_running_loop()
@@ -203,7 +215,7 @@ async def serve(orders: Orders) -> None:
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         backlog=2048,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
 
     def stop() -> None:
         app.draining = True
@@ -225,7 +237,7 @@ async def serve(orders: Orders) -> None:
     # Until there is a model the other workers answer, or callers wait to be accepted.
     await loaded.wait()
     if not app.draining:
-        await server._serve([listening])
+        await server.serve([listening])
     looking_after.cancel()
     shared.write()
     loader.stop()

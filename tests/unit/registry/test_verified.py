@@ -10,7 +10,7 @@ import pytest
 from churn.core.errors import CandidateError, TrackingError
 from churn.core.paths import Workspace
 from churn.registry.loading import load_model
-from churn.registry.verified import companion, load
+from churn.registry.verified import companion
 from tests.unit.releases import Candidates
 
 pytestmark = pytest.mark.long
@@ -57,7 +57,7 @@ def test_a_file_that_was_packed_beside_a_model_is_the_one_that_was_registered(
 def test_a_version_without_a_digest_is_loaded_as_it_is(candidates: Candidates) -> None:
     version = candidates.release(1).version
     candidates.registry.tag(version, {"model_digest": ""})
-    assert load(candidates.roots[0], ADDRESSES[0]).card.threshold == 0.3
+    assert load_model(ADDRESSES[0], candidates.roots[0]).card.threshold == 0.3
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_an_address_that_leads_nowhere_is_an_error_of_mlflow(
     address: str, released: Candidates
 ) -> None:
     with pytest.raises(TrackingError):
-        load(released.roots[0], address)
+        load_model(address, released.roots[0])
