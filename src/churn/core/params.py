@@ -597,6 +597,12 @@ class Params(Section):
         }
         for key, names in numeric.items():
             _require_declared(key, names, "data.numeric", self.data.numeric)
+        for name in self.serve.redact:
+            if name not in (*self.data.inputs, self.data.id):
+                raise ValueError(
+                    f"serve.redact: column {name!r} is not logged (valid:"
+                    f" {', '.join((*self.data.inputs, str(self.data.id)))})"
+                )
         _require_declared(
             "evaluation.slices.categorical",
             slices.categorical,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from churn.core.errors import BlockedError, RegistryError
+from churn.core.errors import BlockedError, NotNowError, RegistryError
 from churn.core.params import CanaryParams
 from churn.deploy import promotion, rules
 from churn.deploy.commits import Commit
@@ -33,8 +33,8 @@ def start(
     Raises
     ------
     RegistryError
-        If there is no such version, it is not tested, its commit is older than Production's, it
-        was rolled back, another version is tried, or nothing is in Production to compare with.
+        If there is no such version, it is not tested, its commit is older than Production's,
+        another version is tried, or nothing is in Production to compare with.
     CandidateError
         If its files are not those that were registered.
     """
@@ -55,16 +55,27 @@ def require_startable(root: Path, registry: Registry, version: Version) -> None:
         raise RegistryError("nothing is in Production, so there is nothing to compare with")
     if champion.number == version.number:
         raise RegistryError(f"version {version.number} is in Production already")
-    if tried is not None and tried.number != version.number:
-        raise RegistryError(
-            f"version {tried.number} is being tried; end that first: churn canary promote, or"
-            " churn canary stop"
-        )
+    require_no_other(tried, version.number)
     rules.require_tested(version)
     rules.require_newer(root, Commit.newest_of(version), champion)
 
 
-def stop(registry: Registry, by: str, why: str) -> Version:
+def require_no_other(tried: Version | None, number: int | None) -> None:
+    """Check that no other version is being tried.
+
+    Raises
+    ------
+    NotNowError
+        If one is.
+    """
+    if tried is not None and tried.number != number:
+        raise NotNowError(
+            f"version {tried.number} is being tried; end that first: churn canary promote, or"
+            " churn canary stop"
+        )
+
+
+def stop(registry: Registry, by: str, why: str, number: int | None = None) -> Version | None:
     """End the trial; the champion answers everybody again.
 
     Parameters
@@ -72,13 +83,23 @@ def stop(registry: Registry, by: str, why: str) -> Version:
     registry : Registry
     by, why : str
         For the audit trail.
+    number : int, optional
+        Only a trial of this version; default is any.
+
+    Returns
+    -------
+    Version or None
+        The version; None if another one is tried, or none any more.
 
     Raises
     ------
     RegistryError
-        If no version is tried.
+        If no version is tried, and none was named.
     """
     with registry.locked(by):
+        tried = on_trial(registry.versions())
+        if number is not None and (tried is None or tried.number != number):
+            return None
         version = require_running(registry)
         registry.stop_canary(version, by, why)
         return registry.version(version.number)

@@ -210,7 +210,8 @@ def stop_canary(root: Path, why: str) -> None:
     with working_copy(root) as copy:
         by = promotion.current_actor(root)
         stopped = _change(root, copy, lambda: canary.stop(_registry(root), by, why))
-    click.echo(f"version {stopped.number} is no longer tried; Production answers everybody")
+    number = "" if stopped is None else f" {stopped.number}"
+    click.echo(f"version{number} is no longer tried; Production answers everybody")
 
 
 def promote_canary(root: Path, why: str, when_due: bool) -> None:

@@ -24,7 +24,7 @@ from churn.provenance import bundle, lineage
 from churn.provenance.bundle import Manifest
 from churn.provenance.candidate import SERVED, commit_fingerprint
 from churn.registry import Event, Registry, Version, verified
-from churn.registry.version import STAGING
+from churn.registry.version import STAGING, on_trial
 from churn.review import compare, gate, limits, registered
 from churn.review.baseline import PRODUCTION
 from churn.review.comparison import Absent, Comparison
@@ -128,6 +128,8 @@ def _prepare(context: Context, workspace: Workspace) -> tuple[Version, str]:
     name = f"version {version.number}"
     if until == "registered":
         return version, f"{name} is registered"
+    if context.settings.release.canary is not None:  # Staging would change for nothing
+        canary.require_no_other(on_trial(context.registry.versions()), version.number)
     _stage(context, version)
     if until == "staging":
         return version, f"{name} is in Staging"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churn.core.params import DecisionParams
+from churn.data.split import hash_share
 from churn.evaluation import always_valid
 from churn.evaluation.always_valid import ConfidenceSequence
 
@@ -23,6 +24,25 @@ _WORDS: dict[str, Word] = {
     "worse": "worse",
     "inconclusive": "cannot tell",
 }
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial.
+
+    Attributes
+    ----------
+    share : float
+        Part of the customers for whom the challenger predicts, in (0, 1].
+    shadow : bool
+        Whether the champion has answered them all the same.
+    salt : str
+        With which a hash of the id has chosen them: the challenger's version.
+    """
+
+    share: float
+    shadow: bool
+    salt: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,7 @@ class Comparison:
 def compare(
     log: pd.DataFrame,
     labels: pd.Series | None,
-    share: float,
+    tried: Tried,
     decision: DecisionParams,
     margin: float,
 ) -> Comparison:
@@ -107,19 +127,19 @@ def compare(
     Parameters
     ----------
     log : DataFrame
-        ``request_id``, ``row``, ``customer_id``, ``role``, ``probability``, ``prediction`` and
-        ``latency_ms`` of the trial, in order of time (`churn.serve.prediction_log.read`).
+        ``request_id``, ``time``, ``row``, ``customer_id``, ``role``, ``probability``,
+        ``prediction`` and ``latency_ms`` of the trial, in order of time
+        (`churn.serve.prediction_log.read`).
     labels : Series of int, or None
         1 where the customer churned, else 0, by customer id.
-    share : float
-        Part of the customers for whom the challenger predicts, in (0, 1].
+    tried : Tried
     decision : DecisionParams
         The costs.
     margin : float
         By how much the cost of a customer may be higher.
     """
-    trial = _first_of_each(log)
-    is_shadow = bool((trial["role"] == "shadow").any())
+    is_shadow, share = tried.shadow, tried.share
+    trial = _first_of_each(log if is_shadow else _assigned(log, tried))
     pairs = _paired(trial) if is_shadow else None
     groups = trial[trial["role"].isin(["champion", "challenger"])]
     if pairs is None and (groups["role"].nunique() < 2 or share == 1):
@@ -143,10 +163,19 @@ def compare(
     )
 
 
+def _assigned(log: pd.DataFrame, tried: Tried) -> pd.DataFrame:
+    """Drop what was predicted before a server knew of the trial, by the wrong side."""
+    ids = log["customer_id"].fillna("").astype(str)
+    of_challenger = hash_share(ids, tried.salt) < tried.share
+    has_id, role = log["customer_id"].notna(), log["role"]
+    return log[~(has_id & of_challenger & (role == "champion")) & (role != "shadow")]
+
+
 def _first_of_each(log: pd.DataFrame) -> pd.DataFrame:
     """Keep the first row of each customer and role; customers without an id are all different."""
-    place = log["request_id"].astype(str) + ":" + log["row"].astype(str)
-    who = log["customer_id"].fillna("request " + place)
+    # A caller may give all its requests one id.
+    parts = [log[name].astype(str) for name in ("request_id", "time", "row")]
+    who = log["customer_id"].fillna("request " + parts[0] + parts[1] + ":" + parts[2])
     return log.assign(who=who).drop_duplicates(["who", "role"])
 
 

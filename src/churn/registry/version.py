@@ -70,7 +70,7 @@ class Event:
         try:
             found = cls(**json.loads(text))
             datetime.fromisoformat(found.when)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return found
 
@@ -106,8 +106,9 @@ class Canary:
         """Read it from a tag; None if the tag, which any user may write, is none."""
         try:
             found = cls(**json.loads(text))
-            return found if 0 < found.share <= 1 and isinstance(found.shadow, bool) else None
-        except (ValueError, TypeError):
+            is_share = type(found.share) in (int, float) and 0 < found.share <= 1
+            return found if is_share and isinstance(found.shadow, bool) else None
+        except (ValueError, TypeError, RecursionError):
             return None
 
     @property

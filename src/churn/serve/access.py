@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from churn.core.errors import ParamsError
 
 KEYS = "CHURN_API_KEYS"
 _SHORTEST = 16
-_BEARER = b"bearer "
+_BEARER, _BASIC = b"bearer ", b"basic "
 
 
 class Keys:
@@ -42,18 +43,29 @@ class Keys:
         return bool(self._keys)
 
     def admit(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Tell whether a request may be answered: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+        """Tell whether a request may be answered.
 
-        Every key is compared in constant time, so that the time says nothing about them.
+        By `Authorization: Bearer KEY`, by `X-API-Key: KEY`, or with the key as the password that a
+        browser asks for. Every key is compared in constant time, so that the time says nothing
+        about them.
         """
         if not self._keys:
             return True
-        given = headers.get(b"x-api-key", b"")
-        bearer = headers.get(b"authorization", b"")
-        if bearer[: len(_BEARER)].lower() == _BEARER:
-            given = bearer[len(_BEARER) :].strip()
+        given = [headers.get(b"x-api-key", b"")]
+        authorization = headers.get(b"authorization", b"")
+        if authorization[: len(_BEARER)].lower() == _BEARER:
+            given.append(authorization[len(_BEARER) :].strip())
+        elif authorization[: len(_BASIC)].lower() == _BASIC:
+            given.append(_password(authorization[len(_BASIC) :]))
         # All of them: the first that is equal must not end the comparison sooner.
-        return sum(hmac.compare_digest(given, key) for key in self._keys) > 0
+        return sum(hmac.compare_digest(one, key) for one in given for key in self._keys) > 0
+
+
+def _password(credentials: bytes) -> bytes:
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def require_safe(host: str, keys: Keys, insecure: bool) -> None:

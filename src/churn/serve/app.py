@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -36,11 +36,14 @@ _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
 _JSON, _CSV, _PLAIN_JSON = "application/json", "text/csv", b"application/json"
 _CHAMPION = "champion"
+_FOR_PEOPLE = ("/", "/docs", "/openapi.json")
+_SHADOWS = 64  # requests that a shadow may be behind
 _RETRY = ((b"retry-after", b"1"),)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Read = Callable[[Served], Rows]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class App:
         self.serving: Serving | None = None
         self.draining = False
         self.in_flight = 0
-        self._settings, self._keys, self._shared = settings, keys, shared
+        self._settings, self._keys, self._log, self._shared = settings, keys, log, shared
         self._max_body = int(settings.max_body_mb * 1_000_000)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._predictor = Predictor(self._threads, settings.timeout_s, log)
@@ -182,7 +185,9 @@ class App:
 
     def _require_admitted(self, request: Request) -> None:
         if not self._keys.admit(request.headers):
-            challenge = ((b"www-authenticate", b"Bearer"),)
+            # A browser asks for the key, as a password, where it is told Basic.
+            scheme = b'Basic realm="churn"' if request.path in _FOR_PEOPLE else b"Bearer"
+            challenge = ((b"www-authenticate", scheme),)
             raise Refusal(401, "a key is needed: Authorization: Bearer KEY", "key", challenge)
         if self.in_flight > self._settings.max_in_flight:
             raise Refusal(503, "too many requests at once; try again", "overload", _RETRY)
@@ -256,7 +261,11 @@ class App:
         serving, wanted = self._named(request)
         body = await self._body(request)
         length = request.headers.get(v2.HEADER_LENGTH)
-        inference = v2.read(body, None if length is None else length.decode("latin-1"))
+        json_length = None if length is None else length.decode("latin-1")
+        if len(body) < _LARGE_BODY:
+            inference = v2.read(body, json_length)
+        else:
+            inference = await self._in_thread(v2.read, body, json_length)
 
         def read(served: Served) -> Rows:
             return served.questions.read_columns(inference.columns)
@@ -266,7 +275,9 @@ class App:
             rows = read(champion)
         else:
             rows = await self._in_thread(read, champion)
-        if serving.trial is None or wanted is not None:
+        if wanted is not None:
+            found = await self._predictor.predict(request.asked, champion, rows, "named")
+        elif serving.trial is None:
             found = await self._predictor.predict(request.asked, champion, rows, _CHAMPION)
         else:
             found = await self._try(request.asked, champion, serving.trial, rows, read)
@@ -274,9 +285,10 @@ class App:
         headers = _version_header(found.version)
         return v2.answer(inference, serving.name, found.version, outputs, headers)
 
-    async def _in_thread(self, read: Read, served: Served) -> Rows:
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, read, served)
+            return await loop.run_in_executor(self._threads, work, *arguments)
 
     async def _try(
         self, asked: Asked, champion: Served, trial: Trial, rows: Rows, read: Read
@@ -290,19 +302,24 @@ class App:
         its_rows = rows if same else None
         if trial.shadow:
             found = await predict(asked, champion, rows, _CHAMPION)
-            self._in_background(self._by_challenger(asked, trial, its_rows, chosen, read))
+            if len(self._shadows) < _SHADOWS:
+                self._in_background(self._by_challenger(asked, trial, its_rows, chosen, read))
+            else:
+                metrics.count("churn_shadows_dropped", trial.served.version)
             return found
         its = await self._by_challenger(asked, trial, its_rows, chosen, read)
+        others = np.flatnonzero(~chosen)
         if its is None:
-            return await predict(asked, champion, rows, "fallback")
+            places = np.flatnonzero(chosen)
+            its = await predict(asked, champion, rows.take(places), "fallback", places)
         if chosen.all():
             return its
-        others = np.flatnonzero(~chosen)
         rest = await predict(asked, champion, rows.take(others), _CHAMPION, others)
         probability, prediction = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
         for part, where in ((its, chosen), (rest, ~chosen)):
             probability[where], prediction[where] = part.probability, part.prediction
-        return Found(probability, prediction, f"{rest.version},{its.version}")
+        versions = dict.fromkeys((rest.version, its.version))
+        return Found(probability, prediction, ",".join(versions))
 
     async def _by_challenger(
         self, asked: Asked, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
@@ -318,6 +335,16 @@ class App:
             metrics.count("churn_challenger_failures", served.version)
             _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
             return None
+
+    @property
+    def log_queue(self) -> int:
+        """Number of predictions that wait to be logged."""
+        return 0 if self._log is None else self._log.waiting
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait for the predictions of shadows."""
+        if self._shadows:
+            await asyncio.wait(self._shadows, timeout=timeout_s)
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from churn.core.errors import ChurnError, RegistryError
+from churn.core.errors import ArtifactError, ChurnError, RegistryError
 from churn.core.params import ReleaseParams
 from churn.deploy import canary
-from churn.model import artifact
 from churn.provenance.candidate import model_digest
 from churn.registry import MODEL_FILES, Registry, Version, loading, verified
 from churn.registry.version import in_production, on_trial
-from churn.registry.working_copy import working_copy
-from churn.serve.store import Challenger, Loadable, State, Store
+from churn.registry.working_copy import WorkingCopy, working_copy
+from churn.serve.probe import require_loadable
+from churn.serve.store import Challenger, Loadable, Refusal, State, Store
 
 _logger = logging.getLogger("churn.serve")
+_AGAIN_S = 60.0  # until a version that could not be served is fetched once more
 
 
 class Follower:
@@ -29,21 +31,19 @@ class Follower:
         Folder of the local MLflow store.
     settings : ReleaseParams
     store : Store
-
-    Attributes
-    ----------
-    refused : set of int
-        Versions that are not tried, whatever the registry says.
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, store: Store) -> None:
         self._root, self._settings, self._store = root, settings, store
-        self.refused: set[int] = set()  # versions whose canary was stopped here
+        self._problem = ""  # the last one that was told
+        # Versions that cannot be served, why, and until when they are not tried again.
+        self._failed: dict[Loadable, tuple[str, float]] = {}
 
     def look(self) -> bool:
         """Ask the registry once, and fetch what is new.
 
-        A version that is not what was registered stays out, and what was served goes on.
+        A version that is not what was registered, or cannot be loaded, stays out, and what was
+        served goes on.
 
         Returns
         -------
@@ -55,96 +55,119 @@ class Follower:
         ChurnError
             If the registry does not answer; nothing changes then.
         """
-        with working_copy(self._root):
+        with working_copy(self._root) as copy:
             registry = Registry(self._root, self._settings)
             versions = registry.versions()
             self._store.touch()
+            tried, refusal = on_trial(versions), self._store.refusal()
+            if tried is not None and refusal is not None and refusal.since == tried_since(tried):
+                self._record(copy, tried, refusal)
+                tried = None
             champion = in_production(versions)
             if champion is None:
-                return self._store.state() is not None
-            self._follow(registry, versions, champion)
+                return self._withdrawn()
+            self._follow(registry, champion, tried)
         return True
 
-    def refuse(self, number: int, reason: str) -> None:
-        """Stop a version's canary here at once, and in the registry if it can be.
+    def _record(self, copy: WorkingCopy | None, tried: Version, refusal: Refusal) -> None:
+        """Stop a canary that was refused here; tried again at the next look if it fails."""
 
-        Parameters
-        ----------
-        number : int
-        reason : str
-            For the audit trail.
+        def act() -> Version | None:
+            registry = Registry(self._root, self._settings)
+            return canary.stop(registry, "churn serve", refusal.reason, tried.number)
 
-        Raises
-        ------
-        ChurnError
-            If the registry does not answer or refuses; the canary is stopped here all the same.
-        """
-        self.refused.add(number)
-        state = self._store.state()
-        if state is not None and state.challenger is not None:
-            changes = {"challenger": None, "problem": f"canary of version {number}: {reason}"}
-            self._store.write(state.model_copy(update=changes))
-        with working_copy(self._root) as copy:
-
-            def act() -> Version:
-                registry = Registry(self._root, self._settings)
-                return canary.stop(registry, "churn serve", reason)
-
+        try:
             if copy is None:
                 act()
             else:
                 copy.move(act, self._settings)
+        except ChurnError as error:
+            self._tell(f"the canary of version {tried.number} is stopped here only: {error}")
 
-    def _follow(self, registry: Registry, versions: list[Version], champion: Version) -> None:
-        before = self._store.state()
+    def _withdrawn(self) -> bool:
+        """Go on with the last version that was in Production, if there was one."""
+        state = self._store.state()
+        if state is None:
+            return False
+        self._tell(f"nothing is in Production; version {state.champion.version} goes on")
+        if state.challenger is not None:
+            self._store.write(state.model_copy(update={"challenger": None}))
+        return True
+
+    def _follow(self, registry: Registry, champion: Version, tried: Version | None) -> None:
+        before, problem = self._store.state(), ""
         try:
-            wanted, problem = self._fetched(registry, champion), ""
+            wanted, fetched = self._fetched(registry, champion)
         except ChurnError as error:
             if before is None:
                 raise
-            wanted, problem = before.champion, str(error)
+            wanted, fetched = before.champion, False
+            problem = f"{error}; version {wanted.version} goes on"
         challenger = None
-        tried = on_trial(versions)
         # In a move to Production there is a moment in which it is both.
-        if tried is not None and tried.number not in {champion.number, *self.refused}:
+        if tried is not None and tried.number != champion.number:
             try:
-                challenger = self._challenger(registry, tried)
+                challenger, also = self._challenger(registry, tried)
+                fetched = fetched or also
             except ChurnError as error:  # the champion is served all the same
                 problem = problem or f"canary: {error}"
+        self._tell(problem)
         state = State(
             name=self._settings.model,
             champion=wanted,
             challenger=challenger,
             changed=datetime.now(UTC).isoformat(timespec="seconds"),
-            problem=problem,
         )
-        if before is None or state.model_copy(update={"changed": before.changed}) != before:
-            if problem:
-                _logger.error("%s; version %s goes on", problem, wanted.version)
+        # Also where a damaged copy was replaced: workers have to load it.
+        if before is None or fetched or not state.same_as(before):
             self._store.write(state)
 
-    def _challenger(self, registry: Registry, version: Version) -> Challenger:
-        trial, loadable = version.canary, self._fetched(registry, version)
+    def _tell(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            _logger.error("%s", problem)
+        self._problem = problem
+
+    def _challenger(self, registry: Registry, version: Version) -> tuple[Challenger, bool]:
+        trial = version.canary
+        loadable, fetched = self._fetched(registry, version)
         assert trial is not None
-        return Challenger(
+        found = Challenger(
             version=loadable.version,
             digest=loadable.digest,
             share=trial.share,
             shadow=trial.shadow,
+            since=tried_since(version),
         )
+        return found, fetched
 
-    def _fetched(self, registry: Registry, version: Version) -> Loadable:
-        """Return a version that is in the store, verified."""
-        loadable = Loadable(version=str(version.number), digest=version.digest)
+    def _fetched(self, registry: Registry, version: Version) -> tuple[Loadable, bool]:
+        """Return a version that is in the store, verified, and whether it is new there."""
         if not version.digest:
             raise RegistryError(
                 f"version {version.number}: registered without a digest; register it with churn"
             )
-        if not self._store.has(loadable):
+        loadable = Loadable(version=str(version.number), digest=version.digest)
+        if self._store.has(loadable):
+            return loadable, False
+        reason, until = self._failed.get(loadable, ("", 0.0))
+        if time.monotonic() < until:
+            raise ArtifactError(reason)
+        try:
             with tempfile.TemporaryDirectory(prefix="churn-serve-") as folder:
                 stored = verified.fetch(registry, version, Path(folder))
                 self._store.add(loadable, stored / MODEL_FILES, stored)
-        return loadable
+            require_loadable(self._store, loadable)
+        except ChurnError as error:
+            self._store.remove(loadable)
+            self._failed[loadable] = (str(error), time.monotonic() + _AGAIN_S)
+            raise
+        return loadable, True
+
+
+def tried_since(version: Version) -> str:
+    """Return when a version's canary began; empty if the audit trail does not say."""
+    begun = version.last("canary")
+    return "" if begun is None else begun.when
 
 
 def fix(root: Path, uri: str, name: str, store: Store) -> None:
@@ -167,10 +190,9 @@ def fix(root: Path, uri: str, name: str, store: Store) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="churn-serve-") as folder:
         found = loading.fetch(uri, root, Path(folder))
-        artifact.load(found.model)  # what cannot be loaded ends the command, and not each worker
         digest = model_digest(found.model)
         loadable = Loadable(version=found.version or digest[:12], digest=digest)
-        if not store.has(loadable):
-            store.add(loadable, found.model, found.stored)
+        store.add(loadable, found.model, found.stored)
+    require_loadable(store, loadable)  # what cannot be loaded ends the command, and not each worker
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     store.write(State(name=name, champion=loadable, changed=moment))

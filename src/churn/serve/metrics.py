@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -50,6 +52,9 @@ METRICS: Mapping[str, Meaning] = {
     "churn_requests_in_progress": Meaning("live", "Requests that are being answered."),
     "churn_errors": Meaning("counter", "Requests that were refused or failed, by kind.", ("kind",)),
     "churn_rows": Meaning("counter", "Customers who were answered, by version.", ("version",)),
+    "churn_shadows_dropped": Meaning(
+        "counter", "Requests for which a shadow was too slow to predict, by version.", ("version",)
+    ),
     "churn_predictions": Meaning(
         "counter", "Customers by role and prediction.", ("role", "prediction")
     ),
@@ -138,29 +143,34 @@ class Shared:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._one_writes = threading.Lock()
 
     def write(self) -> None:
         """Put this process's numbers there, in one step."""
-        with _lock:
-            content = msgspec.msgpack.encode(Numbers(dict(_values), dict(_durations)))
         fresh = self._folder / f".{os.getpid()}"
-        fresh.write_bytes(content)
-        fresh.replace(self._folder / f"{os.getpid()}.live")
+        with self._one_writes:
+            with _lock:
+                content = msgspec.msgpack.encode(Numbers(dict(_values), dict(_durations)))
+            fresh.write_bytes(content)
+            fresh.replace(self._folder / f"{os.getpid()}.live")
 
     def forget(self, pid: int) -> None:
         """Keep what a process that has ended has counted, and drop what it was doing."""
         path = self._folder / f"{pid}.live"
-        if path.exists():
-            path.replace(path.with_suffix(".ended"))
+        if path.exists():  # another process may get the same id later
+            path.replace(self._folder / f"{pid}-{time.time_ns()}.ended")
 
     def read(self) -> list[tuple[Numbers, bool]]:
         """Return the numbers of all processes, newest last, and whether each is alive."""
         decoder = msgspec.msgpack.Decoder(Numbers)
-        files = [path for path in self._folder.iterdir() if path.suffix in (".live", ".ended")]
-        return [
-            (decoder.decode(path.read_bytes()), path.suffix == ".live")
-            for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)
-        ]
+        found = []
+        for path in self._folder.iterdir():
+            if path.suffix in (".live", ".ended"):
+                with suppress(FileNotFoundError):  # forgotten at this moment
+                    stamp, content = path.stat().st_mtime_ns, path.read_bytes()
+                    found.append((stamp, decoder.decode(content), path.suffix == ".live"))
+        ordered = sorted(found, key=lambda one: one[0])
+        return [(numbers, is_alive) for _, numbers, is_alive in ordered]
 
 
 class Sum(Collector):

@@ -233,7 +233,6 @@ def page(document: dict[str, Any]) -> str:
         version=document["info"]["version"],
         endpoints=shown,
         errors=_ERRORS,
-        keys="securitySchemes" in document["components"],
     )
 
 

@@ -134,7 +134,8 @@ class Predictor:
         first, ended = group[0], time.perf_counter()
         served, role = first.served, first.role
         prediction = served.decision(probability)
-        metrics.count("churn_rows", served.version, by=len(probability))
+        if role != "shadow":
+            metrics.count("churn_rows", served.version, by=len(probability))
         positive = int(np.count_nonzero(prediction))
         for outcome, number in (("1", positive), ("0", len(probability) - positive)):
             if number:

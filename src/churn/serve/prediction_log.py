@@ -69,7 +69,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     version : str
     role : str
         ``champion``, ``challenger``, ``shadow`` (a challenger whose prediction was not the answer),
-        or ``fallback`` (the champion, because the challenger has failed).
+        ``fallback`` (the champion, because the challenger has failed), or ``named`` (by the path
+        of the request, outside of any trial).
     """
 
     requests: Sequence[str]
@@ -123,6 +124,11 @@ class PredictionLog:
             if self._n_waiting >= _FILE_ROWS:
                 self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """Number of predictions that wait."""
+        return self._n_waiting
+
     def close(self, timeout_s: float) -> None:
         """Write what waits, and end."""
         with self._changed:
@@ -142,7 +148,6 @@ class PredictionLog:
                 self._write(taken)
                 with self._changed:
                     self._n_waiting -= sum(len(entry.rows) for entry in taken)
-            metrics.put("churn_log_queue_rows", self._n_waiting)
             if ended:
                 return
 
@@ -319,6 +324,9 @@ def read(address: str, since: datetime, columns: Sequence[str] | None = None) ->
         return pd.DataFrame({name: [] for name in columns or ()})
     whole = pa.concat_tables(tables, promote_options="permissive")
     found = whole.filter(pc.field("time") >= pa.scalar(first, pa.timestamp("us", tz="UTC")))
+    for name in columns or ():
+        if name not in found.schema.names:
+            found = found.append_column(name, pa.nulls(len(found), pa.string()))
     ordered: pd.DataFrame = found.sort_by(
         [("time", "ascending"), ("request_id", "ascending"), ("row", "ascending")]
     ).to_pandas()
@@ -327,7 +335,10 @@ def read(address: str, since: datetime, columns: Sequence[str] | None = None) ->
 
 def _read(files: Any, path: str, columns: Sequence[str] | None) -> pa.Table:
     with files.open(path, "rb") as file:
-        found = pq.read_table(file, columns=None if columns is None else list(columns))
+        stored = pq.ParquetFile(file)
+        there = stored.schema_arrow.names
+        # A column that is redacted is not there.
+        found = stored.read(None if columns is None else [n for n in columns if n in there])
     # Dictionaries of several files are joined as texts.
     texts = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in found.schema]
     names = found.schema.names

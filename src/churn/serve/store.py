@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,11 @@ import pandas as pd
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape, atomic, read_json, write_json
 from churn.provenance.candidate import model_digest
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _MODEL, _SAMPLE = "model", "sample.json"
 _MLFLOW_SAMPLE = "input_example.json"
@@ -38,11 +45,21 @@ class Challenger(Loadable):
     """A version that is tried on a part of the requests.
 
     `share` is the part of the customers, in (0, 1], whom it answers; with `shadow` it predicts for
-    them too, and the champion answers.
+    them too, and the champion answers. `since` is when the canary began, by which it is told from
+    another one of the same version.
     """
 
     share: float
     shadow: bool = False
+    since: str = ""
+
+
+class Refusal(Shape):
+    """refused.json: the canary that this server has stopped last."""
+
+    version: str
+    since: str
+    reason: str
 
 
 class State(Shape):
@@ -52,7 +69,10 @@ class State(Shape):
     champion: Loadable
     challenger: Challenger | None = None
     changed: str  # when, in ISO 8601
-    problem: str = ""  # why something newer is not served
+
+    def same_as(self, other: State) -> bool:
+        """Tell whether the same is to be served."""
+        return self.model_copy(update={"changed": other.changed}) == other
 
 
 class Store:
@@ -67,6 +87,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._state, self._seen = folder / "state.json", folder / "seen"
+        self._refused = folder / "refused.json"
 
     def state(self) -> State | None:
         """Return what to serve; None if there was never anything.
@@ -90,6 +111,42 @@ class Store:
         # The newest of the others stays: it is what a rollback goes back to.
         for path in (*left, *sorted(others, key=lambda path: path.stat().st_mtime)[:-1]):
             shutil.rmtree(path, ignore_errors=True)
+
+    def refusal(self) -> Refusal | None:
+        """Return the canary that was stopped here last; None if there was none."""
+        return read_json(self._refused, "serve", Refusal) if self._refused.exists() else None
+
+    def refuse(self, reason: str) -> None:
+        """Stop the canary, and remember that it was stopped here."""
+        state = self.state()
+        if state is not None and (tried := state.challenger) is not None:
+            refusal = Refusal(version=tried.version, since=tried.since, reason=reason)
+            write_json(self._refused, refusal)
+            self.write(state.model_copy(update={"challenger": None}))
+
+    def remove(self, version: Loadable) -> None:
+        """Remove a version."""
+        shutil.rmtree(self.folder / "versions" / version.folder, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep another server out of the folder for a block.
+
+        Raises
+        ------
+        ArtifactError
+            If another one uses it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise ArtifactError(
+                        f"{self.folder}: another churn serve uses it; --store names another folder"
+                    ) from error
+            yield
 
     def stamp(self) -> int:
         """Return a number that changes when the state does; 0 if there is none."""

@@ -22,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn.core import process
 from churn.core.errors import ArtifactError, ChurnError
 from churn.core.params import Params
 from churn.serve import metrics
 from churn.serve.access import Keys, require_safe
 from churn.serve.orders import Orders
+from churn.serve.probe import ONE_THREAD
 from churn.serve.store import Store
+from churn.serve.watch import Watch
 
 if TYPE_CHECKING:
     from churn.serve.follower import Follower
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2
 _RESTART_S = 1.0  # a worker that ends at once is not started again at once
+_QUEUE_S = 0.05  # in which workers accept the connections that wait
 _SHORT_S, _SHORT_LIVES = 10.0, 5  # seconds of a short life, and how many in a row are too many
 _BACKLOG = 2048
 
@@ -92,8 +96,13 @@ def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
     """
     require_safe(options.host, Keys.of(os.environ), options.insecure)
     listening = _listen(options.host, options.port)
-    with tempfile.TemporaryDirectory(prefix="churn-metrics-") as numbers:
-        return _Supervisor(options, settings, listening, Path(numbers), say).run()
+    with tempfile.TemporaryDirectory(prefix="churn-serve-") as name:
+        numbers = Path(name) / "numbers"
+        numbers.mkdir()
+        # Another model is not what the next server of Production may begin with.
+        store = Store(options.store if options.uri is None else Path(name) / "store")
+        with store.locked():
+            return _Supervisor(options, settings, listening, store, numbers, say).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -115,17 +124,19 @@ class _Supervisor:
         options: Options,
         settings: Params,
         listening: socket.socket,
+        store: Store,
         numbers: Path,
         say: Callable[[str], None],
     ) -> None:
         self._options, self._settings, self._say = options, settings, say
-        self._listening, self._store = listening, Store(options.store)
+        self._listening, self._store = listening, store
         self._folder, self._numbers = numbers, metrics.Shared(numbers)
         self._stopped = threading.Event()
         # Its end tells workers that this process has ended, however it has.
         self._alive_read, self._alive_write = os.pipe()
         self._short_lives = 0
         self._follower: Follower | None = None
+        self._watch = Watch(settings.release)
         self._workers: list[tuple[subprocess.Popen[bytes], float]] = []
 
     def run(self) -> int:
@@ -153,7 +164,7 @@ class _Supervisor:
             try:
                 connection.request("GET", "/v2/health/live")
                 connection.getresponse()
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 continue  # the workers load; who connects meanwhile waits to be accepted
             finally:
                 connection.close()
@@ -169,7 +180,8 @@ class _Supervisor:
             name = self._settings.release.model
             follower.fix(self._options.root, self._options.uri, name, self._store)
             return False
-        if (state := self._store.state()) is not None:
+        state = self._store.state()
+        if state is not None and state.name == self._settings.release.model:
             age = self._store.age_s()
             old = "" if age is None else f", as the registry said {_told(age)} ago"
             self._say(f"begins with version {state.champion.version} of the local copy{old}")
@@ -188,17 +200,15 @@ class _Supervisor:
             self._follower = Follower(self._options.root, self._settings.release, self._store)
         return self._follower.look()
 
-    def _watch(self) -> None:
-        """Stop a canary that fails."""
-        from churn.serve import watch
-
+    def _watch_canary(self) -> None:
+        """Stop a canary that fails, whether the registry answers or not."""
         state = self._store.state()
-        if self._follower is None or state is None or (tried := state.challenger) is None:
+        if state is None or (tried := state.challenger) is None:
             return
-        trial = watch.counted(metrics.collected(self._numbers), tried.version)
-        if reason := watch.reason_to_stop(trial, self._settings.release):
+        reason = self._watch.reason_to_stop(tried, metrics.collected(self._numbers))
+        if reason:
             _logger.error("the canary of version %s is stopped: %s", tried.version, reason)
-            self._follower.refuse(int(tried.version), reason)
+            self._store.refuse(reason)
 
     def _follow(self) -> None:
         """Ask the registry again and again; its silence changes nothing."""
@@ -208,8 +218,8 @@ class _Supervisor:
         while not self._stopped.is_set():
             begun = time.monotonic()
             try:
+                self._watch_canary()
                 self._look()
-                self._watch()
                 if fails:
                     _logger.info("the registry answers again")
                 fails = False
@@ -221,7 +231,8 @@ class _Supervisor:
             except Exception:
                 metrics.count("churn_registry_failures")
                 _logger.exception("the registry could not be followed; what is served goes on")
-            self._numbers.write()
+            with contextlib.suppress(OSError):
+                self._numbers.write()
             spent = time.monotonic() - begun
             self._stopped.wait(max(0.1, self._settings.serve.poll_s - spent))
 
@@ -229,16 +240,15 @@ class _Supervisor:
         orders = Orders(
             socket=self._listening.fileno(),
             parent=self._alive_read,
-            store=self._options.store.resolve(),
+            store=self._store.folder.resolve(),
             numbers=self._folder,
             settings=self._settings.serve,
         )
         started = subprocess.Popen(
             [sys.executable, "-m", "churn.serve.worker", orders.model_dump_json()],
             cwd=self._options.root,
-            # A worker is one core's. Threads of OpenMP that wait for each other on a busy machine
-            # take seconds for what is done in milliseconds.
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            # A worker is one core's, and asks neither the registry nor GitHub.
+            env={**process.without_credentials(), **ONE_THREAD},
             stdin=subprocess.DEVNULL,
             pass_fds=[orders.socket, orders.parent],
             start_new_session=True,  # Ctrl-C reaches this process, which stops them in order
@@ -259,8 +269,11 @@ class _Supervisor:
 
     def _end(self) -> None:
         """Let workers finish what they have accepted, and end."""
-        # Who connects from now on is refused, and not accepted by a socket that nobody reads.
+        # Who connects from now on is refused, and not accepted by a socket that nobody reads. The
+        # connections that wait to be accepted would be reset, so their queue is made short first.
         with contextlib.suppress(OSError):
+            self._listening.listen(0)
+            time.sleep(_QUEUE_S)
             self._listening.shutdown(socket.SHUT_RD)
         for worker, _ in self._workers:
             worker.terminate()

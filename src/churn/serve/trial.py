@@ -15,7 +15,7 @@ from churn.core.paths import Workspace
 from churn.data import schema
 from churn.data.table import read_table
 from churn.deploy import canary
-from churn.evaluation.trial import Comparison, Interval, Side, compare
+from churn.evaluation.trial import Comparison, Interval, Side, Tried, compare
 from churn.registry import Registry
 from churn.registry.working_copy import working_copy
 from churn.serve import prediction_log
@@ -70,13 +70,14 @@ def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], 
     )
     rows = prediction_log.read(address, datetime.fromisoformat(begun.when), _COLUMNS)
     numbers = {str(version.number), str(champion.number)}
-    rows = rows[rows["version"].isin(numbers)]
+    rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
     if rows.empty:
         say(f"{address} has no predictions since then")
         return
+    tried = Tried(trial.share, trial.shadow, str(version.number))
     known = None if labels is None else read_labels(labels, settings.data)
     margin = settings.gates.margins.get("cost", 0.0)
-    found = compare(rows, known, trial.share, settings.decision, margin)
+    found = compare(rows, known, tried, settings.decision, margin)
     for line in lines(found, champion.number, version.number, margin, settings):
         say(line)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
 from churn.core.params import ReleaseParams
+from churn.serve.store import Challenger
 
 _ROLES = ("challenger", "shadow")
 _FAILURES = 3  # fewer may be an accident
@@ -16,25 +18,42 @@ _QUANTILE = 0.95
 
 
 @dataclass(frozen=True)
-class Trial:
+class Counts:
     """What all workers have counted of a challenger.
 
     Attributes
     ----------
-    requests : float
-        That it has answered.
     failures : float
-        That it could not answer.
-    p95_s : float or None
-        Upper bound of the seconds in which 95 of 100 were predicted; None if there were none.
+        Requests that it could not answer.
+    buckets : dict of float to float
+        By a bound in seconds: requests that took at most so long.
     """
 
-    requests: float
     failures: float
-    p95_s: float | None
+    buckets: Mapping[float, float]
+
+    @property
+    def requests(self) -> float:
+        """Number of requests that it has answered."""
+        return max(self.buckets.values(), default=0.0)
+
+    def since(self, before: Counts) -> Counts:
+        """Return what was counted after `before`."""
+        buckets = {b: n - before.buckets.get(b, 0.0) for b, n in self.buckets.items()}
+        return Counts(self.failures - before.failures, buckets)
+
+    @property
+    def p95_s(self) -> float:
+        """Seconds that 5 of 100 requests have taken at least; 0 if there were none.
+
+        The lower end of the bucket in which the quantile is, so that no challenger is stopped for
+        the width of a bucket.
+        """
+        slow = [b for b, n in self.buckets.items() if n < _QUANTILE * self.requests]
+        return max(slow, default=0.0)
 
 
-def counted(numbers: CollectorRegistry, version: str) -> Trial:
+def counted(numbers: CollectorRegistry, version: str) -> Counts:
     """Read what was counted of a version from the metrics of all workers."""
     failures, buckets = 0.0, dict[float, float]()
     for family in numbers.collect():
@@ -49,32 +68,55 @@ def counted(numbers: CollectorRegistry, version: str) -> Trial:
             ):
                 bound = float(sample.labels["le"])
                 buckets[bound] = buckets.get(bound, 0.0) + sample.value
-    requests = max(buckets.values(), default=0.0)
-    if not requests:
-        return Trial(0.0, failures, None)
-    slow = min(bound for bound, count in buckets.items() if count >= _QUANTILE * requests)
-    return Trial(requests, failures, slow)
+    return Counts(failures, buckets)
 
 
-def reason_to_stop(trial: Trial, limits: ReleaseParams) -> str:
+class Watch:
+    """Watches one canary after another.
+
+    Parameters
+    ----------
+    limits : ReleaseParams
+        `p95_ms` holds for a challenger too.
+    """
+
+    def __init__(self, limits: ReleaseParams) -> None:
+        self._limits = limits
+        self._trial: tuple[str, str] | None = None  # version, and since when
+        self._before = Counts(0.0, {})
+
+    def reason_to_stop(self, challenger: Challenger, numbers: CollectorRegistry) -> str:
+        """Say why a canary has to end; empty if it may go on.
+
+        Parameters
+        ----------
+        challenger : Challenger
+        numbers : CollectorRegistry
+            Of all workers. What they had counted when the canary was first seen is of an earlier
+            one.
+        """
+        found = counted(numbers, challenger.version)
+        if self._trial != (challenger.version, challenger.since):
+            self._trial, self._before = (challenger.version, challenger.since), found
+        return reason_to_stop(found.since(self._before), self._limits)
+
+
+def reason_to_stop(counts: Counts, limits: ReleaseParams) -> str:
     """Say why a canary has to end; empty if it may go on.
 
     Parameters
     ----------
-    trial : Trial
+    counts : Counts
+        Since it began.
     limits : ReleaseParams
-        `p95_ms` holds here too.
+        `p95_ms` holds for a challenger too.
     """
-    asked = trial.requests + trial.failures
-    if trial.failures >= _FAILURES and trial.failures > _FAILURE_SHARE * asked:
-        return f"it could not answer {trial.failures:.0f} of {asked:.0f} requests"
-    if (
-        trial.p95_s is not None
-        and trial.requests >= _REQUESTS
-        and trial.p95_s * 1000 > limits.p95_ms
-    ):
+    asked = counts.requests + counts.failures
+    if counts.failures >= _FAILURES and counts.failures > _FAILURE_SHARE * asked:
+        return f"it could not answer {counts.failures:.0f} of {asked:.0f} requests"
+    if counts.requests >= _REQUESTS and counts.p95_s * 1000 >= limits.p95_ms:
         return (
-            f"95 of 100 predictions take up to {trial.p95_s * 1000:.0f} ms, and"
+            f"5 of 100 predictions take more than {counts.p95_s * 1000:.0f} ms, and"
             f" {limits.p95_ms:g} ms are allowed (release.p95_ms)"
         )
     return ""

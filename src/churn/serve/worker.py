@@ -12,8 +12,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -33,6 +33,7 @@ _LOOK_S = 0.2  # between two looks at the state
 _COLLECT_TURNS = 50  # of those looks
 _AGAIN_S = 30.0  # until a version that could not be loaded is tried once more
 _GRACE_S = 0.5  # in which callers are told to open new connections
+_LAST_S = 2.0  # for shadows, and for the log, at the end
 _SWITCH_S = 0.0005  # for which another thread, which loads or logs, may hold up the answers
 
 
@@ -55,20 +56,23 @@ class Loader(threading.Thread):
         self._store, self._max_rows, self._swap = store, max_rows, swap
         self._serving: Serving | None = None
         self._loaded: dict[str, Served] = {}
+        self._champion = self._before = ""  # folders
+        self._again = 0.0  # when to try once more what could not be loaded; 0 if all could
         self._ended = threading.Event()
 
     def run(self) -> None:
         """Look at the state until the process ends."""
-        last, again = -1, 0.0
+        last = -1
         while True:
             stamp, now = self._store.stamp(), time.monotonic()
-            if stamp not in (0, last) or now > again > 0:
-                last, again = stamp, 0.0
+            if stamp not in (0, last) or now > self._again > 0:
+                last, self._again = stamp, 0.0
                 try:
                     self._follow(self._store.state())
                 except Exception as error:
                     metrics.count("churn_reloads", "failed")
-                    again = now + _AGAIN_S  # the disk may have been full
+                    # The disk may have been full.
+                    self._again = now + (_AGAIN_S if self._serving else _LOOK_S * 5)
                     then = "goes on" if self._serving else "is nothing yet"
                     unexpected = not isinstance(error, ChurnError)
                     _logger.error("%s; what is served %s", error, then, exc_info=unexpected)
@@ -89,11 +93,16 @@ class Loader(threading.Thread):
         if (other := state.challenger) is not None:
             try:
                 trial = Trial(self._load(other), other.share, other.shadow)
-            except ChurnError as error:  # the champion is served all the same
+            except Exception as error:  # the champion is served all the same
                 metrics.count("churn_reloads", "failed")
                 _logger.error("challenger: %s", error)
+                self._again = time.monotonic() + _AGAIN_S
         serving = Serving(state.name, champion, trial)
         kept = {one.folder for one in (state.champion, state.challenger) if one is not None}
+        # The one before stays as well, for a rollback.
+        before = self._champion if self._champion not in kept else self._before
+        kept |= {before}
+        self._before, self._champion = before, state.champion.folder
         self._loaded = {key: one for key, one in self._loaded.items() if key in kept}
         self._swap(serving)
         _show(serving, self._serving)
@@ -112,6 +121,7 @@ class Loader(threading.Thread):
                     loaded.why_not,
                 )
             self._loaded[key] = loaded
+            gc.unfreeze()
             gc.collect()
             gc.freeze()  # what was loaded stays, and is not looked through at each collection
         return self._loaded[key]
@@ -175,9 +185,10 @@ def close_slow(connections: Iterable[Any], before: float) -> None:
 class Server(uvicorn.Server):
     """uvicorn's server, whose stop is up to the worker."""
 
-    def capture_signals(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `serve`, which drains first."""
-        return nullcontext()
+        yield
 
 
 async def serve(orders: Orders) -> None:
@@ -224,7 +235,7 @@ async def serve(orders: Orders) -> None:
         for one in getattr(server, "servers", []):
             one.close()
         # Answers now close their connections, so that few are idle when the rest are closed.
-        loop.call_later(min(_GRACE_S, settings.drain_s / 2), end)
+        loop.call_later(_GRACE_S, end)
 
     def end() -> None:
         server.should_exit = True
@@ -241,8 +252,9 @@ async def serve(orders: Orders) -> None:
     looking_after.cancel()
     shared.write()
     loader.stop()
+    await app.settle(_LAST_S)
     if log is not None:
-        log.close(settings.drain_s)
+        await loop.run_in_executor(None, log.close, _LAST_S)
 
 
 async def _look_after(
@@ -253,7 +265,11 @@ async def _look_after(
     for turn in itertools.count(1):
         close_slow(server.server_state.connections, loop.time() - timeout_s)
         metrics.put("churn_requests_in_progress", app.in_flight)
-        shared.write()
+        metrics.put("churn_log_queue_rows", app.log_queue)
+        try:
+            shared.write()
+        except OSError:  # a full disk must not end what else is done here
+            _logger.exception("the numbers could not be written")
         # A request leaves none; that of errors can wait. By itself Python looks for it so often
         # that a fifth of the requests' time goes into it.
         if turn % _COLLECT_TURNS == 0:

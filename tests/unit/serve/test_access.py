@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from churn.core.errors import ParamsError
@@ -14,6 +16,10 @@ Headers = list[tuple[bytes, bytes]]
 
 def bearer(key: str, scheme: str = "Bearer") -> Headers:
     return [(b"authorization", f"{scheme} {key}".encode())]
+
+
+def basic(credentials: str) -> Headers:
+    return [(b"authorization", b"Basic " + b64encode(credentials.encode()))]
 
 
 def api_key(key: str) -> Headers:
@@ -38,6 +44,8 @@ def test_without_keys_everybody_may_ask() -> None:
         api_key(KEY),
         [(b"host", b"x"), *api_key(OTHER)],
         [(b"authorization", b"Basic eDp5"), *api_key(KEY)],
+        basic(f"anybody:{KEY}"),
+        basic(f":{OTHER}"),
     ],
 )
 def test_each_of_the_keys_is_admitted(headers: Headers) -> None:
@@ -54,6 +62,10 @@ def test_each_of_the_keys_is_admitted(headers: Headers) -> None:
         bearer(KEY.upper()),
         bearer(f"{KEY},{OTHER}"),
         bearer(KEY, "Basic"),
+        basic(KEY),
+        basic(f"{KEY}:"),
+        basic(f"x:{KEY}x"),
+        [(b"authorization", b"Basic !")],
         [(b"authorization", KEY.encode())],
         [(b"authorization", b"Bearer")],
         api_key(""),

@@ -20,8 +20,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from churn.model import artifact
+from churn.provenance.candidate import model_digest
 from churn.serve import prediction_log
+from churn.serve.store import Challenger, Loadable, State, Store
 from tests.conftest import ROOT
+from tests.unit.serve.models import fitted
 from tests.unit.serve.running import Record, Running, eventually, serving
 
 pytestmark = pytest.mark.slow
@@ -228,3 +232,58 @@ def test_an_address_that_is_taken_is_told_in_one_line(folder: Path) -> None:
             assert running.process.wait(60) == 2
     [line] = [line for line in running.lines if line]
     assert line.startswith(f"Error: 127.0.0.1:{port}: Address already in use")
+
+
+def test_a_canary_that_cannot_answer_is_stopped_even_without_the_registry(
+    customers: pd.DataFrame, stored: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, poll_s=0.3)
+    plain = tmp_path / "plain"
+    artifact.save(fitted(customers), plain)  # takes no plan; the challenger needs one
+    store = Store(folder / "served")
+    champion, tried = (
+        Loadable(version=number, digest=model_digest(model))
+        for number, model in (("1", plain), ("2", stored))
+    )
+    for version, model in ((champion, plain), (tried, stored)):
+        store.add(version, model, None)
+    challenger = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
+    name = "churn-predictor"
+    store.write(State(name=name, champion=champion, challenger=challenger, changed="now"))
+    store.touch()
+    without_plan = [{k: v for k, v in one.items() if k != "plan"} for one in records[:5]]
+    gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    with serving(folder, environment=gone) as running:
+        for one in without_plan:
+            answer = running.ask([one])
+            assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, "1")
+        eventually(lambda: "the canary of version 2 is stopped" in running.text)
+        eventually(lambda: running.number("churn_canary_share") == 0)
+        assert running.number("churn_challenger_failures_total", version="2") >= 3
+    refusal = store.refusal()
+    assert refusal is not None
+    assert (refusal.version, refusal.since) == ("2", "2026-02-28")
+    assert "it could not answer" in refusal.reason
+
+
+def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> None:
+    store = Store(folder / "served")
+    version = Loadable(version="1", digest=model_digest(stored))
+    store.add(version, stored, None)
+    store.write(State(name="churn-predictor", champion=version, changed="now"))
+    with store.locked(), serving(folder, wait=False) as running:
+        assert running.process.wait(60) == 2
+        assert "another churn serve uses it; --store names another folder" in running.text
+    before = store.stamp()
+    with serving(folder, "--model", "model") as other:  # has a copy of its own
+        assert 'role="champion",version="1"' not in other.get("/metrics").text
+    assert store.stamp() == before
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_command(folder: Path) -> None:
+    (folder / "model" / "pipeline.skops").write_bytes(b"no zip")
+    with serving(folder, "--model", "model", wait=False) as running:
+        assert running.process.wait(60) == 2
+    [line] = [line for line in running.lines if line]
+    assert line.startswith("Error: version ")
+    assert "cannot be served" in line
