@@ -58,7 +58,8 @@ class Model:
         DataError
             If there are no rows, a column is missing, or a cell does not fit its column.
         """
-        probability: np.ndarray = self.pipeline.predict_proba(self.inputs(customers))[:, 1]
+        X = self.inputs(customers)
+        probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
         return probability
 
     def inputs(self, customers: pd.DataFrame) -> pd.DataFrame:
