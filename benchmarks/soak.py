@@ -364,7 +364,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     until = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < until:
         found = re.search(r"serves (http://\S+)", log.read_text())
-        # It says so before its workers are there.
+        # It says so when one of its workers is there.
         if found is not None and _ready(found[1]) == WORKERS:
             return found[1]
         time.sleep(0.2)
@@ -435,10 +435,15 @@ def faults(seen: Seen) -> list[str]:
         for key, moment in tally.last_seen.items():
             times[key] = max(moment, times.get(key, 0.0))
     found += late(seen.moves, times, seen.end)
-    trials = [(m.version, m.tried) for m in seen.moves if m.tried is not None]
+    ends = [*(move.begun for move in seen.moves[1:]), seen.end]
+    trials = [
+        (move.version, move.tried, end)
+        for move, end in zip(seen.moves, ends, strict=True)
+        if move.tried is not None
+    ]
     if trials and not any(
-        version != champion and tried < moment < tried + FOLLOWED_S
-        for champion, tried in trials
+        version != champion and tried < moment < end
+        for champion, tried, end in trials
         for (_, version), moment in times.items()
     ):
         found.append("no challenger has answered")
