@@ -32,18 +32,17 @@ _logger = logging.getLogger(__name__)
 _FILE_ROWS = 20_000  # are written at once, before they take much memory
 _PART = 1000  # rows
 _DAY_US = 86_400 * 1_000_000
-_OWN = frozenset(
-    {
-        "request_id",
-        "time",
-        "row",
-        "customer_id",
-        "probability",
-        "prediction",
-        "version",
-        "role",
-        "latency_ms",
-    }
+# The log's own columns, in every file unless they are redacted.
+COLUMNS = (
+    "request_id",
+    "time",
+    "row",
+    "customer_id",
+    "probability",
+    "prediction",
+    "version",
+    "role",
+    "latency_ms",
 )
 
 
@@ -267,7 +266,7 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
 
 
 def _named(name: str) -> str:
-    return f"input_{name}" if name in _OWN else name
+    return f"input_{name}" if name in COLUMNS else name
 
 
 def _places(entry: Entry) -> np.ndarray:

@@ -20,18 +20,6 @@ from churn.registry import Registry
 from churn.registry.working_copy import working_copy
 from churn.serve import prediction_log
 
-_COLUMNS = (
-    "request_id",
-    "time",
-    "row",
-    "customer_id",
-    "probability",
-    "prediction",
-    "version",
-    "role",
-    "latency_ms",
-)
-
 
 def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], None]) -> None:
     """Print how the trial goes.
@@ -68,7 +56,7 @@ def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], 
         f"version {version.number} is tried {trial.described} since {begun.when[:16]} UTC, against"
         f" version {champion.number}"
     )
-    rows = prediction_log.read(address, datetime.fromisoformat(begun.when), _COLUMNS)
+    rows = prediction_log.read(address, datetime.fromisoformat(begun.when), prediction_log.COLUMNS)
     numbers = {str(version.number), str(champion.number)}
     rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
     if rows.empty:
