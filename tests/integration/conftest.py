@@ -101,11 +101,9 @@ def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Test with each program that serves models, or with the server that is there."""
-    given = metafunc.config.stash[OPTIONS].url
-    if "server" in metafunc.fixturenames:
-        programs = ["given"] if given else PROGRAMS
-        metafunc.parametrize("server", programs, indirect=True, scope="session")
+    """Test with each program that serves models, if no server is there."""
+    if "server" in metafunc.fixturenames and not metafunc.config.stash[OPTIONS].url:
+        metafunc.parametrize("server", PROGRAMS, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

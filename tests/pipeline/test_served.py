@@ -187,7 +187,7 @@ subprocess.run([sys.executable, __file__, "child", sys.argv[-1]])
 def test_the_server_and_all_that_it_has_started_are_ended(tmp_path: Path) -> None:
     (tmp_path / "mlflow.py").write_text(STUBBORN_MLFLOW)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with server.serving("models:/m/1", environment, tmp_path, tmp_path, 60) as served:
+    with server.serving("mlflow", "models:/m/1", environment, tmp_path, tmp_path, 60) as served:
         assert requests.get(f"{served.url}/ping", timeout=5).status_code == 200
         assert served.start_s is not None
         assert served.start_s > 0
@@ -210,6 +210,6 @@ def test_a_server_that_does_not_come_up_is_told_with_its_log(
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with (
         pytest.raises(pytest.fail.Exception, match=told),
-        server.serving("models:/m/1", environment, tmp_path, tmp_path, limit),
+        server.serving("mlflow", "models:/m/1", environment, tmp_path, tmp_path, limit),
     ):
         pytest.fail("it was taken for one that works")
