@@ -438,7 +438,7 @@ def faults(seen: Seen) -> list[str]:
     ends = [*(move.begun for move in seen.moves[1:]), seen.end]
     trials = [
         (move.version, move.tried, end)
-        for move, end in zip(seen.moves, ends, strict=True)
+        for move, end in zip(seen.moves, ends, strict=False)  # without a move there is one end
         if move.tried is not None
     ]
     if trials and not any(
