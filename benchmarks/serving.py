@@ -108,7 +108,7 @@ def _two_versions(model: Path, folder: Path) -> list[Loadable]:
     versions = [Loadable(version=name, digest=model_digest(model)) for name in ("1", "2")]
     for version in versions:
         store.add(version, model, None)
-    store.write(State(name="churn-predictor", champion=versions[0], changed="now"))
+    store.write(State(name="churn-predictor", champion=versions[0]))
     store.touch()
     return versions
 
@@ -198,7 +198,7 @@ def _swaps(url: str, body: bytes, folder: Path, versions: list[Loadable]) -> tup
             time.sleep(SWAP_S)
             moments.append(time.perf_counter())
             champion = versions[(i + 1) % 2]
-            store.write(State(name="churn-predictor", champion=champion, changed=str(i)))
+            store.write(State(name="churn-predictor", champion=champion))
 
     swapper = threading.Thread(target=swap)
     swapper.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 from churn.core.errors import ArtifactError, ChurnError, RegistryError
@@ -35,7 +35,7 @@ class Follower:
 
     def __init__(self, root: Path, settings: ReleaseParams, store: Store) -> None:
         self._root, self._settings, self._store = root, settings, store
-        self._problem = ""  # the last one that was told
+        self._problems: list[str] = []  # of the last look, which are not told again
         # Versions that cannot be served, why, and until when they are not tried again.
         self._failed: dict[Loadable, tuple[str, float]] = {}
 
@@ -60,16 +60,19 @@ class Follower:
             versions = registry.versions()
             self._store.touch()
             tried, refusal = on_trial(versions), self._store.refusal()
+            problems: list[str] = []
             if tried is not None and refusal is not None and refusal.since == tried_since(tried):
-                self._record(copy, tried, refusal)
+                problems += self._record(copy, tried, refusal)
                 tried = None
             champion = in_production(versions)
             if champion is None:
-                return self._withdrawn()
-            self._follow(registry, champion, tried)
-        return True
+                problems += self._withdrawn()
+            else:
+                problems += self._follow(registry, champion, tried)
+            self._tell(problems)
+        return self._store.state() is not None
 
-    def _record(self, copy: WorkingCopy | None, tried: Version, refusal: Refusal) -> None:
+    def _record(self, copy: WorkingCopy | None, tried: Version, refusal: Refusal) -> Iterator[str]:
         """Stop a canary that was refused here; tried again at the next look if it fails."""
 
         def act() -> Version | None:
@@ -82,27 +85,29 @@ class Follower:
             else:
                 copy.move(act, self._settings)
         except ChurnError as error:
-            self._tell(f"the canary of version {tried.number} is stopped here only: {error}")
+            yield f"the canary of version {tried.number} is stopped here only: {error}"
 
-    def _withdrawn(self) -> bool:
+    def _withdrawn(self) -> Iterator[str]:
         """Go on with the last version that was in Production, if there was one."""
         state = self._store.state()
         if state is None:
-            return False
-        self._tell(f"nothing is in Production; version {state.champion.version} goes on")
+            return
         if state.challenger is not None:
             self._store.write(state.model_copy(update={"challenger": None}))
-        return True
+        yield f"nothing is in Production; version {state.champion.version} goes on"
 
-    def _follow(self, registry: Registry, champion: Version, tried: Version | None) -> None:
-        before, problem = self._store.state(), ""
+    def _follow(
+        self, registry: Registry, champion: Version, tried: Version | None
+    ) -> Iterator[str]:
+        """Write what is to be served; give what is wrong with something newer."""
+        before = self._store.state()
         try:
             wanted, fetched = self._fetched(registry, champion)
         except ChurnError as error:
             if before is None:
                 raise
             wanted, fetched = before.champion, False
-            problem = f"{error}; version {wanted.version} goes on"
+            yield f"{error}; version {wanted.version} goes on"
         challenger = None
         # In a move to Production there is a moment in which it is both.
         if tried is not None and tried.number != champion.number:
@@ -110,22 +115,17 @@ class Follower:
                 challenger, also = self._challenger(registry, tried)
                 fetched = fetched or also
             except ChurnError as error:  # the champion is served all the same
-                problem = problem or f"canary: {error}"
-        self._tell(problem)
-        state = State(
-            name=self._settings.model,
-            champion=wanted,
-            challenger=challenger,
-            changed=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+                yield f"canary: {error}"
+        state = State(name=self._settings.model, champion=wanted, challenger=challenger)
         # Also where a damaged copy was replaced: workers have to load it.
-        if before is None or fetched or not state.same_as(before):
+        if fetched or state != before:
             self._store.write(state)
 
-    def _tell(self, problem: str) -> None:
-        if problem and problem != self._problem:
-            _logger.error("%s", problem)
-        self._problem = problem
+    def _tell(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                _logger.error("%s", problem)
+        self._problems = problems
 
     def _challenger(self, registry: Registry, version: Version) -> tuple[Challenger, bool]:
         trial = version.canary
@@ -155,10 +155,12 @@ class Follower:
         try:
             with tempfile.TemporaryDirectory(prefix="churn-serve-") as folder:
                 stored = verified.fetch(registry, version, Path(folder))
+                # Tried elsewhere: what is in the store has been, whenever this process is killed.
+                aside = Store(Path(folder) / "tried")
+                aside.add(loadable, stored / MODEL_FILES, stored)
+                require_loadable(aside, loadable)
                 self._store.add(loadable, stored / MODEL_FILES, stored)
-            require_loadable(self._store, loadable)
         except ChurnError as error:
-            self._store.remove(loadable)
             self._failed[loadable] = (str(error), time.monotonic() + _AGAIN_S)
             raise
         return loadable, True
@@ -194,5 +196,4 @@ def fix(root: Path, uri: str, name: str, store: Store) -> None:
         loadable = Loadable(version=found.version or digest[:12], digest=digest)
         store.add(loadable, found.model, found.stored)
     require_loadable(store, loadable)  # what cannot be loaded ends the command, and not each worker
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    store.write(State(name=name, champion=loadable, changed=moment))
+    store.write(State(name=name, champion=loadable))

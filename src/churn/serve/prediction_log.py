@@ -22,6 +22,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from churn.core.errors import ArtifactError, ParamsError
 from churn.model.card import ModelCard
@@ -185,7 +187,7 @@ class PredictionLog:
         stamp = datetime.now(UTC).strftime("%H%M%S.%f")
         name = f"{stamp}-{os.getpid()}-{self._n_files}.parquet"
         target, fresh = f"{self._folder}/{folder}/{name}", f"{self._folder}/{folder}/.{name}.part"
-        if self._files.protocol == "file" or "file" in self._files.protocol:
+        if isinstance(self._files, LocalFileSystem):
             # An object has its name when it is complete; a file has it when it is opened.
             self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
             with open(fresh, "wb") as file:  # noqa: PTH123 (fsspec's paths are text)
@@ -199,10 +201,8 @@ class PredictionLog:
 
 def _file_system(address: str) -> tuple[Any, str]:
     """Return the file system of an address, and the folder in it."""
-    import fsspec
-
     try:
-        files, folder = fsspec.core.url_to_fs(address)
+        files, folder = url_to_fs(address)
     except (ValueError, ImportError) as error:
         raise ParamsError(f"serve.log: {address}: {error}") from error
     return files, folder.rstrip("/")
@@ -243,7 +243,6 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns: dict[str, pa.Array] = {
         "request_id": of_requests("requests", pa.string()),
         "time": pa.array(moments[requests], pa.timestamp("us", tz="UTC")),
-        "row": pa.array(np.concatenate([_places(entry) for entry in entries]), pa.int32()),
     }
     ids = [one for entry in entries for one in entry.rows.ids or [None] * len(entry.rows)]
     columns["row"] = pa.array(np.concatenate([_places(entry) for entry in entries]), pa.int32())

@@ -68,11 +68,6 @@ class State(Shape):
     name: str
     champion: Loadable
     challenger: Challenger | None = None
-    changed: str  # when, in ISO 8601
-
-    def same_as(self, other: State) -> bool:
-        """Tell whether the same is to be served."""
-        return self.model_copy(update={"changed": other.changed}) == other
 
 
 class Store:
@@ -123,10 +118,6 @@ class Store:
             refusal = Refusal(version=tried.version, since=tried.since, reason=reason)
             write_json(self._refused, refusal)
             self.write(state.model_copy(update={"challenger": None}))
-
-    def remove(self, version: Loadable) -> None:
-        """Remove a version."""
-        shutil.rmtree(self.folder / "versions" / version.folder, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -250,11 +250,11 @@ async def serve(orders: Orders) -> None:
     if not app.draining:
         await server.serve([listening])
     looking_after.cancel()
-    shared.write()
     loader.stop()
     await app.settle(_LAST_S)
     if log is not None:
         await loop.run_in_executor(None, log.close, _LAST_S)
+    shared.write()
 
 
 async def _look_after(

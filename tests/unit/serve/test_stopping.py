@@ -249,7 +249,7 @@ def test_a_canary_that_cannot_answer_is_stopped_even_without_the_registry(
         store.add(version, model, None)
     challenger = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
     name = "churn-predictor"
-    store.write(State(name=name, champion=champion, challenger=challenger, changed="now"))
+    store.write(State(name=name, champion=champion, challenger=challenger))
     store.touch()
     without_plan = [{k: v for k, v in one.items() if k != "plan"} for one in records[:5]]
     gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
@@ -270,7 +270,7 @@ def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> No
     store = Store(folder / "served")
     version = Loadable(version="1", digest=model_digest(stored))
     store.add(version, stored, None)
-    store.write(State(name="churn-predictor", champion=version, changed="now"))
+    store.write(State(name="churn-predictor", champion=version))
     with store.locked(), serving(folder, wait=False) as running:
         assert running.process.wait(60) == 2
         assert "another churn serve uses it; --store names another folder" in running.text
