@@ -12,6 +12,10 @@ from churn.cli.group import FILE, FOLDER, Group, cli
 if TYPE_CHECKING:
     from churn.core.params import Params
 
+_WHY = click.option(
+    "--why", default="by hand", show_default=True, help="Reason, for the audit trail."
+)
+
 
 @cli.command()
 @click.option(
@@ -111,7 +115,7 @@ def canary() -> None:
     help="Part of the customers for whom it predicts.",
 )
 @click.option("--shadow", is_flag=True, help="Predict, and let Production's version answer.")
-@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+@_WHY
 def start(version: int, share: float, shadow: bool, why: str) -> None:
     """Begin the trial of VERSION.
 
@@ -141,7 +145,7 @@ def status(log: str | None, labels: Path | None) -> None:
 
 
 @canary.command()
-@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+@_WHY
 @click.option(
     "--when-due",
     is_flag=True,
@@ -155,7 +159,7 @@ def promote(why: str, when_due: bool) -> None:
 
 
 @canary.command()
-@click.option("--why", default="by hand", show_default=True, help="Reason, for the audit trail.")
+@_WHY
 def stop(why: str) -> None:
     """End the trial; Production's version answers everybody."""
     from churn.deploy import commands

@@ -139,68 +139,8 @@ def _lower(d: np.ndarray, n: np.ndarray, alpha: float) -> np.ndarray:
     return np.asarray(mean)
 
 
-def asymptotic(
-    differences: np.ndarray,
-    alpha: float = 0.05,
-    optimal_at: int = 5000,
-    minimum: int = 1000,
-    looks: np.ndarray | None = None,
-) -> ConfidenceSequence:
-    """Bound the mean of differences without limits, such as log losses; approximate.
-
-    Parameters
-    ----------
-    differences, alpha, looks
-        As in `bounded`.
-    optimal_at : int, default=5000
-        Number of customers after which the interval is narrowest, at least 1.
-    minimum : int, default=1000
-        Before this many customers, at least 2, intervals are infinite. If unpaired, there should be
-        500 on the smaller side: 5,000 for a share of 10 %.
-
-    Returns
-    -------
-    ConfidenceSequence
-        Infinite, too, while all differences are equal: their variance is unknown.
-
-    Raises
-    ------
-    ValueError
-        As `bounded`, without limits.
-
-    Notes
-    -----
-    The radius is sqrt(2 var (n r + 1) / (n^2 r) log(sqrt(n r + 1) / alpha)). With r = (w - 1) / N,
-    where w - log(w) = 1 - 2 log(alpha), it is least for N customers, compared with other r.
-
-    In simulations as for `bounded`, 1 to 4 % had an interval without 0: log losses, also of
-    overconfident models and against an underconfident one, Student's t with 3 degrees of freedom,
-    and an event of 2 %. With a minimum of 200 up to 9 % had. Unpaired log losses of overconfident
-    models at a share of 10 % had 5.5 % with a minimum of 1,000, and 2 % with 5,000. A log loss that
-    is 0.011 higher is found after 2,900 customers in half of cases, and 4,400 in four of five; by
-    `bounded`, for probabilities clipped to [0.01, 0.99], after 3,800 and 5,500.
-
-    Source: Waudby-Smith, I., Arbour, D., Sinha, R., Kennedy, E. H. and Ramdas, A. (2024),
-    Time-Uniform Central Limit Theory and Asymptotic Confidence Sequences, The Annals of Statistics
-    52 (6), theorem 2.2; r from its appendix.
-    """
-    d, n = _checked(differences, alpha, looks)
-    if not (optimal_at >= 1 and minimum >= 2):
-        raise ValueError(f"optimal_at is {optimal_at} and minimum {minimum}; at least 1 and 2")
-    rest = d - d[0]
-    mean = np.cumsum(rest)[n - 1] / n
-    variance = np.maximum(np.cumsum(rest**2)[n - 1] - n * mean**2, 0) / np.maximum(n - 1, 1)
-    w = 1.0
-    for _ in range(100):
-        w = 1 - 2 * np.log(alpha) + np.log(w)
-    grown = n * (w - 1) / optimal_at + 1
-    squared = 2 * variance / n * grown / (grown - 1) * np.log(np.sqrt(grown) / alpha)
-    radius = np.where((n < minimum) | (variance == 0), np.inf, np.sqrt(squared))
-    return ConfidenceSequence(n, d[0] + mean, d[0] + mean - radius, d[0] + mean + radius)
-
-
 def unpaired(
-    losses: np.ndarray, challenger: np.ndarray, share: float, largest: float = np.inf
+    losses: np.ndarray, challenger: np.ndarray, share: float, largest: float
 ) -> np.ndarray:
     """Convert losses of customers whom one of two models answered to differences of equal mean.
 
@@ -212,13 +152,13 @@ def unpaired(
         Whether that was the challenger.
     share : float
         Probability that it is, in (0, 1), as configured; independent of the customer.
-    largest : float, optional
-        Largest possible loss, above 0, if losses are from 0 to this.
+    largest : float
+        Largest possible loss, above 0; losses are from 0 to this.
 
     Returns
     -------
     ndarray of float, shape (n_customers,)
-        For `asymptotic`, and for `bounded` from -largest / (1 - share) to largest / share.
+        For `bounded`, from -largest / (1 - share) to largest / share.
 
     Raises
     ------
