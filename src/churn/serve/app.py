@@ -245,14 +245,8 @@ class App:
             questions = served.questions
             return questions.read_csv(body) if kind == _CSV else questions.read_json(body)
 
-        if len(body) < _LARGE_BODY:
-            rows = read(serving.champion)
-        else:
-            rows = await self._in_thread(read, serving.champion)
-        if serving.trial is None:
-            found = await self._predictor.predict(request.asked, serving.champion, rows, _CHAMPION)
-        else:
-            found = await self._try(request.asked, serving.champion, serving.trial, rows, read)
+        rows = await self._decoded(len(body), read, serving.champion)
+        found = await self._predict(request.asked, serving, rows, read)
         decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
         predictions = Predictions([Prediction(p, d) for p, d in decided])
         return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
@@ -262,39 +256,33 @@ class App:
         body = await self._body(request)
         length = request.headers.get(v2.HEADER_LENGTH)
         json_length = None if length is None else length.decode("latin-1")
-        if len(body) < _LARGE_BODY:
-            inference = v2.read(body, json_length)
-        else:
-            inference = await self._in_thread(v2.read, body, json_length)
+        inference = await self._decoded(len(body), v2.read, body, json_length)
 
         def read(served: Served) -> Rows:
             return served.questions.read_columns(inference.columns)
 
-        champion = wanted or serving.champion  # that one, whoever the customers are
-        if len(body) < _LARGE_BODY:
-            rows = read(champion)
-        else:
-            rows = await self._in_thread(read, champion)
-        if wanted is not None:
-            found = await self._predictor.predict(request.asked, champion, rows, "named")
-        elif serving.trial is None:
-            found = await self._predictor.predict(request.asked, champion, rows, _CHAMPION)
-        else:
-            found = await self._try(request.asked, champion, serving.trial, rows, read)
+        rows = await self._decoded(len(body), read, wanted or serving.champion)
+        if wanted is None:
+            found = await self._predict(request.asked, serving, rows, read)
+        else:  # that one, whoever the customers are
+            found = await self._predictor.predict(request.asked, wanted, rows, "named")
         outputs = {"probability": found.probability, "prediction": found.prediction}
         headers = _version_header(found.version)
         return v2.answer(inference, serving.name, found.version, outputs, headers)
 
-    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def _decoded(self, size: int, work: Callable[..., T], *arguments: Any) -> T:
+        """Decode a body, a large one in another thread."""
+        if size < _LARGE_BODY:
+            return work(*arguments)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
             return await loop.run_in_executor(self._threads, work, *arguments)
 
-    async def _try(
-        self, asked: Asked, champion: Served, trial: Trial, rows: Rows, read: Read
-    ) -> Found:
-        """Predict by the champion, and by the challenger for its customers."""
-        predict = self._predictor.predict
+    async def _predict(self, asked: Asked, serving: Serving, rows: Rows, read: Read) -> Found:
+        """Predict by the champion, and by a challenger for its customers."""
+        champion, trial, predict = serving.champion, serving.trial, self._predictor.predict
+        if trial is None:
+            return await predict(asked, champion, rows, _CHAMPION)
         chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
         if not chosen.any():
             return await predict(asked, champion, rows, _CHAMPION)
