@@ -135,9 +135,9 @@ def start(version: int, share: float, shadow: bool, why: str) -> None:
     help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
 )
 def status(log: str | None, labels: Path | None) -> None:
-    """Show how the trial goes: what both versions predict, and with labels which is better.
+    """Show how the trial goes.
 
-    Look as often as you like: the intervals hold at every moment.
+    What both versions predict, and with labels which is better. Look as often as you like: the intervals hold at every moment.
     """
     from churn.serve import trial
 
