@@ -137,7 +137,8 @@ def start(version: int, share: float, shadow: bool, why: str) -> None:
 def status(log: str | None, labels: Path | None) -> None:
     """Show how the trial goes.
 
-    What both versions predict, and with labels which is better. Look as often as you like: the intervals hold at every moment.
+    What both versions predict, and with labels which is better. Look as often as you like: the
+    intervals hold at every moment.
     """
     from churn.serve import trial
 
