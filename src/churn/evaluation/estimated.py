@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from churn.core.params import DecisionParams
-from churn.evaluation.reference import ScoreCounts, score_middles
+from churn.evaluation.reference import Estimate, ScoreCounts, score_middles
 from churn.evaluation.weighted import WeightedMetrics
 
 _DRAWS = 200
@@ -28,20 +28,14 @@ class Estimated:
 
     Attributes
     ----------
-    value : float
-        Estimate for the window.
-    difference : float
+    value : Estimate
+        For the window.
+    difference : Estimate
         The same, minus the metric of the held-out customers.
-    error : float
-        Standard error of `value`.
-    difference_error : float
-        Standard error of `difference`.
     """
 
-    value: float
-    difference: float
-    error: float
-    difference_error: float
+    value: Estimate
+    difference: Estimate
 
 
 def estimate(
@@ -99,13 +93,13 @@ def estimate(
     for name, values in now.items():
         change = values - before[name]
         if np.isfinite(values).mean() > 0.95 and np.isfinite([values[0], change[0]]).all():
-            found[name] = Estimated(
-                value=float(values[0]),
-                difference=float(change[0]),
-                error=float(np.nanstd(values[1:])),
-                difference_error=float(np.nanstd(change[1:])),
-            )
+            found[name] = Estimated(_drawn(values), _drawn(change))
     return found
+
+
+def _drawn(values: np.ndarray) -> Estimate:
+    """Return the first of some values, with the standard deviation of the others."""
+    return Estimate(value=float(values[0]), error=float(np.nanstd(values[1:])))
 
 
 def calibrate(middles: np.ndarray, churned: np.ndarray, stayed: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ class Counts:
                 name, count = str(entry["values"]), int(entry["counts"])
                 self.versions[name] = self.versions.get(name, 0) + count
             self.answers += len(table)
-            table = table.filter(pc.equal(table["version"], version))
+            table = answers_of(table, version)
             self._add_latency(table)
         else:
             self.answers += len(table)
@@ -142,6 +142,12 @@ class Counts:
             values = _floats(table["latency_ms"])
             places = np.searchsorted(_LATENCY_EDGES, values[~np.isnan(values)])
             self.latency += np.bincount(places, minlength=len(self.latency))
+
+
+def answers_of(table: pa.Table, version: str) -> pa.Table:
+    """Return the rows of a log that a version has answered, and not only predicted for."""
+    answered = pc.and_(pc.equal(table["version"], version), pc.not_equal(table["role"], "shadow"))
+    return table.filter(answered)
 
 
 def hashes(ids: pa.ChunkedArray) -> np.ndarray:

@@ -65,9 +65,18 @@ class Log:
                 days.setdefault(day, []).append(path)
         return days
 
-    def newest(self) -> str | None:
-        """Return the newest day of the log; None if it is empty."""
-        return max(self.days("", "9999"), default=None)
+    def newest(self) -> str:
+        """Return the newest day of the log (YYYY-MM-DD).
+
+        Raises
+        ------
+        ArtifactError
+            If it is empty.
+        """
+        days = self.days("", "9999")
+        if not days:
+            raise ArtifactError(f"{self.address}: no predictions are logged there")
+        return max(days)
 
     def logged(self, paths: Sequence[str]) -> frozenset[str]:
         """Return the names of the model's columns that the newest of these files has."""
@@ -98,9 +107,7 @@ class Log:
         types = {**{named(name): kind for name, kind in self._types.items()}, **_OWN}
         schema = pa.schema([(name, types[name]) for name in stored.values()])
         with self._reading():
-            rows = ds.dataset(
-                list(paths), schema=schema, format="parquet", filesystem=self._files
-            )
+            rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []
             count = 0
             for batch in rows.to_batches(batch_size=_ROWS):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from churn.core.params import DecisionParams, EffectsParams, Margin
+from churn.core.params import DecisionParams, EffectsParams, Margin, MetricName
 from churn.evaluation import estimated, noise
-from churn.evaluation.estimated import Estimated
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.noise import Noise, Statistic
-from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference, score_middles
+from churn.evaluation.reference import (
+    CategoryCounts,
+    Estimate,
+    NumberCounts,
+    Reference,
+    score_middles,
+)
 from churn.monitor.counting import Counts
 from churn.monitor.results import Interval, Kind, Measure
 
@@ -51,7 +56,7 @@ class Measurer:
     reference : Reference
     effects : EffectsParams
     margins : dict of str to float
-        `gates.margins`: of the estimated metrics.
+        `gates.margins`: by how much a metric may be worse.
     decision : DecisionParams
         The costs.
     false_alarms : float
@@ -69,12 +74,12 @@ class Measurer:
         self,
         reference: Reference,
         effects: EffectsParams,
-        margins: dict[str, Margin],
+        margins: Mapping[MetricName, Margin],
         decision: DecisionParams,
         false_alarms: float,
     ) -> None:
         self._reference, self._effects, self._decision = reference, effects, decision
-        self._margins = margins
+        self.margins = margins
         self._rng = np.random.default_rng(_SEED)
         self._quantities = list(_quantities(reference, effects))
         # Performance is looked at once a day, estimated and with labels, by each margin.
@@ -112,22 +117,22 @@ class Measurer:
             scores, counts.scores, self._reference.threshold, self._decision, self._rng
         )
         intervals = {
-            name: interval(entry.value, entry.error, np.inf) for name, entry in found.items()
+            name: interval(entry.value.value, entry.value.error, np.inf)
+            for name, entry in found.items()
         }
         measures = [
-            self.loss("estimate", name, entry.value, entry.difference, entry.difference_error)
-            for name, entry in found.items()
-            if name in self._margins
+            self.loss("estimate", name, found[name].value.value, found[name].difference)
+            for name in self.margins
+            if name in found
         ]
         return intervals, measures
 
     def loss(
         self,
         kind: Kind,
-        metric: str,
+        metric: MetricName,
         value: float,
-        difference: float,
-        error: float,
+        difference: Estimate,
         freedom: float = np.inf,
     ) -> Measure:
         """Measure how much worse a metric is than that of the held-out customers.
@@ -136,22 +141,25 @@ class Measurer:
         ----------
         kind : {"estimate", "performance"}
         metric : str
-        value, difference, error : float
-            The metric, the difference, and the standard error of the difference.
+        value : float
+            The metric.
+        difference : Estimate
+            The metric minus that of the held-out customers.
         freedom : float
             Degrees of freedom of the error; infinite if it is known.
         """
-        loss = difference if metric in SMALLER_IS_BETTER else -difference
-        chance = float(stats.t.isf(self.level, freedom)) * error
+        change = difference.value
+        loss = change if metric in SMALLER_IS_BETTER else -change
+        chance = float(stats.t.isf(self.level, freedom)) * difference.error
         how = "estimated " if kind == "estimate" else ""
         return Measure(
             kind=kind,
             name=f"{how}{TITLES[metric]}",
             column="",
             value=_digits(max(loss, 0.0)),
-            effect=self._margins[metric],
+            effect=self.margins[metric],
             noise=_digits(chance),
-            shown=f"{how}{TITLES[metric]} {value:.4g}, promised {value - difference:.4g}",
+            shown=f"{how}{TITLES[metric]} {value:.4g}, promised {value - change:.4g}",
         )
 
     def _noise(self, quantity: _Quantity) -> Noise:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from churn.core.params import DecisionParams, Margin
+from churn.core.params import DecisionParams
 from churn.evaluation.reference import Estimate, GroupMetrics, Reference, estimates
 from churn.evaluation.slices import divide
 from churn.monitor.measuring import Measurer, interval
@@ -23,7 +23,6 @@ def measure(
     reference: Reference,
     measurer: Measurer,
     decision: DecisionParams,
-    margins: dict[str, Margin],
     min_rows: int,
 ) -> Performance:
     """Measure the metrics of labelled customers.
@@ -39,20 +38,16 @@ def measure(
     measurer : Measurer
     decision : DecisionParams
         The costs.
-    margins : dict of str to float
-        `gates.margins`: by how much a metric may be worse.
     min_rows : int
         Fewer customers are not measured.
     """
-    groups = list(_groups(labelled, reference, decision, min_rows))
-    overall = groups[0] if groups and not groups[0].column else None
     return Performance(
         labelled=len(labelled),
         unmatched=unmatched,
-        groups=groups,
+        groups=list(_groups(labelled, reference, decision, min_rows)),
         days=dict(_days(labelled, reference.threshold, decision)),
         calibration=list(_calibration(labelled)),
-        measures=[] if overall is None else list(_measures(overall, measurer, margins)),
+        measures=list(_measures(labelled, reference, measurer, decision, min_rows)),
     )
 
 
@@ -107,11 +102,20 @@ def _interval(found: Estimate, freedom: float) -> Interval:
 
 
 def _measures(
-    overall: GroupResult, measurer: Measurer, margins: dict[str, Margin]
+    labelled: pd.DataFrame,
+    reference: Reference,
+    measurer: Measurer,
+    decision: DecisionParams,
+    min_rows: int,
 ) -> Iterator[Measure]:
-    for name in margins:
-        if name in overall.difference:
-            yield measurer.loss("performance", name, overall.metrics[name], overall.difference[name])
+    if len(labelled) < min_rows:
+        return
+    y, promised = labelled["y"].to_numpy(), reference.groups[0].metrics
+    found = estimates(y, labelled["probability"].to_numpy(), reference.threshold, decision)
+    for name in measurer.margins:
+        if name in found and name in promised:
+            change = _minus(found[name], promised[name])
+            yield measurer.loss("performance", name, found[name].value, change, _freedom(y))
 
 
 def _days(

@@ -94,6 +94,11 @@ class Window(Shape):
     estimated: dict[str, Interval]
     latency_ms: dict[str, float]
 
+    @property
+    def changed(self) -> list[Measure]:
+        """The quantities that are above their limit."""
+        return [measure for measure in self.measures if measure.is_over]
+
 
 class GroupResult(Shape):
     """Metrics of customers with a label, against those of the held-out customers.
@@ -198,3 +203,38 @@ class Report(Shape):
     performance: Performance | None
     alarms: list[Alarm]
     notes: list[str]
+
+    @property
+    def headline(self) -> str:
+        """The result in one line."""
+        if self.alarms:
+            kinds = dict.fromkeys(alarm.kind for alarm in self.alarms)
+            return "; ".join(TITLES[kind] for kind in kinds)
+        if self.newest is None and self.performance is None:
+            return "Nothing can be said yet"
+        return "Nothing has changed that matters"
+
+    @property
+    def answers(self) -> int:
+        """Answers of any version."""
+        return sum(window.answers for window in self.windows)
+
+    @property
+    def newest(self) -> Window | None:
+        """The newest window that is judged."""
+        return next((window for window in reversed(self.windows) if not window.skipped), None)
+
+    @property
+    def newest_measures(self) -> list[Measure]:
+        """Everything that is judged now."""
+        found = [] if self.newest is None else self.newest.measures
+        return [*found, *([] if self.performance is None else self.performance.measures)]
+
+    @property
+    def newest_metrics(self) -> dict[str, dict[str, Interval]]:
+        """The metrics of now, ``estimated`` and ``measured``."""
+        groups = [] if self.performance is None else self.performance.groups[:1]
+        return {
+            "estimated": {} if self.newest is None else self.newest.estimated,
+            "measured": groups[0].metrics if groups and not groups[0].column else {},
+        }

@@ -265,6 +265,7 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
 
 
 def named(name: str) -> str:
+    """Return the name in the log of a column of the model."""
     return f"input_{name}" if name in COLUMNS else name
 
 
