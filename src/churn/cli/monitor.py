@@ -89,9 +89,10 @@ def monitor(
     output: Path,
     log_to_mlflow: bool,
 ) -> None:
-    """Compare what the deployed model sees with what it was trained on.
+    """Watch the version in Production.
 
-    Measures customers, predictions, and with labels the metrics. Exit code 0: nothing has changed
+    Compares the customers that it saw with its training rows, its predictions with those for
+    held-out customers, and with labels its metrics with what those promised. Exit code 0: nothing has changed
     that matters. 1: an alarm. 2: an error, or nothing can be said yet.
     """
     from churn.core import params
