@@ -17,6 +17,7 @@ from churn.cli import pipeline  # noqa: F401
 from churn.cli import review  # noqa: F401
 from churn.cli import deploy  # noqa: F401
 from churn.cli import serve  # noqa: F401
+from churn.cli import monitor  # noqa: F401
 
 # isort: on
 

@@ -547,6 +547,83 @@ class ServeParams(Section):
     drain_s: Annotated[float, Field(gt=0)] = 20
 
 
+class EffectsParams(Section):
+    """Changes that matter; smaller ones are no alarm, however certain.
+
+    Attributes
+    ----------
+    numeric : float
+        Of a numeric column: Wasserstein's distance, in standard deviations of the training rows.
+    categorical : float
+        Of a categorical column: Jensen and Shannon's distance, in [0, 1].
+    missing : float
+        Of a column's share of missing values.
+    unseen : float
+        Share of customers with a category that the training rows did not have, beyond what is
+        expected.
+    out_of_range : float
+        Share of customers with a number below or above all training rows.
+    score : float
+        Of the predicted probabilities: as for `numeric`, compared with held-out customers.
+    predicted : float
+        Of the share of customers that are predicted to churn.
+    volume : float
+        Of the number of customers of a day, as a share of the usual number.
+    errors : float
+        Share of requests that failed because of the server.
+    """
+
+    numeric: Margin = 0.05
+    categorical: Margin = 0.05
+    missing: Unit = 0.02
+    unseen: Unit = 0.01
+    out_of_range: Unit = 0.01
+    score: Margin = 0.05
+    predicted: Unit = 0.03
+    volume: Margin = 0.5
+    errors: Unit = 0.01
+
+
+class MonitorParams(Section):
+    """How the deployed model is watched.
+
+    Attributes
+    ----------
+    log : str or None
+        Where the prediction log is; null for `serve.log`.
+    labels : str or None
+        What became of customers: a file with id and target; a path, or an address such as
+        s3://bucket/labels.parquet. Null for none.
+    date : str or None
+        Column of the labels with the day on which each was known. Null: all are known today.
+    false_alarms : float
+        Probability of any alarm in a week in which nothing has changed, at most.
+    needed : int
+        An alarm needs this many days above a limit, the newest day among them,
+    of : int
+        among this many newest days.
+    min_rows : int
+        Days with fewer customers are not judged.
+    effects : EffectsParams
+        Changes that matter. Those of metrics are the margins of `gates.margins`.
+    """
+
+    log: str | None = None
+    labels: str | None = None
+    date: str | None = None
+    false_alarms: Share = 0.05
+    needed: Annotated[int, Field(ge=1)] = 2
+    of: Annotated[int, Field(ge=1, le=60)] = 5
+    min_rows: Annotated[int, Field(ge=20)] = 50
+    effects: EffectsParams = EffectsParams()
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> MonitorParams:
+        if self.needed > self.of:
+            raise ValueError(f"needed ({self.needed}) is larger than of ({self.of})")
+        return self
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -582,6 +659,7 @@ class Params(Section):
     gates: GatesParams
     release: ReleaseParams
     serve: ServeParams = ServeParams()
+    monitor: MonitorParams = MonitorParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

@@ -51,6 +51,10 @@ class Workspace:
         return self.build / "out_of_fold.parquet"
 
     @property
+    def reference(self) -> Path:
+        return self.build / "reference.json"
+
+    @property
     def plot_images(self) -> Path:
         return self.build / "plots"
 

@@ -89,7 +89,7 @@ def validate(
     except SchemaError as error:
         raise DataError(f"{path}: {_describe(error, table, data)}") from error
     if labelled:
-        table[data.target] = _binary(table, data, path)
+        table[data.target] = binary(table, data, path)
         for name in data.categorical:
             _report_case(table[name], path)
         for name in data.dates:
@@ -211,12 +211,28 @@ def _place(table: pd.DataFrame, data: DataParams, column: str, row: int | None) 
     return f"column {column!r}, row {row + 1}{who}:"
 
 
-def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
-    """Turn the target into 0 and 1."""
+def binary(table: pd.DataFrame, data: DataParams, path: Path, both: bool = True) -> pd.Series:
+    """Turn the target into 0 and 1.
+
+    Parameters
+    ----------
+    table, data, path
+        As for `validate`; the cells are text.
+    both : bool, default=True
+        Whether both values must be there, as for training. Labels of a week may be all the same.
+
+    Raises
+    ------
+    DataError
+        If a value is missing, there is a third value, or none of them means churned.
+    """
     labels = table[data.target]
+    if labels.isna().any():
+        row = int(labels.isna().argmax())
+        raise DataError(f"{path}: {_place(table, data, data.target, row)} is missing")
     values = list(pd.unique(labels))
     shown = ", ".join(str(value) for value in values[:5])
-    if len(values) == 1:
+    if len(values) == 1 and both:
         raise DataError(
             f"{path}: column {data.target!r} is {shown} in every row from row 1 on;"
             " a model needs customers of both classes"
@@ -233,14 +249,14 @@ def _binary(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
             f"{path}: column {data.target!r} holds {shown}, and both are {data.positive!r};"
             " write each of the two values in one way"
         )
-    if not positive:
+    if not positive and len(values) == 2:
         # YAML's yes, no, on and off.
         quotes = ", in quotes if it is a word" if isinstance(data.positive, bool) else ""
         raise DataError(
             f"{path}: column {data.target!r} holds {shown}, never {data.positive!r};"
             f" set data.positive in params.yaml to the value that means churned{quotes}"
         )
-    return labels.eq(positive[0]).astype("int8")
+    return labels.isin(positive).astype("int8")
 
 
 def _same(value: object, positive: bool | int | float | str) -> bool:

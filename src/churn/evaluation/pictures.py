@@ -15,8 +15,8 @@ from churn.evaluation.curves import Points
 
 _Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read from a file
 # Okabe and Ito's palette, for every kind of colour vision.
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#999999"
-_STYLE = {
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -50,7 +50,7 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
         "importance": _importance,
     }
     for name, paint in painters.items():
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             figure = Figure(figsize=(5.2, 4.0), layout="constrained")
             paint(figure.subplots(), plots[name])
             # Without matplotlib's version, so that an upgrade alone does not change the file.
@@ -75,13 +75,13 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
     """
     x, y, title, labels = COMPARED[curve]
     picture = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 4.0), layout="constrained")
         axes = figure.subplots()
         marker = "o" if curve == "calibration" else None
         for points, color, label in (
-            (baseline, _GREY, "baseline"),
-            (candidate, _BLUE, "this change"),
+            (baseline, GREY, "baseline"),
+            (candidate, BLUE, "this change"),
         ):
             axes.plot(
                 _column(points, x), _column(points, y), color=color, marker=marker, label=label
@@ -99,16 +99,16 @@ def _column(points: _Read, name: str) -> list[float]:
 
 
 def _roc(axes: Axes, points: Points) -> None:
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label="guessing")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="guessing")
     x, y = _column(points, "false_positive_rate"), _column(points, "true_positive_rate")
-    axes.plot(x, y, color=_BLUE, label="model")
+    axes.plot(x, y, color=BLUE, label="model")
     axes.set(title="ROC, held-out customers", xlabel="False positive rate")
     axes.set(ylabel="True positive rate", aspect="equal")
     axes.legend(loc="lower right", frameon=False)
 
 
 def _precision_recall(axes: Axes, points: Points) -> None:
-    axes.plot(_column(points, "recall"), _column(points, "precision"), color=_BLUE)
+    axes.plot(_column(points, "recall"), _column(points, "precision"), color=BLUE)
     axes.set(title="Precision and recall, held-out customers", xlabel="Recall")
     axes.set(ylabel="Precision", xlim=(0, 1), ylim=(0, 1.02))
 
@@ -116,8 +116,8 @@ def _precision_recall(axes: Axes, points: Points) -> None:
 def _calibration(axes: Axes, points: Points) -> None:
     predicted, observed = _column(points, "predicted"), _column(points, "observed")
     top = max(*predicted, *observed) * 1.05
-    axes.plot([0, top], [0, top], color=_GREY, linestyle="--", linewidth=1, label="perfect")
-    axes.plot(predicted, observed, color=_BLUE, marker="o", label="model, tenths of the customers")
+    axes.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1, label="perfect")
+    axes.plot(predicted, observed, color=BLUE, marker="o", label="model, tenths of the customers")
     axes.set(title="Calibration, held-out customers", xlabel="Mean predicted probability")
     axes.set(ylabel="Share that churned")
     axes.legend(loc="upper left", frameon=False)
@@ -141,7 +141,7 @@ def _confusion(axes: Axes, points: Points) -> None:
 
 
 def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
-    for name, color in (("stayed", _BLUE), ("churned", _ORANGE)):
+    for name, color in (("stayed", BLUE), ("churned", ORANGE)):
         of_kind = [point for point in points if point["actual"] == name]
         middles, counts = _column(of_kind, "probability"), _column(of_kind, "customers")
         width = middles[1] - middles[0]
@@ -159,6 +159,6 @@ def _importance(axes: Axes, points: Points) -> None:
     # Escaped, because matplotlib reads text between two dollars as a formula.
     names = [str(point["column"]).replace("$", r"\$") for point in shown]
     spread = _column(shown, "standard_deviation")
-    axes.barh(names, _column(shown, "importance"), xerr=spread, color=_BLUE, ecolor=_GREY)
+    axes.barh(names, _column(shown, "importance"), xerr=spread, color=BLUE, ecolor=GREY)
     axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")
     axes.grid(visible=False, axis="y")

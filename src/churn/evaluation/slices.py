@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from churn.core.files import Shape
 from churn.core.params import SlicesParams
 
 MISSING = "missing"
@@ -14,20 +15,62 @@ _RARE = "all others"
 _MAX_CATEGORIES = 20
 
 
-def slices(
-    train: pd.DataFrame, rows: pd.DataFrame, params: SlicesParams
-) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Divide customers by each declared column, with bins and categories from the training rows.
+class Cuts(Shape):
+    """Where the slices of each column are cut.
+
+    Attributes
+    ----------
+    numeric : dict of str to list of float
+        Inner edges by column, ascending: a slice holds the values above one edge, up to the next.
+    categorical : dict of str to list of str
+        Values by column that are a slice each, sorted.
+    """
+
+    numeric: dict[str, list[float]]
+    categorical: dict[str, list[str]]
+
+
+def cuts(train: pd.DataFrame, params: SlicesParams) -> Cuts:
+    """Choose the slices by the training rows, so that those of different rows can be compared.
 
     Parameters
     ----------
     train : DataFrame
         Training rows. Their quantiles are the edges, and their 20 most frequent categories the
-        groups, so that slices of different rows can be compared.
-    rows : DataFrame, shape (n_customers, n_columns)
-        The customers to divide.
+        groups.
     params : SlicesParams
         The columns, and the number of bins.
+    """
+    inner = np.linspace(0, 1, params.bins + 1)[1:-1]
+
+    def edges(column: str) -> list[float]:
+        known = train[column].dropna()
+        return np.unique(known.quantile(inner)).tolist() if len(known) else []
+
+    def frequent(column: str) -> list[str]:
+        return sorted(str(name) for name in train[column].value_counts().index[:_MAX_CATEGORIES])
+
+    return Cuts(
+        numeric={column: edges(column) for column in params.numeric},
+        categorical={column: frequent(column) for column in params.categorical},
+    )
+
+
+def slices(
+    train: pd.DataFrame, rows: pd.DataFrame, params: SlicesParams
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Divide customers by each declared column: `divide` with the `cuts` of the training rows."""
+    return divide(rows, cuts(train, params))
+
+
+def divide(rows: pd.DataFrame, chosen: Cuts) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Divide customers by each column.
+
+    Parameters
+    ----------
+    rows : DataFrame, shape (n_customers, n_columns)
+        The customers.
+    chosen : Cuts
 
     Yields
     ------
@@ -35,24 +78,20 @@ def slices(
         Column, name of the slice, and its customers. For each column, every customer is in one
         slice.
     """
-    for column in params.numeric:
+    for column, edges in chosen.numeric.items():
         values = rows[column].to_numpy(dtype=float)
-        for name, members in _bins(train[column], values, params.bins):
+        for name, members in _bins(np.array(edges), values):
             yield column, name, members
-    for column in params.categorical:
-        frequent = [str(name) for name in train[column].value_counts().index[:_MAX_CATEGORIES]]
+    for column, frequent in chosen.categorical.items():
         known = rows[column].notna()
-        for name in sorted(frequent):
+        for name in frequent:
             yield column, name, rows[column].eq(name).fillna(False).to_numpy(dtype=bool)
         others = known & ~rows[column].isin(frequent)
         yield column, _RARE, others.to_numpy(dtype=bool)
         yield column, MISSING, ~known.to_numpy(dtype=bool)
 
 
-def _bins(train: pd.Series, values: np.ndarray, bins: int) -> Iterator[tuple[str, np.ndarray]]:
-    known = train.dropna()
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
-    edges = np.unique(known.quantile(inner)) if len(known) else np.array([])
+def _bins(edges: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     # With side="left" a smallest value that many customers share gets a bin of its own.
     place = np.searchsorted(edges, values, side="left")
     missing = np.isnan(values)

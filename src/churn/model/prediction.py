@@ -13,6 +13,7 @@ from churn.core.progress import Advance, announce, bar, silent
 from churn.data import schema
 from churn.data.table import read_table, require_known_suffix
 from churn.model.artifact import Model
+from churn.model.card import ModelCard
 
 
 def predict(model: Model, source: Path, target: Path) -> int:
@@ -65,7 +66,41 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
     DataError
         If the input cannot be used.
     """
-    card = model.card
+    customers = read(model.card, source, advance)
+    for name, counts in model.unseen(customers).items():
+        shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
+        more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
+        announce(
+            f"{source}: column {name!r} has categories that the model was not trained on, for"
+            f" {sum(counts.values())} of {len(customers)} customers: {shown}{more}"
+        )
+    scored = pd.concat([customers[[model.card.id]], model.predict(customers)], axis=1)
+    advance("scored")
+    return scored
+
+
+def read(card: ModelCard, source: Path, advance: Advance = silent) -> pd.DataFrame:
+    """Read the customers of a file, and check their cells.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Says what the columns are.
+    source : Path
+        As for `predict`.
+    advance : callable, optional
+        Called after each of two steps.
+
+    Returns
+    -------
+    DataFrame, shape (n_customers, 1 + n_columns)
+        The id and the model's columns.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used.
+    """
     data = DataParams(
         path=str(source),
         id=card.id,
@@ -83,16 +118,7 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
     advance("read")
     customers = schema.validate(customers, data, source, labelled=False)
     advance("checked")
-    for name, counts in model.unseen(customers).items():
-        shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
-        more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
-        announce(
-            f"{source}: column {name!r} has categories that the model was not trained on, for"
-            f" {sum(counts.values())} of {len(customers)} customers: {shown}{more}"
-        )
-    scored = pd.concat([customers[[card.id]], model.predict(customers)], axis=1)
-    advance("scored")
-    return scored
+    return customers
 
 
 def _write(scored: pd.DataFrame, target: Path) -> None:

@@ -267,6 +267,7 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.dvc_lock,
         workspace.data_stats,
         workspace.out_of_fold,
+        workspace.reference,
         workspace.metrics,
         workspace.slices,
         workspace.checks,

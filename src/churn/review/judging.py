@@ -14,7 +14,7 @@ _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
 # No verdict is computed with it, and the layers of pyproject.toml keep it that way. Releases test
 # what it answers.
-_SERVING = ("src/churn/serve/",)
+_SERVING = ("src/churn/serve/", "src/churn/monitor/")
 # All other code, and files that start or configure it.
 _JUDGING = (
     "src/",

@@ -202,6 +202,7 @@ _COMPARE: dict[str, Callable[[Workspace, Workspace, str], str | None]] = {
     "build/data_stats.json": _numbers(_METRIC_TOLERANCE),
     "build/out_of_fold.parquet": _out_of_fold,
     "build/predictions": _predictions,
+    "build/reference.json": _numbers(_NUMBER_TOLERANCE),
     "build/model": _model,
     "reports/metrics.json": _numbers(_METRIC_TOLERANCE),
     "reports/slices.json": _numbers(_NUMBER_TOLERANCE),

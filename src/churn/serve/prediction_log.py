@@ -103,7 +103,7 @@ class PredictionLog:
     """
 
     def __init__(self, address: str, flush_s: float, max_rows: int, redact: Sequence[str]) -> None:
-        self._files, self._folder = _file_system(address)
+        self._files, self._folder = file_system(address)
         self._flush_s, self._max_rows, self._redact = flush_s, max_rows, frozenset(redact)
         self._waiting: list[Entry] = []
         self._n_waiting = self._n_files = 0
@@ -199,7 +199,7 @@ class PredictionLog:
             self._files.pipe_file(target, buffer.getvalue())
 
 
-def _file_system(address: str) -> tuple[Any, str]:
+def file_system(address: str) -> tuple[Any, str]:
     """Return the file system of an address, and the folder in it."""
     try:
         files, folder = url_to_fs(address)
@@ -249,22 +249,23 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns["customer_id"] = pa.array(ids, pa.string())
     numbers = np.concatenate([entry.rows.numbers for entry in entries])
     for name, column in zip(numbers_of(card), numbers.T, strict=True):
-        columns[_named(name)] = _dates(column) if name in card.dates else _numbers(column)
+        columns[named(name)] = _dates(column) if name in card.dates else _numbers(column)
     for name in card.categorical:
         cells = [cell for entry in entries for cell in entry.rows.categories[name]]
-        columns[_named(name)] = pa.array(cells, pa.string())
+        columns[named(name)] = pa.array(cells, pa.string())
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
     columns |= {name: of_entries(name) for name in ("version", "role")}
     columns["latency_ms"] = of_requests("latencies_ms", pa.float32())
-    left_out = {*redact, *(_named(name) for name in card.inputs if name in redact)}
+    left_out = {*redact, *(named(name) for name in card.inputs if name in redact)}
     if card.id in redact:
         left_out.add("customer_id")
     return pa.table({name: column for name, column in columns.items() if name not in left_out})
 
 
-def _named(name: str) -> str:
+def named(name: str) -> str:
+    """Return the name in the log of a column of the model."""
     return f"input_{name}" if name in COLUMNS else name
 
 
@@ -307,7 +308,7 @@ def read(address: str, since: datetime, columns: Sequence[str] | None = None) ->
     ArtifactError
         If a file is damaged.
     """
-    files, folder = _file_system(address)
+    files, folder = file_system(address)
     first = since.astimezone(UTC)
     wanted = []
     for path in sorted(files.glob(f"{folder}/day=*/*.parquet")):

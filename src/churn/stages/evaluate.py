@@ -12,7 +12,7 @@ from churn.core.files import atomic, read_parquet, write_json, write_parquet
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.core.progress import Advance, announce, bar, silent
-from churn.evaluation import curves, metrics, pictures
+from churn.evaluation import curves, metrics, pictures, reference
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.results import Metrics, SliceMetrics, Slices
 from churn.evaluation.slices import slices
@@ -47,6 +47,16 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
             advance(f"{side} rows scored")
         measured = measure(frames, scored, model.card.threshold, settings)
         measured_slices = measure_slices(frames, scored, model.card.threshold, settings)
+        described = reference.describe(
+            frames["train"],
+            frames["test"],
+            frames["test"][settings.data.target].to_numpy(),
+            scored["test"],
+            model.card.threshold,
+            model.card,
+            settings.evaluation.slices,
+            settings.decision,
+        )
         plots = plot_points(frames["test"], scored["test"], model, settings, advance)
         for side, frame in frames.items():
             predictions = frame[[settings.data.id]].assign(probability=scored[side])
@@ -57,6 +67,7 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
     for name, points in plots.items():
         write_json(workspace.plots / f"{name}.json", points)
     write_json(workspace.slices, measured_slices)
+    write_json(workspace.reference, described)
     write_json(workspace.machine, machine.describe())
     write_json(workspace.metrics, measured)
 

@@ -1,0 +1,266 @@
+"""What a deployed model is compared with: its training rows as counts, and its held-out results.
+
+There are no customers in it, and it has the same size for a table of any length, so it goes with
+the model to wherever that is watched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from churn.core.files import Shape
+from churn.core.params import Columns, DecisionParams, SlicesParams
+from churn.data import dates
+from churn.evaluation.slices import Cuts, cuts, divide
+from churn.evaluation.weighted import WeightedMetrics
+
+_BINS = 100  # of a numeric column: each holds one customer of a hundred
+_SCORE_BINS = 500
+_MAX_CATEGORIES = 1000
+
+
+class NumberCounts(Shape):
+    """A column of numbers, or of dates in days since 1970.
+
+    Attributes
+    ----------
+    edges : list of float
+        Ascending. Bin i holds the values above edge i - 1, up to edge i. The first edge is the
+        largest number below all training rows, the last one is their largest value; so the first
+        and the last bin, which have no training rows, hold what is out of range.
+    counts : list of int
+        Training rows in each bin; one more than edges.
+    missing : int
+        Training rows without a value.
+    spread : float
+        Standard deviation of the training rows' values; 0 if they are all equal.
+    """
+
+    edges: list[float]
+    counts: list[int]
+    missing: int
+    spread: float
+
+
+class CategoryCounts(Shape):
+    """A column of texts.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Training rows with each of the 1,000 most frequent values.
+    others : int
+        Training rows with any other value.
+    missing : int
+        Training rows without a value.
+    once : int
+        Number of values that one training row has. Divided by the number of rows it is the expected
+        share of customers with a value that was never seen (Good, I. J. (1953), The Population
+        Frequencies of Species and the Estimation of Population Parameters, Biometrika 40).
+    """
+
+    counts: dict[str, int]
+    others: int
+    missing: int
+    once: int
+
+
+class ScoreCounts(Shape):
+    """Predicted probabilities of the held-out customers.
+
+    Attributes
+    ----------
+    edges : list of float
+        Inner edges, ascending; the decision threshold is among them. A bin holds the probabilities
+        from one edge on, up to the next.
+    churned, stayed : list of int
+        Customers in each bin; one more than edges.
+    """
+
+    edges: list[float]
+    churned: list[int]
+    stayed: list[int]
+
+
+class Estimate(Shape):
+    """A value with its standard error."""
+
+    value: float
+    error: float
+
+
+class GroupMetrics(Shape):
+    """Held-out metrics of a slice; of all customers if column and slice are empty."""
+
+    column: str
+    slice: str
+    rows: int
+    metrics: dict[str, Estimate]
+
+
+class Reference(Shape):
+    """reference.json.
+
+    Attributes
+    ----------
+    rows : int
+        Number of training rows.
+    threshold : float
+        The decision threshold.
+    numeric : dict of str to NumberCounts
+        Numeric columns, and those with dates.
+    categorical : dict of str to CategoryCounts
+    scores : ScoreCounts
+    cuts : Cuts
+    groups : list of GroupMetrics
+        All held-out customers first, then each slice that is large enough.
+    """
+
+    rows: int
+    threshold: float
+    numeric: dict[str, NumberCounts]
+    categorical: dict[str, CategoryCounts]
+    scores: ScoreCounts
+    cuts: Cuts
+    groups: list[GroupMetrics]
+
+
+def describe(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    y: np.ndarray,
+    probability: np.ndarray,
+    threshold: float,
+    columns: Columns,
+    slices: SlicesParams,
+    decision: DecisionParams,
+) -> Reference:
+    """Summarise what a model was trained on, and how it does on held-out customers.
+
+    Parameters
+    ----------
+    train, test : DataFrame
+        Both sides of the split.
+    y : ndarray of int, shape (n_test,)
+        1 where the held-out customer churned, else 0.
+    probability : ndarray of float, shape (n_test,)
+        Predicted for the held-out customers, in [0, 1].
+    threshold : float
+    columns : Columns
+        The model's.
+    slices : SlicesParams
+    decision : DecisionParams
+        The costs.
+    """
+    chosen = cuts(train, slices)
+
+    def group(column: str, name: str, of: np.ndarray) -> GroupMetrics:
+        found = estimates(y[of], probability[of], threshold, decision)
+        return GroupMetrics(column=column, slice=name, rows=int(of.sum()), metrics=found)
+
+    groups = [group("", "", np.ones(len(y), dtype=bool))]
+    groups += [
+        group(column, name, members)
+        for column, name, members in divide(test, chosen)
+        if members.sum() >= slices.min_rows
+    ]
+    numbers = {name: train[name].to_numpy(dtype=float) for name in columns.numeric}
+    days = {
+        name: dates.days(dates.timestamps(train[name])).to_numpy(float) for name in columns.dates
+    }
+    return Reference(
+        rows=len(train),
+        threshold=threshold,
+        numeric={name: _numbers(values) for name, values in (numbers | days).items()},
+        categorical={name: _categories(train[name]) for name in columns.categorical},
+        scores=_scores(y, probability, threshold),
+        cuts=chosen,
+        groups=groups,
+    )
+
+
+def estimates(
+    y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
+) -> dict[str, Estimate]:
+    """Compute the metrics of customers, with standard errors.
+
+    Returns
+    -------
+    dict of str to Estimate
+        Without the metrics that are undefined.
+
+    Notes
+    -----
+    The error is that of the infinitesimal jackknife (`WeightedMetrics.influence`), times
+    ``sqrt(n / (n - 1))``.
+    """
+    n = len(y)
+    if n < 2:
+        return {}
+    weighted = WeightedMetrics(y, probability, threshold, decision)
+    values, influence = weighted.metrics(np.ones((n, 1))), weighted.influence()
+    errors = {name: float(np.sqrt((of**2).sum() * n / (n - 1))) for name, of in influence.items()}
+    return {
+        name: Estimate(value=_digits(float(value[0])), error=_digits(errors[name]))
+        for name, value in values.items()
+        if np.isfinite(value[0]) and np.isfinite(errors[name])
+    }
+
+
+def number_places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the bin of each value, in [0, len(edges)]; see `NumberCounts`."""
+    return np.searchsorted(edges, values, side="left")
+
+
+def score_places(edges: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Return the bin of each probability, in [0, len(edges)]; see `ScoreCounts`."""
+    return np.searchsorted(edges, probability, side="right")
+
+
+def score_middles(scores: ScoreCounts) -> np.ndarray:
+    """Return the middle of each bin of probabilities."""
+    edges = np.array([0.0, *scores.edges, 1.0])
+    middles: np.ndarray = (edges[1:] + edges[:-1]) / 2
+    return middles
+
+
+def _numbers(values: np.ndarray) -> NumberCounts:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return NumberCounts(edges=[], counts=[0], missing=len(values), spread=0.0)
+    quantiles = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)))
+    edges = np.array([np.nextafter(known.min(), -np.inf), *quantiles])
+    counts = np.bincount(number_places(edges, known), minlength=len(edges) + 1)
+    return NumberCounts(
+        edges=edges.tolist(),
+        counts=counts.tolist(),
+        missing=len(values) - len(known),
+        spread=_digits(float(known.std())),
+    )
+
+
+def _categories(values: pd.Series) -> CategoryCounts:
+    found = {str(name): int(count) for name, count in values.value_counts().items()}
+    # Ties are sorted by name, so that the same table gives the same file.
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return CategoryCounts(
+        counts=dict(ordered[:_MAX_CATEGORIES]),
+        others=sum(count for _, count in ordered[_MAX_CATEGORIES:]),
+        missing=int(values.isna().sum()),
+        once=sum(count == 1 for count in found.values()),
+    )
+
+
+def _scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> ScoreCounts:
+    inner = np.linspace(0, 1, _SCORE_BINS + 1)[1:-1]
+    edges = np.unique([*inner, *([threshold] if 0 < threshold < 1 else [])])
+    places = score_places(edges, probability)
+    churned, stayed = (
+        np.bincount(places[y == label], minlength=len(edges) + 1).tolist() for label in (1, 0)
+    )
+    return ScoreCounts(edges=edges.tolist(), churned=churned, stayed=stayed)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.8g}")

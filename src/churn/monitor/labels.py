@@ -1,0 +1,174 @@
+"""Labels: what became of customers, and the prediction that each is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from fsspec.core import url_to_fs
+
+from churn.core.errors import DataError, ParamsError
+from churn.core.params import DataParams
+from churn.data import schema
+from churn.data.dates import timestamps
+from churn.data.table import read_table
+from churn.monitor.counting import hashes
+
+_NEVER = np.iinfo(np.int64).min
+
+
+def fetch(address: str, folder: Path) -> Path:
+    """Return a local file with what an address names; a path is returned as it is.
+
+    Raises
+    ------
+    DataError
+        If nothing is there.
+    ParamsError
+        If fsspec does not know such addresses.
+    """
+    if "://" not in address:
+        return Path(address)
+    try:
+        files, path = url_to_fs(address)
+        target = folder / Path(path).name
+        files.get_file(path, str(target))
+    except (ImportError, ValueError) as error:
+        raise ParamsError(f"{address}: {error}") from error
+    except Exception as error:  # each file system has its own
+        raise DataError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error
+    return target
+
+
+class Labels:
+    """Labels with the last prediction before each was known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `read` returns it.
+    since, until : datetime
+        Labels that were known earlier or later are left out. With a time zone.
+    extra : sequence of str
+        Columns of the log that are kept with the prediction.
+    """
+
+    def __init__(
+        self, table: pd.DataFrame, since: datetime, until: datetime, extra: Sequence[str]
+    ) -> None:
+        first, last = (int(moment.timestamp() * 1e6) for moment in (since, until))
+        # A label without a day is known at the end.
+        known = table["known"].fillna(until).dt.as_unit("us").astype("int64").to_numpy()
+        in_time = (known >= first) & (known <= last)
+        ids = hashes(pa.chunked_array([pa.array(table["id"], pa.string())]))
+        # Of several labels of a customer the newest counts.
+        order = np.flatnonzero(in_time)[np.lexsort((-known[in_time], ids[in_time]))]
+        order = order[np.unique(ids[order], return_index=True)[1]]
+        self._hashes, self.known = ids[order], known[order]
+        self.y = table["y"].to_numpy(dtype=np.int64)[order]
+        self._moment = np.full(len(order), _NEVER, dtype=np.int64)
+        self._probability = np.full(len(order), np.nan)
+        self._extra: dict[str, np.ndarray] = {
+            name: np.full(len(order), None, dtype=object) for name in extra
+        }
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def match(self, table: pa.Table) -> None:
+        """Keep predictions that are nearer to the moment when a label was known, but before it.
+
+        Parameters
+        ----------
+        table : Table
+            ``customer_id``, ``time``, ``probability`` and the extra columns.
+        """
+        if not len(self) or not len(table):
+            return
+        ids = hashes(table["customer_id"].fill_null(""))
+        places = np.minimum(np.searchsorted(self._hashes, ids), len(self) - 1)
+        moments = table["time"].cast(pa.int64()).to_numpy()
+        fits = (
+            (self._hashes[places] == ids)
+            & (moments <= self.known[places])
+            & (moments > self._moment[places])
+        )
+        chosen = np.flatnonzero(fits)
+        # Of several predictions for a customer the last one is assigned last.
+        chosen = chosen[np.argsort(moments[chosen], kind="stable")]
+        at = places[chosen]
+        self._moment[at] = moments[chosen]
+        self._probability[at] = table["probability"].to_numpy()[chosen]
+        for name, values in self._extra.items():
+            values[at] = table[name].to_pandas().to_numpy(dtype=object)[chosen]
+
+    def matched(self, max_rows: int) -> pd.DataFrame:
+        """Return the labels with a prediction.
+
+        Parameters
+        ----------
+        max_rows : int
+            Maximum number of customers, chosen by the hash of their id.
+
+        Returns
+        -------
+        DataFrame
+            ``y``, ``probability``, ``day`` (YYYY-MM-DD, of the prediction), and the extra columns.
+        """
+        at = np.flatnonzero(self._moment > _NEVER)[:max_rows]  # they are in the order of the hash
+        days = pd.to_datetime(self._moment[at], unit="us", utc=True).strftime("%Y-%m-%d")
+        columns = {name: values[at] for name, values in self._extra.items()}
+        return pd.DataFrame(
+            {"y": self.y[at], "probability": self._probability[at], "day": days, **columns}
+        )
+
+    @property
+    def unmatched(self) -> int:
+        """Number of labels without a prediction."""
+        return int((self._moment == _NEVER).sum())
+
+
+def read(address: str, data: DataParams, date: str | None) -> pd.DataFrame:
+    """Read labels.
+
+    Parameters
+    ----------
+    address : str
+        A file, or an address that fsspec knows.
+    data : DataParams
+        How the file is written; only id and target are read.
+    date : str or None
+        Column with the day on which a label was known.
+
+    Returns
+    -------
+    DataFrame
+        ``id``, ``y`` (1 where the customer churned, else 0), and ``known``: the end of the day,
+        NaT without `date`.
+
+    Raises
+    ------
+    DataError
+        If the file lacks a column, a cell is empty, or a target or a date is none.
+    ParamsError
+        If there are no such addresses.
+    """
+    dates = () if date is None else (date,)
+    only = data.model_copy(update={"numeric": (), "dates": dates, "categorical": ()})
+    with TemporaryDirectory(prefix="churn-labels-") as folder:
+        path = fetch(address, Path(folder))
+        table = schema.converted(read_table(path, only), only, path)
+    for name in (data.id, *dates):
+        if table[name].isna().any():
+            row = int(table[name].isna().argmax()) + 1
+            raise DataError(f"{path}: column {name!r}, row {row} is missing")
+    y = schema.binary(table, only, path, both=False)
+    days = timestamps(table[date]).dt.normalize() if date else pd.Series(pd.NaT, table.index)
+    # A label that was known on a day is known when the day ends.
+    known = pd.to_datetime(days, utc=True) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+    return pd.DataFrame({"id": table[data.id], "y": y, "known": known})

@@ -1,0 +1,310 @@
+"""Measure by how much a window differs from the reference, and what chance alone would show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from churn.core.params import DecisionParams, EffectsParams, Margin, MetricName
+from churn.evaluation import estimated, noise
+from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
+from churn.evaluation.noise import Noise, Statistic
+from churn.evaluation.reference import (
+    CategoryCounts,
+    Estimate,
+    NumberCounts,
+    Reference,
+    score_middles,
+)
+from churn.monitor.counting import Counts
+from churn.monitor.results import Interval, Kind, Measure
+
+_DAYS_A_WEEK = 7
+_SEED = 20_061  # any; the same for all, so that the same log gives the same report
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """What is measured in each window.
+
+    Attributes
+    ----------
+    reference : ndarray of float, shape (n_bins,)
+        Customers of the reference by bin.
+    window : callable
+        Returns a window's customers by bin.
+    """
+
+    kind: Kind
+    name: str
+    column: str
+    statistic: Statistic
+    reference: np.ndarray
+    effect: float
+    window: Callable[[Counts], np.ndarray]
+
+
+class Measurer:
+    """Measures windows of the same model.
+
+    Parameters
+    ----------
+    reference : Reference
+    effects : EffectsParams
+    margins : dict of str to float
+        `gates.margins`: by how much a metric may be worse.
+    decision : DecisionParams
+        The costs.
+    false_alarms : float
+        Probability of any alarm in a week in which nothing has changed.
+
+    Attributes
+    ----------
+    level : float
+        Probability with which one quantity is above its limit on one day by chance, at most: the
+        week's is divided among all quantities and days (Bonferroni), which holds however they
+        depend on each other. That an alarm needs several days makes it rarer still.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        effects: EffectsParams,
+        margins: Mapping[MetricName, Margin],
+        decision: DecisionParams,
+        false_alarms: float,
+    ) -> None:
+        self._reference, self._effects, self._decision = reference, effects, decision
+        self.margins = margins
+        self._rng = np.random.default_rng(_SEED)
+        self._quantities = list(_quantities(reference, effects))
+        # Performance is looked at once a day, estimated and with labels, by each margin.
+        count = len(self._quantities) + 2 * len(margins)
+        self.level = false_alarms / _DAYS_A_WEEK / count
+        self._noises: dict[str, Noise] = {}
+
+    def measure(self, counts: Counts) -> list[Measure]:
+        """Measure data and predictions of a window."""
+        found = []
+        for quantity in self._quantities:
+            if quantity.column and quantity.column not in counts.missing:
+                continue  # it is not logged
+            window = quantity.window(counts)
+            if not window.sum():
+                continue
+            value = quantity.statistic(quantity.reference[None, :], window[None, :])
+            found.append(
+                Measure(
+                    kind=quantity.kind,
+                    name=quantity.name,
+                    column=quantity.column,
+                    value=_digits(float(value[0])),
+                    effect=quantity.effect,
+                    noise=_digits(self._noise(quantity).quantile(int(window.sum()), self.level)),
+                    shown=_shown(quantity, window),
+                )
+            )
+        return found
+
+    def estimate(self, counts: Counts) -> tuple[dict[str, Interval], list[Measure]]:
+        """Estimate the metrics of a window, and measure how much worse they are than promised."""
+        scores = self._reference.scores
+        found = estimated.estimate(
+            scores, counts.scores, self._reference.threshold, self._decision, self._rng
+        )
+        intervals = {
+            name: interval(entry.value.value, entry.value.error, np.inf)
+            for name, entry in found.items()
+        }
+        measures = [
+            self.loss("estimate", name, found[name].value.value, found[name].difference)
+            for name in self.margins
+            if name in found
+        ]
+        return intervals, measures
+
+    def loss(
+        self,
+        kind: Kind,
+        metric: MetricName,
+        value: float,
+        difference: Estimate,
+        freedom: float = np.inf,
+    ) -> Measure:
+        """Measure how much worse a metric is than that of the held-out customers.
+
+        Parameters
+        ----------
+        kind : {"estimate", "performance"}
+        metric : str
+        value : float
+            The metric.
+        difference : Estimate
+            The metric minus that of the held-out customers.
+        freedom : float
+            Degrees of freedom of the error; infinite if it is known.
+        """
+        change = difference.value
+        loss = change if metric in SMALLER_IS_BETTER else -change
+        chance = float(stats.t.isf(self.level, freedom)) * difference.error
+        how = "estimated " if kind == "estimate" else ""
+        return Measure(
+            kind=kind,
+            name=f"{how}{TITLES[metric]}",
+            column="",
+            value=_digits(max(loss, 0.0)),
+            effect=self.margins[metric],
+            noise=_digits(chance),
+            shown=f"{how}{TITLES[metric]} {value:.4g}, promised {value - change:.4g}",
+        )
+
+    def _noise(self, quantity: _Quantity) -> Noise:
+        if quantity.name not in self._noises:
+            self._noises[quantity.name] = Noise(quantity.statistic, quantity.reference, self._rng)
+        return self._noises[quantity.name]
+
+
+def interval(value: float, error: float, freedom: float) -> Interval:
+    """Return Student's 95 % interval of a value with a standard error."""
+    half = float(stats.t.isf((1 - LEVEL) / 2, freedom)) * error
+    return Interval(value=_digits(value), lower=_digits(value - half), upper=_digits(value + half))
+
+
+def _quantities(reference: Reference, effects: EffectsParams) -> Iterator[_Quantity]:
+    for name, numbers in reference.numeric.items():
+        yield from _of_number(name, numbers, reference.rows, effects)
+    for name, categories in reference.categorical.items():
+        yield from _of_category(name, categories, reference.rows, effects)
+    yield from _of_predictions(reference, effects)
+
+
+def _of_number(
+    name: str, numbers: NumberCounts, rows: int, effects: EffectsParams
+) -> Iterator[_Quantity]:
+    counts = np.array(numbers.counts, dtype=float)
+    if numbers.spread > 0:
+        statistic = noise.wasserstein(np.array(numbers.edges), numbers.spread)
+        yield _Quantity(
+            "data",
+            f"drift of {name}",
+            name,
+            statistic,
+            counts,
+            effects.numeric,
+            lambda window: window.numbers[name],
+        )
+    if counts.sum():
+        # Of n customers of the same population, the next one is out of their range in 2 of n + 1
+        # cases.
+        yield _share(
+            "data",
+            f"{name} out of range",
+            name,
+            (2.0, counts.sum() + 1),
+            effects.out_of_range,
+            lambda window: (
+                window.numbers[name][0] + window.numbers[name][-1],
+                window.numbers[name].sum(),
+            ),
+        )
+    yield _missing(name, numbers.missing, rows, effects)
+
+
+def _of_category(
+    name: str, categories: CategoryCounts, rows: int, effects: EffectsParams
+) -> Iterator[_Quantity]:
+    counts = np.array([*categories.counts.values(), categories.others], dtype=float)
+
+    def by_value(window: Counts) -> np.ndarray:
+        found = window.categories[name]
+        return np.array([found.get(value, 0) for value in [*categories.counts, None]])
+
+    if (counts > 0).sum() > 1:
+        statistic, effect = noise.jensen_shannon, effects.categorical
+        yield _Quantity("data", f"drift of {name}", name, statistic, counts, effect, by_value)
+    if counts.sum():
+        yield _share(
+            "data",
+            f"unseen {name}",
+            name,
+            (max(categories.others, categories.once), counts.sum()),
+            effects.unseen,
+            lambda window: (by_value(window)[-1], by_value(window).sum()),
+        )
+    yield _missing(name, categories.missing, rows, effects)
+
+
+def _of_predictions(reference: Reference, effects: EffectsParams) -> Iterator[_Quantity]:
+    scores = reference.scores
+    counts, middles = np.array(scores.churned) + np.array(scores.stayed), score_middles(scores)
+    mean = np.average(middles, weights=counts)
+    spread = float(np.sqrt(np.average((middles - mean) ** 2, weights=counts)))
+    if spread > 0:
+        yield _Quantity(
+            "predictions",
+            "drift of the probability",
+            "",
+            noise.wasserstein(np.array([-1.0, 0.0, *scores.edges, 1.0]), spread),
+            _within(counts),
+            effects.score,
+            lambda window: _within(window.scores),
+        )
+    yield _share(
+        "predictions",
+        "share predicted to churn",
+        "",
+        (counts[middles >= reference.threshold].sum(), counts.sum()),
+        effects.predicted,
+        lambda window: (window.predicted, window.customers),
+    )
+
+
+def _within(scores: np.ndarray) -> np.ndarray:
+    """Add the bins of a column of numbers that hold what is out of range: no probability is."""
+    return np.array([0, 0, *scores, 0])
+
+
+def _missing(name: str, missing: int, rows: int, effects: EffectsParams) -> _Quantity:
+    return _share(
+        "data",
+        f"missing {name}",
+        name,
+        (missing, rows),
+        effects.missing,
+        lambda window: (window.missing[name], window.customers),
+    )
+
+
+def _share(
+    kind: Kind,
+    name: str,
+    column: str,
+    reference: tuple[float, float],
+    effect: float,
+    of: Callable[[Counts], tuple[float, float]],
+) -> _Quantity:
+    """Return the quantity of a share: how many of how many."""
+    count, total = reference
+
+    def window(counts: Counts) -> np.ndarray:
+        part, whole = of(counts)
+        return np.array([part, whole - part])
+
+    # Half a row for what never was, which may happen all the same.
+    bins = np.array([count + 0.5, total - count + 0.5])
+    return _Quantity(kind, name, column, noise.share, bins, effect, window)
+
+
+def _shown(quantity: _Quantity, window: np.ndarray) -> str:
+    if quantity.statistic is noise.share:
+        shares = [100 * of[0] / of.sum() for of in (window, quantity.reference)]
+        return f"{quantity.name}: {shares[0]:.1f} %, before {shares[1]:.1f} %"
+    return quantity.name
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,72 @@
+"""The report as a self-contained page with pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from churn.evaluation.metric_names import TITLES as METRICS
+from churn.evaluation.reference import Reference
+from churn.monitor import pictures
+from churn.monitor.counting import Counts
+from churn.monitor.measuring import interval
+from churn.monitor.results import TITLES, Interval, Measure, Report
+from churn.monitor.run import Found
+
+_GATED_FIRST = ("roc_auc", "cost", "brier", "average_precision")
+
+
+def render(found: Found) -> str:
+    """Render a report: alarms first, then pictures, then every measure.
+
+    Parameters
+    ----------
+    found : Found
+
+    Returns
+    -------
+    str
+        HTML without external links; all text is escaped.
+    """
+    template = files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["png"] = lambda picture: base64.b64encode(picture).decode()
+    report, promised = found.report, _promised(found.reference)
+    over = [measure for measure in report.newest_measures if measure.is_over]
+    return environment.from_string(template).render(
+        report=report,
+        kinds=TITLES,
+        metrics=METRICS,
+        promised=promised,
+        over=over,
+        drifted=list(_distributions(found.reference, found.newest, over)),
+        quality=list(_quality(report, promised)),
+    )
+
+
+def _promised(reference: Reference) -> dict[str, Interval]:
+    group = reference.groups[0].metrics
+    return {name: interval(of.value, of.error, float("inf")) for name, of in group.items()}
+
+
+def _distributions(
+    reference: Reference, newest: Counts | None, over: list[Measure]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield a picture of each column that has changed, and of the probability."""
+    if newest is None:
+        return
+    columns = dict.fromkeys(measure.column for measure in over if measure.kind == "data")
+    for column in [*filter(None, columns), ""]:
+        yield column or "probability", pictures.distribution(column, reference, newest)
+
+
+def _quality(report: Report, promised: dict[str, Interval]) -> Iterator[tuple[str, bytes]]:
+    for name in _GATED_FIRST:
+        picture = pictures.over_time(name, report, promised.get(name))
+        if picture is not None:
+            yield METRICS[name], picture

@@ -1,0 +1,80 @@
+"""Write, print and note what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from churn.core.files import atomic, write_json
+from churn.core.params import Params
+from churn.monitor import page, textfile
+from churn.monitor.results import Report
+from churn.monitor.run import Found
+from churn.registry import Registry
+from churn.registry.working_copy import working_copy
+from churn.tracking import runs
+
+JSON, PAGE, TEXTFILE = "monitor.json", "monitor.html", "monitor.prom"
+TAG = "monitor"  # of a version
+_QUIET, _ALARM, _UNKNOWN = 0, 1, 2
+
+
+def write(found: Found, folder: Path) -> None:
+    """Write the report as JSON, as a page, and for Prometheus."""
+    write_json(folder / JSON, found.report)
+    for name, text in ((PAGE, page.render(found)), (TEXTFILE, textfile.render(found.report))):
+        with atomic(folder / name) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+
+
+def note(report: Report, folder: Path, root: Path, settings: Params) -> None:
+    """Put the result on the version: a tag, and the page beside its run.
+
+    Raises
+    ------
+    RegistryError, TrackingError
+        If the registry cannot be read or changed.
+    """
+    day = report.until or report.source
+
+    def put() -> None:
+        registry = Registry(root, settings.release)
+        version = registry.version(int(report.version))
+        registry.tag(version, {TAG: f"{day}: {report.headline}"})
+        if version.run_id:
+            runs.add_files(version.run_id, folder, f"monitor/{report.until or 'table'}")
+
+    with working_copy(root) as copy:
+        if copy is None:
+            put()
+        else:
+            copy.move(put, settings.release, again=True)
+
+
+def show(report: Report, folder: Path) -> int:
+    """Print the result, and return the exit code."""
+    console = Console()
+    is_known = report.newest is not None or report.performance is not None
+    style = "red" if report.alarms else "green" if is_known else "yellow"
+    console.print(Text(f"{report.headline} (version {report.version})", style=style))
+    if report.alarms:
+        table = Table(box=box.SIMPLE_HEAD)
+        for column, justify in (("alarm", "left"), ("change", "right"), ("limit", "right")):
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        table.add_column("windows")
+        for alarm in report.alarms:
+            table.add_row(
+                alarm.shown, f"{alarm.value:.3g}", f"{alarm.limit:.3g}", ", ".join(alarm.windows)
+            )
+        console.print(table)
+    for window in report.windows:
+        if window.skipped:
+            console.print(Text(f"{window.name}: not judged: {window.skipped}", style="dim"))
+    for line in report.notes:
+        console.print(Text(line, style="yellow"))
+    console.print(f"{folder / PAGE}", soft_wrap=True)
+    return _ALARM if report.alarms else _QUIET if is_known else _UNKNOWN

@@ -1,0 +1,302 @@
+"""Watch the version in Production: read the log and the labels, measure, and judge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pyarrow as pa
+
+from churn.core.errors import ArtifactError, ParamsError, RegistryError
+from churn.core.files import read_json
+from churn.core.params import Params
+from churn.core.paths import Workspace
+from churn.core.progress import bar
+from churn.evaluation.reference import Reference
+from churn.model import artifact, prediction
+from churn.model.artifact import Model
+from churn.monitor import alarms, labels, performance, service
+from churn.monitor.counting import Counts, answers_of
+from churn.monitor.labels import Labels
+from churn.monitor.log import Log
+from churn.monitor.measuring import Measurer
+from churn.monitor.results import Alarm, Interval, Measure, Performance, Report, Window
+from churn.registry import Registry, Version, verified
+from churn.registry.reader import MODEL_FILES
+from churn.registry.working_copy import working_copy
+
+_MATCHED = ("customer_id", "time", "probability", "version", "role")
+_COUNTED = ("customer_id", "probability", "prediction", "version", "role", "latency_ms")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is watched.
+
+    Attributes
+    ----------
+    root : Path
+        The repository.
+    version : int or None
+        None for the version in Production.
+    days : int
+        Number of days, today among them.
+    until : date or None
+        Last day, in UTC; None for the newest of the log.
+    log : str or None
+        Address of the prediction log; None for that of params.yaml.
+    table : Path or None
+        Customers to measure instead of the log's.
+    labels : str or None
+        Address of labels; None for that of params.yaml.
+    metrics : str or None
+        URL or file of a server's metrics.
+    """
+
+    root: Path
+    version: int | None = None
+    days: int = 7
+    until: date | None = None
+    log: str | None = None
+    table: Path | None = None
+    labels: str | None = None
+    metrics: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A report, and what its pictures are drawn from.
+
+    Attributes
+    ----------
+    report : Report
+    reference : Reference
+    newest : Counts or None
+        Of the newest window that is judged.
+    """
+
+    report: Report
+    reference: Reference
+    newest: Counts | None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A version, with what it is compared with."""
+
+    number: int
+    reference: Reference
+    model: Model
+
+
+def run(options: Options, settings: Params) -> Found:
+    """Measure and judge.
+
+    Raises
+    ------
+    RegistryError
+        If nothing is in Production, or the version has no reference.
+    ParamsError
+        If there is no log.
+    ArtifactError, DataError
+        If log, table or labels cannot be read.
+    CandidateError, TrackingError
+        If the version's files were changed, or the registry cannot be reached.
+    """
+    watched = _watched(options, settings)
+    monitor = settings.monitor
+    measurer = Measurer(
+        watched.reference,
+        monitor.effects,
+        settings.gates.margins,
+        settings.decision,
+        monitor.false_alarms,
+    )
+    if options.table is not None:
+        return _of_table(options.table, watched, measurer, settings)
+    return _Watch(options, settings, watched, measurer).run()
+
+
+def _watched(options: Options, settings: Params) -> Watched:
+    """Get a version's reference and model, verified."""
+    with working_copy(options.root), TemporaryDirectory(prefix="churn-monitor-") as folder:
+        registry = Registry(options.root, settings.release)
+        version = _chosen(registry, options.version)
+        file = verified.companion(version, Workspace().reference.name, Path(folder))
+        if file is None:
+            raise RegistryError(
+                f"version {version.number} was registered before there was a reference to compare"
+                " with; release its commit again"
+            )
+        stored = verified.fetch(registry, version, Path(folder) / "model")
+        return Watched(
+            version.number,
+            read_json(file, "evaluate", Reference),
+            artifact.load(stored / MODEL_FILES),
+        )
+
+
+def _chosen(registry: Registry, number: int | None) -> Version:
+    if number is not None:
+        return registry.version(number)
+    version = registry.production()
+    if version is None:
+        raise RegistryError("nothing is in Production; churn release moves a model there")
+    return version
+
+
+def _of_table(path: Path, watched: Watched, measurer: Measurer, settings: Params) -> Found:
+    model = watched.model
+    customers = prediction.read(model.card, path)
+    counts = Counts(watched.reference, frozenset(model.card.inputs))
+    frame = pd.concat([model.inputs(customers), model.predict(customers)], axis=1)
+    counts.add(pa.Table.from_pandas(frame, preserve_index=False), None)
+    window = measured_window(path.name, counts, measurer, settings)
+    report = Report(
+        model=settings.release.model,
+        version=str(watched.number),
+        source=str(path),
+        since="",
+        until="",
+        other_versions={},
+        windows=[window],
+        performance=None,
+        alarms=list(alarms.of_windows([window], 1, 1)),
+        notes=[],
+    )
+    return Found(report, watched.reference, None if window.skipped else counts)
+
+
+def measured_window(name: str, counts: Counts, measurer: Measurer, settings: Params) -> Window:
+    """Measure a window's data and predictions, unless it has too few customers."""
+    is_small = counts.customers < settings.monitor.min_rows
+    estimated: dict[str, Interval] = {}
+    measures: list[Measure] = []
+    if not is_small:
+        estimated, losses = measurer.estimate(counts)
+        measures = [*measurer.measure(counts), *losses]
+    quantiles = {f"{q:g}": counts.latency_ms(q) for q in (0.5, 0.95, 0.99)}
+    return Window(
+        name=name,
+        rows=counts.rows,
+        customers=counts.customers,
+        answers=counts.answers,
+        skipped=f"fewer than {settings.monitor.min_rows} customers" if is_small else "",
+        measures=measures,
+        estimated=estimated,
+        latency_ms={q: value for q, value in quantiles.items() if value is not None},
+    )
+
+
+class _Watch:
+    """The log of some days."""
+
+    def __init__(
+        self, options: Options, settings: Params, watched: Watched, measurer: Measurer
+    ) -> None:
+        self._options, self._settings = options, settings
+        self._reference, self._version = watched.reference, str(watched.number)
+        self._measurer = measurer
+        address = options.log or settings.monitor.log or settings.serve.log
+        if address is None:
+            raise ParamsError("serve.log is null: there is no prediction log to watch")
+        self._log = Log(address, watched.model.card)
+        self._labels = options.labels or settings.monitor.labels
+        self._versions: Counter[str] = Counter()
+        self._notes: list[str] = []
+        self._newest: Counts | None = None
+
+    def run(self) -> Found:
+        """Measure each day, the labels, and the server."""
+        last = self._options.until or date.fromisoformat(self._log.newest())
+        first = last - timedelta(days=self._options.days - 1)
+        days = self._log.days(first.isoformat(), last.isoformat())
+        if not days:
+            raise ArtifactError(f"{self._log.address}: no predictions from {first} to {last}")
+        windows: list[Window] = []
+        with bar("monitoring", len(days) + 1) as advance:
+            for day, paths in days.items():
+                windows.append(self._day(day, paths, windows))
+                advance(day)
+            measured = self._performance(first, last)
+            advance("labels")
+        report = Report(
+            model=self._settings.release.model,
+            version=self._version,
+            source=self._log.address,
+            since=first.isoformat(),
+            until=last.isoformat(),
+            other_versions={v: n for v, n in self._versions.items() if v != self._version},
+            windows=windows,
+            performance=measured,
+            alarms=list(self._alarms(windows, measured, f"{first} to {last}")),
+            notes=self._notes,
+        )
+        return Found(report, self._reference, self._newest)
+
+    def _day(self, day: str, paths: list[str], before: list[Window]) -> Window:
+        logged = self._log.logged(paths)
+        self._note_redacted(logged)
+        counts = Counts(self._reference, logged)
+        for part in self._log.parts(paths, [*_COUNTED, *sorted(logged)]):
+            counts.add(part, self._version)
+        self._versions.update(counts.versions)
+        window = measured_window(day, counts, self._measurer, self._settings)
+        if window.skipped:
+            return window
+        self._newest = counts
+        measures = [service.latency(window, self._settings.release.p95_ms)]
+        if day != datetime.now(UTC).date().isoformat():  # today has not ended
+            usual = [other.answers for other in before]
+            effect = self._settings.monitor.effects.volume
+            measures.append(service.volume(usual, window.answers, effect))
+        known = [measure for measure in measures if measure is not None]
+        return window.model_copy(update={"measures": [*window.measures, *known]})
+
+    def _note_redacted(self, logged: frozenset[str]) -> None:
+        redacted = {*self._reference.numeric, *self._reference.categorical} - logged
+        note = f"not logged, so not measured: {', '.join(sorted(redacted))}"
+        if redacted and note not in self._notes:
+            self._notes.append(note)
+
+    def _performance(self, first: date, last: date) -> Performance | None:
+        if self._labels is None:
+            return None
+        cuts = self._reference.cuts
+        slices = [*cuts.numeric, *cuts.categorical]
+        table = labels.read(self._labels, self._settings.data, self._settings.monitor.date)
+        known = Labels(table, _start(first), _start(last + timedelta(days=1)), slices)
+        # A label may be known long after the prediction.
+        for paths in self._log.days("", last.isoformat()).values():
+            for part in self._log.parts(paths, [*_MATCHED, *slices]):
+                known.match(answers_of(part, self._version))
+        return performance.measure(
+            known.matched(self._settings.comparison.max_rows),
+            known.unmatched,
+            self._reference,
+            self._measurer,
+            self._settings.decision,
+            self._settings.monitor.min_rows,
+        )
+
+    def _alarms(
+        self, windows: list[Window], measured: Performance | None, period: str
+    ) -> Iterator[Alarm]:
+        monitor = self._settings.monitor
+        yield from alarms.of_windows(windows, monitor.needed, monitor.of)
+        once = [] if measured is None else list(measured.measures)
+        if self._options.metrics is not None:
+            counters = service.metrics(self._options.metrics)
+            once += service.of_server(counters, monitor.effects, self._measurer.level)
+        for measure in once:
+            if measure.is_over:
+                yield alarms.alarm(measure, [period])
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
