@@ -65,7 +65,7 @@ class Noise:
 
 def _rounded(rows: int) -> int:
     """Round down to two significant digits."""
-    unit = 10 ** max(len(str(rows)) - 2, 0)
+    unit = int(10 ** max(len(str(rows)) - 2, 0))
     return rows // unit * unit
 
 
