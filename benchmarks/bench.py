@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measure
+import monitoring
 import serving
 import tutorial
 from rich import box
@@ -278,6 +279,19 @@ def served(folder: Path) -> list[Result]:
     ]
 
 
+def watched(folder: Path, rows: int) -> list[Result]:
+    """Measure `churn monitor`, beside reading the log only."""
+    usages, floor = monitoring.compare(folder, rows)
+    small, middle, large = (usages[size] for size in sorted(usages))
+    return [
+        Result(f"monitor {rows:,} predictions / read them", middle.seconds / floor.seconds, "x",
+               monitoring.LOG_TARGET, f"{middle.seconds:.1f} s / {floor.seconds:.1f} s"),
+        Result(f"memory for {10 * rows:,} / for {rows // 10:,}", large.peak_mb / small.peak_mb,
+               "x", monitoring.MEMORY_TARGET,
+               f"{large.peak_mb:,.0f} MB / {small.peak_mb:,.0f} MB, {large.seconds:.0f} s"),
+    ]  # fmt: skip
+
+
 def synthesize(folder: Path, rows: int) -> Result:
     """Measure the memory for generating synthetic customers."""
     output = folder / "many.parquet"
@@ -329,6 +343,7 @@ def main() -> None:
         results += pull_request(folder)
         results += release(folder, arguments.times)
         results += served(folder)
+        results += watched(folder, arguments.rows)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         results += [*large, synthesize(folder, 10 * arguments.rows)]

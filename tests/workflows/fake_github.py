@@ -34,6 +34,7 @@ class FakeGitHub:
     jobs: list[dict[str, Any]] = field(default_factory=list)  # of every run
     comments: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     archives: dict[int, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     host: str = ""
@@ -87,6 +88,9 @@ class FakeGitHub:
             (rf"GET {repo}/pulls/\d+/files", lambda: (200, page(self.files, query))),
             (rf"GET {repo}/compare/main\.\.\.\w+", self._merge_base),
             (rf"GET {repo}/contents/params\.yaml", lambda: self._params(query)),
+            (rf"GET {repo}/issues", lambda: (200, page(self._issues(query), query))),
+            (rf"POST {repo}/issues", lambda: (201, self._open_issue(body))),
+            (rf"PATCH {repo}/issues/(\d+)", lambda n: self._change_issue(int(n), body)),
             (rf"GET {repo}/issues/\d+/comments", lambda: (200, page(self.comments, query))),
             (rf"POST {repo}/issues/\d+/comments", lambda: (201, self.add_comment(body["body"]))),
             (rf"PATCH {repo}/issues/comments/(\d+)", lambda n: self._patch(int(n), body["body"])),
@@ -130,6 +134,24 @@ class FakeGitHub:
         if query["ref"] not in self.texts:
             return 404, {"message": "Not Found"}
         return 200, self.texts[query["ref"]].encode()
+
+    def _issues(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        return [
+            issue
+            for issue in self.issues
+            if query["labels"] in issue["labels"] and issue["state"] == query["state"]
+        ]
+
+    def _open_issue(self, body: dict[str, Any]) -> dict[str, Any]:
+        number = 200 + len(self.issues)
+        url = f"https://{self.host}/{self.repository}/issues/{number}"
+        self.issues.append({"number": number, "state": "open", "html_url": url, **body})
+        return self.issues[-1]
+
+    def _change_issue(self, number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        [issue] = [issue for issue in self.issues if issue["number"] == number]
+        issue |= body
+        return 200, issue
 
     def _patch(self, number: int, body: str) -> tuple[int, Any]:
         [comment] = [c for c in self.comments if c["id"] == number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date, datetime
 from pathlib import Path
@@ -75,9 +76,11 @@ class _Day(click.ParamType[date]):
     type=FOLDER,
     default=Path("build/monitor"),
     show_default=True,
-    help="Folder for monitor.json, monitor.html and monitor.prom.",
+    help="Folder for monitor.json, .html, .md and .prom.",
 )
 @click.option("--log-to-mlflow", is_flag=True, help="Note the result on the version.")
+@click.option("--issues", is_flag=True, help="Keep one issue on GitHub for each kind of alarm.")
+@click.option("--skip-if-not-set-up", is_flag=True, help="Do nothing if monitor.log is null.")
 def monitor(
     days: int,
     until: date | None,
@@ -88,21 +91,28 @@ def monitor(
     version: int | None,
     output: Path,
     log_to_mlflow: bool,
+    issues: bool,
+    skip_if_not_set_up: bool,
 ) -> None:
     """Watch the version in Production.
 
     Compares the customers that it saw with its training rows, its predictions with those for
-    held-out customers, and with labels its metrics with what those promised. Exit code 0: nothing has changed
-    that matters. 1: an alarm. 2: an error, or nothing can be said yet.
+    held-out customers, and with labels its metrics with what those promised. Exit code 0: nothing
+    has changed that matters. 1: an alarm. 2: an error, or nothing can be said yet.
     """
     from churn.core import params
     from churn.core.paths import Workspace
     from churn.monitor import reporting, run
 
     settings = params.load(Workspace().params)
+    if skip_if_not_set_up and settings.monitor.log is None:
+        click.echo("monitor.log is null: nothing to watch (docs/monitoring.md)")
+        return
     options = run.Options(Path(), version, days, until, log, table, labels, metrics)
     found = run.run(options, settings)
     reporting.write(found, output)
     if log_to_mlflow:
         reporting.note(found.report, output, Path(), settings)
+    if issues:
+        reporting.keep_issues(found.report, os.environ, click.echo)
     raise SystemExit(reporting.show(found.report, output))

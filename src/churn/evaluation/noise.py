@@ -32,6 +32,7 @@ class Noise:
         self._statistic, self._rng = statistic, rng
         self._shares = counts / counts.sum()
         self._references = rng.multinomial(round(counts.sum()), self._shares, _DRAWS)
+        self._found: dict[tuple[int, float], float] = {}
 
     def quantile(self, rows: int, level: float) -> float:
         """Return the value that the statistic exceeds by chance with the probability `level`.
@@ -39,7 +40,8 @@ class Noise:
         Parameters
         ----------
         rows : int
-            Number of customers of the window.
+            Number of customers of the window; rounded down to two digits, which leaves the value a
+            little too large.
         level : float
             In (0, 1); may be far smaller than one of the number of draws.
 
@@ -49,10 +51,22 @@ class Noise:
         whose quantile is returned: exact for normal and chi-squared statistics, and without it a
         level of one in ten thousand would need as many draws many times over.
         """
+        rows = _rounded(rows)
+        if (rows, level) not in self._found:
+            self._found[rows, level] = self._drawn(rows, level)
+        return self._found[rows, level]
+
+    def _drawn(self, rows: int, level: float) -> float:
         windows = self._rng.multinomial(rows, self._shares, _DRAWS)
         drawn = self._statistic(self._references, windows)
         skewness = max(float(stats.skew(drawn)), 0.0) if drawn.std() > 0 else 0.0
         return float(stats.pearson3.isf(level, skewness, drawn.mean(), max(drawn.std(), 1e-12)))
+
+
+def _rounded(rows: int) -> int:
+    """Round down to two significant digits."""
+    unit = int(10 ** max(len(str(rows)) - 2, 0))
+    return rows // unit * unit
 
 
 def wasserstein(edges: np.ndarray, spread: float) -> Statistic:
@@ -61,22 +75,23 @@ def wasserstein(edges: np.ndarray, spread: float) -> Statistic:
     Parameters
     ----------
     edges : ndarray of float, shape (n_bins - 1,)
-        Values beyond the first and the last one count as if they were there: what is far out of
+        Values beyond all training rows count as if they were there: what is far out of
         range has a limit of its own.
     spread : float
         Standard deviation, greater than 0.
 
     Notes
     -----
-    ``W = integral of |F(x) - G(x)| dx`` for the distribution functions F and G, taken as constant
-    between two edges. Source: Vallender, S. S. (1974), Calculation of the Wasserstein Distance
+    ``W = integral of |F(x) - G(x)| dx`` for the distribution functions F and G, by the trapezoidal
+    rule between the edges. Source: Vallender, S. S. (1974), Calculation of the Wasserstein Distance
     between Probability Distributions on the Line, Theory of Probability and its Applications 18.
     """
     # The first edge is just below the smallest value.
-    widths = np.diff(edges[1:]) / spread
+    gaps = np.diff(edges[1:]) / spread
+    widths = (np.append(gaps, 0) + np.append(0, gaps)) / 2
 
     def statistic(reference: np.ndarray, window: np.ndarray) -> np.ndarray:
-        below = [_cumulative(counts)[:, 1:-2] for counts in (reference, window)]
+        below = [_cumulative(counts)[:, 1:-1] for counts in (reference, window)]
         found: np.ndarray = np.abs(below[0] - below[1]) @ widths
         return found
 

@@ -15,7 +15,8 @@ from churn.data import dates
 from churn.evaluation.slices import Cuts, cuts, divide
 from churn.evaluation.weighted import WeightedMetrics
 
-_BINS = 100  # of a numeric column: each holds one customer of a hundred
+_BINS = 100  # of a numeric column, each with a hundredth of the customers
+_TAILS = (0.001, 0.005, 0.995, 0.999)
 _SCORE_BINS = 500
 _MAX_CATEGORIES = 1000
 
@@ -229,7 +230,9 @@ def _numbers(values: np.ndarray) -> NumberCounts:
     known = values[~np.isnan(values)]
     if not len(known):
         return NumberCounts(edges=[], counts=[0], missing=len(values), spread=0.0)
-    quantiles = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)))
+    # Tails are long, and a bin's values are taken as spread evenly.
+    shares = np.unique([*np.linspace(0, 1, _BINS + 1), *_TAILS])
+    quantiles = np.unique(np.quantile(known, shares))
     edges = np.array([np.nextafter(known.min(), -np.inf), *quantiles])
     counts = np.bincount(number_places(edges, known), minlength=len(edges) + 1)
     return NumberCounts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from churn.monitor.results import Alarm, Measure, Window
+from churn.monitor.results import Alarm, Kind, Measure, Window
 
 
 def of_windows(windows: Sequence[Window], needed: int, of: int) -> Iterator[Alarm]:
@@ -29,6 +29,25 @@ def of_windows(windows: Sequence[Window], needed: int, of: int) -> Iterator[Alar
         ]
         if measure.is_over and len(where) >= needed:
             yield alarm(measure, where)
+
+
+def settled(windows: Sequence[Window], once: Sequence[Measure], needed: int) -> list[Kind]:
+    """Return the kinds of which nothing is above its limit.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        Oldest first.
+    once : sequence of Measure
+        Measured for all windows together.
+    needed : int
+        Number of newest windows in which nothing may be above: an alarm is over when it could not
+        come back the next day.
+    """
+    judged = [window for window in windows if not window.skipped][-needed:]
+    measured = [*once, *(measure for window in judged for measure in window.measures)]
+    above = {measure.kind for measure in measured if measure.is_over}
+    return sorted({measure.kind for measure in measured} - above)
 
 
 def alarm(measure: Measure, windows: list[str]) -> Alarm:

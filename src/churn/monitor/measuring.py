@@ -37,6 +37,8 @@ class _Quantity:
         Customers of the reference by bin.
     window : callable
         Returns a window's customers by bin.
+    edges : ndarray of float, or None
+        Upper end of each bin, of numbers.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class _Quantity:
     reference: np.ndarray
     effect: float
     window: Callable[[Counts], np.ndarray]
+    edges: np.ndarray | None = None
 
 
 class Measurer:
@@ -187,15 +190,16 @@ def _of_number(
 ) -> Iterator[_Quantity]:
     counts = np.array(numbers.counts, dtype=float)
     if numbers.spread > 0:
-        statistic = noise.wasserstein(np.array(numbers.edges), numbers.spread)
+        edges = np.array(numbers.edges)
         yield _Quantity(
             "data",
             f"drift of {name}",
             name,
-            statistic,
+            noise.wasserstein(edges, numbers.spread),
             counts,
             effects.numeric,
             lambda window: window.numbers[name],
+            edges,
         )
     if counts.sum():
         # Of n customers of the same population, the next one is out of their range in 2 of n + 1
@@ -244,14 +248,16 @@ def _of_predictions(reference: Reference, effects: EffectsParams) -> Iterator[_Q
     mean = np.average(middles, weights=counts)
     spread = float(np.sqrt(np.average((middles - mean) ** 2, weights=counts)))
     if spread > 0:
+        edges = np.array([-1.0, 0.0, *scores.edges, 1.0])
         yield _Quantity(
             "predictions",
             "drift of the probability",
             "",
-            noise.wasserstein(np.array([-1.0, 0.0, *scores.edges, 1.0]), spread),
+            noise.wasserstein(edges, spread),
             _within(counts),
             effects.score,
             lambda window: _within(window.scores),
+            edges,
         )
     yield _share(
         "predictions",
@@ -300,10 +306,20 @@ def _share(
 
 
 def _shown(quantity: _Quantity, window: np.ndarray) -> str:
+    both = (window, quantity.reference)
     if quantity.statistic is noise.share:
-        shares = [100 * of[0] / of.sum() for of in (window, quantity.reference)]
-        return f"{quantity.name}: {shares[0]:.1f} %, before {shares[1]:.1f} %"
-    return quantity.name
+        now, before = (f"{100 * bins[0] / bins.sum():.1f} %" for bins in both)
+        return f"{quantity.name}: {now}, before {before}"
+    if quantity.edges is None:
+        return quantity.name
+    now, before = (f"{_median(quantity.edges, bins):.4g}" for bins in both)
+    return f"{quantity.name}: median {now}, before {before}"
+
+
+def _median(edges: np.ndarray, bins: np.ndarray) -> float:
+    """Return the upper end of the bin that holds the median."""
+    place = int(np.searchsorted(np.cumsum(bins), bins.sum() / 2))
+    return float(edges[min(place, len(edges) - 1)])
 
 
 def _digits(value: float) -> float:

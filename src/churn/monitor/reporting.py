@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich import box
@@ -11,14 +13,16 @@ from rich.text import Text
 
 from churn.core.files import atomic, write_json
 from churn.core.params import Params
-from churn.monitor import page, textfile
+from churn.monitor import issues, markdown, page, textfile
 from churn.monitor.results import Report
 from churn.monitor.run import Found
 from churn.registry import Registry
 from churn.registry.working_copy import working_copy
+from churn.review.report import run_address
 from churn.tracking import runs
 
-JSON, PAGE, TEXTFILE = "monitor.json", "monitor.html", "monitor.prom"
+JSON, PAGE, SUMMARY = "monitor.json", "monitor.html", "monitor.md"
+TEXTFILE = "monitor.prom"
 TAG = "monitor"  # of a version
 _QUIET, _ALARM, _UNKNOWN = 0, 1, 2
 
@@ -26,7 +30,12 @@ _QUIET, _ALARM, _UNKNOWN = 0, 1, 2
 def write(found: Found, folder: Path) -> None:
     """Write the report as JSON, as a page, and for Prometheus."""
     write_json(folder / JSON, found.report)
-    for name, text in ((PAGE, page.render(found)), (TEXTFILE, textfile.render(found.report))):
+    texts = {
+        PAGE: page.render(found),
+        SUMMARY: markdown.summary(found.report, run_address(os.environ)),
+        TEXTFILE: textfile.render(found.report),
+    }
+    for name, text in texts.items():
         with atomic(folder / name) as fresh:
             fresh.write_text(text, encoding="utf-8")
 
@@ -53,6 +62,11 @@ def note(report: Report, folder: Path, root: Path, settings: Params) -> None:
             put()
         else:
             copy.move(put, settings.release, again=True)
+
+
+def keep_issues(report: Report, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Keep an issue for each kind of alarm; parameters and errors as for `issues`."""
+    issues.keep(report, issues.repository(environment), run_address(environment), say)
 
 
 def show(report: Report, folder: Path) -> int:

@@ -188,7 +188,11 @@ class Report(Shape):
         Oldest first.
     performance : Performance or None
         None without labels.
+    server : list of Measure
+        What a server's metrics say; empty if none was asked.
     alarms : list of Alarm
+    settled : list of str
+        Kinds of which everything was measured to be as before; an alarm of these is over.
     notes : list of str
         What could not be measured, and why.
     """
@@ -201,7 +205,9 @@ class Report(Shape):
     other_versions: dict[str, int]
     windows: list[Window]
     performance: Performance | None
+    server: list[Measure]
     alarms: list[Alarm]
+    settled: list[Kind]
     notes: list[str]
 
     @property
@@ -227,8 +233,9 @@ class Report(Shape):
     @property
     def newest_measures(self) -> list[Measure]:
         """Everything that is judged now."""
-        found = [] if self.newest is None else self.newest.measures
-        return [*found, *([] if self.performance is None else self.performance.measures)]
+        window = [] if self.newest is None else self.newest.measures
+        labelled = [] if self.performance is None else self.performance.measures
+        return [*window, *labelled, *self.server]
 
     @property
     def newest_metrics(self) -> dict[str, dict[str, Interval]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from churn.monitor.counting import Counts, answers_of
 from churn.monitor.labels import Labels
 from churn.monitor.log import Log
 from churn.monitor.measuring import Measurer
-from churn.monitor.results import Alarm, Interval, Measure, Performance, Report, Window
+from churn.monitor.results import Interval, Measure, Performance, Report, Window
 from churn.registry import Registry, Version, verified
 from churn.registry.reader import MODEL_FILES
 from churn.registry.working_copy import working_copy
@@ -166,7 +165,9 @@ def _of_table(path: Path, watched: Watched, measurer: Measurer, settings: Params
         other_versions={},
         windows=[window],
         performance=None,
+        server=[],
         alarms=list(alarms.of_windows([window], 1, 1)),
+        settled=alarms.settled([window], [], 1),
         notes=[],
     )
     return Found(report, watched.reference, None if window.skipped else counts)
@@ -225,6 +226,10 @@ class _Watch:
                 advance(day)
             measured = self._performance(first, last)
             advance("labels")
+        monitor, server = self._settings.monitor, self._server()
+        once = [*server, *(measured.measures if measured is not None else [])]
+        period = f"{first} to {last}"
+        at_once = [alarms.alarm(measure, [period]) for measure in once if measure.is_over]
         report = Report(
             model=self._settings.release.model,
             version=self._version,
@@ -234,7 +239,9 @@ class _Watch:
             other_versions={v: n for v, n in self._versions.items() if v != self._version},
             windows=windows,
             performance=measured,
-            alarms=list(self._alarms(windows, measured, f"{first} to {last}")),
+            server=server,
+            alarms=[*alarms.of_windows(windows, monitor.needed, monitor.of), *at_once],
+            settled=alarms.settled(windows, once, monitor.needed),
             notes=self._notes,
         )
         return Found(report, self._reference, self._newest)
@@ -284,18 +291,12 @@ class _Watch:
             self._settings.monitor.min_rows,
         )
 
-    def _alarms(
-        self, windows: list[Window], measured: Performance | None, period: str
-    ) -> Iterator[Alarm]:
-        monitor = self._settings.monitor
-        yield from alarms.of_windows(windows, monitor.needed, monitor.of)
-        once = [] if measured is None else list(measured.measures)
-        if self._options.metrics is not None:
-            counters = service.metrics(self._options.metrics)
-            once += service.of_server(counters, monitor.effects, self._measurer.level)
-        for measure in once:
-            if measure.is_over:
-                yield alarms.alarm(measure, [period])
+    def _server(self) -> list[Measure]:
+        if self._options.metrics is None:
+            return []
+        effects = self._settings.monitor.effects
+        counters = service.metrics(self._options.metrics)
+        return list(service.of_server(counters, effects, self._measurer.level))
 
 
 def _start(day: date) -> datetime:

@@ -22,6 +22,7 @@ from churn.provenance.github_answers import (
     Artifact,
     ChangedFile,
     Comment,
+    Issue,
     Job,
     MergedPull,
     PullRequest,
@@ -70,11 +71,25 @@ class Repository:
         request = ("PATCH", f"issues/comments/{comment_id}")
         if comment_id is None:
             request = ("POST", f"issues/{number}/comments")
-        written = self._api(*request, "--input", "-", stdin=json.dumps({"body": body}))
-        try:
-            return str(written["html_url"])
-        except (KeyError, TypeError) as error:
-            raise _unexpected(error) from error
+        return _url(self._api(*request, "--input", "-", stdin=json.dumps({"body": body})))
+
+    def issues(self, label: str) -> list[Issue]:
+        """List the open issues with a label, oldest first."""
+        query = {"labels": label, "state": "open", "direction": "asc"}
+        return [found for found in self._listed(Issue.read, "issues", query) if not found.is_pull]
+
+    def write_issue(self, number: int | None, title: str, body: str, label: str) -> str:
+        """Open an issue, or update issue `number`, and return its URL."""
+        content = {"title": title, "body": body, "labels": [label]}
+        request = ("POST", "issues") if number is None else ("PATCH", f"issues/{number}")
+        return _url(self._api(*request, "--input", "-", stdin=json.dumps(content)))
+
+    def close_issue(self, number: int, comment: str) -> str:
+        """Comment on an issue, close it, and return its URL."""
+        self.write_comment(number, None, comment)
+        content = {"state": "closed", "state_reason": "completed"}
+        closed = self._api("PATCH", f"issues/{number}", "--input", "-", stdin=json.dumps(content))
+        return _url(closed)
 
     def merge_base(self, branch: str, commit: str) -> str:
         """Return the merge base of a branch and a commit."""
@@ -190,6 +205,13 @@ class Repository:
             "GH_PROMPT_DISABLED": "1",
             "GH_NO_UPDATE_NOTIFIER": "1",
         }
+
+
+def _url(answer: Any) -> str:
+    try:
+        return str(answer["html_url"])
+    except (KeyError, TypeError) as error:
+        raise _unexpected(error) from error
 
 
 def _unexpected(error: Exception) -> GitHubError:

@@ -42,6 +42,20 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
+class Issue:
+    """An issue, or a pull request, which GitHub lists among the issues."""
+
+    number: int
+    body: str
+    is_pull: bool
+
+    @classmethod
+    def read(cls, answer: Any) -> Issue:
+        """Parse GitHub's JSON."""
+        return cls(int(answer["number"]), str(answer["body"] or ""), "pull_request" in answer)
+
+
+@dataclass(frozen=True)
 class MergedPull:
     """A pull request that contains a commit; fields that GitHub leaves out are None or False."""
 

@@ -1,0 +1,143 @@
+"""Labels, and the prediction that each is compared with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from churn.core.errors import DataError, ParamsError
+from churn.core.params import Params
+from churn.monitor import labels
+from churn.monitor.labels import Labels
+
+FIRST, LAST = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC)
+
+
+def known(*rows: tuple[str, int, str]) -> pd.DataFrame:
+    found = pd.DataFrame(rows, columns=["id", "y", "known"])
+    days = pd.to_datetime(found["known"], utc=True)
+    return found.assign(known=days + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1))
+
+
+def answers(*rows: tuple[str | None, int, float]) -> pa.Table:
+    """Return predictions: customer, day of March, probability."""
+    times = [FIRST + timedelta(days=day - 1, hours=12) for _, day, _ in rows]
+    return pa.table(
+        {
+            "customer_id": pa.array([who for who, *_ in rows], pa.string()),
+            "time": pa.array(times, pa.timestamp("us", tz="UTC")),
+            "probability": [p for *_, p in rows],
+            "age": [40.0] * len(rows),
+        }
+    )
+
+
+def matched(table: pd.DataFrame, *parts: pa.Table) -> dict[float, int]:
+    found = Labels(table, FIRST, LAST, ["age"])
+    for part in parts:
+        found.match(part)
+    return dict(found.matched(100)[["probability", "y"]].itertuples(index=False))
+
+
+def test_the_last_prediction_before_it_was_known_counts() -> None:
+    table = known(("a", 1, "2026-03-05"))
+    first, last = answers(("a", 2, 0.2), ("a", 4, 0.4)), answers(("a", 6, 0.6), ("a", 3, 0.3))
+    assert matched(table, first, last) == {0.4: 1}
+    assert matched(table, last, first) == {0.4: 1}
+
+
+def test_a_prediction_of_the_day_itself_came_before_it() -> None:
+    assert matched(known(("a", 1, "2026-03-05")), answers(("a", 5, 0.5))) == {0.5: 1}
+
+
+def test_of_two_labels_of_a_customer_the_newer_counts() -> None:
+    table = known(("a", 0, "2026-03-03"), ("a", 1, "2026-03-08"))
+    assert matched(table, answers(("a", 2, 0.2))) == {0.2: 1}
+
+
+def test_labels_of_another_time_are_left_out() -> None:
+    table = known(("a", 1, "2026-02-27"), ("b", 0, "2026-03-20"))
+    assert matched(table, answers(("a", 1, 0.1), ("b", 1, 0.2))) == {}
+
+
+def test_without_a_day_a_label_is_known_at_the_end() -> None:
+    table = known(("a", 1, "2026-03-02")).assign(
+        known=pd.Series([pd.NaT], dtype="datetime64[us, UTC]")
+    )
+    assert matched(table, answers(("a", 9, 0.9))) == {0.9: 1}
+
+
+def test_customers_without_an_id_and_others_are_no_match() -> None:
+    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, [])
+    found.match(answers((None, 2, 0.2), ("b", 2, 0.3)))
+    assert len(found.matched(100)) == 0
+    assert found.unmatched == 1
+
+
+def test_columns_of_slices_and_the_day_of_the_prediction_are_kept() -> None:
+    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, ["age"])
+    found.match(answers(("a", 2, 0.2)))
+    [row] = found.matched(100).to_dict("records")
+    assert row == {"y": 1, "probability": 0.2, "day": "2026-03-02", "age": 40.0}
+
+
+def test_no_more_customers_than_allowed() -> None:
+    ids = [f"c{i}" for i in range(50)]
+    found = Labels(known(*((who, 1, "2026-03-05") for who in ids)), FIRST, LAST, [])
+    found.match(answers(*((who, 2, 0.2) for who in ids)))
+    assert len(found.matched(20)) == 20
+
+
+def file(folder: Path, text: str) -> str:
+    path = folder / "labels.csv"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_file_is_read_as_params_say(tmp_path: Path, settings: Params) -> None:
+    text = "churned,customer_id,seen\n1,a,2026-03-02\n0,b,2026-03-03\n"
+    found = labels.read(file(tmp_path, text), settings.data, "seen")
+    assert found["id"].tolist() == ["a", "b"]
+    assert found["y"].tolist() == [1, 0]
+    assert found["known"].dt.strftime("%d %H:%M").tolist() == ["02 23:59", "03 23:59"]
+
+
+def test_labels_of_one_value_are_labels(tmp_path: Path, settings: Params) -> None:
+    found = labels.read(file(tmp_path, "customer_id,churned\na,0\nb,0\n"), settings.data, None)
+    assert found["y"].tolist() == [0, 0]
+    assert found["known"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("customer_id\na\n", "churned"),
+        ("customer_id,churned\na,1\n,0\n", "row 2 is missing"),
+        ("customer_id,churned\na,1\nb,\n", "column 'churned', row 2"),
+        ("customer_id,churned\na,1\nb,0\nc,maybe\n", "third value"),
+        ("customer_id,churned,seen\na,1,soon\n", "not a date"),
+        ("customer_id,churned,seen\na,1,\n", "row 1 is missing"),
+    ],
+)
+def test_what_is_no_label_is_refused(
+    text: str, problem: str, tmp_path: Path, settings: Params
+) -> None:
+    date = "seen" if "seen" in text else None
+    with pytest.raises(DataError, match=problem):
+        labels.read(file(tmp_path, text), settings.data, date)
+
+
+def test_an_address_that_nobody_knows(settings: Params) -> None:
+    with pytest.raises(ParamsError, match="nosuch"):
+        labels.read("nosuch://bucket/labels.csv", settings.data, None)
+
+
+def test_an_address_is_fetched(tmp_path: Path, settings: Params) -> None:
+    path = file(tmp_path, "customer_id,churned\na,1\nb,0\n")
+    assert len(labels.read(f"file://{path}", settings.data, None)) == 2
+    with pytest.raises(DataError, match=r"gone.csv: cannot be read"):
+        labels.read(f"file://{tmp_path}/gone.csv", settings.data, None)
