@@ -151,6 +151,22 @@ def runs(metric: str, limit: int) -> None:
 
 
 @cli.command()
+@click.option("--trials", type=click.IntRange(1, 1000), help="Candidates.  [default: tune.trials]")
+@click.option("--write", is_flag=True, help="Write the winner into params.yaml.")
+def tune(trials: int | None, write: bool) -> None:
+    """Search for better hyperparameters.
+
+    Tries candidates from tune.space, cross-validated on the training rows; held-out customers are
+    not read. Says whether the best one is better than the current parameters, or that it cannot
+    tell. A search that was interrupted goes on where it was. Logs one MLflow run for the search,
+    and one below it for each candidate.
+    """
+    from churn.tune import run
+
+    run.run(Path(), trials, write)
+
+
+@cli.command()
 @click.option(
     "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
 )

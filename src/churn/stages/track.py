@@ -99,7 +99,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         name=f"{settings.model.family}-{digest[:8]}",
         params={**flat, "feature_set": ", ".join(card.features)[:6000]},
         metrics=flat_metrics(metrics),
-        tags={**_git_tags(repository), "data_md5": md5, "model_digest": digest},
+        tags={**git_tags(repository), "data_md5": md5, "model_digest": digest},
         files=files,
         model=workspace.model,
         inputs=data.by_kind,
@@ -115,7 +115,8 @@ def flat_metrics(metrics: Metrics) -> dict[str, float]:
     return flat
 
 
-def _git_tags(repository: Path) -> dict[str, str]:
+def git_tags(repository: Path) -> dict[str, str]:
+    """Return the commit, and whether anything differs from it, as tags of a run."""
     try:
         commit = git(repository, "rev-parse", "HEAD").strip()
         changed = git(repository, "status", "--porcelain", "--untracked-files=no", "--", ".")
