@@ -16,6 +16,7 @@ from churn.data.stats import DataStats
 from churn.data.typical import typical
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
+from churn.provenance import search_result
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
 from churn.provenance.git import git
 from churn.tracking import connection, runs
@@ -60,6 +61,8 @@ def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[st
     logged = record(workspace, settings, repository, repository / settings.data.path)
     logged.tags["checks"] = f"{checks.passed}/{len(checks.checks)}"
     logged.tags["fingerprint"] = input_fingerprint(repository)
+    if found := search_result.read(workspace.search, settings.model.model_dump(mode="json")):
+        logged.tags["candidates_tried"] = str(found.candidates + found.earlier)
     for file in (workspace.checks, workspace.checks_page):
         require(file, "validate")
         logged.files[file] = ""

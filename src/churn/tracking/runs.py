@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Run, RunStatus
+from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
@@ -245,14 +245,17 @@ def log_child(notes: Notes) -> None:
     TrackingError
         If MLflow cannot be reached or refuses; the candidate's run is then marked as failed.
     """
-    tags = {**notes.tags, **_OF_SEARCH}
-    with translate_errors(), mlflow.start_run(run_name=notes.name, nested=True, tags=tags):
-        mlflow.log_params(notes.params)
-        mlflow.log_metrics(notes.metrics)
-        for name, values in notes.steps.items():
-            for step, value in enumerate(values, 1):
-                if value is not None:
-                    mlflow.log_metric(name, value, step)
+    tags, now = {**notes.tags, **_OF_SEARCH}, int(time.time() * 1000)
+    points = [Metric(name, value, now, 0) for name, value in notes.metrics.items()]
+    points += [
+        Metric(name, value, now, step)
+        for name, values in notes.steps.items()
+        for step, value in enumerate(values, 1)
+        if value is not None
+    ]
+    params = [Param(name, str(value)) for name, value in notes.params.items()]
+    with translate_errors(), mlflow.start_run(run_name=notes.name, nested=True, tags=tags) as run:
+        mlflow.MlflowClient().log_batch(run.info.run_id, points, params)
 
 
 def children(experiment_id: str, parent_id: str) -> set[str]:
