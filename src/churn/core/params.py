@@ -674,7 +674,7 @@ class TuneParams(Section):
     folds : int
         Cross-validation folds, by a hash of the id.
     seed : int
-        Decides the candidates.
+        Decides the candidates, and which half of the rows chooses among them.
     space : dict of str to SpaceParams
         Hyperparameters of `model.family`, and their values. The others stay as in `model`.
     """
