@@ -286,7 +286,18 @@ def test_a_search_needs_the_training_rows(project: Path) -> None:
     assert "train.parquet: not Parquet" in refused(project, "tune")
     (project / "build/train.parquet").unlink()
     assert "`churn prepare` writes it" in refused(project, "tune")
-    assert run(project, "tune", "--trials", "0").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("tune.trials=0", "tune.trials: "),
+        ("tune.trails=5", "tune.trails: unknown key (valid: trials, timeout_s, metric"),
+        ("model.seed=1", "--set model.seed: not a key of tune; change it in params.yaml"),
+    ],
+)
+def test_a_bad_setting_of_a_search_is_refused(setting: str, expected: str, project: Path) -> None:
+    assert expected in refused(project, "tune", "--set", setting)
 
 
 def test_a_stage_names_the_one_that_is_missing(project: Path) -> None:

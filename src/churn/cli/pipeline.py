@@ -151,9 +151,16 @@ def runs(metric: str, limit: int) -> None:
 
 
 @cli.command()
-@click.option("--trials", type=click.IntRange(1, 1000), help="Candidates.  [default: tune.trials]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of tune in params.yaml, such as tune.trials=100. Repeatable; an empty"
+    " value is ignored.",
+)
 @click.option("--write", is_flag=True, help="Write the winner into params.yaml.")
-def tune(trials: int | None, write: bool) -> None:
+def tune(settings: tuple[str, ...], write: bool) -> None:
     """Search for better hyperparameters.
 
     Tries candidates from tune.space, cross-validated on the training rows; held-out customers are
@@ -161,9 +168,13 @@ def tune(trials: int | None, write: bool) -> None:
     tell. A search that was interrupted goes on where it was. Logs one MLflow run for the search,
     and one below it for each candidate.
     """
+    overrides = _overrides(settings)
+    for key in overrides:
+        if not key.startswith("tune."):
+            raise ParamsError(f"--set {key}: not a key of tune; change it in params.yaml")
     from churn.tune import run
 
-    run.run(Path(), trials, write)
+    run.run(Path(), overrides, write)
 
 
 @cli.command()

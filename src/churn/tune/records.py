@@ -31,7 +31,10 @@ CODE = (
     "src/churn/evaluation",
     "src/churn/model",
     "src/churn/stages/train.py",
-    "src/churn/tune",
+    "src/churn/tune/candidate.py",
+    "src/churn/tune/records.py",
+    "src/churn/tune/search.py",
+    "src/churn/tune/space.py",
 )
 _TRIAL, _PREDICTIONS, _IDENTITY = "trial.json", "predictions.parquet", "search.json"
 CURRENT = -1  # the number of the current parameters

@@ -25,15 +25,18 @@ from churn.tune.outcome import Outcome
 from churn.tune.records import Records, Trial
 
 
-def run(root: Path, trials: int | None, write: bool, console: Console | None = None) -> Outcome:
+# Overrides are any keys, and any values: they are validated with the rest of params.yaml.
+def run(
+    root: Path, overrides: dict[str, Any], write: bool, console: Console | None = None
+) -> Outcome:
     """Search, print what was found, and with `write` write the winner into params.yaml.
 
     Parameters
     ----------
     root : Path
         The project's folder.
-    trials : int or None
-        Replaces `tune.trials`.
+    overrides : dict of str to value
+        Dotted keys of the section `tune` with values that replace those of params.yaml.
     write : bool
         Whether to write the winner, if it did better than the current parameters.
     console : Console, optional
@@ -51,7 +54,6 @@ def run(root: Path, trials: int | None, write: bool, console: Console | None = N
         If MLflow cannot be reached; a candidate that is there already is logged next time.
     """
     workspace, console = Workspace(root), console or Console()
-    overrides = {} if trials is None else {"tune.trials": trials}
     settings = params.load(workspace.params, overrides)
     found = find(workspace, settings)
     show.show(found, console)

@@ -37,7 +37,7 @@ def project(store: Path, customers: pd.DataFrame) -> Workspace:
     customers.to_csv(store / "data/customers.csv", index=False)
     (store / ".gitignore").write_text("/build\n/mlflow.db*\n/mlruns\n")
     (store / "src/churn/tune").mkdir(parents=True)
-    (store / "src/churn/tune/x.py").write_text("x = 1\n")
+    (store / "src/churn/tune/space.py").write_text("x = 1\n")
     git(store, "init", "--quiet")
     workspace = Workspace(store)
     prepare.run(workspace)

@@ -80,7 +80,7 @@ def test_other_rows_or_other_code_begin_a_new_one(project: Workspace) -> None:
     rows = read_parquet(project.split("train"), "prepare")
     write_parquet(project.split("train"), rows.iloc[1:])
     assert "because of other data;" in opened(project)[1][0]
-    (project.root / "src/churn/tune/x.py").write_text("x = 2\n")
+    (project.root / "src/churn/tune/space.py").write_text("x = 2\n")
     write_parquet(project.split("train"), rows)
     found, [said] = opened(project)
     assert "because of other" in said

@@ -168,7 +168,7 @@ def test_the_verdict_is_printed_with_its_reason(improved: Outcome) -> None:
 
 def test_nothing_is_written_unless_it_is_asked_for(project: Workspace) -> None:
     before = project.params.read_bytes()
-    run.run(project.root, 3, write=False, console=Console(file=io.StringIO()))
+    run.run(project.root, {"tune.trials": 3}, write=False, console=Console(file=io.StringIO()))
     assert project.params.read_bytes() == before
     assert not project.search.exists()
 
