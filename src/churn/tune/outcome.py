@@ -30,6 +30,8 @@ class Outcome:
         Number of different candidates.
     complete, pruned, failed : int
         The same by what became of them.
+    family : str
+        Of the model.
     current, winner : dict of str to value
         All hyperparameters.
     chosen_by, compared_on : int
@@ -47,6 +49,7 @@ class Outcome:
     complete: int
     pruned: int
     failed: int
+    family: str
     current: dict[str, Any]
     winner: dict[str, Any]
     chosen_by: int
@@ -63,11 +66,11 @@ class Outcome:
     def word(self) -> str:
         """better, inconclusive, identical or worse.
 
-        Inconclusive if there is no interval, or if the winner did not do better on the rows that
-        chose it: then there is nothing to propose.
+        Inconclusive if there is no interval, or in place of better if the winner did worse on the
+        rows that chose it: then there is nothing to propose.
         """
         word = self.difference.word or "inconclusive"
-        return word if self.improves or word == "identical" else "inconclusive"
+        return "inconclusive" if word == "better" and not self.improves else word
 
     @property
     def improves(self) -> bool:
@@ -155,6 +158,7 @@ def judge(
         complete=states.count("complete"),
         pruned=states.count("pruned"),
         failed=states.count("failed"),
+        family=settings.model.family,
         current=dict(settings.model.hyperparameters),
         winner={**settings.model.hyperparameters, **winner[0].hyperparameters},
         chosen_by=len(order) - len(compares),

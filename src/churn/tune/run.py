@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from churn.core import document, params
+from churn.core.errors import ParamsError
 from churn.core.files import read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
@@ -90,8 +91,8 @@ def find(workspace: Workspace, settings: Params, say: Say = announce) -> Outcome
     """
     space.require_valid(settings)
     rows = Rows.of(read_parquet(workspace.split("train"), "prepare"), settings)
-    experiment_id = connection.connect(workspace.root)
     identity = records.identify(workspace, settings)
+    experiment_id = connection.connect(workspace.root)
     found = records.open_search(workspace, identity, say)
     notes = _notes(workspace, settings)
     with (
@@ -102,20 +103,22 @@ def find(workspace: Workspace, settings: Params, say: Say = announce) -> Outcome
         logged = runs.children(experiment_id, run_id)
         current = search.evaluate_current(rows, settings, found)
         advance("current parameters")
-        for trial in found.trials()[: settings.tune.trials]:
+        trials = found.trials()[: settings.tune.trials]
+        for trial in trials:
             _log(trial, found, rows, settings, logged)
             advance(f"candidate {trial.number + 1}")
         for trial in search.candidates(rows, settings, found, current):
             _log(trial, found, rows, settings, logged)
-            best = outcome.best(found.trials(), settings.tune.metric)
-            advance(_step(best, settings))
-        judged = _judge(found, rows, current, settings)
+            trials.append(trial)
+            advance(_step(outcome.best(trials, settings.tune.metric), settings))
+        judged = _judge(found, rows, current, trials, settings)
         runs.note(_measured(judged), {"verdict": judged.word})
     return judged
 
 
-def _judge(found: Records, rows: Rows, current: Trial, settings: Params) -> Outcome:
-    trials = found.trials()[: settings.tune.trials]
+def _judge(
+    found: Records, rows: Rows, current: Trial, trials: list[Trial], settings: Params
+) -> Outcome:
     winner = outcome.winner_of(trials, settings.tune.metric)
     both = ((trial, found.predictions(trial)) for trial in (current, winner))
     return outcome.judge(rows.y, rows.chooses, next(both), next(both), trials, settings)
@@ -181,10 +184,21 @@ def accept(workspace: Workspace, found: Outcome) -> str:
     -------
     str
         A sentence that says what was written.
+
+    Raises
+    ------
+    ParamsError
+        If the hyperparameters in params.yaml are no longer those that the search began with.
     """
     if not found.improves:
         return "params.yaml: not changed, no candidate did better than what is there"
-    model = document.read_document(workspace.params)["model"]
+    settings = params.load(workspace.params)
+    if settings.model.hyperparameters != found.current or settings.model.family != found.family:
+        raise ParamsError(
+            "params.yaml: model has changed since the search began, so nothing is written; run"
+            " `churn tune` again"
+        )
+    model = settings.model.model_dump(mode="json")
     before = search_result.read(workspace.search, model)
     changed = {
         name: value

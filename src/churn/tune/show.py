@@ -16,8 +16,8 @@ _STYLES = {"better": "green", "worse": "red"}
 def show(found: Outcome, console: Console) -> None:
     """Print the winner's hyperparameters, how it compares, and the verdict in a sentence."""
     console.print(_hyperparameters(found), "", _differences(found), "", sep="\n")
-    console.print(_candidates(found), soft_wrap=True)
-    console.print(verdict(found), soft_wrap=True)
+    console.print(_candidates(found), soft_wrap=True, highlight=False)
+    console.print(verdict(found), soft_wrap=True, highlight=False)
 
 
 def _hyperparameters(found: Outcome) -> Table:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from churn.core import params
 from churn.core.document import read_document
-from churn.core.errors import ArtifactError, TrackingError
+from churn.core.errors import ArtifactError, ParamsError, TrackingError
 from churn.core.paths import Workspace
 from churn.provenance import search_result
 from churn.tracking import connection, runs
@@ -50,6 +50,7 @@ def logged(project: Workspace) -> tuple[list[Run], list[Run]]:
 def improved(project: Workspace) -> Outcome:
     """Return an outcome whose winner is better."""
     found = find(project, trials=4)
+    found = replace(found, winner={**found.winner, "max_depth": 4, "learning_rate": 0.0625})
     others = [metric for metric in found.differences if metric.metric != found.metric]
     better = replace(found.difference, difference=-0.02, lower=-0.03, upper=-0.01, word="better")
     return replace(found, optimistic=-0.025, differences=(better, *others))
@@ -100,7 +101,14 @@ class Killed(BaseException):
     """The end of a process, at any place."""
 
 
-@pytest.mark.parametrize("place", ["write", "log_child", "note"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "write",
+        pytest.param("log_child", marks=pytest.mark.long),
+        pytest.param("note", marks=pytest.mark.long),
+    ],
+)
 def test_killed_anywhere_it_goes_on(
     place: str, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +212,9 @@ def test_searches_that_follow_each_other_are_added_up(
     project: Workspace, improved: Outcome
 ) -> None:
     run.accept(project, improved)
-    # The next one begins with this winner.
+    # The next one begins with this winner, or it is not written.
+    with pytest.raises(ParamsError, match="model has changed since the search began"):
+        run.accept(project, improved)
     again = replace(improved, current=improved.winner, winner={**improved.winner, "max_iter": 14})
     run.accept(project, again)
     found = search_result.read(project.search, read_document(project.params)["model"])
