@@ -256,6 +256,50 @@ def test_a_bad_hyperparameter_is_refused(
         assert words in said
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("low: 2, high: 8", "low: 8, high: 2", "tune.space.max_depth: low (8) must be smaller"),
+        ("low: 2, high: 8", "lo: 2, high: 8", "tune.space.max_depth.lo: unknown key"),
+        ("low: 2, high: 8", "low: -2, high: 8", "tune.space.max_depth: The 'max_depth' parameter"),
+        ("    max_depth: {", "    depth: {", "tune.space.depth: hist_gradient_boosting has none"),
+        (
+            "hist_gradient_boosting  #",
+            "random_forest  #",
+            "tune.space.learning_rate: random_forest",
+        ),
+        ("metric: log_loss", "metric: auc", "tune.metric: "),
+        ("trials: 40", "trials: 0", "tune.trials: "),
+    ],
+)
+def test_a_bad_space_is_refused(old: str, new: str, expected: str, project: Path) -> None:
+    if new.startswith("random_forest"):
+        _edit(project, "    learning_rate: 0.05", "    max_leaf_nodes: 9")
+        for name in ("max_iter: 120", "early_stopping: false", "l2_regularization: 1.0"):
+            _edit(project, f"    {name}", f"    # {name}")
+    _edit(project, old, new)
+
+    assert expected in refused(project, "tune")
+
+
+def test_a_search_needs_the_training_rows(project: Path) -> None:
+    assert "train.parquet: not Parquet" in refused(project, "tune")
+    (project / "build/train.parquet").unlink()
+    assert "`churn prepare` writes it" in refused(project, "tune")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("tune.trials=0", "tune.trials: "),
+        ("tune.trails=5", "tune.trails: unknown key (valid: trials, timeout_s, metric"),
+        ("model.seed=1", "--set model.seed: not a key of tune; change it in params.yaml"),
+    ],
+)
+def test_a_bad_setting_of_a_search_is_refused(setting: str, expected: str, project: Path) -> None:
+    assert expected in refused(project, "tune", "--set", setting)
+
+
 def test_a_stage_names_the_one_that_is_missing(project: Path) -> None:
     assert "`churn train` writes build/model" in refused(project, "evaluate")
 

@@ -17,6 +17,7 @@ from churn.core.paths import Workspace
 from churn.provenance.candidate import SERVED
 from churn.tracking.pyfunc import _REQUIREMENTS
 from churn.tracking.runs import Tracked
+from churn.tune.records import CODE
 from tests.pipeline.conftest import ROOT
 
 SRC = ROOT / "src"
@@ -119,7 +120,17 @@ def test_what_is_served_covers_what_serving_and_scoring_import(graph: grimp.Impo
     assert uncovered(imported(graph, *SERVING, "churn.model.prediction"), [*SERVED]) == set()
 
 
-@pytest.mark.parametrize("path", SERVED)
+def test_a_search_begins_anew_when_code_changes_that_its_candidates_run(
+    graph: grimp.ImportGraph,
+) -> None:
+    files = imported(graph, "churn.tune.candidate", "churn.tune.search")
+    # What names files and digests them changes no candidate.
+    files = {file for file in files if not is_in(file, "src/churn/provenance")}
+    assert uncovered(files, [*CODE]) == set()
+    assert unused(files, [*CODE]) == set()
+
+
+@pytest.mark.parametrize("path", [*SERVED, *CODE])
 def test_nothing_is_named_that_is_not_there(path: str) -> None:
     assert (ROOT / path).exists()
 

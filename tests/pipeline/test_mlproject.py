@@ -92,6 +92,24 @@ def test_a_value_that_the_family_does_not_take_fails_the_run(project: Clone) -> 
     assert latest(project)[3] == "FAILED"
 
 
+def test_tune_tries_as_many_candidates_as_given(project: Clone) -> None:
+    mlflow_run(project, ".", "-e", "tune", "-P", "trials=2")
+
+    script = """
+import json, mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+runs = mlflow.search_runs(search_all_experiments=True, output_format="list",
+    filter_string="tags.kind = 'tune' and attributes.status = 'FINISHED'")
+print(json.dumps([run.data.tags | run.data.params for run in runs]))
+"""
+    runs = json.loads(project.run(sys.executable, "-c", script).stdout.splitlines()[-1])
+    [search] = [run for run in runs if "verdict" in run]
+    assert search["mlflow.project.entryPoint"] == "tune"
+    assert search["trials"] == "2"
+    below = [run for run in runs if run.get("mlflow.parentRunId")]
+    assert sorted(run["mlflow.runName"] for run in below) == ["candidate-1", "candidate-2"]
+
+
 def test_main_runs_the_pipeline_from_a_git_address(project: Clone, tmp_path: Path) -> None:
     bare = tmp_path / "churn.git"
     project.git("clone", "--quiet", "--bare", ".", str(bare))

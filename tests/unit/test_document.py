@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 
 from churn.core import params
-from churn.core.document import parse, read_document
+from churn.core.document import parse, read_document, update
 from churn.core.errors import ParamsError
+from tests.conftest import ROOT
 
 
 def refusal(text: str) -> str:
@@ -77,3 +80,43 @@ def test_a_value_that_yaml_cannot_build_is_refused(text: str) -> None:
 def test_a_value_means_to_dvc_what_it_means_here(text: str, value: Any) -> None:
     assert parse(f"a: {text}") == {"a": value}
     assert parse_yaml(f"a: {text}", "params.yaml") == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "expected"),
+    [
+        (("gates", "margins"), {"cost": 0.045}, ["-    cost: 0.03", "+    cost: 0.045"]),
+        (
+            ("model", "hyperparameters"),
+            {"max_depth": None, "max_features": 1e-05},
+            [
+                "-    max_depth: 4                  # depth of each tree",
+                "+    max_depth: null               # depth of each tree",
+                "+    max_features: 1.0e-05",
+            ],
+        ),
+    ],
+)
+def test_of_a_file_only_the_values_change(
+    section: tuple[str, ...], values: dict[str, Any], expected: list[str], tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    update(file, section, values)
+    before, after = (path.read_text().splitlines() for path in (ROOT / "params.yaml", file))
+    changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
+    assert [line[0] + line[2:] for line in changed] == expected
+    node = read_document(file)
+    for key in section:
+        node = node[key]
+    assert values.items() <= node.items()
+
+
+@pytest.mark.parametrize(
+    "text", ["a:\n  x: 1  # one\n\n# b\nb: 2\n", "a:\n  y: {}\n  x: 1\n\n# b\nb: 2\n"]
+)
+def test_a_mapping_that_is_missing_or_empty_is_added(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    update(file, ("a", "y"), {"z": 1.5})
+    assert read_document(file) == {"a": {"x": 1, "y": {"z": 1.5}}, "b": 2}
+    assert "\n\n# b\nb: 2\n" in file.read_text()

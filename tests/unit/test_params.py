@@ -38,13 +38,14 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
         (
             "modell",
             "data, split, features, model, decision, evaluation, checks, comparison, gates,"
-            " release, serve, monitor",
+            " release, serve, monitor, tune",
         ),
         ("data.nummeric", "numeric, dates, categorical, path, id, target, positive, missing, csv"),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),
         ("evaluation.slices.bin", "numeric, categorical, bins, min_rows"),
+        ("tune.trails", "trials, timeout_s, metric, folds, seed, space"),
         ("gates.maxima", "minima, margins, slice_margins, undecided, accept"),
     ],
 )

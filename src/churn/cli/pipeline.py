@@ -152,6 +152,33 @@ def runs(metric: str, limit: int) -> None:
 
 @cli.command()
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of tune in params.yaml, such as tune.trials=100. Repeatable; an empty"
+    " value is ignored.",
+)
+@click.option("--write", is_flag=True, help="Write the winner into params.yaml.")
+def tune(settings: tuple[str, ...], write: bool) -> None:
+    """Search for better hyperparameters.
+
+    Tries candidates from tune.space, cross-validated on the training rows; held-out customers are
+    not read. Says whether the best one is better than the current parameters, or that it cannot
+    tell. A search that was interrupted goes on where it was. Logs one MLflow run for the search,
+    and one below it for each candidate.
+    """
+    overrides = _overrides(settings)
+    for key in overrides:
+        if not key.startswith("tune."):
+            raise ParamsError(f"--set {key}: not a key of tune; change it in params.yaml")
+    from churn.tune import run
+
+    run.run(Path(), overrides, write)
+
+
+@cli.command()
+@click.option(
     "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
 )
 @click.option("--input", "source", type=FILE, required=True, help="Customers: .csv or .parquet.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from churn.core.errors import ParamsError
+from churn.core.files import atomic
 
 # Deeper than any section of params.yaml, and far below the recursion limits of Python and pydantic.
 _MAX_DEPTH = 30
@@ -76,6 +77,52 @@ def _require_shallow(value: Any, depth: int = 0) -> None:
             _require_shallow(part, depth + 1)
 
 
+def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Set keys of a mapping in a YAML file, and keep its comments and its layout.
+
+    Parameters
+    ----------
+    path : Path
+        A valid file; replaced as a whole, or not at all.
+    section : sequence of str
+        The keys that lead to the mapping; it is added if only its last key is missing.
+    values : mapping of str to value
+        Keys that are not there yet are added in front of the last one.
+    """
+    from ruamel.yaml import YAML  # as above
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    null, number = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "float"))
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(null, "null"))
+    # 1e-05 is a number for YAML 1.2 and a text for 1.1, by which PyYAML reads.
+    yaml.representer.add_representer(
+        float, lambda r, x: r.represent_scalar(number, re.sub(r"^(-?\d+)e", r"\1.0e", repr(x)))
+    )
+    document = yaml.load(path)
+    *parents, last = section
+    node = document
+    for key in parents:
+        node = node[key]
+    if not node.get(last):
+        _set(node, last, dict(values))
+    else:
+        for key, value in values.items():
+            _set(node[last], key, value)
+    with atomic(path) as fresh:
+        yaml.dump(document, fresh)
+
+
+def _set(node: Any, key: str, value: Any) -> None:
+    if key in node or not node:
+        node[key] = value
+    else:
+        # ruamel.yaml keeps what follows a mapping, up to the next section, with its last key.
+        node.insert(len(node) - 1, key, value)
+
+
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Describe the first problem as `key: what is wrong (valid: …)`.
 
@@ -107,7 +154,8 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
 def _valid_keys(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """List the valid keys at a place in a document."""
     for part in loc:
-        if isinstance(part, str):
+        # Not a key of a mapping whose keys are free.
+        if isinstance(part, str) and part in model.model_fields:
             model = next(_models(model.model_fields[part].annotation))
     return list(model.model_fields)
 

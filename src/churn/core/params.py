@@ -624,6 +624,69 @@ class MonitorParams(Section):
         return self
 
 
+class SpaceParams(Section):
+    """The values of one hyperparameter that a search tries: a range, or a list.
+
+    Attributes
+    ----------
+    low : int, float or None
+        Smallest value. If both ends are whole numbers, so are all values.
+    high : int, float or None
+        Largest value.
+    log : bool
+        Whether 1 to 10 is as wide as 10 to 100.
+    choices : tuple or None
+        The values, instead of a range.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range_or_a_list(self) -> SpaceParams:
+        if (self.low is None) != (self.high is None) or (self.low is None) == (
+            self.choices is None
+        ):
+            raise ValueError("give either low and high, or choices")
+        if self.low is None or self.high is None:
+            if self.log:
+                raise ValueError("log is for a range")
+        elif not self.low < self.high:
+            raise ValueError(f"low ({self.low}) must be smaller than high ({self.high})")
+        elif self.log and self.low <= 0:
+            raise ValueError("with log, low must be larger than 0")
+        return self
+
+
+class TuneParams(Section):
+    """The search for hyperparameters.
+
+    Attributes
+    ----------
+    trials : int
+        Number of candidates that are tried.
+    timeout_s : float or None
+        Seconds after which no further candidate is tried; null for no limit.
+    metric : str
+        What is optimised, on the out-of-fold predictions of the training rows.
+    folds : int
+        Cross-validation folds, by a hash of the id.
+    seed : int
+        Decides the candidates, and which half of the rows chooses among them.
+    space : dict of str to SpaceParams
+        Hyperparameters of `model.family`, and their values. The others stay as in `model`.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=1000)] = 40
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    metric: MetricName = "log_loss"
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    space: dict[str, SpaceParams] = {}
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -660,6 +723,7 @@ class Params(Section):
     release: ReleaseParams
     serve: ServeParams = ServeParams()
     monitor: MonitorParams = MonitorParams()
+    tune: TuneParams = TuneParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

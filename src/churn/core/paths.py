@@ -83,6 +83,16 @@ class Workspace:
         return self.reports / "plots"
 
     @property
+    def searches(self) -> Path:
+        """The folder of the searches for hyperparameters, one folder each."""
+        return self.build / "tune"
+
+    @property
+    def search(self) -> Path:
+        """What the search says that has found the hyperparameters."""
+        return self.reports / "tune.json"
+
+    @property
     def checks(self) -> Path:
         return self.reports / "checks.json"
 

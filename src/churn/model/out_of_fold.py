@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -54,6 +56,37 @@ def predict(
 ) -> pd.DataFrame:
     """Predict each row with a clone of the pipeline that was fitted to the other folds.
 
+    Parameters are those of `by_fold`.
+
+    Parameters
+    ----------
+    advance : callable, optional
+        Called after each fold.
+
+    Returns
+    -------
+    DataFrame, shape (n_predicted, 2)
+        ``probability`` in [0, 1], and ``fold``, in the order of `places`; the index is the position
+        of the row.
+
+    Raises
+    ------
+    DataError
+        If one fold has all customers of a class, so that a fit would not see that class.
+    """
+    parts = []
+    for number, part in enumerate(by_fold(pipeline, X, y, ids, n_folds, max_rows), 1):
+        parts.append(part)
+        advance(f"fold {number}")
+    found = pd.concat(parts)
+    return found.iloc[np.argsort(places(ids)[found.index], kind="stable")]
+
+
+def by_fold(
+    pipeline: Pipeline, X: pd.DataFrame, y: np.ndarray, ids: pd.Series, n_folds: int, max_rows: int
+) -> Iterator[pd.DataFrame]:
+    """Predict fold after fold, as `predict` does, for a caller who may stop in between.
+
     A hash of the id decides a customer's fold, and which rows are predicted if there are too many.
     So two models of the same customers have the same folds, and their predictions can be compared
     customer by customer. The order of the predictions reveals nothing without the ids.
@@ -71,14 +104,11 @@ def predict(
         2 or more.
     max_rows : int
         Maximum of the expected number of predicted rows.
-    advance : callable, optional
-        Called after each fold.
 
-    Returns
-    -------
-    DataFrame, shape (n_predicted, 2)
-        ``probability`` in [0, 1], and ``fold``, in the order of `places`; the index is the position
-        of the row.
+    Yields
+    ------
+    DataFrame, shape (n_in_fold, 2)
+        As `predict` returns them, of the rows of one fold.
 
     Raises
     ------
@@ -92,12 +122,11 @@ def predict(
     for number in range(n_folds):
         if len(np.unique(y[chosen][fold != number])) < 2:
             raise DataError("too few customers of one kind to cross-validate a model")
-    probability = np.empty(len(chosen))
     for number in range(n_folds):
         # In the order of the table, as for the model itself: a fit may depend on the order.
         seen, unseen = np.sort(chosen[fold != number]), chosen[fold == number]
+        probability = np.empty(0)
         if len(unseen):
             fitted = clone(pipeline).fit(X.iloc[seen], y[seen])
-            probability[fold == number] = fitted.predict_proba(X.iloc[unseen])[:, 1]
-        advance(f"fold {number + 1}")
-    return pd.DataFrame({"probability": probability, "fold": fold}, index=chosen)
+            probability = fitted.predict_proba(X.iloc[unseen])[:, 1]
+        yield pd.DataFrame({"probability": probability, "fold": number}, index=unseen)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 _MODEL = ("src/churn/model/", "src/churn/data/synthesize.py")
 _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
-# No verdict is computed with it, and the layers of pyproject.toml keep it that way. Releases test
-# what it answers.
-_SERVING = ("src/churn/serve/", "src/churn/monitor/")
+# No verdict is computed with these, and the layers of pyproject.toml keep it that way. Releases
+# test what the server answers; what a search has found is judged like any other change.
+_BESIDE = ("src/churn/serve/", "src/churn/monitor/", "src/churn/tune/")
 # All other code, and files that start or configure it.
 _JUDGING = (
     "src/",
@@ -94,6 +94,6 @@ _KINDS = {
     "workflows": _WORKFLOWS,
     "data": _DATA,
     "model": _MODEL,
-    "others": _SERVING,
+    "others": _BESIDE,
     "judging": _JUDGING,
 }

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churn.core.errors import ArtifactError
+from churn.core.paths import Workspace
 from churn.provenance.git import git
 from churn.provenance.lockfile import LOCK
 from churn.provenance.tracked_data import require_data
 
 _REPORTS = "reports"
 _DATA = "data.dvc"
+_SEARCH = str(Workspace().search)
 
 
 def unmerged(root: Path) -> list[str]:
@@ -90,7 +92,8 @@ def run(root: Path, repro: Callable[[Path], None]) -> list[str]:
 
 
 def _is_result(path: str) -> bool:
-    return path == LOCK or path.startswith(f"{_REPORTS}/")
+    # What a search has found belongs to the side whose hyperparameters are chosen.
+    return path == LOCK or (path.startswith(f"{_REPORTS}/") and path != _SEARCH)
 
 
 def _require_merged_data(root: Path) -> None:

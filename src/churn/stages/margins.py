@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
-from ruamel.yaml import YAML
 
 from churn.core import params
-from churn.core.files import atomic, read_json, read_parquet
+from churn.core.document import update
+from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
@@ -167,20 +167,5 @@ def run(root: Path, write: bool, console: Console | None = None) -> None:
         if not check.sensitivity.supports(check.margin)
     }
     if write and wider:
-        write_margins(workspace.params, wider)
+        update(workspace.params, ("gates", "margins"), wider)
         console.print(f"params.yaml: {len(wider)} of {len(checks)} margins are wider now")
-
-
-def write_margins(file: Path, margins: dict[str, float]) -> None:
-    """Replace margins in a params.yaml, and keep its comments and layout."""
-    # ruamel.yaml, a dependency of DVC, because PyYAML drops comments.
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    null = "tag:yaml.org,2002:null"
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(null, "null"))
-    document = yaml.load(file)
-    document["gates"]["margins"].update(margins)
-    with atomic(file) as fresh:
-        yaml.dump(document, fresh)

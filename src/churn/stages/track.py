@@ -16,6 +16,7 @@ from churn.data.stats import DataStats
 from churn.data.typical import typical
 from churn.evaluation.results import Metrics
 from churn.model.card import CARD_FILE, ModelCard
+from churn.provenance import search_result
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
 from churn.provenance.git import git
 from churn.tracking import connection, runs
@@ -60,6 +61,8 @@ def gather(workspace: Workspace, settings: Params, repository: Path) -> tuple[st
     logged = record(workspace, settings, repository, repository / settings.data.path)
     logged.tags["checks"] = f"{checks.passed}/{len(checks.checks)}"
     logged.tags["fingerprint"] = input_fingerprint(repository)
+    if found := search_result.read(workspace.search, settings.model.model_dump(mode="json")):
+        logged.tags["candidates_tried"] = str(found.candidates + found.earlier)
     for file in (workspace.checks, workspace.checks_page):
         require(file, "validate")
         logged.files[file] = ""
@@ -99,7 +102,7 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         name=f"{settings.model.family}-{digest[:8]}",
         params={**flat, "feature_set": ", ".join(card.features)[:6000]},
         metrics=flat_metrics(metrics),
-        tags={**_git_tags(repository), "data_md5": md5, "model_digest": digest},
+        tags={**git_tags(repository), "data_md5": md5, "model_digest": digest},
         files=files,
         model=workspace.model,
         inputs=data.by_kind,
@@ -115,7 +118,8 @@ def flat_metrics(metrics: Metrics) -> dict[str, float]:
     return flat
 
 
-def _git_tags(repository: Path) -> dict[str, str]:
+def git_tags(repository: Path) -> dict[str, str]:
+    """Return the commit, and whether anything differs from it, as tags of a run."""
     try:
         commit = git(repository, "rev-parse", "HEAD").strip()
         changed = git(repository, "status", "--porcelain", "--untracked-files=no", "--", ".")

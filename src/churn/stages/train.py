@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from churn.core import params
 from churn.core.errors import ArtifactError, DataError, ParamsError
 from churn.core.files import atomic, read_parquet, write_parquet
-from churn.core.params import DecisionParams, Params
+from churn.core.params import DataParams, DecisionParams, Params
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar, silent
 from churn.data.dates import with_days
@@ -97,10 +97,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
     """
     data, decision = settings.data, settings.decision
     pipeline = estimator.build(data, settings.features, settings.model)
-    for name in (*data.inputs, data.target):
-        if name not in train:
-            raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
-    X, y = with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
+    X, y = inputs_and_labels(train, data)
     try:
         with threads.limited(len(X)):
             predictions = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
@@ -132,6 +129,20 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         csv=data.csv,
     )
     return Fitted(Model(pipeline, card), predictions)
+
+
+def inputs_and_labels(train: pd.DataFrame, data: DataParams) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return what a pipeline is fitted to: the model's columns, and who churned.
+
+    Raises
+    ------
+    ArtifactError
+        If a column is missing.
+    """
+    for name in (*data.inputs, data.target):
+        if name not in train:
+            raise ArtifactError(f"the training rows lack the column {name!r}; run `churn prepare`")
+    return with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
 
 
 def _out_of_fold(

@@ -6,16 +6,18 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Run, RunStatus
+from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from churn.core.errors import TrackingError
 from churn.core.params import Scalar
@@ -30,6 +32,8 @@ CANDIDATE_TAG = "candidate"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 _TRACKED_AS = "tracked_as"  # tag: the run that the candidate has
+_SEARCH = "search"  # tag: the search that the run is of
+_OF_SEARCH = {"kind": "tune"}
 _METRIC_NAME = re.compile(r"[\w/. :-]+")  # what MLflow allows
 # A run is logged within seconds; one that has been running for longer was killed.
 _KILLED_AFTER_MS = 15 * 60 * 1000
@@ -169,10 +173,123 @@ def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, s
         return Tracked(run.info.run_id, run.info.experiment_id, new=True)
 
 
+@dataclass(frozen=True)
+class Notes:
+    """What is logged to a run without a model.
+
+    Attributes
+    ----------
+    name : str
+    params, tags : dict
+    metrics : dict of str to float
+    steps : dict of str to list
+        Metrics with a value for each step, from 1 on; None where it is undefined.
+    """
+
+    name: str
+    params: dict[str, Scalar]
+    tags: dict[str, str]
+    metrics: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, list[float | None]] = field(default_factory=dict)
+
+
+@contextmanager
+def parent(experiment_id: str, key: str, notes: Notes) -> Iterator[str]:
+    """Keep the run of a search open while the block runs; one that was interrupted is continued.
+
+    Inside `mlflow run`, the run that MLflow has opened is the parent.
+
+    Parameters
+    ----------
+    experiment_id : str
+    key : str
+        Identifies the search.
+    notes : Notes
+
+    Yields
+    ------
+    str
+        The id of the run.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow cannot be reached or refuses. After any error the run is marked as failed.
+    """
+    with translate_errors():
+        found = mlflow.MlflowClient().search_runs(
+            [experiment_id], f"tags.{_SEARCH} = '{key}'", max_results=1
+        )
+        # Taken out, or the first candidate would be logged to it.
+        given = os.environ.pop("MLFLOW_RUN_ID", None)
+        run_id = given or (found[0].info.run_id if found else None)
+        tags = {**notes.tags, **_OF_SEARCH, _SEARCH: key}
+        name = None if run_id else notes.name
+        run = mlflow.start_run(run_id, experiment_id, run_name=name, tags=tags)
+        mlflow.log_params(notes.params)
+    try:
+        yield run.info.run_id
+    except BaseException:  # Ctrl-C as well
+        with translate_errors():
+            mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+        raise
+    with translate_errors():
+        mlflow.end_run()
+
+
+def log_child(notes: Notes) -> None:
+    """Log a candidate of a search, below the run that `parent` keeps open.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow cannot be reached or refuses; the candidate's run is then marked as failed.
+    """
+    tags, now = {**notes.tags, **_OF_SEARCH}, int(time.time() * 1000)
+    points = [Metric(name, value, now, 0) for name, value in notes.metrics.items()]
+    points += [
+        Metric(name, value, now, step)
+        for name, values in notes.steps.items()
+        for step, value in enumerate(values, 1)
+        if value is not None
+    ]
+    params = [Param(name, str(value)) for name, value in notes.params.items()]
+    with translate_errors(), mlflow.start_run(run_name=notes.name, nested=True, tags=tags) as run:
+        mlflow.MlflowClient().log_batch(run.info.run_id, points, params)
+
+
+def children(experiment_id: str, parent_id: str) -> set[str]:
+    """Return the names of the finished runs below a run.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow cannot be reached.
+    """
+    below = f"tags.{MLFLOW_PARENT_RUN_ID} = '{parent_id}'"
+    wanted = f"{below} and attributes.status = '{_FINISHED}'"
+    with translate_errors():
+        found = mlflow.MlflowClient().search_runs([experiment_id], wanted, max_results=10_000)
+    return {run_name(run) for run in found}
+
+
+def note(metrics: dict[str, float], tags: dict[str, str]) -> None:
+    """Log metrics and tags to the run that `parent` keeps open.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow cannot be reached or refuses.
+    """
+    with translate_errors():
+        mlflow.log_metrics(metrics)
+        mlflow.set_tags(tags)
+
+
 def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list[Run]:
     """Return finished runs, the best first.
 
-    Runs of `mlflow run` that only link to a candidate's run are left out.
+    Runs of `mlflow run` that only link to a candidate's run are left out, and those of a search.
 
     Parameters
     ----------
@@ -198,7 +315,11 @@ def search(experiment_id: str, metric: str, limit: int, ascending: bool) -> list
             order_by=order_by,
             max_results=limit,
         )
-    return [run for run in found if _TRACKED_AS not in run.data.tags]
+    return [
+        run
+        for run in found
+        if _TRACKED_AS not in run.data.tags and not _OF_SEARCH.items() <= run.data.tags.items()
+    ]
 
 
 def download(run_id: str, path: str, folder: Path) -> Path:

@@ -30,8 +30,8 @@ _PIECES = [
 texts = st.one_of(st.text(max_size=40), st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
 # Texts that decide about the layout.
 KNOWN = ("worse", "none", "better", "production", *TITLES, "judged", "unchanged",
-         "stopped", "passed", "failed", "crashed", "main", "own", "revision", "stored",
-         "reproduced", "registry")  # fmt: skip
+         "model.hyperparameters.x", "stopped", "passed", "failed", "crashed", "main", "own",
+         "revision", "stored", "reproduced", "registry")  # fmt: skip
 # With more digits they would look like a commit, which is no harm.
 _numbers = st.integers(-9_999, 9_999) | st.floats(-9_999, 9_999)
 

@@ -217,6 +217,7 @@ def hostile_facts(text: str) -> dict[str, Any]:
         for passed in (False, True)
     ]
     changed = [dict.fromkeys(("key", "before", "after"), text) | {"limit": True}]
+    tuned = changed[0] | {"key": f"model.hyperparameters.{text}"}
     # Unlike the words of a verdict's outcome and a check's status, these may be any.
     worse = [difference(word="worse"), difference(text, word="worse"), difference(word=text)]
     one = entry(
@@ -234,8 +235,11 @@ def hostile_facts(text: str) -> dict[str, Any]:
             "label_rate": [0.1, 0.2],
         },
     )
+    search = {"format": 1, "digest": text, "candidates": 1, "earlier": 2, "metric": text}
+    search |= {"optimistic": 0.1, "difference": None, "lower": None, "upper": None}
     return facts(
         verdict={"passed": False, "outcome": "judged", "reason": text, "gates": gates},
+        search=search | {"word": text, "rows": 3},
         checks={
             "checks": [
                 check(text, "failed", text),
@@ -246,7 +250,7 @@ def hostile_facts(text: str) -> dict[str, Any]:
         comparison={
             "baselines": [one, one | {"exam": "main", "rows": 7}, one | {"incomparable": text}]
         },
-        changes={"parameters": changed, "files": [text], "judge": [text]},
+        changes={"parameters": [*changed, tuned], "files": [text], "judge": [text]},
         commit=text,
         fingerprint=text,
         model_digest=text,

@@ -142,6 +142,42 @@ def test_how_often_the_exam_has_decided_is_told(decided: int | None, told: str) 
     assert told in text
 
 
+SEARCH = {
+    "format": 1,
+    "digest": "d" * 64,
+    "candidates": 40,
+    "earlier": 0,
+    "metric": "log_loss",
+    "optimistic": -0.003,
+    "difference": -0.001,
+    "lower": -0.002,
+    "upper": 0.0005,
+    "word": "inconclusive",
+    "rows": 4000,
+}
+TUNED = {"parameters": [{"key": "model.hyperparameters.max_depth", "before": "4", "after": "3",
+                         "limit": False}]}  # fmt: skip
+
+
+def test_how_many_candidates_were_tried_is_told() -> None:
+    text = render(facts(search=SEARCH, changes=TUNED))
+    assert "**40 candidates were tried** for these hyperparameters, as `reports/tune.json`" in text
+    assert "log loss differs by -0.0030 from what the search began with" in text
+    assert "by -0.0010 (95% interval -0.0020 to +0.0005): inconclusive." in text
+    assert "differences above are too good" not in text  # on held-out customers only
+    whole = entry(everyone={"rows": 9000, "held_out": 1900, "metrics": [difference()],
+                            "slices": []})  # fmt: skip
+    compared = {"baselines": [whole]}
+    text = render(facts(search=SEARCH | {"earlier": 30}, changes=TUNED, comparison=compared))
+    assert "hyperparameters, after 30 in earlier searches, as" in text
+    assert "So the differences above are too good" in text
+
+
+def test_a_search_is_told_where_it_is_new_only() -> None:
+    assert "were tried" not in render(facts(search=SEARCH))  # other parameters have changed
+    assert "were tried" not in render(facts(changes=TUNED))
+
+
 @pytest.mark.parametrize("passed", [True, False])
 def test_what_cannot_be_told_is_yellow(passed: bool) -> None:
     gate = {"name": "g", "passed": passed, "undecided": True, "value": "v", "limit": "l"}

@@ -8,9 +8,10 @@ from statistics import NormalDist
 
 from churn.evaluation.differences import Difference
 from churn.evaluation.metric_names import TITLES
+from churn.provenance.search_result import SearchResult
 from churn.review.comparison import Compared, DataChange, Everyone
 from churn.review.report.tables import change, first_rows, listed
-from churn.review.report.text import code, number, prose
+from churn.review.report.text import code, interval, number, prose
 
 _MARKS = {"better": "**better**", "worse": "**worse**", None: "unknown"}
 _MOST_NAMES = 10
@@ -119,6 +120,27 @@ def _best_of(entry: Compared, decided: int | None) -> str:
         f"These held-out customers have decided {times} before, according to git. On them, the best"
         f" of {n:,} equally good candidates would look better by about {best:.4f} in"
         f" {_title(first.metric)}."
+    )
+
+
+def chosen(search: SearchResult | None, entry: Compared) -> str:
+    """Say of how many candidates these hyperparameters are the best, and what that does."""
+    if search is None:
+        return ""
+    title = _title(search.metric)
+    earlier = f", after {search.earlier:,} in earlier searches" if search.earlier else ""
+    so = (
+        " So the differences above are too good, as they include the rows that chose; held-out"
+        " customers alone had no part."
+    )
+    return (
+        f"**{search.candidates:,} candidates were tried** for these hyperparameters{earlier}, as"
+        f" {code('reports/tune.json')} says. On the training rows that chose them, {title} differs"
+        f" by {number(search.optimistic, sign=True)} from what the search began with; on"
+        f" {search.rows:,} training rows without a part in the choice, by"
+        f" {number(search.difference, sign=True)} (95% interval"
+        f" {interval(search.lower, search.upper)}): {prose(search.word)}."
+        f"{so if entry.everyone else ''}"
     )
 
 

@@ -8,12 +8,14 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from churn.core.shapes import from_json
+from churn.provenance.search_result import SearchResult
 from churn.review.changes import Changes
 from churn.review.comparison import Compared, Comparison, Entry
 from churn.review.outcome import Verdict
 
 FORMAT: Literal[1] = 1
 _MOST_BASELINES = 20
+_TUNED = ("model.family", "model.hyperparameters")
 _SHOWN = attrgetter("name", "rows", "threshold", "metrics", "everyone", "slices")
 
 
@@ -67,6 +69,8 @@ class Facts:
         Whether inputs differ from the commit's.
     fingerprint : str
     model_digest : str or None
+    search : SearchResult or None
+        The search that has found the hyperparameters, as reports/tune.json says.
     """
 
     format: Literal[1]
@@ -79,6 +83,13 @@ class Facts:
     uncommitted: bool
     fingerprint: str
     model_digest: str | None
+    search: SearchResult | None = None
+
+    @property
+    def tuned(self) -> SearchResult | None:
+        """The search, if it is this change that brings its hyperparameters."""
+        is_new = any(change.key.startswith(_TUNED) for change in self.changes.parameters)
+        return self.search if is_new else None
 
     @property
     def baselines(self) -> list[Entry]:

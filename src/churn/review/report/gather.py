@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from churn.core.errors import ArtifactError
+from churn.core.document import read_document
+from churn.core.errors import ArtifactError, ParamsError
 from churn.core.files import read_any_json
 from churn.core.paths import Workspace
-from churn.core.shapes import from_json
+from churn.core.shapes import from_json, to_json
+from churn.provenance import search_result
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
 from churn.provenance.git import git
 from churn.review.changes import Changes
@@ -45,7 +47,16 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "uncommitted": bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
         "fingerprint": input_fingerprint(workspace.root),
         "model_digest": digest,
+        "search": to_json(search_result.read(workspace.search, _model(workspace))),
     }
+
+
+def _model(workspace: Workspace) -> Any:
+    """Return the section `model` of params.yaml; None if it cannot be read."""
+    try:
+        return read_document(workspace.params).get("model")
+    except ParamsError:
+        return None
 
 
 def _result(shape: type, file: Path) -> Any:

@@ -106,7 +106,8 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
         for place, entry in enumerate(facts.compared):
             title = f"Metrics against {against.name_of(entry, facts.compared)}"
             text = against.metrics(entry, facts.metrics.threshold, facts.changes.decided)
-            yield Section(title, text, 95 - place)
+            parts = [text, against.chosen(facts.tuned, entry)] if place == 0 else [text]
+            yield Section(title, "\n\n".join(filter(None, parts)), 95 - place)
     yield Section(_gates_title(facts.verdict), _gates(facts.verdict.gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     # Once per baseline, however often it was compared.
