@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from churn.core.errors import ArtifactError
-from churn.provenance import listing
+from churn.provenance import listing, remote
 from churn.provenance.git import git
 
 PREFIX = "retrain/"
@@ -70,6 +70,26 @@ def keep(root: Path, project: Path, commit: str, name: str | None = None) -> Non
     ref = _KEPT if name is None else f"refs/heads/{name}"
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
     git(root, "fetch", *options, str(project.resolve()), f"+{commit}:{ref}")
+
+
+def publish(root: Path, commit: str, name: str, tip: str) -> None:
+    """Let the branch at ``origin`` name a commit, in place of `tip`; empty if it is not there.
+
+    Raises
+    ------
+    ArtifactError
+        If it names another commit by now, or the remote refuses.
+    """
+    try:
+        remote.push(root, commit, name, tip)
+    except ArtifactError as error:
+        found = remote.newest(root, name)
+        if found not in (commit, tip):
+            raise ArtifactError(
+                f"branch {name}: somebody has pushed to it meanwhile; run `churn retrain` again"
+            ) from error
+        if found == tip:  # else it was done, and the answer was lost
+            raise
 
 
 def find(root: Path, name: str) -> str:

@@ -49,7 +49,8 @@ def find(github: Repository, base: str) -> PullRequest | None:
     own = [
         pull
         for pull in github.open_pull_requests(base)
-        if pull.branch.startswith(PREFIX) and pull.source == github.name
+        if pull.branch.startswith(PREFIX)
+        and (pull.source or "").casefold() == github.name.casefold()
     ]
     return max(own, key=lambda pull: pull.number, default=None)
 

@@ -156,7 +156,7 @@ def _propose(job: _Job) -> Outcome:
     # Most often it ends here, without a download or at least without the table of today.
     if any(listing.is_the_only_file(job.project, name, md5) for md5 in job.source.known_md5s()):
         return _nothing_new(job, f"{job.plan.base} has this table")
-    newest = job.project.parent / "newest" / job.table.name
+    newest = job.project / ".dvc/tmp/newest" / job.table.name
     fetched = {(job.table / path).as_posix(): md5 for path, md5 in job.source.fetch(newest).items()}
     if [*fetched] == [name] and listing.is_the_only_file(job.project, name, fetched[name]):
         return _nothing_new(job, f"{job.plan.base} has this table")
@@ -222,7 +222,7 @@ def _hand_over(job: _Job, place: Place, commit: str, made: Retrained) -> Outcome
         )
     job.say("pull request")
     branch.keep(job.root, job.project, commit)
-    remote.push(job.root, commit, place.branch, place.tip)
+    branch.publish(job.root, commit, place.branch, place.tip)
     opened = pull_request.write(
         place.github, place.found, place.branch, job.plan.base, made.title, made.body
     )
