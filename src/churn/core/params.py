@@ -659,7 +659,7 @@ class RetrainParams(Section):
     Attributes
     ----------
     tune : bool
-        Whether hyperparameters are searched for first (`churn tune --write`).
+        Whether hyperparameters are searched for first (churn tune).
     """
 
     tune: bool = False

@@ -1,4 +1,4 @@
-"""Why a retraining was started: what somebody says, or the alarms of `churn monitor`."""
+"""Why a retraining was started: what somebody says, or the alarms of a monitor.json."""
 
 from __future__ import annotations
 
