@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -326,14 +325,16 @@ def github_branches(github: FakeGitHub) -> dict[str, str]:
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["check against", "dvc repro", "dvc push", "churn review"])
 def test_killed_in_the_middle_it_leaves_nothing_and_works_the_next_time(
-    shop: Shop, moment: str
+    shop: Shop, moment: str, tmp_path: Path
 ) -> None:
     shop.put(6300)
-    before, scratch = shop.state(), scratch_folders()
+    before, scratch = shop.state(), tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "churn", "retrain", "--no-pull-request"]
     with subprocess.Popen(
-        [sys.executable, "-m", "churn", "retrain", "--no-pull-request"],
+        command,
         cwd=shop.clone.root,
-        env=shop.clone.environment,
+        env=shop.clone.environment | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -343,15 +344,13 @@ def test_killed_in_the_middle_it_leaves_nothing_and_works_the_next_time(
         assert any(line.startswith(f"== {moment}") for line in running.stderr)
         os.killpg(running.pid, signal.SIGKILL)
     assert shop.state() == before
-    assert scratch_folders() - scratch
+    assert [*scratch.iterdir()]
 
-    assert shop.retrain("--no-pull-request").startswith("branch retrain/")
-    assert not scratch_folders() - scratch
+    done = shop.clone.run(*command, TMPDIR=str(scratch))
+
+    assert done.stdout.startswith("branch retrain/")
+    assert [*scratch.iterdir()] == []
     assert (shop.clone.root / "data/customers.csv").read_bytes() != shop.export.read_bytes()
-
-
-def scratch_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("churn-worktree-*"))
 
 
 TUNE = """
