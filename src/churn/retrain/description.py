@@ -83,7 +83,8 @@ class Retrained:
         )
         note = (
             "\n\nThe comment below is from the pull request's own run, which makes the model again."
-            " `churn retrain` replaces this branch when there is a newer table."
+            " When there is a newer table, `churn retrain` replaces this branch, unless somebody"
+            " has added a commit to it."
         )
         is_short = len(whole) + len(report) + len(note) <= _MOST
         return whole + (report if is_short else "") + note + "\n"

@@ -16,7 +16,7 @@ from churn.core.paths import Workspace
 
 
 def install(newest: Path, table: Path) -> None:
-    """Replace the table of a work tree by the newest, and let DVC track it.
+    """Replace the table of a work tree by the newest.
 
     Parameters
     ----------
@@ -24,11 +24,6 @@ def install(newest: Path, table: Path) -> None:
         A file or a folder; it is moved.
     table : Path
         The table's place below ``data/``.
-
-    Raises
-    ------
-    ArtifactError
-        If DVC fails.
     """
     # What is there may be a link into DVC's cache: it is removed, never written through.
     if table.is_dir() and not table.is_symlink():
@@ -107,7 +102,8 @@ def _registry(root: Path) -> dict[str, str]:
 
     `churn review` keeps the credentials from what it runs.
     """
-    here = {"MLFLOW_TRACKING_URI": f"sqlite:///{(root / 'mlflow.db').resolve()}"}
+    store = (root / "mlflow.db").resolve()  # MLflow would create it
+    here = {"MLFLOW_TRACKING_URI": f"sqlite:///{store}"} if store.exists() else {}
     return {**here, **os.environ}
 
 

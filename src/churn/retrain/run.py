@@ -19,6 +19,7 @@ from churn.retrain import place as places
 from churn.retrain.outcome import Outcome
 from churn.retrain.place import Place
 from churn.retrain.source import Source
+from churn.review.report.text import prose
 
 if TYPE_CHECKING:  # its packages take a second, and most runs find nothing new
     from churn.retrain.description import Retrained
@@ -179,7 +180,7 @@ def _propose(job: _Job) -> Outcome:
 
 def _nothing_new(job: _Job, why: str) -> Outcome:
     line = f"nothing new: {why} ({job.source.shown})"
-    return Outcome("nothing new", line, markdown=f"## Nothing new\n\n{line}\n")
+    return Outcome("nothing new", line, markdown=f"## Nothing new\n\n{prose(line)}\n")
 
 
 def _train(job: _Job, place: Place, newest: Path, data_md5: str) -> Outcome:

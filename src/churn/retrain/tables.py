@@ -64,6 +64,9 @@ def compare(today: Path, newest: Path, shown: str, data: DataParams) -> TableCha
     """
     before = _read(today, data)
     try:
+        if newest.is_dir() != today.is_dir():
+            kinds = ("a file", "a folder")[:: -1 if newest.is_dir() else 1]
+            raise DataError(f"{kinds[0]}, but data.path in params.yaml names {kinds[1]}")
         after = _read(newest, data)
         limits.require_rows(len(after), len(before), data.min_share)
         rates = float(before[data.target].mean()), float(after[data.target].mean())

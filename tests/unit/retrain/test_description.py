@@ -48,7 +48,7 @@ def test_the_body_says_why_what_changed_and_what_the_review_says() -> None:
 def test_numbered_rows_have_no_customers_to_count() -> None:
     body = replace(MADE, change=TableChange((6000, 6300), (0.25, 0.3))).body
     assert "customers | 6,000" in body
-    assert "added" not in body
+    assert "| added" not in body
 
 
 def test_what_others_wrote_becomes_neither_markup_nor_another_trailer() -> None:

@@ -124,6 +124,14 @@ def test_a_file_of_a_folder_is_named_by_its_place_in_there(
         compare(tmp_path / "today", tmp_path / "newest", "s3://b/c", settings.data)
 
 
+def test_a_folder_does_not_replace_a_file(today: Path, data: DataParams, tmp_path: Path) -> None:
+    write(tmp_path / "newest/part.parquet", 1000, seed=1)
+    with pytest.raises(DataError, match=r"refused: a folder, but data\.path .* names a file"):
+        compare(today, tmp_path / "newest", "s3://b/c", data)
+    with pytest.raises(DataError, match=r"refused: a file, but data\.path .* names a folder"):
+        compare(tmp_path / "newest", today, "s3://b/c", data)
+
+
 def test_today_s_own_faults_are_not_the_newest_s(today: Path, data: DataParams) -> None:
     newest = changed(today, lambda table: table)
     today.write_text("customer_id\n")
