@@ -209,6 +209,7 @@ def test_the_same_customers_in_another_file_are_nothing_new(shop: Shop) -> None:
     assert shop.state() == before
 
 
+@pytest.mark.long
 def test_a_newer_table_becomes_a_branch_that_is_whole(shop: Shop) -> None:
     shop.put(6300, drift=1)
     (shop.clone.root / "README.md").write_text("A change that is not committed.\n")

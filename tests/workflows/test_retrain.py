@@ -100,6 +100,7 @@ def test_a_newer_table_becomes_a_pull_request(story: Story) -> None:
     # A branch and a pull request, never main, never the registry.
     assert {**story.branches, name: ""} == {**before, name: ""}
     assert pull["base"]["ref"] == "main"
+    assert "Production" in pull["body"]  # it is compared with that as well
     assert "age &#34;has" in pull["body"] or 'age "has" &#36;(drifted)' in pull["body"]
     assert "pull request #1 opened: Retrain on 6,300 customers (+300)" in ran.summary.replace(
         "&#35;", "#"

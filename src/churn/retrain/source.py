@@ -81,10 +81,12 @@ class Source:
                 filesystem.get_file(path, str(target))
                 return {"": _md5(target)}
             filesystem.get(path.rstrip("/") + "/", str(target), recursive=True)
-        found = {file.relative_to(target).as_posix(): _md5(file) for file in sources.files(target)}
-        if not found:
+        parts = sources.files(target)
+        if not parts:
             raise DataError(f"{self.shown}: a folder without Parquet files")
-        return found
+        for file in [path for path in target.rglob("*") if path.is_file() and path not in parts]:
+            file.unlink()  # such as Spark's _SUCCESS: no part of the table
+        return {part.relative_to(target).as_posix(): _md5(part) for part in parts}
 
     def _open(self) -> tuple[Any, str]:
         """Return fsspec's file system, and the path in it."""
