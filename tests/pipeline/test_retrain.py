@@ -408,3 +408,29 @@ def test_a_table_that_dvc_tracks_elsewhere(shop: Shop, tmp_path: Path) -> None:
     edit(shop.clone, {"data.source": {"repo": "../other", "path": "c.csv"}})
     commit_with_lock(shop.clone, "the newest")
     assert "Retrain on 6,300 customers (+300)" in shop.retrain("--no-pull-request")
+
+
+@pytest.mark.long
+def test_a_folder_is_replaced_as_a_whole_and_what_is_beside_it_stays(shop: Shop) -> None:
+    data, export = shop.clone.root / "data", shop.export.parent / "export"
+    (data / "customers.csv").unlink()
+    (data / "note.txt").write_text("about the customers")
+    for folder in (data / "customers", export):
+        write(folder / "day=1/part.parquet", 6000, 3)
+    (export / "_SUCCESS").touch()
+    edit(shop.clone, {"data.path": "data/customers", "data.source": str(export)})
+    shop.clone.run("dvc", "add", "--quiet", "data")
+    commit_with_lock(shop.clone, "a folder")
+    assert "nothing new: main has this table" in shop.retrain("--no-pull-request")
+
+    shutil.rmtree(export / "day=1")
+    shop.put(6300)
+    table = pd.read_csv(shop.export)
+    table.head(3000).to_parquet(export / "0.parquet")
+    table.tail(3300).to_parquet(export / "1.parquet")
+    name = json.loads(shop.retrain("--no-pull-request", "--json"))["branch"]
+
+    files = {f"customers/{part}.parquet": export / f"{part}.parquet" for part in (0, 1)}
+    files["note.txt"] = data / "note.txt"
+    md5s = {path: hashlib.md5(file.read_bytes()).hexdigest() for path, file in files.items()}
+    assert listing.data_md5(shop.show(name, "data.dvc")) == listing.folder_md5(md5s)

@@ -69,7 +69,8 @@ def keep(root: Path, project: Path, commit: str, name: str | None = None) -> Non
     """
     ref = _KEPT if name is None else f"refs/heads/{name}"
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-    git(root, "fetch", *options, str(project.resolve()), f"+{commit}:{ref}")
+    source = git(project, "rev-parse", "--absolute-git-dir").rstrip("\n")
+    git(root, "fetch", *options, source, f"+{commit}:{ref}")
 
 
 def publish(root: Path, commit: str, name: str, tip: str) -> None:

@@ -60,6 +60,20 @@ def test_a_commit_is_made_in_a_worktree_and_kept_under_a_branch(project: Path) -
     git(project, "fsck", "--strict")  # nothing of it is elsewhere
 
 
+def test_a_project_may_be_below_the_top_of_its_repository(project: Path) -> None:
+    below = project / "models/churn"
+    write(below, {"data.dvc": DATA.format("0a"), ".dvc/config": ""})
+    base = commit(project)
+    with worktree(below, base, share_cache=False) as tree:
+        begin_branch(below, tree, base, "main", "retrain/x")
+        write(tree, {"data.dvc": DATA.format("0b")})
+        made = branch.commit(below, tree, OURS)
+        branch.keep(below, tree, made, "retrain/x")
+    changed = git(project, "show", "--name-only", "--format=", made).split()
+    assert changed == ["models/churn/data.dvc"]
+    assert branch.has_same(below, tip(project, "retrain/x"), base, "0b.dir")
+
+
 def test_without_a_name_no_branch_appears(project: Path) -> None:
     with worktree(project, tip(project), share_cache=False) as tree:
         begin_branch(project, tree, tip(project), "main", "retrain/x")
