@@ -149,6 +149,9 @@ def test_without_a_source_it_says_how_to_set_one(shop: Shop) -> None:
     assert "set it to a file, an address such as s3://" in line
     assert shop.note.startswith("## ❌ No pull request\n")
     assert "nothing new" in shop.retrain(*local, "--source", "../export.csv")
+    said = shop.retrain(*local, "--skip-if-not-set-up")
+    assert said == "not set up: data.source in params.yaml on none is null (docs/retraining.md)\n"
+    assert shop.note.startswith("## Not set up\n")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +273,7 @@ def test_a_second_run_updates_the_pull_request_of_the_first(
 ) -> None:
     shop.put(6300)
     alarms = tmp_path / "monitor.json"
-    alarms.write_text(json.dumps({"alarms": [{"kind": "data", "reason": "age has drifted"}]}))
+    alarms.write_text(json.dumps({"alarms": [{"kind": "data", "shown": "age has drifted"}]}))
     github.permits_pulls = False
     line = shop.retrain(check=False)
     assert "churn setup github --retrain --apply" in line
@@ -285,7 +288,7 @@ def test_a_second_run_updates_the_pull_request_of_the_first(
     assert said[0].endswith("its checks wait until somebody approves them on its page")
     assert said[1] == f"https://{github.host}/octo/shop/pull/1"
     assert (pull["head"]["ref"], pull["base"]["ref"]) == (name, "main")
-    assert "- alarm: data: age has drifted\n" in pull["body"]
+    assert "- alarm, data: age has drifted\n" in pull["body"]
     assert "| added |  | 300 |" in pull["body"]
     assert "### Metrics against `main`" in pull["body"]
     assert "pull request" in shop.note and "| added |  | 300 |" in shop.note

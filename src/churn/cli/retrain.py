@@ -24,6 +24,7 @@ from churn.core.progress import announce
 @click.option(
     "--no-pull-request", is_flag=True, help="End with a branch here; push nothing, open nothing."
 )
+@click.option("--skip-if-not-set-up", is_flag=True, help="Do nothing if data.source is null.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def retrain(
     why: str | None,
@@ -32,6 +33,7 @@ def retrain(
     base: str,
     production: bool,
     no_pull_request: bool,
+    skip_if_not_set_up: bool,
     as_json: bool,
 ) -> None:
     """Open a pull request with the newest table.
@@ -48,7 +50,10 @@ def retrain(
     from churn.retrain import run as retrain
 
     try:
-        plan = retrain.Plan(base, source, reason.read(why, alarm), not no_pull_request, production)
+        plan = retrain.Plan(
+            base, source, reason.read(why, alarm), not no_pull_request, production,
+            skip_if_not_set_up,
+        )  # fmt: skip
         ended = retrain.run(Path(), plan, announce)
     except (ChurnError, OSError) as error:
         outcome.write_note(Workspace(), outcome.refusal(error))

@@ -16,7 +16,7 @@ class Outcome:
 
     Attributes
     ----------
-    what : {"nothing new", "committed", "proposed"}
+    what : {"not set up", "nothing new", "committed", "proposed"}
     line : str
         The same as a sentence.
     branch, commit, pull_request : str or None
@@ -27,7 +27,7 @@ class Outcome:
         For the summary of a workflow run.
     """
 
-    what: Literal["nothing new", "committed", "proposed"]
+    what: Literal["not set up", "nothing new", "committed", "proposed"]
     line: str
     branch: str | None = None
     commit: str | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from churn.core.errors import ArtifactError
 
@@ -17,7 +16,7 @@ def read(why: str | None, alarm: Path | None) -> tuple[str, ...]:
     why : str or None
         A reason in words.
     alarm : Path or None
-        A `monitor.json`. Its `alarms` are texts, or mappings with a `reason` or a `kind`.
+        A `monitor.json`, of whose alarms the kind and the description are taken.
 
     Raises
     ------
@@ -33,17 +32,8 @@ def _alarms(file: Path) -> list[str]:
         listed = json.loads(file.read_text(encoding="utf-8"))["alarms"]
         if not isinstance(listed, list):
             raise TypeError("not a list")
-        return [f"alarm: {_sentence(alarm)}" for alarm in listed]
+        return [f"alarm, {alarm['kind']}: {alarm['shown']}" for alarm in listed]
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ArtifactError(
-            f"{file}: has no list `alarms`, as `churn monitor` writes it"
-        ) from error
-
-
-def _sentence(alarm: Any) -> str:
-    if isinstance(alarm, dict):
-        kind, reason = (str(alarm.get(key) or "") for key in ("kind", "reason"))
-        return ": ".join(filter(None, (kind, reason))) or json.dumps(alarm)
-    return str(alarm)
+        raise ArtifactError(f"{file}: has no list of alarms, as monitor.json has it") from error

@@ -43,6 +43,8 @@ class Plan:
         Whether to push and open a pull request; else it ends with a branch here.
     production : bool
         Whether to compare with the model in Production as well.
+    may_lack_source : bool
+        Whether a missing `data.source` is no error.
     """
 
     base: str = "main"
@@ -50,6 +52,7 @@ class Plan:
     why: tuple[str, ...] = ()
     opens_pull_request: bool = True
     production: bool = False
+    may_lack_source: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def run(root: Path, plan: Plan, say: Say) -> Outcome:
     with worktree(root, base, share_cache=True) as project:
         tracked_data.require_data_file(project)
         settings = params.load(Workspace(project).params)
+        if plan.may_lack_source and not (plan.source or settings.data.source):
+            return _not_set_up(plan)
         source = Source(root, _address(root, settings, plan))
         return _propose(_Job(root, project, base, plan, say, settings, source, _table(settings)))
 
@@ -125,6 +130,11 @@ def _base(root: Path, plan: Plan) -> str:
     if not found:
         raise ArtifactError(f"{where} has no branch {plan.base!r}; name another one with --base")
     return found
+
+
+def _not_set_up(plan: Plan) -> Outcome:
+    why = f"data.source in params.yaml on {plan.base} is null (docs/retraining.md)"
+    return Outcome("not set up", f"not set up: {why}", markdown=f"## Not set up\n\n{why}\n")
 
 
 def _address(root: Path, settings: Params, plan: Plan) -> str | DvcAddress:

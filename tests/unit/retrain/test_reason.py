@@ -17,26 +17,33 @@ def test_a_regular_run_has_no_reason() -> None:
 
 def test_what_somebody_says_and_each_alarm(tmp_path: Path) -> None:
     alarms = [
-        {"kind": "data", "reason": "age has drifted", "value": 0.4},
-        {"reason": "calibration"},
-        "volume",
-        {"value": 1},
+        {"kind": "data", "name": "drift", "column": "age", "shown": "age has drifted"},
+        {"kind": "volume", "shown": "half of the usual customers"},
     ]
     file = tmp_path / "monitor.json"
-    file.write_text(json.dumps({"alarms": alarms}))
+    file.write_text(json.dumps({"alarms": alarms, "model": "churn"}))
     assert read("by hand", file) == (
         "by hand",
-        "alarm: data: age has drifted",
-        "alarm: calibration",
-        "alarm: volume",
-        'alarm: {"value": 1}',
+        "alarm, data: age has drifted",
+        "alarm, volume: half of the usual customers",
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"alarms": 3}', '{"alarms": "all"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"alarms": 3}',
+        '{"alarms": ["x"]}',
+        '{"alarms": [{"kind": "data"}]}',
+        '{"alarms": "all"}',
+    ],
+)
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "monitor.json").write_text(text)
-    with pytest.raises(ArtifactError, match="has no list `alarms`"):
+    with pytest.raises(ArtifactError, match="has no list of alarms"):
         read(None, tmp_path / "monitor.json")
 
 
