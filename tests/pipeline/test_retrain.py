@@ -131,7 +131,6 @@ def test_the_listing_is_what_dvc_makes_of_the_folder(shop: Shop) -> None:
     assert sorted(found) == ["customers.csv", "ä b/c.txt"]
     assert listing.folder_md5(found) == listing.data_md5((root / "data.dvc").read_text())
     assert found["ä b/c.txt"] == hashlib.md5(b"one\r\n").hexdigest()
-    assert not listing.is_the_only_file(root, "customers.csv", found["customers.csv"])
 
 
 def test_without_a_source_it_says_how_to_set_one(shop: Shop) -> None:
@@ -362,8 +361,10 @@ TUNE = """
 @cli.command("tune")
 @click.option("--write", is_flag=True, required=True)
 def _tune(write: bool) -> None:
+    import os
     from pathlib import Path
 
+    assert "GH_TOKEN" not in os.environ  # which may write, and is not for what trains
     assert Path("build/train.parquet").exists()
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("max_iter: 40", "max_iter: 45"))
@@ -379,7 +380,8 @@ def test_hyperparameters_are_searched_for_if_that_is_wanted(shop: Shop) -> None:
     main.write_text(main.read_text() + TUNE)
     commit_with_lock(shop.clone, "a search")
     shop.put(6300)
-    name = json.loads(shop.retrain("--no-pull-request", "--json"))["branch"]
+    said = shop.retrain("--no-pull-request", "--json", GH_TOKEN="may-write")
+    name = json.loads(said)["branch"]
     assert "max_iter: 45" in shop.show(name, "params.yaml")
     hyperparameters = yaml.safe_load(shop.show(name, "dvc.lock"))["stages"]["train"]["params"]
     assert hyperparameters["params.yaml"]["model"]["hyperparameters"]["max_iter"] == 45

@@ -48,9 +48,10 @@ def retrain(
     """
     from churn.retrain import outcome, reason
     from churn.retrain import run as retrain
+    from churn.retrain.job import Plan
 
     try:
-        plan = retrain.Plan(
+        plan = Plan(
             base, source, reason.read(why, alarm), not no_pull_request, production,
             skip_if_not_set_up,
         )  # fmt: skip

@@ -48,12 +48,6 @@ def folder_md5(files: Files) -> str:
     return f"{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
-def is_the_only_file(root: Path, path: str, md5: str) -> bool:
-    """Tell whether ``data/`` is a single file of that name and content; it need not be here."""
-    text = (root / "data.dvc").read_text(encoding="utf-8")
-    return folder_md5({path: md5}) == data_md5(text)
-
-
 def files(root: Path) -> dict[str, str]:
     """Return the MD5 of each file in ``data/``, by its path in there.
 

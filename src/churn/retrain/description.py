@@ -109,5 +109,5 @@ class Retrained:
         }
         rows += [(what, "", f"{n:,}") for what, n in counts.items() if n is not None]
         lines = [" | ".join(row) for row in rows]
-        head = "| | main | this table |\n| --- | ---: | ---: |\n"
+        head = "| | today's table | this table |\n| --- | ---: | ---: |\n"
         return head + "\n".join(f"| {line} |" for line in lines)

@@ -24,24 +24,24 @@ class Place:
         The commit that the branch names so far; empty if it is not there.
     github : Repository or None
         None if no pull request is wanted.
-    found : PullRequest or None
+    pull : PullRequest or None
         The open one of an earlier retraining.
     """
 
     branch: str
     tip: str
     github: Repository | None = None
-    found: PullRequest | None = None
+    pull: PullRequest | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is lacking but the table: the pull request is open, or not wanted."""
-        return bool(self.tip) and (self.found is not None or self.github is None)
+        return bool(self.tip) and (self.pull is not None or self.github is None)
 
     @property
     def shown(self) -> str:
         """Its name for people."""
-        return f"pull request #{self.found.number}" if self.found else f"branch {self.branch}"
+        return f"pull request #{self.pull.number}" if self.pull else f"branch {self.branch}"
 
 
 def find(root: Path, base: str, opens_pull_request: bool) -> Place:
