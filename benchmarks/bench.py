@@ -33,6 +33,7 @@ TUTORIAL_TARGET = 0.4
 STAGES_TARGET, NOOP_TARGET, TRACK_TARGET = 2.0, 1.3, 3.0
 REVIEW_TARGET, UNCHANGED_TARGET = 1.5, 10.0
 RELEASE_TARGET, ROLLBACK_TARGET = 5.0, 3.0
+NOTHING_NEW_TARGET = 5.0
 LARGE_TARGET, MEMORY_TARGET, SYNTHESIZE_TARGET, HELP_TARGET = 5.0, 4000.0, 2000.0, 0.5
 
 
@@ -243,6 +244,14 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *author, *words], cwd=folder, check=True)
 
 
+def nothing_new(folder: Path, times: int) -> Result:
+    """Measure `churn retrain` where the table at the source is the one that data.dvc names."""
+    command = ["churn", "retrain", "--no-pull-request", "--source", "data/customers.csv"]
+    seconds = [measure.run(command, folder).seconds for _ in range(times)]
+    return Result("churn retrain, nothing new", statistics.median(seconds), "s",
+                  NOTHING_NEW_TARGET, f"best {min(seconds):.1f} s")  # fmt: skip
+
+
 def grow(folder: Path, sizes: list[int]) -> tuple[list[Result], Table]:
     """Measure each stage on growing tables, and compare the largest table with its floor."""
     table = Table("rows", *STAGES, "pipeline", "floor", "ratio", box=box.SIMPLE_HEAD)
@@ -341,6 +350,7 @@ def main() -> None:
         stages, by_name = by_stage(folder, other, min(3, arguments.times))
         results += stages
         results += pull_request(folder)
+        results.append(nothing_new(folder, arguments.times))
         results += release(folder, arguments.times)
         results += served(folder)
         results += watched(folder, arguments.rows)

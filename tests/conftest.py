@@ -58,6 +58,8 @@ _LONG = (
     "workflows/test_scenarios.py",
     "registry/test_release.py",
     "workflows/test_deploy.py",
+    "pipeline/test_retrain.py",
+    "workflows/test_retrain.py",
     "behaviour/test_limits.py",
     "unit/test_release_failures.py",
     "registry/test_deploy.py",

@@ -110,6 +110,15 @@ print(json.dumps([run.data.tags | run.data.params for run in runs]))
     assert sorted(run["mlflow.runName"] for run in below) == ["candidate-1", "candidate-2"]
 
 
+def test_retrain_ends_with_a_branch_or_with_nothing_new(project: Clone) -> None:
+    done = project.run(
+        "mlflow", "run", ".", "--env-manager", "local", "-e", "retrain",
+        "-P", "source=data/customers.csv", "-P", "why=it is Monday",
+        MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db",
+    )  # fmt: skip
+    assert "nothing new: main has this table (data/customers.csv)" in done.stdout
+
+
 def test_main_runs_the_pipeline_from_a_git_address(project: Clone, tmp_path: Path) -> None:
     bare = tmp_path / "churn.git"
     project.git("clone", "--quiet", "--bare", ".", str(bare))

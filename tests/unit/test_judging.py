@@ -92,6 +92,7 @@ def test_neither_the_server_nor_a_search_judges(package: str) -> None:
         ("src/churn/cli/runs.py", "judging"),
         ("src/churn/registry/migrate.py", "judging"),  # every command that moves versions loads it
         ("src/churn/deploy/status.py", "judging"),
+        ("src/churn/retrain/run.py", "judging"),  # it has a token that may write
         ("src/churn/tracking/serving.py", "judging"),
         (".gitignore", "judging"),
         (".gitattributes", "judging"),

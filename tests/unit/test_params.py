@@ -38,9 +38,13 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
         (
             "modell",
             "data, split, features, model, decision, evaluation, checks, comparison, gates,"
-            " release, serve, monitor, tune",
+            " release, serve, monitor, tune, retrain",
         ),
-        ("data.nummeric", "numeric, dates, categorical, path, id, target, positive, missing, csv"),
+        (
+            "data.nummeric",
+            "numeric, dates, categorical, path, id, target, positive, missing, csv, source,"
+            " min_share, max_label_shift",
+        ),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),
@@ -51,6 +55,14 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
 )
 def test_an_unknown_key_is_refused_with_the_valid_ones(key: str, valid: str) -> None:
     assert refusal({key: 1}) == f"{key}: unknown key (valid: {valid})"
+
+
+def test_a_source_that_is_a_mapping_is_described_by_its_keys() -> None:
+    assert refusal({"data.source": {"repo": "r", "path": "p", "folder": 1}}) == (
+        "data.source.folder: unknown key (valid: repo, path, rev)"
+    )
+    assert refusal({"data.source": {"repo": "r"}}) == "data.source.path: missing"
+    assert refusal({"data.source": {"repo": 1, "path": "p"}}).startswith("data.source.repo: ")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,13 @@ def changed(old: str, new: str) -> list[Edit]:
 
 def test_every_section_with_limits_is_one_of_params_yaml() -> None:
     assert set(SECTIONS) < set(Params.model_fields)
-    assert set(Params.model_fields) - set(SECTIONS) == {"features", "model", "serve", "monitor", "tune"}
+    assert set(Params.model_fields) - set(SECTIONS) == {
+        "features",
+        "model",
+        "serve",
+        "monitor",
+        "tune",
+    }
 
 
 def test_a_limit_that_was_moved_is_told_before_and_after() -> None:

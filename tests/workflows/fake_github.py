@@ -39,6 +39,9 @@ class FakeGitHub:
     asked: list[str] = field(default_factory=list)
     host: str = ""
     certificate: Path = Path()
+    git: Path = Path()  # whose branches pull requests are opened from
+    author: str = BOT  # of pull requests
+    permits_pulls: bool = True  # whether workflows may open pull requests
 
     def open_pull(
         self, number: int, source: str, branch: str, head: str, base: str = "main"
@@ -82,6 +85,8 @@ class FakeGitHub:
         repo = re.escape(f"{_API}/repos/{self.repository}")
         routes: list[tuple[str, Callable[..., tuple[int, Any]]]] = [
             (rf"GET {repo}/pulls", lambda: (200, page(self._pulls(query), query))),
+            (rf"POST {repo}/pulls", lambda: self._create_pull(body)),
+            (rf"PATCH {repo}/pulls/(\d+)", lambda n: self._change_pull(int(n), body)),
             (rf"GET {repo}/commits/(\w+)/pulls", self._pulls_of),
             (rf"GET {repo}/actions/runs/(\d+)/artifacts", lambda n: self._listing(int(n), query)),
             (rf"GET {repo}/actions/runs/\d+/jobs", lambda: (200, self._jobs(query))),
@@ -105,13 +110,35 @@ class FakeGitHub:
         return 404, {"message": "Not Found"}, {}
 
     def _pulls(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        owner, _, branch = query["head"].partition(":")
         return [
             pull
             for pull in self.pulls
-            if (pull["head"]["repo"]["owner"]["login"], pull["head"]["ref"]) == (owner, branch)
-            and pull["state"] == "open"
+            if pull["state"] == query.get("state", "open")
+            and query.get("base") in (None, pull["base"]["ref"])
+            and query.get("head")
+            in (None, f"{pull['head']['repo']['owner']['login']}:{pull['head']['ref']}")
         ]
+
+    def _create_pull(self, body: dict[str, str]) -> tuple[int, Any]:
+        if not self.permits_pulls:
+            return 403, {"message": "GitHub Actions is not permitted to create or approve pull"
+                         " requests"}  # fmt: skip
+        found = ["git", "rev-parse", "--verify", "--quiet", f"refs/heads/{body['head']}"]
+        head = subprocess.run(found, cwd=self.git, capture_output=True, text=True).stdout.strip()
+        taken = [pull for pull in self.pulls if pull["head"]["ref"] == body["head"]]
+        if not head or any(pull["state"] == "open" for pull in taken):
+            return 422, {"message": "Validation Failed"}
+        number = 1 + max((pull["number"] for pull in self.pulls), default=0)
+        self.open_pull(number, self.repository, body["head"], head, body["base"])
+        return 201, self._change_pull(number, body)[1]
+
+    def _change_pull(self, number: int, body: dict[str, str]) -> tuple[int, Any]:
+        [pull] = [pull for pull in self.pulls if pull["number"] == number]
+        if len(body["body"]) > 65_536:
+            return 422, {"message": "body is too long (maximum is 65536 characters)"}
+        pull |= {"title": body["title"], "body": body["body"], "user": {"login": self.author}}
+        pull["html_url"] = f"https://{self.host}/{self.repository}/pull/{number}"
+        return 200, pull
 
     def _pulls_of(self, commit: str) -> tuple[int, Any]:
         if commit not in self.commits:

@@ -153,6 +153,19 @@ class Forge:
         self.origin.git("switch", "--quiet", "main")
         return self._act("workflow_dispatch", "rollback.yml", event, "github.com")
 
+    def retrain(
+        self, host: str, reason: str = "", trigger: str = "workflow_dispatch", branch: str = "main"
+    ) -> Ran:
+        """Run retrain.yml, as somebody does by hand or an alarm; or as the schedule does."""
+        event: dict[str, Any] = {
+            "ref": f"refs/heads/{branch}",
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+        }
+        if trigger != "schedule":
+            event["inputs"] = {"reason": reason}
+        self.origin.git("switch", "--quiet", branch)
+        return self._act(trigger, "retrain.yml", event, host)
+
     def _act(self, trigger: str, workflow: str, event: dict[str, Any], host: str) -> Ran:
         path = self.store / "event.json"
         path.write_text(json.dumps(event))

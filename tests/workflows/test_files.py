@@ -208,15 +208,41 @@ def jobs(*names: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{path.stem}/{name}", job
 
 
-def test_only_jobs_that_move_versions_may_write_to_the_repository() -> None:
+def test_only_jobs_that_move_versions_or_propose_a_table_may_write_to_the_repository() -> None:
     writing = [
         name for name, job in jobs() if job.get("permissions", {}).get("contents") == "write"
     ]
     assert writing == [
         "canary/decide",
         *(f"deploy/{name}" for name in ("confirm", "staging", "integration", "production")),
+        "retrain/retrain",
         "rollback/rollback",
     ]
+
+
+def test_a_retraining_runs_main_s_code_and_gives_its_token_to_one_step() -> None:
+    document = yaml.safe_load((GITHUB / "workflows/retrain.yml").read_text())
+    [(_, job)] = jobs("retrain")
+    assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
+    assert "default_branch" in job["if"]
+    assert document["concurrency"] == {"group": "retrain", "cancel-in-progress": False}
+    # By the schedule, by hand, and from the workflow that has seen an alarm.
+    assert set(document[True]) == {"schedule", "workflow_dispatch", "workflow_call"}
+    seeing = [step["name"] for step in job["steps"]
+              if re.search(r"secrets\.|github\.token|app\.outputs", str(step))]  # fmt: skip
+    assert seeing == [
+        "A token of the App",
+        "Fetch, check, train, and open or update the pull request",
+    ]
+    [app, retrain] = [step for step in job["steps"] if step.get("name") in seeing]
+    assert {key for key in app["with"] if key.startswith("permission-")} == {
+        "permission-contents",
+        "permission-pull-requests",
+    }
+    # It reads the registry and writes none: no user of it who may write, and no alias to move.
+    assert not re.search(r"MLFLOW_TRACKING_(USERNAME|PASSWORD|TOKEN)", str(retrain))
+    called = set(document[True]["workflow_call"]["secrets"])
+    assert called == set(re.findall(r"secrets\.(\w+)", str(job)))
 
 
 def test_a_secret_reaches_the_step_that_needs_it_and_no_other() -> None:

@@ -37,6 +37,7 @@ class Settings(FakeGitHub):
     policies: dict[str, list[str]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     token_may: str = "write"
+    workflows_may_propose: bool | None = None
 
     def answer(
         self, method: str, path: str, query: dict[str, str], body: Any
@@ -60,6 +61,7 @@ class Settings(FakeGitHub):
                 return 200, {"id": 8}, {}
             case "PUT", ["", "actions", "permissions", "workflow"]:
                 self.token_may = body["default_workflow_permissions"]
+                self.workflows_may_propose = body["can_approve_pull_request_reviews"]
                 return 204, b"", {}
             case "GET", ["", "rulesets"]:
                 return 200, self.rulesets, {}
@@ -161,6 +163,19 @@ def test_given_again_it_changes_nothing(github: Settings, project: Path) -> None
     assert before == json.dumps(
         [github.rulesets, github.environments, github.policies, github.variables]
     )
+
+
+def test_workflows_may_open_pull_requests_if_that_is_wanted(
+    github: Settings, project: Path
+) -> None:
+    setup("--apply")
+    assert github.workflows_may_propose is False
+    setup("--retrain", "--apply")
+    assert github.workflows_may_propose is True
+    assert github.token_may == "read"
+    # GitHub lets them approve with it; a code owner is asked all the same.
+    [rule] = [r for r in github.rulesets[0]["rules"] if r["type"] == "pull_request"]
+    assert rule["parameters"]["require_code_owner_review"]
 
 
 def test_reviewers_stay_until_others_are_named(github: Settings, project: Path) -> None:

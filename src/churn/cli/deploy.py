@@ -186,9 +186,19 @@ def setup() -> None:
 )
 @click.option("--registry", metavar="URI", help="URL of the registry's MLflow server.")
 @click.option("--alone", is_flag=True, help="There is nobody else to approve a pull request.")
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Let workflows open pull requests, as retrain.yml does without a token of its own.",
+)
 @click.option("--apply", is_flag=True, help="Run the calls instead of printing them.")
 def github(
-    plan: Any, reviewers: tuple[str, ...], registry: str | None, alone: bool, apply: bool
+    plan: Any,
+    reviewers: tuple[str, ...],
+    registry: str | None,
+    alone: bool,
+    retrain: bool,
+    apply: bool,
 ) -> None:
     """Print the calls that set up the repository on GitHub, or run them.
 
@@ -198,4 +208,4 @@ def github(
     """
     from churn.deploy import setup_github
 
-    setup_github.run(Path(), plan, reviewers, registry, alone, apply)
+    setup_github.run(Path(), plan, reviewers, registry, alone, retrain, apply)

@@ -18,6 +18,7 @@ from churn.cli import review  # noqa: F401
 from churn.cli import deploy  # noqa: F401
 from churn.cli import serve  # noqa: F401
 from churn.cli import monitor  # noqa: F401
+from churn.cli import retrain  # noqa: F401
 
 # isort: on
 

@@ -135,10 +135,15 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """
     # A misspelt key is reported as unknown and as missing; unknown is more helpful.
     unknown = [problem for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    problem = (unknown or error.errors())[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    # Of a key that may be a text or a mapping, what is wrong with the mapping that was given.
+    mapped = [
+        p for p in error.errors() if not isinstance(p["input"], dict) or p["type"] == "missing"
+    ]
+    problem = (unknown or mapped or error.errors())[0]
+    loc, owners = _path(problem["loc"], model)
+    key = ".".join(map(str, loc))
     if problem["type"] == "extra_forbidden":
-        valid = ", ".join(_valid_keys(problem["loc"][:-1], model))
+        valid = ", ".join(name for owner in owners for name in owner.model_fields)
         return f"{key}: unknown key (valid: {valid})"
     if problem["type"] == "missing":
         return f"{key}: missing"
@@ -151,13 +156,23 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{key}: {message}{shown}" if key else message
 
 
-def _valid_keys(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """List the valid keys at a place in a document."""
+def _path(
+    loc: tuple[str | int, ...], model: type[BaseModel]
+) -> tuple[list[str | int], list[type[BaseModel]]]:
+    """Return the keys that lead to a place in a document, and the models of the last one's owner.
+
+    For a union pydantic adds the name of the model that it has tried; it is left out.
+    """
+    keys: list[str | int] = []
+    owners, inner = [model], [model]
     for part in loc:
-        # Not a key of a mapping whose keys are free.
-        if isinstance(part, str) and part in model.model_fields:
-            model = next(_models(model.model_fields[part].annotation))
-    return list(model.model_fields)
+        if any(part == tried.__name__ for tried in inner):
+            continue
+        keys.append(part)
+        owners = inner
+        found = [m.model_fields[part].annotation for m in inner if part in m.model_fields]
+        inner = [each for annotation in found for each in _models(annotation)] or inner
+    return keys, owners
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

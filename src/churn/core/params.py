@@ -143,6 +143,24 @@ class Columns(Section):
         return {"numeric": self.numeric, "dates": self.dates, "categorical": self.categorical}
 
 
+class DvcAddress(Section):
+    """A file or folder that DVC tracks in another repository.
+
+    Attributes
+    ----------
+    repo : str
+        The repository: an address for git, or a folder.
+    path : str
+        The file or folder in it.
+    rev : str or None
+        A branch, tag or commit; null is the newest commit of the default branch.
+    """
+
+    repo: str
+    path: str
+    rev: str | None = None
+
+
 class DataParams(Columns):
     """The customer table: where it is and what its columns are.
 
@@ -161,6 +179,14 @@ class DataParams(Columns):
         Further words for a missing cell, such as "?" and "#N/A".
     csv : CsvParams
         How a CSV file is written.
+    source : str, DvcAddress or None
+        Where `churn retrain` gets the newest table: a file, an address such as
+        s3://bucket/customers.csv, or a DVC repository. Null is nowhere.
+    min_share : float
+        A newest table with a smaller share of today's rows is refused.
+    max_label_shift : float
+        A newest table is refused if its share of churned customers differs from today's by more
+        than this (Cohen's h: 0.2 is small, 0.5 is medium), beyond what chance does.
     """
 
     path: str
@@ -169,6 +195,9 @@ class DataParams(Columns):
     positive: bool | int | float | str
     missing: tuple[str, ...] = ()
     csv: CsvParams = CsvParams()
+    source: str | DvcAddress | None = None
+    min_share: Annotated[float, Field(ge=0, le=1)] = 0.9
+    max_label_shift: Annotated[float, Field(gt=0, le=math.pi)] = 0.2
 
     @model_validator(mode="after")
     def _columns_have_one_role(self) -> DataParams:
@@ -687,6 +716,18 @@ class TuneParams(Section):
     space: dict[str, SpaceParams] = {}
 
 
+class RetrainParams(Section):
+    """What `churn retrain` does beside training on the newest table.
+
+    Attributes
+    ----------
+    tune : bool
+        Whether hyperparameters are searched for first (churn tune).
+    """
+
+    tune: bool = False
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -724,6 +765,7 @@ class Params(Section):
     serve: ServeParams = ServeParams()
     monitor: MonitorParams = MonitorParams()
     tune: TuneParams = TuneParams()
+    retrain: RetrainParams = RetrainParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

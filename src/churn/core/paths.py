@@ -137,6 +137,10 @@ class Workspace:
         return self.build / "release.md"
 
     @property
+    def retrain_note(self) -> Path:
+        return self.build / "retrain.md"
+
+    @property
     def candidate(self) -> Path:
         return self.build / "candidate"
 

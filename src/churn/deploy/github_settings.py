@@ -94,12 +94,16 @@ class Wanted:
     variables : dict of str to str
     is_alone : bool
         Whether there is nobody else to approve a pull request.
+    bot_pull_requests : bool
+        Whether workflows may open pull requests with their own token, as retrain.yml does. GitHub
+        lets them approve some as well then; a code owner's approval stays necessary.
     """
 
     ruleset: dict[str, Any]  # GitHub's format
     reviewers: tuple[dict[str, str | int], ...]
     variables: dict[str, str]
     is_alone: bool
+    bot_pull_requests: bool = False
 
 
 def calls(current: Current, wanted: Wanted) -> list[Call]:
@@ -109,10 +113,14 @@ def calls(current: Current, wanted: Wanted) -> list[Call]:
     """
     found = [
         Call(
-            "a job's token is read-only, unless the workflow grants more",
+            "a job's token is read-only, unless the workflow grants more"
+            + (", and may open pull requests" if wanted.bot_pull_requests else ""),
             "PUT",
             f"{REPOSITORY}/actions/permissions/workflow",
-            {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": False},
+            {
+                "default_workflow_permissions": "read",
+                "can_approve_pull_request_reviews": wanted.bot_pull_requests,
+            },
         )
     ]
     if current.has_rules:

@@ -38,6 +38,7 @@ def run(
     reviewers: Sequence[str],
     registry: str | None,
     is_alone: bool,
+    bot_pull_requests: bool,
     apply: bool,
 ) -> None:
     """Print the calls that set up the repository, or run them.
@@ -54,6 +55,8 @@ def run(
         URL of the registry's MLflow server, without credentials.
     is_alone : bool
         Whether there is nobody else to approve a pull request.
+    bot_pull_requests : bool
+        Whether workflows may open pull requests.
     apply : bool
         Run the calls, and write the default branch into the workflows' files.
 
@@ -70,6 +73,7 @@ def run(
         tuple(map(_reviewer, reviewers)),
         variables,
         is_alone,
+        bot_pull_requests,
     )
     for call in calls(current, wanted):
         if apply:

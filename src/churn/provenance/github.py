@@ -25,6 +25,7 @@ from churn.provenance.github_answers import (
     Issue,
     Job,
     MergedPull,
+    OpenedPull,
     PullRequest,
 )
 
@@ -50,9 +51,26 @@ class Repository:
         self.address, self.token = address, token
         self._path = f"repos{urlsplit(address).path}"
 
+    @property
+    def name(self) -> str:
+        """Such as ``owner/name``."""
+        return self._path.removeprefix("repos/")
+
     def pull_requests(self, owner: str, branch: str) -> list[PullRequest]:
         """List the open pull requests from a branch."""
         return self._listed(PullRequest.read, "pulls", {"head": f"{owner}:{branch}"})
+
+    def open_pull_requests(self, base: str) -> list[PullRequest]:
+        """List the open pull requests to a branch."""
+        return self._listed(PullRequest.read, "pulls", {"base": base, "state": "open"})
+
+    def create_pull_request(self, branch: str, base: str, title: str, body: str) -> OpenedPull:
+        """Open a pull request from a branch of this repository."""
+        return self._opened("POST", "pulls", head=branch, base=base, title=title, body=body)
+
+    def update_pull_request(self, number: int, title: str, body: str) -> OpenedPull:
+        """Give a pull request another title and body."""
+        return self._opened("PATCH", f"pulls/{number}", title=title, body=body)
 
     def pull_requests_of(self, commit: str) -> list[MergedPull]:
         """List the pull requests that contain a commit."""
@@ -140,6 +158,13 @@ class Repository:
         if code:
             raise GitHubError(f"downloading the artifact: {reason}")
         return content
+
+    def _opened(self, method: str, path: str, **fields: str) -> OpenedPull:
+        answer = self._api(method, path, "--input", "-", stdin=json.dumps(fields))
+        try:
+            return OpenedPull.read(answer)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _unexpected(error) from error
 
     def _listed(
         self,

@@ -56,6 +56,30 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class OpenedPull:
+    """A pull request that was opened or changed.
+
+    Attributes
+    ----------
+    number : int
+    address : str
+        URL of its page.
+    author : str or None
+        Who has opened it; None if the account was deleted.
+    """
+
+    number: int
+    address: str
+    author: str | None
+
+    @classmethod
+    def read(cls, answer: Any) -> OpenedPull:
+        """Parse GitHub's JSON."""
+        author = (answer["user"] or {}).get("login")
+        return cls(int(answer["number"]), str(answer["html_url"]), author)
+
+
+@dataclass(frozen=True)
 class MergedPull:
     """A pull request that contains a commit; fields that GitHub leaves out are None or False."""
 

@@ -59,3 +59,48 @@ def worktree(root: Path, commit: str, share_cache: bool) -> Iterator[Path]:
             (root / ".dvc" / "cache").mkdir(exist_ok=True)
             (project / ".dvc" / "cache").symlink_to((root / ".dvc" / "cache").resolve())
         yield project
+
+
+def begin_branch(root: Path, project: Path, commit: str, base: str, branch: str) -> None:
+    """Give a worktree the history of its commit, and a new branch to commit to.
+
+    Nothing is copied: its git reads the objects of the repository, and writes its own.
+
+    Parameters
+    ----------
+    root, project : Path
+        As `worktree` was given, and has yielded.
+    commit : str
+        The commit that is checked out in it.
+    base : str
+        Name of the branch that the commit is of.
+    branch : str
+        Name of the new branch.
+
+    Raises
+    ------
+    ArtifactError
+        If git fails.
+    """
+    own = Path(git(project, "rev-parse", "--absolute-git-dir").rstrip("\n"))
+    for name in ("objects", "shallow"):  # the second where the history was cut
+        path = git(root, "rev-parse", "--path-format=absolute", "--git-path", name).rstrip("\n")
+        if name == "objects":
+            (own / "objects/info").mkdir(parents=True, exist_ok=True)
+            (own / "objects/info/alternates").write_text(f"{path}\n")
+        elif Path(path).exists():
+            shutil.copy(path, own / name)
+    for name in (base, branch):
+        git(project, "update-ref", f"refs/heads/{name}", commit)
+    if "origin" in git(root, "remote").split():  # where the branch of a registry is read
+        git(project, "remote", "add", "origin", _absolute(root))
+    git(project, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    git(project, "reset", "--quiet")
+
+
+def _absolute(root: Path) -> str:
+    """Return the address of ``origin``; a relative path would be relative to another folder."""
+    address = git(root, "remote", "get-url", "origin").rstrip("\n")
+    if ":" in address:
+        return address
+    return str((Path(git(root, "rev-parse", "--show-toplevel").rstrip("\n")) / address).resolve())

@@ -7,22 +7,22 @@ branches do not change.
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from churn.core import process
-from churn.core.errors import FasterError, RegistryError
+from churn.core.errors import ArtifactError, FasterError, RegistryError
+from churn.provenance import remote
 
 DATABASE, FILES = "mlflow.db", "mlruns"
-_REMOTE = "origin"
 _PATIENCE_S = 600
+Answer = TypeVar("Answer")
 _REGULAR = "100644"
 # A runner has no user.name. Who released and why is in the registry's audit trail.
 _AUTHOR = {
@@ -30,9 +30,6 @@ _AUTHOR = {
     for role in ("AUTHOR", "COMMITTER")
     for key, value in (("NAME", "churn"), ("EMAIL", "churn@registry.invalid"))
 }
-# No hooks of the user (DVC's would push data), and no waiting on a connection that is silent.
-_SETTINGS = ("core.hooksPath=/dev/null", "gc.auto=0", "maintenance.auto=false",
-             "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")  # fmt: skip
 
 
 class Branch:
@@ -74,12 +71,7 @@ class Branch:
         RegistryError
             If the remote cannot be reached.
         """
-        if not self._newest():
-            return ""
-        options = ("--quiet", "--force", "--no-tags", "--no-prune", "--no-recurse-submodules",
-                   "--no-write-fetch-head", "--refmap=")  # fmt: skip
-        self._remote("fetch", *options, _REMOTE, f"{self._ref}:{self._kept}")
-        return self._git("rev-parse", "--verify", f"{self._kept}^{{commit}}").strip()
+        return self._remote("read", remote.fetch, self.name, self._kept)
 
     def lay_out(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder, byte for byte.
@@ -191,10 +183,8 @@ class Branch:
             If the remote cannot be reached, or rejects it.
         """
         made = self._git("commit-tree", tree, "-m", message, environment=_AUTHOR).strip()
-        lease = f"--force-with-lease={self._ref}:{read}"
-        options = ("--quiet", "--no-follow-tags", "--recurse-submodules=no", lease)
         try:
-            self._remote("push", *options, _REMOTE, f"{made}:{self._ref}")
+            self._remote("written to", remote.push, made, self.name, read)
         except RegistryError as error:
             self._explain(error, made, read)
         return made
@@ -211,23 +201,18 @@ class Branch:
             raise error
 
     def _newest(self) -> str:
-        """Return the branch's commit at the remote; empty if there is no such branch."""
-        listed = self._remote("ls-remote", "--quiet", _REMOTE, self._ref)
-        # ls-remote matches the end of names, so refs/other/refs/heads/registry is listed as well.
-        found = (line.split("\t") for line in listed.splitlines())
-        return next((commit for commit, ref in found if ref == self._ref), "")
+        return self._remote("read", remote.newest, self.name)
 
-    def _remote(self, *arguments: str) -> str:
+    def _remote(self, how: str, call: Callable[..., Answer], *arguments: str) -> Answer:
         try:
-            return self._git(*arguments, environment=_credentials(os.environ))
-        except RegistryError as error:
-            verb = "written to" if arguments[0] == "push" else "read"
-            raise RegistryError(f"branch {self.name} cannot be {verb}: {error}") from error
+            return call(self._root, *arguments)
+        except ArtifactError as error:
+            raise RegistryError(f"branch {self.name} cannot be {how}: {error}") from error
 
     def _git(
         self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
     ) -> str:
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        settings = [word for setting in remote.SETTINGS for word in ("-c", setting)]
         try:
             done = process.run(
                 ["git", *settings, *arguments],
@@ -242,31 +227,5 @@ class Branch:
         except TimeoutError as error:
             raise RegistryError(f"git {arguments[0]}: no end after {_PATIENCE_S} s") from error
         if done.returncode:
-            raise RegistryError(f"git {arguments[0]}: {_reason(done.stderr)}")
+            raise RegistryError(f"git {arguments[0]}: {remote.reason(done.stderr)}")
         return done.stdout
-
-
-def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that pass ``GH_TOKEN`` to git, for GitHub's address only.
-
-    Not on a command line, which other users can see. Without a token git uses its own credentials.
-    """
-    token = environment.get("GH_TOKEN")
-    if not token:
-        return {}
-    server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
-    encoded = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    number = int(environment.get("GIT_CONFIG_COUNT") or 0)
-    return {
-        "GIT_CONFIG_COUNT": str(number + 1),
-        f"GIT_CONFIG_KEY_{number}": f"http.{server}/.extraheader",
-        f"GIT_CONFIG_VALUE_{number}": f"AUTHORIZATION: basic {encoded}",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-
-
-def _reason(stderr: str) -> str:
-    """Return why git has failed, without credentials and control characters."""
-    line = process.error_line(stderr, ("fatal:", "remote:", "error:"))
-    printable = "".join(c for c in line if c.isprintable())
-    return re.sub(r"(?<=://)[^/\s]*@", "", printable)[:200]
