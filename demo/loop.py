@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from demo.traffic import FIRST, Traffic, population
 
 ROOT = Path(__file__).resolve().parents[1]
 DRIFT_FROM, DAYS, AFTER = 14, 30, 5
-ROWS, DRIFT = 600, 6.0
+ROWS, DRIFT = 2000, 3.0
 _START_S = 120
 
 
@@ -129,11 +130,9 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
 def _begin(folder: Path, github: FakeGitHub, say: Callable[[str], None]) -> Loop:
     """Clone this project twice: as GitHub has it, and as somebody works on it."""
     origin, shop = folder / "origin.git", folder / "shop"
-    quiet = ("git", "clone", "--quiet")
-    subprocess.run([*quiet, "--bare", "--branch", _branch(), str(ROOT), str(origin)], check=True)
-    _git(origin, "symbolic-ref", "HEAD", "refs/heads/main")
-    _git(origin, "update-ref", "refs/heads/main", _branch_commit())
-    subprocess.run([*quiet, str(origin), str(shop)], check=True)
+    _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
+    _git(ROOT, "push", "--quiet", str(origin), "HEAD:refs/heads/main")
+    _git(folder, "clone", "--quiet", str(origin), str(shop))
     for name, value in (("user.name", "demo"), ("user.email", "demo@example.org")):
         _git(shop, "config", name, value)
     exclude = shop / ".git/info/exclude"
@@ -163,7 +162,9 @@ def _retrain(loop: Loop) -> None:
     loop.say("retrain on the newest table")
     loop.run("churn", "retrain", "--source", str(table), "--alarm", str(alarm))
     [pull] = loop.github.pulls
-    loop.say(f"pull request: {pull['title']}")
+    verdict = next(line for line in pull["body"].splitlines() if "erge" in line)
+    loop.say(f"pull request: {pull['title']}: {verdict}")
+    assert "Do not merge" not in verdict, verdict
 
 
 def _release(loop: Loop) -> None:
@@ -208,11 +209,9 @@ def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
 
 
 def _swapped(url: str, version: str) -> None:
-    import urllib.request
-
     end = time.monotonic() + _START_S
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:  # noqa: S310
             if answer.headers.get("X-Model-Version") == version:
                 return
         time.sleep(0.5)
@@ -224,14 +223,6 @@ def _keep(loop: Loop, name: str) -> Path:
     target = loop.folder / name
     shutil.copytree(loop.shop / "build/monitor", target)
     return target
-
-
-def _branch() -> str:
-    return _git(ROOT, "branch", "--show-current") or "HEAD"
-
-
-def _branch_commit() -> str:
-    return _git(ROOT, "rev-parse", "HEAD")
 
 
 def _git(folder: Path, *words: str) -> str:
