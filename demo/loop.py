@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
         pages = _keep(loop, "alarm")
         _retrain(loop)
         _release(loop)
-        _swapped(url, "2")
+        traffic.wait_for("2", other.drop(columns="churned").head(1))
         say("the server answers with version 2")
         traffic.days(other.iloc[::-1], DAYS, AFTER, ROWS)
         say(f"day {DAYS + AFTER}: {loop.monitor(DAYS + AFTER - 1, 0)}")
@@ -206,16 +205,6 @@ def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
                 return line.partition("serves ")[2].split()[0]
         time.sleep(0.1)
     sys.exit(f"churn serve did not start:\n{log.read_text()}")
-
-
-def _swapped(url: str, version: str) -> None:
-    end = time.monotonic() + _START_S
-    while time.monotonic() < end:
-        with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:  # noqa: S310
-            if answer.headers.get("X-Model-Version") == version:
-                return
-        time.sleep(0.5)
-    sys.exit(f"the server does not answer with version {version}")
 
 
 def _keep(loop: Loop, name: str) -> Path:

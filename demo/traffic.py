@@ -57,14 +57,34 @@ class Traffic:
         self._date_back()
         return pd.concat(asked)
 
-    def _ask(self, customers: pd.DataFrame, request_id: str) -> None:
+    def wait_for(self, version: str, customer: pd.DataFrame) -> None:
+        """Ask about a customer until a version answers.
+
+        Raises
+        ------
+        TimeoutError
+            If none does within a minute.
+        """
+        end = time.monotonic() + _WAIT_S
+        while (answering := self._ask(customer, f"{FIRST}/wait")) != version:
+            self._asked += len(customer)
+            if time.monotonic() > end:
+                raise TimeoutError(f"version {answering} answers, and not version {version}")
+            time.sleep(0.5)
+        self._asked += len(customer)
+
+    def _ask(self, customers: pd.DataFrame, request_id: str) -> str:
+        """Ask about customers, and return the version that has answered."""
         body = json.dumps({"dataframe_records": json.loads(customers.to_json(orient="records"))})
         headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
         address = f"{self._url}/invocations"
         request = urllib.request.Request(address, body.encode(), headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             answers = json.load(answer)["predictions"]
-        assert len(answers) == len(customers)
+            version: str = answer.headers["X-Model-Version"]
+        if len(answers) != len(customers):
+            raise ValueError(f"{len(answers)} answers for {len(customers)} customers")
+        return version
 
     def _date_back(self) -> None:
         """Write what was logged again, with the day that each request names."""
