@@ -79,7 +79,7 @@ class Loop:
     def monitor(self, last: int, code: int, *options: str) -> str:
         """Watch the last seven days up to a day, and return the headline."""
         until = (FIRST + timedelta(days=last)).isoformat()
-        log = ("--log", str(self.folder / "log"), "--until", until)
+        log = ("--log", "../log", "--until", until)
         shown = self.run("churn", "monitor", *log, "--issues", *options, code=code)
         return next(line for line in shown.splitlines() if "(version" in line)
 
