@@ -33,7 +33,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run serve test test-all check format lock docs ui bench truth load soak clean
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -110,6 +110,9 @@ bench: setup  ## Measure speed and memory, and compare them with a baseline in t
 
 truth: setup  ## Simulate how often the verdict and the checks are wrong; takes more than an hour
 	@python benchmarks/truth.py
+
+demo: setup data  ## Go once around the loop: release, serve, drift, alarm, retrain, release
+	@python -m demo.loop
 
 load: $(PIPELINE) $(LOAD)  ## Send requests to a server that runs (URL, SECONDS, USERS); reports/load.html
 	@python benchmarks/load_report.py --url $(URL) --seconds $(SECONDS) --users $(USERS)

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.long
 SPACE = {"max_iter": {"low": 5, "high": 60}, "max_depth": {"low": 1, "high": 4}}
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone whose model is so small that a search will do better, with no held-out customers."""
-    made = make_small(tmp_path_factory.mktemp("tune"))
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    """A clone whose model is so small that a search will do better."""
+    made = make_small(tmp_path)
     edit(made, {
         "model.hyperparameters": {"max_iter": 2, "max_depth": 1, "learning_rate": 0.1},
         "tune": {"trials": 10, "folds": 3, "seed": 3, "space": SPACE},
@@ -100,8 +100,7 @@ print(json.dumps([[run.info.status, run.data.tags] for run in runs]))
     [candidate] = [tags for _, tags in listed if "candidate" in tags]
     assert candidate["candidates_tried"] == "10"
 
-
-def test_another_space_begins_anew(clone: Clone) -> None:
+    # Another space begins anew.
     edit(clone, {"tune.space": {"max_depth": {"choices": [1, 2]}}, "tune.trials": 2})
     done = clone.run("churn", "tune")
     assert "a new search, because of other space" in done.stderr

@@ -157,14 +157,24 @@ class Forge:
         self, host: str, reason: str = "", trigger: str = "workflow_dispatch", branch: str = "main"
     ) -> Ran:
         """Run retrain.yml, as somebody does by hand or an alarm; or as the schedule does."""
+        return self._start("retrain.yml", trigger, {"reason": reason}, host, branch)
+
+    def monitor(self, host: str, trigger: str = "schedule") -> Ran:
+        """Run monitor.yml, as the schedule does, or somebody by hand."""
+        return self._start("monitor.yml", trigger, {"since": "7d"}, host)
+
+    def _start(
+        self, workflow: str, trigger: str, inputs: dict[str, str], host: str, branch: str = "main"
+    ) -> Ran:
+        """Run a workflow by the schedule, or by hand with inputs."""
         event: dict[str, Any] = {
             "ref": f"refs/heads/{branch}",
             "repository": {"full_name": "octo/shop", "default_branch": "main"},
         }
         if trigger != "schedule":
-            event["inputs"] = {"reason": reason}
+            event["inputs"] = inputs
         self.origin.git("switch", "--quiet", branch)
-        return self._act(trigger, "retrain.yml", event, host)
+        return self._act(trigger, workflow, event, host)
 
     def _act(self, trigger: str, workflow: str, event: dict[str, Any], host: str) -> Ran:
         path = self.store / "event.json"

@@ -111,6 +111,7 @@ def monitor(
     options = run.Options(Path(), version, days, until, log, table, labels, metrics)
     found = run.run(options, settings)
     reporting.write(found, output)
+    reporting.write_workflow_output(found.report, os.environ)
     if log_to_mlflow:
         reporting.note(found.report, output, Path(), settings)
     if issues:

@@ -14,7 +14,7 @@ from rich.text import Text
 from churn.core.files import atomic, write_json
 from churn.core.params import Params
 from churn.monitor import issues, markdown, page, textfile
-from churn.monitor.results import Report
+from churn.monitor.results import Kind, Report
 from churn.monitor.run import Found
 from churn.registry import Registry
 from churn.registry.working_copy import working_copy
@@ -24,6 +24,7 @@ from churn.tracking import runs
 JSON, PAGE, SUMMARY = "monitor.json", "monitor.html", "monitor.md"
 TEXTFILE = "monitor.prom"
 TAG = "monitor"  # of a version
+_ENDED_BY_TRAINING: frozenset[Kind] = frozenset({"data", "predictions", "estimate", "performance"})
 _QUIET, _ALARM, _UNKNOWN = 0, 1, 2
 
 
@@ -38,6 +39,18 @@ def write(found: Found, folder: Path) -> None:
     for name, text in texts.items():
         with atomic(folder / name) as fresh:
             fresh.write_text(text, encoding="utf-8")
+
+
+def write_workflow_output(report: Report, environment: Mapping[str, str]) -> None:
+    """Write ``reason`` to the file that `GITHUB_OUTPUT` names: why to train on a newer table.
+
+    Without an alarm that a newer table may end there is none.
+    """
+    file = environment.get("GITHUB_OUTPUT")
+    names = [alarm.shown for alarm in report.alarms if alarm.kind in _ENDED_BY_TRAINING]
+    if file and names:
+        with Path(file).open("a", encoding="utf-8") as output:
+            output.write(f"reason={' '.join('; '.join(names).split())}\n")
 
 
 def note(report: Report, folder: Path, root: Path, settings: Params) -> None:

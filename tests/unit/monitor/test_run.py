@@ -303,3 +303,21 @@ def sum_of(text: str, name: str) -> float:
     return sum(
         float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name}{{")
     )
+
+
+def test_an_alarm_is_a_reason_to_train_and_a_failing_server_is_none(
+    day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    counters = tmp_path / "metrics"
+    counters.write_text('churn_log_dropped_rows_total{reason="queue full"} 3\n')
+    for number in range(2):
+        day(number)
+    assert run("--log", "log", "--metrics", str(counters)) == 1
+    assert not (tmp_path / "output").exists()
+    for number in range(2, 4):
+        day(number, older=20)
+    assert run("--log", "log") == 1
+    [line] = (tmp_path / "output").read_text().splitlines()
+    assert line.startswith("reason=")
+    assert "drift of age: median " in line

@@ -1,0 +1,44 @@
+"""From a model in Production to the one that replaces it, by itself (`make demo`)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from demo import loop
+
+pytestmark = pytest.mark.long
+
+
+def test_the_loop_closes(tmp_path: Path) -> None:
+    if lacking := [name for name in ("gh", "openssl") if not shutil.which(name)]:
+        pytest.skip(f"GitHub cannot be asked here; install {', '.join(lacking)}")
+    steps: list[str] = []
+
+    pages = loop.run(tmp_path, steps.append)
+
+    told = "\n".join(steps)
+    order = [
+        "version 1 is served",
+        "day 14: Nothing has changed that matters (version 1)",
+        "day 30: The customers have changed",
+        "issue opened: The customers have changed",
+        "pull request: Retrain on 30,000 customers (+20,000)",
+        "Merge",
+        "the server answers with version 2",
+        "day 35: Nothing has changed that matters (version 2)",
+        "issue closed",
+    ]
+    places = [told.find(step) for step in order]
+    assert -1 not in places, told
+    assert places == sorted(places), told
+    before = json.loads((pages / "monitor.json").read_text())
+    after = json.loads((tmp_path / "after" / "monitor.json").read_text())
+    assert {alarm["kind"] for alarm in before["alarms"]} >= {"data"}
+    # The drift began on the fifteenth day, and no day before it was above any limit.
+    quiet = [day for day in before["windows"] if day["name"] < "2026-01-15"]
+    assert len(quiet) == 14
+    assert all(m["value"] <= m["effect"] + m["noise"] for day in quiet for m in day["measures"])
+    assert (after["version"], after["alarms"]) == ("2", [])
