@@ -563,7 +563,7 @@ class ServeParams(Section):
     drain_s : float
         Maximum seconds for the requests that are there when the server is stopped.
     monitor : str or None
-        File of the newest `churn monitor` for Prometheus, which `/metrics` shows too. Null for none.
+        What `churn monitor` has written for Prometheus, which `/metrics` shows too. Null for none.
     """
 
     poll_s: Annotated[float, Field(gt=0)] = 5

@@ -75,5 +75,5 @@ def program(name: str) -> str:
     """Return the path of a program, or skip the test."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is missing: apt install prometheus")
+        pytest.skip(f"{name} is missing; apt install prometheus prometheus-node-exporter")
     return found

@@ -77,7 +77,9 @@ def test_every_kind_of_alarm_has_an_alert() -> None:
 
 
 def test_the_limits_are_those_of_the_project(settings: Params) -> None:
-    assert f"p95_rate5m > {settings.release.p95_ms / 1000:g}\n" in (FOLDER / "alerts.yml").read_text()
+    assert (
+        f"p95_rate5m > {settings.release.p95_ms / 1000:g}\n" in (FOLDER / "alerts.yml").read_text()
+    )
     assert f"> {settings.monitor.effects.errors:g}" in ALERTS["ChurnErrors"]["expr"]
 
 
