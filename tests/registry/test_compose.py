@@ -15,7 +15,6 @@ from tests.registry import compose
 EXAMPLE = (ROOT / ".env.example").read_text()
 TEXT = compose.FILE.read_text()
 REQUIRED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))
-# Compose itself refuses to start a service whose secret's variable is not set.
 SECRETS = {one["environment"] for one in yaml.safe_load(TEXT)["secrets"].values()}
 _SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|API_KEYS")
 
@@ -28,6 +27,9 @@ def faults(text: str) -> set[str]:
         # What is built here is pinned by Containerfile (tests/unit/test_packaging.py).
         if "build" not in service and not re.search(r":v?\d+(\.\d+)+(-\w+)?$", service["image"]):
             found.add(f"not pinned: {name}")
+        # Compose copies what comes from no file into the container, and refuses where it may not.
+        if service.get("read_only") and (service.get("secrets") or service.get("configs")):
+            found.add(f"a secret or configuration that cannot be written: {name}")
         if not service.get("healthcheck", {}).get("test"):
             found.add(f"no healthcheck: {name}")
         for variable, value in service.get("environment", {}).items():
@@ -56,6 +58,8 @@ services:
     image: postgres
     environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:-postgres}", A_SECRET: x}
     ports: ["5432:5432"]
+    read_only: true
+    secrets: [key]
     depends_on: {two: {condition: service_started}}
     command: --store=postgresql://mlflow:mlflow@database/mlflow
 """
@@ -65,6 +69,7 @@ services:
         "a secret that has a value: one POSTGRES_PASSWORD",
         "a secret that has a value: one A_SECRET",
         "open to the network: one",
+        "a secret or configuration that cannot be written: one",
         "does not wait: one for two",
         "a password in an address: postgresql://mlflow:mlflow@",
     }

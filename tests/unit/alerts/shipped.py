@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import Any
 
@@ -28,6 +29,15 @@ _OWN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severi
 def rules(kind: str) -> list[dict[str, Any]]:
     """Return the rules that are an ``alert``, or a ``record``."""
     return [rule for group in RULES["groups"] for rule in group["rules"] if kind in rule]
+
+
+def by_kind() -> dict[str, str]:
+    """Return the alert of each kind of alarm of the monitor."""
+    asked = re.compile(r'churn_monitor_alarms\{kind="(\w+)"\}')
+    found = [(kind, rule["alert"]) for rule in rules("alert")
+             for kind in asked.findall(rule["expr"])]  # fmt: skip
+    assert len(dict(found)) == len(found)
+    return dict(found)
 
 
 def expressions() -> dict[str, str]:

@@ -56,12 +56,12 @@ def test_it_is_of_no_particular_grafana() -> None:
     assert VARIABLES["datasource"]["query"] == "prometheus"
     chosen = {"type": "prometheus", "uid": "${datasource}"}
     assert [one for one in datasources(DASHBOARD) if one != chosen] == []
-    used = {"$job", "$__rate_interval"}
     for panel in dashboard.panels(DASHBOARD):
         for query in panel.queries:
             assert "$job" in query.expression, panel.title
             assert "$" not in query.filled(), panel.title
-    assert used - {"$__rate_interval"} <= {f"${name}" for name in VARIABLES}
+    assert set(VARIABLES) == {"datasource", "job"}
+    assert VARIABLES["job"]["definition"] == VARIABLES["job"]["query"]["query"]
 
 
 def test_its_panels_do_not_overlap() -> None:
