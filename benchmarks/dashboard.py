@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -105,21 +106,26 @@ def ask(url: str, query: Query, start: float, end: float, step: float) -> list[S
     address = f"{url}/api/v1/query_range?{urllib.parse.urlencode(given)}"
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310
         found = json.load(answer)["data"]["result"]
+    moments = [step * place for place in range(round((end - start) / step) + 1)]
     return [
-        Series(
-            query.named(one["metric"]),
-            [float(moment) - start for moment, _ in one["values"]],
-            [float(value) for _, value in one["values"]],
-        )
+        Series(query.named(one["metric"]), moments, _filled(one["values"], start, step, moments))
         for one in found
     ]
 
 
+def _filled(
+    found: Sequence[tuple[float, str]], start: float, step: float, moments: Sequence[float]
+) -> list[float]:
+    """Return a value for each moment; NaN where a series has none."""
+    by_place = {round((moment - start) / step): float(value) for moment, value in found}
+    return [by_place.get(place, math.nan) for place in range(len(moments))]
+
+
 def draw(url: str, start: float, end: float, step: float, rows: Sequence[str]) -> Figure:
-    """Draw the panels of some rows, three beside each other; parameters as for `ask`."""
+    """Draw the panels of some rows, three beside each other, over seconds; others as for `ask`."""
     shown = [panel for panel in panels(read()) if panel.row in rows]
     height = math.ceil(len(shown) / _COLUMNS)
-    figure = Figure(figsize=(12, 2.6 * height), layout="constrained")
+    figure = Figure(figsize=(12, 2.5 * height), layout="constrained")
     grid = figure.subplots(height, _COLUMNS, squeeze=False).flat
     for axes, panel in zip(grid, shown, strict=False):
         series = [one for query in panel.queries for one in ask(url, query, start, end, step)]
@@ -130,17 +136,15 @@ def draw(url: str, start: float, end: float, step: float, rows: Sequence[str]) -
 
 
 def _draw(axes: Axes, panel: Panel, series: Sequence[Series], length_s: float) -> None:
-    if panel.is_stacked:
-        moments = sorted({moment for one in series for moment in one.moments})
-        lines = [dict(zip(one.moments, one.values, strict=True)) for one in series]
-        heights = [[line.get(moment, 0.0) for moment in moments] for line in lines]
-        axes.stackplot(moments, heights, labels=[one.name for one in series], alpha=0.7)
+    if panel.is_stacked and series:
+        heights = np.nan_to_num([one.values for one in series])
+        names = [one.name for one in series]
+        axes.stackplot(series[0].moments, heights, labels=names, alpha=0.7)
     else:
         for one in series:
             axes.plot(one.moments, one.values, label=one.name, linewidth=1.2)
     axes.set_title(panel.title, fontsize=_SIZE + 2, loc="left", fontweight="bold")
     axes.set_ylabel(_UNITS.get(panel.unit, ""), fontsize=_SIZE)
-    axes.set_xlabel("seconds", fontsize=_SIZE)
     axes.set_xlim(0, length_s)
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=_SIZE)
@@ -148,6 +152,7 @@ def _draw(axes: Axes, panel: Panel, series: Sequence[Series], length_s: float) -
     if panel.unit == "percentunit":
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     if series:
-        axes.legend(fontsize=_SIZE - 1, loc="upper left", framealpha=0.6)
+        below = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.16), "frameon": False}
+        axes.legend(fontsize=_SIZE, ncols=2, borderaxespad=0, handlelength=1.2, **below)
     else:
         axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", color="grey")
