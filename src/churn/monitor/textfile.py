@@ -6,7 +6,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from churn.monitor.results import TITLES, Alarm, Measure, Report
+from churn.monitor.results import TITLES, Report
 
 
 def render(report: Report, moment: float | None = None) -> str:
@@ -34,11 +34,11 @@ def render(report: Report, moment: float | None = None) -> str:
     value = gauge("value", "By how much a quantity has changed.", ("kind", "name"))
     limit = gauge("limit", "Above it the quantity has changed.", ("kind", "name"))
     alarm = gauge("alarm", "Whether a quantity is an alarm.", ("kind", "name"))
-    judged: list[Measure | Alarm] = [*report.newest_measures, *report.alarms]
-    for one in judged:  # an alarm of a server's counters is no measure of a window
-        value.labels(one.kind, one.name).set(one.value)
-        limit.labels(one.kind, one.name).set(one.limit)
-        alarm.labels(one.kind, one.name).set(isinstance(one, Alarm))
+    alarming = {(found.kind, found.name) for found in report.alarms}
+    for measure in report.newest_measures:
+        value.labels(measure.kind, measure.name).set(measure.value)
+        limit.labels(measure.kind, measure.name).set(measure.limit)
+        alarm.labels(measure.kind, measure.name).set((measure.kind, measure.name) in alarming)
     metric = gauge("metric", "Metric, estimated or measured with labels.", ("metric", "how"))
     bound = gauge("metric_bound", "Its 95 % interval.", ("metric", "how", "bound"))
     for how, metrics in report.newest_metrics.items():

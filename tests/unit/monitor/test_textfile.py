@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from churn.monitor.results import TITLES, Alarm, Report
+from churn.monitor.results import TITLES, Report
 from churn.monitor.textfile import render
-from tests.unit.monitor.reports import report, window
+from tests.unit.monitor.reports import measure, report, window
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -52,19 +52,9 @@ def test_an_alarm_is_counted_and_named() -> None:
     assert (found["value", AGE], found["alarm", AGE]) == (0.3, 1)
 
 
-def test_an_alarm_of_the_server_has_its_value_too() -> None:
-    failing = Alarm(
-        kind="service",
-        name="requests that failed",
-        column="",
-        windows=["2026-11-27 to 2026-11-28"],
-        value=0.2,
-        limit=0.01,
-        shown="",
-    )
-    found = numbers(report(alarms=[failing]))
-    its = of("service", failing.name)
-    assert (found["value", its], found["limit", its], found["alarm", its]) == (0.2, 0.01, 1)
+def test_what_the_server_says_is_there_too() -> None:
+    found = numbers(report(server=[measure("service", "requests that failed", 0.2)]))
+    assert found["value", of("service", "requests that failed")] == 0.2
 
 
 def test_metrics_have_their_intervals() -> None:
