@@ -15,6 +15,7 @@ from tests.registry import compose
 EXAMPLE = (ROOT / ".env.example").read_text()
 TEXT = compose.FILE.read_text()
 REQUIRED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))
+SECRETS = {one["environment"] for one in yaml.safe_load(TEXT)["secrets"].values()}
 _SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|API_KEYS")
 
 
@@ -26,6 +27,9 @@ def faults(text: str) -> set[str]:
         # What is built here is pinned by Containerfile (tests/unit/test_packaging.py).
         if "build" not in service and not re.search(r":v?\d+(\.\d+)+(-\w+)?$", service["image"]):
             found.add(f"not pinned: {name}")
+        # Compose copies what comes from no file into the container, and refuses where it may not.
+        if service.get("read_only") and (service.get("secrets") or service.get("configs")):
+            found.add(f"a secret or configuration that cannot be written: {name}")
         if not service.get("healthcheck", {}).get("test"):
             found.add(f"no healthcheck: {name}")
         for variable, value in service.get("environment", {}).items():
@@ -54,6 +58,8 @@ services:
     image: postgres
     environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:-postgres}", A_SECRET: x}
     ports: ["5432:5432"]
+    read_only: true
+    secrets: [key]
     depends_on: {two: {condition: service_started}}
     command: --store=postgresql://mlflow:mlflow@database/mlflow
 """
@@ -63,6 +69,7 @@ services:
         "a secret that has a value: one POSTGRES_PASSWORD",
         "a secret that has a value: one A_SECRET",
         "open to the network: one",
+        "a secret or configuration that cannot be written: one",
         "does not wait: one for two",
         "a password in an address: postgresql://mlflow:mlflow@",
     }
@@ -83,8 +90,8 @@ def test_it_does_not_start_without(name: str, how: str) -> None:
 
 def test_the_example_names_every_variable_and_gives_no_secret() -> None:
     named = dict(re.findall(r"^(?:# )?(\w+)=(.*)$", EXAMPLE, re.MULTILINE))
-    assert set(named) == set(re.findall(r"\$\{(\w+)", TEXT))
-    assert {name for name, value in named.items() if not value} == set(REQUIRED)
+    assert set(named) == set(re.findall(r"\$\{(\w+)", TEXT)) | SECRETS
+    assert {name for name, value in named.items() if not value} == {*REQUIRED, *SECRETS}
     assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
@@ -97,3 +104,18 @@ def test_variables_are_filled_in_as_compose_does_it() -> None:
     text = "${A:?why} ${B:-other} ${C:-} ${D}"
     assert compose.substitute(text, {"A": "a", "B": "b", "C": "c"}) == "a b c "
     assert compose.substitute(text, {"A": "a", "B": ""}) == "a other  "
+
+
+def test_prometheus_finds_what_its_configuration_names() -> None:
+    service = yaml.safe_load(TEXT)["services"]["prometheus"]
+    [folder] = [one.split(":") for one in service["volumes"] if one.startswith("./")]
+    assert folder[2] == "ro"
+    assert f"--config.file={folder[1]}/prometheus.yml" in service["command"]
+    told = yaml.safe_load((ROOT / folder[0] / "prometheus.yml").read_text())
+    assert all((ROOT / folder[0] / name).is_file() for name in told["rule_files"])
+    [job] = [one for one in told["scrape_configs"] if one["job_name"] == "churn"]
+    [secret] = service["secrets"]
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
+    [target] = job["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert yaml.safe_load(TEXT)["services"][host]["ports"][0].endswith(f":{port}")

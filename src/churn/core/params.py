@@ -562,6 +562,8 @@ class ServeParams(Section):
         Maximum seconds in which a request must be there, and be answered.
     drain_s : float
         Maximum seconds for the requests that are there when the server is stopped.
+    monitor : str or None
+        What `churn monitor` has written for Prometheus, which `/metrics` shows too. Null for none.
     """
 
     poll_s: Annotated[float, Field(gt=0)] = 5
@@ -574,6 +576,7 @@ class ServeParams(Section):
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     timeout_s: Annotated[float, Field(gt=0)] = 30
     drain_s: Annotated[float, Field(gt=0)] = 20
+    monitor: str | None = "build/monitor/monitor.prom"
 
 
 class EffectsParams(Section):

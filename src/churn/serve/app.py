@@ -23,6 +23,7 @@ from churn.serve import answers, metrics, openapi, v2
 from churn.serve.access import Keys
 from churn.serve.answers import Answer, Prediction, Predictions, Refusal
 from churn.serve.assignment import to_challenger
+from churn.serve.monitored import Monitored
 from churn.serve.predicting import Asked, Found, Predictor
 from churn.serve.prediction_log import PredictionLog
 from churn.serve.questions import QuestionError, TooManyRowsError
@@ -109,6 +110,7 @@ class App:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._predictor = Predictor(self._threads, settings.timeout_s, log)
         self._shadows: set[asyncio.Task[object]] = set()
+        self._monitored = Monitored(settings.monitor)
         # By path: what answers, with which method, and whether it is about the server's health,
         # which is told without a key and under any load.
         self._routes: dict[str, tuple[Callable[[Request], Awaitable[Answer]], str, bool]] = {
@@ -379,7 +381,7 @@ class App:
 
     async def _metrics(self, _: Request) -> Answer:
         body, kind = await asyncio.get_running_loop().run_in_executor(
-            self._threads, metrics.exposition, self._shared
+            self._threads, metrics.exposition, self._shared, self._monitored
         )
         return Answer(200, body, kind)
 

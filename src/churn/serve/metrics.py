@@ -238,6 +238,9 @@ def collected(shared: Shared | None) -> CollectorRegistry:
     return registry
 
 
-def exposition(shared: Shared | None) -> tuple[bytes, bytes]:
-    """Return the numbers of all processes in Prometheus's format, and its content type."""
-    return generate_latest(collected(shared)), CONTENT_TYPE_LATEST.encode()
+def exposition(shared: Shared | None, *more: Collector) -> tuple[bytes, bytes]:
+    """Return the numbers of all processes, and more, in Prometheus's format, and its name."""
+    registry = collected(shared)
+    for collector in more:
+        registry.register(collector)
+    return generate_latest(registry), CONTENT_TYPE_LATEST.encode()
