@@ -502,11 +502,14 @@ class CanaryParams(Section):
         Whether the old version answers them all the same.
     hours : float
         Minimum hours before the new version moves to Production.
+    customers : int
+        Minimum number of customers for whom it has predicted by then.
     """
 
     share: Annotated[float, Field(gt=0, le=1)]
     shadow: bool = False
     hours: Annotated[float, Field(ge=0)] = 24
+    customers: Annotated[int, Field(ge=1)] = 1000
 
 
 class ReleaseParams(Section):

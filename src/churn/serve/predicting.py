@@ -51,7 +51,6 @@ class _Waiting(msgspec.Struct, frozen=True, eq=False):
     rows: Rows
     places: np.ndarray | None
     role: str
-    since: float
     found: asyncio.Future[Found]
 
 
@@ -102,11 +101,11 @@ class Predictor:
             If a large request is not predicted in time.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(asked, served, rows, places, role, time.perf_counter(), loop.create_future())
+        one = _Waiting(asked, served, rows, places, role, loop.create_future())
         if len(rows) > LARGE or served.compiled is None:
             async with asyncio.timeout(self._timeout_s):
-                probability = await loop.run_in_executor(self._threads, served.probability, rows)
-            self._finish([one], rows, probability)
+                scored = await loop.run_in_executor(self._threads, _score, served, rows)
+            self._finish([one], rows, *scored)
         else:
             if not self._waiting:
                 loop.call_soon(self._predict)
@@ -117,19 +116,19 @@ class Predictor:
         waiting, self._waiting = self._waiting, []
         groups: dict[tuple[int, str], list[_Waiting]] = defaultdict(list)
         for place, one in enumerate(waiting):
-            # Customers of whom one is not all of a request are logged with their places, alone.
-            merges = one.served.may_merge and one.places is None
-            groups[id(one.served) if merges else -1 - place, one.role].append(one)
+            groups[id(one.served) if one.served.may_merge else -1 - place, one.role].append(one)
         for group in groups.values():
             try:
                 rows = joined([one.rows for one in group])
-                self._finish(group, rows, group[0].served.probability(rows))
+                self._finish(group, rows, *_score(group[0].served, rows))
             except Exception as error:
                 for one in group:
                     if not one.found.done():  # its request may have been given up
                         one.found.set_exception(error)
 
-    def _finish(self, group: list[_Waiting], rows: Rows, probability: np.ndarray) -> None:
+    def _finish(
+        self, group: list[_Waiting], rows: Rows, probability: np.ndarray, scoring_s: float
+    ) -> None:
         """Decide, count, log, and tell those who wait."""
         first, ended = group[0], time.perf_counter()
         served, role = first.served, first.role
@@ -140,10 +139,11 @@ class Predictor:
         for outcome, number in (("1", positive), ("0", len(probability) - positive)):
             if number:
                 metrics.count("churn_predictions", role, outcome, by=number)
+        # Not how long they have waited: for the other version, too, which is predicted first.
+        metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
         end = 0
         for one in group:
             start, end = end, end + len(one.rows)
-            metrics.observe(_SCORING, ended - one.since, role, served.version)
             if not one.found.done():
                 its = Found(probability[start:end], prediction[start:end], served.version)
                 one.found.set_result(its)
@@ -153,8 +153,9 @@ class Predictor:
                     requests=[one.asked.id for one in group],
                     moments=[one.asked.moment for one in group],
                     latencies_ms=[(ended - one.asked.begun) * 1000 for one in group],
+                    scoring_ms=scoring_s * 1000,
                     counts=[len(one.rows) for one in group],
-                    places=first.places,
+                    places=_places(group),
                     rows=rows,
                     probability=probability,
                     prediction=prediction,
@@ -163,3 +164,18 @@ class Predictor:
                     role=role,
                 )
             )
+
+
+def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:
+    """Return the probabilities, and the seconds that they took."""
+    begun = time.perf_counter()
+    return served.probability(rows), time.perf_counter() - begun
+
+
+def _places(group: list[_Waiting]) -> np.ndarray | None:
+    """Return the positions of customers in their requests; None if they are all of them."""
+    if all(one.places is None for one in group):
+        return None
+    return np.concatenate(
+        [np.arange(len(one.rows)) if one.places is None else one.places for one in group]
+    )

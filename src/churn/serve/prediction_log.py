@@ -45,6 +45,7 @@ COLUMNS = (
     "version",
     "role",
     "latency_ms",
+    "scoring_ms",
 )
 
 
@@ -59,6 +60,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         When each came, in seconds since 1970.
     latencies_ms : sequence of float, shape (n_requests,)
         From each request's arrival to its prediction.
+    scoring_ms : float
+        How long the version took to predict for all of them.
     counts : sequence of int, shape (n_requests,)
         Number of customers of each request.
     places : ndarray of int, shape (n_customers,), or None
@@ -77,6 +80,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     requests: Sequence[str]
     moments: Sequence[float]
     latencies_ms: Sequence[float]
+    scoring_ms: float
     counts: Sequence[int]
     places: np.ndarray | None
     rows: Rows
@@ -224,8 +228,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     Table
         ``request_id``, ``time``, ``row`` (position in the request), ``customer_id``, the model's
         columns (numbers, dates as points in time, categories), ``probability``, ``prediction``,
-        ``version``, ``role``, ``latency_ms``. A column of the model with one of these names has
-        ``input_`` before it.
+        ``version``, ``role``, ``latency_ms``, ``scoring_ms``. A column of the model with one of
+        these names has ``input_`` before it.
     """
     counts = [count for entry in entries for count in entry.counts]
     requests = np.repeat(np.arange(len(counts)), counts)
@@ -235,8 +239,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         values = [value for entry in entries for value in getattr(entry, name)]
         return pa.array(values, kind).take(pa.array(requests))
 
-    def of_entries(name: str) -> pa.Array:
-        values = pa.array([getattr(entry, name) for entry in entries], pa.string())
+    def of_entries(name: str, kind: pa.DataType) -> pa.Array:
+        values = pa.array([getattr(entry, name) for entry in entries], kind)
         return values.take(pa.array(groups))
 
     moments = (np.array([at for entry in entries for at in entry.moments]) * 1e6).astype(np.int64)
@@ -256,8 +260,9 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
-    columns |= {name: of_entries(name) for name in ("version", "role")}
+    columns |= {name: of_entries(name, pa.string()) for name in ("version", "role")}
     columns["latency_ms"] = of_requests("latencies_ms", pa.float32())
+    columns["scoring_ms"] = of_entries("scoring_ms", pa.float32())
     left_out = {*redact, *(named(name) for name in card.inputs if name in redact)}
     if card.id in redact:
         left_out.add("customer_id")
