@@ -22,12 +22,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from churn.core.errors import ArtifactError, ParamsError
+from churn.core.errors import ArtifactError
 from churn.model.card import ModelCard
 from churn.serve import metrics
+from churn.serve.log_files import day_folder, file_system, part
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
@@ -160,12 +160,11 @@ class PredictionLog:
         by_file: dict[tuple[str, ModelCard], list[Entry]] = defaultdict(list)
         for entry in entries:
             # At midnight a request may be among those of the day before.
-            day = datetime.fromtimestamp(entry.moments[0], UTC).date().isoformat()
-            by_file[day, entry.card].append(entry)
-        for (day, card), together in by_file.items():
+            by_file[day_folder(self._folder, entry.moments[0]), entry.card].append(entry)
+        for (folder, card), together in by_file.items():
             count = sum(len(entry.rows) for entry in together)
             try:
-                self._put(f"day={day}", self._table(together, card))
+                self._put(folder, self._table(together, card))
             except Exception as error:  # each file system has its own
                 metrics.count("churn_log_dropped_rows", "not writable", by=count)
                 _logger.error("prediction log: %d predictions lost: %s", count, error)
@@ -190,10 +189,10 @@ class PredictionLog:
         self._n_files += 1
         stamp = datetime.now(UTC).strftime("%H%M%S.%f")
         name = f"{stamp}-{os.getpid()}-{self._n_files}.parquet"
-        target, fresh = f"{self._folder}/{folder}/{name}", f"{self._folder}/{folder}/.{name}.part"
+        target, fresh = f"{folder}/{name}", f"{folder}/{part(name)}"
         if isinstance(self._files, LocalFileSystem):
             # An object has its name when it is complete; a file has it when it is opened.
-            self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
+            self._files.makedirs(folder, exist_ok=True)
             with open(fresh, "wb") as file:  # noqa: PTH123 (fsspec's paths are text)
                 file.write(buffer.getbuffer())
                 file.flush()
@@ -201,15 +200,6 @@ class PredictionLog:
             os.replace(fresh, target)  # noqa: PTH105
         else:
             self._files.pipe_file(target, buffer.getvalue())
-
-
-def file_system(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the folder in it."""
-    try:
-        files, folder = url_to_fs(address)
-    except (ValueError, ImportError) as error:
-        raise ParamsError(f"serve.log: {address}: {error}") from error
-    return files, folder.rstrip("/")
 
 
 def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> pa.Table:

@@ -27,6 +27,7 @@ from churn.core.errors import ArtifactError, ChurnError
 from churn.core.params import Params
 from churn.serve import metrics
 from churn.serve.access import Keys, require_safe
+from churn.serve.log_files import Retention, remove_parts
 from churn.serve.orders import Orders
 from churn.serve.probe import ONE_THREAD
 from churn.serve.store import Store
@@ -143,6 +144,7 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopped.set())
         follows = self._prepare()
+        retention = self._look_after_log()
         self._workers = [self._start() for _ in range(self._options.workers)]
         if follows:
             threading.Thread(target=self._follow, name="follow", daemon=True).start()
@@ -152,7 +154,22 @@ class _Supervisor:
                 self._restart()
         finally:
             self._end()
+            if retention is not None:
+                retention.stop()
         return 0
+
+    def _look_after_log(self) -> Retention | None:
+        """Remove what killed workers have left in the log, and from now on what is too old."""
+        settings = self._settings.serve
+        if settings.log is None:
+            return None
+        if left := remove_parts(settings.log):
+            _logger.info("prediction log: %d unfinished files of ended workers removed", left)
+        if settings.log_days is None:
+            return None
+        retention = Retention(settings.log, settings.log_days)
+        retention.start()
+        return retention
 
     def _announce(self) -> None:
         """Say where it listens, once it answers there."""

@@ -22,7 +22,7 @@ import yaml
 
 from churn.model import artifact
 from churn.provenance.candidate import model_digest
-from churn.serve import prediction_log
+from churn.serve import log_files, prediction_log
 from churn.serve.store import Challenger, Loadable, State, Store
 from tests.conftest import ROOT
 from tests.unit.serve.models import fitted
@@ -131,6 +131,27 @@ def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
     log = prediction_log.read(str(folder / "log"), since)
     assert set(log["customer_id"][:20]) == {record["customer_id"] for record in records[:20]}
     assert len(log) in (21, 51)  # what came after the last flush may be lost, and only whole
+
+
+def test_what_is_old_or_was_left_by_a_killed_worker_is_removed_from_the_log(
+    stored: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, log_days=30)
+    now = datetime.now(UTC).date()
+    days = {back: folder / "log" / f"day={now - timedelta(days=back)}" for back in (0, 30, 31)}
+    for day in days.values():
+        day.mkdir(parents=True)
+        (day / "a.parquet").write_bytes(b"")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = days[0] / log_files.part("b.parquet").replace(f"@{os.getpid()}.", f"@{dead.pid}.")
+    left.write_bytes(b"half")
+    with serving(folder, "--model", "model") as running:
+        assert not left.exists()
+        eventually(lambda: not days[31].exists())
+        assert running.ask(records[:1]).status_code == 200
+        assert "1 unfinished files of ended workers removed" in running.text
+    assert days[0].exists() and days[30].exists()
 
 
 def test_workers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
