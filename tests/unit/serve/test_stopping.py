@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,8 +20,12 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 import yaml
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import RobustScaler
 
 from churn.model import artifact
+from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
 from churn.serve import log_files, prediction_log
 from churn.serve.store import Challenger, Loadable, State, Store
@@ -30,6 +35,7 @@ from tests.unit.serve.running import Record, Running, eventually, serving
 
 pytestmark = pytest.mark.slow
 
+NO_REGISTRY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
 LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}
 
 
@@ -47,8 +53,11 @@ def folder(stored: Path, tmp_path: Path) -> Path:
     return folder_with(stored, tmp_path)
 
 
-def folder_with(stored: Path, folder: Path, **settings: object) -> Path:
+def folder_with(
+    stored: Path, folder: Path, release: dict[str, object] | None = None, **settings: object
+) -> Path:
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["release"] |= release or {}
     document["serve"] = {"log": "log", "flush_s": 0.3, "drain_s": 5, **settings}
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     shutil.copytree(stored, folder / "model")
@@ -255,36 +264,104 @@ def test_an_address_that_is_taken_is_told_in_one_line(folder: Path) -> None:
     assert line.startswith(f"Error: 127.0.0.1:{port}: Address already in use")
 
 
+def on_trial(folder: Path, champion: Path, challenger: Path) -> Store:
+    """Fill a server's local copy with a version that is tried for all customers."""
+    store = Store(folder / "served")
+    first, tried = (
+        Loadable(version=number, digest=model_digest(model))
+        for number, model in (("1", champion), ("2", challenger))
+    )
+    for version, model in ((first, champion), (tried, challenger)):
+        store.add(version, model, None)
+    trial = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
+    store.write(State(name="churn-predictor", champion=first, challenger=trial))
+    store.touch()
+    return store
+
+
+def require_refused(store: Store, reason: str) -> None:
+    refusal = store.refusal()
+    assert refusal is not None
+    assert (refusal.version, refusal.since) == ("2", "2026-02-28")
+    assert reason in refusal.reason
+
+
 def test_a_canary_that_cannot_answer_is_stopped_even_without_the_registry(
     customers: pd.DataFrame, stored: Path, records: list[Record], tmp_path: Path
 ) -> None:
     folder = folder_with(stored, tmp_path, poll_s=0.3)
     plain = tmp_path / "plain"
     artifact.save(fitted(customers), plain)  # takes no plan; the challenger needs one
-    store = Store(folder / "served")
-    champion, tried = (
-        Loadable(version=number, digest=model_digest(model))
-        for number, model in (("1", plain), ("2", stored))
-    )
-    for version, model in ((champion, plain), (tried, stored)):
-        store.add(version, model, None)
-    challenger = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
-    name = "churn-predictor"
-    store.write(State(name=name, champion=champion, challenger=challenger))
-    store.touch()
+    store = on_trial(folder, plain, stored)
     without_plan = [{k: v for k, v in one.items() if k != "plan"} for one in records[:5]]
-    gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    with serving(folder, environment=gone) as running:
+    with serving(folder, environment=NO_REGISTRY) as running:
         for one in without_plan:
             answer = running.ask([one])
             assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, "1")
         eventually(lambda: "the canary of version 2 is stopped" in running.text)
         eventually(lambda: running.number("churn_canary_share") == 0)
         assert running.number("churn_challenger_failures_total", version="2") >= 3
-    refusal = store.refusal()
-    assert refusal is not None
-    assert (refusal.version, refusal.since) == ("2", "2026-02-28")
-    assert "it could not answer" in refusal.reason
+    require_refused(store, "it could not answer")
+
+
+def slow_model(planned: pd.DataFrame) -> Model:
+    """Fit a model that takes tens of milliseconds: many trees, and a step that is not compiled."""
+    model = fitted(planned, "random_forest", data__categorical=["plan"])
+    pipeline = model.pipeline
+    features = pipeline["features"].transform(model.inputs(planned))
+    scaler = RobustScaler().fit(features)
+    classifier = RandomForestClassifier(300, max_depth=3, random_state=0)
+    classifier.fit(scaler.transform(features), planned["churned"])
+    steps = [("features", pipeline["features"]), ("scale", scaler), ("classifier", classifier)]
+    return replace(model, pipeline=Pipeline(steps))
+
+
+@pytest.fixture(scope="module")
+def slow(planned: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("slow") / "model"
+    artifact.save(slow_model(planned), folder)
+    return folder
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
+    shadow: bool, stored: Path, slow: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, {"p95_ms": 10}, poll_s=0.3)
+    store = on_trial(folder, stored, slow)
+    state = store.state()
+    assert state is not None and state.challenger is not None
+    challenger = state.challenger.model_copy(update={"shadow": shadow})
+    store.write(state.model_copy(update={"challenger": challenger}))
+    role = "shadow" if shadow else "challenger"
+    with serving(folder, environment=NO_REGISTRY) as running:
+        assert running.number("churn_model_served", role=role, scorer="reference") == 1
+        asked = 0
+        while store.refusal() is None and asked < 400:
+            assert running.ask([records[asked % len(records)]]).status_code == 200
+            asked += 1
+        assert asked >= 100  # fewer say nothing
+        eventually(lambda: running.number("churn_canary_share") == 0)
+        assert running.version(records[0]) == "1"
+        assert "the canary of version 2 is stopped: 5 of 100" in running.text
+    require_refused(store, "5 of 100 predictions take more than ")
+    since = datetime.now(UTC) - timedelta(minutes=15)
+    log = prediction_log.read(str(folder / "log"), since)
+    times = log.groupby("role")["scoring_ms"].median()
+    assert times[role] > 10
+
+
+def test_a_canary_as_slow_as_it_may_be_goes_on(
+    stored: Path, slow: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, {"p95_ms": 60_000}, poll_s=0.3)
+    store = on_trial(folder, stored, slow)
+    with serving(folder, environment=NO_REGISTRY) as running:
+        for place in range(120):
+            assert running.version(records[place % len(records)]) == "2"
+        time.sleep(1)  # three looks
+        assert running.number("churn_canary_share") == 1
+    assert store.refusal() is None
 
 
 def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> None:
