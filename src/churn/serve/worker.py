@@ -112,7 +112,10 @@ class Loader(threading.Thread):
         key = version.folder
         if key not in self._loaded:
             folder, sample = self._store.model(version), self._store.sample(version)
-            loaded = served.load(version.version, folder, version.digest, sample, self._max_rows)
+            known = self._store.verdict(version)
+            loaded = served.load(
+                version.version, folder, version.digest, sample, self._max_rows, known
+            )
             metrics.count("churn_reloads", "loaded")
             if loaded.why_not:
                 _logger.warning(

@@ -364,6 +364,32 @@ def test_a_canary_as_slow_as_it_may_be_goes_on(
     assert store.refusal() is None
 
 
+def test_workers_believe_a_verdict_only_if_it_is_on_what_they_load(
+    stored: Path, tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path)
+    store = Store(folder / "served")
+    version = Loadable(version="1", digest=model_digest(stored))
+    store.add(version, stored, None)
+    store.write(State(name="churn-predictor", champion=version))
+    store.touch()
+
+    def scorer() -> str:
+        with serving(folder, environment=NO_REGISTRY) as running:
+            found = [name for name in ("compiled", "reference") if served_by(running, name)]
+        return ",".join(found)
+
+    def served_by(running: Running, name: str) -> bool:
+        return running.number("churn_model_served", version="1", scorer=name) == 1
+
+    store.write_verdict(version, "another bit, as it was found here")
+    assert scorer() == "reference"
+    [verdict] = store.folder.glob("versions/*/verdict.json")
+    key = json.loads(verdict.read_text())["key"]
+    verdict.write_text(verdict.read_text().replace(key, key[::-1]))
+    assert scorer() == "compiled"
+
+
 def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> None:
     store = Store(folder / "served")
     version = Loadable(version="1", digest=model_digest(stored))
