@@ -45,7 +45,7 @@ class Trees:
         self._model = model  # keeps what the handle names
         self._n_features: int = model.num_feature
         one = treelite.gtil.predict_per_tree(model, np.zeros((1, self._n_features)), nthread=1)
-        self._shape = one.shape[1:]
+        self._width = one.size  # answers of a customer
         self._config = _POINTER()
         _check(_library.TreeliteGTILParseConfig(_CONFIG, ctypes.byref(self._config)))
 
@@ -74,7 +74,7 @@ class Trees:
         if features.dtype != np.float64 or features.shape[1:] != (self._n_features,):
             raise ValueError(f"{features.dtype} of shape {features.shape}")
         count = len(features)
-        found = np.zeros((count, *self._shape))
+        found = np.zeros((count, self._width))
         code = _library.TreeliteGTILPredict(
             self._model.handle,
             features.ctypes.data,
@@ -84,7 +84,7 @@ class Trees:
             self._config,
         )
         _check(code)
-        return found.reshape(count, -1)
+        return found
 
 
 def _check(code: int) -> None:
