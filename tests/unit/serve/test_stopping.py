@@ -123,6 +123,79 @@ def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Recor
     assert len(log) == sum(caller.answered for caller in callers)
 
 
+class NewCaller(threading.Thread):
+    """Opens a connection for each request, as fast as it can; whoever is connected is answered."""
+
+    def __init__(self, running: Running, record: Record) -> None:
+        super().__init__(daemon=True)
+        self.answered, self.lost, self.refused = 0, list[str](), False
+        body = json.dumps({"dataframe_records": [record]}).encode()
+        head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        length = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self._request = f"{head}{length}".encode() + body
+        where = urlsplit(running.url)
+        self._where = (str(where.hostname), int(where.port or 0))
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection = socket.create_connection(self._where, timeout=20)
+            except ConnectionRefusedError:
+                self.refused = True
+                return
+            try:
+                with connection:
+                    connection.sendall(self._request)
+                    answer = received(connection)
+                if not answer.startswith(b"HTTP/1.1 200 "):
+                    self.lost.append(f"answered {answer[:60]!r}")
+                self.answered += 1
+            except OSError as error:
+                self.lost.append(repr(error))
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the connection is closed."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whoever_is_connected_when_it_stops_is_answered(
+    workers: int, folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model", "--workers", str(workers)) as running:
+        callers = [NewCaller(running, record) for record in records[:24]]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        assert running.stop() == 0
+        for caller in callers:
+            caller.join(30)
+    assert [loss for caller in callers for loss in caller.lost] == []
+    assert all(caller.refused for caller in callers)  # it was asked to the very end
+    assert sum(caller.answered for caller in callers) > 100
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    log = prediction_log.read(str(folder / "log"), since)
+    assert len(log) == sum(caller.answered for caller in callers)
+
+
+def test_a_signal_to_all_processes_at_once_loses_nobody_either(
+    folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model", "--workers", "2") as running:
+        callers = [NewCaller(running, record) for record in records[:24]]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        for worker in running.workers():  # as a service manager does it
+            os.kill(worker, signal.SIGTERM)
+        assert running.stop() == 0
+        for caller in callers:
+            caller.join(30)
+    assert [loss for caller in callers for loss in caller.lost] == []
+    assert all(caller.refused for caller in callers)
+
+
 def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
     folder: Path, records: list[Record]
 ) -> None:
