@@ -302,7 +302,12 @@ def strayed(moves: Sequence[Moved], answers: Sequence[Met], end: float) -> list[
         both = sorted(customer for customer, its in versions.items() if len(its) > 1)
         by_champion = sum(its == {move.version} for its in versions.values())
         if both:
-            found.append(f"{which}: {len(both)} customers met both, such as {both[0]}")
+            its = [one for one in answers if one.customer == both[0]]
+            odd = [one.moment - move.at for one in its if move.at + FOLLOWED_S < one.moment < until]
+            found.append(
+                f"{which}: {len(both)} customers met both, such as {both[0]}, from"
+                f" {odd[0]:.0f} to {odd[-1]:.0f} s after it"
+            )
         elif by_champion <= len(versions) / 2:  # the other one has a smaller share
             found.append(f"{which}: not served by all {FOLLOWED_S:g} s later")
         elif by_champion == len(versions):
@@ -559,7 +564,10 @@ def happen(
     events: list[tuple[float, Callable[[], None]]] = [(moment, move) for moment in due]
     events += [(gone, kill), (back, bring_back)]
     for moment, act in sorted(events, key=lambda event: event[0]):
-        time.sleep(max(0.0, begun + moment - time.monotonic()))
+        wait = begun + moment - time.monotonic()
+        if act is move and moves:  # on a busy machine a command takes as long as the time between
+            wait = max(wait, moves[-1].at + tail - time.monotonic())
+        time.sleep(max(0.0, wait))
         act()
     time.sleep(max(0.0, begun + seconds - time.monotonic()))
     return moves
