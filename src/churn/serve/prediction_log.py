@@ -27,7 +27,8 @@ from fsspec.implementations.local import LocalFileSystem
 from churn.core.errors import ArtifactError
 from churn.model.card import ModelCard
 from churn.serve import metrics
-from churn.serve.log_files import day_folder, file_system, part
+from churn.serve.log_files import day_folder, part
+from churn.serve.log_files import file_system as file_system  # of readers, such as churn.monitor
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
