@@ -567,6 +567,8 @@ def happen(
         wait = begun + moment - time.monotonic()
         if act is move and moves:  # on a busy machine a command takes as long as the time between
             wait = max(wait, moves[-1].at + tail - time.monotonic())
+            if time.monotonic() + wait + tail > begun + seconds:
+                continue  # nobody could see it followed
         time.sleep(max(0.0, wait))
         act()
     time.sleep(max(0.0, begun + seconds - time.monotonic()))
