@@ -49,6 +49,7 @@ def write(folder: str, rows: str) -> None:
                     requests=[f"request-{start}-{i:06}" for i in range(count)],
                     moments=[float(i) / count for i in range(count)],
                     latencies_ms=[2.0] * count,
+                    scoring_ms=1.0,
                     counts=[1] * count,
                     places=None,
                     rows=from_frame(model, customers),

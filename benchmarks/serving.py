@@ -26,6 +26,7 @@ from callers import Answers, call
 from churn.core import params
 from churn.data.typical import typical
 from churn.provenance.candidate import model_digest
+from churn.serve.probe import require_loadable
 from churn.serve.store import Loadable, State, Store
 from churn.tracking import connection, runs
 
@@ -108,6 +109,7 @@ def _two_versions(model: Path, folder: Path) -> list[Loadable]:
     versions = [Loadable(version=name, digest=model_digest(model)) for name in ("1", "2")]
     for version in versions:
         store.add(version, model, None)
+        require_loadable(store, version)  # as a server that follows the registry does it
     store.write(State(name="churn-predictor", champion=versions[0]))
     store.touch()
     return versions

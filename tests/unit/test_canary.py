@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from churn.core import params
-from churn.core.errors import BlockedError, NotNowError, RegistryError
+from churn.core.errors import (
+    BlockedError,
+    CandidateError,
+    NotNowError,
+    NoTrialError,
+    RegistryError,
+)
 from churn.core.params import CanaryParams, Params
-from churn.deploy import canary, promotion, release
-from churn.registry import Canary, Event
+from churn.deploy import canary, canary_release, integration, production, promotion, release
+from churn.deploy.canary_release import Ending
+from churn.deploy.integration import Findings
+from churn.provenance import tracked_data
+from churn.provenance.candidate import model_digest
+from churn.registry import MODEL_FILES, Canary, Event
 from churn.registry.version import CHALLENGER
-from tests.unit.releases import Candidates
+from tests.unit.releases import PASSED, Candidates
 
 pytestmark = pytest.mark.long
 
@@ -26,6 +38,12 @@ def begin(candidates: Candidates, number: int, trial: Canary = TENTH) -> None:
 
 def tried(candidates: Candidates) -> list[int]:
     return [v.number for v in candidates.registry.versions() if CHALLENGER in v.aliases]
+
+
+def promote(candidates: Candidates, number: int | None = None, at: int = 2) -> None:
+    ending = Ending("me", "it is better", number)
+    root = candidates.roots[at - 1]
+    canary_release.promote(root, candidates.registry, ending, lambda step: None)
 
 
 def trail(candidates: Candidates, number: int) -> list[str]:
@@ -77,8 +95,9 @@ def test_a_promotion_ends_the_trial_and_so_does_a_change_of_production(
 ) -> None:
     released.release(2, until="integration")
     begin(released, 2)
-    canary.promote(released.roots[1], released.registry, "me", "it is better")
+    promote(released)
     assert tried(released) == []
+    assert trail(released, 2)[-1] == "production"  # which says it
     promotion.rollback(released.registry, None, "me", "it was not")
     begin_again = released.registry
     with begin_again.locked("me"):
@@ -87,6 +106,116 @@ def test_a_promotion_ends_the_trial_and_so_does_a_change_of_production(
     promotion.promote(released.roots[1], released.registry, 2, "production", "me", "now")
     promotion.rollback(released.registry, 1, "me", "no")
     assert tried(released) == []
+
+
+def test_a_promotion_tests_the_version_as_it_is_served_and_in_production(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.release(2, until="integration")
+    begin(released, 2)
+    served: list[str] = []
+
+    def run(root: Path, model: Path, *_: object) -> Findings:
+        served.append(model_digest(model / MODEL_FILES))
+        return PASSED
+
+    monkeypatch.setattr(integration, "run", run)
+    promote(released)
+    assert served == [released.digest(2)]
+    version = released.production
+    assert version is not None
+    assert (version.number, version.tags["smoke"], version.replaced) == (2, "passed", 1)
+    assert trail(released, 2)[-3:] == ["canary", "tested", "production"]
+
+
+def test_a_version_that_fails_its_tests_is_not_promoted(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.release(2, until="integration")
+    begin(released, 2)
+    failed = Findings(False, "integration tests failed: test_parity", "")
+    monkeypatch.setattr(integration, "run", lambda *_: failed)
+    with pytest.raises(BlockedError, match="integration tests failed: test_parity"):
+        promote(released)
+    assert released.production is not None
+    assert (released.production.number, tried(released)) == (1, [2])
+
+
+def test_a_version_that_fails_in_production_is_taken_back(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.release(2, until="integration")
+    begin(released, 2)
+
+    def fail(*_: object) -> None:
+        raise BlockedError("it predicts differently")
+
+    monkeypatch.setattr(production, "require_same_predictions", fail)
+    with pytest.raises(BlockedError, match="version 1 was put back into Production"):
+        promote(released)
+    assert released.production is not None
+    assert (released.production.number, tried(released)) == (1, [])
+
+
+def test_a_promotion_that_is_killed_after_the_move_is_completed_by_the_next(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    released.release(2, until="integration")
+    begin(released, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(production, "smoke", die)
+        with pytest.raises(KilledError):
+            promote(released)
+    assert released.registry.version(2).tags["smoke"] == "pending"
+    promote(released)
+    assert released.registry.version(2).tags["smoke"] == "passed"
+    assert trail(released, 2).count("production") == 1
+
+
+def test_a_trial_that_was_stopped_or_is_another_s_is_not_promoted(released: Candidates) -> None:
+    released.release(2, until="integration")
+    begin(released, 2)
+    with pytest.raises(RegistryError, match="version 2 is being tried, and no longer 3"):
+        promote(released, 3)
+    canary.stop(released.registry, "churn serve", "it could not answer 9 of 90 requests")
+    with pytest.raises(NoTrialError, match=r"2 was stopped by churn serve \(it could not answer 9"):
+        promote(released)
+    assert released.production is not None
+    assert released.production.number == 1
+
+
+def test_another_commit_promotes_with_the_parameters_of_the_version_s_own(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
+    released.release(2, until="integration")
+    begin(released, 2)
+    shutil.rmtree(released.roots[0] / "build")
+    promote(released, at=1)
+    assert released.production is not None
+    assert released.production.tags["smoke"] == "passed"
+
+
+def test_other_data_than_those_of_the_review_block_a_promotion(
+    released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
+    released.release(2, until="integration")
+    begin(released, 2)
+    root = released.roots[1]
+    shutil.rmtree(root / "build")
+    table = pd.read_csv(root / "data" / "customers.csv")
+    table.assign(frequency=table["frequency"] + 1).to_csv(root / "data/customers.csv", index=False)
+    with pytest.raises(CandidateError, match="predicts differently for the held-out customers"):
+        promote(released)
+    assert released.production is not None
+    assert released.production.number == 1
 
 
 @pytest.mark.parametrize("tag", ["", "{}", '{"share": 0, "shadow": false}', '{"share": 2}', "x"])
@@ -110,7 +239,7 @@ def trial_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("trial_first")
-def test_a_release_tries_first_and_goes_on_when_the_trial_has_lasted(
+def test_a_release_begins_the_trial_and_never_ends_it(
     candidates: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert candidates.release(1).done.startswith("version 1 is in Production")  # the first
@@ -121,8 +250,12 @@ def test_a_release_tries_first_and_goes_on_when_the_trial_has_lasted(
     assert trail(candidates, 2).count("canary") == 1
     assert candidates.production is not None
     assert candidates.production.number == 1
+    # Also when it has lasted: what its predictions say is asked by canary promote alone.
     monkeypatch.setattr(canary, "due", lambda *_: datetime.now(UTC) - timedelta(seconds=1))
-    assert candidates.release(2).done == "version 2 is in Production (version 1 before)"
+    assert candidates.release(2).done.startswith("version 2 is tried until ")
+    assert (tried(candidates), candidates.production.number) == ([2], 1)
+    promote(candidates)
+    assert candidates.release(2).done == "version 2 is in Production already"
     assert tried(candidates) == []
 
 

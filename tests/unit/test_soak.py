@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from benchmarks import soak
-from benchmarks.soak import Moved, Question, Seen, Tally, Trend
+from benchmarks.soak import Met, Moved, Question, Seen, Tally, Trend
 
 _QUESTION = Question(b"", {"1": [0.25], "2": [0.5]})
 _FLAT = [(float(second), 300.0 + second % 2) for second in range(60)]
@@ -29,8 +29,21 @@ def test_an_answer_must_be_that_of_the_version_that_it_names() -> None:
         (200, None, body(0.25)),
         (200, "1", b"{"),
         (503, "1", body(0.25)),
+        (200, "1,1", body(0.25)),
+        (200, "1,3", body(0.25)),
+        (200, "", body(0.25)),
     ):
         assert _QUESTION.wrong(status, version, said), (status, version, said)
+
+
+def test_in_a_trial_each_customer_of_a_large_request_is_one_version_s() -> None:
+    large = Question(b"", {"1": [0.25, 0.3], "2": [0.5, 0.6]})
+    for right in (body(0.25, 0.6), body(0.5, 0.3)):
+        assert large.wrong(200, "1,2", right) is None
+        assert large.wrong(200, "2,1", right) is None
+        assert large.wrong(200, "1", right)
+    assert large.wrong(200, "1,2", body(0.25, 0.5))  # of the other customer
+    assert large.wrong(200, "1,2", body(0.25))
 
 
 def test_memory_grows_if_it_is_more_than_noise() -> None:
@@ -44,20 +57,47 @@ def test_memory_grows_if_it_is_more_than_noise() -> None:
     assert not Trend.of(small).grows
 
 
-def seen_at(*answers: tuple[float, str]) -> dict[tuple[int, str], float]:
-    return {(int(moment), version): moment for moment, version in answers}
+def answers(begun: float, *versions: str) -> list[Met]:
+    """Let customers be answered each second from a moment on, each by one version."""
+    moments = [begun + second for second in range(8)]
+    return [
+        Met(moment, f"C{place}", version)
+        for moment in moments
+        for place, version in enumerate(versions)
+    ]
 
 
-def test_a_version_must_be_served_by_all_soon_after_it_is_in_production() -> None:
-    moves = [Moved("1", 98.0, 100.0), Moved("2", 128.0, 130.0)]
-    good = seen_at((99.0, "2"), (104.0, "2"), (105.0, "1"), (127.0, "1"), (134.0, "2"))
-    assert soak.late(moves, good, 160.0) == []
-    before_the_command_ended = good | seen_at((129.5, "2"))
-    assert soak.late(moves, before_the_command_ended, 160.0) == []
-    never = seen_at((99.0, "2"), (104.0, "2"), (129.0, "2"), (134.0, "2"))
-    assert len(soak.late(moves, never, 160.0)) == 1
-    not_by_all = good | seen_at((150.0 + soak.FOLLOWED_S / 2, "1"))
-    assert soak.late(moves, not_by_all, 180.0) == ["version 2: not served by all 20 s later"]
+MOVES = [Moved("1", 98.0, 100.0), Moved("2", 128.0, 130.0)]
+GOOD = [
+    *answers(104.0, "2", "2", "2", "1"),  # still before the first of them
+    *answers(120.5, "1", "1", "1", "2"),
+    *answers(128.5, "1", "1", "1", "2"),
+    *answers(151.0, "2", "1", "2", "2"),  # another trial, other customers
+]
+
+
+def test_each_customer_meets_one_version_in_a_trial() -> None:
+    assert soak.strayed(MOVES, GOOD, 160.0) == []
+    strays = [*GOOD, Met(125.0, "C1", "2")]
+    [told] = soak.strayed(MOVES, strays, 160.0)
+    assert told.startswith("version 1: 1 customers met both, such as C1, from ")
+    early = [*GOOD, Met(119.0, "C1", "2")]  # some worker had not followed yet
+    assert soak.strayed(MOVES, early, 160.0) == []
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        (["1", "1", "1", "2"], "version 2: not served by all 20 s later"),  # it has not followed
+        ([], "version 2: not served by all 20 s later"),
+        (["2", "2", "2", "2"], "version 2: no challenger has answered"),
+    ],
+)
+def test_a_version_must_be_served_by_all_soon_and_the_other_be_tried(
+    versions: list[str], said: str
+) -> None:
+    others = [one for one in GOOD if one.moment < 150]
+    assert soak.strayed(MOVES, [*others, *answers(151.0, *versions)], 160.0) == [said]
 
 
 @pytest.mark.parametrize(

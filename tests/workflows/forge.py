@@ -176,6 +176,21 @@ class Forge:
         self.origin.git("switch", "--quiet", branch)
         return self._act(trigger, workflow, event, host)
 
+    def end_canary(self, decision: str, reason: str) -> Ran:
+        """Decide on a trial by hand."""
+        event = {
+            "inputs": {"decision": decision, "reason": reason},
+            "repository": {"full_name": "octo/shop", "default_branch": "main"},
+        }
+        self.origin.git("switch", "--quiet", "main")
+        return self._act("workflow_dispatch", "canary.yml", event, "github.com")
+
+    def end_canary_when_due(self) -> Ran:
+        """Let the schedule come, which has to be uncommented."""
+        event = {"repository": {"full_name": "octo/shop", "default_branch": "main"}}
+        self.origin.git("switch", "--quiet", "main")
+        return self._act("schedule", "canary.yml", event, "github.com")
+
     def _act(self, trigger: str, workflow: str, event: dict[str, Any], host: str) -> Ran:
         path = self.store / "event.json"
         path.write_text(json.dumps(event))

@@ -11,9 +11,11 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,8 +88,11 @@ class Story:
         return {n: (v.stage, set(v.aliases)) for n, v in self.registry.items()}
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Story]:
+@contextmanager
+def begun(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Path, settings: dict[str, Any]
+) -> Iterator[Story]:
+    """Begin a story of a repository with some settings."""
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
     clone = make_small(tmp_path_factory.mktemp("shop"))
@@ -97,13 +102,23 @@ def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterat
     (clone.root / "tests/conftest.py").write_text("")
     (clone.root / "tests/integration/conftest.py").write_text(QUICK)
     (clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
-    commit(clone, "quick tests")
+    if settings:
+        edit(clone, settings)
+        commit_with_lock(clone, "quick tests")
+    else:
+        commit(clone, "quick tests")
     store = forge.make_store(tmp_path_factory.mktemp("forge") / "store")
     forge.make_real_environments(store / "environments", is_warm=True)
     forge.install_standins(clone)
     with serving(certificate) as github:
         made = Forge(clone, store, {"SSL_CERT_FILE": str(certificate)})
         yield Story(made, github)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Story]:
+    with begun(tmp_path_factory, certificate, {}) as made:
+        yield made
 
 
 def test_a_first_push_is_made_judged_and_released(story: Story) -> None:

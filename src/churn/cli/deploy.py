@@ -45,10 +45,11 @@ def release(
     """Bring the candidate in FOLDER into Production.
 
     Verifies it, compares it with Production, registers it, moves it to Staging, runs the
-    integration tests, tries it on a part of the customers if params.yaml says so (release.canary),
-    moves it to Production, and runs the smoke test; if that fails, the previous version is put
-    back. Without FOLDER, the work tree is run, judged and packed first. After an
-    interruption, the same command continues.
+    integration tests, moves it to Production, and runs the smoke test; if that fails, the previous
+    version is put back. If params.yaml says so (release.canary), it is tried on a part of the
+    customers instead of being moved, and churn canary promote goes on from there. Without FOLDER,
+    the work tree is run, judged and packed first. After an interruption, the same command
+    continues.
 
     Exit code 0: it is in Production, or where --until says. 1: a gate or a test has failed. 2: an
     error.

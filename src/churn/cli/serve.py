@@ -16,6 +16,13 @@ _WHY = click.option(
     "--why", default="by hand", show_default=True, help="Reason, for the audit trail."
 )
 
+_LOG = click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
+_LABELS = click.option(
+    "--labels",
+    type=FILE,
+    help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
+)
+
 
 @cli.command()
 @click.option(
@@ -128,17 +135,13 @@ def start(version: int, share: float, shadow: bool, why: str) -> None:
 
 
 @canary.command()
-@click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
-@click.option(
-    "--labels",
-    type=FILE,
-    help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
-)
+@_LOG
+@_LABELS
 def status(log: str | None, labels: Path | None) -> None:
     """Show how the trial goes.
 
-    What both versions predict, and with labels which is better. Look as often as you like: the
-    intervals hold at every moment.
+    What both versions predict, with labels which is better, and whether the version is fit for
+    Production. Look as often as you like: the intervals hold at every moment.
     """
     from churn.serve import trial
 
@@ -150,13 +153,47 @@ def status(log: str | None, labels: Path | None) -> None:
 @click.option(
     "--when-due",
     is_flag=True,
-    help="Do nothing if there is no trial, or it has not lasted release.canary.hours.",
+    help="Only if the trial has lasted release.canary.hours, and churn canary status says that the"
+    " version is ready.",
 )
-def promote(why: str, when_due: bool) -> None:
-    """Move the version that is tried to Production."""
+@_LOG
+@_LABELS
+def promote(why: str, when_due: bool, log: str | None, labels: Path | None) -> None:
+    """Move the version that is tried to Production.
+
+    Runs the integration tests before, and the smoke test afterwards; if that fails, the previous
+    version is put back. By hand, you have decided; --when-due lets the trial decide.
+
+    Exit code 0: it is in Production; with --when-due also if there is no trial, or it still lasts.
+    1: the trial speaks against it, or a test has failed. 2: an error.
+    """
     from churn.deploy import commands
 
-    commands.promote_canary(Path(), why, when_due)
+    if when_due:
+        raise SystemExit(_promote_when_due(why, log, labels))
+    if log or labels:
+        raise click.UsageError("--log and --labels need --when-due")
+    raise SystemExit(commands.promote_canary(Path(), why))
+
+
+def _promote_when_due(why: str, log: str | None, labels: Path | None) -> int:
+    from churn.core import params
+    from churn.core.errors import NoTrialError
+    from churn.core.paths import Workspace
+    from churn.deploy import commands
+    from churn.serve import trial
+
+    try:
+        seen = trial.look(Path(), log, labels, params.load(Workspace().params))
+    except NoTrialError as error:
+        click.echo(f"not promoted: {error}")
+        return 0
+    outcome, reason = seen.standing.outcome, seen.standing.reason
+    if outcome == "promote":
+        click.echo(f"version {seen.version}: {reason}")
+        return commands.promote_canary(Path(), why, seen.version)
+    click.echo(f"not promoted: version {seen.version}: {reason}")
+    return 1 if outcome == "block" else 0
 
 
 @canary.command()

@@ -12,6 +12,7 @@ The command line shows each as one line on stderr and exits with 2. Any other ex
     ├── TrackingError    the MLflow server or store
     │   └── NoAnswerError  it does not answer
     ├── RegistryError    a version does not exist or may not be moved
+    │   ├── NoTrialError   no version is on trial
     │   ├── NotNowError    another release is under way, or Production is newer
     │   │   └── FasterError  another process has published a change first
     │   └── LostLockError  another process has taken over the lock
@@ -54,6 +55,10 @@ class NoAnswerError(TrackingError):
 
 class RegistryError(ChurnError):
     """A version does not exist, may not be moved, or another process is moving one."""
+
+
+class NoTrialError(RegistryError):
+    """No version is on trial."""
 
 
 class NotNowError(RegistryError):

@@ -502,11 +502,14 @@ class CanaryParams(Section):
         Whether the old version answers them all the same.
     hours : float
         Minimum hours before the new version moves to Production.
+    customers : int
+        Minimum number of customers for whom it has predicted by then.
     """
 
     share: Annotated[float, Field(gt=0, le=1)]
     shadow: bool = False
     hours: Annotated[float, Field(ge=0)] = 24
+    customers: Annotated[int, Field(ge=1)] = 1000
 
 
 class ReleaseParams(Section):
@@ -548,6 +551,8 @@ class ServeParams(Section):
         no log.
     flush_s : float
         Maximum seconds until a prediction is in the log.
+    log_days : int or None
+        Number of days that predictions are kept, beside today; null for all.
     log_queue_rows : int
         Maximum number of predictions that wait to be logged; more are dropped and counted.
     redact : tuple of str
@@ -569,6 +574,7 @@ class ServeParams(Section):
     poll_s: Annotated[float, Field(gt=0)] = 5
     log: str | None = "served/log"
     flush_s: Annotated[float, Field(gt=0)] = 5
+    log_days: Annotated[int, Field(ge=1)] | None = None
     log_queue_rows: Annotated[int, Field(ge=1)] = 100_000
     redact: tuple[str, ...] = ()
     max_body_mb: Annotated[float, Field(gt=0)] = 16

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from churn.core.errors import BlockedError, NotNowError, RegistryError
+from churn.core.errors import BlockedError, NotNowError, NoTrialError, RegistryError
 from churn.core.params import CanaryParams
 from churn.deploy import promotion, rules
 from churn.deploy.commits import Commit
@@ -93,47 +94,55 @@ def stop(registry: Registry, by: str, why: str, number: int | None = None) -> Ve
 
     Raises
     ------
-    RegistryError
+    NoTrialError
         If no version is tried, and none was named.
     """
     with registry.locked(by):
         tried = on_trial(registry.versions())
         if number is not None and (tried is None or tried.number != number):
             return None
-        version = require_running(registry)
+        version = require_running(registry.versions())
         registry.stop_canary(version, by, why)
         return registry.version(version.number)
 
 
-def promote(root: Path, registry: Registry, by: str, why: str) -> Version:
-    """Move the version that is tried to Production; errors as for `promotion.promote`."""
-    number = require_running(registry).number
-    return promotion.promote(root, registry, number, "production", by, why)
-
-
-def require_running(registry: Registry) -> Version:
+def require_running(versions: Sequence[Version]) -> Version:
     """Return the version that is tried.
 
     Raises
     ------
-    RegistryError
-        If there is none.
+    NoTrialError
+        If there is none; it says if the last trial was stopped.
     """
-    version = on_trial(registry.versions())
+    version = on_trial(versions)
     if version is None:
-        raise RegistryError("no version is being tried; churn canary start begins a trial")
+        begun = [(event.when, one) for one in versions if (event := one.last("canary"))]
+        stop = describe_stop(max(begun, key=lambda pair: pair[0])[1]) if begun else None
+        advice = stop or "churn canary start begins a trial"
+        raise NoTrialError(f"no version is being tried; {advice}")
     return version
 
 
+def describe_stop(version: Version) -> str | None:
+    """Say who stopped a version's last trial and why; None if nobody has."""
+    last = version.last("canary", "canary_ended", "canary_stopped", "production")
+    if last is None or last.what != "canary_stopped":
+        return None
+    return (
+        f"the canary of version {version.number} was stopped by {last.by} ({last.why}); to release"
+        f" it anyway: churn promote {version.number} --to production"
+    )
+
+
 def due(version: Version, settings: CanaryParams) -> datetime:
-    """Return when a trial has lasted as long as it must, in UTC."""
+    """Return when a trial has lasted as long as it must (`release.canary.hours`), in UTC."""
     begun = version.last("canary")
     moment = datetime.now(UTC) if begun is None else datetime.fromisoformat(begun.when)
     return moment + timedelta(hours=settings.hours)
 
 
 def step(context: Context, version: Version) -> str:
-    """Begin the trial of a release, or see whether it has lasted.
+    """Begin the trial of a release; only `churn canary promote` goes on from there.
 
     Parameters
     ----------
@@ -145,7 +154,7 @@ def step(context: Context, version: Version) -> str:
     Returns
     -------
     str
-        What was done, if the release ends here; empty if the next step is Production.
+        What was done, if the release ends here; empty if there is no trial before Production.
 
     Raises
     ------
@@ -161,22 +170,15 @@ def step(context: Context, version: Version) -> str:
     if version.canary is None:
         _begin(context, version, Canary(settings.share, settings.shadow))
         version = context.registry.version(number)
-    until = due(version, settings)
-    if until <= datetime.now(UTC) and not ends_here:
-        return ""
     return (
-        f"version {number} is tried until {until:%Y-%m-%d %H:%M} UTC;"
+        f"version {number} is tried until {due(version, settings):%Y-%m-%d %H:%M} UTC;"
         " then churn canary promote moves it to Production"
     )
 
 
 def _begin(context: Context, version: Version, trial: Canary) -> None:
-    last = version.last("canary", "canary_stopped")
-    if last is not None and last.what == "canary_stopped":
-        raise BlockedError(
-            f"the canary of version {version.number} was stopped by {last.by} ({last.why}); to"
-            f" release it anyway: churn promote {version.number} --to production"
-        )
+    if stop := describe_stop(version):
+        raise BlockedError(stop)
     context.say("canary")
     require_startable(context.root, context.registry, version)
     promotion.require_unchanged_files(context.registry, version)

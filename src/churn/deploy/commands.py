@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +32,7 @@ from churn.deploy.context import Plan, Until
 from churn.provenance.candidate import holds_commit, input_fingerprint
 from churn.registry import Canary, Registry, Version
 from churn.registry import migrate as migration
-from churn.registry.version import in_production, on_trial
+from churn.registry.version import in_production
 from churn.registry.working_copy import WorkingCopy, exported, working_copy
 from churn.review.report.text import prose
 from churn.tracking import connection, local_store
@@ -214,28 +213,38 @@ def stop_canary(root: Path, why: str) -> None:
     click.echo(f"version{number} is no longer tried; Production answers everybody")
 
 
-def promote_canary(root: Path, why: str, when_due: bool) -> None:
-    """Move the version that is tried to Production, and print it."""
+def promote_canary(root: Path, why: str, number: int | None = None) -> int:
+    """Test the version that is tried, move it to Production, and print it.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    why : str
+        For the audit trail.
+    number : int, optional
+        The version that was decided on; default is whichever is tried.
+
+    Returns
+    -------
+    int
+        0 if it is in Production, 1 if a test has failed.
+    """
+    from churn.deploy import canary_release  # slow to import, as a release
+
     with working_copy(root) as copy:
-        if when_due and (reason := _not_due(root)):
-            click.echo(f"not promoted: {reason}")
-            return
-        by = promotion.current_actor(root)
-        moved = _change(root, copy, lambda: canary.promote(root, _registry(root), by, why))
+        ending = canary_release.Ending(promotion.current_actor(root), why, number)
+
+        def act() -> Version:
+            return canary_release.promote(root, _registry(root), ending, announce)
+
+        try:
+            moved = _change(root, copy, act)
+        except BlockedError as error:
+            click.echo(f"not promoted: {error}")
+            return 1
     click.echo(f"version {moved.number} is in Production")
-
-
-def _not_due(root: Path) -> str:
-    """Say why a trial is not at its end; empty if it is."""
-    settings, version = _settings(root).canary, on_trial(_registry(root).versions())
-    if version is None:
-        return "no version is being tried"
-    if settings is None:
-        return "params.yaml has no release.canary, so a person decides"
-    until = canary.due(version, settings)
-    if until > datetime.now(UTC):
-        return f"version {version.number} is tried until {until:%Y-%m-%d %H:%M} UTC"
-    return ""
+    return 0
 
 
 def migrate(root: Path, source: str) -> None:

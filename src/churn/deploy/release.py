@@ -179,13 +179,23 @@ def _stage(context: Context, version: Version) -> None:
 
 
 def _test(context: Context, version: Version, workspace: Workspace) -> None:
-    """Run the integration tests, unless this version has passed them already."""
+    """Test it as Staging serves it, unless this version has passed already."""
+    if context.registry.version(version.number).tags.get("integration") != "passed":
+        context.registry.require_served("staging", version)
+        test_served(context, version, workspace)
+
+
+def test_served(context: Context, version: Version, workspace: Workspace) -> None:
+    """Run the integration tests against a version as it is served, and record the result.
+
+    Raises
+    ------
+    BlockedError
+        If they fail.
+    """
     registry = context.registry
-    if registry.version(version.number).tags.get("integration") == "passed":
-        return
     context.say("integration tests")
-    stored = verified.fetch(registry, version, workspace.root / "staged")
-    registry.require_served("staging", version)
+    stored = verified.fetch(registry, version, workspace.root / "tested")
     tested = integration.run(context.root, stored, workspace, context.settings)
     registry.tag(version, {"integration": "passed" if tested.passed else "failed"})
     registry.record(version, Event.now("tested", context.plan.by, tested.summary))

@@ -57,13 +57,16 @@ class Side:
         Share of them that it predicts to churn, in [0, 1]; NaN if there are none.
     probability : float
         Mean of its probabilities; NaN if there are none.
+    requests : int
+        Requests by which it is measured how long its predictions take.
     p95_ms : float
-        Milliseconds from a request's arrival until 95 of 100 were predicted; NaN if there are none.
+        Milliseconds that 95 of 100 of them take at most; NaN if there are none.
     """
 
     customers: int
     predicted: float
     probability: float
+    requests: int
     p95_ms: float
 
 
@@ -94,8 +97,8 @@ class Comparison:
     Attributes
     ----------
     champion, challenger : Side
-    fallbacks : int
-        Customers whom the challenger could not answer.
+    failures : int
+        Customers for whom the challenger could not predict.
     predicted : Interval or None
         Difference of the shares that are predicted to churn; None if one side has no customers.
     cost, log_loss : Interval or None
@@ -105,7 +108,7 @@ class Comparison:
 
     champion: Side
     challenger: Side
-    fallbacks: int
+    failures: int
     predicted: Interval | None
     cost: Interval | None
     log_loss: Interval | None
@@ -128,7 +131,7 @@ def compare(
     ----------
     log : DataFrame
         ``request_id``, ``time``, ``row``, ``customer_id``, ``role``, ``probability``,
-        ``prediction`` and ``latency_ms`` of the trial, in order of time
+        ``prediction`` and ``scoring_ms`` of the trial, in order of time
         (`churn.serve.prediction_log.read`).
     labels : Series of int, or None
         1 where the customer churned, else 0, by customer id.
@@ -139,7 +142,9 @@ def compare(
         By how much the cost of a customer may be higher.
     """
     is_shadow, share = tried.shadow, tried.share
-    trial = _first_of_each(log if is_shadow else _assigned(log, tried))
+    own = log if is_shadow else _assigned(log, tried)
+    its_role = "shadow" if is_shadow else "challenger"
+    trial, times = _first_of_each(own), _times(own, ("champion", its_role))
     pairs = _paired(trial) if is_shadow else None
     groups = trial[trial["role"].isin(["champion", "challenger"])]
     if pairs is None and (groups["role"].nunique() < 2 or share == 1):
@@ -152,11 +157,10 @@ def compare(
         is_known = labels is not None and len(known) > 0
         cost = known.of("cost", largest, margin) if is_known else None
         log_loss = known.of("log_loss", _LARGEST_LOSS, 0.0) if is_known else None
-    of = {role: trial[trial["role"] == role] for role in ("champion", "challenger", "shadow")}
     return Comparison(
-        _side(of["champion"]),
-        _side(of["shadow"] if is_shadow else of["challenger"]),
-        int((trial["role"] == "fallback").sum()),
+        _side(trial, times, "champion"),
+        _side(trial, times, its_role),
+        _not_shadowed(trial, tried) if is_shadow else int((trial["role"] == "fallback").sum()),
         predicted,
         cost,
         log_loss,
@@ -177,6 +181,29 @@ def _first_of_each(log: pd.DataFrame) -> pd.DataFrame:
     parts = [log[name].astype(str) for name in ("request_id", "time", "row")]
     who = log["customer_id"].fillna("request " + parts[0] + parts[1] + ":" + parts[2])
     return log.assign(who=who).drop_duplicates(["who", "role"])
+
+
+def _times(log: pd.DataFrame, roles: tuple[str, str]) -> pd.DataFrame:
+    """Return the rows by which both sides are timed, one for each request and side.
+
+    Of requests about one customer: the side that gets a part of a large request would look faster
+    than the one that gets the rest. Where a side has none of these, all requests.
+    """
+    last = log.groupby(["request_id", "time"])["row"].transform("max")
+    sides = log["role"].isin(roles)
+    alone = log[sides & (last == 0)]
+    timed = alone if alone["role"].nunique() == len(roles) else log[sides]
+    return timed.drop_duplicates(["request_id", "time", "role"])
+
+
+def _not_shadowed(trial: pd.DataFrame, tried: Tried) -> int:
+    """Count the customers with an id for whom the shadow should have predicted, and has not."""
+    of = {role: trial[trial["role"] == role] for role in ("champion", "shadow")}
+    # Those after its last prediction may be on their way.
+    known = of["champion"][of["champion"]["customer_id"].notna()]
+    known = known[known["time"].between(of["shadow"]["time"].min(), of["shadow"]["time"].max())]
+    its = hash_share(known["customer_id"].astype(str), tried.salt) < tried.share
+    return int((its & ~known["who"].isin(of["shadow"]["who"])).sum())
 
 
 def _paired(trial: pd.DataFrame) -> pd.DataFrame:
@@ -245,12 +272,14 @@ def _newest(found: ConfidenceSequence, margin: float | None) -> Interval:
     return Interval(int(found.n[-1]), mean, lower, upper, word)
 
 
-def _side(rows: pd.DataFrame) -> Side:
+def _side(trial: pd.DataFrame, times: pd.DataFrame, role: str) -> Side:
+    rows, taken = trial[trial["role"] == role], times[times["role"] == role]["scoring_ms"]
     if rows.empty:
-        return Side(0, np.nan, np.nan, np.nan)
+        return Side(0, np.nan, np.nan, 0, np.nan)
     return Side(
         len(rows),
         float(rows["prediction"].mean()),
         float(rows["probability"].mean()),
-        float(rows["latency_ms"].quantile(0.95)),
+        int(taken.notna().sum()),
+        float(taken.quantile(0.95)),
     )

@@ -254,6 +254,8 @@ class Registry(RegistryReader):
             self._complete_move(version, versions)
         if begun or lacks_alias:
             versions = self.versions()
+        if ended := rules.ended_trial(versions):
+            self.record(*ended)
         for alias, number in rules.alias_changes(versions).items():
             if number is None:
                 self.delete_alias(alias)

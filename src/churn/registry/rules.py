@@ -16,10 +16,13 @@ from churn.registry.version import (
     STAGE_STAGING,
     STAGING,
     Event,
+    Move,
     Version,
     by_number,
     in_production,
 )
+
+_CHANGES: tuple[Move, ...] = ("production", "rollback", "restore")
 
 
 def is_done(event: Event, version: Version) -> bool:
@@ -102,10 +105,37 @@ def alias_changes(versions: Sequence[Version]) -> dict[str, int | None]:
 
 def _is_over(challenger: Version, champion: Version) -> bool:
     begun = challenger.last("canary")
-    changed = champion.last("production", "rollback", "restore")
+    changed = champion.last(*_CHANGES)
     if challenger.number == champion.number or begun is None:
         return True
     return changed is not None and changed.when > begun.when
+
+
+def ended_trial(versions: Sequence[Version]) -> tuple[Version, Event] | None:
+    """Return the version whose trial ends by `alias_changes`, and what its audit trail lacks.
+
+    Parameters
+    ----------
+    versions : sequence of Version
+        All versions.
+
+    Returns
+    -------
+    tuple of (Version, Event), or None
+        None if no trial ends, or the trail says so already: the version was promoted, or an earlier
+        call was killed after it had written this.
+    """
+    champion = in_production(versions)
+    challenger = next((version for version in versions if CHALLENGER in version.aliases), None)
+    if champion is None or challenger is None or not _is_over(challenger, champion):
+        return None
+    last, change = challenger.last("canary", "canary_ended"), champion.last(*_CHANGES)
+    if champion.number == challenger.number or change is None:
+        return None
+    if last is not None and last.what == "canary_ended":
+        return None
+    why = f"version {champion.number} came into Production ({change.what}: {change.why})"
+    return challenger, Event.now("canary_ended", change.by, why)
 
 
 def stage_changes(versions: Sequence[Version]) -> list[tuple[Version, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from churn.core.errors import ArtifactError, CandidateError
 from churn.core.params import ReleaseParams
@@ -15,6 +16,9 @@ from churn.registry.moves import Registry
 from churn.registry.reader import MODEL_FILES
 from churn.registry.version import Version
 from churn.tracking import pyfunc, runs
+
+if TYPE_CHECKING:
+    from churn.provenance.bundle import Manifest
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
 _ADDRESS = re.compile(r"models:/([^/@]+)(?:/([^/@]+)|@([^/@]+))")
@@ -104,20 +108,54 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
     def get(file: str) -> Path:
         return runs.download(str(version.run_id), f"{CANDIDATE_FOLDER}/{file}", folder)
 
-    def changed(what: str) -> CandidateError:
-        return CandidateError(
-            f"version {version.number}: {what} is not what was registered; its files were changed"
-        )
-
     manifest = bundle.read_manifest(get(bundle.MANIFEST).parent)
-    if manifest.digest != version.tags.get("manifest_digest"):
-        raise changed(bundle.MANIFEST)
+    _require_registered(version, manifest)
     if name not in manifest.files:
         return None
     found = get(name)
     if bundle.file_digest(found) != manifest.files[name]:
-        raise changed(name)
+        raise _changed(version, name)
     return found
+
+
+def candidate(version: Version, folder: Path) -> tuple[Path, Manifest]:
+    """Download the packed candidate that a version was registered from.
+
+    Parameters
+    ----------
+    version : Version
+    folder : Path
+        The target folder.
+
+    Returns
+    -------
+    tuple of (Path, Manifest)
+        The copy, and its verified manifest.
+
+    Raises
+    ------
+    CandidateError
+        If it is not what was registered.
+    TrackingError
+        If it cannot be downloaded.
+    """
+    from churn.provenance import bundle
+
+    found = runs.download(str(version.run_id), CANDIDATE_FOLDER, folder)
+    manifest = bundle.verify(found)
+    _require_registered(version, manifest)
+    return found, manifest
+
+
+def _require_registered(version: Version, manifest: Manifest) -> None:
+    if manifest.digest != version.tags.get("manifest_digest"):
+        raise _changed(version, "manifest.json")
+
+
+def _changed(version: Version, what: str) -> CandidateError:
+    return CandidateError(
+        f"version {version.number}: {what} is not what was registered; its files were changed"
+    )
 
 
 def _serving_digest(version: Version, found: str) -> str:

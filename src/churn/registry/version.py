@@ -20,6 +20,7 @@ Move = Literal[
     "confirmed",
     "canary",
     "canary_stopped",
+    "canary_ended",
 ]
 
 CHAMPION, STAGING, PREVIOUS = "champion", "staging", "previous"
@@ -42,7 +43,8 @@ class Event:
     ----------
     what : str
         ``registered``, ``staging``, ``tested``, ``production``, ``rollback``, ``restore``,
-        ``withdrawn``, ``confirmed``, ``canary`` or ``canary_stopped``.
+        ``withdrawn``, ``confirmed``, ``canary``, ``canary_stopped`` (by a person, or by a server
+        because the version failed) or ``canary_ended`` (because Production has changed).
     by : str
         Who did it.
     why : str

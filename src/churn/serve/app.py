@@ -317,8 +317,10 @@ class App:
         """Predict by the challenger; None if it fails, which no caller shall notice."""
         served = trial.served
         try:
-            places = np.flatnonzero(chosen)
-            its = (read(served) if rows is None else rows).take(places)
+            its, places = read(served) if rows is None else rows, None
+            if not chosen.all():
+                places = np.flatnonzero(chosen)
+                its = its.take(places)
             role = "shadow" if trial.shadow else "challenger"
             return await self._predictor.predict(asked, served, its, role, places)
         except Exception as error:

@@ -26,6 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from churn.core.errors import ChurnError
 from churn.model.artifact import Model
+from churn.serve.trees import Trees
 
 Operation = Callable[[np.ndarray], np.ndarray]
 _CHUNK = 4096  # rows whose answers of all trees are held at once
@@ -109,7 +110,7 @@ class Compiled:
             else _of_numbers(block, numbers)
             for block in self._blocks
         ]
-        return self._classify(np.hstack(blocks))
+        return self._classify(np.concatenate(blocks, axis=1))
 
 
 def compile_model(model: Model) -> Compiled:
@@ -243,10 +244,13 @@ def _forest(classifier: RandomForestClassifier) -> Operation:
 
 
 def _summed(trees: np.ndarray, start: float) -> np.ndarray:
-    """Add up the answers of the trees in their order; sum() adds in pairs, to other bits."""
-    if len(trees) <= _FEW:  # one call, where each takes longer than what it computes
-        first = np.full((len(trees), 1), start)
-        found: np.ndarray = np.cumsum(np.hstack([first, trees]), axis=1)[:, -1]
+    """Add up the answers of the trees in their order; sum() adds in pairs, to other bits.
+
+    The answers themselves are not kept.
+    """
+    if len(trees) <= _FEW:  # few calls, where each takes longer than what it computes
+        trees[:, 0] += start
+        found: np.ndarray = trees.cumsum(axis=1)[:, -1]
         return found
     total = np.full(len(trees), start)
     for tree in trees.T:
@@ -255,15 +259,11 @@ def _summed(trees: np.ndarray, start: float) -> np.ndarray:
 
 
 def _per_tree(classifier: Any, kind: type) -> Operation:
-    trees = treelite.sklearn.import_model(classifier)
-
-    def predict(features: np.ndarray) -> np.ndarray:
-        # scikit-learn compares the features of some families as float32; thresholds are float64.
-        cast = np.ascontiguousarray(features.astype(kind).astype(np.float64))
-        found: np.ndarray = treelite.gtil.predict_per_tree(trees, cast, nthread=1)
-        return found.reshape(len(features), -1)
-
-    return predict
+    trees = Trees(treelite.sklearn.import_model(classifier))
+    if kind is np.float64:
+        return trees.predict
+    # scikit-learn compares the features of some families as float32; thresholds are float64.
+    return lambda features: trees.predict(features.astype(kind).astype(np.float64))
 
 
 def _in_chunks(operation: Operation) -> Operation:

@@ -159,7 +159,7 @@ class Follower:
                 aside = Store(Path(folder) / "tried")
                 aside.add(loadable, stored / MODEL_FILES, stored)
                 require_loadable(aside, loadable)
-                self._store.add(loadable, stored / MODEL_FILES, stored)
+                self._store.adopt(aside, loadable)
         except ChurnError as error:
             self._failed[loadable] = (str(error), time.monotonic() + _AGAIN_S)
             raise

@@ -60,7 +60,7 @@ METRICS: Mapping[str, Meaning] = {
     ),
     "churn_scoring_duration_seconds": Meaning(
         "histogram",
-        "Time of a request from decoded cells to probabilities, by role and version.",
+        "Time that a version took to predict for a request, by role and version.",
         ("role", "version"),
     ),
     "churn_challenger_failures": Meaning(
@@ -123,14 +123,14 @@ def put(name: str, value: float, *labels: str) -> None:
         _values[name][labels] = value
 
 
-def observe(name: str, seconds: float, *labels: str) -> None:
+def observe(name: str, seconds: float, *labels: str, by: int = 1) -> None:
     """Add a duration to a histogram, in the event loop only; the labels as in `METRICS`."""
     found = _durations[name].get(labels)
     if found is None:
         with _lock:
             found = _durations[name].setdefault(labels, Durations([0] * (len(BOUNDS) + 1)))
-    found.counts[bisect_left(BOUNDS, seconds)] += 1
-    found.total += seconds
+    found.counts[bisect_left(BOUNDS, seconds)] += by
+    found.total += by * seconds
 
 
 class Shared:

@@ -17,6 +17,7 @@ from churn.serve.served import Served
 
 # More take so long that other requests would wait for them; they are predicted by another thread.
 LARGE = 200
+_MOST = 64  # requests that are collected
 _SCORING = "churn_scoring_duration_seconds"
 
 
@@ -51,15 +52,14 @@ class _Waiting(msgspec.Struct, frozen=True, eq=False):
     rows: Rows
     places: np.ndarray | None
     role: str
-    since: float
     found: asyncio.Future[Found]
 
 
 class Predictor:
     """Collects what arrives in one turn of the event loop, and predicts in the next one.
 
-    An idle server answers at once. A busy one finds more requests in each turn, and so predicts
-    for more customers at a time.
+    A request that comes alone is answered at once. Where several come in one turn, it collects
+    until a turn brings no more, and so predicts for more customers at a time.
 
     Parameters
     ----------
@@ -102,34 +102,46 @@ class Predictor:
             If a large request is not predicted in time.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(asked, served, rows, places, role, time.perf_counter(), loop.create_future())
+        one = _Waiting(asked, served, rows, places, role, loop.create_future())
         if len(rows) > LARGE or served.compiled is None:
             async with asyncio.timeout(self._timeout_s):
-                probability = await loop.run_in_executor(self._threads, served.probability, rows)
-            self._finish([one], rows, probability)
+                scored = await loop.run_in_executor(self._threads, _score, served, rows)
+            self._finish([one], rows, *scored)
         else:
             if not self._waiting:
-                loop.call_soon(self._predict)
+                loop.call_soon(self._look, 1)
             self._waiting.append(one)
         return await one.found
+
+    def _look(self, before: int) -> None:
+        """Predict, unless the last turn has brought further requests: then see what the next does.
+
+        A caller who has just been answered asks again meanwhile, and predicting for all at once
+        takes little longer than for one.
+        """
+        count = len(self._waiting)
+        if before < count < _MOST:
+            asyncio.get_running_loop().call_soon(self._look, count)
+        else:
+            self._predict()
 
     def _predict(self) -> None:
         waiting, self._waiting = self._waiting, []
         groups: dict[tuple[int, str], list[_Waiting]] = defaultdict(list)
         for place, one in enumerate(waiting):
-            # Customers of whom one is not all of a request are logged with their places, alone.
-            merges = one.served.may_merge and one.places is None
-            groups[id(one.served) if merges else -1 - place, one.role].append(one)
+            groups[id(one.served) if one.served.may_merge else -1 - place, one.role].append(one)
         for group in groups.values():
             try:
                 rows = joined([one.rows for one in group])
-                self._finish(group, rows, group[0].served.probability(rows))
+                self._finish(group, rows, *_score(group[0].served, rows))
             except Exception as error:
                 for one in group:
                     if not one.found.done():  # its request may have been given up
                         one.found.set_exception(error)
 
-    def _finish(self, group: list[_Waiting], rows: Rows, probability: np.ndarray) -> None:
+    def _finish(
+        self, group: list[_Waiting], rows: Rows, probability: np.ndarray, scoring_s: float
+    ) -> None:
         """Decide, count, log, and tell those who wait."""
         first, ended = group[0], time.perf_counter()
         served, role = first.served, first.role
@@ -140,10 +152,11 @@ class Predictor:
         for outcome, number in (("1", positive), ("0", len(probability) - positive)):
             if number:
                 metrics.count("churn_predictions", role, outcome, by=number)
+        # Not how long they have waited: for the other version, too, which is predicted first.
+        metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
         end = 0
         for one in group:
             start, end = end, end + len(one.rows)
-            metrics.observe(_SCORING, ended - one.since, role, served.version)
             if not one.found.done():
                 its = Found(probability[start:end], prediction[start:end], served.version)
                 one.found.set_result(its)
@@ -153,8 +166,9 @@ class Predictor:
                     requests=[one.asked.id for one in group],
                     moments=[one.asked.moment for one in group],
                     latencies_ms=[(ended - one.asked.begun) * 1000 for one in group],
+                    scoring_ms=scoring_s * 1000,
                     counts=[len(one.rows) for one in group],
-                    places=first.places,
+                    places=_places(group),
                     rows=rows,
                     probability=probability,
                     prediction=prediction,
@@ -163,3 +177,18 @@ class Predictor:
                     role=role,
                 )
             )
+
+
+def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:
+    """Return the probabilities, and the seconds that they took."""
+    begun = time.perf_counter()
+    return served.probability(rows), time.perf_counter() - begun
+
+
+def _places(group: list[_Waiting]) -> np.ndarray | None:
+    """Return the positions of customers in their requests; None if they are all of them."""
+    if all(one.places is None for one in group):
+        return None
+    return np.concatenate(
+        [np.arange(len(one.rows)) if one.places is None else one.places for one in group]
+    )

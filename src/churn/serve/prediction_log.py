@@ -22,12 +22,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from churn.core.errors import ArtifactError, ParamsError
+from churn.core.errors import ArtifactError
 from churn.model.card import ModelCard
 from churn.serve import metrics
+from churn.serve.log_files import day_folder, part
+from churn.serve.log_files import file_system as file_system  # of readers, such as churn.monitor
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ COLUMNS = (
     "version",
     "role",
     "latency_ms",
+    "scoring_ms",
 )
 
 
@@ -59,6 +61,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         When each came, in seconds since 1970.
     latencies_ms : sequence of float, shape (n_requests,)
         From each request's arrival to its prediction.
+    scoring_ms : float
+        How long the version took to predict for all of them.
     counts : sequence of int, shape (n_requests,)
         Number of customers of each request.
     places : ndarray of int, shape (n_customers,), or None
@@ -77,6 +81,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     requests: Sequence[str]
     moments: Sequence[float]
     latencies_ms: Sequence[float]
+    scoring_ms: float
     counts: Sequence[int]
     places: np.ndarray | None
     rows: Rows
@@ -156,12 +161,11 @@ class PredictionLog:
         by_file: dict[tuple[str, ModelCard], list[Entry]] = defaultdict(list)
         for entry in entries:
             # At midnight a request may be among those of the day before.
-            day = datetime.fromtimestamp(entry.moments[0], UTC).date().isoformat()
-            by_file[day, entry.card].append(entry)
-        for (day, card), together in by_file.items():
+            by_file[day_folder(self._folder, entry.moments[0]), entry.card].append(entry)
+        for (folder, card), together in by_file.items():
             count = sum(len(entry.rows) for entry in together)
             try:
-                self._put(f"day={day}", self._table(together, card))
+                self._put(folder, self._table(together, card))
             except Exception as error:  # each file system has its own
                 metrics.count("churn_log_dropped_rows", "not writable", by=count)
                 _logger.error("prediction log: %d predictions lost: %s", count, error)
@@ -186,10 +190,10 @@ class PredictionLog:
         self._n_files += 1
         stamp = datetime.now(UTC).strftime("%H%M%S.%f")
         name = f"{stamp}-{os.getpid()}-{self._n_files}.parquet"
-        target, fresh = f"{self._folder}/{folder}/{name}", f"{self._folder}/{folder}/.{name}.part"
+        target, fresh = f"{folder}/{name}", f"{folder}/{part(name)}"
         if isinstance(self._files, LocalFileSystem):
             # An object has its name when it is complete; a file has it when it is opened.
-            self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
+            self._files.makedirs(folder, exist_ok=True)
             with open(fresh, "wb") as file:  # noqa: PTH123 (fsspec's paths are text)
                 file.write(buffer.getbuffer())
                 file.flush()
@@ -197,15 +201,6 @@ class PredictionLog:
             os.replace(fresh, target)  # noqa: PTH105
         else:
             self._files.pipe_file(target, buffer.getvalue())
-
-
-def file_system(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the folder in it."""
-    try:
-        files, folder = url_to_fs(address)
-    except (ValueError, ImportError) as error:
-        raise ParamsError(f"serve.log: {address}: {error}") from error
-    return files, folder.rstrip("/")
 
 
 def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> pa.Table:
@@ -224,8 +219,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     Table
         ``request_id``, ``time``, ``row`` (position in the request), ``customer_id``, the model's
         columns (numbers, dates as points in time, categories), ``probability``, ``prediction``,
-        ``version``, ``role``, ``latency_ms``. A column of the model with one of these names has
-        ``input_`` before it.
+        ``version``, ``role``, ``latency_ms``, ``scoring_ms``. A column of the model with one of
+        these names has ``input_`` before it.
     """
     counts = [count for entry in entries for count in entry.counts]
     requests = np.repeat(np.arange(len(counts)), counts)
@@ -235,8 +230,8 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
         values = [value for entry in entries for value in getattr(entry, name)]
         return pa.array(values, kind).take(pa.array(requests))
 
-    def of_entries(name: str) -> pa.Array:
-        values = pa.array([getattr(entry, name) for entry in entries], pa.string())
+    def of_entries(name: str, kind: pa.DataType) -> pa.Array:
+        values = pa.array([getattr(entry, name) for entry in entries], kind)
         return values.take(pa.array(groups))
 
     moments = (np.array([at for entry in entries for at in entry.moments]) * 1e6).astype(np.int64)
@@ -256,8 +251,9 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
     decided = np.concatenate([entry.prediction for entry in entries])
     columns["prediction"] = pa.array(decided.astype(np.int8))
-    columns |= {name: of_entries(name) for name in ("version", "role")}
+    columns |= {name: of_entries(name, pa.string()) for name in ("version", "role")}
     columns["latency_ms"] = of_requests("latencies_ms", pa.float32())
+    columns["scoring_ms"] = of_entries("scoring_ms", pa.float32())
     left_out = {*redact, *(named(name) for name in card.inputs if name in redact)}
     if card.id in redact:
         left_out.add("customer_id")

@@ -15,7 +15,7 @@ _LIMIT_S = 120
 
 
 def require_loadable(store: Store, version: Loadable) -> None:
-    """Check that a version can be loaded and predicts.
+    """Check that a version can be loaded and predicts, and write its verdict into the store.
 
     Raises
     ------
@@ -41,12 +41,14 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def main(folder: str, version: str, digest: str) -> None:
-    """Load a version; exit code 1, with a line on stderr, if it cannot be loaded."""
+    """Load a version, and write its verdict; exit code 1, with a line on stderr, if it fails."""
     from churn.serve import served
 
     store, wanted = Store(Path(folder)), Loadable(version=version, digest=digest)
     try:
-        served.load(version, store.model(wanted), digest, store.sample(wanted), max_rows=1)
+        sample = store.sample(wanted)
+        found = served.load(version, store.model(wanted), digest, sample, max_rows=1)
+        store.write_verdict(wanted, found.why_not)
     except ChurnError as error:
         sys.exit(" ".join(str(error).split()))
     except Exception as error:

@@ -65,7 +65,12 @@ class Served:
 
 
 def load(
-    version: str, folder: Path, digest: str, sample: pd.DataFrame | None, max_rows: int
+    version: str,
+    folder: Path,
+    digest: str,
+    sample: pd.DataFrame | None,
+    max_rows: int,
+    known: str | None = None,
 ) -> Served:
     """Load a version, compile it, and compare both.
 
@@ -80,6 +85,9 @@ def load(
         Raw columns of typical customers; default is a customer of whom nothing is known.
     max_rows : int
         Maximum number of customers of a request.
+    known : str, optional
+        `Served.why_not` as it was found for these bytes, here, before; then they are not compared
+        again.
 
     Raises
     ------
@@ -96,17 +104,20 @@ def load(
     if sample is None:
         sample = pd.DataFrame([dict.fromkeys(model.card.inputs)], dtype=object)
     rows = parity.hostile(model, sample)
-    compiled, why_not = _compile(model, rows)
+    compiled, why_not = _compile(model, rows, known)
     [example] = json.loads(sample.head(1).to_json(orient="records", date_format="iso"))
     served = Served(version, model, compiled, why_not, Questions(model, max_rows), example)
     served.probability(rows)  # a model that cannot answer is not served; and it is warm then
     return served
 
 
-def _compile(model: Model, rows: Rows) -> tuple[Compiled | None, str]:
+def _compile(model: Model, rows: Rows, known: str | None) -> tuple[Compiled | None, str]:
+    """Return the compiled model, or why there is none; `known` as for `load`."""
+    if known:
+        return None, known
     try:
         compiled = compile_model(model)
-        unlike = parity.difference(model, compiled, rows)
+        unlike = parity.difference(model, compiled, rows) if known is None else None
     except CompileError as error:
         return None, str(error)
     except Exception as error:  # whatever is wrong with it, the reference answers

@@ -1,7 +1,7 @@
 """The local copy: what a server serves, on disk, so that it starts without the registry.
 
 One process writes it (`churn.serve.follower`); workers read it. `state.json` says what to serve and
-is replaced in one step; a version's folder never changes once it is there.
+is replaced in one step; a version's model never changes once it is there.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import pandas as pd
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape, atomic, read_json, write_json
 from churn.provenance.candidate import model_digest
+from churn.serve.verdict import Verdict, key_of
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_MODEL, _SAMPLE = "model", "sample.json"
+_MODEL, _SAMPLE, _VERDICT = "model", "sample.json", "verdict.json"
 _MLFLOW_SAMPLE = "input_example.json"
 
 
@@ -189,13 +190,40 @@ class Store:
             if stored is not None and (example := stored / _MLFLOW_SAMPLE).is_file():
                 shutil.copyfile(example, fresh / _SAMPLE)
 
+    def adopt(self, other: Store, version: Loadable) -> None:
+        """Copy a version of another store in one step, with its verdict."""
+        with atomic(self.folder / "versions" / version.folder) as fresh:
+            shutil.copytree(other.folder / "versions" / version.folder, fresh)
+
+    def write_verdict(self, version: Loadable, why_not: str) -> None:
+        """Note what was found when a version was compared with its reference."""
+        verdict = Verdict(key=self._verdict_key(version), why_not=why_not)
+        write_json(self._file(version, _VERDICT), verdict)
+
+    def verdict(self, version: Loadable) -> str | None:
+        """Return what was found of these bytes with this code and these libraries; else None."""
+        try:
+            found = read_json(self._file(version, _VERDICT), "serve", Verdict)
+        except ArtifactError:  # missing, or damaged
+            return None
+        return found.why_not if found.key == self._verdict_key(version) else None
+
+    def _verdict_key(self, version: Loadable) -> str:
+        sample = self._file(version, _SAMPLE)
+        # The bytes that are there, and not those that ought to be.
+        digest = model_digest(self.model(version))
+        return key_of(digest, sample.read_bytes() if sample.exists() else b"")
+
+    def _file(self, version: Loadable, name: str) -> Path:
+        return self.folder / "versions" / version.folder / name
+
     def model(self, version: Loadable) -> Path:
         """Return the folder of a version's model."""
-        return self.folder / "versions" / version.folder / _MODEL
+        return self._file(version, _MODEL)
 
     def sample(self, version: Loadable) -> pd.DataFrame | None:
         """Return typical customers to try a version on, raw columns; None if there are none."""
-        path = self.folder / "versions" / version.folder / _SAMPLE
+        path = self._file(version, _SAMPLE)
         if not path.exists():
             return None
         return pd.DataFrame(**json.loads(path.read_text(encoding="utf-8")), dtype=object)

@@ -27,6 +27,8 @@ from churn.core.errors import ArtifactError, ChurnError
 from churn.core.params import Params
 from churn.serve import metrics
 from churn.serve.access import Keys, require_safe
+from churn.serve.listening import drain, listen
+from churn.serve.log_files import Retention, remove_parts
 from churn.serve.orders import Orders
 from churn.serve.probe import ONE_THREAD
 from churn.serve.store import Store
@@ -38,9 +40,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2
 _RESTART_S = 1.0  # a worker that ends at once is not started again at once
-_QUEUE_S = 0.05  # in which workers accept the connections that wait
 _SHORT_S, _SHORT_LIVES = 10.0, 5  # seconds of a short life, and how many in a row are too many
-_BACKLOG = 2048
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
         If the address is taken, nothing can be served, or workers end as soon as they begin.
     """
     require_safe(options.host, Keys.of(os.environ), options.insecure)
-    listening = _listen(options.host, options.port)
+    listening = listen(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="churn-serve-") as name:
         numbers = Path(name) / "numbers"
         numbers.mkdir()
@@ -103,19 +103,6 @@ def run(options: Options, settings: Params, say: Callable[[str], None]) -> int:
         store = Store(options.store if options.uri is None else Path(name) / "store")
         with store.locked():
             return _Supervisor(options, settings, listening, store, numbers, say).run()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except OSError as error:
-        raise ArtifactError(f"{host}:{port}: {error.strerror or error}; choose another") from error
-    listening.listen(_BACKLOG)
-    listening.set_inheritable(True)
-    return listening
 
 
 class _Supervisor:
@@ -143,6 +130,7 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopped.set())
         follows = self._prepare()
+        retention = self._look_after_log()
         self._workers = [self._start() for _ in range(self._options.workers)]
         if follows:
             threading.Thread(target=self._follow, name="follow", daemon=True).start()
@@ -152,7 +140,22 @@ class _Supervisor:
                 self._restart()
         finally:
             self._end()
+            if retention is not None:
+                retention.stop()
         return 0
+
+    def _look_after_log(self) -> Retention | None:
+        """Remove what killed workers have left in the log, and from now on what is too old."""
+        settings = self._settings.serve
+        if settings.log is None:
+            return None
+        if left := remove_parts(settings.log):
+            _logger.info("prediction log: %d unfinished files of ended workers removed", left)
+        if settings.log_days is None:
+            return None
+        retention = Retention(settings.log, settings.log_days)
+        retention.start()
+        return retention
 
     def _announce(self) -> None:
         """Say where it listens, once it answers there."""
@@ -269,12 +272,8 @@ class _Supervisor:
 
     def _end(self) -> None:
         """Let workers finish what they have accepted, and end."""
-        # Who connects from now on is refused, and not accepted by a socket that nobody reads. The
-        # connections that wait to be accepted would be reset, so their queue is made short first.
-        with contextlib.suppress(OSError):
-            self._listening.listen(0)
-            time.sleep(_QUEUE_S)
-            self._listening.shutdown(socket.SHUT_RD)
+        drain(self._listening)
+        self._listening.close()  # workers close theirs, and then it is closed
         for worker, _ in self._workers:
             worker.terminate()
         until = time.monotonic() + self._settings.serve.drain_s + 5
@@ -285,7 +284,6 @@ class _Supervisor:
                 worker.kill()
                 worker.wait()
         os.close(self._alive_write)
-        self._listening.close()
 
 
 def _told(seconds: float) -> str:

@@ -1,9 +1,10 @@
-"""Show how a canary goes, from the prediction log."""
+"""How a canary goes, by the prediction log, and whether it may end in Production."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -15,14 +16,47 @@ from churn.core.paths import Workspace
 from churn.data import schema
 from churn.data.table import read_table
 from churn.deploy import canary
+from churn.evaluation import trial_gate
 from churn.evaluation.trial import Comparison, Interval, Side, Tried, compare
-from churn.registry import Registry
+from churn.evaluation.trial_gate import Standing
+from churn.registry import Canary, Registry
+from churn.registry.version import in_production
 from churn.registry.working_copy import working_copy
 from churn.serve import prediction_log
 
+_OUTCOMES = {
+    "promote": "ready for Production",
+    "wait": "not yet ready for Production",
+    "block": "not fit for Production",
+}
 
-def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], None]) -> None:
-    """Print how the trial goes.
+
+@dataclass(frozen=True)
+class Seen:
+    """A trial, and what its predictions say.
+
+    Attributes
+    ----------
+    version, champion : int
+    trial : Canary
+    begun : str
+        ISO 8601, UTC.
+    found : Comparison or None
+        None if nothing was logged.
+    standing : Standing
+        The decision on it.
+    """
+
+    version: int
+    champion: int
+    trial: Canary
+    begun: str
+    found: Comparison | None
+    standing: Standing
+
+
+def look(root: Path, log: str | None, labels: Path | None, settings: Params) -> Seen:
+    """Compare the versions of the trial, and decide on it.
 
     Parameters
     ----------
@@ -32,42 +66,62 @@ def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], 
         Address of the prediction log; None for that of params.yaml.
     labels : Path or None
         File with what became of the customers.
-    say : callable
-        Gets each line.
+    settings : Params
 
     Raises
     ------
-    RegistryError
+    NoTrialError
         If no version is tried.
     ParamsError
         If there is no prediction log.
     """
-    settings = params.load(Workspace(root).params)
     address = log or settings.serve.log
     if address is None:
         raise ParamsError("serve.log is null: a trial is compared by the prediction log")
     with working_copy(root):
         registry = Registry(root, settings.release)
-        version, champion = canary.require_running(registry), registry.production()
+        versions = registry.versions()
+    version, champion = canary.require_running(versions), in_production(versions)
     begun, trial = version.last("canary"), version.canary
     if champion is None or begun is None or trial is None:
         raise RegistryError("nothing is in Production to compare with")
-    say(
-        f"version {version.number} is tried {trial.described} since {begun.when[:16]} UTC, against"
-        f" version {champion.number}"
-    )
     rows = prediction_log.read(address, datetime.fromisoformat(begun.when), prediction_log.COLUMNS)
     numbers = {str(version.number), str(champion.number)}
     rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
-    if rows.empty:
-        say(f"{address} has no predictions since then")
-        return
-    tried = Tried(trial.share, trial.shadow, str(version.number))
     known = None if labels is None else read_labels(labels, settings.data)
-    margin = settings.gates.margins.get("cost", 0.0)
-    found = compare(rows, known, tried, settings.decision, margin)
-    for line in lines(found, champion.number, version.number, margin, settings):
-        say(line)
+    tried = Tried(trial.share, trial.shadow, str(version.number))
+    margin = _margin(settings)
+    found = None if rows.empty else compare(rows, known, tried, settings.decision, margin)
+    limits = settings.release
+    ends = None if limits.canary is None else canary.due(version, limits.canary)
+    standing = trial_gate.decide(found, limits, ends, datetime.now(UTC))
+    return Seen(version.number, champion.number, trial, begun.when, found, standing)
+
+
+def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], None]) -> None:
+    """Print how the trial goes; parameters and errors as for `look`.
+
+    Parameters
+    ----------
+    say : callable
+        Gets each line.
+    """
+    settings = params.load(Workspace(root).params)
+    seen = look(root, log, labels, settings)
+    say(
+        f"version {seen.version} is tried {seen.trial.described} since {seen.begun[:16]} UTC,"
+        f" against version {seen.champion}"
+    )
+    if seen.found is None:
+        say(f"{log or settings.serve.log} has no predictions since then")
+    else:
+        for line in lines(seen.found, seen.champion, seen.version, _margin(settings)):
+            say(line)
+    say(f"{_OUTCOMES[seen.standing.outcome]}: {seen.standing.reason}")
+
+
+def _margin(settings: Params) -> float:
+    return settings.gates.margins.get("cost", 0.0)
 
 
 def read_labels(path: Path, data: DataParams) -> pd.Series:
@@ -88,9 +142,7 @@ def read_labels(path: Path, data: DataParams) -> pd.Series:
     return table.set_index(table[data.id].astype(str))[data.target]
 
 
-def lines(
-    found: Comparison, champion: int, challenger: int, margin: float, settings: Params
-) -> list[str]:
+def lines(found: Comparison, champion: int, challenger: int, margin: float) -> list[str]:
     """Describe a trial in lines."""
     names = [f"version {number}" for number in (champion, challenger)]
     shown = [f"{'':28}{names[0]:>14}{names[1]:>14}"]
@@ -98,15 +150,15 @@ def lines(
         ("customers", lambda side: f"{side.customers:,}"),
         ("predicted to churn", lambda side: _share(side.predicted)),
         ("mean probability", lambda side: f"{side.probability:.3f}"),
-        ("95 of 100 within", lambda side: f"{side.p95_ms:.1f} ms"),
+        ("95 of 100 predicted within", lambda side: f"{side.p95_ms:.1f} ms"),
     ]
     for name, text in rows:
         cells = [
             text(side) if side.customers else "-" for side in (found.champion, found.challenger)
         ]
         shown.append(f"{name:28}{cells[0]:>14}{cells[1]:>14}")
-    if found.fallbacks:
-        shown.append(f"version {challenger} could not answer {found.fallbacks:,} customers")
+    if found.failures:
+        shown.append(f"version {challenger} has not predicted for {found.failures:,} customers")
     if found.predicted is not None:
         shown.append(f"predicted to churn: {_interval(found.predicted)}")
     if found.cost is None:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from churn.core.params import ReleaseParams
+from churn.evaluation.trial_gate import LATENCY_REQUESTS, too_many_failures
 from churn.serve.store import Challenger
 
 _ROLES = ("challenger", "shadow")
-_FAILURES = 3  # fewer may be an accident
-_FAILURE_SHARE = 0.01
-_REQUESTS = 100  # fewer say nothing about the slowest
 _QUANTILE = 0.95
 
 
@@ -112,9 +110,9 @@ def reason_to_stop(counts: Counts, limits: ReleaseParams) -> str:
         `p95_ms` holds for a challenger too.
     """
     asked = counts.requests + counts.failures
-    if counts.failures >= _FAILURES and counts.failures > _FAILURE_SHARE * asked:
+    if too_many_failures(counts.failures, asked):
         return f"it could not answer {counts.failures:.0f} of {asked:.0f} requests"
-    if counts.requests >= _REQUESTS and counts.p95_s * 1000 >= limits.p95_ms:
+    if counts.requests >= LATENCY_REQUESTS and counts.p95_s * 1000 >= limits.p95_ms:
         return (
             f"5 of 100 predictions take more than {counts.p95_s * 1000:.0f} ms, and"
             f" {limits.p95_ms:g} ms are allowed (release.p95_ms)"

@@ -32,7 +32,8 @@ _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2  # between two looks at the state
 _COLLECT_TURNS = 50  # of those looks
 _AGAIN_S = 30.0  # until a version that could not be loaded is tried once more
-_GRACE_S = 0.5  # in which callers are told to open new connections
+_ACCEPT_S = 0.4  # in which the supervisor sees that nobody new is let in
+_GRACE_S = 0.8  # in which callers are told to open new connections
 _LAST_S = 2.0  # for shadows, and for the log, at the end
 _SWITCH_S = 0.0005  # for which another thread, which loads or logs, may hold up the answers
 
@@ -112,7 +113,10 @@ class Loader(threading.Thread):
         key = version.folder
         if key not in self._loaded:
             folder, sample = self._store.model(version), self._store.sample(version)
-            loaded = served.load(version.version, folder, version.digest, sample, self._max_rows)
+            known = self._store.verdict(version)
+            loaded = served.load(
+                version.version, folder, version.digest, sample, self._max_rows, known
+            )
             metrics.count("churn_reloads", "loaded")
             if loaded.why_not:
                 _logger.warning(
@@ -232,10 +236,14 @@ async def serve(orders: Orders) -> None:
         app.draining = True
         loaded.set()
         loop.remove_reader(orders.parent)
-        for one in getattr(server, "servers", []):
-            one.close()
+        # Where all processes get the signal at once, connections may wait to be accepted.
+        loop.call_later(_ACCEPT_S, close)
         # Answers now close their connections, so that few are idle when the rest are closed.
         loop.call_later(_GRACE_S, end)
+
+    def close() -> None:
+        for one in getattr(server, "servers", []):
+            one.close()
 
     def end() -> None:
         server.should_exit = True

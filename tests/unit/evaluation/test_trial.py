@@ -37,7 +37,7 @@ def rows(customers: pd.DataFrame, version: str, role: str) -> pd.DataFrame:
             "probability": probability,
             "prediction": (probability >= 0.3).astype(int),
             "role": role,
-            "latency_ms": 2.0 if role == "champion" else 3.0,
+            "scoring_ms": 2.0 if role == "champion" else 3.0,
         }
     )
 
@@ -154,5 +154,73 @@ def test_what_the_challenger_could_not_answer_is_counted_apart(customers: pd.Dat
         [rows(few.head(30), "good", "champion"), rows(few.tail(10), "good", "fallback")]
     )
     found = compare(log, None, Tried(1e-9, False, "4"), DECISION, 0.03)
-    assert found.fallbacks == 10
+    assert found.failures == 10
     assert found.champion.customers == 30
+
+
+def test_customers_whom_the_shadow_was_to_predict_and_has_not_are_counted(
+    customers: pd.DataFrame,
+) -> None:
+    few = customers.head(1000)
+    chosen = hash_share(few["customer_id"], "4") < 0.5
+    its = rows(few[chosen], "good", "shadow")
+    champion = rows(few, "good", "champion")
+    tried = Tried(0.5, True, "4")
+    assert compare(pd.concat([champion, its]), None, tried, DECISION, 0.03).failures == 0
+    log = pd.concat([champion, its.iloc[7:]])
+    assert compare(log, None, tried, DECISION, 0.03).failures == 7
+    # Those after its last prediction may be on their way.
+    later = champion.assign(time=champion["time"] + pd.Timedelta(seconds=1), request_id="later")
+    later["customer_id"] = "D" + later["customer_id"]
+    log = pd.concat([champion, its, later])
+    assert compare(log, None, tried, DECISION, 0.03).failures == 0
+
+
+def request(name: str, roles: list[str], scoring_ms: dict[str, float]) -> pd.DataFrame:
+    """Return the rows of a request about so many customers, of whom each was predicted by one."""
+    return pd.DataFrame(
+        {
+            "request_id": name,
+            "time": pd.Timestamp("2026-02-28", tz="UTC"),
+            "row": range(len(roles)),
+            "customer_id": None,
+            "probability": 0.5,
+            "prediction": 1,
+            "role": roles,
+            "scoring_ms": [scoring_ms[role] for role in roles],
+        }
+    )
+
+
+def test_both_sides_are_timed_by_requests_about_one_customer() -> None:
+    # Of large requests the challenger has a tenth, and it is the slower one all the same.
+    large = ["champion"] * 90 + ["challenger"] * 10
+    log = pd.concat(
+        [
+            *(request(f"l{i}", large, {"champion": 9.0, "challenger": 2.0}) for i in range(20)),
+            *(request(f"a{i}", ["champion"], {"champion": 1.0}) for i in range(9)),
+            *(request(f"b{i}", ["challenger"], {"challenger": 1.5}) for i in range(3)),
+        ]
+    )
+    found = compare(log, None, Tried(0.1, False, "4"), DECISION, 0.03)
+    assert (found.champion.requests, found.challenger.requests) == (9, 3)
+    assert (found.champion.p95_ms, found.challenger.p95_ms) == (1.0, 1.5)
+
+
+def test_without_such_requests_each_request_counts_once() -> None:
+    few = {"champion": 1.0, "challenger": 2.0}
+    slow = {"champion": 8.0, "challenger": 9.0}
+    log = pd.concat(
+        [request(f"l{i}", ["champion", "challenger"], few) for i in range(39)]
+        + [request("slow", ["champion"] * 900 + ["challenger"] * 100, slow)]
+    )
+    found = compare(log, None, Tried(0.1, False, "4"), DECISION, 0.03)
+    assert (found.champion.requests, found.challenger.requests) == (40, 40)
+    assert (found.champion.p95_ms, found.challenger.p95_ms) == (1.0, 2.0)
+
+
+def test_a_log_without_times_says_so(customers: pd.DataFrame) -> None:
+    log = rows(customers.head(9), "good", "champion").assign(scoring_ms=None)
+    found = compare(log, None, Tried(0.5, False, "4"), DECISION, 0.03)
+    assert found.champion.requests == 0
+    assert np.isnan(found.champion.p95_ms)

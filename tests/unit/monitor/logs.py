@@ -34,6 +34,7 @@ def write(
         requests=[f"{day}-{role}-{i}" for i in range(count)],
         moments=[noon + i / 1000 for i in range(count)],
         latencies_ms=[2.0] * count,
+        scoring_ms=1.0,
         counts=[1] * count,
         places=np.zeros(count, dtype=int),
         rows=from_frame(model, customers),

@@ -11,7 +11,7 @@ import pytest
 
 from churn.core import params
 from churn.core.errors import RegistryError, TrackingError
-from churn.registry import Event, Registry, Version
+from churn.registry import Canary, Event, Registry, Version
 from churn.tracking import connection
 from tests.conftest import ROOT
 from tests.unit.repositories import write
@@ -291,6 +291,40 @@ def test_each_move_is_in_the_audit_trail(registry: Registry) -> None:
     assert [e.replaced for e in registry.version(1).events] == [None, None, 2]
     assert registry.version(1).tags["promoted_by"] == "me"
     assert registry.version(1).tags["promoted_why"] == "why not"
+
+
+@pytest.mark.parametrize("what", ["production", "rollback", "restore"])
+def test_a_change_of_production_ends_a_trial_and_the_trail_says_so(
+    what: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(registry, 1, "production")
+    with registry.locked("me"):
+        registry.start_canary(registry.version(3), Canary(0.1, False), "me", "to see")
+        registry.reconcile()  # nothing has changed yet
+        assert registry.version(3).canary is not None
+
+    def killed(alias: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "delete_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            move(registry, 2, what)
+    move(registry, 2, what)  # the next one completes it
+    version = registry.version(3)
+    assert version.canary is None
+    assert [event.what for event in version.events] == ["canary", "canary_ended"]
+    last = version.events[-1]
+    assert (last.by, last.why) == ("me", f"version 2 came into Production ({what}: why not)")
+
+
+def test_a_trial_after_one_that_has_ended_ends_as_well(registry: Registry) -> None:
+    move(registry, 1, "production")
+    for number in (2, 1):
+        with registry.locked("me"):
+            registry.start_canary(registry.version(3), Canary(0.1, False), "me", "to see")
+        move(registry, number, "production")
+    assert [event.what for event in registry.version(3).events] == ["canary", "canary_ended"] * 2
 
 
 def test_a_registry_from_before_aliases_gets_one(

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from churn.deploy import canary, promotion
+from churn.deploy import canary, canary_release, promotion
+from churn.deploy.canary_release import Ending
 from churn.provenance.candidate import model_digest
 from churn.registry import Canary, Registry, Version
 from churn.serve import prediction_log
@@ -119,7 +120,8 @@ def test_a_challenger_answers_always_the_same_customers_until_it_is_promoted(
     assert together.headers["X-Model-Version"] == "1,2"
     found = [one["probability"] for one in together.json()["predictions"]]
     assert found == [expected[version][i] for i, version in enumerate(alone)]
-    canary.promote(root, released.registry, "me", "it is better")
+    ending = Ending("me", "it is better")
+    canary_release.promote(root, released.registry, ending, lambda step: None)
     eventually(lambda: {running.version(record) for record in records[:40]} == {"2"})
     eventually(lambda: running.number("churn_canary_share") == 0)
     assert released.registry.production() == released.registry.version(2)

@@ -193,6 +193,43 @@ def test_after_a_failure_and_in_the_next_turn_it_goes_on(
     assert same_bits(two, champion.probability(parts[3]))
 
 
+def arriving(turns: list[int], served: Served, rows: Rows, threads: ThreadPoolExecutor) -> None:
+    """Let so many requests come in each turn of the loop, and wait for all answers."""
+
+    async def run() -> None:
+        predictor, tasks = Predictor(threads, 30), list[asyncio.Task[Any]]()
+        for count in turns:
+            tasks += [
+                asyncio.create_task(probability(predictor, served, rows)) for _ in range(count)
+            ]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("turns", "together"),
+    [
+        ([1, 0, 0], [1]),
+        ([1, 0, 1, 0, 1], [1, 1, 1]),  # who comes alone waits for nobody
+        ([2, 0, 2], [2, 2]),
+        ([2, 3, 1, 0, 5], [6, 5]),  # where several come, more are on their way
+        ([40, 40, 40, 40], [80, 80]),  # and there is an end to it
+    ],
+)
+def test_requests_are_collected_as_long_as_several_come_in_each_turn(
+    turns: list[int],
+    together: list[int],
+    champion: Served,
+    parts: list[Rows],
+    threads: ThreadPoolExecutor,
+) -> None:
+    served, calls = watched(champion)
+    arriving(turns, served, parts[0], threads)
+    assert calls == together
+
+
 class Kept:
     """A prediction log that keeps what it gets."""
 

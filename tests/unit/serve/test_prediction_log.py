@@ -39,6 +39,7 @@ def make(dated: Model, rich: pd.DataFrame) -> Make:
             "requests": [request],
             "moments": [moment],
             "latencies_ms": [1.5],
+            "scoring_ms": 0.5,
             "counts": [count],
             "places": None,
             "rows": rows,
@@ -57,7 +58,7 @@ def of_card(card: ModelCard, **cells: Any) -> Entry:
     numbers = np.array([[cells[name] for name in (*card.numeric, *card.dates)]])
     rows = Rows(numbers, {name: [cells[name]] for name in card.categorical}, ["C7"])
     half, one = np.array([0.5]), np.array([1])
-    return Entry(["r7"], [NOON], [1.0], [1], None, rows, half, one, card, "3", "champion")
+    return Entry(["r7"], [NOON], [1.0], 0.5, [1], None, rows, half, one, card, "3", "champion")
 
 
 def counted(name: str, **labels: str) -> float:
@@ -101,6 +102,7 @@ def test_the_columns_have_their_types(make: Make, dated: Model) -> None:
         "version": text,
         "role": text,
         "latency_ms": pa.float32(),
+        "scoring_ms": pa.float32(),
     }
 
 
@@ -349,7 +351,7 @@ count = 3000
 rows = Rows(np.random.default_rng(1).random((count, len(card.numeric) + len(card.dates))),
             {name: ["x"] * count for name in card.categorical}, list(map(str, range(count))))
 while True:
-    log.add(Entry(["r"], [1.0], [1.0], [count], None, rows, np.zeros(count),
+    log.add(Entry(["r"], [1.0], [1.0], 0.5, [count], None, rows, np.zeros(count),
                   np.zeros(count, int), card, "3", "champion"))
     time.sleep(0.001)
 """

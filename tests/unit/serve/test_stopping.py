@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,10 +20,14 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 import yaml
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import RobustScaler
 
 from churn.model import artifact
+from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
-from churn.serve import prediction_log
+from churn.serve import log_files, prediction_log
 from churn.serve.store import Challenger, Loadable, State, Store
 from tests.conftest import ROOT
 from tests.unit.serve.models import fitted
@@ -30,6 +35,7 @@ from tests.unit.serve.running import Record, Running, eventually, serving
 
 pytestmark = pytest.mark.slow
 
+NO_REGISTRY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
 LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}
 
 
@@ -47,8 +53,11 @@ def folder(stored: Path, tmp_path: Path) -> Path:
     return folder_with(stored, tmp_path)
 
 
-def folder_with(stored: Path, folder: Path, **settings: object) -> Path:
+def folder_with(
+    stored: Path, folder: Path, release: dict[str, object] | None = None, **settings: object
+) -> Path:
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["release"] |= release or {}
     document["serve"] = {"log": "log", "flush_s": 0.3, "drain_s": 5, **settings}
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     shutil.copytree(stored, folder / "model")
@@ -114,6 +123,79 @@ def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Recor
     assert len(log) == sum(caller.answered for caller in callers)
 
 
+class NewCaller(threading.Thread):
+    """Opens a connection for each request, as fast as it can; whoever is connected is answered."""
+
+    def __init__(self, running: Running, record: Record) -> None:
+        super().__init__(daemon=True)
+        self.answered, self.lost, self.refused = 0, list[str](), False
+        body = json.dumps({"dataframe_records": [record]}).encode()
+        head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        length = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self._request = f"{head}{length}".encode() + body
+        where = urlsplit(running.url)
+        self._where = (str(where.hostname), int(where.port or 0))
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection = socket.create_connection(self._where, timeout=20)
+            except ConnectionRefusedError:
+                self.refused = True
+                return
+            try:
+                with connection:
+                    connection.sendall(self._request)
+                    answer = received(connection)
+                if not answer.startswith(b"HTTP/1.1 200 "):
+                    self.lost.append(f"answered {answer[:60]!r}")
+                self.answered += 1
+            except OSError as error:
+                self.lost.append(repr(error))
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the connection is closed."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whoever_is_connected_when_it_stops_is_answered(
+    workers: int, folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model", "--workers", str(workers)) as running:
+        callers = [NewCaller(running, record) for record in records[:24]]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        assert running.stop() == 0
+        for caller in callers:
+            caller.join(30)
+    assert [loss for caller in callers for loss in caller.lost] == []
+    assert all(caller.refused for caller in callers)  # it was asked to the very end
+    assert sum(caller.answered for caller in callers) > 100
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    log = prediction_log.read(str(folder / "log"), since)
+    assert len(log) == sum(caller.answered for caller in callers)
+
+
+def test_a_signal_to_all_processes_at_once_loses_nobody_either(
+    folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model", "--workers", "2") as running:
+        callers = [NewCaller(running, record) for record in records[:24]]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        for worker in running.workers():  # as a service manager does it
+            os.kill(worker, signal.SIGTERM)
+        assert running.stop() == 0
+        for caller in callers:
+            caller.join(30)
+    assert [loss for caller in callers for loss in caller.lost] == []
+    assert all(caller.refused for caller in callers)
+
+
 def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
     folder: Path, records: list[Record]
 ) -> None:
@@ -131,6 +213,27 @@ def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
     log = prediction_log.read(str(folder / "log"), since)
     assert set(log["customer_id"][:20]) == {record["customer_id"] for record in records[:20]}
     assert len(log) in (21, 51)  # what came after the last flush may be lost, and only whole
+
+
+def test_what_is_old_or_was_left_by_a_killed_worker_is_removed_from_the_log(
+    stored: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, log_days=30)
+    now = datetime.now(UTC).date()
+    days = {back: folder / "log" / f"day={now - timedelta(days=back)}" for back in (0, 30, 31)}
+    for day in days.values():
+        day.mkdir(parents=True)
+        (day / "a.parquet").write_bytes(b"")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = days[0] / log_files.part("b.parquet").replace(f"@{os.getpid()}.", f"@{dead.pid}.")
+    left.write_bytes(b"half")
+    with serving(folder, "--model", "model") as running:
+        assert not left.exists()
+        eventually(lambda: not days[31].exists())
+        assert running.ask(records[:1]).status_code == 200
+        assert "1 unfinished files of ended workers removed" in running.text
+    assert days[0].exists() and days[30].exists()
 
 
 def test_workers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
@@ -234,36 +337,130 @@ def test_an_address_that_is_taken_is_told_in_one_line(folder: Path) -> None:
     assert line.startswith(f"Error: 127.0.0.1:{port}: Address already in use")
 
 
+def on_trial(folder: Path, champion: Path, challenger: Path) -> Store:
+    """Fill a server's local copy with a version that is tried for all customers."""
+    store = Store(folder / "served")
+    first, tried = (
+        Loadable(version=number, digest=model_digest(model))
+        for number, model in (("1", champion), ("2", challenger))
+    )
+    for version, model in ((first, champion), (tried, challenger)):
+        store.add(version, model, None)
+    trial = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
+    store.write(State(name="churn-predictor", champion=first, challenger=trial))
+    store.touch()
+    return store
+
+
+def require_refused(store: Store, reason: str) -> None:
+    refusal = store.refusal()
+    assert refusal is not None
+    assert (refusal.version, refusal.since) == ("2", "2026-02-28")
+    assert reason in refusal.reason
+
+
 def test_a_canary_that_cannot_answer_is_stopped_even_without_the_registry(
     customers: pd.DataFrame, stored: Path, records: list[Record], tmp_path: Path
 ) -> None:
     folder = folder_with(stored, tmp_path, poll_s=0.3)
     plain = tmp_path / "plain"
     artifact.save(fitted(customers), plain)  # takes no plan; the challenger needs one
-    store = Store(folder / "served")
-    champion, tried = (
-        Loadable(version=number, digest=model_digest(model))
-        for number, model in (("1", plain), ("2", stored))
-    )
-    for version, model in ((champion, plain), (tried, stored)):
-        store.add(version, model, None)
-    challenger = Challenger(**tried.model_dump(), share=1, since="2026-02-28")
-    name = "churn-predictor"
-    store.write(State(name=name, champion=champion, challenger=challenger))
-    store.touch()
+    store = on_trial(folder, plain, stored)
     without_plan = [{k: v for k, v in one.items() if k != "plan"} for one in records[:5]]
-    gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    with serving(folder, environment=gone) as running:
+    with serving(folder, environment=NO_REGISTRY) as running:
         for one in without_plan:
             answer = running.ask([one])
             assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, "1")
         eventually(lambda: "the canary of version 2 is stopped" in running.text)
         eventually(lambda: running.number("churn_canary_share") == 0)
         assert running.number("churn_challenger_failures_total", version="2") >= 3
-    refusal = store.refusal()
-    assert refusal is not None
-    assert (refusal.version, refusal.since) == ("2", "2026-02-28")
-    assert "it could not answer" in refusal.reason
+    require_refused(store, "it could not answer")
+
+
+def slow_model(planned: pd.DataFrame) -> Model:
+    """Fit a model that takes tens of milliseconds: many trees, and a step that is not compiled."""
+    model = fitted(planned, "random_forest", data__categorical=["plan"])
+    pipeline = model.pipeline
+    features = pipeline["features"].transform(model.inputs(planned))
+    scaler = RobustScaler().fit(features)
+    classifier = RandomForestClassifier(300, max_depth=3, random_state=0)
+    classifier.fit(scaler.transform(features), planned["churned"])
+    steps = [("features", pipeline["features"]), ("scale", scaler), ("classifier", classifier)]
+    return replace(model, pipeline=Pipeline(steps))
+
+
+@pytest.fixture(scope="module")
+def slow(planned: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("slow") / "model"
+    artifact.save(slow_model(planned), folder)
+    return folder
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
+    shadow: bool, stored: Path, slow: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, {"p95_ms": 10}, poll_s=0.3)
+    store = on_trial(folder, stored, slow)
+    state = store.state()
+    assert state is not None and state.challenger is not None
+    challenger = state.challenger.model_copy(update={"shadow": shadow})
+    store.write(state.model_copy(update={"challenger": challenger}))
+    role = "shadow" if shadow else "challenger"
+    with serving(folder, environment=NO_REGISTRY) as running:
+        assert running.number("churn_model_served", role=role, scorer="reference") == 1
+        asked = 0
+        while store.refusal() is None and asked < 400:
+            assert running.ask([records[asked % len(records)]]).status_code == 200
+            asked += 1
+        assert asked >= 100  # fewer say nothing
+        eventually(lambda: running.number("churn_canary_share") == 0)
+        assert running.version(records[0]) == "1"
+        assert "the canary of version 2 is stopped: 5 of 100" in running.text
+    require_refused(store, "5 of 100 predictions take more than ")
+    since = datetime.now(UTC) - timedelta(minutes=15)
+    log = prediction_log.read(str(folder / "log"), since)
+    times = log.groupby("role")["scoring_ms"].median()
+    assert times[role] > 10
+
+
+def test_a_canary_as_slow_as_it_may_be_goes_on(
+    stored: Path, slow: Path, records: list[Record], tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path, {"p95_ms": 60_000}, poll_s=0.3)
+    store = on_trial(folder, stored, slow)
+    with serving(folder, environment=NO_REGISTRY) as running:
+        for place in range(120):
+            assert running.version(records[place % len(records)]) == "2"
+        time.sleep(1)  # three looks
+        assert running.number("churn_canary_share") == 1
+    assert store.refusal() is None
+
+
+def test_workers_believe_a_verdict_only_if_it_is_on_what_they_load(
+    stored: Path, tmp_path: Path
+) -> None:
+    folder = folder_with(stored, tmp_path)
+    store = Store(folder / "served")
+    version = Loadable(version="1", digest=model_digest(stored))
+    store.add(version, stored, None)
+    store.write(State(name="churn-predictor", champion=version))
+    store.touch()
+
+    def scorer() -> str:
+        with serving(folder, environment=NO_REGISTRY) as running:
+            found = [name for name in ("compiled", "reference") if served_by(running, name)]
+        return ",".join(found)
+
+    def served_by(running: Running, name: str) -> bool:
+        return running.number("churn_model_served", version="1", scorer=name) == 1
+
+    store.write_verdict(version, "another bit, as it was found here")
+    assert scorer() == "reference"
+    [verdict] = store.folder.glob("versions/*/verdict.json")
+    key = json.loads(verdict.read_text())["key"]
+    verdict.write_text(verdict.read_text().replace(key, key[::-1]))
+    assert scorer() == "compiled"
 
 
 def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> None:
