@@ -69,7 +69,7 @@ def over_time(metric: str, report: Report, promised: Interval | None) -> bytes |
             axes.axhline(promised.value, color=GREY, linewidth=1, label="held-out customers")
         _intervals(axes, names, estimated, ORANGE, "estimated, before labels", -0.12)
         _intervals(axes, names, measured, BLUE, "measured, with labels", 0.12)
-        step = max(1, len(names) // 8)
+        step = -(-len(names) // 6)
         axes.set_xticks(range(0, len(names), step), [name[5:] for name in names[::step]])
         axes.set_title(TITLES[metric])
         axes.legend(frameon=False, fontsize=8)
