@@ -30,6 +30,8 @@ def faults(text: str, is_workflow: bool = True) -> set[str]:
     found = {f"not pinned: {used}" for used in USES.findall(text) if not _PINNED.fullmatch(used)}
     jobs: dict[str, Any] = document["jobs"] if is_workflow else {"action": document["runs"]}
     for name, job in jobs.items():
+        if job.get("uses", "").startswith("./.github/workflows/"):
+            continue  # that file's own jobs are tested, and what it may not have is refused there
         if is_workflow and "timeout-minutes" not in job:
             found.add(f"no timeout: {name}")
         for step in job["steps"]:
@@ -215,9 +217,19 @@ def test_only_jobs_that_move_versions_or_propose_a_table_may_write_to_the_reposi
     assert writing == [
         "canary/decide",
         *(f"deploy/{name}" for name in ("confirm", "staging", "integration", "production")),
+        "monitor/retrain",  # it is retrain.yml
         "retrain/retrain",
         "rollback/rollback",
     ]
+
+
+def test_watching_may_write_issues_and_nothing_else_and_an_alarm_calls_retrain() -> None:
+    [(_, watch), (_, retrain)] = jobs("monitor")
+    assert watch["permissions"] == {"contents": "read", "issues": "write"}
+    assert "default_branch" in watch["if"]
+    assert retrain["uses"] == "./.github/workflows/retrain.yml"
+    assert retrain["if"] == "always() && needs.monitor.outputs.reason != ''"
+    assert retrain["with"] == {"reason": "${{ needs.monitor.outputs.reason }}"}
 
 
 def test_a_retraining_runs_main_s_code_and_gives_its_token_to_one_step() -> None:
