@@ -21,7 +21,9 @@ GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FILES = [*WORKFLOWS, *sorted((GITHUB / "actions").glob("*/action.yml"))]
 USES = re.compile(r"^\s*(?:- )?uses: (.+)$", re.MULTILINE)
-_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/actions/\w+")
+_PINNED = re.compile(
+    r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/(actions/\w+|workflows/\w+\.yml)"
+)
 
 
 def faults(text: str, is_workflow: bool = True) -> set[str]:
