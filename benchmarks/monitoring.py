@@ -16,6 +16,7 @@ import measure
 LOG_TARGET, MEMORY_TARGET = 3.0, 1.3
 _DAYS, _FILE_ROWS = 7, 20_000
 _FIRST = date(2026, 1, 5)
+_LAST = _FIRST + timedelta(days=_DAYS - 1)
 
 
 def write(folder: str, rows: str) -> None:
@@ -93,7 +94,9 @@ def compare(folder: Path, rows: int) -> tuple[dict[int, measure.Usage], measure.
         log = folder / f"log-{size}"
         measure.run([sys.executable, here, "write", str(log), str(size)], folder)
         # Synthetic customers are those that the model was trained on: there is no alarm.
-        usages[size] = measure.run(["churn", "monitor", "--log", str(log)], folder)
+        usages[size] = measure.run(
+            ["churn", "monitor", "--log", str(log), "--until", str(_LAST)], folder
+        )
     floor = measure.run([sys.executable, here, "read", str(folder / f"log-{rows}")], folder)
     return usages, floor
 

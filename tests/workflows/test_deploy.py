@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +275,8 @@ def log_of_other_customers(story: Story, folder: Path) -> None:
         # Of any version: the columns are the same, and the log says whose answers they are.
         model = artifact.load(next(Path(laid_out).rglob("model/model.json")).parent)
     pool = next(synthesize.customers(6000, 1)).to_pandas()
+    today = datetime.now(UTC).date()
     for number in range(3):
         customers = pool.iloc[2000 * number :][:2000]
         customers = customers.assign(age=customers["age"] + 20)
-        logs.write(folder, logs.FIRST + timedelta(days=number), customers, model)
+        logs.write(folder, today - timedelta(days=3 - number), customers, model)

@@ -52,8 +52,14 @@ class _Day(click.ParamType[date]):
     show_default=True,
     help="Days of the log, the last one among them.",
 )
-@click.option("--until", type=_Day(), help="Last day, in UTC.  [default: the newest of the log]")
-@click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
+@click.option(
+    "--until",
+    type=_Day(),
+    help="Last day, in UTC.  [default: yesterday; today if the log began today]",
+)
+@click.option(
+    "--log", metavar="ADDRESS", help="The prediction log.  [default: monitor.log, or serve.log]"
+)
 @click.option(
     "--input",
     "table",

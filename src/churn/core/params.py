@@ -606,7 +606,7 @@ class EffectsParams(Section):
     predicted : float
         Of the share of customers that are predicted to churn.
     volume : float
-        Of the number of customers of a day, as a share of the usual number.
+        Of the number of answers of a day, as a share of the usual number.
     errors : float
         Share of requests that failed because of the server.
     """

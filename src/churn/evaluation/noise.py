@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -25,11 +25,13 @@ class Noise:
         differ.
     counts : ndarray of float, shape (n_bins,)
         Of the reference.
-    rng : Generator
+    seed : sequence of int
+        Of the draws; the same seed gives the same quantiles, in whatever order they are asked for.
     """
 
-    def __init__(self, statistic: Statistic, counts: np.ndarray, rng: np.random.Generator) -> None:
-        self._statistic, self._rng = statistic, rng
+    def __init__(self, statistic: Statistic, counts: np.ndarray, seed: Sequence[int]) -> None:
+        self._statistic, self._seed = statistic, tuple(seed)
+        rng = np.random.default_rng(self._seed)
         self._shares = counts / counts.sum()
         self._references = rng.multinomial(round(counts.sum()), self._shares, _DRAWS)
         self._found: dict[tuple[int, float], float] = {}
@@ -48,8 +50,8 @@ class Noise:
         Notes
         -----
         Mean, standard deviation and skewness of the draws decide a Pearson type III distribution,
-        whose quantile is returned: exact for normal and chi-squared statistics, and without it a
-        level of one in ten thousand would need as many draws many times over.
+        whose quantile is returned: exact for normal and chi-squared statistics, near for others.
+        Without it a level of one in ten thousand would need many times as many draws.
         """
         rows = _rounded(rows)
         if (rows, level) not in self._found:
@@ -57,7 +59,8 @@ class Noise:
         return self._found[rows, level]
 
     def _drawn(self, rows: int, level: float) -> float:
-        windows = self._rng.multinomial(rows, self._shares, _DRAWS)
+        rng = np.random.default_rng([*self._seed, rows])
+        windows = rng.multinomial(rows, self._shares, _DRAWS)
         drawn = self._statistic(self._references, windows)
         skewness = max(float(stats.skew(drawn)), 0.0) if drawn.std() > 0 else 0.0
         return float(stats.pearson3.isf(level, skewness, drawn.mean(), max(drawn.std(), 1e-12)))

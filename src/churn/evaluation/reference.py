@@ -22,7 +22,7 @@ _MAX_CATEGORIES = 1000
 
 
 class NumberCounts(Shape):
-    """A column of numbers, or of dates in days since 1970.
+    """A column of numbers, or of dates: the days before the newest one.
 
     Attributes
     ----------
@@ -111,6 +111,8 @@ class Reference(Shape):
         The decision threshold.
     numeric : dict of str to NumberCounts
         Numeric columns, and those with dates.
+    dates : list of str
+        Those of them that have dates. Dates move on with the calendar, and their age need not.
     categorical : dict of str to CategoryCounts
     scores : ScoreCounts
     cuts : Cuts
@@ -121,6 +123,7 @@ class Reference(Shape):
     rows: int
     threshold: float
     numeric: dict[str, NumberCounts]
+    dates: list[str]
     categorical: dict[str, CategoryCounts]
     scores: ScoreCounts
     cuts: Cuts
@@ -167,13 +170,12 @@ def describe(
         if members.sum() >= slices.min_rows
     ]
     numbers = {name: train[name].to_numpy(dtype=float) for name in columns.numeric}
-    days = {
-        name: dates.days(dates.timestamps(train[name])).to_numpy(float) for name in columns.dates
-    }
+    ages = {name: _ages(train[name]) for name in columns.dates}
     return Reference(
         rows=len(train),
         threshold=threshold,
-        numeric={name: _numbers(values) for name, values in (numbers | days).items()},
+        numeric={name: _numbers(values) for name, values in (numbers | ages).items()},
+        dates=list(columns.dates),
         categorical={name: _categories(train[name]) for name in columns.categorical},
         scores=_scores(y, probability, threshold),
         cuts=chosen,
@@ -224,6 +226,13 @@ def score_middles(scores: ScoreCounts) -> np.ndarray:
     edges = np.array([0.0, *scores.edges, 1.0])
     middles: np.ndarray = (edges[1:] + edges[:-1]) / 2
     return middles
+
+
+def _ages(column: pd.Series) -> np.ndarray:
+    """Return the days before the newest date."""
+    days = dates.days(dates.timestamps(column)).to_numpy(float)
+    ages: np.ndarray = np.nanmax(days, initial=0.0) - days
+    return ages
 
 
 def _numbers(values: np.ndarray) -> NumberCounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from churn.monitor.results import Alarm, Kind, Measure, Window
+from churn.monitor.results import Alarm, Measure, Window
 
 
 def of_windows(windows: Sequence[Window], needed: int, of: int) -> Iterator[Alarm]:
@@ -13,26 +13,25 @@ def of_windows(windows: Sequence[Window], needed: int, of: int) -> Iterator[Alar
     Parameters
     ----------
     windows : sequence of Window
-        Oldest first; those that are skipped do not count.
+        Oldest first.
     needed, of : int
-        An alarm needs `needed` of the newest `of` windows, and the newest one. A single window, as
-        of a file, is judged alone.
+        A quantity is an alarm if it was above its limit in `needed` of the newest `of` windows that
+        measure it, and in the newest of these. A single window, as of a file, is judged alone.
     """
-    judged = [window for window in windows if not window.skipped][-of:]
-    if not judged:
-        return
     needed = 1 if len(windows) == 1 else needed
-    over = [{measure.name for measure in window.measures if measure.is_over} for window in judged]
-    for measure in judged[-1].measures:
-        where = [
-            window.name for window, names in zip(judged, over, strict=True) if measure.name in names
-        ]
-        if measure.is_over and len(where) >= needed:
-            yield alarm(measure, where)
+    series: dict[str, list[tuple[str, Measure]]] = {}
+    for window in windows:
+        for measure in window.measures:
+            series.setdefault(measure.name, []).append((window.name, measure))
+    for measured in series.values():
+        newest = measured[-of:]
+        where = [name for name, measure in newest if measure.is_over]
+        if newest[-1][1].is_over and len(where) >= needed:
+            yield alarm(newest[-1][1], where)
 
 
-def settled(windows: Sequence[Window], once: Sequence[Measure], needed: int) -> list[Kind]:
-    """Return the kinds of which nothing is above its limit.
+def settled(windows: Sequence[Window], once: Sequence[Measure], needed: int) -> list[str]:
+    """Return the quantities whose alarm is over.
 
     Parameters
     ----------
@@ -41,13 +40,15 @@ def settled(windows: Sequence[Window], once: Sequence[Measure], needed: int) -> 
     once : sequence of Measure
         Measured for all windows together.
     needed : int
-        Number of newest windows in which nothing may be above: an alarm is over when it could not
-        come back the next day.
+        A quantity has to be measured in each of so many newest windows, and to be above its limit
+        in none: its alarm could not come back with the next window.
     """
-    judged = [window for window in windows if not window.skipped][-needed:]
-    measured = [*once, *(measure for window in judged for measure in window.measures)]
-    above = {measure.kind for measure in measured if measure.is_over}
-    return sorted({measure.kind for measure in measured} - above)
+    needed = 1 if len(windows) == 1 else needed
+    names = {measure.name for measure in once if not measure.is_over}
+    if len(newest := windows[-needed:]) == needed:
+        calm = [{m.name for m in window.measures if not m.is_over} for window in newest]
+        names |= set.intersection(*calm)
+    return sorted(names)
 
 
 def alarm(measure: Measure, windows: list[str]) -> Alarm:

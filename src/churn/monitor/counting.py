@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.core.errors import ArtifactError
 from churn.evaluation.reference import Reference, number_places, score_places
+from churn.serve.prediction_log import named
 
 _PLACES = 2**24  # for different customers of a window: 16 MB
 _LATENCY_EDGES = np.geomspace(0.1, 100_000, 181)  # milliseconds; steps of 8 %
@@ -49,6 +53,7 @@ class Counts:
 
     def __init__(self, reference: Reference, logged: frozenset[str]) -> None:
         self._edges = {name: np.array(of.edges) for name, of in reference.numeric.items()}
+        self._dates = frozenset(reference.dates)
         self._score_edges = np.array(reference.scores.edges)
         self._seen = np.zeros(_PLACES, dtype=bool)
         self.rows = self.customers = self.answers = self.predicted = 0
@@ -72,8 +77,9 @@ class Counts:
         Parameters
         ----------
         table : Table
-            ``customer_id``, ``probability``, ``prediction``, the model's columns by their names
-            (dates as points in time), and of a log ``version``, ``role`` and ``latency_ms``.
+            ``customer_id``, ``probability``, ``prediction``, the model's columns by their names in
+            the log (dates as points in time), and of a log ``time``, ``version``, ``role`` and
+            ``latency_ms``.
         version : str or None
             The watched version; None if the rows are of no log.
         """
@@ -93,10 +99,15 @@ class Counts:
             return
         self.customers += len(table)
         for name, counts in self.numbers.items():
-            self._add_number(name, counts, table[name])
+            values = _floats(table[named(name)])
+            if name in self._dates:
+                values = _moments(table) - values
+            self._add_number(name, counts, values)
         for name in self.categories:
-            self._add_category(name, table[name])
+            self._add_category(name, table[named(name)])
         scores = _floats(table["probability"])
+        if np.isnan(scores).any():
+            raise ArtifactError("the log has answers without a probability")
         places = score_places(self._score_edges, scores)
         self.scores += np.bincount(places, minlength=len(self.scores))
         self.predicted += int(pc.sum(table["prediction"]).as_py() or 0)
@@ -106,7 +117,8 @@ class Counts:
         if not self.latency.any():
             return None
         place = int(np.searchsorted(np.cumsum(self.latency), share * self.latency.sum()))
-        return float(_LATENCY_EDGES[min(place, len(_LATENCY_EDGES) - 1)])
+        # The lower end of the bin: an answer within a limit is never said to be beyond it.
+        return float(_LATENCY_EDGES[min(max(place - 1, 0), len(_LATENCY_EDGES) - 1)])
 
     def _first_of_each(self, table: pa.Table) -> pa.Table:
         """Leave out customers who were counted; those without an id are all different."""
@@ -123,8 +135,7 @@ class Counts:
         self._seen[places[known]] = True
         return table if keep.all() else table.filter(pa.array(keep))
 
-    def _add_number(self, name: str, counts: np.ndarray, column: pa.ChunkedArray) -> None:
-        values = _days(column) if pa.types.is_timestamp(column.type) else _floats(column)
+    def _add_number(self, name: str, counts: np.ndarray, values: np.ndarray) -> None:
         known = values[~np.isnan(values)]
         self.missing[name] += len(values) - len(known)
         counts += np.bincount(number_places(self._edges[name], known), minlength=len(counts))
@@ -163,9 +174,17 @@ def places_of(ids: pa.ChunkedArray) -> np.ndarray:
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    found: np.ndarray = column.cast(pa.float64()).to_numpy()  # null becomes NaN
-    return found
+    """Return numbers, and dates in days since 1970; NaN where null."""
+    if not pa.types.is_timestamp(column.type):
+        numbers: np.ndarray = column.cast(pa.float64()).to_numpy()
+        return numbers
+    moments = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    days: np.ndarray = moments.cast(pa.float64()).to_numpy() / _DAY_US
+    return days
 
 
-def _days(column: pa.ChunkedArray) -> np.ndarray:
-    return _floats(column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())) / _DAY_US
+def _moments(table: pa.Table) -> np.ndarray:
+    """Return when each row was answered, in days since 1970; now for the rows of a table."""
+    if "time" in table.column_names:
+        return _floats(table["time"])
+    return np.full(len(table), time.time() * 1e6 / _DAY_US)

@@ -18,6 +18,7 @@ from churn.data import schema
 from churn.data.dates import timestamps
 from churn.data.table import read_table
 from churn.monitor.counting import hashes
+from churn.serve.prediction_log import named
 
 _NEVER = np.iinfo(np.int64).min
 
@@ -105,7 +106,7 @@ class Labels:
         self._moment[at] = moments[chosen]
         self._probability[at] = table["probability"].to_numpy()[chosen]
         for name, values in self._extra.items():
-            values[at] = table[name].to_pandas().to_numpy(dtype=object)[chosen]
+            values[at] = table[named(name)].to_pandas().to_numpy(dtype=object)[chosen]
 
     def matched(self, max_rows: int) -> pd.DataFrame:
         """Return the labels with a prediction.

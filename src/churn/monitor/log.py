@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from churn.core.params import Columns
 from churn.serve.prediction_log import file_system, named
 
 _ROWS = 100_000  # of a part: enough that a part's cost is that of its rows
+_DAY = re.compile(r"day=\d{4}-\d{2}-\d{2}")
 _TIME = pa.timestamp("us", tz="UTC")
 _OWN = {
     "request_id": pa.string(),
@@ -60,13 +62,14 @@ class Log:
             raise ArtifactError(f"{self.address}: the log cannot be read: {error}") from error
         days: dict[str, list[str]] = {}
         for path in found:
-            day = path.rpartition("/")[0].rpartition("day=")[2]
-            if first <= day <= last:
+            folder = path.rpartition("/")[0].rpartition("/")[2]
+            day = folder.removeprefix("day=")
+            if _DAY.fullmatch(folder) and first <= day <= last:
                 days.setdefault(day, []).append(path)
         return days
 
-    def newest(self) -> str:
-        """Return the newest day of the log (YYYY-MM-DD).
+    def oldest(self) -> str:
+        """Return the oldest day of the log (YYYY-MM-DD).
 
         Raises
         ------
@@ -76,7 +79,7 @@ class Log:
         days = self.days("", "9999")
         if not days:
             raise ArtifactError(f"{self.address}: no predictions are logged there")
-        return max(days)
+        return min(days)
 
     def logged(self, paths: Sequence[str]) -> frozenset[str]:
         """Return the names of the model's columns that the newest of these files has."""
@@ -84,14 +87,19 @@ class Log:
             there = set(pq.read_schema(file).names)
         return frozenset(name for name in self._types if named(name) in there)
 
-    def parts(self, paths: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    def parts(
+        self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
         """Yield the rows of files, in parts.
 
         Parameters
         ----------
         paths : sequence of str
+        own : sequence of str
+            The log's own columns.
         columns : sequence of str
-            Columns of the model, or the log's own. One that a file lacks is null.
+            The model's; in the log's names (`churn.serve.prediction_log.named`). A column that a
+            file lacks is null.
 
         Yields
         ------
@@ -103,9 +111,10 @@ class Log:
         ArtifactError
             If a file is damaged.
         """
-        stored = {name: name if name in _OWN else named(name) for name in columns}
-        types = {**{named(name): kind for name, kind in self._types.items()}, **_OWN}
-        schema = pa.schema([(name, types[name]) for name in stored.values()])
+        schema = pa.schema(
+            [*((name, _OWN[name]) for name in own)]
+            + [(named(name), self._types[name]) for name in columns]
+        )
         with self._reading():
             rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []
@@ -114,10 +123,10 @@ class Log:
                 waiting.append(batch)
                 count += len(batch)
                 if count >= _ROWS:
-                    yield pa.Table.from_batches(waiting).rename_columns(list(stored))
+                    yield pa.Table.from_batches(waiting)
                     waiting, count = [], 0
             if count:
-                yield pa.Table.from_batches(waiting).rename_columns(list(stored))
+                yield pa.Table.from_batches(waiting)
 
     def _reading(self) -> Any:
         return _Reading(self.address)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from churn.monitor.results import Alarm, Kind, Report
-from churn.review.report.tables import table
+from churn.review.report.tables import first_rows
 from churn.review.report.text import code, prose
 
+_MOST_ROWS = 50  # GitHub takes 65,536 characters
 # What to look at first.
 _ADVICE: dict[Kind, str] = {
     "data": "Look at the columns below in the page of the run. If a source is broken (a unit, a"
     " default, a join), mend it: a new model would learn the mistake. If the customers have really"
     " changed, train on new data: `churn retrain`.",
+    "volume": "Look at who calls the server, and whether it was up (`/metrics`).",
     "predictions": "Customers are predicted otherwise than the held-out ones were. If the"
     " customers have changed as well, begin there; if not, look at which version answers"
     " (`churn status`).",
@@ -28,7 +30,7 @@ _ADVICE: dict[Kind, str] = {
 
 def summary(report: Report, run: str = "") -> str:
     """Return the whole result."""
-    sign = "🔴" if report.alarms else "🟢" if report.newest else "🟡"
+    sign = "🔴" if report.alarms else "🟢" if report.is_known else "🟡"
     parts = [f"## {sign} {report.headline}", _about(report)]
     if report.alarms:
         parts.append(_table(report.alarms))
@@ -64,4 +66,4 @@ def _table(found: Sequence[Alarm]) -> str:
         ]
         for alarm in found
     ]
-    return table(["alarm", "change", "limit", "windows"], rows)
+    return first_rows(["alarm", "change", "limit", "windows"], rows, most=_MOST_ROWS)

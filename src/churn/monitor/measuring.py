@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -83,7 +84,6 @@ class Measurer:
     ) -> None:
         self._reference, self._effects, self._decision = reference, effects, decision
         self.margins = margins
-        self._rng = np.random.default_rng(_SEED)
         self._quantities = list(_quantities(reference, effects))
         # Performance is looked at once a day, estimated and with labels, by each margin.
         count = len(self._quantities) + 2 * len(margins)
@@ -115,9 +115,9 @@ class Measurer:
 
     def estimate(self, counts: Counts) -> tuple[dict[str, Interval], list[Measure]]:
         """Estimate the metrics of a window, and measure how much worse they are than promised."""
-        scores = self._reference.scores
+        scores, rng = self._reference.scores, np.random.default_rng(_SEED)
         found = estimated.estimate(
-            scores, counts.scores, self._reference.threshold, self._decision, self._rng
+            scores, counts.scores, self._reference.threshold, self._decision, rng
         )
         intervals = {
             name: interval(entry.value.value, entry.value.error, np.inf)
@@ -167,7 +167,8 @@ class Measurer:
 
     def _noise(self, quantity: _Quantity) -> Noise:
         if quantity.name not in self._noises:
-            self._noises[quantity.name] = Noise(quantity.statistic, quantity.reference, self._rng)
+            seed = (_SEED, zlib.crc32(quantity.name.encode()))
+            self._noises[quantity.name] = Noise(quantity.statistic, quantity.reference, seed)
         return self._noises[quantity.name]
 
 

@@ -15,6 +15,7 @@ from churn.monitor.results import GroupResult, Interval, Measure, Performance
 
 _MIN_DAY = 50  # customers; the metrics of fewer are noise
 _TENTHS = 10
+_MEANS = frozenset({"log_loss", "brier", "accuracy", "cost"})  # over all customers
 
 
 def measure(
@@ -72,23 +73,29 @@ def _groups(
 
 
 def _compared(group: GroupMetrics, found: dict[str, Estimate], y: np.ndarray) -> GroupResult:
-    freedom = _freedom(y)
     shared = [name for name in found if name in group.metrics]
+    freedom = {name: _freedom(name, y) for name in shared}
     return GroupResult(
         column=group.column,
         slice=group.slice,
         rows=len(y),
-        metrics={name: _interval(found[name], freedom) for name in shared},
+        metrics={name: _interval(found[name], freedom[name]) for name in shared},
         promised={name: _interval(group.metrics[name], np.inf) for name in shared},
         difference={
-            name: _interval(_minus(found[name], group.metrics[name]), freedom) for name in shared
+            name: _interval(_minus(found[name], group.metrics[name]), freedom[name])
+            for name in shared
         },
     )
 
 
-def _freedom(y: np.ndarray) -> float:
-    """Return the degrees of freedom of an interval: the rarer class limits what is known."""
-    return float(max(min(y.sum(), len(y) - y.sum()) - 1, 1))
+def _freedom(metric: str, y: np.ndarray) -> float:
+    """Return the degrees of freedom of a metric's interval.
+
+    Means over all customers have one less than there are customers. What is known of the others is
+    limited by the rarer class.
+    """
+    rarer = min(y.sum(), len(y) - y.sum())
+    return float(max((len(y) if metric in _MEANS else rarer) - 1, 1))
 
 
 def _minus(first: Estimate, second: Estimate) -> Estimate:
@@ -115,7 +122,7 @@ def _measures(
     for name in measurer.margins:
         if name in found and name in promised:
             change = _minus(found[name], promised[name])
-            yield measurer.loss("performance", name, found[name].value, change, _freedom(y))
+            yield measurer.loss("performance", name, found[name].value, change, _freedom(name, y))
 
 
 def _days(
@@ -125,7 +132,7 @@ def _days(
         if len(rows) >= _MIN_DAY:
             y = rows["y"].to_numpy()
             found = estimates(y, rows["probability"].to_numpy(), threshold, decision)
-            yield str(day), {name: _interval(of, _freedom(y)) for name, of in found.items()}
+            yield str(day), {name: _interval(of, _freedom(name, y)) for name, of in found.items()}
 
 
 def _calibration(labelled: pd.DataFrame) -> Iterator[tuple[float, float, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference, 
 from churn.monitor.counting import Counts
 from churn.monitor.results import Interval, Report
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _BARS = 20
 _CATEGORIES = 10
 _SIZE = (5.2, 3.2)
@@ -40,7 +42,8 @@ def distribution(column: str, reference: Reference, window: Counts) -> bytes:
             _numbers(axes, reference.numeric[column], window.numbers[column])
         else:
             _categories(axes, reference.categorical[column], window.categories[column])
-        axes.set_title(_plain(column or "probability of churn"))
+        age = ", days before" if column in reference.dates else ""
+        axes.set_title(_plain(f"{column}{age}" if column else "probability of churn"))
         axes.legend(frameon=False)
         return _png(figure)
 
@@ -70,7 +73,13 @@ def over_time(metric: str, report: Report, promised: Interval | None) -> bytes |
         _intervals(axes, names, estimated, ORANGE, "estimated, before labels", -0.12)
         _intervals(axes, names, measured, BLUE, "measured, with labels", 0.12)
         step = -(-len(names) // 6)
-        axes.set_xticks(range(0, len(names), step), [name[5:] for name in names[::step]])
+        axes.set_xticks(
+            range(0, len(names), step),
+            [
+                name.removeprefix(name[:5]) if _DAY.fullmatch(name) else name
+                for name in names[::step]
+            ],
+        )
         axes.set_title(TITLES[metric])
         axes.legend(frameon=False, fontsize=8)
         return _png(figure)

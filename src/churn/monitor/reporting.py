@@ -19,12 +19,14 @@ from churn.monitor.run import Found
 from churn.registry import Registry
 from churn.registry.working_copy import working_copy
 from churn.review.report import run_address
+from churn.review.report.text import clip
 from churn.tracking import runs
 
 JSON, PAGE, SUMMARY = "monitor.json", "monitor.html", "monitor.md"
 TEXTFILE = "monitor.prom"
 TAG = "monitor"  # of a version
 _ENDED_BY_TRAINING: frozenset[Kind] = frozenset({"data", "predictions", "estimate", "performance"})
+_MOST_REASON = 1000  # characters
 _QUIET, _ALARM, _UNKNOWN = 0, 1, 2
 
 
@@ -50,7 +52,7 @@ def write_workflow_output(report: Report, environment: Mapping[str, str]) -> Non
     names = [alarm.shown for alarm in report.alarms if alarm.kind in _ENDED_BY_TRAINING]
     if file and names:
         with Path(file).open("a", encoding="utf-8") as output:
-            output.write(f"reason={' '.join('; '.join(names).split())}\n")
+            output.write(f"reason={clip('; '.join(names), _MOST_REASON)}\n")
 
 
 def note(report: Report, folder: Path, root: Path, settings: Params) -> None:
@@ -85,8 +87,7 @@ def keep_issues(report: Report, environment: Mapping[str, str], say: Callable[[s
 def show(report: Report, folder: Path) -> int:
     """Print the result, and return the exit code."""
     console = Console()
-    is_known = report.newest is not None or report.performance is not None
-    style = "red" if report.alarms else "green" if is_known else "yellow"
+    style = "red" if report.alarms else "green" if report.is_known else "yellow"
     console.print(Text(f"{report.headline} (version {report.version})", style=style))
     if report.alarms:
         table = Table(box=box.SIMPLE_HEAD)
@@ -104,4 +105,4 @@ def show(report: Report, folder: Path) -> int:
     for line in report.notes:
         console.print(Text(line, style="yellow"))
     console.print(f"{folder / PAGE}", soft_wrap=True)
-    return _ALARM if report.alarms else _QUIET if is_known else _UNKNOWN
+    return _ALARM if report.alarms else _QUIET if report.is_known else _UNKNOWN

@@ -6,9 +6,10 @@ from typing import Literal
 
 from churn.core.files import Shape
 
-Kind = Literal["data", "predictions", "estimate", "performance", "service"]
+Kind = Literal["data", "volume", "predictions", "estimate", "performance", "service"]
 TITLES: dict[Kind, str] = {
     "data": "The customers have changed",
+    "volume": "The number of answers has changed",
     "predictions": "The predictions have changed",
     "estimate": "The metrics are estimated to have become worse",
     "performance": "The metrics have become worse",
@@ -132,7 +133,7 @@ class Performance(Shape):
     groups : list of GroupResult
         All customers first.
     days : dict of str to dict of str to Interval
-        Metrics by the day on which the label was known.
+        Metrics by the day of the prediction.
     calibration : list of tuple of float
         Mean probability, observed share that churned, and customers, by tenth of the customers.
     measures : list of Measure
@@ -192,7 +193,7 @@ class Report(Shape):
         What a server's metrics say; empty if none was asked.
     alarms : list of Alarm
     settled : list of str
-        Kinds of which everything was measured to be as before; an alarm of these is over.
+        Names of the quantities that were measured to be as before; an alarm of these is over.
     notes : list of str
         What could not be measured, and why.
     """
@@ -207,7 +208,7 @@ class Report(Shape):
     performance: Performance | None
     server: list[Measure]
     alarms: list[Alarm]
-    settled: list[Kind]
+    settled: list[str]
     notes: list[str]
 
     @property
@@ -216,9 +217,15 @@ class Report(Shape):
         if self.alarms:
             kinds = dict.fromkeys(alarm.kind for alarm in self.alarms)
             return "; ".join(TITLES[kind] for kind in kinds)
-        if self.newest is None and self.performance is None:
+        if not self.is_known:
             return "Nothing can be said yet"
         return "Nothing has changed that matters"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether customers, predictions or metrics were measured at all."""
+        labelled = self.performance is not None and bool(self.performance.measures)
+        return self.newest is not None or labelled
 
     @property
     def answers(self) -> int:
@@ -232,10 +239,10 @@ class Report(Shape):
 
     @property
     def newest_measures(self) -> list[Measure]:
-        """Everything that is judged now."""
-        window = [] if self.newest is None else self.newest.measures
+        """Each quantity, as it was measured last."""
+        by_name = {m.name: m for window in self.windows for m in window.measures}
         labelled = [] if self.performance is None else self.performance.measures
-        return [*window, *labelled, *self.server]
+        return [*by_name.values(), *labelled, *self.server]
 
     @property
     def newest_metrics(self) -> dict[str, dict[str, Interval]]:

@@ -28,9 +28,10 @@ from churn.monitor.results import Interval, Measure, Performance, Report, Window
 from churn.registry import Registry, Version, verified
 from churn.registry.reader import MODEL_FILES
 from churn.registry.working_copy import working_copy
+from churn.serve.prediction_log import named
 
 _MATCHED = ("customer_id", "time", "probability", "version", "role")
-_COUNTED = ("customer_id", "probability", "prediction", "version", "role", "latency_ms")
+_COUNTED = ("customer_id", "time", "probability", "prediction", "version", "role", "latency_ms")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def run(options: Options, settings: Params) -> Found:
         monitor.false_alarms,
     )
     if options.table is not None:
+        if options.labels or options.metrics or options.until or options.log:
+            raise ParamsError("--input is a table alone: no --log, --until, --labels or --metrics")
         return _of_table(options.table, watched, measurer, settings)
     return _Watch(options, settings, watched, measurer).run()
 
@@ -153,7 +156,8 @@ def _of_table(path: Path, watched: Watched, measurer: Measurer, settings: Params
     model = watched.model
     customers = prediction.read(model.card, path)
     counts = Counts(watched.reference, frozenset(model.card.inputs))
-    frame = pd.concat([model.inputs(customers), model.predict(customers)], axis=1)
+    inputs = model.inputs(customers).rename(columns=named)
+    frame = pd.concat([inputs, model.predict(customers)], axis=1)
     counts.add(pa.Table.from_pandas(frame, preserve_index=False), None)
     window = measured_window(path.name, counts, measurer, settings)
     report = Report(
@@ -214,15 +218,17 @@ class _Watch:
 
     def run(self) -> Found:
         """Measure each day, the labels, and the server."""
-        last = self._options.until or date.fromisoformat(self._log.newest())
-        first = last - timedelta(days=self._options.days - 1)
+        first, last = self._period()
         days = self._log.days(first.isoformat(), last.isoformat())
         if not days:
             raise ArtifactError(f"{self._log.address}: no predictions from {first} to {last}")
+        # A day without answers is one as well.
+        begun = date.fromisoformat(min(days))
+        names = [str(begun + timedelta(days=i)) for i in range((last - begun).days + 1)]
         windows: list[Window] = []
-        with bar("monitoring", len(days) + 1) as advance:
-            for day, paths in days.items():
-                windows.append(self._day(day, paths, windows))
+        with bar("monitoring", len(names) + 1) as advance:
+            for day in names:
+                windows.append(self._day(day, days.get(day, []), windows))
                 advance(day)
             measured = self._performance(first, last)
             advance("labels")
@@ -246,22 +252,30 @@ class _Watch:
         )
         return Found(report, self._reference, self._newest)
 
+    def _period(self) -> tuple[date, date]:
+        """Return the first and the last day; today only if the log has begun today."""
+        last = self._options.until
+        if last is None:
+            today = datetime.now(UTC).date()
+            has_begun_today = self._log.oldest() == today.isoformat()
+            last = today if has_begun_today else today - timedelta(days=1)
+        return last - timedelta(days=self._options.days - 1), last
+
     def _day(self, day: str, paths: list[str], before: list[Window]) -> Window:
-        logged = self._log.logged(paths)
-        self._note_redacted(logged)
+        logged = self._log.logged(paths) if paths else frozenset()
         counts = Counts(self._reference, logged)
-        for part in self._log.parts(paths, [*_COUNTED, *sorted(logged)]):
-            counts.add(part, self._version)
+        if paths:
+            self._note_redacted(logged)
+            for part in self._log.parts(paths, _COUNTED, sorted(logged)):
+                counts.add(part, self._version)
         self._versions.update(counts.versions)
         window = measured_window(day, counts, self._measurer, self._settings)
-        if window.skipped:
-            return window
-        self._newest = counts
-        measures = [service.latency(window, self._settings.release.p95_ms)]
-        if day != datetime.now(UTC).date().isoformat():  # today has not ended
-            usual = [other.answers for other in before]
-            effect = self._settings.monitor.effects.volume
-            measures.append(service.volume(usual, window.answers, effect))
+        usual = [other.answers for other in before]
+        effect = self._settings.monitor.effects.volume
+        measures = [service.volume(usual, window.answers, effect)]
+        if not window.skipped:
+            self._newest = counts
+            measures.append(service.latency(window, self._settings.release.p95_ms))
         known = [measure for measure in measures if measure is not None]
         return window.model_copy(update={"measures": [*window.measures, *known]})
 
@@ -280,8 +294,14 @@ class _Watch:
         known = Labels(table, _start(first), _start(last + timedelta(days=1)), slices)
         # A label may be known long after the prediction.
         for paths in self._log.days("", last.isoformat()).values():
-            for part in self._log.parts(paths, [*_MATCHED, *slices]):
+            for part in self._log.parts(paths, _MATCHED, slices):
                 known.match(answers_of(part, self._version))
+        matched = len(known) - known.unmatched
+        if matched < (least := self._settings.monitor.min_rows):
+            self._notes.append(
+                f"{self._labels}: {matched:,} labels have an earlier prediction of this version;"
+                f" metrics need {least}"
+            )
         return performance.measure(
             known.matched(self._settings.comparison.max_rows),
             known.unmatched,

@@ -47,6 +47,10 @@ def metrics(address: str) -> dict[str, Counter[str]]:
         families = list(text_string_to_metric_families(text))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{address}: no metrics of a server ({error})") from error
+    if not any(family.name == "churn_requests" for family in families):
+        raise ArtifactError(
+            f"{address}: no metrics of a server (churn_requests_total is not there)"
+        )
     found: dict[str, Counter[str]] = {"status": Counter(), "dropped": Counter()}
     wanted = {"churn_requests_total": "status", "churn_log_dropped_rows_total": "dropped"}
     labels = {"status": "status", "dropped": "reason"}
@@ -134,7 +138,7 @@ def volume(before: Sequence[int], answers: int, effect: float) -> Measure | None
     deviation = 1.4826 * statistics.median(abs(count - usual) for count in before)
     change = answers / usual - 1
     return Measure(
-        kind="data",
+        kind="volume",
         name="number of answers",
         column="",
         value=abs(change),

@@ -27,7 +27,8 @@ def render(report: Report, moment: float | None = None) -> str:
     last.set(time.time() if moment is None else moment)
     gauge("version", "Version that is watched.").set(float(report.version))
     customers = gauge("customers", "Different customers of the newest window; 0 if none is judged.")
-    customers.set(0 if report.newest is None else report.newest.customers)
+    newest = report.windows[-1]
+    customers.set(0 if newest.skipped else newest.customers)
     alarms = gauge("alarms", "Quantities that are an alarm, by kind.", ("kind",))
     for kind in TITLES:
         alarms.labels(kind).set(sum(found.kind == kind for found in report.alarms))

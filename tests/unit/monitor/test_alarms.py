@@ -73,18 +73,21 @@ def test_nothing_judged_is_no_alarm() -> None:
 @pytest.mark.parametrize(
     ("days", "over"),
     [
-        ([("a",), ()], ["predictions"]),
-        ([(), ()], ["data", "predictions"]),
-        ([("p",), ("a",)], []),
-        ([("a",), (), ()], ["data", "predictions"]),
+        ([("a",), ()], ["b", "p"]),
+        ([(), ()], ["a", "b", "p"]),
+        ([("p",), ("a",)], ["b"]),
+        ([("a",), (), ()], ["a", "b", "p"]),
+        ([("a",)], ["b", "p"]),
     ],
 )
-def test_a_kind_is_over_when_its_alarm_could_not_be_back_tomorrow(
+def test_an_alarm_is_over_when_it_could_not_be_back_tomorrow(
     days: list[tuple[str, ...]], over: list[str]
 ) -> None:
     windows = [window(day, names) for day, names in enumerate(days)]
     assert alarms.settled(windows, [], 2) == over
 
 
-def test_what_was_not_measured_is_not_over() -> None:
-    assert alarms.settled([window(1, skipped="few")], [], 2) == []
+@pytest.mark.parametrize("days", [[True], [False, True], [True, False]])
+def test_what_was_not_measured_is_not_over(days: list[bool]) -> None:
+    windows = [window(i, skipped="few" if skip else "") for i, skip in enumerate(days)]
+    assert alarms.settled(windows, [], 2) == []

@@ -80,5 +80,6 @@ def test_unseen_categories_are_counted_together(world: World) -> None:
 def test_quantiles_of_the_time_to_a_prediction(world: World) -> None:
     times = np.concatenate([np.full(96, 2.0), np.full(4, 300.0)]).astype(np.float32)
     counts = counted(world, logged(100, latency_ms=times))
-    assert 2.0 <= (counts.latency_ms(0.5) or 0) < 2.2
-    assert 300 <= (counts.latency_ms(0.99) or 0) < 325
+    # Never beyond what it was: a limit that was kept is not said to be broken.
+    assert 1.8 < (counts.latency_ms(0.5) or 0) <= 2.0
+    assert 275 < (counts.latency_ms(0.99) or 0) <= 300

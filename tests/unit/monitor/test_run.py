@@ -27,6 +27,10 @@ Day = Callable[..., pd.DataFrame]
 
 
 def run(*arguments: str) -> int:
+    """Run `churn monitor`; up to the newest day of the log, where nothing else is given."""
+    newest = max((path.name[4:] for path in Path("log").glob("day=*")), default="")
+    if "log" in arguments and "--until" not in arguments and newest:
+        arguments = (*arguments, "--until", newest)
     try:
         main(["monitor", *arguments])
     except SystemExit as stopped:
@@ -153,8 +157,8 @@ def test_metrics_of_the_server_are_judged(day: Day, tmp_path: Path) -> None:
     counters = tmp_path / "metrics"
     counters.write_text(
         "# TYPE churn_requests_total counter\n"
-        'churn_requests_total{endpoint="invocations",status="200"} 950\n'
-        'churn_requests_total{endpoint="invocations",status="500"} 50\n'
+        'churn_requests_total{endpoint="/invocations",status="200"} 950\n'
+        'churn_requests_total{endpoint="/invocations",status="500"} 50\n'
         "# TYPE churn_log_dropped_rows_total counter\n"
         'churn_log_dropped_rows_total{reason="queue full"} 3\n'
     )
@@ -310,7 +314,12 @@ def test_an_alarm_is_a_reason_to_train_and_a_failing_server_is_none(
 ) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     counters = tmp_path / "metrics"
-    counters.write_text('churn_log_dropped_rows_total{reason="queue full"} 3\n')
+    counters.write_text(
+        "# TYPE churn_requests_total counter\n"
+        'churn_requests_total{endpoint="/invocations",status="200"} 9\n'
+        "# TYPE churn_log_dropped_rows_total counter\n"
+        'churn_log_dropped_rows_total{reason="queue full"} 3\n'
+    )
     for number in range(2):
         day(number)
     assert run("--log", "log", "--metrics", str(counters)) == 1
@@ -321,3 +330,58 @@ def test_an_alarm_is_a_reason_to_train_and_a_failing_server_is_none(
     [line] = (tmp_path / "output").read_text().splitlines()
     assert line.startswith("reason=")
     assert "drift of age: median " in line
+
+
+def test_a_log_that_has_stopped_is_no_all_clear(
+    day: Day, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        day(number)
+    # Two days later nobody has been answered since.
+    assert run("--log", "log", "--until", "2026-03-07") == 1
+    assert alarms() == {"number of answers"}
+    assert "drift of age" not in report()["settled"]
+    # Long after, and by the clock: there is nothing to look at.
+    assert run("--log", "log", "--until", "2026-04-30") == 2
+    main_without_until = ["monitor", "--log", "log"]
+    with pytest.raises(SystemExit) as ended:
+        main(main_without_until)
+    assert ended.value.code == 2
+    assert "no predictions from" in capsys.readouterr().err
+
+
+def test_labels_that_match_nobody_are_told(day: Day) -> None:
+    for number in range(2):
+        day(number)
+    labels = pd.DataFrame({"customer_id": [f"X{i}" for i in range(80)], "churned": [0, 1] * 40})
+    labels.to_csv("labels.csv", index=False)
+    assert run("--log", "log", "--labels", "labels.csv") == 0
+    [note] = report()["notes"]
+    assert note.startswith("labels.csv: 0 labels have an earlier prediction")
+
+
+def test_a_table_alone_takes_no_labels(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--input", "same.csv", "--labels", "labels.csv") == 2
+    assert "--input is a table alone" in capsys.readouterr().err
+
+
+def test_what_is_not_a_server_s_is_no_health(day: Day, tmp_path: Path) -> None:
+    day(0)
+    (tmp_path / "metrics").write_text("")
+    assert run("--log", "log", "--metrics", str(tmp_path / "metrics")) == 2
+
+
+def test_an_issue_stays_open_while_its_column_is_not_measured(
+    day: Day, served_github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_SERVER_URL", f"https://{served_github.host}")
+    monkeypatch.setenv("GITHUB_REPOSITORY", served_github.repository)
+    monkeypatch.setenv("SSL_CERT_FILE", str(served_github.certificate))
+    monkeypatch.setenv("GH_TOKEN", TOKEN)
+    for number in range(2):
+        day(number, older=20)
+    run("--log", "log", "--issues")
+    for number in range(2, 8):
+        day(number, redact=frozenset({"age"}))
+    assert run("--log", "log", "--since", "5d", "--issues") == 0
+    assert [issue["state"] for issue in served_github.issues] == ["open"]
