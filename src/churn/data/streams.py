@@ -66,9 +66,7 @@ class File:
         name = self.name.replace("\\", "/").rpartition("/")[2]
         found = name.lower().removesuffix(".gz").rpartition(".")[2]
         if found not in ("csv", "tsv", "parquet"):
-            raise DataError(
-                f"{self.name}: the name must end in .csv, .tsv, .csv.gz or .parquet"
-            )
+            raise DataError(f"{self.name}: the name must end in .csv, .tsv, .csv.gz or .parquet")
         return found
 
 
@@ -207,9 +205,7 @@ class _Text:
             self.names = _matched(file.name, self.header, columns, style)
         except csv.Error as error:
             self.stream.close()
-            raise DataError(
-                f"{file.name}: not a CSV file ({error}); export it as CSV"
-            ) from error
+            raise DataError(f"{file.name}: not a CSV file ({error}); export it as CSV") from error
         except BaseException:
             self.stream.close()
             raise

@@ -112,7 +112,7 @@ class Model:
             imputer, encoder = self.pipeline["features"].named_transformers_["category"][-2:]
             # Without columns in which every cell was missing: scikit-learn leaves them out.
             kept = imputer.get_feature_names_out(self.card.categorical)
-            known = dict(zip(kept, encoder.categories_, strict=True))
+            known = dict(zip(map(str, kept), encoder.categories_, strict=True))
         except (
             KeyError,
             AttributeError,
