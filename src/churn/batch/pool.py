@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
+from itertools import chain
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from churn.serve.questions import Questions
 from churn.serve.served import Served
 from churn.serve.store import Loadable, Store
 
+FEW_ROWS = 200_000  # take as long as a process to start
 _AHEAD = 2  # parts for each process that are read before they are predicted
 
 
@@ -52,7 +53,12 @@ class Part(NamedTuple):
 
 
 def scored(
-    parts: Iterable[Part], store: Store, loadable: Loadable, model: Served, workers: int
+    parts: Iterable[Part],
+    store: Store,
+    loadable: Loadable,
+    model: Served,
+    workers: int,
+    few_rows: int = FEW_ROWS,
 ) -> Iterator[tuple[Part, Scored]]:
     """Predict for parts, in their order.
 
@@ -63,9 +69,11 @@ def scored(
     store, loadable
         From which the processes load the model.
     model : Served
-        The same, loaded: predicts a single part, for which no process is started.
+        The same, loaded.
     workers : int
         Number of processes; 1 for none.
+    few_rows : int
+        With fewer rows no process is started.
 
     Raises
     ------
@@ -73,8 +81,14 @@ def scored(
         If a process was killed.
     """
     parts = iter(parts)
-    first = list(islice(parts, 2))
-    if len(first) < 2 or workers < 2:
+    first: list[Part] = []
+    while sum(len(part.rows) for part in first) < few_rows:
+        if (part := next(parts, None)) is None:
+            break
+        first.append(part)
+    else:
+        few_rows = 0
+    if few_rows or workers < 2:
         for part in chain(first, parts):
             yield part, score(model, part.rows, part.first_row)
         return

@@ -17,7 +17,7 @@ from churn.batch import inputs, parts, reading, scoring, unfinished
 from churn.batch.folder import Folder
 from churn.batch.inputs import Input
 from churn.batch.job import Job
-from churn.batch.pool import scored
+from churn.batch.pool import FEW_ROWS, scored
 from churn.batch.unfinished import Done, Finished, Run, Source
 from churn.core import addresses
 from churn.core.errors import DataError
@@ -53,6 +53,8 @@ class Options:
         Number of processes that predict; None for one for each core.
     chunk_rows, part_rows : int
         Rows that are predicted at once, and of a file of the output at most.
+    few_rows : int
+        With fewer rows no process is started.
     """
 
     model: str
@@ -65,6 +67,7 @@ class Options:
     workers: int | None = None
     chunk_rows: int = reading.CHUNK_ROWS
     part_rows: int = reading.PART_ROWS
+    few_rows: int = FEW_ROWS
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def run(options: Options) -> Outcome:
         workers = options.workers or cores()
         job = Job(found, known, begun, scratch)
         with job.progress():
-            for part, answers in scored(chunks, store, loadable, model, workers):
+            for part, answers in scored(chunks, store, loadable, model, workers, options.few_rows):
                 job.add(part, answers)
         job.finish()
         seconds = time.perf_counter() - started

@@ -51,6 +51,12 @@ class Decoded(io.RawIOBase):
         """Say so."""
         return True
 
+    def head(self, size: int) -> bytes:
+        """Return what comes next, up to `size` bytes or a block more, without going on."""
+        while len(self._ready) < size and not self._is_last:
+            self._ready = memoryview(bytes(self._ready) + self._next())
+        return bytes(self._ready)
+
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer; 0 at the end."""
         while not self._ready and not self._is_last:

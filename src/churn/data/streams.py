@@ -194,9 +194,10 @@ class _Text:
 
     def __init__(self, file: File, columns: Sequence[str], style: CsvParams) -> None:
         self.header: list[str] = []
-        self.stream = io.BufferedReader(Decoded(file.opened(), file.name, style.encoding), _HEAD)
+        decoded = Decoded(file.opened(), file.name, style.encoding)
+        self.stream = io.BufferedReader(decoded, _HEAD)
         try:
-            head = self.stream.peek(_HEAD)
+            head = decoded.head(_HEAD)
             if declared := re.match(rb"sep=(.)\r?\n", head):  # as Excel writes it
                 self.stream.read(declared.end())
                 head = head[declared.end() :]
