@@ -22,7 +22,9 @@ from churn.data.streams import File
 
 NAMES = ["id", "age", "plan"]
 CELLS = st.one_of(
-    st.sampled_from(["", " ", "NA", "1", "1.0", " 2,5", "-3e7", "größer", "a;b", 'say "x"', "true"]),
+    st.sampled_from(
+        ["", " ", "NA", "1", "1.0", " 2,5", "-3e7", "größer", "a;b", 'say "x"', "true"]
+    ),
     st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=6),
 )
 TABLES = st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=40)
@@ -66,9 +68,7 @@ def test_any_block_and_any_start_gives_the_rows_of_the_whole(
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator, quotechar=quote, lineterminator=end)
     writer.writerows([NAMES, *rows])
-    style = CsvParams(
-        separator=separator, quote=quote, encoding=encoding.removesuffix("-sig")
-    )
+    style = CsvParams(separator=separator, quote=quote, encoding=encoding.removesuffix("-sig"))
     content = text.getvalue().encode(encoding)
     name = "t.csv.gz" if packed else "t.csv"
     content = gzip.compress(content) if packed else content
