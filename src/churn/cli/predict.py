@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -74,16 +75,13 @@ def predict(
         from churn.core import params
 
         settings = params.load(Workspace().params)
-        batch = settings.batch
-        model = model or f"models:/{settings.release.model}@champion"
-        source, output, bad_rows = (
-            source or batch.input,
-            output or batch.output,
-            bad_rows or batch.bad_rows,
-        )
-        if source is None or output is None:
+        if settings.batch.input is None:
             click.echo("batch.input is null: nothing to predict for (docs/batch.md)")
             return
+        model = model or f"models:/{settings.release.model}@champion"
+        source = source or _of_today(settings.batch.input)
+        output = output or _of_today(settings.batch.output)
+        bad_rows = bad_rows or settings.batch.bad_rows
     assert model is not None and source is not None and output is not None
     if _is_file(output):
         _predict_at_once(model, source, output, bad_rows == "quarantine" or resume)
@@ -92,6 +90,10 @@ def predict(
 
     options = run.Options(model, source, output, bad_rows or "refuse", resume, overwrite)
     click.echo("\n".join(run.described(run.run(options), output)))
+
+
+def _of_today(address: str) -> str:
+    return address.replace("{date}", datetime.now(UTC).date().isoformat())
 
 
 def _is_file(output: str) -> bool:

@@ -735,15 +735,16 @@ class BatchParams(Section):
     ----------
     input : str or None
         A file, a folder, a pattern, or an address of one of these, such as
-        s3://bucket/customers. Null: nowhere, and nothing is predicted.
+        s3://bucket/customers. Null: nowhere, and nothing is predicted. ``{date}`` is replaced by
+        the day, in UTC, as in s3://bucket/customers/day={date}.
     output : str
-        A folder, or its address.
+        A folder, or its address; with ``{date}`` as well, so that each day has its own.
     bad_rows : {"refuse", "quarantine"}
         Whether a row that cannot be read stops the run, or is written to another file.
     """
 
     input: str | None = None
-    output: str = "scored"
+    output: str = "scored/{date}"
     bad_rows: Literal["refuse", "quarantine"] = "refuse"
 
 

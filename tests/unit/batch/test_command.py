@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +82,12 @@ def test_params_say_what_is_predicted_regularly(
     )
 
     customers[:9].assign(age="x").to_csv("customers.csv", index=False)
-    document["batch"] = {"input": "customers.csv", "output": "out", "bad_rows": "quarantine"}
+    document["batch"] = {"input": "*.csv", "output": "out/day={date}", "bad_rows": "quarantine"}
     Path("params.yaml").write_text(yaml.safe_dump(document))
     assert run("predict", "--skip-if-not-set-up", "--resume") == 0
     assert "9 bad rows, with the reasons, in _bad_rows/" in capsys.readouterr().out
+    [day] = Path("out").iterdir()
+    assert day.name in {f"day={datetime.now(UTC).date() - timedelta(days=n)}" for n in (0, 1)}
 
 
 def test_one_file_is_predicted_as_before_and_says_what_needs_a_folder(
