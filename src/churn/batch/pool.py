@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from churn.batch import processes
 from churn.batch.scoring import Scored, score
 from churn.core.errors import ChurnError
 from churn.model import artifact
 from churn.serve.compiled import compile_model
-from churn.serve.probe import ONE_THREAD
 from churn.serve.questions import Questions
 from churn.serve.served import Served
 from churn.serve.store import Loadable, Store
@@ -93,9 +93,7 @@ def scored(
             yield part, score(model, part.rows, part.first_row)
         return
     arguments = (store, loadable, model.compiled is not None)
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)  # the processes share the cores already
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, arguments)
+    pool = ProcessPoolExecutor(workers, processes.context(), _start, arguments)
     waiting: deque[tuple[Part, Future[Scored]]] = deque()
     try:
         for part in chain(first, parts):
@@ -110,11 +108,6 @@ def scored(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _next(waiting: deque[tuple[Part, Future[Scored]]]) -> tuple[Part, Scored]:

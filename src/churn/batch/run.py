@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from churn.batch import inputs, parts, reading, scoring, unfinished
+from churn.batch import fetching, inputs, parts, processes, reading, scoring, unfinished
 from churn.batch.folder import Folder
 from churn.batch.inputs import Input
 from churn.batch.job import Job
@@ -112,7 +111,7 @@ def run(options: Options) -> Outcome:
         unfinished.require_free(folder, options.overwrite)
     with ExitStack() as stack:
         store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="churn-predict-"))))
-        loadable = scoring.fetch(options.model, options.root, store)
+        loadable = fetching.fetch(options.model, options.root, store)
         model = scoring.load(store, loadable)
         if model.compiled is None:
             announce(f"scikit-learn predicts, several times slower: {model.why_not}")
@@ -129,7 +128,7 @@ def run(options: Options) -> Outcome:
             return _outcome(begun.parts, begun.run.version, 0.0, 0)
         started = time.perf_counter()
         chunks = reading.parts(found, data, begun.offsets(), options.chunk_rows, options.part_rows)
-        workers = options.workers or cores()
+        workers = options.workers or processes.cores()
         job = Job(found, known, begun, scratch)
         with job.progress():
             for part, answers in scored(chunks, store, loadable, model, workers, options.few_rows):
@@ -189,11 +188,3 @@ def _require_names(found: Sequence[Input]) -> None:
     for name, count in names.items():
         if count > 1:
             raise DataError(f"{count} files of the input would be written to {name}; rename them")
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1

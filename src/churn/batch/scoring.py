@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ import pyarrow as pa
 from churn.data import schema, streams
 from churn.model.prediction import columns
 from churn.model.threads import limited
-from churn.provenance.candidate import model_digest
-from churn.registry import loading
 from churn.serve import served
 from churn.serve.rows import from_frame
 from churn.serve.served import Served
@@ -42,30 +39,6 @@ class Scored:
     predictions: pa.Table
     bad: Mapping[int, str]
     unseen: Mapping[str, Counter[str]]
-
-
-def fetch(uri: str, root: Path, store: Store) -> Loadable:
-    """Put the model that an address names, verified, into a store.
-
-    Parameters
-    ----------
-    uri : str
-        As for `churn.registry.loading.fetch`.
-    root : Path
-        Folder of the local MLflow store.
-    store : Store
-
-    Raises
-    ------
-    ChurnError
-        If there is no such model, or its files were changed.
-    """
-    with tempfile.TemporaryDirectory(prefix="churn-predict-") as folder:
-        files = loading.fetch(uri, root, Path(folder))
-        digest = model_digest(files.model)
-        loadable = Loadable(version=files.version or digest[:12], digest=digest)
-        store.add(loadable, files.model, files.stored)
-    return loadable
 
 
 def load(store: Store, loadable: Loadable) -> Served:

@@ -86,6 +86,10 @@ def predict(
     if _is_file(output):
         _predict_at_once(model, source, output, bad_rows == "quarantine" or resume)
         return
+    from churn.batch import processes
+
+    if processes.cores() > 1:
+        processes.context()  # before the next line, which imports for seconds as well
     from churn.batch import run
 
     options = run.Options(model, source, output, bad_rows or "refuse", resume, overwrite)

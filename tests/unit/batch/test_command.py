@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -131,7 +130,7 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
     whole = [pd.read_parquet(path) for path in (out / "_unfinished/data").iterdir()]
     assert {len(part) for part in whole} == {4000}
     assert not list(out.glob("*.parquet"))
-    assert others
+    assert len(others) >= 3
     until = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in others) and time.monotonic() < until:
         time.sleep(0.1)
@@ -151,15 +150,14 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes of a pool, but for multiprocessing's own."""
-    found = []
+    """Return the processes below a process."""
+    parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                words = (entry / "cmdline").read_bytes()
+                stat = (entry / "stat").read_text()
             except OSError:
                 continue
-            if int(parent) == pid and b"spawn_main" in words and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-    return found
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = [child for child, parent in parents.items() if parent == pid]
+    return found + [below for child in found for below in children(child)]
