@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import batch
 import measure
 import monitoring
 import serving
@@ -301,6 +302,21 @@ def watched(folder: Path, rows: int) -> list[Result]:
     ]  # fmt: skip
 
 
+def batched(folder: Path, rows: int) -> list[Result]:
+    """Measure `churn predict` into a folder, beside MLflow, and beside reading and writing only."""
+    seconds, memory = batch.compare(folder, rows)
+    ours, small, large = seconds["predict"], memory[rows], memory[10 * rows]
+    return [
+        Result(f"MLflow's predict of {rows:,} rows / churn predict, read and written",
+             seconds["pyfunc"] / ours, "x", batch.SPEED_TARGET,
+             f"{seconds['pyfunc']:.1f} s / {ours:.1f} s; command {seconds['command']:.1f} s", True),
+        Result(f"churn predict {rows:,} rows / only read and write them", ours / seconds["floor"],
+             "x", batch.FLOOR_TARGET, f"{ours:.1f} s / {seconds['floor']:.1f} s"),
+        Result(f"its memory for {10 * rows:,} rows / for {rows:,}", large / small, "x",
+             batch.MEMORY_TARGET, f"{large:,.0f} MB / {small:,.0f} MB"),
+    ]  # fmt: skip
+
+
 def synthesize(folder: Path, rows: int) -> Result:
     """Measure the memory for generating synthetic customers."""
     output = folder / "many.parquet"
@@ -354,6 +370,7 @@ def main() -> None:
         results += release(folder, arguments.times)
         results += served(folder)
         results += watched(folder, arguments.rows)
+        results += batched(folder, arguments.rows)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         results += [*large, synthesize(folder, 10 * arguments.rows)]

@@ -55,7 +55,7 @@ def test_the_code_of_the_model_is_no_judging_code(path: str) -> None:
     assert kind(path) == "model"
 
 
-@pytest.mark.parametrize("package", ["serve", "tune"])
+@pytest.mark.parametrize("package", ["serve", "monitor", "batch", "tune"])
 def test_neither_the_server_nor_a_search_judges(package: str) -> None:
     assert kind(f"src/churn/{package}/app.py") == "others"
     layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]

@@ -177,21 +177,6 @@ def tune(settings: tuple[str, ...], write: bool) -> None:
     run.run(Path(), overrides, write)
 
 
-@cli.command()
-@click.option(
-    "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
-)
-@click.option("--input", "source", type=FILE, required=True, help="Customers: .csv or .parquet.")
-@click.option("--output", type=FILE, required=True, help="File to write: .csv or .parquet.")
-def predict(model: str, source: Path, output: Path) -> None:
-    """Predict for customers: id, probability, and 0 or 1."""
-    from churn.model import prediction
-    from churn.registry.loading import load_model
-
-    count = prediction.predict(load_model(model, Path()), source, output)
-    click.echo(f"{output}: {count:,} customers")
-
-
 def _with(settings: tuple[str, ...]) -> Params:
     """Read params.yaml with overrides."""
     from churn.core import params

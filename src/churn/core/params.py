@@ -737,6 +737,26 @@ class RetrainParams(Section):
     tune: bool = False
 
 
+class BatchParams(Section):
+    """The table that is predicted regularly.
+
+    Attributes
+    ----------
+    input : str or None
+        A file, a folder, a pattern, or an address of one of these, such as
+        s3://bucket/customers. Null: nowhere, and nothing is predicted. ``{date}`` is replaced by
+        the day, in UTC, as in s3://bucket/customers/day={date}.
+    output : str
+        A folder, or its address; with ``{date}`` as well, so that each day has its own.
+    bad_rows : {"refuse", "quarantine"}
+        Whether a row that cannot be read stops the run, or is written to another file.
+    """
+
+    input: str | None = None
+    output: str = "scored/{date}"
+    bad_rows: Literal["refuse", "quarantine"] = "refuse"
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -775,6 +795,7 @@ class Params(Section):
     monitor: MonitorParams = MonitorParams()
     tune: TuneParams = TuneParams()
     retrain: RetrainParams = RetrainParams()
+    batch: BatchParams = BatchParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

@@ -117,8 +117,19 @@ def reading_style(cell: str) -> str | None:
     return ", or ".join(found.values()) or None
 
 
+def sift(found: Iterable[CellError], errors: list[CellError] | None) -> None:
+    """Collect errors, or raise the first one if they are not collected."""
+    for error in found:
+        if errors is None:
+            raise error
+        errors.append(error)
+
+
 def numbers(
-    cells: pd.Series, missing: Collection[str] = (), style: NumberStyle = _PYTHON
+    cells: pd.Series,
+    missing: Collection[str] = (),
+    style: NumberStyle = _PYTHON,
+    errors: list[CellError] | None = None,
 ) -> pd.Series:
     """Convert cells to float64.
 
@@ -130,6 +141,9 @@ def numbers(
         Further words for a missing cell; case-sensitive.
     style : NumberStyle
         How numbers are written in text.
+    errors : list of CellError, optional
+        Gets an error for each cell that is neither missing nor a finite number of at most
+        `MAX_NUMBER`, which is missing then. Default is to raise the first one.
 
     Returns
     -------
@@ -139,27 +153,34 @@ def numbers(
     Raises
     ------
     CellError
-        For the first cell that is neither missing nor a finite number of at most `MAX_NUMBER`.
+        For the first such cell.
     """
     if cells.dtype.kind in "biuf":
         found = cells.astype("float64")
     elif cells.dtype.kind in "mM":
-        known = cells.notna().to_numpy()
-        if known.any():
-            row = int(known.argmax())
-            raise CellError(row, cells.astype("str").iloc[row])
+        known = np.flatnonzero(cells.notna().to_numpy())
+        sift((CellError(int(row), cells.astype("str").iloc[row]) for row in known), errors)
         found = pd.Series(np.nan, index=cells.index, name=cells.name)
     else:
-        found = _parsed(cells, missing, style)
+        found = _parsed(cells, missing, style, errors)
     values = found.to_numpy()
     beyond = np.abs(values) > MAX_NUMBER
     if beyond.any():
-        row = int(beyond.argmax())
-        raise CellError(row, cells.iloc[row], INFINITE if np.isinf(values[row]) else TOO_LARGE)
+        large = (
+            CellError(int(row), cells.iloc[row], INFINITE if np.isinf(values[row]) else TOO_LARGE)
+            for row in np.flatnonzero(beyond)
+        )
+        sift(large, errors)
+        found = found.mask(beyond)
     return found
 
 
-def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> pd.Series:
+def _parsed(
+    cells: pd.Series,
+    missing: Collection[str],
+    style: NumberStyle,
+    errors: list[CellError] | None,
+) -> pd.Series:
     text = pc.utf8_trim_whitespace(_as_text(cells))
     lowered = pc.utf8_lower(text)
     is_missing = pc.is_in(lowered, pa.array(sorted(MISSING_NUMBERS)))
@@ -176,8 +197,12 @@ def _parsed(cells: pd.Series, missing: Collection[str], style: NumberStyle) -> p
         parsed = pc.cast(plain, pa.float64())
     except pa.ArrowInvalid:
         written = enumerate(plain.to_pylist())
-        row = next(row for row, text in written if text is not None and not _is_number(text))
-        raise CellError(row, cells.iloc[row]) from None
+        wrong = np.zeros(len(cells), dtype=bool)
+        for row, text in written:
+            if text is not None and not _is_number(text):
+                sift([CellError(row, cells.iloc[row])], errors)
+                wrong[row] = True
+        parsed = pc.cast(pc.if_else(pa.array(wrong), None, plain), pa.float64())
     values = parsed.to_numpy(zero_copy_only=False)
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64")
 

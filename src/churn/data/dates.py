@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
 
 from churn.data import cells
@@ -16,7 +17,12 @@ _EPOCH = pd.Timestamp("1970-01-01", tz="UTC").as_unit("us")  # in ns there is no
 _ISO = r"\d{4}-\d\d-\d\d([T ].*)?|\d{8}"
 
 
-def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = "") -> pd.Series:
+def timestamps(
+    column: pd.Series,
+    missing: Collection[str] = (),
+    style: str = "",
+    errors: list[cells.CellError] | None = None,
+) -> pd.Series:
     """Convert cells to points in time.
 
     Parameters
@@ -29,6 +35,9 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
     style : str
         Another format, in the codes of `datetime.strptime`, such as ``%d.%m.%Y``.
         `churn.core.params.CsvParams` rejects formats that ISO 8601 reads as another date.
+    errors : list of CellError, optional
+        Gets an error for each cell that is neither a date nor missing, which is missing then.
+        Default is to raise the first one.
 
     Returns
     -------
@@ -38,7 +47,7 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
     Raises
     ------
     CellError
-        For the first cell that is neither a date nor missing.
+        For the first such cell.
     """
     if column.dtype.kind == "M":
         found = pd.to_datetime(column, utc=True)
@@ -49,10 +58,8 @@ def timestamps(column: pd.Series, missing: Collection[str] = (), style: str = ""
         if style:
             # Digits are required, because pandas accepts "now" and "today".
             found = found.fillna(_parsed(text.where(text.str.contains(r"\d")), style))
-        wrong = (found.isna() & text.notna()).to_numpy()
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise cells.CellError(row, column.iloc[row], _NO_DATE)
+        wrong = np.flatnonzero((found.isna() & text.notna()).to_numpy())
+        cells.sift((cells.CellError(int(r), column.iloc[r], _NO_DATE) for r in wrong), errors)
     return found.astype("datetime64[us, UTC]")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrorReason
@@ -145,20 +146,61 @@ def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame
             found[name] = _converted(table[name], data)
         except cells.CellError as error:
             who = table.assign(**{data.id: cells.texts(table[data.id])})
-            place = _place(who, data, name, error.row)
-            raise DataError(
-                f"{path}: {place} is {error.cell!r}, {_remedy(error, name in data.dates)}"
-            ) from error
+            raise DataError(f"{path}: {_bad_cell(who, data, name, error)}") from error
     return pd.DataFrame(found)
 
 
-def _converted(column: pd.Series, data: DataParams) -> pd.Series:
+def sifted(
+    table: pd.DataFrame, data: DataParams, first_row: int = 1
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Convert every column to its type, and find every row with a cell that does not fit.
+
+    Parameters
+    ----------
+    table, data
+        As for `validate`; the table has no labels.
+    first_row : int, default=1
+        Number of the first row, in messages.
+
+    Returns
+    -------
+    DataFrame
+        As `converted` returns it; a cell that does not fit is missing.
+    dict of int to str
+        What is wrong with each bad row, by its position from 0. A row without an id is bad.
+    """
+    found: dict[str, pd.Series] = {}
+    wrong: list[tuple[str, cells.CellError]] = []
+    for name in map(str, table):
+        errors: list[cells.CellError] = []
+        found[name] = _converted(table[name], data, errors)
+        wrong += [(name, error) for error in errors]
+    fit = pd.DataFrame(found)
+    reasons: dict[int, str] = {}
+    for name, error in wrong:
+        reasons.setdefault(error.row, _bad_cell(fit, data, name, error, first_row))
+    for row in map(int, np.flatnonzero(fit[data.id].isna())):
+        place = _place(fit, data, data.id, row, first_row)
+        reasons.setdefault(row, f"{place} is missing; every customer needs one")
+    return fit, dict(sorted(reasons.items()))
+
+
+def _converted(
+    column: pd.Series, data: DataParams, errors: list[cells.CellError] | None = None
+) -> pd.Series:
     if column.name in data.numeric:
         style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
-        return cells.numbers(column, data.missing, style)
+        return cells.numbers(column, data.missing, style, errors)
     if column.name in data.dates:
-        return dates.written(dates.timestamps(column, data.missing, data.csv.date))
+        return dates.written(dates.timestamps(column, data.missing, data.csv.date, errors))
     return cells.texts(column, () if column.name == data.id else data.missing)
+
+
+def _bad_cell(
+    table: pd.DataFrame, data: DataParams, name: str, error: cells.CellError, first_row: int = 1
+) -> str:
+    place = _place(table, data, name, error.row, first_row)
+    return f"{place} is {error.cell!r}, {_remedy(error, name in data.dates)}"
 
 
 def _remedy(error: cells.CellError, is_date: bool) -> str:
@@ -202,13 +244,15 @@ def _is_total(customer: object) -> bool:
     return bool({"total", "totals", "sum", "subtotal", "gesamt", "summe"} & set(words))
 
 
-def _place(table: pd.DataFrame, data: DataParams, column: str, row: int | None) -> str:
+def _place(
+    table: pd.DataFrame, data: DataParams, column: str, row: int | None, first_row: int = 1
+) -> str:
     """Name a column and a row, counted from 1 below the header, with the customer's id."""
     if row is None:
         return f"column {column!r}"
     customer = table[data.id].iloc[row]
     who = "" if pd.isna(customer) else f" ({data.id} {customer})"
-    return f"column {column!r}, row {row + 1}{who}:"
+    return f"column {column!r}, row {row + first_row}{who}:"
 
 
 def binary(table: pd.DataFrame, data: DataParams, path: Path, both: bool = True) -> pd.Series:

@@ -109,15 +109,19 @@ class Model:
         if not self.card.categorical:
             return {}
         try:
-            known = self.pipeline["features"].named_transformers_["category"][-1].categories_
+            imputer, encoder = self.pipeline["features"].named_transformers_["category"][-2:]
+            # Without columns in which every cell was missing: scikit-learn leaves them out.
+            kept = imputer.get_feature_names_out(self.card.categorical)
+            known = dict(zip(map(str, kept), encoder.categories_, strict=True))
         except (
             KeyError,
             AttributeError,
             TypeError,
+            ValueError,
         ):  # a pipeline that `estimator.build` has not built
             return {}
         found = {}
-        for name, seen in zip(self.card.categorical, known, strict=True):
+        for name, seen in known.items():
             categories = self._converted(customers[name]).dropna()
             if len(counts := categories[~categories.isin(seen)].value_counts()):
                 found[name] = {str(category): int(count) for category, count in counts.items()}

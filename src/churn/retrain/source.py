@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
+from churn.core import addresses
 from churn.core.errors import DataError
 from churn.core.params import DvcAddress
 from churn.data import sources
@@ -42,8 +42,8 @@ class Source:
         """The address for people, without credentials and signatures."""
         if isinstance(self.address, DvcAddress):
             at = f"@{self.address.rev}" if self.address.rev else ""
-            return f"{self.address.path} in {_public(self.address.repo)}{at}"
-        return _public(self.address)
+            return f"{self.address.path} in {addresses.public(self.address.repo)}{at}"
+        return addresses.public(self.address)
 
     def known_md5s(self) -> frozenset[str]:
         """Return what may be the file's MD5, as the store tells it without a download.
@@ -96,13 +96,7 @@ class Source:
             repo = self.address.repo
             repo = repo if "://" in repo or "@" in repo else str(self.root / repo)
             return DVCFileSystem(repo, rev=self.address.rev), self.address.path
-        from fsspec.core import url_to_fs
-
-        is_address = "://" in self.address or "::" in self.address
-        found: tuple[Any, str] = url_to_fs(
-            self.address if is_address else str((self.root / self.address).absolute())
-        )
-        return found
+        return addresses.file_system(self.address, self.root)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -110,10 +104,9 @@ class Source:
         try:
             yield
         except Exception as error:
-            what = "not there" if isinstance(error, FileNotFoundError) else _reason(error)
             raise DataError(
-                f"{self.shown}: cannot be fetched ({what}); correct data.source in params.yaml, or"
-                " see whether this machine may read it"
+                f"{self.shown}: cannot be fetched ({addresses.reason(error)}); correct data.source"
+                " in params.yaml, or see whether this machine may read it"
             ) from error
 
 
@@ -151,17 +144,3 @@ def _hexadecimal(value: object) -> str:
 def _md5(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def _public(address: str) -> str:
-    """Leave out a user, a password, and the query, in which signed addresses have their key."""
-    if "://" not in address:
-        return address
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
-    return f"{type(error).__name__}: {re.sub(r'[?][^ ]*', '', said)}"[:200].removesuffix(": ")

@@ -26,11 +26,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from churn.core.errors import ChurnError
 from churn.model.artifact import Model
+from churn.serve.bits import compile_trees
 from churn.serve.trees import Trees
 
 Operation = Callable[[np.ndarray], np.ndarray]
 _CHUNK = 4096  # rows whose answers of all trees are held at once
 _FEW = 64  # rows
+_MANY = 2048  # rows, for which comparisons as bits are faster
 
 
 class CompileError(ChurnError):
@@ -223,12 +225,23 @@ def _classifier(classifier: Any) -> Operation:
 def _boosted(classifier: Any, start: np.ndarray, kind: type) -> Operation:
     """Return the sum of the trees from the start on, in their order, as scikit-learn sums."""
     per_tree = _per_tree(classifier, kind)
+    bits = compile_trees(classifier)
 
     def probability(features: np.ndarray) -> np.ndarray:
         found: np.ndarray = expit(_summed(per_tree(features), start[0]))
         return found
 
-    return _in_chunks(probability)
+    few = _in_chunks(probability)
+    if bits is None:
+        return few
+
+    def run(features: np.ndarray) -> np.ndarray:
+        if len(features) < _MANY:
+            return few(features)
+        found: np.ndarray = expit(bits.summed(_cast(features, kind), start[0]))
+        return found
+
+    return run
 
 
 def _forest(classifier: RandomForestClassifier) -> Operation:
@@ -262,8 +275,12 @@ def _per_tree(classifier: Any, kind: type) -> Operation:
     trees = Trees(treelite.sklearn.import_model(classifier))
     if kind is np.float64:
         return trees.predict
+    return lambda features: trees.predict(_cast(features, kind))
+
+
+def _cast(features: np.ndarray, kind: type) -> np.ndarray:
     # scikit-learn compares the features of some families as float32; thresholds are float64.
-    return lambda features: trees.predict(features.astype(kind).astype(np.float64))
+    return features.astype(kind).astype(np.float64)
 
 
 def _in_chunks(operation: Operation) -> Operation:

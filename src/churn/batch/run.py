@@ -1,0 +1,190 @@
+"""Predict for a table of any size: read, predict, and write in parts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from churn.batch import fetching, inputs, parts, processes, reading, scoring, unfinished
+from churn.batch.folder import Folder
+from churn.batch.inputs import Input
+from churn.batch.job import Job
+from churn.batch.pool import FEW_ROWS, scored
+from churn.batch.unfinished import Done, Finished, Run, Source
+from churn.core import addresses
+from churn.core.errors import DataError
+from churn.core.progress import announce
+from churn.model.prediction import columns
+from churn.serve.store import Loadable, Store
+
+BadRows = Literal["refuse", "quarantine"]
+_OWN = ("probability", "prediction", "version", "time")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is predicted.
+
+    Attributes
+    ----------
+    model : str
+        A folder, or an address of MLflow.
+    input : str
+        See `churn.batch.inputs.found`.
+    output : str
+        A folder, or its address.
+    bad_rows : {"refuse", "quarantine"}
+        Whether a row that cannot be predicted stops the run, or is written to another file.
+    resume : bool
+        Whether a run that was killed goes on.
+    overwrite : bool
+        Whether the output of an earlier run is replaced.
+    root : Path
+        Folder of the local MLflow store.
+    workers : int or None
+        Number of processes that predict; None for one for each core.
+    chunk_rows, part_rows : int
+        Rows that are predicted at once, and of a file of the output at most.
+    few_rows : int
+        With fewer rows no process is started.
+    """
+
+    model: str
+    input: str
+    output: str
+    bad_rows: BadRows = "refuse"
+    resume: bool = False
+    overwrite: bool = False
+    root: Path = Path()
+    workers: int | None = None
+    chunk_rows: int = reading.CHUNK_ROWS
+    part_rows: int = reading.PART_ROWS
+    few_rows: int = FEW_ROWS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was predicted.
+
+    Attributes
+    ----------
+    customers, bad, files : int
+        Predicted customers, rows that were not, and files of predictions.
+    version : str
+    seconds : float
+        Of reading, predicting and writing.
+    rows : int
+        Rows that were read in that time; the others were there before.
+    """
+
+    customers: int
+    bad: int
+    files: int
+    version: str
+    seconds: float
+    rows: int
+
+
+def run(options: Options) -> Outcome:
+    """Predict for every customer of the input.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be used, or the output cannot be written. With a bad row that is
+        refused, nothing is left of the run; otherwise its whole parts stay, for `resume`.
+    ChurnError
+        If there is no such model, or a process was killed.
+    """
+    found = inputs.found(options.input)
+    folder = Folder(options.output)
+    _require_apart(options)
+    _require_names(found)
+    if not options.resume:
+        unfinished.require_free(folder, options.overwrite)
+    with ExitStack() as stack:
+        store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="churn-predict-"))))
+        loadable = fetching.fetch(options.model, options.root, store)
+        model = scoring.load(store, loadable)
+        if model.compiled is None:
+            announce(f"scikit-learn predicts, several times slower: {model.why_not}")
+        data = columns(model.model.card, Path())
+        if data.id in _OWN:
+            raise DataError(f"the id is called {data.id!r}, as a column of the output is")
+        known = reading.known_rows(found, data)
+        stack.enter_context(folder.locked())
+        scratch = stack.enter_context(folder.scratch())
+        wanted = _run(options, found, loadable)
+        begun = unfinished.begin(folder, wanted, options.resume, options.overwrite, scratch)
+        if isinstance(begun, Finished):
+            announce(f"{folder.shown}: complete since {begun.run.time}")
+            return _outcome(begun.parts, begun.run.version, 0.0, 0)
+        started = time.perf_counter()
+        chunks = reading.parts(found, data, begun.offsets(), options.chunk_rows, options.part_rows)
+        workers = options.workers or processes.cores()
+        job = Job(found, known, begun, scratch)
+        with job.progress():
+            for part, answers in scored(chunks, store, loadable, model, workers, options.few_rows):
+                job.add(part, answers)
+        job.finish()
+        seconds = time.perf_counter() - started
+        return _outcome(list(begun.done.values()), loadable.version, seconds, job.rows)
+
+
+def described(outcome: Outcome, output: str) -> list[str]:
+    """Say what was predicted, in lines."""
+    files = "1 file" if outcome.files == 1 else f"{outcome.files:,} files"
+    lines = [
+        f"{addresses.public(output)}: {outcome.customers:,} customers in {files}, by version"
+        f" {outcome.version}"
+    ]
+    if outcome.rows:
+        rate = outcome.rows / max(outcome.seconds, 1e-9)
+        lines[0] += f" ({rate:,.0f} rows/s)"
+    if outcome.bad:
+        lines.append(f"{outcome.bad:,} bad rows, with the reasons, in {unfinished.BAD}/")
+    return lines
+
+
+def _outcome(done: Sequence[Done], version: str, seconds: float, rows: int) -> Outcome:
+    bad = sum(one.bad for one in done)
+    customers = sum(one.rows for one in done) - bad
+    return Outcome(customers, bad, len(done), version, seconds, rows)
+
+
+def _run(options: Options, found: Sequence[Input], loadable: Loadable) -> Run:
+    return Run(
+        model=options.model,
+        version=loadable.version,
+        digest=loadable.digest,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        bad_rows=options.bad_rows,
+        part_rows=options.part_rows,
+        chunk_rows=options.chunk_rows,
+        input=addresses.public(options.input),
+        files=[Source(name=one.relative, stamp=one.stamp) for one in found],
+    )
+
+
+def _require_apart(options: Options) -> None:
+    """Check that the output is not below the input, which would be read the next time."""
+    source, target = (
+        path.rstrip("/") + "/" if addresses.is_address(path) else f"{Path(path).resolve()}/"
+        for path in (options.input, options.output)
+    )
+    if target.startswith(source):
+        raise DataError(f"{options.output}: is in the input; name a folder beside it")
+
+
+def _require_names(found: Sequence[Input]) -> None:
+    names = Counter(parts.named(one.relative, None) for one in found)
+    for name, count in names.items():
+        if count > 1:
+            raise DataError(f"{count} files of the input would be written to {name}; rename them")

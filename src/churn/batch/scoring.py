@@ -1,0 +1,81 @@
+"""Predict for a part of a table: the compiled model where it has the bits, else the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from churn.data import schema, streams
+from churn.model.prediction import columns
+from churn.model.threads import limited
+from churn.serve import served
+from churn.serve.rows import from_frame
+from churn.serve.served import Served
+from churn.serve.store import Loadable, Store
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A part of a table, predicted.
+
+    Attributes
+    ----------
+    rows : int
+        Number of rows that were read.
+    predictions : Table
+        Id, ``probability`` and ``prediction`` of the rows that are not bad.
+    bad : dict of int to str
+        What is wrong with each bad row, by its position from 0.
+    unseen : dict of str to Counter
+        Number of customers with each category that the training rows did not have, by column.
+    """
+
+    rows: int
+    predictions: pa.Table
+    bad: Mapping[int, str]
+    unseen: Mapping[str, Counter[str]]
+
+
+def load(store: Store, loadable: Loadable) -> Served:
+    """Load a model, and compare its compiled form with the reference."""
+    folder, sample = store.model(loadable), store.sample(loadable)
+    with limited(1):  # the comparison is of few rows at a time
+        return served.load(loadable.version, folder, loadable.digest, sample, max_rows=1)
+
+
+def score(model: Served, part: pa.Table, first_row: int) -> Scored:
+    """Predict for a part of a table.
+
+    Parameters
+    ----------
+    model : Served
+    part : Table
+        As `churn.data.streams.tables` yields it, with the id.
+    first_row : int
+        Number of its first row in its file, from 1 on.
+    """
+    card = model.model.card
+    customers, bad = schema.sifted(streams.frame(part), columns(card, Path()), first_row)
+    if bad:
+        kept = np.ones(len(customers), dtype=bool)
+        kept[list(bad)] = False
+        customers = customers[kept].reset_index(drop=True)
+    probability = np.empty(0)
+    unseen: dict[str, Counter[str]] = {}
+    if len(customers):
+        rows = from_frame(model.model, customers[list(card.inputs)])
+        probability = model.probability(rows)
+        unseen = {name: Counter(n) for name, n in model.model.unseen(customers).items()}
+    predictions = pa.table(
+        {
+            card.id: pa.array(customers[card.id], pa.string(), from_pandas=True),
+            "probability": probability,
+            "prediction": model.decision(probability),
+        }
+    )
+    return Scored(len(part), predictions, bad, unseen)

@@ -1,0 +1,46 @@
+"""Addresses of files that fsspec knows: open them, and name them in messages without secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+
+def is_address(text: str) -> bool:
+    """Tell an address, such as ``s3://bucket/key``, from a path."""
+    return "://" in text or "::" in text
+
+
+def file_system(address: str, root: Path = Path()) -> tuple[Any, str]:
+    """Return fsspec's file system of an address or path, and the path in it.
+
+    Raises
+    ------
+    ValueError, ImportError
+        If the address is of a kind that is not known here.
+    """
+    from fsspec.core import url_to_fs
+
+    found: tuple[Any, str] = url_to_fs(
+        address if is_address(address) else str((root / address).absolute())
+    )
+    return found
+
+
+def public(address: str) -> str:
+    """Leave out a user, a password, and the query, in which signed addresses have their key."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def reason(error: Exception) -> str:
+    """Say in one line, without secrets, what the library of any store reports."""
+    if isinstance(error, FileNotFoundError):
+        return "not there"
+    lines = str(error).strip().splitlines() or [""]
+    said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
+    return f"{type(error).__name__}: {re.sub(r'[?][^ ]*', '', said)}"[:200].removesuffix(": ")
