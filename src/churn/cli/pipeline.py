@@ -181,15 +181,44 @@ def tune(settings: tuple[str, ...], write: bool) -> None:
 @click.option(
     "--model", metavar="URI", required=True, help="A folder (build/model), runs:/… or models:/…."
 )
-@click.option("--input", "source", type=FILE, required=True, help="Customers: .csv or .parquet.")
-@click.option("--output", type=FILE, required=True, help="File to write: .csv or .parquet.")
-def predict(model: str, source: Path, output: Path) -> None:
+@click.option("--input", "source", required=True, help="Customers: .csv or .parquet.")
+@click.option("--output", required=True, help="File to write: .csv or .parquet.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where to predict. With spark, input and output may be tables, and folders at any address"
+    " that Spark knows; partitions of the output are replaced (docs/scale.md).",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    help="Spark's cluster, such as spark://host:7077; default is what Spark is configured with,"
+    " else this machine.",
+)
+def predict(model: str, source: str, output: str, engine: str, master: str | None) -> None:
     """Predict for customers: id, probability, and 0 or 1."""
+    if engine == "spark":
+        from churn.spark import run as spark
+
+        outcome = spark.run(model, source, output, Path(), master)
+        click.echo(f"{output}: {outcome.customers:,} customers, version {outcome.version}")
+        return
+    if master is not None:
+        raise click.UsageError("--master requires --engine spark")
     from churn.model import prediction
     from churn.registry.loading import load_model
 
-    count = prediction.predict(load_model(model, Path()), source, output)
+    files = [_file(path, name) for path, name in ((source, "--input"), (output, "--output"))]
+    count = prediction.predict(load_model(model, Path()), *files)
     click.echo(f"{output}: {count:,} customers")
+
+
+def _file(path: str, option: str) -> Path:
+    if Path(path).is_dir():
+        raise click.BadParameter(f"File {path!r} is a directory.", param_hint=repr(option))
+    return Path(path)
 
 
 def _with(settings: tuple[str, ...]) -> Params:

@@ -101,7 +101,19 @@ def read(card: ModelCard, source: Path, advance: Advance = silent) -> pd.DataFra
     DataError
         If the input cannot be used.
     """
-    data = DataParams(
+    data = columns(card, source)
+    customers = read_table(source, data, labelled=False)
+    if customers.empty:
+        raise DataError(f"{source}: no customers in it")
+    advance("read")
+    customers = schema.validate(customers, data, source, labelled=False)
+    advance("checked")
+    return customers
+
+
+def columns(card: ModelCard, source: Path) -> DataParams:
+    """Return the columns of a table to predict, and how its cells are written."""
+    return DataParams(
         path=str(source),
         id=card.id,
         target=card.target,
@@ -112,13 +124,6 @@ def read(card: ModelCard, source: Path, advance: Advance = silent) -> pd.DataFra
         missing=card.missing,
         csv=card.csv,
     )
-    customers = read_table(source, data, labelled=False)
-    if customers.empty:
-        raise DataError(f"{source}: no customers in it")
-    advance("read")
-    customers = schema.validate(customers, data, source, labelled=False)
-    advance("checked")
-    return customers
 
 
 def _write(scored: pd.DataFrame, target: Path) -> None:

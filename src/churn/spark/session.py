@@ -1,0 +1,114 @@
+"""The Spark session of a job, and Spark's errors in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import churn
+from churn.core.errors import ChurnError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_BATCH_ROWS = 65_536  # that an executor predicts at once
+# Spark 4.3 says it in each process; what is used of it here takes and gives Arrow, not pandas.
+_WARNING = "PySpark does not yet fully support pandas"
+_OURS = re.compile(r"^churn\.core\.errors\.\w+: (.+)$", re.MULTILINE)
+_PYTHON = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception): .+)$", re.MULTILINE)
+
+
+@contextmanager
+def session(master: str | None) -> Iterator[SparkSession]:
+    """Give the Spark session of this process, with the code of this project on its executors.
+
+    A session that was there before, such as a notebook's, is used and stays.
+
+    Parameters
+    ----------
+    master : str or None
+        Address of the cluster; None for what Spark is configured with, else this machine.
+
+    Raises
+    ------
+    ChurnError
+        If Spark or Java is missing, or by whatever Spark refuses in the block.
+    """
+    warnings.filterwarnings("ignore", _WARNING, FutureWarning)
+    try:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise ChurnError(
+            "Spark is not installed here; `make spark` installs it into .venv-spark, and"
+            " .venv-spark/bin/churn has it"
+        ) from error
+    # Executors on this machine run this Python, and not the first one on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        before = SparkSession.getActiveSession()
+        spark = before or _started(SparkSession.builder, master)
+        try:
+            _configure(spark)
+            with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
+                spark.addArtifact(str(_code(Path(folder))), pyfile=True)
+                yield spark
+        finally:
+            if before is None:
+                spark.stop()
+    except (PySparkException, Py4JError) as error:
+        raise ChurnError(f"Spark: {said(str(error))}") from error
+
+
+def _started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
+    if master is not None:
+        builder = builder.master(master)
+    return (
+        builder.appName("churn predict")
+        # Without these Spark fills the screen with what no user can act on.
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.log.level", "ERROR")
+        .config("spark.executorEnv.PYTHONWARNINGS", f"ignore:{_WARNING}:FutureWarning")
+        .getOrCreate()
+    )
+
+
+def _configure(spark: SparkSession) -> None:
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH_ROWS))
+    # A name is a name, a moment is in UTC, and day=007 stays the text 007: as on one machine.
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+
+
+def _code(folder: Path) -> Path:
+    """Pack this project's code: executors run the driver's, whatever is installed on them."""
+    root = Path(churn.__file__).parent
+    packed = folder / "churn.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(root.rglob("*.py")):
+            archive.write(path, path.relative_to(root.parent))
+    return packed
+
+
+def said(text: str) -> str:
+    """Return the line of an error of Spark that says what is wrong.
+
+    Parameters
+    ----------
+    text : str
+        Java's and Python's tracebacks, one in the other.
+    """
+    if found := _OURS.findall(text) or _PYTHON.findall(text):
+        return str(found[-1])
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    return lines[0][:300]
