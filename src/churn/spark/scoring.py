@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ class Scorer:
         try:
             ids, probability = _predicted(model, data, wanted)
         except DataError as error:
-            return _bad(str(error), data.id, kept)
+            # The row's number is one of this batch, which nobody can look up; its id stands there.
+            return _bad(re.sub(r", row \d+", "", str(error), count=1), data.id, kept)
         return pa.RecordBatch.from_pydict(
             {
                 data.id: pa.array(ids, pa.string(), from_pandas=True),

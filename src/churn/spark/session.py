@@ -56,7 +56,7 @@ def session(master: str | None) -> Iterator[SparkSession]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         before = SparkSession.getActiveSession()
-        spark = before or _started(SparkSession.builder, master)
+        spark = before or started(SparkSession.builder, master)
         try:
             _configure(spark)
             with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
@@ -69,7 +69,8 @@ def session(master: str | None) -> Iterator[SparkSession]:
         raise ChurnError(f"Spark: {said(str(error))}") from error
 
 
-def _started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
+def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
+    """Start a session; parameters as for `session`."""
     if master is not None:
         builder = builder.master(master)
     return (
@@ -88,6 +89,8 @@ def _configure(spark: SparkSession) -> None:
     spark.conf.set("spark.sql.caseSensitive", "true")
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+    # Spark's own default is a type of 96 bits that has no zone.
+    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
 
 
 def _code(folder: Path) -> Path:
