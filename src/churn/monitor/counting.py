@@ -17,6 +17,8 @@ from churn.serve.prediction_log import named
 
 _PLACES = 2**24  # for different customers of a window: 16 MB
 _LATENCY_EDGES = np.geomspace(0.1, 100_000, 181)  # milliseconds; steps of 8 %
+# The columns of a log that are counted, beside the model's.
+COUNTED = ("customer_id", "time", "probability", "prediction", "version", "role", "latency_ms")
 _DAY_US = 86_400 * 1_000_000
 
 

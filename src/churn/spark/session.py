@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 65_536  # that an executor predicts at once
 # Spark 4.3 says it in each process; what is used of it here takes and gives Arrow, not pandas.
 _WARNING = "PySpark does not yet fully support pandas"
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"  # spark-submit sets it
 _OURS = re.compile(r"^churn\.core\.errors\.\w+: (.+)$", re.MULTILINE)
 _PYTHON = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception): .+)$", re.MULTILINE)
 
@@ -60,7 +61,7 @@ def session(master: str | None) -> Iterator[SparkSession]:
         try:
             _configure(spark)
             with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
-                spark.addArtifact(str(_code(Path(folder))), pyfile=True)
+                spark.addArtifact(str(code(Path(folder))), pyfile=True)
                 yield spark
         finally:
             if before is None:
@@ -73,14 +74,12 @@ def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
     """Start a session; parameters as for `session`."""
     if master is not None:
         builder = builder.master(master)
-    return (
-        builder.appName("churn predict")
-        # Without these Spark fills the screen with what no user can act on.
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.log.level", "ERROR")
-        .config("spark.executorEnv.PYTHONWARNINGS", f"ignore:{_WARNING}:FutureWarning")
-        .getOrCreate()
-    )
+    ignored = f"ignore:{_WARNING}:FutureWarning"
+    builder = builder.appName("churn").config("spark.executorEnv.PYTHONWARNINGS", ignored)
+    if _SUBMITTED not in os.environ:  # else who submits says what is shown
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
+        builder = builder.config("spark.log.level", "ERROR")
+    return builder.getOrCreate()
 
 
 def _configure(spark: SparkSession) -> None:
@@ -93,7 +92,7 @@ def _configure(spark: SparkSession) -> None:
     spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
 
 
-def _code(folder: Path) -> Path:
+def code(folder: Path) -> Path:
     """Pack this project's code: executors run the driver's, whatever is installed on them."""
     root = Path(churn.__file__).parent
     packed = folder / "churn.zip"
@@ -113,5 +112,7 @@ def said(text: str) -> str:
     """
     if found := _OURS.findall(text) or _PYTHON.findall(text):
         return str(found[-1])
+    if "JAVA_GATEWAY_EXITED" in text:
+        return "Java did not start; Spark needs Java 17 or later, on PATH or where JAVA_HOME says"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
     return lines[0][:300]

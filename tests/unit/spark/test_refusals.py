@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_bad_input_is_one_line_and_the_output_stays(
     }
     commands = [command("./good.parquet"), *map(command, refused)]
     commands += [command("./good.parquet", "./other"), command("./other", "./other/out")]
-    first, *others, on_other, within = many(commands, tmp_path)
+    first, *others, on_other, within, again = many([*commands, commands[0]], tmp_path)
     assert first[0] == 0, first
     for (source, reason), (code, out, err) in zip(refused.items(), others, strict=True):
         assert (code, out) == (2, ""), source
@@ -82,6 +83,7 @@ def test_bad_input_is_one_line_and_the_output_stays(
     assert on_other[0] == 2 and "holds something else than predictions" in on_other[2]
     assert within[0] == 2 and "is in the input" in within[2]
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["customers.parquet"]
+    assert again[:2] == first[:2]
     assert_same(pd.read_parquet(tmp_path / "out"), expected(model, customers))
 
 
@@ -137,6 +139,30 @@ def test_bytes_that_were_changed_on_the_way_are_refused(model: Model, tmp_path: 
     changed = {**packed.files, "model.json": card.replace(b'"threshold":', b'"threshold": ')}
     with pytest.raises(ChurnError, match="is to be served"):
         shipped.load(shipped.Shipped(**{**vars(packed), "answers": "", "files": changed}))
+
+
+@pytest.mark.long
+def test_without_java(model: Model, tmp_path: Path) -> None:
+    cluster.require()
+    artifact.save(model, tmp_path / "model")
+    where = ("--input", "./in", "--output", "./out", "--model", tmp_path / "model")
+    done = cluster.predict(*where, JAVA_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "Java did not start; Spark needs Java 17 or later" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_code_that_is_shipped_runs_from_where_it_is_packed(tmp_path: Path) -> None:
+    packed = session.code(tmp_path)
+    program = "import churn.spark.scoring as found; print(found.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(packed)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == f"{packed}/churn/spark/scoring.py", done.stderr
 
 
 def test_without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
