@@ -47,6 +47,7 @@ class SparkCounter:
         """Count the answers of a version; parameters as for `churn.monitor.run.count`."""
         from pyspark.sql import functions as f
         from pyspark.sql.pandas.types import from_arrow_schema
+        from pyspark.sql.types import LongType, StructField, StructType
 
         stored = log.schema(COUNTED, sorted(logged))
         rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*log.addresses(paths))
@@ -55,7 +56,7 @@ class SparkCounter:
             f.col("_metadata.file_path").alias(_FILE),
             f.col("_metadata.row_index").alias(_ROW),
         )
-        schema = ordered.schema.add(_PLACE, "long")
+        schema = StructType([*ordered.schema.fields, StructField(_PLACE, LongType())])
         placed = ordered.mapInArrow(_with_places, schema).repartition(_PLACE)
         counted = placed.sortWithinPartitions(_FILE, _ROW).mapInArrow(
             _Counting(reference, logged, version), "counts binary"

@@ -74,11 +74,15 @@ def run(
         found = tables.read(spark, source, data)
         own = [data.id, *tables.OWN, *found.partitions]
         tables.require_replaceable(spark, target, own, found.partitions)
-        scored = _scored(found, Scorer(shipped, source, found.partitions), data.id).persist()
+        scored = _scored(
+            found, Scorer(shipped, source, found.names, found.partitions), data.id
+        ).persist()
         try:
             count = _checked(scored, source)
             predictions = _complete(scored, shipped.version)
-            tables.write(predictions.select(own), target, found.partitions)
+            tables.write(
+                predictions.select([tables.quoted(name) for name in own]), target, found.partitions
+            )
         finally:
             scored.unpersist()
     return Outcome(count, shipped.version)
@@ -109,7 +113,7 @@ def _schema(found: tables.Table, identity: str) -> StructType:
     schema.add(identity, StringType()).add("probability", DoubleType())
     schema.add("prediction", LongType()).add(PROBLEM, StringType())
     for name in found.partitions:
-        schema.add(found.frame.schema[name])
+        schema.add(name, found.frame.schema[found.names.index(name)].dataType)
     return schema
 
 

@@ -33,12 +33,15 @@ class Scorer:
     shipped : Shipped
     source : str
         The table's name, for messages.
+    names : tuple of str
+        What its columns are called.
     kept : tuple of str
         Columns of the table that the output has as well: those that it is partitioned by.
     """
 
     shipped: Shipped
     source: str
+    names: tuple[str, ...]
     kept: tuple[str, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,7 +54,7 @@ class Scorer:
                 yield self._scored(model, data, batch)
 
     def _scored(self, model: Served, data: DataParams, batch: pa.RecordBatch) -> pa.RecordBatch:
-        table = pa.Table.from_batches([batch])
+        table = pa.Table.from_batches([batch]).rename_columns(list(self.names))
         kept = {name: table[name].combine_chunks() for name in self.kept}
         wanted = table.select([data.id, *data.inputs])
         try:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,17 @@ from typing import TYPE_CHECKING
 
 import churn
 from churn.core.errors import ChurnError
+from churn.spark import WARNING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _BATCH_ROWS = 65_536  # that an executor predicts at once
-# Spark 4.3 says it in each process; what is used of it here takes and gives Arrow, not pandas.
-_WARNING = "PySpark does not yet fully support pandas"
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # spark-submit sets it
 _OURS = re.compile(r"^churn\.core\.errors\.\w+: (.+)$", re.MULTILINE)
+_SPARKS = re.compile(
+    r"\[[A-Z][A-Z0-9_.]{4,}\] .+?(?= SQLSTATE|$)", re.MULTILINE
+)  # such as [FAILED_READ_FILE.NO_HINT]
 _PYTHON = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception): .+)$", re.MULTILINE)
 
 
@@ -43,7 +44,6 @@ def session(master: str | None) -> Iterator[SparkSession]:
     ChurnError
         If Spark or Java is missing, or by whatever Spark refuses in the block.
     """
-    warnings.filterwarnings("ignore", _WARNING, FutureWarning)
     try:
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
@@ -74,7 +74,7 @@ def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
     """Start a session; parameters as for `session`."""
     if master is not None:
         builder = builder.master(master)
-    ignored = f"ignore:{_WARNING}:FutureWarning"
+    ignored = f"ignore:{WARNING}:FutureWarning"
     builder = builder.appName("churn").config("spark.executorEnv.PYTHONWARNINGS", ignored)
     if _SUBMITTED not in os.environ:  # else who submits says what is shown
         builder = builder.config("spark.ui.showConsoleProgress", "false")
@@ -112,6 +112,9 @@ def said(text: str) -> str:
     """
     if found := _OURS.findall(text) or _PYTHON.findall(text):
         return str(found[-1])
+    if causes := list(dict.fromkeys(_SPARKS.findall(text))):
+        # What has failed, such as reading a file, and why.
+        return " ".join(cause[:300] for cause in dict.fromkeys([causes[0], causes[-1]]))
     if "JAVA_GATEWAY_EXITED" in text:
         return "Java did not start; Spark needs Java 17 or later, on PATH or where JAVA_HOME says"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]

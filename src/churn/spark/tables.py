@@ -26,12 +26,14 @@ class Table:
     Attributes
     ----------
     frame : DataFrame
-        The id and the model's columns.
+        The columns by number: Spark takes a dot in a name for a path into a structure.
+    names : tuple of str
+        What they are called: the id, the model's columns, and those that it is partitioned by.
     partitions : tuple of str
-        The columns that it is partitioned by; they are in the frame too.
     """
 
     frame: DataFrame
+    names: tuple[str, ...]
     partitions: tuple[str, ...]
 
 
@@ -89,11 +91,13 @@ def read(spark: SparkSession, name: str, data: DataParams) -> Table:
     _require_columns(name, frame, wanted, data)
     if taken := {data.id, *partitions} & set(OWN):
         raise DataError(f"{name}: column {min(taken)!r} is called as a column of the output is")
-    columns = dict.fromkeys([*wanted, *partitions])
-    return Table(frame.select([_quoted(column) for column in columns]), tuple(partitions))
+    names = tuple(dict.fromkeys([*wanted, *partitions]))
+    numbered = [frame[quoted(name)].alias(f"c{i}") for i, name in enumerate(names)]
+    return Table(frame.select(numbered), names, tuple(partitions))
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a column's name as Spark takes it, whatever is in it."""
     return "`" + name.replace("`", "``") + "`"
 
 
@@ -106,7 +110,7 @@ def _require_columns(name: str, frame: DataFrame, wanted: Sequence[str], data: D
     if missing := [column for column in wanted if column not in frame.columns]:
         found = ", ".join(map(repr, frame.columns))
         raise DataError(f"{name}: column {missing[0]!r} is missing (found: {found})")
-    for field in frame.select([_quoted(column) for column in wanted]).schema:
+    for field in frame.select([quoted(column) for column in wanted]).schema:
         if field.dataType.typeName() in ("array", "map", "struct"):
             raise DataError(f"{name}: column {field.name!r} holds lists; put one value in a cell")
 
@@ -188,7 +192,7 @@ def write(frame: DataFrame, name: str, partitions: Sequence[str]) -> None:
     spark.conf.set("spark.sql.sources.partitionOverwriteMode", "dynamic")
     if is_table(name) and spark.catalog.tableExists(name):
         own = spark.table(name).columns  # insertInto goes by position
-        frame.select([_quoted(column) for column in own]).write.insertInto(name, overwrite=True)
+        frame.select([quoted(column) for column in own]).write.insertInto(name, overwrite=True)
         return
     writer = frame.write.mode("overwrite")
     if partitions:

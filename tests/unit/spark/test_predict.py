@@ -51,7 +51,7 @@ def parts(customers: pd.DataFrame, count: int) -> list[pd.DataFrame]:
 def by_day(customers: pd.DataFrame, folder: Path) -> None:
     """Write a folder as Spark does: two days, two files each."""
     for number, part in enumerate(parts(customers, 4)):
-        file = folder / f"day=0{number // 2 + 1}" / f"part-{number}.parquet"
+        file = folder / f"shop.day=0{number // 2 + 1}" / f"part-{number}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         part.to_parquet(file, index=False)
     (folder / "_SUCCESS").touch()
@@ -68,23 +68,30 @@ def test_a_version_of_the_registry_on_this_machine(
     assert done.stdout == f"{target}: 600 customers, version 1\n"
 
     found = pd.read_parquet(target)
-    assert list(found) == ["customer_id", "probability", "prediction", "version", "time", "day"]
+    assert list(found) == [
+        "customer_id",
+        "probability",
+        "prediction",
+        "version",
+        "time",
+        "shop.day",
+    ]
     assert set(found["version"]) == {"1"}
     assert str(found["time"].dt.tz) == "UTC" and found["time"].nunique() == 1
     assert_same(found, expected(load_model(PRODUCTION, tmp_path), customers))
-    assert sorted(path.name for path in target.glob("day=*")) == ["day=01", "day=02"]
+    assert sorted(path.name for path in target.glob("shop.day=*")) == ["shop.day=01", "shop.day=02"]
 
     # The second day again, corrected; the first is not in the input, and stays.
-    first = {path: path.read_bytes() for path in (target / "day=01").glob("*.parquet")}
-    second = {path.name for path in (target / "day=02").glob("*.parquet")}
-    shutil.rmtree(source / "day=01")
+    first = {path: path.read_bytes() for path in (target / "shop.day=01").glob("*.parquet")}
+    second = {path.name for path in (target / "shop.day=02").glob("*.parquet")}
+    shutil.rmtree(source / "shop.day=01")
     again = cluster.predict(*command)
     assert again.returncode == 0, again.stderr
-    assert {path: path.read_bytes() for path in (target / "day=01").glob("*.parquet")} == first
-    assert not second & {path.name for path in (target / "day=02").glob("*.parquet")}
+    assert {path: path.read_bytes() for path in (target / "shop.day=01").glob("*.parquet")} == first
+    assert not second & {path.name for path in (target / "shop.day=02").glob("*.parquet")}
     rerun = pd.read_parquet(target)
     order = ["customer_id"]
-    columns = ["customer_id", "probability", "prediction", "version", "day"]
+    columns = ["customer_id", "probability", "prediction", "version", "shop.day"]
     pd.testing.assert_frame_equal(
         rerun[columns].sort_values(order, ignore_index=True),
         found[columns].sort_values(order, ignore_index=True),

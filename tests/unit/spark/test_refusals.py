@@ -68,7 +68,7 @@ def test_bad_input_is_one_line_and_the_output_stays(
         "./none.parquet": "no customers in it",
         "./cell.csv": "column 'age' (customer_id C00000005): is 'old', which is not a number",
         "./id.csv": "'customer_id' is missing; every customer needs one",
-        "./ragged.csv": "MALFORMED",
+        "./ragged.csv": "ragged.csv. [MALFORMED_CSV_RECORD] Malformed CSV record: 1,2",
         "./absent": "no CSV or Parquet files there",
         "absent": "no such table; a path has a slash, as in ./absent",
     }
@@ -199,5 +199,13 @@ def test_the_reason_is_found_in_java_s_words() -> None:
     )
     assert said(text) == "the executor on a gives other answers"
     assert said("ModuleNotFoundError: No module named 'treelite'").endswith("'treelite'")
-    assert said("[X] y\nz") == "[X] y"
+    java = (
+        "An error occurred while calling o1.collect.\n: org.apache.spark.SparkException:"
+        " [FAILED_READ_FILE.NO_HINT] Error while reading file a.csv.\n\tat org.apache\n"
+        "Caused by: org.apache.spark.SparkException: [MALFORMED_RECORD] Malformed records.\n"
+    )
+    assert said(java) == (
+        "[FAILED_READ_FILE.NO_HINT] Error while reading file a.csv. [MALFORMED_RECORD] Malformed"
+        " records."
+    )
     assert said(" \n") == "no reason given"
