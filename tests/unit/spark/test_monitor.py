@@ -43,10 +43,11 @@ def test_both_engines_find_the_same(released: Candidates, monkeypatch: pytest.Mo
         nameless = customers.head(40).assign(customer_id=pd.NA)
         logs.write(log, day, nameless, model, role="nameless")
 
+    command = ("monitor", "--log", "log", "--until", "2026-03-03")
     with pytest.raises(SystemExit) as here:
-        main(["monitor", "--log", "log", "--output", "here"])
-    command = ("monitor", "--engine", "spark", "--master", "local[2]", "--log", "log")
-    there = cluster.run(cluster.PROGRAMS / "churn", *command, "--output", "there")
+        main([*command, "--output", "here"])
+    spark = ("--engine", "spark", "--master", "local[2]", "--output", "there")
+    there = cluster.run(cluster.PROGRAMS / "churn", *command, *spark)
     assert there.returncode == here.value.code, there.stderr
     found = report("there")
     assert found == report("here")
