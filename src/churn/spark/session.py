@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 65_536  # that an executor predicts at once
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # spark-submit sets it
+_SHIPPED = "spark.churn.code"
 _OURS = re.compile(r"^churn\.core\.errors\.\w+: (.+)$", re.MULTILINE)
 _SPARKS = re.compile(
     r"\[[A-Z][A-Z0-9_.]{4,}\] .+?(?= SQLSTATE|$)", re.MULTILINE
@@ -60,9 +63,8 @@ def session(master: str | None) -> Iterator[SparkSession]:
         spark = before or started(SparkSession.builder, master)
         try:
             _configure(spark)
-            with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
-                spark.addArtifact(str(code(Path(folder))), pyfile=True)
-                yield spark
+            _ship_code(spark)
+            yield spark
         finally:
             if before is None:
                 spark.stop()
@@ -90,6 +92,16 @@ def _configure(spark: SparkSession) -> None:
     spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
     # Spark's own default is a type of 96 bits that has no zone.
     spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+
+
+def _ship_code(spark: SparkSession) -> None:
+    """Ship the code once in a session; executors fetch it with their next task, whenever that is."""
+    if spark.conf.get(_SHIPPED, ""):
+        return
+    folder = tempfile.mkdtemp(prefix="churn-code-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    spark.addArtifact(str(code(Path(folder))), pyfile=True)
+    spark.conf.set(_SHIPPED, "yes")
 
 
 def code(folder: Path) -> Path:
