@@ -95,7 +95,7 @@ def _configure(spark: SparkSession) -> None:
 
 
 def _ship_code(spark: SparkSession) -> None:
-    """Ship the code once in a session; executors fetch it with their next task, whenever that is."""
+    """Ship the code once in a session; executors fetch it with a later task."""
     if spark.conf.get(_SHIPPED, ""):
         return
     folder = tempfile.mkdtemp(prefix="churn-code-")
