@@ -122,12 +122,12 @@ def said(text: str) -> str:
     text : str
         Java's and Python's tracebacks, one in the other.
     """
+    if "JAVA_GATEWAY_EXITED" in text:
+        return "Java did not start; Spark needs Java 17 or later, on PATH or where JAVA_HOME says"
     if found := _OURS.findall(text) or _PYTHON.findall(text):
         return str(found[-1])
     if causes := list(dict.fromkeys(_SPARKS.findall(text))):
         # What has failed, such as reading a file, and why.
         return " ".join(cause[:300] for cause in dict.fromkeys([causes[0], causes[-1]]))
-    if "JAVA_GATEWAY_EXITED" in text:
-        return "Java did not start; Spark needs Java 17 or later, on PATH or where JAVA_HOME says"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
     return lines[0][:300]
