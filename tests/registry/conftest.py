@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import s3fs
 from mlflow import MlflowClient
 
 from tests.pipeline.conftest import Clone
@@ -74,6 +75,31 @@ def database(folder: Path, values: dict[str, str]) -> Iterator[Database]:
 def store(folder: Path, values: dict[str, str]) -> Iterator[Store]:
     with servers.store(folder / "store", values) as started:
         yield started
+
+
+@pytest.fixture
+def bucket(
+    tmp_path: Path, values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Return the folder of an empty bucket, on an S3 server that only this test asks.
+
+    s3fs keeps a file system for each set of arguments, and the server's address is not among them:
+    without forgetting, a test would go on asking the server of the test before.
+    """
+    if not shutil.which("versitygw"):
+        pytest.skip(f"no S3 can be started; install {servers.PROGRAMS['versitygw']}")
+    (tmp_path / "s3").mkdir()
+    with servers.store(tmp_path / "s3", values) as started:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": values["S3_ACCESS_KEY"],
+            "AWS_SECRET_ACCESS_KEY": values["S3_SECRET_KEY"],
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{started.port}",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield started.bucket
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import pandas as pd
 import pytest
-import s3fs
 
 from churn.batch import job, run
 from churn.batch.run import Options
@@ -18,27 +15,6 @@ from churn.core.errors import DataError
 from tests.registry import servers
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def bucket(
-    tmp_path: Path, values: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """Return the folder that the server shows as a bucket."""
-    if not shutil.which("versitygw"):
-        pytest.skip(f"no S3 can be started; install {servers.PROGRAMS['versitygw']}")
-    (tmp_path / "s3").mkdir()
-    with servers.store(tmp_path / "s3", values) as store:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": values["S3_ACCESS_KEY"],
-            "AWS_SECRET_ACCESS_KEY": values["S3_SECRET_KEY"],
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.port}",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield store.bucket
-        s3fs.S3FileSystem.clear_instance_cache()
 
 
 class Killed(BaseException):
