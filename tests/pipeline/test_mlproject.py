@@ -119,6 +119,24 @@ def test_retrain_ends_with_a_branch_or_with_nothing_new(project: Clone) -> None:
     assert "nothing new: main has this table (data/customers.csv)" in done.stdout
 
 
+def test_predict_writes_a_folder_and_goes_on_if_it_is_there(project: Clone) -> None:
+    project.run("dvc", "pull", "--quiet")
+    arguments = [".", "-e", "predict", "-P", "model_uri=build/model", "-P", "output=build/scored"]
+    for _ in range(2):
+        mlflow_run(project, *arguments, "-P", "input=data/customers.csv")
+    written = project.root / "build/scored"
+    assert {path.name for path in written.iterdir()} == {"customers.csv", "_SUCCESS", "_run.json"}
+
+
+def test_monitor_fails_the_run_where_nothing_is_in_production(project: Clone) -> None:
+    done = project.run(
+        "mlflow", "run", ".", "--env-manager", "local", "-e", "monitor", "-P", "since=3d",
+        check=False, MLFLOW_TRACKING_URI=f"sqlite:///{project.root}/mlflow.db",
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "Error: nothing is in Production" in done.stderr
+
+
 def test_main_runs_the_pipeline_from_a_git_address(project: Clone, tmp_path: Path) -> None:
     bare = tmp_path / "churn.git"
     project.git("clone", "--quiet", "--bare", ".", str(bare))

@@ -80,6 +80,17 @@ def test_categories_that_the_model_has_not_seen_are_counted_and_told(
     ) in capsys.readouterr().err
 
 
+def test_a_category_that_was_always_missing_has_no_unseen_ones(
+    planned: pd.DataFrame, small: Params
+) -> None:
+    data = small.data.model_copy(update={"categorical": ("shop", "plan")})
+    settings = small.model_copy(update={"data": data})
+    table = planned.assign(shop=pd.Series([None] * len(planned), dtype="str"))
+    model = train.fit(table, settings).model
+    found = model.unseen(table.head(3).assign(shop="new", plan=["gold", "silver", None]))
+    assert found == {"plan": {"silver": 1}}
+
+
 def test_a_model_keeps_the_newest_date_of_its_training(
     planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ class Folder:
 
     def __init__(self, address: str) -> None:
         self.shown = addresses.public(address).rstrip("/") or "/"
-        with self._writable():
+        with self.writing():
             self._files, path = addresses.file_system(address)
         self.path = str(path).rstrip("/")
         self._is_local = not addresses.is_address(address)
@@ -47,7 +47,7 @@ class Folder:
     def names(self, below: str = "") -> list[str]:
         """Return the files below a subfolder, by their paths in it, sorted."""
         top = self._path(below) if below else self.path
-        with self._writable():
+        with self.writing():
             self._files.invalidate_cache()
             found = self._files.find(top)
         names = (name.removeprefix(top).lstrip("/") for name in found)
@@ -57,7 +57,7 @@ class Folder:
     def scratch(self) -> Iterator[Path]:
         """Give a temporary folder for files that `publish` moves here."""
         prefix, where = "churn-predict-", tempfile.gettempdir()
-        with self._writable():
+        with self.writing():
             if self._is_local:  # on the same disk, where a move is one step
                 prefix, where = _SCRATCH, self.path
                 Path(where).mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Folder:
 
     def publish(self, file: Path, name: str) -> None:
         """Move a complete file here; replaces one of that name."""
-        with self._writable():
+        with self.writing():
             if self._is_local:
                 target = Path(self._path(name))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Folder:
 
     def move(self, name: str, other: str) -> None:
         """Move a file within the folder; replaces the other."""
-        with self._writable():
+        with self.writing():
             if self._is_local:
                 target = Path(self._path(other))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class Folder:
 
     def read_json(self, name: str) -> Any:
         """Return what a JSON file holds; None if it is not there."""
-        with self._writable():
+        with self.writing():
             self._files.invalidate_cache()
             try:
                 return json.loads(self._files.cat_file(self._path(name)))
@@ -101,14 +101,14 @@ class Folder:
 
     def write_json(self, name: str, value: Any, scratch: Path) -> None:
         """Write a JSON file in one step."""
-        with self._writable():
+        with self.writing():
             file = scratch / "json"
             file.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         self.publish(file, name)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, if it is there."""
-        with self._writable():
+        with self.writing():
             try:
                 self._files.rm(self._path(name), recursive=True)
             except FileNotFoundError:
@@ -124,7 +124,7 @@ class Folder:
         if not self._is_local or fcntl is None:
             yield
             return
-        with self._writable():
+        with self.writing():
             Path(self.path).mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDONLY)
         try:
@@ -141,7 +141,8 @@ class Folder:
     def _path(self, name: str) -> str:
         return f"{self.path}/{name}"
 
-    def _writable(self) -> Any:
+    def writing(self) -> _Writable:
+        """Turn an error of what is written for this folder into one line."""
         return _Writable(self.shown)
 
 

@@ -77,7 +77,8 @@ class Job:
             path = self._scratch / parts.named(one.file.name.rpartition("/")[2], None)
             run = self._begun.run
             self._writer = parts.Writer(path, self._scratch / "bad.csv", run.version, run.time)
-        self._writer.add(part.rows, part.first_row, found.bad, found.predictions)
+        with self._begun.folder.writing():
+            self._writer.add(part.rows, part.first_row, found.bad, found.predictions)
         for name, counts in found.unseen.items():
             self._unseen.setdefault(name, Counter()).update(counts)
         self.rows += found.rows
@@ -131,7 +132,8 @@ class Job:
 
     def _close(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with self._begun.folder.writing():
+                self._writer.close()
             self._writer = None
 
     def _share(self, part: Part) -> float:

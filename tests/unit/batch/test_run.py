@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churn.batch import job, parts, run, scoring, unfinished
+from churn.batch import job, parts, pool, reading, run, scoring, unfinished
 from churn.batch.run import Options
 from churn.core.errors import ChurnError, DataError
 from churn.model.artifact import Model
@@ -438,9 +439,32 @@ def test_an_output_that_cannot_be_written_is_one_line(
     def full(self: Any, *_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts.Writer, "add", full)
-    with pytest.raises((DataError, OSError), match="No space left on device"):
-        run.run(options)
+    for name in ("add", "close"):
+        with monkeypatch.context() as patch:
+            patch.setattr(parts.Writer, name, full)
+            said = refusal(replace(options, overwrite=True))
+        assert said == f"{options.output}: cannot be written (No space left on device)"
+    assert run.run(replace(options, resume=True)).customers == 150
+
+
+def test_a_process_that_is_killed_ends_the_run_in_one_line(
+    options: Options, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spark(Path(options.input), table)
+    real = reading.parts
+
+    def spoilt(*arguments: Any) -> Iterator[pool.Part]:
+        for number, part in enumerate(real(*arguments)):
+            if number == 5:
+                for one in multiprocessing.active_children():
+                    one.kill()
+            yield part
+
+    monkeypatch.setattr(reading, "parts", spoilt)
+    said = refusal(replace(options, workers=2, few_rows=0))
+    assert said.startswith("a process that predicts was killed")
+    monkeypatch.undo()
+    assert run.run(replace(options, resume=True)).customers == 150
 
 
 def test_categories_that_the_model_has_not_seen_are_told_once(
