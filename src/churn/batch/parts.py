@@ -20,6 +20,7 @@ import pyarrow.parquet
 from churn.data import streams
 
 _ENDING = re.compile(r"\.(?:csv|tsv|parquet)(?:\.gz)?$", re.IGNORECASE)
+_REPEATED = ["prediction", "version", "time"]
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -113,7 +114,10 @@ class Writer:
 
     def _opened(self, schema: pa.Schema) -> Any:
         if not self._is_csv:
-            writer = pa.parquet.ParquetWriter(self.path, schema, compression="zstd")
+            # A dictionary of ids or probabilities is no shorter than they are.
+            writer = pa.parquet.ParquetWriter(
+                self.path, schema, compression="zstd", use_dictionary=_REPEATED
+            )
             return self._open.enter_context(writer)
         stream: Any = self._open.enter_context(self.path.open("wb"))
         if self.path.suffix == ".gz":  # equal rows give equal bytes: no name, no time

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain
+from dataclasses import replace
 from multiprocessing import parent_process
 from typing import NamedTuple
 
@@ -24,7 +24,6 @@ from churn.serve.questions import Questions
 from churn.serve.served import Served
 from churn.serve.store import Loadable, Store
 
-FEW_ROWS = 200_000  # take as long as a process to start
 _AHEAD = 2  # parts for each process that are read before they are predicted
 
 
@@ -52,62 +51,64 @@ class Part(NamedTuple):
     is_last: bool
 
 
-def scored(
-    parts: Iterable[Part],
-    store: Store,
-    loadable: Loadable,
-    model: Served,
-    workers: int,
-    few_rows: int = FEW_ROWS,
-) -> Iterator[tuple[Part, Scored]]:
-    """Predict for parts, in their order.
+def scored(parts: Iterable[Part], model: Served) -> Iterator[tuple[Part, Scored]]:
+    """Predict for parts in this process."""
+    for part in parts:
+        yield part, score(model, part.rows, part.first_row)
+
+
+class Pool:
+    """Processes that load a model at once, beside what is done meanwhile.
 
     Parameters
     ----------
-    parts : iterable of Part
-        Read as fast as they are predicted, so that memory does not grow with their number.
     store, loadable
-        From which the processes load the model.
-    model : Served
-        The same, loaded.
+        From which they load it.
     workers : int
-        Number of processes; 1 for none.
-    few_rows : int
-        With fewer rows no process is started.
-
-    Raises
-    ------
-    ChurnError
-        If a process was killed.
+        Number of processes.
     """
-    parts = iter(parts)
-    first: list[Part] = []
-    while sum(len(part.rows) for part in first) < few_rows:
-        if (part := next(parts, None)) is None:
-            break
-        first.append(part)
-    else:
-        few_rows = 0
-    if few_rows or workers < 2:
-        for part in chain(first, parts):
-            yield part, score(model, part.rows, part.first_row)
-        return
-    arguments = (store, loadable, model.compiled is not None)
-    pool = ProcessPoolExecutor(workers, processes.context(), _start, arguments)
-    waiting: deque[tuple[Part, Future[Scored]]] = deque()
-    try:
-        for part in chain(first, parts):
-            waiting.append((part, pool.submit(_score, _packed(part.rows), part.first_row)))
-            if len(waiting) >= _AHEAD * workers:
+
+    def __init__(self, store: Store, loadable: Loadable, workers: int) -> None:
+        self._pool = ProcessPoolExecutor(workers, processes.context(), _start, (store, loadable))
+        self._ahead = _AHEAD * workers
+        for _ in range(workers):
+            self._pool.submit(_nothing)  # starts one
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def scored(self, parts: Iterable[Part], is_compiled: bool) -> Iterator[tuple[Part, Scored]]:
+        """Predict for parts, in their order.
+
+        Parameters
+        ----------
+        parts : iterable of Part
+            Read as fast as they are predicted, so that memory does not grow with their number.
+        is_compiled : bool
+            Whether the compiled model has the bits of the reference.
+
+        Raises
+        ------
+        ChurnError
+            If a process was killed.
+        """
+        waiting: deque[tuple[Part, Future[Scored]]] = deque()
+        try:
+            for part in parts:
+                words = (_packed(part.rows), part.first_row, is_compiled)
+                waiting.append((part, self._pool.submit(_score, *words)))
+                if len(waiting) >= self._ahead:
+                    yield _next(waiting)
+            while waiting:
                 yield _next(waiting)
-        while waiting:
-            yield _next(waiting)
-    except BrokenProcessPool as error:
-        raise ChurnError(
-            "a process that predicts was killed, perhaps because memory is short; --resume goes on"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        except BrokenProcessPool as error:
+            raise ChurnError(
+                "a process that predicts was killed, perhaps because memory is short; --resume"
+                " goes on"
+            ) from error
 
 
 def _next(waiting: deque[tuple[Part, Future[Scored]]]) -> tuple[Part, Scored]:
@@ -127,14 +128,21 @@ def _packed(rows: pa.Table) -> bytes:
 _loaded: list[Served] = []  # of a process of the pool
 
 
-def _start(store: Store, loadable: Loadable, is_compiled: bool) -> None:
-    """Load the model in a process; the first one has compared both of its forms."""
+def _start(store: Store, loadable: Loadable) -> None:
+    """Load the model in a process; whether its forms are equal is found in the first process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     pa.set_cpu_count(1)
     model = artifact.load(store.model(loadable))
-    compiled = compile_model(model) if is_compiled else None
+    try:
+        compiled = compile_model(model)
+    except Exception:  # as in `churn.serve.served`: then the reference predicts
+        compiled = None
     _loaded.append(Served(loadable.version, model, compiled, "", Questions(model, 1), {}))
+
+
+def _nothing() -> None:
+    return None
 
 
 def _end_with_parent() -> None:
@@ -145,5 +153,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(packed: bytes, first_row: int) -> Scored:
-    return score(_loaded[0], pa.ipc.open_stream(packed).read_all(), first_row)
+def _score(packed: bytes, first_row: int, is_compiled: bool) -> Scored:
+    model = _loaded[0] if is_compiled else replace(_loaded[0], compiled=None)
+    return score(model, pa.ipc.open_stream(packed).read_all(), first_row)

@@ -13,7 +13,7 @@ from churn.batch.pool import Part
 from churn.core.params import DataParams
 from churn.data import streams
 
-CHUNK_ROWS = 65_536  # are predicted at once
+CHUNK_ROWS = 65_536
 PART_ROWS = 16 * CHUNK_ROWS  # of a file of the output at most
 
 

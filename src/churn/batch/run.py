@@ -16,15 +16,18 @@ from churn.batch import fetching, inputs, parts, processes, reading, scoring, un
 from churn.batch.folder import Folder
 from churn.batch.inputs import Input
 from churn.batch.job import Job
-from churn.batch.pool import FEW_ROWS, scored
+from churn.batch.pool import Pool, scored
 from churn.batch.unfinished import Done, Finished, Run, Source
 from churn.core import addresses
 from churn.core.errors import DataError
 from churn.core.progress import announce
+from churn.model.artifact import card_of
 from churn.model.prediction import columns
 from churn.serve.store import Loadable, Store
 
 BadRows = Literal["refuse", "quarantine"]
+_FEW_ROWS = 200_000  # take as long as a process to start
+_ROW_BYTES = 50  # of CSV
 _OWN = ("probability", "prediction", "version", "time")
 
 
@@ -66,7 +69,7 @@ class Options:
     workers: int | None = None
     chunk_rows: int = reading.CHUNK_ROWS
     part_rows: int = reading.PART_ROWS
-    few_rows: int = FEW_ROWS
+    few_rows: int = _FEW_ROWS
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,17 @@ def run(options: Options) -> Outcome:
     with ExitStack() as stack:
         store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="churn-predict-"))))
         loadable = fetching.fetch(options.model, options.root, store)
-        model = scoring.load(store, loadable)
-        if model.compiled is None:
-            announce(f"scikit-learn predicts, several times slower: {model.why_not}")
-        data = columns(model.model.card, Path())
+        data = columns(card_of(store.model(loadable)), Path())
         if data.id in _OWN:
             raise DataError(f"the id is called {data.id!r}, as a column of the output is")
         known = reading.known_rows(found, data)
+        workers = options.workers or processes.cores()
+        pool = None
+        if workers > 1 and _about(found, known) >= options.few_rows:
+            pool = stack.enter_context(Pool(store, loadable, workers))
+        model = scoring.load(store, loadable)
+        if model.compiled is None:
+            announce(f"scikit-learn predicts, several times slower: {model.why_not}")
         stack.enter_context(folder.locked())
         scratch = stack.enter_context(folder.scratch())
         wanted = _run(options, found, loadable)
@@ -128,14 +135,21 @@ def run(options: Options) -> Outcome:
             return _outcome(begun.parts, begun.run.version, 0.0, 0)
         started = time.perf_counter()
         chunks = reading.parts(found, data, begun.offsets(), options.chunk_rows, options.part_rows)
-        workers = options.workers or processes.cores()
         job = Job(found, known, begun, scratch)
+        is_compiled = model.compiled is not None
         with job.progress():
-            for part, answers in scored(chunks, store, loadable, model, workers, options.few_rows):
+            both = pool.scored(chunks, is_compiled) if pool else scored(chunks, model)
+            for part, answers in both:
                 job.add(part, answers)
         job.finish()
         seconds = time.perf_counter() - started
         return _outcome(list(begun.done.values()), loadable.version, seconds, job.rows)
+
+
+def _about(found: Sequence[Input], known: Sequence[int | None]) -> int:
+    """Return about how many rows there are."""
+    sizes = (one.file.size // _ROW_BYTES for one in found)
+    return sum(size if rows is None else rows for size, rows in zip(sizes, known, strict=True))
 
 
 def described(outcome: Outcome, output: str) -> list[str]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from churn.data import schema, streams
+from churn.data import dates, schema, streams
+from churn.model.card import ModelCard
 from churn.model.prediction import columns
 from churn.model.threads import limited
 from churn.serve import served
-from churn.serve.rows import from_frame
+from churn.serve.rows import Rows
 from churn.serve.served import Served
 from churn.serve.store import Loadable, Store
 
@@ -68,7 +70,7 @@ def score(model: Served, part: pa.Table, first_row: int) -> Scored:
     probability = np.empty(0)
     unseen: dict[str, Counter[str]] = {}
     if len(customers):
-        rows = from_frame(model.model, customers[list(card.inputs)])
+        rows = _rows(card, customers)
         probability = model.probability(rows)
         unseen = {name: Counter(n) for name, n in model.model.unseen(customers).items()}
     predictions = pa.table(
@@ -79,3 +81,18 @@ def score(model: Served, part: pa.Table, first_row: int) -> Scored:
         }
     )
     return Scored(len(part), predictions, bad, unseen)
+
+
+def _rows(card: ModelCard, customers: pd.DataFrame) -> Rows:
+    """Return converted customers as arrays; `churn.serve.rows.from_frame` converts them as well."""
+    days = [dates.days(dates.timestamps(customers[name])) for name in card.dates]
+    numbers = np.empty((len(customers), len(card.numeric) + len(days)))
+    for place, column in enumerate([*(customers[name] for name in card.numeric), *days]):
+        numbers[:, place] = column
+    return Rows(
+        numbers,
+        {
+            name: pa.array(customers[name], pa.string(), from_pandas=True).to_pylist()
+            for name in card.categorical
+        },
+    )

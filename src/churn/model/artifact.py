@@ -174,6 +174,20 @@ def _dumped(pipeline: Pipeline) -> bytes:
     return _canonical(stored)
 
 
+def card_of(folder: Path) -> ModelCard:
+    """Read what goes with a model, sooner than the model is loaded.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder is not a model, or is damaged.
+    """
+    try:
+        return ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
+    except (OSError, ValueError):
+        return load(folder).card  # says what is wrong
+
+
 def load(folder: Path) -> Model:
     """Load a model; only types that skops or `TRUSTED_TYPES` list are instantiated.
 

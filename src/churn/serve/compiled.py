@@ -280,7 +280,7 @@ def _per_tree(classifier: Any, kind: type) -> Operation:
 
 def _cast(features: np.ndarray, kind: type) -> np.ndarray:
     # scikit-learn compares the features of some families as float32; thresholds are float64.
-    return features.astype(kind).astype(np.float64)
+    return features.astype(kind, copy=False).astype(np.float64, copy=False)
 
 
 def _in_chunks(operation: Operation) -> Operation:
