@@ -8,12 +8,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from churn.core import addresses
-from churn.core.errors import ChurnError, DataError
+from churn.core.errors import DataError
 
 try:
     import fcntl
@@ -141,21 +141,6 @@ class Folder:
     def _path(self, name: str) -> str:
         return f"{self.path}/{name}"
 
-    def writing(self) -> _Writable:
+    def writing(self) -> AbstractContextManager[None]:
         """Turn an error of what is written for this folder into one line."""
-        return _Writable(self.shown)
-
-
-class _Writable:
-    """Turns an error of the disk, or of any store's library, into one line."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ChurnError):
-            what = getattr(error, "strerror", None) or addresses.reason(error)
-            raise DataError(f"{self._shown}: cannot be written ({what})") from error
+        return addresses.in_one_line(DataError, f"{self.shown}: cannot be written")

@@ -77,11 +77,9 @@ def found(address: str) -> list[Input]:
         If there are none, a folder has both kinds, or the address cannot be read.
     """
     shown = addresses.public(address)
-    try:
+    with addresses.in_one_line(DataError, f"{shown}: cannot be read"):
         files, path = addresses.file_system(address)
         listed = dict(_listed(files, path.rstrip("/")))
-    except Exception as error:  # any store's library
-        raise DataError(f"{shown}: cannot be read ({addresses.reason(error)})") from error
     if not listed:
         raise DataError(f"{shown}: no CSV or Parquet files there")
     several = len(listed) > 1
@@ -102,10 +100,8 @@ def _input(files: Any, info: Mapping[str, Any], relative: str, name: str) -> Inp
     is_parquet = relative.lower().endswith(".parquet")
 
     def opened() -> BinaryIO:
-        try:
+        with addresses.in_one_line(DataError, f"{name}: cannot be read"):
             stream: BinaryIO = files.open(info["name"], "rb")
-        except Exception as error:  # any store's library
-            raise DataError(f"{name}: cannot be read ({addresses.reason(error)})") from error
         return stream if is_parquet else meter.of(stream)
 
     is_remote = "file" not in (files.protocol, *files.protocol)

@@ -14,7 +14,8 @@ from churn.batch.pool import Part
 from churn.batch.scoring import Scored
 from churn.batch.unfinished import Done, Unfinished
 from churn.core.errors import DataError
-from churn.core.progress import Count, announce, rows_bar
+from churn.core.progress import Count, rows_bar
+from churn.model.prediction import announce_unseen
 
 
 class Job:
@@ -104,13 +105,7 @@ class Job:
             for name, counts in one.unseen.items():
                 unseen.setdefault(name, Counter()).update(counts)
         customers = sum(one.rows - one.bad for one in done)
-        for name, counter in unseen.items():
-            shown = ", ".join(f"{category!r} ({n})" for category, n in counter.most_common(3))
-            more = f" and {len(counter) - 3} more" if len(counter) > 3 else ""
-            announce(
-                f"{self._begun.run.input}: column {name!r} has categories that the model was not"
-                f" trained on, for {counter.total():,} of {customers:,} customers: {shown}{more}"
-            )
+        announce_unseen(self._begun.run.input, unseen, customers)
         self._begun.finish(self._scratch)
 
     def _keep(self, part: Part, data: str) -> None:

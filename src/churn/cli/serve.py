@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn.cli.group import FILE, FOLDER, Group, cli
+from churn.cli.group import FOLDER, Group, cli
 
 if TYPE_CHECKING:
     from churn.core.params import Params
@@ -19,8 +19,8 @@ _WHY = click.option(
 _LOG = click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
 _LABELS = click.option(
     "--labels",
-    type=FILE,
-    help="CSV or Parquet file with what became of the customers: id and target, as in params.yaml.",
+    metavar="ADDRESS",
+    help="What became of customers: id and target, as in params.yaml.  [default: monitor.labels]",
 )
 
 
@@ -137,7 +137,7 @@ def start(version: int, share: float, shadow: bool, why: str) -> None:
 @canary.command()
 @_LOG
 @_LABELS
-def status(log: str | None, labels: Path | None) -> None:
+def status(log: str | None, labels: str | None) -> None:
     """Show how the trial goes.
 
     What both versions predict, with labels which is better, and whether the version is fit for
@@ -158,7 +158,7 @@ def status(log: str | None, labels: Path | None) -> None:
 )
 @_LOG
 @_LABELS
-def promote(why: str, when_due: bool, log: str | None, labels: Path | None) -> None:
+def promote(why: str, when_due: bool, log: str | None, labels: str | None) -> None:
     """Move the version that is tried to Production.
 
     Runs the integration tests before, and the smoke test afterwards; if that fails, the previous
@@ -176,7 +176,7 @@ def promote(why: str, when_due: bool, log: str | None, labels: Path | None) -> N
     raise SystemExit(commands.promote_canary(Path(), why))
 
 
-def _promote_when_due(why: str, log: str | None, labels: Path | None) -> int:
+def _promote_when_due(why: str, log: str | None, labels: str | None) -> int:
     from churn.core import params
     from churn.core.errors import NoTrialError
     from churn.core.paths import Workspace

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from churn.core.errors import ChurnError
 
 
 def is_address(text: str) -> bool:
@@ -41,6 +45,36 @@ def reason(error: Exception) -> str:
     """Say in one line, without secrets, what the library of any store reports."""
     if isinstance(error, FileNotFoundError):
         return "not there"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     lines = str(error).strip().splitlines() or [""]
     said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
     return f"{type(error).__name__}: {re.sub(r'[?][^ ]*', '', said)}"[:200].removesuffix(": ")
+
+
+@contextmanager
+def in_one_line(
+    kind: type[ChurnError],
+    what: str,
+    hint: str = "",
+    errors: tuple[type[Exception], ...] = (Exception,),
+) -> Iterator[None]:
+    """Turn an error of a disk, or of the library of any store, into one line.
+
+    Parameters
+    ----------
+    kind : type
+        The error to raise.
+    what : str
+        What is not possible, such as ``s3://bucket/table: cannot be read``.
+    hint : str, optional
+        What to do about it.
+    errors : tuple of type, optional
+        Which errors; default is all, because each store's library has its own.
+    """
+    try:
+        yield
+    except ChurnError:
+        raise
+    except errors as error:
+        raise kind(f"{what} ({reason(error)}){hint}") from error

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churn.core.files import Shape
 from churn.core.params import DataParams
+from churn.core.rounding import significant
 from churn.data import dates
 
 _QUANTILES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
@@ -116,4 +117,4 @@ def _categorical(values: pd.Series) -> CategoryStats:
 
 
 def _number(value: Any) -> float | None:
-    return None if not np.isfinite(value) else float(f"{value:.8g}")
+    return None if not np.isfinite(value) else significant(value, 8)

@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from churn.core.addresses import in_one_line
 from churn.core.errors import DataError
 from churn.core.params import ROW_NUMBER, CsvParams
 from churn.core.progress import announce
@@ -302,21 +304,9 @@ def _bare(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-class _parquet_errors:  # noqa: N801
-    """Translates the errors of a file that is no Parquet file."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (pa.ArrowException, OSError)):
-            first_line = str(error).splitlines()[0]
-            raise DataError(
-                f"{self._name}: not a Parquet file ({first_line}); write it again"
-            ) from error
+def _parquet_errors(name: str) -> AbstractContextManager[None]:
+    errors = (pa.ArrowException, OSError)
+    return in_one_line(DataError, f"{name}: not a Parquet file", "; write it again", errors)
 
 
 def _parquet(file: File, columns: Sequence[str], start: int) -> Iterator[pa.Table]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from churn.core.rounding import significant
 from churn.evaluation.differences import ColumnDrift
 
 _BINS = 10
@@ -94,4 +95,4 @@ def _shares(values: pd.Series, bins: np.ndarray | pd.Index, is_number: bool) -> 
 
 def _mean(values: pd.Series) -> float | None:
     mean = float(values.mean())
-    return float(f"{mean:.6g}") if np.isfinite(mean) else None
+    return significant(mean, 6) if np.isfinite(mean) else None

@@ -11,10 +11,12 @@ import pandas as pd
 
 from churn.core.files import Shape
 from churn.core.params import Columns, DecisionParams, SlicesParams
+from churn.core.rounding import significant
 from churn.data import dates
 from churn.evaluation.slices import Cuts, cuts, divide
 from churn.evaluation.weighted import WeightedMetrics
 
+_DIGITS = 8  # of numbers in files
 _BINS = 100  # of a numeric column, each with a hundredth of the customers
 _TAILS = (0.001, 0.005, 0.995, 0.999)
 _SCORE_BINS = 500
@@ -205,7 +207,9 @@ def estimates(
     values, influence = weighted.metrics(np.ones((n, 1))), weighted.influence()
     errors = {name: float(np.sqrt((of**2).sum() * n / (n - 1))) for name, of in influence.items()}
     return {
-        name: Estimate(value=_digits(float(value[0])), error=_digits(errors[name]))
+        name: Estimate(
+            value=significant(float(value[0]), _DIGITS), error=significant(errors[name], _DIGITS)
+        )
         for name, value in values.items()
         if np.isfinite(value[0]) and np.isfinite(errors[name])
     }
@@ -248,7 +252,7 @@ def _numbers(values: np.ndarray) -> NumberCounts:
         edges=edges.tolist(),
         counts=counts.tolist(),
         missing=len(values) - len(known),
-        spread=_digits(float(known.std())),
+        spread=significant(float(known.std()), _DIGITS),
     )
 
 
@@ -272,7 +276,3 @@ def _scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> ScoreCo
         np.bincount(places[y == label], minlength=len(edges) + 1).tolist() for label in (1, 0)
     )
     return ScoreCounts(edges=edges.tolist(), churned=churned, stayed=stayed)
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.8g}")

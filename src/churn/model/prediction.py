@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -67,16 +69,32 @@ def score(model: Model, source: Path, advance: Advance = silent) -> pd.DataFrame
         If the input cannot be used.
     """
     customers = read(model.card, source, advance)
-    for name, counts in model.unseen(customers).items():
-        shown = ", ".join(f"{category!r} ({count})" for category, count in [*counts.items()][:3])
-        more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
-        announce(
-            f"{source}: column {name!r} has categories that the model was not trained on, for"
-            f" {sum(counts.values())} of {len(customers)} customers: {shown}{more}"
-        )
+    announce_unseen(str(source), model.unseen(customers), len(customers))
     scored = pd.concat([customers[[model.card.id]], model.predict(customers)], axis=1)
     advance("scored")
     return scored
+
+
+def announce_unseen(source: str, unseen: Mapping[str, Mapping[str, int]], n_customers: int) -> None:
+    """Say which categories of a table the model was not trained on.
+
+    Parameters
+    ----------
+    source : str
+        The table.
+    unseen : mapping of str to mapping of str to int
+        By column, the number of customers of each such category.
+    n_customers : int
+        Of the table.
+    """
+    for name, counts in unseen.items():
+        counter = Counter(counts)
+        shown = ", ".join(f"{category!r} ({n:,})" for category, n in counter.most_common(3))
+        more = f" and {len(counter) - 3} more" if len(counter) > 3 else ""
+        announce(
+            f"{source}: column {name!r} has categories that the model was not trained on, for"
+            f" {counter.total():,} of {n_customers:,} customers: {shown}{more}"
+        )
 
 
 def read(card: ModelCard, source: Path, advance: Advance = silent) -> pd.DataFrame:

@@ -1,49 +1,18 @@
-"""Labels: what became of customers, and the prediction that each is compared with."""
+"""Labels, and the prediction that each is compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from fsspec.core import url_to_fs
 
-from churn.core.errors import DataError, ParamsError
-from churn.core.params import DataParams
-from churn.data import schema
-from churn.data.dates import timestamps
-from churn.data.table import read_table
 from churn.monitor.counting import hashes
 from churn.serve.prediction_log import named
 
 _NEVER = np.iinfo(np.int64).min
-
-
-def fetch(address: str, folder: Path) -> Path:
-    """Return a local file with what an address names; a path is returned as it is.
-
-    Raises
-    ------
-    DataError
-        If nothing is there.
-    ParamsError
-        If fsspec does not know such addresses.
-    """
-    if "://" not in address:
-        return Path(address)
-    try:
-        files, path = url_to_fs(address)
-        target = folder / Path(path).name
-        files.get_file(path, str(target))
-    except (ImportError, ValueError) as error:
-        raise ParamsError(f"{address}: {error}") from error
-    except Exception as error:  # each file system has its own
-        raise DataError(f"{address}: cannot be read ({type(error).__name__}: {error})") from error
-    return target
 
 
 class Labels:
@@ -52,7 +21,7 @@ class Labels:
     Parameters
     ----------
     table : DataFrame
-        As `read` returns it.
+        As `churn.data.labels.read` returns it.
     since, until : datetime
         Labels that were known earlier or later are left out. With a time zone.
     extra : sequence of str
@@ -132,44 +101,3 @@ class Labels:
     def unmatched(self) -> int:
         """Number of labels without a prediction."""
         return int((self._moment == _NEVER).sum())
-
-
-def read(address: str, data: DataParams, date: str | None) -> pd.DataFrame:
-    """Read labels.
-
-    Parameters
-    ----------
-    address : str
-        A file, or an address that fsspec knows.
-    data : DataParams
-        How the file is written; only id and target are read.
-    date : str or None
-        Column with the day on which a label was known.
-
-    Returns
-    -------
-    DataFrame
-        ``id``, ``y`` (1 where the customer churned, else 0), and ``known``: the end of the day,
-        NaT without `date`.
-
-    Raises
-    ------
-    DataError
-        If the file lacks a column, a cell is empty, or a target or a date is none.
-    ParamsError
-        If there are no such addresses.
-    """
-    dates = () if date is None else (date,)
-    only = data.model_copy(update={"numeric": (), "dates": dates, "categorical": ()})
-    with TemporaryDirectory(prefix="churn-labels-") as folder:
-        path = fetch(address, Path(folder))
-        table = schema.converted(read_table(path, only), only, path)
-    for name in (data.id, *dates):
-        if table[name].isna().any():
-            row = int(table[name].isna().argmax()) + 1
-            raise DataError(f"{path}: column {name!r}, row {row} is missing")
-    y = schema.binary(table, only, path, both=False)
-    days = timestamps(table[date]).dt.normalize() if date else pd.Series(pd.NaT, table.index)
-    # A label that was known on a day is known when the day ends.
-    known = pd.to_datetime(days, utc=True) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
-    return pd.DataFrame({"id": table[data.id], "y": y, "known": known})

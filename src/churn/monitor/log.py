@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from churn.core.addresses import in_one_line, public
 from churn.core.errors import ArtifactError
 from churn.core.params import Columns
-from churn.serve.prediction_log import file_system, named
+from churn.serve.log_files import file_system, of_days
+from churn.serve.prediction_log import named
 
 _ROWS = 100_000  # of a part: enough that a part's cost is that of its rows
-_DAY = re.compile(r"day=\d{4}-\d{2}-\d{2}")
 _TIME = pa.timestamp("us", tz="UTC")
 _OWN = {
     "request_id": pa.string(),
@@ -42,7 +42,7 @@ class Log:
     """
 
     def __init__(self, address: str, columns: Columns) -> None:
-        self.address = address
+        self.address = public(address)
         self._files, self._folder = file_system(address)
         self._types = {**dict.fromkeys(columns.numeric, pa.float64())}
         self._types |= dict.fromkeys(columns.dates, _TIME)
@@ -56,17 +56,8 @@ class Log:
         ArtifactError
             If the log cannot be listed.
         """
-        try:
-            found = sorted(self._files.glob(f"{self._folder}/day=*/*.parquet"))
-        except OSError as error:
-            raise ArtifactError(f"{self.address}: the log cannot be read: {error}") from error
-        days: dict[str, list[str]] = {}
-        for path in found:
-            folder = path.rpartition("/")[0].rpartition("/")[2]
-            day = folder.removeprefix("day=")
-            if _DAY.fullmatch(folder) and first <= day <= last:
-                days.setdefault(day, []).append(path)
-        return days
+        with self._reading():
+            return of_days(self._files, self._folder, first, last)
 
     def oldest(self) -> str:
         """Return the oldest day of the log (YYYY-MM-DD).
@@ -128,20 +119,5 @@ class Log:
             if count:
                 yield pa.Table.from_batches(waiting)
 
-    def _reading(self) -> Any:
-        return _Reading(self.address)
-
-
-class _Reading:
-    """Translates the errors of a file that cannot be read."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, pa.ArrowException)):
-            first = str(error).splitlines()[0]
-            raise ArtifactError(f"{self._address}: the log cannot be read: {first}") from error
+    def _reading(self) -> AbstractContextManager[None]:
+        return in_one_line(ArtifactError, f"{self.address}: the log cannot be read")

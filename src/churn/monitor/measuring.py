@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from churn.core.params import DecisionParams, EffectsParams, Margin, MetricName
+from churn.core.rounding import significant
 from churn.evaluation import estimated, noise
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.noise import Noise, Statistic
@@ -23,6 +24,7 @@ from churn.evaluation.reference import (
 from churn.monitor.counting import Counts
 from churn.monitor.results import Interval, Kind, Measure
 
+_DIGITS = 6  # of numbers in files
 _DAYS_A_WEEK = 7
 _SEED = 20_061  # any; the same for all, so that the same log gives the same report
 LEVEL = 0.95
@@ -105,9 +107,11 @@ class Measurer:
                     kind=quantity.kind,
                     name=quantity.name,
                     column=quantity.column,
-                    value=_digits(float(value[0])),
+                    value=significant(float(value[0]), _DIGITS),
                     effect=quantity.effect,
-                    noise=_digits(self._noise(quantity).quantile(int(window.sum()), self.level)),
+                    noise=significant(
+                        self._noise(quantity).quantile(int(window.sum()), self.level), _DIGITS
+                    ),
                     shown=_shown(quantity, window),
                 )
             )
@@ -159,9 +163,9 @@ class Measurer:
             kind=kind,
             name=f"{how}{TITLES[metric]}",
             column="",
-            value=_digits(max(loss, 0.0)),
+            value=significant(max(loss, 0.0), _DIGITS),
             effect=self.margins[metric],
-            noise=_digits(chance),
+            noise=significant(chance, _DIGITS),
             shown=f"{how}{TITLES[metric]} {value:.4g}, promised {value - change:.4g}",
         )
 
@@ -175,7 +179,11 @@ class Measurer:
 def interval(value: float, error: float, freedom: float) -> Interval:
     """Return Student's 95 % interval of a value with a standard error."""
     half = float(stats.t.isf((1 - LEVEL) / 2, freedom)) * error
-    return Interval(value=_digits(value), lower=_digits(value - half), upper=_digits(value + half))
+    return Interval(
+        value=significant(value, _DIGITS),
+        lower=significant(value - half, _DIGITS),
+        upper=significant(value + half, _DIGITS),
+    )
 
 
 def _quantities(reference: Reference, effects: EffectsParams) -> Iterator[_Quantity]:
@@ -321,7 +329,3 @@ def _median(edges: np.ndarray, bins: np.ndarray) -> float:
     """Return the upper end of the bin that holds the median."""
     place = int(np.searchsorted(np.cumsum(bins), bins.sum() / 2))
     return float(edges[min(place, len(edges) - 1)])
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.6g}")

@@ -16,10 +16,11 @@ from churn.core.files import read_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import bar
+from churn.data import labels
 from churn.evaluation.reference import Reference
 from churn.model import artifact, prediction
 from churn.model.artifact import Model
-from churn.monitor import alarms, labels, performance, service
+from churn.monitor import alarms, performance, service
 from churn.monitor.counting import Counts, answers_of
 from churn.monitor.labels import Labels
 from churn.monitor.log import Log

@@ -6,8 +6,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,16 +98,12 @@ class Source:
             return DVCFileSystem(repo, rev=self.address.rev), self.address.path
         return addresses.file_system(self.address, self.root)
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        """Turn an error of any store's library into one line."""
-        try:
-            yield
-        except Exception as error:
-            raise DataError(
-                f"{self.shown}: cannot be fetched ({addresses.reason(error)}); correct data.source"
-                " in params.yaml, or see whether this machine may read it"
-            ) from error
+    def _readable(self) -> AbstractContextManager[None]:
+        return addresses.in_one_line(
+            DataError,
+            f"{self.shown}: cannot be fetched",
+            "; correct data.source in params.yaml, or see whether this machine may read it",
+        )
 
 
 def md5s(info: Mapping[str, Any]) -> frozenset[str]:

@@ -10,9 +10,9 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from churn.core import addresses
 from churn.core.errors import ParamsError
 from churn.core.files import is_alive
 
@@ -33,10 +33,20 @@ def file_system(address: str) -> tuple[Any, str]:
         If fsspec does not know it.
     """
     try:
-        files, folder = url_to_fs(address)
+        files, folder = addresses.file_system(address)
     except (ValueError, ImportError) as error:
-        raise ParamsError(f"serve.log: {address}: {error}") from error
+        raise ParamsError(f"serve.log: {addresses.public(address)}: {error}") from error
     return files, folder.rstrip("/")
+
+
+def of_days(files: Any, folder: str, first: str = "", last: str = "9999") -> dict[str, list[str]]:
+    """Return the files of each day from `first` to `last` (YYYY-MM-DD) that has any, in order."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(files.glob(f"{folder}/day=*/*.parquet")):
+        match = _DAY.fullmatch(path.rpartition("/")[0].rpartition("/")[2])
+        if match and first <= match[1] <= last:
+            found.setdefault(match[1], []).append(path)
+    return found
 
 
 def day_folder(folder: str, moment: float) -> str:

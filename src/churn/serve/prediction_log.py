@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from churn.core.addresses import in_one_line, public
 from churn.core.errors import ArtifactError
 from churn.model.card import ModelCard
 from churn.serve import metrics
-from churn.serve.log_files import day_folder, part
-from churn.serve.log_files import file_system as file_system  # of readers, such as churn.monitor
+from churn.serve.log_files import day_folder, file_system, of_days, part
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
@@ -306,15 +306,9 @@ def read(address: str, since: datetime, columns: Sequence[str] | None = None) ->
     """
     files, folder = file_system(address)
     first = since.astimezone(UTC)
-    wanted = []
-    for path in sorted(files.glob(f"{folder}/day=*/*.parquet")):
-        day = path.rpartition("/")[0].rpartition("day=")[2]
-        if day >= first.date().isoformat():
-            wanted.append(path)
-    try:
-        tables = [_read(files, path, columns) for path in wanted]
-    except (OSError, pa.ArrowException) as error:
-        raise ArtifactError(f"{address}: the log cannot be read: {error}") from error
+    with in_one_line(ArtifactError, f"{public(address)}: the log cannot be read"):
+        days = of_days(files, folder, first.date().isoformat())
+        tables = [_read(files, path, columns) for paths in days.values() for path in paths]
     if not tables:
         return pd.DataFrame({name: [] for name in columns or ()})
     whole = pa.concat_tables(tables, promote_options="permissive")

@@ -11,10 +11,9 @@ import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ParamsError, RegistryError
-from churn.core.params import DataParams, Params
+from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.data import schema
-from churn.data.table import read_table
+from churn.data import labels as labels_file
 from churn.deploy import canary
 from churn.evaluation import trial_gate
 from churn.evaluation.trial import Comparison, Interval, Side, Tried, compare
@@ -55,7 +54,7 @@ class Seen:
     standing: Standing
 
 
-def look(root: Path, log: str | None, labels: Path | None, settings: Params) -> Seen:
+def look(root: Path, log: str | None, labels: str | None, settings: Params) -> Seen:
     """Compare the versions of the trial, and decide on it.
 
     Parameters
@@ -64,8 +63,8 @@ def look(root: Path, log: str | None, labels: Path | None, settings: Params) -> 
         The repository.
     log : str or None
         Address of the prediction log; None for that of params.yaml.
-    labels : Path or None
-        File with what became of the customers.
+    labels : str or None
+        Address of what became of the customers; None for that of params.yaml.
     settings : Params
 
     Raises
@@ -85,10 +84,12 @@ def look(root: Path, log: str | None, labels: Path | None, settings: Params) -> 
     begun, trial = version.last("canary"), version.canary
     if champion is None or begun is None or trial is None:
         raise RegistryError("nothing is in Production to compare with")
-    rows = prediction_log.read(address, datetime.fromisoformat(begun.when), prediction_log.COLUMNS)
+    since = datetime.fromisoformat(begun.when)
+    rows = prediction_log.read(address, since, prediction_log.COLUMNS)
     numbers = {str(version.number), str(champion.number)}
     rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
-    known = None if labels is None else read_labels(labels, settings.data)
+    named = labels or settings.monitor.labels
+    known = None if named is None else _known(named, since, settings)
     tried = Tried(trial.share, trial.shadow, str(version.number))
     margin = _margin(settings)
     found = None if rows.empty else compare(rows, known, tried, settings.decision, margin)
@@ -98,7 +99,7 @@ def look(root: Path, log: str | None, labels: Path | None, settings: Params) -> 
     return Seen(version.number, champion.number, trial, begun.when, found, standing)
 
 
-def show(root: Path, log: str | None, labels: Path | None, say: Callable[[str], None]) -> None:
+def show(root: Path, log: str | None, labels: str | None, say: Callable[[str], None]) -> None:
     """Print how the trial goes; parameters and errors as for `look`.
 
     Parameters
@@ -124,22 +125,14 @@ def _margin(settings: Params) -> float:
     return settings.gates.margins.get("cost", 0.0)
 
 
-def read_labels(path: Path, data: DataParams) -> pd.Series:
-    """Read what became of customers.
-
-    Returns
-    -------
-    Series of int
-        1 where the customer churned, else 0, by customer id.
-
-    Raises
-    ------
-    DataError
-        If the file lacks the id or the target, or a label is neither value.
-    """
-    only = data.model_copy(update={"numeric": (), "dates": (), "categorical": ()})
-    table = schema.validate(read_table(path, only), only, path)
-    return table.set_index(table[data.id].astype(str))[data.target]
+def _known(address: str, since: datetime, settings: Params) -> pd.Series:
+    """Return the labels that were known after a moment, by customer id; the newest of each."""
+    found = labels_file.read(address, settings.data, settings.monitor.date)
+    # Without a day it is known now.
+    later = found[found["known"].isna() | (found["known"] > since)].sort_values(
+        "known", kind="stable"
+    )
+    return later.drop_duplicates("id", keep="last").set_index("id")["y"]
 
 
 def lines(found: Comparison, champion: int, challenger: int, margin: float) -> list[str]:

@@ -192,7 +192,7 @@ def test_a_damaged_file_is_said_in_one_line(day: Day, capsys: pytest.CaptureFixt
     day(0)
     (Path("log") / "day=2026-03-01" / "z.parquet").write_bytes(b"PAR1 and no more")
     assert run("--log", "log") == 2
-    assert "Error: log: the log cannot be read: " in capsys.readouterr().err
+    assert "Error: log: the log cannot be read (ArrowInvalid: Parquet magic bytes" in capsys.readouterr().err
 
 
 def test_a_reference_that_was_changed_is_refused(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,10 +33,11 @@ def root(released: Candidates, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def configure(root: Path, hours: float = 0, **serve: Any) -> None:
+def configure(root: Path, hours: float = 0, log: str | None = "log", **monitor: str) -> None:
     document = yaml.safe_load((root / "params.yaml").read_text())
     document["release"]["canary"] = {"share": SHARE, "hours": hours, "customers": 2000}
-    document["serve"] = {"log": "log", **serve}
+    document["serve"] = {"log": log}
+    document["monitor"] = monitor
     (root / "params.yaml").write_text(yaml.safe_dump(document))
 
 
@@ -72,10 +72,10 @@ def write(root: Path, rows: pd.DataFrame) -> None:
     rows.to_parquet(folder / "a.parquet", index=False)
 
 
-def write_labels(root: Path) -> None:
+def write_labels(root: Path, **columns: str) -> None:
     ids = [f"C{i}" for i in range(COUNT)]
     labels = pd.DataFrame({"customer_id": ids, "churned": (np.arange(COUNT) % 5 == 0).astype(int)})
-    labels.to_csv(root / "labels.csv", index=False)
+    labels.assign(**columns).to_csv(root / "labels.csv", index=False)
 
 
 def run(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, list[str]]:
@@ -129,6 +129,14 @@ def test_a_trial_is_promoted_only_if_nothing_speaks_against_it(
     write(root, predictions(right=0.5))
     write_labels(root)
     require_not_promoted(capsys, 1, "its cost is worse by ", "--labels", "labels.csv")
+    configure(root, labels="labels.csv")
+    require_not_promoted(capsys, 1, "its cost is worse by ")  # an automatic promotion finds them
+    configure(root, labels="labels.csv", date="known")
+    write_labels(root, known="2020-02-02")  # of an earlier time: they say nothing of the trial
+    _, lines = run(capsys, "status")
+    assert "with --labels: cost and log loss" in lines
+    configure(root)
+    write_labels(root)
 
     assert released.production is not None
     assert released.production.number == 1
