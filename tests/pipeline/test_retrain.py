@@ -296,6 +296,7 @@ def test_a_second_run_updates_the_pull_request_of_the_first(
     # A week later, with main ahead and another table; the pull request keeps its branch.
     github.author = "our-app[bot]"
     assert "nothing new: pull request #1 has this table" in shop.retrain()
+    assert "nothing new: pull request #1 has this" in shop.retrain("--alarm", str(alarms))
     shop.clone.git("commit", "--quiet", "--allow-empty", "--message", "main moves on")
     shop.clone.git("push", "--quiet", "origin", "main")
     shop.put(6400)

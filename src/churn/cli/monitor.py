@@ -118,8 +118,8 @@ def monitor(
     found = run.run(options, settings)
     reporting.write(found, output)
     reporting.write_workflow_output(found.report, os.environ)
-    if log_to_mlflow:
-        reporting.note(found.report, output, Path(), settings)
     if issues:
         reporting.keep_issues(found.report, os.environ, click.echo)
+    if log_to_mlflow:
+        reporting.note(found.report, output, Path(), settings)
     raise SystemExit(reporting.show(found.report, output))

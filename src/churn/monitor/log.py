@@ -72,11 +72,19 @@ class Log:
             raise ArtifactError(f"{self.address}: no predictions are logged there")
         return min(days)
 
-    def logged(self, paths: Sequence[str]) -> frozenset[str]:
-        """Return the names of the model's columns that the newest of these files has."""
-        with self._reading(), self._files.open(paths[-1], "rb") as file:
-            there = set(pq.read_schema(file).names)
-        return frozenset(name for name in self._types if named(name) in there)
+    def logged(self, paths: Sequence[str], version: str) -> frozenset[str]:
+        """Return which of the model's columns are in every file that has answers of a version.
+
+        Another version, whose answers may be in files of the same day, may have other columns.
+        """
+        found = set(self._types)
+        for path in paths:
+            with self._reading(), self._files.open(path, "rb") as file:
+                footer = pq.read_metadata(file)
+            if _may_hold(footer, version):
+                there = set(footer.schema.names)
+                found = {name for name in found if named(name) in there}
+        return frozenset(found)
 
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
@@ -121,3 +129,13 @@ class Log:
 
     def _reading(self) -> AbstractContextManager[None]:
         return in_one_line(ArtifactError, f"{self.address}: the log cannot be read")
+
+
+def _may_hold(footer: pq.FileMetaData, version: str) -> bool:
+    """Tell from a file's statistics whether there may be answers of a version."""
+    place = footer.schema.names.index("version")
+    for group in range(footer.num_row_groups):
+        known = footer.row_group(group).column(place).statistics
+        if known is None or not known.has_min_max or known.min <= version <= known.max:
+            return True
+    return False

@@ -263,7 +263,7 @@ class _Watch:
         return last - timedelta(days=self._options.days - 1), last
 
     def _day(self, day: str, paths: list[str], before: list[Window]) -> Window:
-        logged = self._log.logged(paths) if paths else frozenset()
+        logged = self._log.logged(paths, self._version) if paths else frozenset()
         counts = Counts(self._reference, logged)
         if paths:
             self._note_redacted(logged)

@@ -17,6 +17,7 @@ from churn.monitor.results import Measure, Window
 
 _TIMEOUT_S = 10
 _MIN_DAYS = 3  # before it is known what is usual
+_PREDICTING = ("/invocations", "/v2/models/infer")  # not those that ask whether it is alive
 
 
 def metrics(address: str) -> dict[str, Counter[str]]:
@@ -30,8 +31,8 @@ def metrics(address: str) -> dict[str, Counter[str]]:
     Returns
     -------
     dict of str to Counter
-        ``status``: requests by HTTP status; ``dropped``: predictions that are not in the log, by
-        reason.
+        ``status``: requests for predictions by HTTP status; ``dropped``: predictions that are not
+        in the log, by reason.
 
     Raises
     ------
@@ -56,7 +57,8 @@ def metrics(address: str) -> dict[str, Counter[str]]:
     labels = {"status": "status", "dropped": "reason"}
     for family in families:
         for sample in family.samples:
-            if kind := wanted.get(sample.name):
+            endpoint = sample.labels.get("endpoint", _PREDICTING[0])
+            if (kind := wanted.get(sample.name)) and endpoint in _PREDICTING:
                 found[kind][sample.labels.get(labels[kind], "")] += int(sample.value)
     return found
 

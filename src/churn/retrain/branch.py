@@ -125,6 +125,11 @@ def has_same(root: Path, tip: str, base: str, data_md5: str) -> bool:
     return listing.data_md5(git(root, "show", f"{tip}:./data.dvc")) == data_md5
 
 
+def message(root: Path, tip: str) -> str:
+    """Return the message of a branch's last commit."""
+    return git(root, "show", "--no-patch", "--format=%B", tip)
+
+
 def _or_none(root: Path, *arguments: str) -> str | None:
     """Return what git says in a line; None where it fails, which is its answer."""
     try:

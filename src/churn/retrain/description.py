@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from churn.retrain.branch import MARK
@@ -10,6 +12,20 @@ from churn.review.report.text import clip, code, prose
 
 _MOST = 60_000  # characters of a body; GitHub takes 65,536
 _MOST_REASONS = 20
+_MOST_REASON = 500  # characters
+
+
+def gives(message: str, why: Iterable[str]) -> bool:
+    """Tell whether a commit's message gives these reasons already.
+
+    Figures may differ: an alarm of today is that of yesterday with other ones.
+    """
+    given = {_without_figures(line) for line in message.splitlines()}
+    return all(_without_figures(clip(reason, _MOST_REASON)) in given for reason in why)
+
+
+def _without_figures(text: str) -> str:
+    return re.sub(r"[\d.,+-]+", "", " ".join(text.split()))
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,7 @@ class Retrained:
     @property
     def message(self) -> str:
         """The commit's message."""
-        lines = [self.title, "", *(clip(line, 500) for line in self._reasons)]
+        lines = [self.title, "", *(clip(line, _MOST_REASON) for line in self._reasons)]
         lines += ["", f"Table: {clip(self.source, 300)}", f"Data: {self.data_md5}", MARK]
         return "\n".join(lines)
 
@@ -68,7 +84,7 @@ class Retrained:
         """The pull request's text."""
         parts = [
             "## Why",
-            "\n".join(f"- {prose(reason, 500)}" for reason in self._reasons),
+            "\n".join(f"- {prose(reason, _MOST_REASON)}" for reason in self._reasons),
             *(["Hyperparameters were searched for on it (`retrain.tune`)."] if self.tuned else []),
             "## What has changed in the data",
             self.table,

@@ -90,10 +90,16 @@ def _propose(job: Job) -> Outcome:
     if found.tip:
         branch.require_own(job.root, found.branch, found.tip, job.base)
         same = branch.has_same(job.root, found.tip, job.base, data_md5)
-        # A reason that somebody gives has to get into the text.
-        if found.is_complete and same and not job.plan.why:
+        # A reason that is new has to get into the text.
+        if found.is_complete and same and _gives_reasons(job, found.tip):
             return _nothing_new(job, f"{found.shown} has this table")
     return _train(job, found, newest, data_md5)
+
+
+def _gives_reasons(job: Job, tip: str) -> bool:
+    from churn.retrain import description
+
+    return not job.plan.why or description.gives(branch.message(job.root, tip), job.plan.why)
 
 
 def _is_all(job: Job, files: Mapping[str, str]) -> bool:

@@ -144,6 +144,15 @@ def test_a_redacted_column_is_named_as_not_measured(day: Day) -> None:
     assert report()["notes"] == ["not logged, so not measured: age"]
 
 
+def test_another_version_of_the_same_day_may_have_other_columns(day: Day) -> None:
+    for number in range(2):
+        day(number)
+        day(number, version="2", redact=frozenset({"age"}))
+    assert run("--log", "log") == 0
+    assert report()["notes"] == []
+    assert "drift of age" in {measure["name"] for measure in report()["windows"][-1]["measures"]}
+
+
 def test_half_of_the_usual_answers_are_an_alarm(day: Day) -> None:
     for number in range(7):
         day(number, rows=400 if number < 5 else 120)
@@ -159,6 +168,7 @@ def test_metrics_of_the_server_are_judged(day: Day, tmp_path: Path) -> None:
         "# TYPE churn_requests_total counter\n"
         'churn_requests_total{endpoint="/invocations",status="200"} 950\n'
         'churn_requests_total{endpoint="/invocations",status="500"} 50\n'
+        'churn_requests_total{endpoint="/ping",status="200"} 1000000\n'
         "# TYPE churn_log_dropped_rows_total counter\n"
         'churn_log_dropped_rows_total{reason="queue full"} 3\n'
     )
@@ -192,7 +202,10 @@ def test_a_damaged_file_is_said_in_one_line(day: Day, capsys: pytest.CaptureFixt
     day(0)
     (Path("log") / "day=2026-03-01" / "z.parquet").write_bytes(b"PAR1 and no more")
     assert run("--log", "log") == 2
-    assert "Error: log: the log cannot be read (ArrowInvalid: Parquet magic bytes" in capsys.readouterr().err
+    assert (
+        "Error: log: the log cannot be read (ArrowInvalid: Parquet magic bytes"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_reference_that_was_changed_is_refused(

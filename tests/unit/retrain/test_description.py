@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from churn.retrain.branch import MARK
-from churn.retrain.description import Retrained
+from churn.retrain.description import Retrained, gives
 from churn.retrain.tables import TableChange
 
 CHANGE = TableChange((6000, 6300), (0.25, 0.3), 400, 100, 50, 7)
@@ -66,3 +66,10 @@ def test_a_body_is_never_too_long_for_github() -> None:
     assert "and 80 more" in made.body
     assert "rrrr" not in made.body
     assert "The comment below" in made.body
+
+
+def test_the_same_alarm_with_other_figures_is_no_new_reason() -> None:
+    message = replace(MADE, why=("drift of age: 0.31, allowed 0.1", "more")).message
+    assert gives(message, ["drift of age: 0.42, allowed 0.1"])
+    assert gives(message, [])
+    assert not gives(message, ["drift of age: 0.42, allowed 0.1", "drift of income: 0.2"])
