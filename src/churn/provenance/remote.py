@@ -14,8 +14,8 @@ from churn.core.errors import ArtifactError
 _NAME = "origin"
 _PATIENCE_S = 600
 # No hooks of the user (DVC's would push data), and no waiting on a connection that is silent.
-SETTINGS = ("core.hooksPath=/dev/null", "gc.auto=0", "maintenance.auto=false",
-            "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")  # fmt: skip
+_SETTINGS = ("core.hooksPath=/dev/null", "gc.auto=0", "maintenance.auto=false",
+             "http.lowSpeedLimit=1000", "http.lowSpeedTime=60")  # fmt: skip
 
 
 def address(root: Path) -> str:
@@ -26,7 +26,7 @@ def address(root: Path) -> str:
     ArtifactError
         If there is no such remote.
     """
-    return _git(root, "remote", "get-url", _NAME).strip()
+    return run(root, "remote", "get-url", _NAME).strip()
 
 
 def newest(root: Path, branch: str) -> str:
@@ -38,7 +38,7 @@ def newest(root: Path, branch: str) -> str:
         If the remote cannot be reached.
     """
     ref = f"refs/heads/{branch}"
-    listed = _git(root, "ls-remote", "--quiet", _NAME, ref).splitlines()
+    listed = run(root, "ls-remote", "--quiet", _NAME, ref).splitlines()
     # ls-remote matches the end of names, so refs/other/refs/heads/main is listed as well.
     found = (line.split("\t") for line in listed)
     return next((commit for commit, name in found if name == ref), "")
@@ -69,8 +69,8 @@ def fetch(root: Path, branch: str, kept: str) -> str:
     ref = f"refs/heads/{branch}"
     options = ("--quiet", "--force", "--no-tags", "--no-prune", "--no-recurse-submodules",
                "--no-write-fetch-head", "--refmap=")  # fmt: skip
-    _git(root, "fetch", *options, _NAME, f"{ref}:{kept}")
-    return _git(root, "rev-parse", "--verify", f"{kept}^{{commit}}").strip()
+    run(root, "fetch", *options, _NAME, f"{ref}:{kept}")
+    return run(root, "rev-parse", "--verify", f"{kept}^{{commit}}").strip()
 
 
 def push(root: Path, commit: str, branch: str, expected: str) -> None:
@@ -93,15 +93,38 @@ def push(root: Path, commit: str, branch: str, expected: str) -> None:
     ref = f"refs/heads/{branch}"
     lease = f"--force-with-lease={ref}:{expected}"
     options = ("--quiet", "--no-follow-tags", "--recurse-submodules=no", lease)
-    _git(root, "push", *options, _NAME, f"{commit}:{ref}")
+    run(root, "push", *options, _NAME, f"{commit}:{ref}")
 
 
-def _git(root: Path, *arguments: str) -> str:
-    settings = [word for setting in SETTINGS for word in ("-c", setting)]
-    environment = {**os.environ, "LC_ALL": "C", **credentials(os.environ)}
+def run(
+    root: Path, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> str:
+    """Run git, without the user's hooks, and return what it prints.
+
+    Parameters
+    ----------
+    root : Path
+    *arguments : str
+    stdin : str, optional
+        Its input. There, and in what it prints, names of files are bytes (``surrogateescape``).
+    environment : mapping, optional
+        Variables; default is the credentials for the remote.
+
+    Raises
+    ------
+    ArtifactError
+        If it fails, or does not end.
+    """
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    given = credentials(os.environ) if environment is None else environment
     try:
         done = process.run(
-            ["git", *settings, *arguments], root, environment=environment, timeout_s=_PATIENCE_S
+            ["git", *settings, *arguments],
+            root,
+            environment={**os.environ, "LC_ALL": "C", **given},
+            stdin=stdin,
+            timeout_s=_PATIENCE_S,
+            errors="surrogateescape",
         )
     except FileNotFoundError as error:
         raise ArtifactError("git: not found; install it") from error

@@ -7,7 +7,6 @@ branches do not change.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import tempfile
@@ -16,12 +15,10 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from churn.core import process
 from churn.core.errors import ArtifactError, FasterError, RegistryError
 from churn.provenance import remote
 
 DATABASE, FILES = "mlflow.db", "mlruns"
-_PATIENCE_S = 600
 Answer = TypeVar("Answer")
 _REGULAR = "100644"
 # A runner has no user.name. Who released and why is in the registry's audit trail.
@@ -212,20 +209,7 @@ class Branch:
     def _git(
         self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
     ) -> str:
-        settings = [word for setting in remote.SETTINGS for word in ("-c", setting)]
         try:
-            done = process.run(
-                ["git", *settings, *arguments],
-                self._root,
-                environment={**os.environ, "LC_ALL": "C", **(environment or {})},
-                stdin=stdin,
-                timeout_s=_PATIENCE_S,
-                errors="surrogateescape",  # names of files are bytes
-            )
-        except FileNotFoundError as error:
-            raise RegistryError("git: not found; install it") from error
-        except TimeoutError as error:
-            raise RegistryError(f"git {arguments[0]}: no end after {_PATIENCE_S} s") from error
-        if done.returncode:
-            raise RegistryError(f"git {arguments[0]}: {remote.reason(done.stderr)}")
-        return done.stdout
+            return remote.run(self._root, *arguments, stdin=stdin, environment=environment or {})
+        except ArtifactError as error:
+            raise RegistryError(str(error)) from error

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
-
+from churn.core import page
 from churn.evaluation.metric_names import TITLES as METRICS
 from churn.evaluation.reference import Reference
 from churn.monitor import pictures
@@ -31,14 +28,10 @@ def render(found: Found) -> str:
     str
         HTML without external links; all text is escaped.
     """
-    template = files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["png"] = lambda picture: base64.b64encode(picture).decode()
     report, promised = found.report, _promised(found.reference)
     over = [measure for measure in report.newest_measures if measure.is_over]
-    return environment.from_string(template).render(
+    return page.render(
+        __name__,
         report=report,
         kinds=TITLES,
         metrics=METRICS,

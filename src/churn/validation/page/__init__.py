@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
-
+from churn.core import page
 from churn.validation.results import Checks
 
 _ORDER = {"crashed": 0, "failed": 1, "passed": 2}
@@ -28,10 +25,6 @@ def render(report: Checks) -> str:
     str
         HTML without external links; all text is escaped.
     """
-    template = files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     suites = {
         title: sorted(
             (check for check in report.checks if check.suite == suite),
@@ -39,4 +32,4 @@ def render(report: Checks) -> str:
         )
         for suite, title in _SUITES.items()
     }
-    return environment.from_string(template).render(report=report, suites=suites)
+    return page.render(__name__, report=report, suites=suites)
