@@ -13,16 +13,20 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from churn.core import params
+from churn.data import synthesize
+from churn.model import artifact
 from churn.registry import Registry, Version
 from churn.registry.branch import Branch
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit, commit_with_lock, edit, make_small
+from tests.unit.monitor import logs
 from tests.workflows import forge
 from tests.workflows.fake_github import FakeGitHub, serving
 from tests.workflows.forge import Forge, Ran
@@ -245,3 +249,35 @@ def test_the_monitor_waits_until_it_knows_where_the_log_is(story: Story) -> None
     assert ran.jobs == {"monitor": "succeeded"}, ran.log
     assert "monitor.log is null" in ran.log
     assert story.github.issues == []
+
+
+def test_other_customers_fail_its_run_and_open_an_issue(story: Story, tmp_path: Path) -> None:
+    story.github.outage = None
+    log_of_other_customers(story, tmp_path / "log")
+    edit(story.clone, {"monitor.log": str(tmp_path / "log")})
+    commit(story.clone, "where the log is")
+
+    ran = story.forge.monitor(story.github.host)
+
+    assert ran.jobs == {"monitor": "failed"}, ran.log
+    assert "## 🔴 The customers have changed" in ran.summary
+    [issue] = story.github.issues
+    assert (issue["title"], issue["state"]) == ("The customers have changed", "open")
+    assert "drift of age" in issue["body"]
+    with zipfile.ZipFile(story.forge.artifact("monitor")) as pages:
+        assert "monitor.html" in pages.namelist()
+
+
+def log_of_other_customers(story: Story, folder: Path) -> None:
+    """Log the answers of Production's model for customers who are twenty years older."""
+    with tempfile.TemporaryDirectory() as laid_out:
+        commit = story.clone.git("rev-parse", "registry")
+        Branch(story.clone.root, "registry").lay_out(commit, Path(laid_out))
+        # Of any version: the columns are the same, and the log says whose answers they are.
+        model = artifact.load(next(Path(laid_out).rglob("model/model.json")).parent)
+    pool = next(synthesize.customers(6000, 1)).to_pandas()
+    today = datetime.now(UTC).date()
+    for number in range(3):
+        customers = pool.iloc[2000 * number :][:2000]
+        customers = customers.assign(age=customers["age"] + 20)
+        logs.write(folder, today - timedelta(days=3 - number), customers, model)
