@@ -622,11 +622,17 @@ class EffectsParams(Section):
     errors: Unit = 0.01
 
 
+Schedule = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+
+
 class MonitorParams(Section):
     """How the deployed model is watched.
 
     Attributes
     ----------
+    schedule : str
+        When an orchestrator runs `churn monitor`: minute, hour, day of the month, month and day of
+        the week, as in cron, in UTC. GitHub's schedule is in monitor.yml.
     log : str or None
         Where the prediction log is; null for `serve.log`.
     labels : str or None
@@ -646,6 +652,7 @@ class MonitorParams(Section):
         Changes that matter. Those of metrics are the margins of `gates.margins`.
     """
 
+    schedule: Schedule = "41 4 * * *"
     log: str | None = None
     labels: str | None = None
     date: str | None = None
@@ -730,10 +737,14 @@ class RetrainParams(Section):
 
     Attributes
     ----------
+    schedule : str
+        When an orchestrator runs `churn retrain`, as `monitor.schedule`. GitHub's schedule is in
+        retrain.yml.
     tune : bool
         Whether hyperparameters are searched for first (churn tune).
     """
 
+    schedule: Schedule = "17 5 * * 1"
     tune: bool = False
 
 
@@ -742,6 +753,8 @@ class BatchParams(Section):
 
     Attributes
     ----------
+    schedule : str
+        When an orchestrator runs it, as `monitor.schedule`. GitHub's schedule is in batch.yml.
     input : str or None
         A file, a folder, a pattern, or an address of one of these, such as
         s3://bucket/customers. Null: nowhere, and nothing is predicted. ``{date}`` is replaced by
@@ -752,6 +765,7 @@ class BatchParams(Section):
         Whether a row that cannot be read stops the run, or is written to another file.
     """
 
+    schedule: Schedule = "11 4 * * *"
     input: str | None = None
     output: str = "scored/{date}"
     bad_rows: Literal["refuse", "quarantine"] = "refuse"
