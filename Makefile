@@ -17,6 +17,7 @@ PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 LOAD := .venv-load/load.installed
+ORCHESTRATORS := prefect dagster airflow
 
 # Of make load, and of make soak.
 URL := http://127.0.0.1:8000
@@ -25,7 +26,7 @@ USERS := 20
 MINUTES := 10
 
 # Make the environments again if this folder was moved: their programs name the old path.
-MOVED := $(shell for venv in .venv .venv-checks .venv-load; do \
+MOVED := $(shell for venv in .venv .venv-checks .venv-load $(ORCHESTRATORS:%=.venv-%); do \
   [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
@@ -33,7 +34,8 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak clean
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak \
+  orchestration clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -57,6 +59,16 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 $(LOAD): requirements/load.txt scripts/install scripts/uv
 	@scripts/install .venv-load requirements/load.txt
 	@touch $@
+
+# One of them: make orchestration ORCHESTRATORS=airflow
+orchestration: $(foreach name,$(ORCHESTRATORS),.venv-$(name)/$(name).installed)  ## Make the environments of Prefect, Dagster and Airflow
+
+define orchestrator
+.venv-$(1)/$(1).installed: requirements/$(1).txt scripts/install scripts/uv
+	@scripts/install .venv-$(1) requirements/$(1).txt
+	@touch $$@
+endef
+$(foreach name,$(ORCHESTRATORS),$(eval $(call orchestrator,$(name))))
 
 data: $(PIPELINE)  ## Get the data that data.dvc names; your changes in data/ are kept
 	@churn data
@@ -121,4 +133,4 @@ soak: $(DEV)  ## Serve for 10 minutes (MINUTES) while versions change and the re
 	@python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:  ## Remove the environments and the pipeline's outputs; data and MLflow store stay
-	rm -rf .venv .venv-checks .venv-load .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-checks .venv-load $(ORCHESTRATORS:%=.venv-%) .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache
