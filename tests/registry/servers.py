@@ -203,7 +203,7 @@ def store(folder: Path, values: Mapping[str, str]) -> Iterator[Store]:
     process = Process(command, found.environment, folder / "log")
     process.start()
     try:
-        _healthy(process, f"http://127.0.0.1:{port}")
+        healthy(process, f"http://127.0.0.1:{port}")
         yield Store(port, data / BUCKET)
     finally:
         process.kill()
@@ -233,7 +233,7 @@ class Server:
 
     def start(self) -> None:
         self.process.start()
-        _healthy(self.process, self.url)
+        healthy(self.process, self.url)
 
     def kill(self) -> None:
         """Kill all of its processes in the middle of whatever they do."""
@@ -282,7 +282,7 @@ def server(
         process.kill()
 
 
-def _healthy(process: Process, url: str) -> None:
+def healthy(process: Process, url: str) -> None:
     for _ in process.wait_for(url):
         try:
             if requests.get(f"{url}/health", timeout=5).ok:

@@ -71,24 +71,25 @@ class Candidates:
         return self.registry.production()
 
 
-def make(folder: Path, customers: pd.DataFrame) -> Candidates:
-    """Make both commits with small models that fit in a moment."""
+def make(folder: Path, customers: pd.DataFrame, **release: Any) -> Candidates:
+    """Make both commits with small models that fit in a moment; `release` is for params.yaml."""
     first, second = folder / "first", folder / "second"
     (first / "data").mkdir(parents=True)
     git(first, "init", "--quiet", "--initial-branch=main")
     customers.to_csv(first / "data" / "customers.csv", index=False)
     (first / "data.dvc").write_text("outs:\n- md5: 0123.dir\n  path: data\n")
     (first / ".gitignore").write_text("/build\n/reports\n/data\n")
-    make_candidate(first, 12)
+    make_candidate(first, 12, **release)
     shutil.copytree(first, second)
-    make_candidate(second, 14)
+    make_candidate(second, 14, **release)
     return Candidates((first, second))
 
 
-def make_candidate(root: Path, trees: int) -> None:
+def make_candidate(root: Path, trees: int, **release: Any) -> None:
     """Commit a model of that many trees, and judge and pack it."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["model"]["hyperparameters"] = {"max_iter": trees, "max_depth": 2}
+    document["release"] |= release
     document["decision"] |= {"strategy": "fixed", "threshold": 0.3}
     document["comparison"]["resamples"] = 1000
     document["evaluation"]["importance"] = {"repeats": 1, "max_rows": 50}
