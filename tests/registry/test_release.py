@@ -84,7 +84,7 @@ def test_the_model_is_tested_as_it_is_served_from_there(
 
     assert said.last.startswith("version 2 is in Production (version 1 before). ")
     two = state.look(registry)[1]
-    [tested] = [text for tag, text in two.tags.items() if tag.endswith(".tested")]
+    [tested] = [text for tag, text in two.tags.items() if tag.endswith("_tested")]
     assert re.search(r"(\d+) integration tests passed; the slower server answered after", tested)
     assert int(re.search(r"(\d+) integration tests", tested)[1]) > 40
 
@@ -171,7 +171,7 @@ def test_a_server_killed_again_and_again_leaves_production_until_a_try_gets_thro
     assert (two.stage, two.aliases) == ("Production", ("champion",))
     assert two.tags["smoke"] == "passed"
     assert "pending" not in two.tags
-    events = [tag.rpartition(".")[2] for tag in sorted(two.tags) if tag.startswith("event.")]
+    events = [tag.rpartition("_")[2] for tag in sorted(two.tags) if tag.startswith("event_")]
     assert events == ["registered", "staging", "tested", "production"]
     assert not state.is_locked(registry)
 

@@ -31,8 +31,9 @@ STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
     "Production",
     "Archived",
 )
-EVENT_PREFIX = "event."
-_LONGEST_REASON = 300  # some registries cut a tag's value at 1,000 characters
+# Unity Catalog refuses a dot in a tag's name; older versions of this project wrote one.
+_EVENT_PREFIX, _OLDER_PREFIX = "event_", "event."
+_LONGEST_REASON = 300  # Unity Catalog refuses a tag's value of more than 1,000 characters
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ class Event:
     @property
     def text(self) -> str:
         """The event as a tag's value."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @property
     def key(self) -> str:
         """The event's name as a tag: unique, sorted by time, and equal for an equal event."""
         digits = "".join(c for c in self.when.partition("+")[0] if c.isdigit() or c == "T")
-        return f"{EVENT_PREFIX}{digits}.{self.what}"
+        return f"{_EVENT_PREFIX}{digits}_{self.what}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Version:
         found = [
             event
             for key, text in self.tags.items()
-            if key.startswith(EVENT_PREFIX) and (event := Event.parse(text))
+            if key.startswith((_EVENT_PREFIX, _OLDER_PREFIX)) and (event := Event.parse(text))
         ]
         return sorted(found, key=lambda event: event.when)
 
