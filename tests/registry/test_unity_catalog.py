@@ -160,3 +160,56 @@ def test_serve_what_is_in_production(story: Story, customers: pd.DataFrame) -> N
         process.send(signal.SIGTERM)
         process.kill()
     assert story.catalog.refused == []
+
+
+def test_a_registry_with_stages_or_with_short_names_is_one_line(story: Story) -> None:
+    params = story.candidates.roots[1] / "params.yaml"
+    right = params.read_text()
+    try:
+        params.write_text(right.replace("stages: false", "stages: true"))
+        said = story.churn(2, "status", code=2)
+        assert said.endswith("Unity Catalog has aliases only; set it to false in params.yaml\n")
+        params.write_text(right.replace(NAME, "churn-predictor"))
+        assert "specify all three levels" in story.churn(2, "rollback", "--why", "x", code=2)
+    finally:
+        params.write_text(right)
+
+
+@pytest.fixture
+def client(story: Story, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    for name, value in story.environment.items():
+        if name.startswith(("MLFLOW_", "DATABRICKS_")):
+            monkeypatch.setenv(name, value)
+    return MlflowClient("databricks", "databricks-uc")
+
+
+def test_the_stand_in_refuses_what_unity_catalog_refuses(
+    story: Story, client: MlflowClient
+) -> None:
+    tag = client.set_model_version_tag
+    with pytest.raises(MlflowException, match="reserved characters"):
+        tag(NAME, "1", "event.1", "x")
+    with pytest.raises(MlflowException, match="too long"):
+        tag(NAME, "1", "x", "x" * 1001)
+    with pytest.raises(MlflowException, match="spaces"):
+        tag(NAME, "1", "x", "x ")
+    with pytest.raises(MlflowException, match="more than 50 tags"):
+        for number in range(51):
+            tag(NAME, "2", f"x{number}", "x")
+    with pytest.raises(MlflowException, match="three levels"):
+        client.create_registered_model("churn-predictor")
+    with pytest.raises(MlflowException, match="Unsupported filter query"):
+        client.search_model_versions(f"name = '{NAME}' and run_id = 'x'")
+    with pytest.raises(MlflowException, match="absolute path"):
+        client.create_experiment("churn")
+    no_stages = pytest.raises(MlflowException, match="unsupported for models in the Unity Catalog")
+    with pytest.warns(FutureWarning), no_stages:
+        client.transition_model_version_stage(NAME, "1", "Production")
+    with pytest.warns(FutureWarning), no_stages:
+        client.get_latest_versions(NAME, ["Production"])
+    with pytest.raises(MlflowException, match="disabled"):
+        MlflowClient("databricks", "databricks").search_registered_models()
+    found = client.search_model_versions(f"name = '{NAME}'")
+    assert len(found) == 2
+    with pytest.raises(Exception, match="do not have tags"):
+        found[0].tags()

@@ -63,7 +63,7 @@ def _both(
     """Two commits with their candidates, and a registry in which nothing is; tests copy it."""
     folder = tmp_path_factory.mktemp("both")
     shutil.copy(empty_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch, _working_in(folder, patch):
+    with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
         releases.make(folder, customers)
     return folder
 
@@ -73,7 +73,7 @@ def _one_released(_both: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Both candidates, the first of them in Production; tests copy it."""
     folder = tmp_path_factory.mktemp("released")
     shutil.copytree(_both, folder, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch, _working_in(folder, patch):
+    with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
         _candidates(folder).release(1)
     return folder
 
@@ -87,7 +87,7 @@ def candidates(
     The integration tests of a served model have tests of their own; here they pass.
     """
     shutil.copytree(_both, tmp_path, dirs_exist_ok=True)
-    with _working_in(tmp_path, monkeypatch):
+    with working_in(tmp_path, monkeypatch):
         yield _candidates(tmp_path)
 
 
@@ -100,7 +100,7 @@ def released(
 
     shutil.copytree(_one_released, tmp_path, dirs_exist_ok=True)
     local_store.relocate_artifact_uris(tmp_path)
-    with _working_in(tmp_path, monkeypatch):
+    with working_in(tmp_path, monkeypatch):
         yield _candidates(tmp_path)
 
 
@@ -109,7 +109,7 @@ def _candidates(folder: Path) -> Candidates:
 
 
 @contextmanager
-def _working_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+def working_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Work in a folder with its MLflow store, as somebody whom git knows."""
     from churn.deploy import integration
     from churn.tracking import connection

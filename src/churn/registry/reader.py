@@ -10,6 +10,7 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.utils.uri import is_databricks_unity_catalog_uri
 
 from churn.core.errors import RegistryError
 from churn.core.params import ReleaseParams
@@ -44,12 +45,21 @@ class RegistryReader:
         The model's name, and whether the registry has stages.
     uri : str, optional
         Address of another MLflow; default is the tracking address.
+
+    Raises
+    ------
+    RegistryError
+        If stages are wanted of Unity Catalog, which has none.
     """
 
     def __init__(self, root: Path, settings: ReleaseParams, uri: str | None = None) -> None:
         if uri is None and local_store.registry_branch():
             raise RuntimeError("open a registry that a branch stores inside `working_copy`")
         connection.configure(root)
+        if settings.stages and is_databricks_unity_catalog_uri(uri or mlflow.get_registry_uri()):
+            raise RegistryError(
+                "release.stages: Unity Catalog has aliases only; set it to false in params.yaml"
+            )
         self.name = settings.model
         self.has_stages = settings.stages
         self._client = mlflow.MlflowClient(uri, uri)

@@ -198,6 +198,6 @@ def registered(root: Path, uri: str) -> tuple[Registry, Version] | None:
     if address is None:
         return None
     name, number_or_stage, alias = address.groups()
-    registry = Registry(root, ReleaseParams.model_construct(model=name, stages=True))
+    registry = Registry(root, ReleaseParams.model_construct(model=name, stages=False))
     version = registry.find(number_or_stage, alias)
     return (registry, version) if version is not None and version.digest else None
