@@ -1,4 +1,4 @@
-"""The regular jobs for Dagster, as assets: `dagster dev -f orchestration/dagster_definitions.py`."""
+"""The regular jobs for Dagster, as assets: `dagster dev -d orchestration -f …` with this file."""
 
 import dagster as dg
 import jobs

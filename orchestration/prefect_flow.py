@@ -1,4 +1,4 @@
-"""The regular jobs for Prefect: `python orchestration/prefect_flow.py` runs them at their times."""
+"""The regular jobs for Prefect: `python orchestration/prefect_flow.py` runs them, by its server."""
 
 from __future__ import annotations
 

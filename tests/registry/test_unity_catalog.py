@@ -193,9 +193,11 @@ def test_the_stand_in_refuses_what_unity_catalog_refuses(
         tag(NAME, "1", "x", "x" * 1001)
     with pytest.raises(MlflowException, match="spaces"):
         tag(NAME, "1", "x", "x ")
+    there = len(story.catalog.tags(NAME, 2))
+    for number in range(50 - there):
+        tag(NAME, "2", f"x{number}", "x")
     with pytest.raises(MlflowException, match="more than 50 tags"):
-        for number in range(51):
-            tag(NAME, "2", f"x{number}", "x")
+        tag(NAME, "2", "one_more", "x")
     with pytest.raises(MlflowException, match="three levels"):
         client.create_registered_model("churn-predictor")
     with pytest.raises(MlflowException, match="Unsupported filter query"):

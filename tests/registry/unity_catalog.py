@@ -1,8 +1,8 @@
 """A stand-in for Databricks: Unity Catalog's registry of models, and MLflow's tracking beside it.
 
-It speaks the protocol of the store that MLflow's client uses for ``databricks-uc``, and refuses what
-Unity Catalog refuses (its documentation, and issues of MLflow): names without three levels, tags by
-its rules, filters but for one name. It has no stages, and its search returns no tags and no aliases.
+It speaks the protocol of MLflow's client for ``databricks-uc``, and refuses what Unity Catalog
+refuses, as its documentation and MLflow's issues say: names without three levels, tags by its
+rules, filters but for one name. It has no stages, and its search returns no tags and no aliases.
 Files go through presigned addresses, as in its default storage. What is asked of MLflow's tracking
 goes to a real MLflow server, whose files are in a folder.
 """
@@ -25,7 +25,9 @@ import requests
 TOKEN = "dapi-of-a-test"
 _REGISTRY = "/api/2.0/mlflow/unity-catalog/"
 _FILES = "/signed"
-_WORKSPACE = "/.well-known/databricks-config"  # asked by Databricks' own package, before it signs in
+_WORKSPACE = (
+    "/.well-known/databricks-config"  # asked by Databricks' own package, before it signs in
+)
 _NAME = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+")
 _FILTER = re.compile(r"(name|run_id) ?= ?'([^']*)'")
 _RESERVED = set(".,-=/:")
@@ -35,7 +37,7 @@ _EXPERIMENTS = ("experiments/create", "experiments/update")
 Json = dict[str, Any]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer with an error, as Databricks gives it."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -43,8 +45,8 @@ class Refused(Exception):
         self.status, self.answer = status, {"error_code": code, "message": message}
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(400, "INVALID_PARAMETER_VALUE", message)
+def _invalid(message: str) -> RefusedError:
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", message)
 
 
 @dataclass
@@ -73,13 +75,13 @@ class Catalog:
         what = f"_{method.lower()}_{re.sub(r'[^a-z]', '_', path)}"
         handler = getattr(self, what, None)
         if handler is None:
-            raise Refused(404, "ENDPOINT_NOT_FOUND", f"{method} {path}")
+            raise RefusedError(404, "ENDPOINT_NOT_FOUND", f"{method} {path}")
         answer: Json = handler(asked)
         return answer
 
     def _model(self, name: str) -> Json:
         if name not in self.models:
-            raise Refused(
+            raise RefusedError(
                 404, "RESOURCE_DOES_NOT_EXIST", f"Routine or Model '{name}' does not exist."
             )
         return self.models[name]
@@ -87,7 +89,7 @@ class Catalog:
     def _version(self, name: str, number: str) -> Json:
         versions: dict[str, Json] = self._model(name)["versions"]
         if number not in versions:
-            raise Refused(
+            raise RefusedError(
                 404, "RESOURCE_DOES_NOT_EXIST", f"Model Version '{name}' {number} does not exist."
             )
         return versions[number]
@@ -108,7 +110,7 @@ class Catalog:
     def _post_registered_models_create(self, asked: Json) -> Json:
         name = asked["name"]
         if name in self.models:
-            raise Refused(
+            raise RefusedError(
                 400, "RESOURCE_ALREADY_EXISTS",
                 f"Routine or Model '{name}' already exists in schema",
             )  # fmt: skip
@@ -190,7 +192,7 @@ class Catalog:
     def _get_registered_models_alias(self, asked: Json) -> Json:
         number = self._model(asked["name"])["aliases"].get(asked["alias"])
         if number is None:
-            raise Refused(
+            raise RefusedError(
                 404, "RESOURCE_DOES_NOT_EXIST", f"Alias {asked['alias']} does not exist."
             )
         return self._version_described(self._version(asked["name"], number))
@@ -224,7 +226,7 @@ def _require_tags(tags: dict[str, str]) -> None:
         if (key, value) != (key.strip(), value.strip()):
             raise _invalid(f"Tag {key} has leading or trailing spaces")
     if len(tags) > _MOST_TAGS:
-        raise Refused(400, "RESOURCE_EXHAUSTED", f"more than {_MOST_TAGS} tags")
+        raise RefusedError(400, "RESOURCE_EXHAUSTED", f"more than {_MOST_TAGS} tags")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -245,15 +247,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, json.dumps({"oidc_endpoint": "", "workspace_id": "1"}).encode())
                 return
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                raise Refused(401, "UNAUTHENTICATED", "Credential was not sent or was invalid")
+                raise RefusedError(401, "UNAUTHENTICATED", "Credential was not sent or was invalid")
             asked = {**dict(parse_qsl(address.query)), **(json.loads(body) if body else {})}
             self._answer(address.path, asked, body)
-        except Refused as refused:
+        except RefusedError as refused:
             if refused.status != 404 and "already exists" not in str(refused):  # asked on purpose
                 self.catalog.refused.append(f"{self.command} {self.path}: {refused}")
             self._send(refused.status, json.dumps(refused.answer).encode())
 
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _any
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _any  # noqa: N815
 
     def _answer(self, path: str, asked: Json, body: bytes) -> None:
         if path.startswith(_REGISTRY):
@@ -262,7 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/api/2.0/fs/"):
             answer = self._directory(path.removeprefix("/api/2.0/fs/"), asked)
         elif re.match(r"/api/\d\.\d/mlflow/(registered-models|model-versions)/", path):
-            raise Refused(404, "ENDPOINT_NOT_FOUND", "the workspace's own registry is disabled")
+            raise RefusedError(
+                404, "ENDPOINT_NOT_FOUND", "the workspace's own registry is disabled"
+            )
         else:
             self._track(path, asked, body)
             return
@@ -290,7 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
             return {"url": f"http://{host}{_FILES}{asked['path']}", "headers": []}
         listed = self._path(path.removeprefix("directories"))
         if not listed.is_dir():
-            raise Refused(404, "NOT_FOUND", f"{path} is no directory")
+            raise RefusedError(404, "NOT_FOUND", f"{path} is no directory")
         return {"contents": [
             {"path": f"/{entry.relative_to(self.catalog.files)}", "is_directory": entry.is_dir(),
              "file_size": entry.stat().st_size}
@@ -304,7 +308,7 @@ class _Handler(BaseHTTPRequestHandler):
             file.write_bytes(body)
             return b""
         if not file.is_file():
-            raise Refused(404, "NOT_FOUND", f"{path} is not there")
+            raise RefusedError(404, "NOT_FOUND", f"{path} is not there")
         return file.read_bytes()
 
     def _send(self, status: int, body: bytes) -> None:

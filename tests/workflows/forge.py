@@ -163,9 +163,13 @@ class Forge:
         """Run monitor.yml, as the schedule does, or somebody by hand."""
         return self._start("monitor.yml", trigger, {"since": "7d"}, host)
 
-    def batch(self, trigger: str = "schedule", overwrite: bool = False, branch: str = "main") -> Ran:
+    def batch(
+        self, trigger: str = "schedule", overwrite: bool = False, branch: str = "main"
+    ) -> Ran:
         """Run batch.yml, as the schedule does, or somebody by hand."""
-        return self._start("batch.yml", trigger, {"overwrite": str(overwrite).lower()}, "github.com", branch)
+        return self._start(
+            "batch.yml", trigger, {"overwrite": str(overwrite).lower()}, "github.com", branch
+        )
 
     def _start(
         self, workflow: str, trigger: str, inputs: dict[str, str], host: str, branch: str = "main"

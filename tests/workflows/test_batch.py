@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Story]:
+) -> Story:
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
     folder = tmp_path_factory.mktemp("released")
@@ -55,7 +54,7 @@ def story(
     forge.install_standins(clone)
     made = Forge(clone, store)
     made.secrets["MLFLOW_READER_URI"] = f"sqlite:///{folder}/mlflow.db"
-    yield Story(made, customers, folder)
+    return Story(made, customers, folder)
 
 
 def test_until_it_is_set_up_and_on_another_branch_nothing_is_predicted(story: Story) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.utils.uri import is_databricks_unity_catalog_uri
 
 from churn.core.errors import RegistryError
 from churn.core.params import ReleaseParams
@@ -56,7 +55,7 @@ class RegistryReader:
         if uri is None and local_store.registry_branch():
             raise RuntimeError("open a registry that a branch stores inside `working_copy`")
         connection.configure(root)
-        if settings.stages and is_databricks_unity_catalog_uri(uri or mlflow.get_registry_uri()):
+        if settings.stages and str(uri or mlflow.get_registry_uri()).startswith("databricks-uc"):
             raise RegistryError(
                 "release.stages: Unity Catalog has aliases only; set it to false in params.yaml"
             )

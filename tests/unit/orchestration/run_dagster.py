@@ -1,13 +1,9 @@
-"""Materialise the three assets of Dagster; prints how each run has ended."""
+"""Materialise the three assets in Dagster; prints how each run has ended."""
 
 import json
-import sys
 
-sys.path.insert(0, sys.argv[1])
-import jobs
-
-jobs.RETRY_DELAY_S = 0
 import dagster as dg
+import jobs
 from dagster_definitions import alert, defs
 
 ended = {}

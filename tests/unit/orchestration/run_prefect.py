@@ -1,12 +1,8 @@
 """Run the three jobs in Prefect, on a server that lives as long; prints how each has ended."""
 
 import json
-import sys
 
-sys.path.insert(0, sys.argv[1])
 import jobs
-
-jobs.RETRY_DELAY_S = 0
 import prefect_flow
 
 ended = {name: prefect_flow.churn(name, return_state=True).is_completed() for name in jobs.load()}

@@ -1,0 +1,104 @@
+"""The jobs that orchestrators run, without an orchestrator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from orchestration import jobs
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def churn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of a `churn` that is found first."""
+    monkeypatch.setattr(jobs, "ROOT", tmp_path)
+    file = tmp_path / ".venv/bin/churn"
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o755)
+    return file
+
+
+def job() -> jobs.Job:
+    return jobs.load(ROOT)["batch"]
+
+
+def test_their_times_are_those_of_params_yaml(tmp_path: Path) -> None:
+    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert set(jobs.load(ROOT)) == {"batch", "monitor", "retrain"}
+    document["monitor"]["schedule"] = "0 6 * * *"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    assert jobs.load(tmp_path)["monitor"].schedule == "0 6 * * *"
+    for wrong in ({"monitor": None}, {"monitor": {}}, {"monitor": {"schedule": 6}}):
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(document | wrong))
+        with pytest.raises(ValueError, match=r"^params\.yaml: monitor\.schedule is missing"):
+            jobs.load(tmp_path)
+
+
+def test_the_arguments_are_those_of_the_workflows() -> None:
+    for name, found in jobs.load(ROOT).items():
+        workflow = (ROOT / f".github/workflows/{name}.yml").read_text()
+        assert f"churn {found.arguments[0]} " in workflow
+        for option in found.arguments[1:]:
+            assert option in workflow, (name, option)
+
+
+@pytest.mark.parametrize(
+    ("errors", "output", "found"),
+    [
+        (["== fetch", "Error: no disk", ""], ["done"], "no disk"),
+        (["Error: one", "Error: two"], [], "two"),
+        (["a warning"], ["The customers have changed", "a table"], "The customers have changed"),
+        (["Traceback", "ValueError: x"], [], "ValueError: x"),
+        ([], [], "exit code 3, and no reason"),
+    ],
+)
+def test_the_reason(errors: list[str], output: list[str], found: str) -> None:
+    assert jobs.reason(errors, output, 3) == found
+
+
+def test_every_line_is_logged_and_the_command_runs_in_the_project(churn: Path) -> None:
+    churn.write_text("#!/bin/sh\necho out; echo err >&2; pwd; echo $@\n")
+    lines: list[str] = []
+    jobs.run(job(), lines.append)
+    arguments = "predict --skip-if-not-set-up --resume"
+    assert lines == [f"churn {arguments}", "err", "out", str(churn.parents[2]), arguments]
+
+
+@pytest.mark.parametrize(("code", "may_pass"), [(1, False), (2, True), (137, True)])
+def test_an_alarm_is_not_tried_again(code: int, may_pass: bool, churn: Path) -> None:
+    churn.write_text(f"#!/bin/sh\necho Error: it is so >&2; exit {code}\n")
+    with pytest.raises(jobs.JobError, match=r"^churn predict: it is so$") as failed:
+        jobs.run(job(), lambda line: None)
+    assert failed.value.may_pass is may_pass
+
+
+def test_without_churn_it_says_how_to_install_it(
+    churn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    churn.unlink()
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(jobs.JobError, match="make setup"):
+        jobs.run(job(), lambda line: None)
+
+
+def test_what_an_orchestrator_ends_does_not_go_on(churn: Path, tmp_path: Path) -> None:
+    churn.write_text("#!/bin/sh\necho $$ >&2; exec sleep 60\n")
+    lines: list[str] = []
+
+    def interrupt() -> None:
+        while len(lines) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run(job(), lines.append)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(lines[1]), 0)
