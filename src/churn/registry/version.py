@@ -33,7 +33,8 @@ STAGE_NONE, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED = (
 )
 # Unity Catalog refuses a dot in a tag's name; older versions of this project wrote one.
 _EVENT_PREFIX, _OLDER_PREFIX = "event_", "event."
-_LONGEST_REASON = 300  # Unity Catalog refuses a tag's value of more than 1,000 characters
+# Unity Catalog refuses a tag's value of more than 1,000 characters, or with blanks around it.
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Event:
     def now(cls, what: Move, by: str, why: str, replaced: int | None = None) -> Event:
         """Return an event with the current time."""
         when = datetime.now(UTC).isoformat(timespec="microseconds")
-        return cls(what, by, why[:_LONGEST_REASON], when, replaced)
+        return cls(what, by, why[:_LONGEST_REASON].strip(), when, replaced)
 
     @classmethod
     def parse(cls, text: str) -> Event | None:

@@ -380,11 +380,24 @@ def test_a_move_whose_switch_was_done_is_finished(
     assert [event.what for event in registry.version(2).events] == ["production"]
 
 
+def test_an_event_is_a_tag_that_unity_catalog_takes_and_older_ones_are_read(
+    client: mlflow.MlflowClient, registry: Registry
+) -> None:
+    event = Event.now("production", "me", "é\"" * 149 + "  and so on", 1)
+    assert event.why == "é\"" * 149
+    assert not set(event.key) & set(".,-=/: ")
+    assert len(event.text) < 1000
+    older = Event("staging", "me", "before", "2026-01-31T10:00:00+00:00")
+    client.set_model_version_tag(MODEL, "1", "event.20260131T100000.staging", older.text)
+    registry.record(registry.version(1), event)
+    assert registry.version(1).events == [older, event]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"what": "production"}', "x" * 4000])
 def test_tags_of_anybody_else_are_no_events(
     text: str, client: mlflow.MlflowClient, registry: Registry
 ) -> None:
-    for key in ("pending", "event.1", "rolled_back", "replaced"):
+    for key in ("pending", "event.1", "event_1", "rolled_back", "replaced"):
         client.set_model_version_tag(MODEL, "1", key, text or " ")
     client.set_registered_model_alias(MODEL, "champion", "1")
     with registry.locked("me"):
