@@ -57,6 +57,8 @@ _LONG = (
     "workflows/test_scenarios_defects.py",
     "workflows/test_scenarios.py",
     "registry/test_release.py",
+    "registry/test_unity_catalog.py",
+    "unit/orchestration/test_engines.py",
     "workflows/test_deploy.py",
     "pipeline/test_retrain.py",
     "workflows/test_retrain.py",
