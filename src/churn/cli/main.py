@@ -15,6 +15,7 @@ from churn.core.errors import ChurnError
 # isort: off
 from churn.cli import pipeline  # noqa: F401
 from churn.cli import predict  # noqa: F401
+from churn.cli import explain  # noqa: F401
 from churn.cli import review  # noqa: F401
 from churn.cli import deploy  # noqa: F401
 from churn.cli import serve  # noqa: F401

@@ -8,6 +8,7 @@ The command line shows each as one line on stderr and exits with 2. Any other ex
     ├── ParamsError      params.yaml, or an option that overrides it
     ├── DataError        the customer table: file, column, row
     ├── ArtifactError    a file of the pipeline that is missing or not what it should be
+    ├── ExplanationError  there are no reasons for this model's predictions
     ├── ChecksError      the program that runs deepchecks could not be run
     ├── TrackingError    the MLflow server or store
     │   └── NoAnswerError  it does not answer
@@ -39,6 +40,10 @@ class DataError(ChurnError):
 
 class ArtifactError(ChurnError):
     """A file that an earlier stage writes is missing or damaged."""
+
+
+class ExplanationError(ChurnError):
+    """There are no reasons for this model's predictions, or they do not sum to them."""
 
 
 class ChecksError(ChurnError):

@@ -107,6 +107,13 @@ class RatioFeatures(_NumericTransformer):
             ratios[np.abs(ratios) > np.finfo(np.float32).max] = np.nan
         return ratios
 
+    def sources(self) -> np.ndarray:
+        """Return which columns each ratio is computed from, bool, shape (n_pairs, n_columns)."""
+        found = np.zeros((len(self.pairs_), self.n_features_in_), dtype=bool)
+        for pair in self.pairs_.T:
+            found[np.arange(len(self.pairs_)), pair] = True
+        return found
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``numerator/denominator`` for each pair."""
         check_is_fitted(self)
@@ -159,6 +166,10 @@ class DaysBeforeNewest(_NumericTransformer):
         """Count days of float64 numbers in the order of the columns, without checks."""
         days: np.ndarray = self.newest_ - numbers
         return days
+
+    def sources(self) -> np.ndarray:
+        """Return which columns each count is computed from, bool, shape (n_columns, n_columns)."""
+        return np.eye(self.n_features_in_, dtype=bool)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``days_before_newest_column`` for each column."""
@@ -245,6 +256,11 @@ class RfmScores(_NumericTransformer):
             scores[:, i] = np.where(np.isnan(column), np.nan, score)
         scores[:, -1] = scores[:, :-1].sum(axis=1)
         return scores
+
+    def sources(self) -> np.ndarray:
+        """Return which columns each score is computed from, bool, (n_columns + 1, n_columns)."""
+        n = self.n_features_in_
+        return np.vstack([np.eye(n, dtype=bool), np.ones((1, n), dtype=bool)])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return ``column_score`` for each column, and ``rfm_score`` for the sum."""

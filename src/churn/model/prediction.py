@@ -42,7 +42,7 @@ def predict(model: Model, source: Path, target: Path) -> int:
     require_known_suffix(target)
     with bar("predicting", 4) as advance:
         scored = score(model, source, advance)
-        _write(scored, target)
+        write(scored, target)
         advance("written")
     return len(scored)
 
@@ -144,7 +144,14 @@ def columns(card: ModelCard, source: Path) -> DataParams:
     )
 
 
-def _write(scored: pd.DataFrame, target: Path) -> None:
+def write(scored: pd.DataFrame, target: Path) -> None:
+    """Write a table whole, as CSV or Parquet by its ending.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written; then nothing is.
+    """
     try:
         with atomic(target) as fresh:
             if target.suffix == ".csv":

@@ -1,0 +1,45 @@
+"""The command that says why the model predicts what it predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from churn.cli.group import cli
+
+
+@cli.command()
+@click.option(
+    "--model",
+    required=True,
+    metavar="URI",
+    help="A folder (build/model), runs:/… or models:/…, such as models:/churn-predictor@champion.",
+)
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Customers, CSV or Parquet; a label is not needed.",
+)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write, .csv or .parquet.",
+)
+def explain(model: str, source: Path, output: Path) -> None:
+    """Give the reasons of each prediction: what every column adds to it (SHAP values).
+
+    Writes id, probability, prediction, score, base, and reason_… for each column: base and the
+    reasons sum to the score, in log-odds (in probability for a random forest).
+    """
+    from churn.explanation import table
+    from churn.registry.loading import load_model
+
+    found = table.explain(load_model(model, Path()), source, output)
+    click.echo(
+        f"{output}: reasons of {len(found.score):,} predictions, in {found.unit} beside"
+        f" {found.base:.4f}"
+    )

@@ -1,0 +1,156 @@
+"""SHAP values of a model's predictions, by raw column; they sum to the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from churn.core.errors import ExplanationError
+from churn.explanation.sources import parts
+from churn.model.artifact import Model
+
+Unit = Literal["log-odds", "probability"]
+_CHUNK = 4096  # rows whose features are held at once
+# Of what is summed: a thousand times what rounding does, and far less than anybody reads.
+_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The reasons of predictions.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n_customers, n_columns)
+        What each raw column adds to the score; columns in the order of the card's `inputs`.
+    base : float
+        The score of which nothing is known: its mean for the training rows.
+    score : ndarray of float64, shape (n_customers,)
+        ``base`` and the sum of the values.
+    unit : {"log-odds", "probability"}
+        Of all these: of the probability p it is log(p / (1 - p)), or p itself.
+    """
+
+    values: np.ndarray
+    base: float
+    score: np.ndarray
+    unit: Unit
+
+
+class Explainer:
+    """Computes SHAP values for a model.
+
+    Parameters
+    ----------
+    model : Model
+
+    Raises
+    ------
+    ExplanationError
+        If the model has a part for which there are none.
+
+    Notes
+    -----
+    Trees: path-dependent TreeSHAP, exact (Lundberg et al. (2020), From local explanations to global
+    understanding with explainable AI for trees, Nature Machine Intelligence 2, algorithm 2). What
+    is not known is averaged over the training rows, as the trees count them in each node. The
+    interventional kind would average over customers that are stored with the model, and a stored
+    model holds no customers.
+
+    Logistic regression: ``weight x (feature - mean)``, exact (Lundberg and Lee (2017), A unified
+    approach to interpreting model predictions, corollary 1). The features are standardised, so
+    their mean in the training rows is 0, and the base is the intercept.
+
+    A forest averages probabilities, so its values are differences of probability; those of other
+    families are differences of log-odds, of which these models are sums.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._parts = parts(model)
+        classifier = model.pipeline[-1]
+        self._classifier = classifier
+        self._n_features = len(self._parts)
+        if self._n_features != classifier.n_features_in_:
+            raise ExplanationError(
+                f"the model has {classifier.n_features_in_} features, and {self._n_features} are"
+                " known"
+            )
+        self.unit: Unit = "log-odds"
+        if isinstance(classifier, RandomForestClassifier):
+            self.unit = "probability"
+        self._of_features, self.base = _method(classifier)
+
+    def explain(self, inputs: pd.DataFrame) -> Explained:
+        """Explain predictions.
+
+        Parameters
+        ----------
+        inputs : DataFrame, shape (n_customers, n_columns)
+            Converted cells, as `churn.model.artifact.Model.inputs` returns them.
+
+        Raises
+        ------
+        ExplanationError
+            If the values do not sum to what the model predicts.
+        """
+        values, scores = [np.empty((0, len(self._parts.T)))], [np.empty(0)]
+        for start in range(0, len(inputs), _CHUNK):
+            features = self._model.pipeline[:-1].transform(inputs.iloc[start : start + _CHUNK])
+            score = self._score(features)
+            found = self._given_back(self._of_features(features))
+            _require_sum(found.sum(axis=1) + self.base, score)
+            values.append(found)
+            scores.append(score)
+        return Explained(np.concatenate(values), self.base, np.concatenate(scores), self.unit)
+
+    def _score(self, features: np.ndarray) -> np.ndarray:
+        score: np.ndarray
+        if self.unit == "probability":
+            score = self._classifier.predict_proba(features)[:, 1]
+        else:
+            score = self._classifier.decision_function(features)
+        return score
+
+    def _given_back(self, of_features: np.ndarray) -> np.ndarray:
+        # Not a product of matrices, whose last digits depend on the machine and the number of rows.
+        found = np.zeros((len(of_features), self._parts.shape[1]))
+        for feature, column in np.argwhere(self._parts > 0):
+            found[:, column] += of_features[:, feature] * self._parts[feature, column]
+        return found
+
+
+def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+    """Return what computes the values of features, and the base."""
+    if isinstance(classifier, LogisticRegression):
+        weights, base = classifier.coef_[0], float(classifier.intercept_[0])
+        return lambda features: features * weights, base
+    import shap  # takes a second, and only who asks for reasons needs it
+
+    try:
+        trees = shap.TreeExplainer(classifier, feature_perturbation="tree_path_dependent")
+    except Exception as error:  # of a class of shap's, or whatever reading the trees raises
+        raise ExplanationError(
+            f"no reasons for {type(classifier).__name__}: {' '.join(str(error).split())}"
+        ) from error
+
+    def of_features(features: np.ndarray) -> np.ndarray:
+        found = np.asarray(trees.shap_values(features, check_additivity=False), dtype=np.float64)
+        return found[..., -1] if found.ndim == 3 else found  # a forest's, of both classes
+
+    return of_features, float(np.ravel(trees.expected_value)[-1])
+
+
+def _require_sum(found: np.ndarray, score: np.ndarray) -> None:
+    off = np.abs(found - score)
+    if not (off <= _TOLERANCE * np.maximum(1.0, np.abs(score))).all():
+        raise ExplanationError(
+            f"the reasons do not sum to the prediction: by {off.max():.3g} for one customer;"
+            " they are not given"
+        )
