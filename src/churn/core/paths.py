@@ -83,6 +83,11 @@ class Workspace:
         return self.reports / "plots"
 
     @property
+    def reasons(self) -> Path:
+        """What the model goes by, by column."""
+        return self.plots / "reasons.json"
+
+    @property
     def searches(self) -> Path:
         """The folder of the searches for hyperparameters, one folder each."""
         return self.build / "tune"

@@ -16,6 +16,12 @@ from churn.evaluation.curves import Points
 _Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read from a file
 # Okabe and Ito's palette, for every kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+_MOST_COLUMNS = 15
+_DIRECTIONS = {  # of the larger numbers of a column
+    "raises": (ORANGE, "larger numbers raise it"),
+    "lowers": (BLUE, "larger numbers lower it"),
+    "both ways": (GREY, "both ways, or by category"),
+}
 STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,7 +40,8 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
     ----------
     plots : dict of str to list of dict
         Points by plot: ``roc``, ``precision_recall``, ``calibration``, ``confusion``,
-        ``score_histogram`` and ``importance``, as `churn.evaluation.curves` returns them.
+        ``score_histogram``, ``importance`` and ``reasons``, as `churn.evaluation.curves` and
+        `churn.explanation.overall` return them.
     folder : Path
         Must not exist.
     threshold : float
@@ -48,6 +55,7 @@ def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
         "confusion": _confusion,
         "score_histogram": lambda axes, points: _score_histogram(axes, points, threshold),
         "importance": _importance,
+        "reasons": _reasons,
     }
     for name, paint in painters.items():
         with mpl.rc_context(STYLE):
@@ -155,10 +163,28 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
 
 
 def _importance(axes: Axes, points: Points) -> None:
-    shown = points[:15][::-1]
-    # Escaped, because matplotlib reads text between two dollars as a formula.
-    names = [str(point["column"]).replace("$", r"\$") for point in shown]
+    shown = points[:_MOST_COLUMNS][::-1]
+    names = _escaped(shown)
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=BLUE, ecolor=GREY)
     axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")
     axes.grid(visible=False, axis="y")
+
+
+def _reasons(axes: Axes, points: Points) -> None:
+    shown = points[:_MOST_COLUMNS][::-1]
+    names, effects = _escaped(shown), _column(shown, "effect")
+    kinds = [_DIRECTIONS.get(str(point["direction"]), _DIRECTIONS["both ways"]) for point in shown]
+    axes.barh(names, effects, color=[color for color, _ in kinds])
+    for color, label in dict.fromkeys(_DIRECTIONS.values()):
+        if (color, label) in kinds:
+            axes.barh(names[:1], [0], color=color, label=label)
+    axes.set(title="What the model goes by, held-out customers")
+    axes.set(xlabel=f"Mean absolute SHAP value ({shown[0]['unit']})")
+    axes.legend(loc="lower right", frameon=False, title="The predicted risk:")
+    axes.grid(visible=False, axis="y")
+
+
+def _escaped(points: Points) -> list[str]:
+    """Return the names of columns; matplotlib reads text between two dollars as a formula."""
+    return [str(point["column"]).replace("$", r"\$") for point in points]

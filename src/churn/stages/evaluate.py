@@ -16,6 +16,7 @@ from churn.evaluation import curves, metrics, pictures, reference
 from churn.evaluation.importance import permutation_importance
 from churn.evaluation.results import Metrics, SliceMetrics, Slices
 from churn.evaluation.slices import slices
+from churn.explanation.overall import overall
 from churn.model import artifact, threads
 from churn.model.artifact import Model
 from churn.provenance import machine
@@ -39,7 +40,7 @@ def run(workspace: Workspace) -> None:
 def write(workspace: Workspace, settings: Params, model: Model) -> None:
     """Evaluate `model` on the prepared rows and write the results to the workspace."""
     frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
-    steps = 2 + len(settings.data.inputs) + 1
+    steps = 2 + len(settings.data.inputs) + 2
     with threads.limited(len(frames["train"])), bar("evaluating", steps) as advance:
         scored = {}
         for side, frame in frames.items():
@@ -135,6 +136,8 @@ def plot_points(
     importance = permutation_importance(
         model, test, y, settings.evaluation.importance, settings.model.seed, advance
     )
+    reasons = overall(model, test, settings.model.seed)
+    advance("reasons found")
     return {
         "roc": curves.roc(y, probability),
         "precision_recall": curves.precision_recall(y, probability),
@@ -142,4 +145,5 @@ def plot_points(
         "confusion": curves.confusion(y, probability, cut),
         "score_histogram": curves.score_histogram(y, probability),
         "importance": list(importance),
+        "reasons": reasons,
     }

@@ -16,7 +16,8 @@ from matplotlib.text import Text
 from churn.evaluation import curves, pictures
 from churn.evaluation.curve_names import COMPARED
 
-NAMES = ["calibration", "confusion", "importance", "precision_recall", "roc", "score_histogram"]
+NAMES = ["calibration", "confusion", "importance", "precision_recall", "reasons", "roc"]
+NAMES += ["score_histogram"]
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,10 @@ def plots() -> dict[str, curves.Points]:
         "importance": [
             {"column": "age", "importance": 0.2, "standard_deviation": 0.01},
             {"column": "plan", "importance": -0.01, "standard_deviation": 0.0},
+        ],
+        "reasons": [
+            {"column": "age", "effect": 0.2, "direction": "raises", "unit": "log-odds"},
+            {"column": "plan", "effect": 0.0, "direction": "none", "unit": "log-odds"},
         ],
     }
 
@@ -90,6 +95,10 @@ def test_a_dollar_in_a_column_s_name_is_a_dollar_and_no_formula(
     monkeypatch.setattr(Text, "_preprocess_math", noted)
     columns: curves.Points = [{"column": name, "importance": 0.1, "standard_deviation": 0.0}]
     pictures.draw({**plots, "importance": columns}, tmp_path / "plots", 0.3)
+    assert (name, False) in drawn
+    drawn.clear()
+    reasons: curves.Points = [{"column": name, "effect": 1, "direction": "lowers", "unit": "x"}]
+    pictures.draw({**plots, "reasons": reasons}, tmp_path / "again", 0.3)
     assert (name, False) in drawn
 
 

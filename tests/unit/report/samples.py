@@ -238,6 +238,7 @@ def hostile_facts(text: str) -> dict[str, Any]:
     search = {"format": 1, "digest": text, "candidates": 1, "earlier": 2, "metric": text}
     search |= {"optimistic": 0.1, "difference": None, "lower": None, "upper": None}
     return facts(
+        reasons=[{"column": text, "effect": 0.1, "direction": text, "unit": text}],
         verdict={"passed": False, "outcome": "judged", "reason": text, "gates": gates},
         search=search | {"word": text, "rows": 3},
         checks={

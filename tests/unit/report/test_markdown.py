@@ -62,6 +62,28 @@ def test_the_sections_stand_in_the_order_in_which_a_reviewer_needs_them() -> Non
     ]
 
 
+def test_what_the_model_goes_by_is_told_by_column() -> None:
+    directions = ["raises", "lowers", "both ways", "by category", "none"]
+    reasons = [
+        {
+            "column": f"c{i}",
+            "effect": 1 / (i + 1),
+            "direction": directions[i % 5],
+            "unit": "log-odds",
+        }
+        for i in range(20)
+    ]
+    text = render(facts(reasons=reasons))
+    assert "What the model goes by" in titles(text)
+    assert "| column | mean effect (log-odds) |" in text
+    assert "| `c0` | 1.000 | larger numbers raise the risk |" in text
+    assert "| `c1` | 0.500 | larger numbers lower the risk |" in text
+    assert "| `c3` | 0.250 | by category |" in text
+    assert "and 5 more" in text
+    assert "`c15`" not in text
+    assert "What the model goes by" not in render(facts(reasons=[]))
+
+
 def test_the_first_line_is_the_verdict_and_its_reason() -> None:
     verdict = {"passed": True, "outcome": "judged", "reason": "better", "gates": []}
     assert render(facts(verdict=verdict)).splitlines()[0] == "## ✅ Merge: better"

@@ -53,6 +53,16 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """What is shown of a column in reasons.json."""
+
+    column: str
+    effect: float
+    direction: str
+    unit: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """The content of review.json.
 
@@ -71,6 +81,8 @@ class Facts:
     model_digest : str or None
     search : SearchResult or None
         The search that has found the hyperparameters, as reports/tune.json says.
+    reasons : list of Reason or None
+        What the model goes by, the largest first; None if nothing was judged.
     """
 
     format: Literal[1]
@@ -84,6 +96,7 @@ class Facts:
     fingerprint: str
     model_digest: str | None
     search: SearchResult | None = None
+    reasons: list[Reason] | None = None
 
     @property
     def tuned(self) -> SearchResult | None:

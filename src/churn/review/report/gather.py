@@ -17,7 +17,7 @@ from churn.provenance.git import git
 from churn.review.changes import Changes
 from churn.review.comparison import Comparison
 from churn.review.outcome import Verdict
-from churn.review.report.facts import FORMAT, Checks, Metrics
+from churn.review.report.facts import FORMAT, Checks, Metrics, Reason
 
 
 def gather(workspace: Workspace) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "uncommitted": bool(git(workspace.root, "status", "--porcelain", "--", *INPUTS).strip()),
         "fingerprint": input_fingerprint(workspace.root),
         "model_digest": digest,
+        "reasons": _result(list[Reason], workspace.reasons) if judged else None,
         "search": to_json(search_result.read(workspace.search, _model(workspace))),
     }
 
@@ -59,7 +60,7 @@ def _model(workspace: Workspace) -> Any:
         return None
 
 
-def _result(shape: type, file: Path) -> Any:
+def _result(shape: Any, file: Path) -> Any:
     """Return the content of a file of some shape; None if it has another."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from churn.evaluation.metric_names import TITLES
 from churn.review.comparison import Absent, Compared, Found, Points
 from churn.review.outcome import Gate, Verdict
 from churn.review.report import against
-from churn.review.report.facts import Check, Facts, Metrics
+from churn.review.report.facts import Check, Facts, Metrics, Reason
 from churn.review.report.sections import Section, joined
 from churn.review.report.tables import MOST_ROWS, first_rows, listed, table
 from churn.review.report.text import code, number, prose
@@ -22,6 +22,11 @@ _MOST_WARNED = 5
 _OPEN_ROWS = 15
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
 _EXAM = ("added", "removed", "relabelled", "edited")
+_MOST_COLUMNS = 15
+_DIRECTIONS = {
+    "raises": "larger numbers raise the risk",
+    "lowers": "larger numbers lower the risk",
+}
 Draw = Callable[[str, Points, Points, str], str]
 
 
@@ -121,6 +126,7 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
+    yield Section("What the model goes by", _reasons(facts.reasons or []), 30, folded=True)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts, run), 92, folded=True)
@@ -190,6 +196,22 @@ def _checks(checks: Sequence[Check]) -> str:
         found = check.error or (outcomes[0].details if outcomes else "it has no condition")
         rows.append([code(check.check), check.status, prose(found, 300)])
     return first_rows(["check", "", "found"], rows)
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    """Render the mean size of the SHAP values by column."""
+    if not reasons:
+        return ""
+    rows = [
+        [code(one.column), number(one.effect), _DIRECTIONS.get(one.direction, prose(one.direction))]
+        for one in reasons
+    ]
+    header = ["column", f"mean effect ({prose(reasons[0].unit)})", ""]
+    note = (
+        "Mean absolute SHAP values on held-out customers. They say what the model goes by, and not"
+        " what makes customers leave."
+    )
+    return f"{first_rows(header, rows, numbers=(1,), most=_MOST_COLUMNS)}\n\n{note}"
 
 
 def _curves(entry: Compared, draw: Draw) -> str:
