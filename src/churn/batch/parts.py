@@ -125,6 +125,13 @@ class Writer:
         return self._open.enter_context(_CsvWriter(stream, schema))
 
 
+def _is_special(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column has a text that CSV quotes."""
+    if not pa.types.is_string(column.type):
+        return False
+    return bool(pc.any(pc.match_substring_regex(column, r'[",\r\n]')).as_py())
+
+
 class _CsvWriter(AbstractContextManager["_CsvWriter"]):
     """Writes CSV with quotes where they are needed, which pyarrow does around every text."""
 
@@ -138,7 +145,9 @@ class _CsvWriter(AbstractContextManager["_CsvWriter"]):
 
     def write_table(self, table: pa.Table) -> None:
         """Write rows."""
-        special = pc.any(pc.match_substring_regex(table.column(0), r'[",\r\n]')).as_py()
+        # Ids, and the names of columns that are reasons; version and time are plain.
+        texts = [name for name in table.column_names if name not in _REPEATED]
+        special = any(_is_special(table.column(name)) for name in texts)
         style = "needed" if special else "none"
         options = pa.csv.WriteOptions(include_header=False, quoting_style=style)
         pa.csv.write_csv(table, self._stream, options)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from churn.batch import processes
 from churn.batch.scoring import Scored, score
 from churn.core.errors import ChurnError
+from churn.explanation.top import Top
 from churn.model import artifact
 from churn.serve.compiled import compile_model
 from churn.serve.questions import Questions
@@ -51,10 +52,12 @@ class Part(NamedTuple):
     is_last: bool
 
 
-def scored(parts: Iterable[Part], model: Served) -> Iterator[tuple[Part, Scored]]:
+def scored(
+    parts: Iterable[Part], model: Served, top: Top | None = None
+) -> Iterator[tuple[Part, Scored]]:
     """Predict for parts in this process."""
     for part in parts:
-        yield part, score(model, part.rows, part.first_row)
+        yield part, score(model, part.rows, part.first_row, top)
 
 
 class Pool:
@@ -66,10 +69,13 @@ class Pool:
         From which they load it.
     workers : int
         Number of processes.
+    reasons : int
+        Number of reasons of each prediction.
     """
 
-    def __init__(self, store: Store, loadable: Loadable, workers: int) -> None:
-        self._pool = ProcessPoolExecutor(workers, processes.context(), _start, (store, loadable))
+    def __init__(self, store: Store, loadable: Loadable, workers: int, reasons: int = 0) -> None:
+        arguments = (store, loadable, reasons)
+        self._pool = ProcessPoolExecutor(workers, processes.context(), _start, arguments)
         self._ahead = _AHEAD * workers
         for _ in range(workers):
             self._pool.submit(_nothing)  # starts one
@@ -125,10 +131,10 @@ def _packed(rows: pa.Table) -> bytes:
     return packed
 
 
-_loaded: list[Served] = []  # of a process of the pool
+_loaded: list[tuple[Served, Top | None]] = []  # of a process of the pool
 
 
-def _start(store: Store, loadable: Loadable) -> None:
+def _start(store: Store, loadable: Loadable, reasons: int) -> None:
     """Load the model in a process; whether its forms are equal is found in the first process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -138,7 +144,8 @@ def _start(store: Store, loadable: Loadable) -> None:
         compiled = compile_model(model)
     except Exception:  # as in `churn.serve.served`: then the reference predicts
         compiled = None
-    _loaded.append(Served(loadable.version, model, compiled, "", Questions(model, 1), {}))
+    served = Served(loadable.version, model, compiled, "", Questions(model, 1), {})
+    _loaded.append((served, Top(model, reasons) if reasons else None))
 
 
 def _nothing() -> None:
@@ -154,5 +161,6 @@ def _end_with_parent() -> None:
 
 
 def _score(packed: bytes, first_row: int, is_compiled: bool) -> Scored:
-    model = _loaded[0] if is_compiled else replace(_loaded[0], compiled=None)
-    return score(model, pa.ipc.open_stream(packed).read_all(), first_row)
+    [(model, top)] = _loaded
+    model = model if is_compiled else replace(model, compiled=None)
+    return score(model, pa.ipc.open_stream(packed).read_all(), first_row, top)

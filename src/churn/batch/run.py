@@ -21,12 +21,14 @@ from churn.batch.unfinished import Done, Finished, Run, Source
 from churn.core import addresses
 from churn.core.errors import DataError
 from churn.core.progress import announce
+from churn.explanation.top import Top, require_count
 from churn.model.artifact import card_of
 from churn.model.prediction import columns
 from churn.serve.store import Loadable, Store
 
 BadRows = Literal["refuse", "quarantine"]
 _FEW_ROWS = 200_000  # take as long as a process to start
+_SLOWER = 20  # times that a prediction takes with its reasons, at least
 _ROW_BYTES = 50  # of CSV
 _OWN = ("probability", "prediction", "version", "time")
 
@@ -56,7 +58,9 @@ class Options:
     chunk_rows, part_rows : int
         Rows that are predicted at once, and of a file of the output at most.
     few_rows : int
-        With fewer rows no process is started.
+        With fewer rows no process is started; with reasons, a twentieth of it.
+    reasons : int
+        Number of reasons of each prediction.
     """
 
     model: str
@@ -70,6 +74,7 @@ class Options:
     chunk_rows: int = reading.CHUNK_ROWS
     part_rows: int = reading.PART_ROWS
     few_rows: int = _FEW_ROWS
+    reasons: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,14 +120,18 @@ def run(options: Options) -> Outcome:
     with ExitStack() as stack:
         store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="churn-predict-"))))
         loadable = fetching.fetch(options.model, options.root, store)
-        data = columns(card_of(store.model(loadable)), Path())
+        card = card_of(store.model(loadable))
+        data = columns(card, Path())
         if data.id in _OWN:
             raise DataError(f"the id is called {data.id!r}, as a column of the output is")
+        if options.reasons:
+            require_count(card, options.reasons)
         known = reading.known_rows(found, data)
         workers = options.workers or processes.cores()
         pool = None
-        if workers > 1 and _about(found, known) >= options.few_rows:
-            pool = stack.enter_context(Pool(store, loadable, workers))
+        few_rows = options.few_rows // (_SLOWER if options.reasons else 1)
+        if workers > 1 and _about(found, known) >= few_rows:
+            pool = stack.enter_context(Pool(store, loadable, workers, options.reasons))
         model = scoring.load(store, loadable)
         if model.compiled is None:
             announce(f"scikit-learn predicts, several times slower: {model.why_not}")
@@ -138,7 +147,11 @@ def run(options: Options) -> Outcome:
         job = Job(found, known, begun, scratch)
         is_compiled = model.compiled is not None
         with job.progress():
-            both = pool.scored(chunks, is_compiled) if pool else scored(chunks, model)
+            if pool:
+                both = pool.scored(chunks, is_compiled)
+            else:
+                top = Top(model.model, options.reasons) if options.reasons else None
+                both = scored(chunks, model, top)
             for part, answers in both:
                 job.add(part, answers)
         job.finish()
@@ -180,6 +193,7 @@ def _run(options: Options, found: Sequence[Input], loadable: Loadable) -> Run:
         digest=loadable.digest,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         bad_rows=options.bad_rows,
+        reasons=options.reasons,
         part_rows=options.part_rows,
         chunk_rows=options.chunk_rows,
         input=addresses.public(options.input),

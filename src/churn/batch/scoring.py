@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from churn.data import dates, schema, streams
+from churn.explanation.top import Top
 from churn.model.card import ModelCard
 from churn.model.prediction import columns
 from churn.model.threads import limited
@@ -30,7 +31,7 @@ class Scored:
     rows : int
         Number of rows that were read.
     predictions : Table
-        Id, ``probability`` and ``prediction`` of the rows that are not bad.
+        Id, ``probability`` and ``prediction`` of the rows that are not bad, and their reasons.
     bad : dict of int to str
         What is wrong with each bad row, by its position from 0.
     unseen : dict of str to Counter
@@ -50,7 +51,7 @@ def load(store: Store, loadable: Loadable) -> Served:
         return served.load(loadable.version, folder, loadable.digest, sample, max_rows=1)
 
 
-def score(model: Served, part: pa.Table, first_row: int) -> Scored:
+def score(model: Served, part: pa.Table, first_row: int, top: Top | None = None) -> Scored:
     """Predict for a part of a table.
 
     Parameters
@@ -60,6 +61,8 @@ def score(model: Served, part: pa.Table, first_row: int) -> Scored:
         As `churn.data.streams.tables` yields it, with the id.
     first_row : int
         Number of its first row in its file, from 1 on.
+    top : Top, optional
+        Finds the reasons of each prediction; default is that there are none.
     """
     card = model.model.card
     customers, bad = schema.sifted(streams.frame(part), columns(card, Path()), first_row)
@@ -67,20 +70,33 @@ def score(model: Served, part: pa.Table, first_row: int) -> Scored:
         kept = np.ones(len(customers), dtype=bool)
         kept[list(bad)] = False
         customers = customers[kept].reset_index(drop=True)
-    probability = np.empty(0)
+    probability, reasons = np.empty(0), {}
     unseen: dict[str, Counter[str]] = {}
     if len(customers):
         rows = _rows(card, customers)
         probability = model.probability(rows)
+        reasons = top.of(rows.frame(card)) if top else {}
         unseen = {name: Counter(n) for name, n in model.model.unseen(customers).items()}
     predictions = pa.table(
         {
             card.id: pa.array(customers[card.id], pa.string(), from_pandas=True),
             "probability": probability,
             "prediction": model.decision(probability),
+            **_reasons(reasons, top),
         }
     )
     return Scored(len(part), predictions, bad, unseen)
+
+
+def _reasons(found: Mapping[str, np.ndarray], top: Top | None) -> dict[str, pa.Array]:
+    """Return the columns of reasons, which a part without customers has as well."""
+    kinds = {} if top is None else top.kinds()
+    return {
+        name: pa.array(
+            found.get(name, ()), pa.string() if kind is str else pa.float64(), from_pandas=True
+        )
+        for name, kind in kinds.items()
+    }
 
 
 def _rows(card: ModelCard, customers: pd.DataFrame) -> Rows:

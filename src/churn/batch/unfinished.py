@@ -50,6 +50,7 @@ class Run(Shape):
     chunk_rows: int
     input: str
     files: list[Source]
+    reasons: int = 0
 
     def other(self, wanted: Run) -> str | None:
         """Say what differs in a run that is to go on; None if it is the same."""
@@ -70,6 +71,8 @@ class Run(Shape):
             )
         if self.bad_rows != wanted.bad_rows:
             return f"it has --bad-rows {self.bad_rows}"
+        if self.reasons != wanted.reasons:
+            return f"it has --reasons {self.reasons}"
         if (self.part_rows, self.chunk_rows) != (wanted.part_rows, wanted.chunk_rows):
             return "another version of churn has begun it"
         return None

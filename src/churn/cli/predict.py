@@ -24,8 +24,8 @@ def _required(context: click.Context, option: click.Parameter, value: str | None
     "--skip-if-not-set-up",
     is_flag=True,
     is_eager=True,
-    help="Take model, input, output and bad rows from params.yaml; do nothing if batch.input is"
-    " null.",
+    help="Take model, input, output, bad rows and reasons from params.yaml; do nothing if"
+    " batch.input is null.",
 )
 @click.option(
     "--model",
@@ -55,6 +55,13 @@ def _required(context: click.Context, option: click.Parameter, value: str | None
     help="Stop at a row that cannot be read, or write it to _bad_rows in the output and go on."
     "  [default: refuse]",
 )
+@click.option(
+    "--reasons",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Add the N columns with most effect on each prediction, and their SHAP values"
+    " (docs/explaining.md).  [default: 0]",
+)
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run has written.")
 def predict(
@@ -63,6 +70,7 @@ def predict(
     source: str | None,
     output: str | None,
     bad_rows: Literal["refuse", "quarantine"] | None,
+    reasons: int | None,
     resume: bool,
     overwrite: bool,
 ) -> None:
@@ -82,9 +90,11 @@ def predict(
         source = source or _of_today(settings.batch.input)
         output = output or _of_today(settings.batch.output)
         bad_rows = bad_rows or settings.batch.bad_rows
+        reasons = settings.batch.reasons if reasons is None else reasons
     assert model is not None and source is not None and output is not None
     if _is_file(output):
-        _predict_at_once(model, source, output, bad_rows == "quarantine" or resume)
+        needs_folder = bad_rows == "quarantine" or resume
+        _predict_at_once(model, source, output, reasons or 0, needs_folder)
         return
     from churn.batch import processes
 
@@ -92,7 +102,9 @@ def predict(
         processes.context()  # before the next line, which imports for seconds as well
     from churn.batch import run
 
-    options = run.Options(model, source, output, bad_rows or "refuse", resume, overwrite)
+    options = run.Options(
+        model, source, output, bad_rows or "refuse", resume, overwrite, reasons=reasons or 0
+    )
     click.echo("\n".join(run.described(run.run(options), output)))
 
 
@@ -109,7 +121,9 @@ def _is_file(output: str) -> bool:
     return Path(output).suffix[1:2].isalpha()
 
 
-def _predict_at_once(model: str, source: str, output: str, needs_folder: bool) -> None:
+def _predict_at_once(
+    model: str, source: str, output: str, reasons: int, needs_folder: bool
+) -> None:
     """Predict for a table that fits into memory, into one file."""
     from churn.core.addresses import is_address
     from churn.core.errors import DataError
@@ -121,5 +135,11 @@ def _predict_at_once(model: str, source: str, output: str, needs_folder: bool) -
             f"{output}: one file is for a table on this machine, whose rows are all good; name a"
             " folder, such as " + f"{output.rpartition('.')[0]}/"
         )
-    count = prediction.predict(load_model(model, Path()), Path(source), Path(output))
+    loaded = load_model(model, Path())
+    if reasons:
+        from churn.explanation import table
+
+        count = table.predict(loaded, Path(source), Path(output), reasons)
+    else:
+        count = prediction.predict(loaded, Path(source), Path(output))
     click.echo(f"{output}: {count:,} customers")

@@ -763,12 +763,15 @@ class BatchParams(Section):
         A folder, or its address; with ``{date}`` as well, so that each day has its own.
     bad_rows : {"refuse", "quarantine"}
         Whether a row that cannot be read stops the run, or is written to another file.
+    reasons : int
+        Number of columns that are named for each prediction, those with most effect on it.
     """
 
     schedule: Schedule = "11 4 * * *"
     input: str | None = None
     output: str = "scored/{date}"
     bad_rows: Literal["refuse", "quarantine"] = "refuse"
+    reasons: Annotated[int, Field(ge=0)] = 0
 
 
 class Limits(Section):

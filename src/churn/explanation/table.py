@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from churn.core.errors import DataError
-from churn.core.progress import bar
+from churn.core.progress import Advance, bar
 from churn.data.table import require_known_suffix
+from churn.explanation.top import Top
 from churn.explanation.values import Explained, Explainer
 from churn.model import prediction
 from churn.model.artifact import Model
@@ -42,7 +43,7 @@ def explain(model: Model, source: Path, target: Path) -> Explained:
         raise DataError(f"the id is called {model.card.id!r}, as a column of the output is")
     with bar("explaining", 5) as advance:
         explainer = Explainer(model)
-        customers = prediction.read(model.card, source, advance)
+        customers = _read(model, source, advance)
         found = explainer.explain(model.inputs(customers))
         advance("explained")
         reasons = pd.DataFrame(
@@ -54,3 +55,43 @@ def explain(model: Model, source: Path, target: Path) -> Explained:
         prediction.write(table, target)
         advance("written")
     return found
+
+
+def predict(model: Model, source: Path, target: Path, count: int) -> int:
+    """Predict for every customer of a file, with the largest reasons of each prediction.
+
+    Parameters
+    ----------
+    model : Model
+    source, target : Path
+        As for `churn.model.prediction.predict`; the output has the columns of
+        `churn.explanation.top.Top` as well.
+    count : int
+        Reasons of each customer.
+
+    Returns
+    -------
+    int
+        Number of customers.
+
+    Raises
+    ------
+    DataError, ExplanationError
+        As for `explain`; also if the model has fewer columns than `count`.
+    """
+    require_known_suffix(target)
+    with bar("predicting", 4) as advance:
+        top = Top(model, count)
+        customers = _read(model, source, advance)
+        reasons = pd.DataFrame(top.of(model.inputs(customers)))
+        advance("explained")
+        parts = [customers[[model.card.id]], model.predict(customers), reasons]
+        prediction.write(pd.concat(parts, axis=1), target)
+        advance("written")
+    return len(customers)
+
+
+def _read(model: Model, source: Path, advance: Advance) -> pd.DataFrame:
+    customers = prediction.read(model.card, source, advance)
+    prediction.announce_unseen(str(source), model.unseen(customers), len(customers))
+    return customers

@@ -18,6 +18,7 @@ import pytest
 from churn.batch import job, parts, pool, reading, run, scoring, unfinished
 from churn.batch.run import Options
 from churn.core.errors import ChurnError, DataError
+from churn.explanation.values import Explainer
 from churn.model.artifact import Model
 from churn.serve.served import Served
 
@@ -507,3 +508,37 @@ def test_what_reads_the_output_reads_nothing_else(options: Options, table: pd.Da
     spoilt.astype({"age": "str"}).to_parquet(Path(options.input) / "a.parquet")
     run.run(replace(options, bad_rows="quarantine"))
     assert pq.read_table(options.output).num_rows == 149
+
+
+def test_the_reasons_of_each_prediction_stand_beside_it(
+    options: Options, table: pd.DataFrame, model: Model
+) -> None:
+    Path(options.input).mkdir()
+    table.iloc[:100].to_csv(Path(options.input) / "a.csv")
+    run.run(replace(options, reasons=2))
+
+    found = pd.read_csv(Path(options.output) / "a.00000.csv")
+    assert list(found)[3:7] == ["reason_1", "reason_1_effect", "reason_2", "reason_2_effect"]
+    values = Explainer(model).explain(model.inputs(table.iloc[:64])).values
+    np.testing.assert_allclose(found["reason_1_effect"].abs(), np.abs(values).max(axis=1))
+    places = [model.card.inputs.index(name) for name in found["reason_1"]]
+    np.testing.assert_allclose(found["reason_1_effect"], values[range(64), places])
+    assert (found["reason_1_effect"].abs() >= found["reason_2_effect"].abs()).all()
+    run.run(replace(options, reasons=2, resume=True))
+    again = replace(options, reasons=1, resume=True)
+    assert "holds the output of another run (it has --reasons 2)" in refusal(again)
+    many = replace(options, reasons=10, output=options.output + "2")
+    assert refusal(many) == "10 reasons: the model has 9 columns, and each is one reason"
+    assert not Path(many.output).exists()
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_reasons(options: Options, table: pd.DataFrame) -> None:
+    spark(Path(options.input), table)
+    both = []
+    for workers in (1, 2):
+        output = f"{options.output}{workers}"
+        run.run(replace(options, reasons=3, workers=workers, few_rows=20, output=output))
+        both.append(read(Path(output)).drop(columns="time"))
+    pd.testing.assert_frame_equal(*both, check_exact=True)
+    assert both[0]["reason_3"].notna().any()

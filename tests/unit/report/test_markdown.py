@@ -477,6 +477,7 @@ def test_nothing_of_the_repository_stands_in_a_summary() -> None:
     assert seen.summaries == [
         "Files that changed",
         "1 checks passed",
+        "What the model goes by",
         "Curves of both models",
         "What this is",
     ]
