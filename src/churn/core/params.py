@@ -561,6 +561,8 @@ class ServeParams(Section):
         Maximum size of a request, in megabytes.
     max_rows : int
         Maximum number of customers of a request.
+    max_explained : int
+        Maximum number of customers of a request for reasons.
     max_in_flight : int
         Maximum number of requests that a worker answers at once; others get 503.
     timeout_s : float
@@ -579,6 +581,7 @@ class ServeParams(Section):
     redact: tuple[str, ...] = ()
     max_body_mb: Annotated[float, Field(gt=0)] = 16
     max_rows: Annotated[int, Field(ge=1)] = 50_000
+    max_explained: Annotated[int, Field(ge=1)] = 100
     max_in_flight: Annotated[int, Field(ge=1)] = 256
     timeout_s: Annotated[float, Field(gt=0)] = 30
     drain_s: Annotated[float, Field(gt=0)] = 20

@@ -8,6 +8,7 @@ import msgspec
 
 JSON = b"application/json"
 _TEXT = b"text/plain; charset=utf-8"
+RETRY = ((b"retry-after", b"1"),)
 encode = msgspec.json.Encoder().encode
 Headers = list[tuple[bytes, bytes]]
 

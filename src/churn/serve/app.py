@@ -21,8 +21,9 @@ from churn.core.errors import DataError
 from churn.core.params import ServeParams
 from churn.serve import answers, metrics, openapi, v2
 from churn.serve.access import Keys
-from churn.serve.answers import Answer, Prediction, Predictions, Refusal
+from churn.serve.answers import RETRY, Answer, Prediction, Predictions, Refusal
 from churn.serve.assignment import to_challenger
+from churn.serve.explaining import Explaining
 from churn.serve.monitored import Monitored
 from churn.serve.predicting import Asked, Found, Predictor
 from churn.serve.prediction_log import PredictionLog
@@ -39,7 +40,6 @@ _JSON, _CSV, _PLAIN_JSON = "application/json", "text/csv", b"application/json"
 _CHAMPION = "champion"
 _FOR_PEOPLE = ("/", "/docs", "/openapi.json")
 _SHADOWS = 64  # requests that a shadow may be behind
-_RETRY = ((b"retry-after", b"1"),)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -110,11 +110,13 @@ class App:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._predictor = Predictor(self._threads, settings.timeout_s, log)
         self._shadows: set[asyncio.Task[object]] = set()
+        self._explaining = Explaining(settings.timeout_s)
         self._monitored = Monitored(settings.monitor)
         # By path: what answers, with which method, and whether it is about the server's health,
         # which is told without a key and under any load.
         self._routes: dict[str, tuple[Callable[[Request], Awaitable[Answer]], str, bool]] = {
             "/invocations": (self._invocations, "POST", False),
+            "/explain": (self._explain, "POST", False),
             "/ping": (self._ping, "GET", True),
             "/health": (self._ping, "GET", True),
             "/version": (self._version, "GET", True),
@@ -163,7 +165,7 @@ class App:
             return Refusal(400, str(error), kind)
         if isinstance(error, TimeoutError):
             limit = f"{self._settings.timeout_s:g} s"
-            return Refusal(503, f"no answer within {limit} (serve.timeout_s)", "timeout", _RETRY)
+            return Refusal(503, f"no answer within {limit} (serve.timeout_s)", "timeout", RETRY)
         # The type and the place, and not the message, which may hold a customer's data.
         place = "".join(traceback.format_tb(error.__traceback__))
         _logger.error("request %s: %s\n%s", request.asked.id, type(error).__name__, place)
@@ -192,11 +194,11 @@ class App:
             challenge = ((b"www-authenticate", scheme),)
             raise Refusal(401, "a key is needed: Authorization: Bearer KEY", "key", challenge)
         if self.in_flight > self._settings.max_in_flight:
-            raise Refusal(503, "too many requests at once; try again", "overload", _RETRY)
+            raise Refusal(503, "too many requests at once; try again", "overload", RETRY)
 
     def _serving(self) -> Serving:
         if self.serving is None:
-            raise Refusal(503, "no model is loaded yet", "not ready", _RETRY)
+            raise Refusal(503, "no model is loaded yet", "not ready", RETRY)
         return self.serving
 
     async def _body(self, request: Request) -> bytes:
@@ -240,6 +242,25 @@ class App:
 
     async def _invocations(self, request: Request) -> Answer:
         serving = self._serving()
+        rows, read = await self._question(request, serving)
+        found = await self._predict(request.asked, serving, rows, read)
+        decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
+        predictions = Predictions([Prediction(p, d) for p, d in decided])
+        return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
+
+    async def _explain(self, request: Request) -> Answer:
+        serving = self._serving()
+        rows, read = await self._question(request, serving)
+        if len(rows) > self._settings.max_explained:
+            most = f"{self._settings.max_explained} (serve.max_explained)"
+            raise TooManyRowsError(f"{len(rows)} customers; a request for reasons may have {most}")
+        parts = _by_version(serving, rows, read)
+        found = await self._explaining.answer(parts, len(rows))
+        versions = ",".join(served.version for served, *_ in parts)
+        return Answer(200, answers.encode(found), headers=_version_header(versions))
+
+    async def _question(self, request: Request, serving: Serving) -> tuple[Rows, Read]:
+        """Read a request in MLflow's protocol; also return what reads it for another version."""
         kind = _media_type(request.headers.get(b"content-type"))
         body = await self._body(request)
 
@@ -247,11 +268,7 @@ class App:
             questions = served.questions
             return questions.read_csv(body) if kind == _CSV else questions.read_json(body)
 
-        rows = await self._decoded(len(body), read, serving.champion)
-        found = await self._predict(request.asked, serving, rows, read)
-        decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
-        predictions = Predictions([Prediction(p, d) for p, d in decided])
-        return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
+        return await self._decoded(len(body), read, serving.champion), read
 
     async def _infer(self, request: Request) -> Answer:
         serving, wanted = self._named(request)
@@ -338,6 +355,10 @@ class App:
         if self._shadows:
             await asyncio.wait(self._shadows, timeout=timeout_s)
 
+    def close(self) -> None:
+        """End the process that finds reasons."""
+        self._explaining.close()
+
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._shadows.add(task)  # the loop itself holds no reference
@@ -412,6 +433,22 @@ def _endpoint(path: str) -> str:
 def _loaded(serving: Serving) -> list[Served]:
     trial = serving.trial
     return [serving.champion, *([trial.served] if trial else [])]
+
+
+def _by_version(serving: Serving, rows: Rows, read: Read) -> list[tuple[Served, Rows, np.ndarray]]:
+    """Return who answers which customers, and their positions; nobody sees what a shadow says."""
+    champion, trial, everyone = serving.champion, serving.trial, np.arange(len(rows))
+    if trial is None or trial.shadow:
+        return [(champion, rows, everyone)]
+    chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
+    same = trial.served.questions.reads_as(champion.questions)
+    its_rows = rows if same or not chosen.any() else read(trial.served)
+    parts = [(champion, rows, ~chosen), (trial.served, its_rows, chosen)]
+    return [
+        (served, its.take(np.flatnonzero(members)), np.flatnonzero(members))
+        for served, its, members in parts
+        if members.any()
+    ]
 
 
 def _version_header(served: str) -> tuple[tuple[bytes, bytes], ...]:

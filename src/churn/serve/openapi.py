@@ -77,6 +77,16 @@ def description(
                     **security,
                 }
             },
+            "/explain": {
+                "post": {
+                    "summary": "Say what each column adds to a prediction (SHAP values)",
+                    "requestBody": _body(
+                        _invocations(customer), {"dataframe_records": [dict(example)]}
+                    ),
+                    "responses": _responses({"$ref": "#/components/schemas/Explanations"}),
+                    **security,
+                }
+            },
             infer: {
                 "post": {
                     "summary": "Predict, in the Open Inference Protocol",
@@ -92,7 +102,13 @@ def description(
             "/ping": _get("Whether the server answers, as MLflow's server tells it", {}),
             "/metrics": _get("Numbers for Prometheus", security),
         },
-        "components": {"schemas": {"Predictions": _predictions(), "Inferred": _inferred()}},
+        "components": {
+            "schemas": {
+                "Predictions": _predictions(),
+                "Explanations": _explanations(card),
+                "Inferred": _inferred(),
+            }
+        },
     }
     if with_keys:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
@@ -183,6 +199,25 @@ def _predictions() -> dict[str, Any]:
                 },
             }
         },
+    }
+
+
+def _explanations(card: ModelCard) -> dict[str, Any]:
+    number = {"type": "number"}
+    explanation = {
+        "probability": {"type": "number", "minimum": 0, "maximum": 1},
+        "prediction": {"enum": [0, 1]},
+        "version": {"type": "string"},
+        "score": {**number, "description": "base and the sum of the reasons"},
+        "base": number,
+        "unit": {"enum": ["log-odds", "probability"]},
+        "reasons": {"type": "object", "properties": dict.fromkeys(card.inputs, number)},
+    }
+    items = {"type": "object", "required": list(explanation), "properties": explanation}
+    return {
+        "type": "object",
+        "required": ["explanations"],
+        "properties": {"explanations": {"type": "array", "items": items}},
     }
 
 

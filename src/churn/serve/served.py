@@ -38,6 +38,8 @@ class Served:
         Reads requests to it.
     example : dict of str to number or str or None
         A customer to try it with, by column.
+    folder : Path or None
+        Where it was loaded from.
     """
 
     version: str
@@ -46,6 +48,7 @@ class Served:
     why_not: str
     questions: Questions
     example: dict[str, Cell]
+    folder: Path | None = None
 
     @property
     def may_merge(self) -> bool:
@@ -106,7 +109,7 @@ def load(
     rows = parity.hostile(model, sample)
     compiled, why_not = _compile(model, rows, known)
     [example] = json.loads(sample.head(1).to_json(orient="records", date_format="iso"))
-    served = Served(version, model, compiled, why_not, Questions(model, max_rows), example)
+    served = Served(version, model, compiled, why_not, Questions(model, max_rows), example, folder)
     served.probability(rows)  # a model that cannot answer is not served; and it is warm then
     return served
 

@@ -1,0 +1,143 @@
+"""Ask for reasons in a process of its own, so that predictions do not wait for them.
+
+shap holds Python's lock while it computes, and takes seconds to import. The process starts with the
+first question, and is killed if it does not answer in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from churn.explanation.values import Explained
+from churn.serve import explainer
+from churn.serve.answers import RETRY, Refusal
+from churn.serve.explainer import HEAD
+from churn.serve.rows import Rows
+from churn.serve.served import Served
+
+_MOST_WAITING = 8  # questions; the others are told to come again
+
+
+class Explanation(msgspec.Struct):
+    """The reasons of a customer's prediction: `base` and the reasons sum to `score`."""
+
+    probability: float
+    prediction: int
+    version: str
+    score: float
+    base: float
+    unit: str
+    reasons: dict[str, float]
+
+
+class Explanations(msgspec.Struct):
+    """The body of an answer."""
+
+    explanations: list[Explanation]
+
+
+class Explaining:
+    """Asks for reasons, one question after the other.
+
+    Parameters
+    ----------
+    timeout_s : float
+        Maximum seconds for a question, in which others may go first.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def answer(
+        self, parts: Sequence[tuple[Served, Rows, np.ndarray]], count: int
+    ) -> Explanations:
+        """Return the reasons of predictions.
+
+        Parameters
+        ----------
+        parts : sequence of (Served, Rows, ndarray of int)
+            Who predicts for which customers, and their positions in the request.
+        count : int
+            Number of customers.
+
+        Raises
+        ------
+        TimeoutError
+            If they do not come in time.
+        Refusal
+            If too many others wait, there are no reasons for this model, or the process has died.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise Refusal(503, "too many wait for reasons; try again", "overload", RETRY)
+        self._waiting += 1
+        found: dict[int, Explanation] = {}
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for served, rows, places in parts:
+                    for place, one in zip(places, await self._of(served, rows), strict=True):
+                        found[int(place)] = one
+        finally:
+            self._waiting -= 1
+        return Explanations([found[place] for place in range(count)])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        self._process = None
+
+    async def _of(self, served: Served, rows: Rows) -> list[Explanation]:
+        async with self._turn:
+            try:
+                reply = await self._ask(explainer.framed((served.folder, rows)))
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                self.close()
+                raise Refusal(
+                    503, "the reasons did not come; try again", "reasons", RETRY
+                ) from error
+            except BaseException:  # too late, or given up: the next question gets another process
+                self.close()
+                raise
+        if isinstance(reply, str):
+            raise Refusal(501, reply, "reasons")
+        probability = await asyncio.to_thread(served.probability, rows)
+        prediction = served.decision(probability)
+        columns = served.model.card.inputs
+        return [
+            Explanation(
+                probability=float(probability[i]),
+                prediction=int(prediction[i]),
+                version=served.version,
+                score=float(reply.score[i]),
+                base=reply.base,
+                unit=reply.unit,
+                reasons=dict(zip(columns, reply.values[i].tolist(), strict=True)),
+            )
+            for i in range(len(rows))
+        ]
+
+    async def _ask(self, question: bytes) -> Explained | str:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", explainer.__name__, stdin=PIPE, stdout=PIPE
+            )
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(question)
+        await process.stdin.drain()
+        size = int.from_bytes(await process.stdout.readexactly(HEAD), "big")
+        # Our own process has written it.
+        reply: Explained | str = pickle.loads(  # noqa: S301
+            await process.stdout.readexactly(size)
+        )
+        return reply
