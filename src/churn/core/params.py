@@ -777,6 +777,24 @@ class BatchParams(Section):
     reasons: Annotated[int, Field(ge=0)] = 0
 
 
+class CardParams(Section):
+    """What the model card says that no result does.
+
+    Attributes
+    ----------
+    purpose : str
+        What the model is for, and who uses it.
+    out_of_scope : str
+        What it is not for.
+    owner : str
+        Who answers for it, and how to reach them.
+    """
+
+    purpose: str = ""
+    out_of_scope: str = ""
+    owner: str = ""
+
+
 class Limits(Section):
     """The sections of params.yaml that decide whether a candidate passes.
 
@@ -816,6 +834,7 @@ class Params(Section):
     tune: TuneParams = TuneParams()
     retrain: RetrainParams = RetrainParams()
     batch: BatchParams = BatchParams()
+    card: CardParams = CardParams()
 
     @model_validator(mode="after")
     def _columns_are_declared(self) -> Params:

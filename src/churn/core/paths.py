@@ -142,6 +142,10 @@ class Workspace:
         return self.build / "release.md"
 
     @property
+    def model_card(self) -> Path:
+        return self.build / "model_card.md"
+
+    @property
     def retrain_note(self) -> Path:
         return self.build / "retrain.md"
 

@@ -18,7 +18,7 @@ from churn.evaluation.weighted import WeightedMetrics
 LEVEL = 0.95
 # Some resamples of a small group have customers of one class only, and no metric. If fewer than
 # this share have one, their interval would be biased.
-_MIN_DEFINED = 0.95
+MIN_DEFINED = 0.95
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def compare(
     drawn, linear = [], []
     # One thread: the products are small, and with more the order of summation, and with it the last
     # digit, would depend on the number of cores.
-    with _libraries().limit(limits=1, user_api="blas"):
+    with libraries().limit(limits=1, user_api="blas"):
         for counts in draws(len(y), resamples, seed):
             old, new = (model.metrics(counts) for model in models)
             drawn.append(np.stack([new[name] - old[name] for name in names]))
@@ -114,7 +114,7 @@ def compare(
 
 
 @cache
-def _libraries() -> ThreadpoolController:
+def libraries() -> ThreadpoolController:
     """Return the libraries with threads; cached, because finding them is slow."""
     return ThreadpoolController()
 
@@ -147,7 +147,7 @@ def _difference(
 ) -> Difference:
     first, second, change = map(_known, (baseline, candidate, candidate - baseline))
     is_known = np.isfinite(drawn)
-    if change is None or is_known.mean() < _MIN_DEFINED:
+    if change is None or is_known.mean() < MIN_DEFINED:
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
     tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarer)
     found = spread(drawn[is_known] - change, linear[is_known], influence, tail)

@@ -277,6 +277,7 @@ def contents(workspace: Workspace, judged: bool = True) -> dict[Path, str]:
         workspace.main_checks,
         workspace.verdict,
         workspace.lineage,
+        workspace.model_card,
         *reports,
     ]
     if not judged:

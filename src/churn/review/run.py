@@ -18,7 +18,7 @@ from churn.provenance import bundle, tracked_data
 from churn.provenance.candidate import INPUTS, changed_inputs
 from churn.provenance.git import changed, git
 from churn.provenance.lineage import Source
-from churn.review import compare, outcome, proposal, report, resolve, revisions, verdict
+from churn.review import card, compare, outcome, proposal, report, resolve, revisions, verdict
 from churn.review.baseline import PRODUCTION
 from churn.review.outcome import Verdict
 
@@ -80,7 +80,7 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     bundle.remove(output)
     for old in (workspace.changes, workspace.comparison, workspace.main_checks, workspace.verdict,
                  workspace.lineage, workspace.report, workspace.report_page,
-                 workspace.review):  # fmt: skip
+                 workspace.review, workspace.model_card):  # fmt: skip
         old.unlink(missing_ok=True)
     if plan.source is not None:
         write_json(workspace.lineage, plan.source.model_dump())
@@ -94,6 +94,9 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     verdict.write(workspace, judged)
     say("report")
     report.run(workspace)
+    if judged.outcome == "judged":
+        say("model card")
+        card.write(workspace)
     say("pack")
     bundle.pack(workspace, output)
     return judged

@@ -113,7 +113,7 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
             text = against.metrics(entry, facts.metrics.threshold, facts.changes.decided)
             parts = [text, against.chosen(facts.tuned, entry)] if place == 0 else [text]
             yield Section(title, "\n\n".join(filter(None, parts)), 95 - place)
-    yield Section(_gates_title(facts.verdict), _gates(facts.verdict.gates), 90)
+    yield Section(_gates_title(facts.verdict), gate_table(facts.verdict.gates), 90)
     yield Section("Parameters", _parameters(facts), 70)
     # Once per baseline, however often it was compared.
     data = [entry.data for entry in facts.baselines if not isinstance(entry, Absent)]
@@ -126,7 +126,7 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    yield Section("What the model goes by", _reasons(facts.reasons or []), 30, folded=True)
+    yield Section("What the model goes by", reason_table(facts.reasons or []), 30, folded=True)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts, run), 92, folded=True)
@@ -148,7 +148,7 @@ def _gates_title(verdict: Verdict) -> str:
     return title or f"All {len(signs)} gates passed"
 
 
-def _gates(gates: Sequence[Gate]) -> str:
+def gate_table(gates: Sequence[Gate]) -> str:
     """Render the gates, failed gates first, with their reasons below the table."""
     ordered = sorted(gates, key=lambda gate: "❌🟡✅".index(_sign(gate)))
     rows = [
@@ -198,7 +198,7 @@ def _checks(checks: Sequence[Check]) -> str:
     return first_rows(["check", "", "found"], rows)
 
 
-def _reasons(reasons: Sequence[Reason]) -> str:
+def reason_table(reasons: Sequence[Reason]) -> str:
     """Render the mean size of the SHAP values by column."""
     if not reasons:
         return ""

@@ -1,0 +1,214 @@
+"""Write a model card as Markdown; names that the repository decides are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from churn.core.params import Params
+from churn.data.stats import NumericStats, TableStats
+from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import SliceMetrics
+from churn.review.card.gather import Content
+from churn.review.outcome import Verdict
+from churn.review.report.markdown import gate_table, reason_table
+from churn.review.report.tables import first_rows, listed, table
+from churn.review.report.text import code, number, prose
+
+_LONG = 2000  # characters of a text from params.yaml
+_MOST_NAMES = 100
+_MOST_CATEGORIES = 3
+_SHOWN = ("roc_auc", "average_precision", "brier")  # of slices
+
+
+def render(content: Content) -> str:
+    """Render a model card.
+
+    Returns
+    -------
+    str
+        GitHub's Markdown.
+    """
+    settings, digest = content.settings, content.identity["model (SHA-256)"]
+    parts = [
+        f"# Model card: {code(settings.release.model)}, model {code(digest[:12])}",
+        "Made from the results of the pipeline and of the review, and the section `card` of"
+        " `params.yaml`.",
+        *_purpose(settings),
+        "## The model",
+        _model(content),
+        "## Data",
+        _data(content),
+        "## Metrics",
+        _metrics(content),
+        "## Slices",
+        _slices(content.slices.test),
+        "## Reasons",
+        "![Mean absolute SHAP value by column](plots/reasons.png)",
+        reason_table(content.reasons),
+        "## Checks",
+        _checks(content),
+        "## Limits",
+        _limits(content),
+        "## How it was reviewed",
+        _review(content.verdict),
+        "## What it was made from",
+        _identity(content),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _purpose(settings: Params) -> Iterator[str]:
+    about = settings.card
+    for title, text, key in (
+        ("What it is for", about.purpose, "purpose"),
+        ("What it is not for", about.out_of_scope, "out_of_scope"),
+        ("Who answers for it", about.owner, "owner"),
+    ):
+        yield f"## {title}"
+        yield prose(text, _LONG) if text else f"Not said (`card.{key}` in `params.yaml`)."
+
+
+def _model(content: Content) -> str:
+    model, settings = content.model, content.settings
+    given = settings.model.hyperparameters
+    hyperparameters = ", ".join(f"{code(name)} {code(value)}" for name, value in given.items())
+    decision = settings.decision
+    how = {
+        "cost": "the threshold with the lowest cost on out-of-fold predictions of training rows,"
+        f" at {number(decision.cost_false_negative)} for a customer lost without an offer and"
+        f" {number(decision.cost_false_positive)} for an offer to one who would have stayed",
+        "f1": "the threshold with the highest F1 on out-of-fold predictions of training rows",
+        "fixed": "a fixed threshold",
+    }[decision.strategy]
+    rows = [
+        [
+            "predicts",
+            f"the probability that {code(model.target)} is {code(settings.data.positive)}",
+        ],
+        ["family", code(model.family)],
+        ["hyperparameters", hyperparameters or "those of scikit-learn"],
+        ["decision", f"churn at a probability of {number(model.threshold)} and above: {how}"],
+        ["features", listed(model.features, _MOST_NAMES)],
+    ]
+    return table(["", ""], rows)
+
+
+def _data(content: Content) -> str:
+    stats, model = content.stats, content.model
+    sides = [
+        [name, f"{side.rows:,}", f"{side.label_rate:.1%}"]
+        for name, side in (("training", stats.train), ("held out", stats.test))
+    ]
+    columns = list(_columns(stats.train))
+    return "\n\n".join(
+        [
+            table(["customers", "number", "churned"], sides, numbers=(1, 2)),
+            f"A hash of the id holds out {model.test_share:.0%} of the customers, always the same.",
+            first_rows(["column", "kind", "missing", "in training rows"], columns, numbers=(2,)),
+        ]
+    )
+
+
+def _columns(train: TableStats) -> Iterator[list[str]]:
+    def missing(count: int) -> str:
+        return f"{count / train.rows:.1%}"
+
+    for name, of in train.numeric.items():
+        yield [code(name), "number", missing(of.missing), _range(of)]
+    for name, day in train.dates.items():
+        span = f"{prose(day.oldest)} to {prose(day.newest)}" if day.oldest and day.newest else ""
+        yield [code(name), "date", missing(day.missing), span]
+    for name, category in train.categorical.items():
+        most = sorted(category.counts, key=lambda value: -category.counts[value])
+        shown = f"{category.values:,} values, most often {listed(most[:_MOST_CATEGORIES], 3)}"
+        yield [code(name), "category", missing(category.missing), shown]
+
+
+def _range(of: NumericStats) -> str:
+    ends = [of.quantiles.get(share) for share in ("0.0", "0.5", "1.0")]
+    if any(end is None for end in ends):
+        return "no value"
+    low, middle, high = (f"{end:g}" for end in ends)
+    return f"{low} to {high}, median {middle}"
+
+
+def _metrics(content: Content) -> str:
+    rows = []
+    for name, title in TITLES.items():
+        found = content.intervals.get(name)
+        shown = "undefined"
+        if found is not None and found.lower is not None and found.upper is not None:
+            shown = f"{found.lower:.3f} to {found.upper:.3f}"
+        metrics = content.metrics
+        rows.append([title, number(metrics.test.get(name)), shown, number(metrics.train.get(name))])
+    note = (
+        "The intervals are of a bootstrap over the held-out customers: they cover which customers"
+        " were held out, and not another table of training rows."
+    )
+    header = ["", "held-out customers", "95% interval", "training rows"]
+    return f"{table(header, rows, numbers=(1, 2, 3))}\n\n{note}"
+
+
+def _slices(slices: Sequence[SliceMetrics]) -> str:
+    rows, small = [], 0
+    for one in slices:
+        if one.metrics is None:
+            small += one.rows > 0
+            continue
+        values = [number(one.metrics.get(name)) for name in _SHOWN]
+        churned = f"{(one.churned or 0) / one.rows:.1%}"
+        rows.append([code(one.column), code(one.slice), f"{one.rows:,}", churned, *values])
+    header = ["column", "slice", "customers", "churned", *(TITLES[name] for name in _SHOWN)]
+    shown = first_rows(header, rows, numbers=range(2, len(header))) or "No slices are measured."
+    return f"{shown}\n\nToo small to be measured: {small:,}." if small else shown
+
+
+def _checks(content: Content) -> str:
+    checks = content.checks
+    said = f"{checks.passed:,} of {len(checks.checks):,} checks of deepchecks passed."
+    rows = [
+        [code(check.check), check.status, prose(check.error or check.details or "", 300)]
+        for check in checks.checks
+        if check.status != "passed"
+    ]
+    return "\n\n".join(filter(None, [said, first_rows(["check", "", "found"], rows)]))
+
+
+def _limits(content: Content) -> str:
+    """Say what the results do not cover, by what they are of."""
+    settings, stats = content.settings, content.stats
+    lines = [
+        "The metrics hold for customers like those of the table: for others, `churn monitor` says"
+        " when customers or results change.",
+        f"Beyond the numbers that the {stats.train.rows:,} training rows had (see Data) the model"
+        " predicts as for the nearest ones, or, if it is linear, extrapolates.",
+    ]
+    if settings.data.categorical:
+        lines.append("Categories that the training rows did not have are treated as rare ones.")
+    lines += [
+        f"Slices of fewer than {settings.evaluation.slices.min_rows:,} held-out customers are not"
+        " measured.",
+        "Reasons say what the model goes by, and not what makes customers leave.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _review(verdict: Verdict) -> str:
+    word = "passed" if verdict.passed else "not passed"
+    said = f"Verdict: **{word}**. {prose(verdict.reason)}"
+    moved = (
+        f"The change moved its own limits: {listed(verdict.moved, 10)}." if verdict.moved else ""
+    )
+    return "\n\n".join(filter(None, [said, moved, gate_table(verdict.gates)]))
+
+
+def _identity(content: Content) -> str:
+    source = content.source
+    request = f"number {source.pull_request}" if source.pull_request else "none"
+    rows = [
+        ["made", source.summary],
+        ["pull request", request],
+        *([["run", prose(source.run)]] if source.run else []),
+        *([name, code(value)] for name, value in content.identity.items()),
+    ]
+    return table(["", ""], rows)
