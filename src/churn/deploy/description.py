@@ -26,6 +26,7 @@ def describe(
     metrics: Metrics,
     comparison: Comparison,
     checks: Checks,
+    card: str = "",
 ) -> str:
     """Write the notes of a version: what changed, its metrics, and how many checks passed.
 
@@ -40,6 +41,8 @@ def describe(
     metrics : Metrics
     comparison : Comparison
     checks : Checks
+    card : str
+        Where the model card is in the run's artifacts; empty if there is none.
 
     Returns
     -------
@@ -60,6 +63,7 @@ def describe(
             lines.append(f"- and {len(changed) - _MOST_CHANGES} more")
     lines += ["", _metrics(metrics, comparison)]
     lines += ["", f"{checks.passed} of {len(checks.checks)} checks passed."]
+    lines += ["", f"Model card: {code(card)} in the artifacts of its run."] if card else []
     return "\n".join(lines)[:_LONGEST]
 
 

@@ -48,7 +48,16 @@ def register(context: Context, workspace: Workspace) -> Version:
     pyfunc.remove_bytecode(stored)
     tags = {**_lineage(context), "serving_digest": pyfunc.serving_digest(stored)}
     tags[event.key] = event.text
+    if card := _card(context):
+        tags["model_card"] = card
     return registry.register(logged, tracked.run_id, _description(context, workspace), tags)
+
+
+def _card(context: Context) -> str:
+    """Return where the model card is in the run; empty if an older release has packed none."""
+    name = Workspace().model_card.name
+    is_there = (context.plan.candidate / name).is_file()
+    return f"{verified.CANDIDATE_FOLDER}/{name}" if is_there else ""
 
 
 def _lineage(context: Context) -> dict[str, str]:
@@ -77,6 +86,7 @@ def _description(context: Context, workspace: Workspace) -> str:
         read_json(workspace.metrics, "evaluate", Metrics),
         read_json(workspace.comparison, "compare", Comparison),
         read_json(workspace.checks, "validate", Checks),
+        _card(context),
     )
 
 

@@ -185,6 +185,7 @@ def lineage(version: Version) -> dict[str, str]:
     """Return where a version comes from: version ← candidate ← pull request ← commit ← data."""
     tags = version.tags
     number, run = tags.get("pull_request"), tags.get("candidate_run")
+    card = tags.get("model_card")
     tested, registered = version.last("tested"), version.last("registered")
     return {
         "version": f"{version.number}, model {version.digest or 'unknown'}",
@@ -192,6 +193,7 @@ def lineage(version: Version) -> dict[str, str]:
         f" fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
         "how": registered.why if registered else "unknown",
         "pull request": f"number {number}" if number else "none",
+        "model card": f"runs:/{version.run_id}/{card}" if card else "none",
         "commit": tags.get("commit", "unknown"),
         "data": tags.get("data_md5", "unknown"),
         "tests": tested.why if tested else "not tested",

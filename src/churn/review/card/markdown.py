@@ -17,6 +17,7 @@ from churn.review.report.text import code, number, prose
 _LONG = 2000  # characters of a text from params.yaml
 _MOST_NAMES = 100
 _MOST_CATEGORIES = 3
+_RANGE = ("0", "0.5", "1")  # quantiles
 _SHOWN = ("roc_auc", "average_precision", "brier")  # of slices
 
 
@@ -75,8 +76,8 @@ def _model(content: Content) -> str:
     decision = settings.decision
     how = {
         "cost": "the threshold with the lowest cost on out-of-fold predictions of training rows,"
-        f" at {number(decision.cost_false_negative)} for a customer lost without an offer and"
-        f" {number(decision.cost_false_positive)} for an offer to one who would have stayed",
+        f" at {decision.cost_false_negative:g} for a customer lost without an offer and"
+        f" {decision.cost_false_positive:g} for an offer to one who would have stayed",
         "f1": "the threshold with the highest F1 on out-of-fold predictions of training rows",
         "fixed": "a fixed threshold",
     }[decision.strategy]
@@ -125,7 +126,7 @@ def _columns(train: TableStats) -> Iterator[list[str]]:
 
 
 def _range(of: NumericStats) -> str:
-    ends = [of.quantiles.get(share) for share in ("0.0", "0.5", "1.0")]
+    ends = [of.quantiles.get(share) for share in _RANGE]
     if any(end is None for end in ends):
         return "no value"
     low, middle, high = (f"{end:g}" for end in ends)
