@@ -23,7 +23,7 @@ from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
 from churn.provenance.lineage import Source
 from churn.registry import Registry, Version
-from churn.review import compare, gate, limits, report, verdict
+from churn.review import card, compare, gate, limits, report, verdict
 from churn.review.comparison import Comparison
 from churn.review.gates_alone import Outputs
 from churn.stages import evaluate, prepare, train
@@ -128,4 +128,5 @@ def judge(workspace: Workspace, settings: params.Params) -> None:
     verdict.write(workspace, judged)
     write_json(workspace.lineage, MADE)
     report.run(workspace)
+    card.write(workspace)
     bundle.pack(workspace, workspace.candidate)

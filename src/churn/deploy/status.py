@@ -193,7 +193,7 @@ def lineage(version: Version) -> dict[str, str]:
         f" fingerprint {tags.get('fingerprint', 'unknown')[:12]}",
         "how": registered.why if registered else "unknown",
         "pull request": f"number {number}" if number else "none",
-        "model card": f"runs:/{version.run_id}/{card}" if card else "none",
+        "model card": f"{card} in the artifacts of run {version.run_id}" if card else "none",
         "commit": tags.get("commit", "unknown"),
         "data": tags.get("data_md5", "unknown"),
         "tests": tested.why if tested else "not tested",
