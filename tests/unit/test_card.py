@@ -57,6 +57,9 @@ def test_every_number_is_that_of_a_result(workspace: Workspace) -> None:
     assert input_fingerprint(workspace.root) in text
     assert "| pull request | number 12 |" in text
     assert "made on main from the merge commit of pull request #12" in text
+    protected = text[text.index("## Protected slices") : text.index("## Reasons")]
+    assert "**`age`**" in protected
+    assert "| Recall |" in protected
     assert "3 of 3 checks of deepchecks passed." in text
     assert "Verdict: **passed**" in text
     assert "![Mean absolute SHAP value by column](plots/reasons.png)" in text

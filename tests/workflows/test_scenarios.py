@@ -48,6 +48,34 @@ def test_a_stump_is_blocked_and_named(branch: Clone, review: Review) -> None:
     assert "**worse**" in reviewed.report
 
 
+def test_main_s_limit_on_protected_slices_blocks_a_change_that_lifts_it(
+    branch: Clone, review: Review
+) -> None:
+    edit(
+        branch,
+        {
+            "evaluation.slices.numeric": ["support_tickets"],
+            "evaluation.slices.protected": ["support_tickets"],
+            "gates.fairness": {"selection_rate": 0.05},
+        },
+    )
+    commit_with_lock(branch, "customers with many tickets are protected")
+    branch.git("branch", "--force", "main")
+    edit(
+        branch, {"gates.fairness.selection_rate": 1.0, "model.hyperparameters.min_samples_leaf": 38}
+    )
+    commit_with_lock(branch, "another model, and no limit")
+
+    reviewed = review(branch)
+
+    assert not reviewed.passed
+    assert reviewed.failed == ["fairness, main's limits"]
+    assert reviewed.head.startswith("## ❌ Do not merge: the slices of a protected column differ")
+    assert "This change moves its own limits" in reviewed.report
+    assert "### Protected slices" in reviewed.report
+    assert "**significant**" in reviewed.report
+
+
 def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
     branch: Clone, review: Review
 ) -> None:

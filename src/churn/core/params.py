@@ -34,6 +34,7 @@ Family = Literal[
 # Metrics for which more is better: a minimum makes no sense for a loss.
 GatedName = Literal["roc_auc", "average_precision", "accuracy", "precision", "recall", "f1"]
 MetricName = Literal[GatedName, "log_loss", "brier", "cost"]
+FairnessName = Literal["selection_rate", "recall", "calibration"]
 
 ROW_NUMBER = "(row)"  # the id of a table that has none
 _OUTPUT_COLUMNS = ("probability", "prediction")
@@ -354,12 +355,25 @@ class SlicesParams(Section):
         Quantile bins of a numeric column.
     min_rows : int
         Minimum size; smaller slices get no metrics.
+    protected : tuple of str
+        Those of these columns whose slices the model shall treat alike: the report shows the gaps
+        between them, and `gates.fairness` limits them.
     """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     bins: Annotated[int, Field(ge=2, le=20)]
     min_rows: Annotated[int, Field(ge=1)]
+    protected: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _protected_are_slices(self) -> SlicesParams:
+        for column in self.protected:
+            if column not in (*self.numeric, *self.categorical):
+                raise ValueError(
+                    f"protected: column {column!r} is not among numeric or categorical"
+                )
+        return self
 
 
 class ImportanceParams(Section):
@@ -476,6 +490,11 @@ class GatesParams(Section):
     slice_margins : dict of str to float
         By how much a slice may be worse. A candidate is only blocked for a loss that is larger and
         significant among all slices.
+    fairness : dict of str to float
+        By how much two slices of a protected column may differ: in the share predicted to churn
+        (selection_rate), in recall, and in the mean probability minus the share that churned
+        (calibration). A candidate is only blocked for a gap that is larger and significant among
+        all, or that could not be measured. Empty for no limits.
     undecided : {"block", "ask"}
         If there are too few customers to tell whether a margin is kept: block, or ask, which
         passes with a yellow headline, so that a person decides.
@@ -487,6 +506,7 @@ class GatesParams(Section):
     minima: dict[GatedName, Unit]
     margins: dict[MetricName, Margin] = Field(min_length=1)
     slice_margins: dict[MetricName, Margin]
+    fairness: dict[FairnessName, Margin] = {}
     undecided: Literal["block", "ask"] = "block"
     accept: Annotated[str, Field(pattern=r"^[0-9a-f]{32}\.dir$")] | None = None
 
@@ -840,6 +860,8 @@ class Params(Section):
     def _columns_are_declared(self) -> Params:
         if not all(self.checks.suites.values()):
             raise ValueError(f"checks: {', '.join(self.checks.suites)} each need a check")
+        if self.gates.fairness and not self.evaluation.slices.protected:
+            raise ValueError("gates.fairness: evaluation.slices.protected names no column")
         slices, rfm = self.evaluation.slices, self.features.rfm
         numeric: dict[str, Sequence[str]] = {
             "evaluation.slices.numeric": slices.numeric,

@@ -20,7 +20,7 @@ from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar
 from churn.evaluation.comparison import LEVEL
 from churn.provenance.candidate import model_digest
-from churn.review import limits, measured, pair, proposal, registered, revisions
+from churn.review import fairness, limits, measured, pair, proposal, registered, revisions
 from churn.review.baseline import PRODUCTION, Baseline
 from churn.review.comparison import (
     Absent,
@@ -111,6 +111,12 @@ def against(
         resamples=settings.comparison.resamples,
         exam=changed if changed is not None and changed.any else None,
         baselines=entries,
+        fairness=[
+            found
+            for exam in to_sit
+            for judging in judged_by
+            for found in fairness.measure(exam, judging, settings.data.target, candidate.threshold)
+        ],
     )
     write_json(workspace.comparison, report)
     return report

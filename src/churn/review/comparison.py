@@ -10,6 +10,7 @@ from typing import Literal
 
 from churn.core.shapes import UNWRITTEN
 from churn.evaluation.differences import ColumnDrift, Difference
+from churn.evaluation.group_gaps import Fairness
 
 Kind = Literal["revision", "production"]
 Whose = Literal["main", "own"]
@@ -173,6 +174,8 @@ class Comparison:
         How the held-out customers have changed; None if they have not.
     baselines : list of Entry
         One per baseline, exam and set of limits.
+    fairness : list of Fairness
+        The candidate alone: one per protected column, exam and set of limits.
     """
 
     model_digest: str
@@ -180,3 +183,4 @@ class Comparison:
     resamples: int | None = None
     exam: Changed | None = None
     baselines: list[Entry]
+    fairness: list[Fairness] = field(default_factory=list)

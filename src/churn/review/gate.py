@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from churn.core.params import GatesParams, Limits
 from churn.evaluation.differences import Difference, by_metric
+from churn.evaluation.group_gaps import Fairness
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics
-from churn.review import gates_against, gates_alone
+from churn.review import gates_against, gates_alone, gates_fairness
 from churn.review.comparison import Absent, Compared, Comparison, Entry, Incomparable
 from churn.review.gates_alone import Outputs
 from churn.review.outcome import Gate, Verdict
@@ -137,8 +138,17 @@ def _by_limits(
         *gates_against.minima(compared, limits.gates, accepted),
         *([] if compared or not entries else [_LIMITS_NOT_COMPARED]),
         *gates_against.baselines(compared, limits.gates, accepted),
+        *gates_fairness.judge(_fairness(results, limits, is_single), limits, accepted),
         gates_alone.checks(results.checks if is_own else results.main_checks, limits.checks),
     ]
+
+
+def _fairness(results: Results, limits: Limits, is_single: bool) -> list[Fairness]:
+    """Return what was measured of the model to judge, by these limits."""
+    comparison, digest = results.comparison, results.model_digest
+    if comparison is None or digest is None or comparison.model_digest != digest:
+        return []
+    return [one for one in comparison.fairness if is_single or one.limits == limits.whose]
 
 
 def _merged(found: Sequence[Sequence[Gate]]) -> Iterator[Gate]:

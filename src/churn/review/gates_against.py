@@ -61,7 +61,7 @@ def minima(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> Iter
         if isinstance(entry, Compared) and entry.exam == "main" and entry.kind != "production":
             values = {metric.metric: metric.candidate for metric in entry.metrics}
             for gate in gates_alone.minima(values, gates, _WHERE["main"]):
-                yield _accept(gate) if accepted else gate
+                yield accept(gate) if accepted else gate
 
 
 def baselines(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> Iterator[Gate]:
@@ -76,11 +76,11 @@ def baselines(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> I
             yield Gate(f"against {entry.name}", True, "no baseline", limit, entry.absent)
         elif isinstance(entry, Incomparable):
             gate = _incomparable(entry.name, entry.incomparable)
-            yield _accept(gate) if accepted else gate
+            yield accept(gate) if accepted else gate
         else:
             where = _WHERE[entry.exam] if both and entry.exam else ""
             for gate in _against(entry, gates, where):
-                yield _accept(gate) if accepted and both and entry.exam == "main" else gate
+                yield accept(gate) if accepted and both and entry.exam == "main" else gate
 
 
 def _exams_differ(entries: Iterable[Entry]) -> bool:
@@ -88,7 +88,8 @@ def _exams_differ(entries: Iterable[Entry]) -> bool:
     return {"main", "own"} <= found
 
 
-def _accept(gate: Gate) -> Gate:
+def accept(gate: Gate) -> Gate:
+    """Return a gate that `gates.accept` lets pass, whatever it has found."""
     if gate.passed:
         return gate
     reason = f"{gate.reason}; accepted for this table by gates.accept"
@@ -216,7 +217,7 @@ def _losses(
             elif loss := difference.loss_interval:
                 share = loss[0] / margin if margin else math.inf
                 shown = f"{title} {difference.difference:+.4f}"
-                tested.append((group, share, shown, _p_beyond(loss, margin)))
+                tested.append((group, share, shown, p_beyond(loss, margin)))
             else:
                 unknown.add(group)
                 # With too few customers for an interval, the estimate decides.
@@ -227,7 +228,7 @@ def _losses(
     return failing, tested, unknown
 
 
-def _p_beyond(loss: tuple[float, float], margin: float) -> float:
+def p_beyond(loss: tuple[float, float], margin: float) -> float:
     """Return the p-value of a loss if the model is worse by exactly the margin."""
     middle, error = sum(loss) / 2 - margin, Sensitivity((loss[1] - loss[0]) / 2).error
     if error == 0:

@@ -11,6 +11,7 @@ from churn.core.paths import Workspace
 from churn.core.shapes import from_json
 from churn.data.stats import DataStats
 from churn.evaluation.comparison import Scored
+from churn.evaluation.group_gaps import Fairness
 from churn.evaluation.intervals import Interval, intervals
 from churn.evaluation.results import Metrics, Slices
 from churn.model.card import CARD_FILE, ModelCard
@@ -18,6 +19,7 @@ from churn.provenance import lineage, machine
 from churn.provenance.candidate import input_fingerprint, model_digest, table_digest
 from churn.provenance.git import git
 from churn.provenance.lineage import Source
+from churn.review.comparison import Comparison
 from churn.review.outcome import Verdict
 from churn.review.report.facts import Reason
 from churn.validation.results import Checks
@@ -37,6 +39,8 @@ class Content:
     intervals : dict of str to Interval
         Of the metrics on held-out customers.
     slices : Slices
+    fairness : list of Fairness
+        The slices of protected columns.
     checks : Checks
     reasons : list of Reason
         What the model goes by, the largest first.
@@ -53,6 +57,7 @@ class Content:
     metrics: Metrics
     intervals: dict[str, Interval]
     slices: Slices
+    fairness: list[Fairness]
     checks: Checks
     reasons: list[Reason]
     verdict: Verdict
@@ -86,6 +91,7 @@ def gather(workspace: Workspace) -> Content:
             comparison.resamples,
         ),
         slices=read_json(workspace.slices, "evaluate", Slices),
+        fairness=from_json(Comparison, read_any_json(workspace.comparison, "compare")).fairness,
         checks=read_json(workspace.checks, "validate", Checks),
         reasons=from_json(list[Reason], read_any_json(workspace.reasons, "evaluate")),
         verdict=from_json(Verdict, read_any_json(workspace.verdict, "gate")),

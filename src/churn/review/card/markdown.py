@@ -10,6 +10,7 @@ from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import SliceMetrics
 from churn.review.card.gather import Content
 from churn.review.outcome import Verdict
+from churn.review.report import fairness
 from churn.review.report.markdown import gate_table, reason_table
 from churn.review.report.tables import first_rows, listed, table
 from churn.review.report.text import code, number, prose
@@ -43,6 +44,8 @@ def render(content: Content) -> str:
         _metrics(content),
         "## Slices",
         _slices(content.slices.test),
+        "## Protected slices",
+        fairness.section(content.fairness) or "No column is protected.",
         "## Reasons",
         "![Mean absolute SHAP value by column](plots/reasons.png)",
         reason_table(content.reasons),

@@ -10,7 +10,7 @@ from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
 from churn.review.comparison import Absent, Compared, Found, Points
 from churn.review.outcome import Gate, Verdict
-from churn.review.report import against
+from churn.review.report import against, fairness
 from churn.review.report.facts import Check, Facts, Metrics, Reason
 from churn.review.report.sections import Section, joined
 from churn.review.report.tables import MOST_ROWS, first_rows, listed, table
@@ -124,6 +124,9 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
         passed = [check for check in facts.checks.checks if check.status == "passed"]
         yield Section("Checks that did not pass", _checks(failed), 85)
         yield Section(f"{len(passed)} checks passed", _checks(passed), 10, folded=True)
+    protected = facts.comparison.fairness if facts.comparison else []
+    found = any(gap.significant for one in protected for gap in one.gaps)
+    yield Section("Protected slices", fairness.section(protected), 74, folded=not found)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
     yield Section("What the model goes by", reason_table(facts.reasons or []), 30, folded=True)

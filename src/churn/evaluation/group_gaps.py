@@ -1,0 +1,99 @@
+"""How differently a model treats the slices of a protected column, as data.
+
+Standard library only: the comment on a pull request is written where no package is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+TITLES = {
+    "selection_rate": "Selection rate",
+    "recall": "Recall",
+    "calibration": "Calibration",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A slice of a protected column.
+
+    Attributes
+    ----------
+    slice : str
+    rows, churned : int
+        Its customers, and those of them who churned.
+    selection_rate : float or None
+        Share of its customers who are predicted to churn.
+    recall : float or None
+        Share of those who churned who were predicted to; None if nobody churned.
+    calibration : float or None
+        Mean probability minus the share that churned: above 0 the risk is overstated.
+    """
+
+    slice: str
+    rows: int
+    churned: int
+    selection_rate: float | None
+    recall: float | None
+    calibration: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A metric of one slice minus that of another one.
+
+    Attributes
+    ----------
+    metric : str
+        One of `TITLES`.
+    first, second : str
+        The slices.
+    difference : float or None
+        None if the metric is undefined in one of them.
+    lower, upper : float or None
+        The 95% interval; None if it cannot be computed.
+    p : float or None
+        Two-sided p-value of no difference.
+    significant : bool
+        Whether it is one, among all that are looked at.
+    """
+
+    metric: str
+    first: str
+    second: str
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    p: float | None
+    significant: bool = False
+
+    def called(self, significant: bool) -> Gap:
+        """Return it, called significant or not."""
+        return replace(self, significant=significant)
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """The slices of a protected column, on one exam and by one set of limits.
+
+    Attributes
+    ----------
+    column : str
+    exam, limits : str
+        Whose held-out customers, and whose limits: ``main`` or ``own``.
+    problem : str or None
+        Why nothing could be measured.
+    skipped : int
+        Slices with too few customers.
+    groups : list of Group
+    gaps : list of Gap
+    """
+
+    column: str
+    exam: str
+    limits: str
+    problem: str | None = None
+    skipped: int = 0
+    groups: list[Group] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)

@@ -1,0 +1,98 @@
+"""Gate for the slices of protected columns: how differently a candidate may treat them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from churn.core.params import FairnessName, Limits
+from churn.evaluation.comparison import LEVEL
+from churn.evaluation.group_gaps import TITLES, Fairness, Gap
+from churn.evaluation.many_looks import holm
+from churn.review.gates_against import accept, p_beyond
+from churn.review.gates_alone import first_three
+from churn.review.outcome import Gate
+
+_WHERE = {"main": " on main's customers", "own": " on its own customers"}
+# What is shown, by how many times its limit it is exceeded, and the p-value of an equal one.
+_Tested = tuple[str, float, float]
+
+
+def judge(found: Sequence[Fairness], limits: Limits, accepted: bool = False) -> Iterator[Gate]:
+    """Judge the gaps between slices by their limits, one gate for each exam.
+
+    A candidate is blocked for a gap that exceeds its limit significantly among all of an exam
+    (Holm), as it is for slices that are worse; and for one that could not be measured.
+
+    Parameters
+    ----------
+    found : sequence of Fairness
+        By these limits.
+    limits : Limits
+    accepted : bool, default=False
+        Whether main's exam is reported only, if there is another one.
+    """
+    wanted, columns = limits.gates.fairness, limits.evaluation.slices.protected
+    if not wanted:
+        return
+    exams = list(dict.fromkeys(one.exam for one in found))
+    shown = ", ".join(f"{TITLES[name]} by at most {limit:g}" for name, limit in wanted.items())
+    if not exams:
+        reason = "the protected slices were not measured; run churn compare again"
+        yield Gate("fairness", False, "unknown", shown, reason)
+    for exam in exams:
+        where = _WHERE.get(exam, "") if len(exams) > 1 else ""
+        of_exam = [one for one in found if one.exam == exam]
+        gate = _judged(of_exam, columns, wanted, shown, where)
+        yield accept(gate) if accepted and where and exam == "main" else gate
+
+
+def _judged(
+    found: Sequence[Fairness],
+    columns: Sequence[str],
+    wanted: Mapping[FairnessName, float],
+    limit: str,
+    where: str,
+) -> Gate:
+    name, unknown = f"fairness{where}", []
+    tested: list[_Tested] = []
+    for column in columns:
+        one = next((one for one in found if one.column == column), None)
+        problem = "it was not measured" if one is None else one.problem
+        if one is None or problem is not None:
+            unknown.append(f"{column}: {problem}")
+            continue
+        for metric, most in wanted.items():
+            gaps = [gap for gap in one.gaps if gap.metric == metric]
+            if not gaps:
+                unknown.append(f"{column}: {TITLES[metric]} was not measured")
+            for gap in gaps:
+                said = _tested(column, gap, most)
+                if isinstance(said, str):
+                    unknown.append(said)
+                else:
+                    tested.append(said)
+    if unknown:
+        reason = f"fairness could not be judged{where}: {first_three(unknown)}"
+        return Gate(name, False, "undefined", limit, reason)
+    beyond = holm([p for *_, p in tested], (1 - LEVEL) / 2)
+    failing = [one for one, is_beyond in zip(tested, beyond, strict=True) if is_beyond]
+    if failing:
+        worst = [shown for shown, *_ in sorted(failing, key=lambda one: -one[1])]
+        value = f"{len(failing)} of {len(tested)} gaps beyond a limit"
+        reason = f"the slices of a protected column differ{where}: {first_three(worst)}"
+        return Gate(name, False, value, limit, reason)
+    value = f"none of {len(tested)} gaps beyond a limit"
+    return Gate(name, True, value, limit, f"{len(tested)} gaps between slices judged")
+
+
+def _tested(column: str, gap: Gap, most: float) -> _Tested | str:
+    """Return what is to be tested of a gap, or why it cannot be."""
+    title = f"{column} {gap.first} and {gap.second}: {TITLES.get(gap.metric, gap.metric)}"
+    if gap.difference is None:
+        return f"{title} is undefined"
+    if gap.lower is None or gap.upper is None:
+        return f"{title} has no interval"
+    size = (gap.lower, gap.upper) if gap.lower + gap.upper >= 0 else (-gap.upper, -gap.lower)
+    over = abs(gap.difference) / most if most else float("inf")
+    shown = f"{title} {gap.difference:+.3f} ({gap.lower:+.3f} to {gap.upper:+.3f})"
+    return shown, over, p_beyond(size, most)

@@ -1,0 +1,277 @@
+"""The gate for protected slices: what it must block, and by whose limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.core import params
+from churn.core.errors import ParamsError
+from churn.core.params import Limits
+from churn.core.shapes import to_json
+from churn.evaluation.group_gaps import TITLES, Fairness, Gap, Group
+from churn.review import fairness, gate, gates_fairness, limits
+from churn.review.comparison import Absent, Comparison
+from churn.review.exam import Exam
+from churn.review.gate import Results
+from churn.review.outcome import Gate
+from churn.review.report import fairness as report
+from tests.conftest import ROOT
+from tests.unit.report.samples import facts
+from tests.unit.report.test_markdown import render
+
+SETTINGS = params.load(ROOT / "params.yaml")
+
+
+def judging(most: dict[str, float], whose: str = "own", **slices: Any) -> Limits:
+    own = limits.own(SETTINGS)
+    wanted = own.evaluation.slices.model_copy(
+        update={"numeric": ("age",), "protected": ("age",), "bins": 2, "min_rows": 50} | slices
+    )
+    return own.model_copy(
+        update={
+            "whose": whose,
+            "gates": own.gates.model_copy(update={"fairness": most}),
+            "evaluation": own.evaluation.model_copy(update={"slices": wanted}),
+        }
+    )
+
+
+def gap(difference: float | None, half: float | None, metric: str = "selection_rate") -> Gap:
+    ends = (None, None)
+    if difference is not None and half is not None:
+        ends = (difference - half, difference + half)
+    return Gap(metric, "<= 40", "> 40", difference, *ends, p=0.5)
+
+
+def found(*gaps: Gap, **others: Any) -> Fairness:
+    values = {"column": "age", "exam": "own", "limits": "own", "gaps": list(gaps)}
+    return Fairness(**(values | others))
+
+
+def judged(*measured: Fairness, most: dict[str, float] | None = None) -> list[Gate]:
+    return list(gates_fairness.judge(measured, judging(most or {"selection_rate": 0.1})))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_gap_that_is_surely_larger_than_its_limit_blocks(sign: int) -> None:
+    [one] = judged(found(gap(sign * 0.3, 0.1)))
+    assert not one.passed and not one.undecided
+    assert one.name == "fairness"
+    assert one.limit == "Selection rate by at most 0.1"
+    assert f"age <= 40 and > 40: Selection rate {sign * 0.3:+.3f}" in one.reason
+
+
+@pytest.mark.parametrize("size", [0.05, 0.1, 0.15])
+def test_a_gap_that_may_be_within_its_limit_passes(size: float) -> None:
+    [one] = judged(found(gap(size, 0.1)))
+    assert one.passed
+    assert one.value == "none of 1 gaps beyond a limit"
+
+
+def test_many_gaps_are_judged_together() -> None:
+    nearly = gap(0.2, 0.09)  # p = 0.015 beyond 0.1
+    assert not judged(found(nearly))[0].passed
+    assert judged(found(nearly, *[gap(0.0, 0.1)] * 9))[0].passed
+    assert not judged(found(gap(0.4, 0.09), *[gap(0.0, 0.1)] * 9))[0].passed
+
+
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [
+        ([], "the protected slices were not measured; run churn compare again"),
+        ([found(problem="they are lost")], "age: they are lost"),
+        ([found()], "age: Selection rate was not measured"),
+        ([found(gap(0.0, 0.1, "recall"))], "age: Selection rate was not measured"),
+        ([found(gap(None, None))], "age <= 40 and > 40: Selection rate is undefined"),
+        ([found(gap(0.0, None))], "age <= 40 and > 40: Selection rate has no interval"),
+        ([found(gap(0.0, 0.1), column="shop")], "age: it was not measured"),
+    ],
+)
+def test_what_could_not_be_measured_blocks(measured: list[Fairness], reason: str) -> None:
+    [one] = judged(*measured)
+    assert not one.passed
+    assert one.reason.endswith(reason)
+
+
+def test_without_limits_nothing_is_judged() -> None:
+    assert not list(gates_fairness.judge([found(problem="lost")], judging({})))
+
+
+def test_each_exam_is_judged() -> None:
+    own, main = judged(found(gap(0.0, 0.1)), found(gap(0.5, 0.1), exam="main"))
+    assert own.passed and own.name == "fairness on its own customers"
+    assert not main.passed and main.name == "fairness on main's customers"
+
+
+def verdict_of(
+    measured: list[Fairness], judged_by: list[Limits], accepted: bool = False
+) -> dict[str, Gate]:
+    entry = Absent(name="main", absent="main has no pipeline yet")
+    comparison = Comparison(model_digest="c" * 64, baselines=[entry], fairness=measured)
+    results = Results(metrics=None, checks=None, comparison=comparison, model_digest="c" * 64)
+    verdict = gate.judge(results, judged_by, accepted=accepted)
+    return {one.name: one for one in verdict.gates if one.name.startswith("fairness")}
+
+
+def test_main_s_limits_decide_beside_the_change_s_own() -> None:
+    """A change that lifts its own limit is still judged by main's."""
+    measured = [found(gap(0.3, 0.1), limits=whose) for whose in ("main", "own")]
+    by = [judging({"selection_rate": 0.1}, "main"), judging({"selection_rate": 0.9})]
+    gates = verdict_of(measured, by)
+    assert not gates["fairness, main's limits"].passed
+    assert gates["fairness, its own limits"].passed
+
+    unprotected = judging({}, protected=())
+    gates = verdict_of([measured[0]], [by[0], unprotected])
+    assert not gates["fairness, main's limits"].passed
+
+    # Measured by other limits only: main's columns were not looked at.
+    gates = verdict_of([measured[1]], by)
+    assert "not measured" in gates["fairness, main's limits"].reason
+
+
+def test_a_comparison_of_another_model_is_ignored() -> None:
+    entry = Absent(name="main", absent="main has no pipeline yet")
+    comparison = Comparison(
+        model_digest="d" * 64, baselines=[entry], fairness=[found(gap(0.0, 0.1))]
+    )
+    results = Results(metrics=None, checks=None, comparison=comparison, model_digest="c" * 64)
+    verdict = gate.judge(results, [judging({"selection_rate": 0.1})])
+    [one] = [one for one in verdict.gates if one.name == "fairness"]
+    assert not one.passed and "not measured" in one.reason
+
+
+def test_a_table_that_is_accepted_may_break_main_s_exam_only() -> None:
+    measured = [found(gap(0.5, 0.1), exam=exam) for exam in ("main", "own")]
+    by = [judging({"selection_rate": 0.1})]
+    gates = verdict_of(measured, by, accepted=True)
+    assert gates["fairness on main's customers"].passed
+    assert "accepted for this table" in gates["fairness on main's customers"].reason
+    assert not gates["fairness on its own customers"].passed
+    assert not verdict_of(measured, by)["fairness on main's customers"].passed
+    assert not verdict_of(measured[1:], by, accepted=True)["fairness"].passed
+
+
+# what is measured
+
+
+@pytest.fixture(scope="module")
+def unfair() -> Exam:
+    """Return customers of whom the older half is predicted to churn far more often."""
+    rng = np.random.default_rng(2)
+    age = rng.integers(20, 60, 2000).astype(float)
+    risk = np.where(age > 39, 0.45, 0.15)
+    rows = pd.DataFrame({"age": age, "churned": (rng.random(2000) < 0.3).astype(int)})
+    said = rng.random(2000) * 0.1 + risk
+    return Exam("own", rows.assign(_probability=said, shop="x"), rows)
+
+
+def test_an_unfair_model_is_blocked(unfair: Exam) -> None:
+    by = judging({"selection_rate": 0.2, "recall": 0.2, "calibration": 0.1})
+    measured = fairness.measure(unfair, by, "churned", 0.4)
+    [one] = measured
+    assert [group.rows for group in one.groups] == pytest.approx([1000, 1000], abs=80)
+    assert one.groups[0].selection_rate == 0.0
+    assert one.groups[1].selection_rate == 1.0
+    assert all(gap.significant for gap in one.gaps)
+    [blocked] = gates_fairness.judge(measured, by)
+    assert not blocked.passed
+    assert blocked.value == "3 of 3 gaps beyond a limit"
+
+
+def test_a_fair_one_passes(unfair: Exam) -> None:
+    by = judging({"selection_rate": 0.1, "recall": 0.1, "calibration": 0.1})
+    said = np.random.default_rng(3).random(2000) * 0.6
+    fair = replace(unfair, rows=unfair.rows.assign(_probability=said))
+    measured = fairness.measure(fair, by, "churned", 0.4)
+    [one] = gates_fairness.judge(measured, by)
+    assert one.passed, one.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda exam: replace(exam, problem="they are lost"), "they are lost"),
+        (
+            lambda exam: replace(exam, rows=exam.rows.drop(columns="age")),
+            "the customers have no column 'age'",
+        ),
+        (
+            lambda exam: replace(exam, rows=exam.rows.head(80)),
+            "fewer than two slices of 'age' have 50 customers",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_says_why_and_blocks(
+    change: Callable[[Exam], Exam], problem: str, unfair: Exam
+) -> None:
+    by = judging({"recall": 0.2})
+    [one] = fairness.measure(change(unfair), by, "churned", 0.4)
+    assert one.problem == problem
+    [blocked] = gates_fairness.judge([one], by)
+    assert not blocked.passed
+
+
+def test_a_slice_in_which_nobody_churned_has_no_recall_and_blocks(unfair: Exam) -> None:
+    by = judging({"recall": 0.2})
+    rows = unfair.rows.assign(churned=np.where(unfair.rows["age"] > 39, unfair.rows["churned"], 0))
+    [blocked] = gates_fairness.judge(
+        fairness.measure(replace(unfair, rows=rows), by, "churned", 0.4), by
+    )
+    assert not blocked.passed
+    assert "Recall is undefined" in blocked.reason
+
+
+# params.yaml and the report
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"evaluation.slices.protected": ["wealth"]}, "column 'wealth' is not among numeric"),
+        (
+            {"evaluation.slices.protected": [], "gates.fairness": {"recall": 0.1}},
+            "gates.fairness: evaluation.slices.protected names no column",
+        ),
+        ({"gates.fairness": {"roc_auc": 0.1}}, "gates.fairness.roc_auc"),
+        ({"gates.fairness": {"recall": -0.1}}, "gates.fairness.recall"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused(overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParamsError, match=said):
+        params.load(ROOT / "params.yaml", overrides)
+
+
+def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
+    [one] = fairness.measure(unfair, judging({}), "churned", 0.4)
+    text = report.section([one])
+    assert "| slice | customers | churned | Selection rate | Recall | Calibration |" in text
+    assert "| Selection rate | `<= 39" in text or "| Selection rate | `<= 40" in text
+    assert text.count("**significant**") == 3
+    assert "Of 3 gaps between two slices" in text
+    assert report.section([]) == ""
+    lost = report.section([replace(one, problem="lost"), replace(one, exam="main")])
+    assert "could not be measured: lost." in lost
+    assert "on main's held-out customers, by this change's limits" in lost
+
+
+@pytest.mark.parametrize("text", ["<script>", "[a](http://b)", "a|b", "@octo"])
+def test_names_in_the_report_do_not_come_alive(text: str) -> None:
+    known = Gap("recall", text, text, 0.5, 0.4, 0.6, 0.0, significant=True)
+    one = Fairness(text, text, text, None, 1, [Group(text, 5, 1, 0.1, None, 0.2)], [known])
+    document = {"baselines": [], "fairness": [one, replace(one, problem=text)]}
+    rendered = render(facts(comparison=to_json(document)))
+    assert "Protected slices" in rendered
+    for alive in ("<script>", "[a](", "@octo"):
+        assert alive not in rendered
+
+
+def test_titles_are_those_of_the_limits() -> None:
+    fields = params.GatesParams.model_fields["fairness"].annotation
+    assert set(TITLES) == set(fields.__args__[0].__args__)
