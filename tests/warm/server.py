@@ -59,7 +59,8 @@ def _preload(package: str, sources: str) -> None:
         for name in _modules(package):
             importlib.import_module(name)
         if package == "churn":
-            importlib.import_module("pytest")
+            for name in ("pytest", "shap"):  # not imported with the modules that need them
+                importlib.import_module(name)
             sqlalchemy = importlib.import_module("sqlalchemy")
             sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _without_waiting_for_the_disk)
             for parent in _OF_DVC:

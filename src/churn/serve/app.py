@@ -355,9 +355,9 @@ class App:
         if self._shadows:
             await asyncio.wait(self._shadows, timeout=timeout_s)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the process that finds reasons."""
-        self._explaining.close()
+        await self._explaining.close()
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)

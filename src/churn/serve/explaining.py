@@ -11,6 +11,7 @@ import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -90,8 +91,15 @@ class Explaining:
             self._waiting -= 1
         return Explanations([found[place] for place in range(count)])
 
-    def close(self) -> None:
-        """End the process."""
+    async def close(self) -> None:
+        """End the process, and wait until it has ended."""
+        process = self._process
+        self._kill()
+        if process is not None:
+            with suppress(ConnectionError):
+                await process.communicate()
+
+    def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
         self._process = None
@@ -101,12 +109,12 @@ class Explaining:
             try:
                 reply = await self._ask(explainer.framed((served.folder, rows)))
             except (asyncio.IncompleteReadError, ConnectionError) as error:
-                self.close()
+                self._kill()
                 raise Refusal(
                     503, "the reasons did not come; try again", "reasons", RETRY
                 ) from error
             except BaseException:  # too late, or given up: the next question gets another process
-                self.close()
+                self._kill()
                 raise
         if isinstance(reply, str):
             raise Refusal(501, reply, "reasons")

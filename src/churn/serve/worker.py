@@ -260,7 +260,7 @@ async def serve(orders: Orders) -> None:
     looking_after.cancel()
     loader.stop()
     await app.settle(_LAST_S)
-    app.close()
+    await app.close()
     if log is not None:
         await loop.run_in_executor(None, log.close, _LAST_S)
     shared.write()

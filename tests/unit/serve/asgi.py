@@ -79,4 +79,11 @@ def _bytes(text: str | bytes) -> bytes:
 
 def asked(app: App, path: str, *arguments: Any, **more: Any) -> Response:
     """Send one request in a loop of its own."""
-    return asyncio.run(ask(app, path, *arguments, **more))
+
+    async def answered() -> Response:
+        try:
+            return await ask(app, path, *arguments, **more)
+        finally:
+            await app.close()
+
+    return asyncio.run(answered())

@@ -64,8 +64,7 @@ def during(app: App, work: Callable[[App], Awaitable[Any]]) -> Any:
         try:
             return await work(app)
         finally:
-            app.close()
-            await asyncio.sleep(0.2)  # until it is gone
+            await app.close()
 
     return asyncio.run(done())
 
