@@ -19,6 +19,7 @@ from churn.core.params import CardParams
 from churn.core.paths import Workspace
 from churn.deploy import status
 from churn.evaluation.comparison import Scored
+from churn.evaluation.group_gaps import Fairness, Gap
 from churn.evaluation.intervals import Interval, intervals
 from churn.evaluation.metric_names import TITLES
 from churn.provenance.candidate import input_fingerprint, model_digest
@@ -57,9 +58,8 @@ def test_every_number_is_that_of_a_result(workspace: Workspace) -> None:
     assert input_fingerprint(workspace.root) in text
     assert "| pull request | number 12 |" in text
     assert "made on main from the merge commit of pull request #12" in text
-    protected = text[text.index("## Protected slices") : text.index("## Reasons")]
-    assert "**`age`**" in protected
-    assert "| Recall |" in protected
+    few = "**`age`**: could not be measured: fewer than two slices of 'age' have 50 customers."
+    assert few in text
     assert "3 of 3 checks of deepchecks passed." in text
     assert "Verdict: **passed**" in text
     assert "![Mean absolute SHAP value by column](plots/reasons.png)" in text
@@ -75,6 +75,11 @@ def test_the_card_follows_what_it_is_made_from(workspace: Workspace, tmp_path: P
     content = gather.gather(workspace)
     silent = replace(content, settings=content.settings.model_copy(update={"card": CardParams()}))
     assert markdown.render(silent).count("Not said (`card.") == 3
+    recall = Gap("recall", "<= 30", "> 30", 0.25, 0.1, 0.4, 0.001, significant=True)
+    measured = Fairness("age", "own", "own", gaps=[recall])
+    shown = markdown.render(replace(content, fairness=[measured]))
+    assert "| Recall | <code>&#60;&#61;" in shown or "| Recall | `<= 30`" in shown
+    assert "No column is protected." in markdown.render(replace(content, fairness=[]))
     failed = replace(content.verdict, passed=False, reason="ROC AUC is too low", moved=("gates",))
     text = markdown.render(replace(content, verdict=failed))
     assert "Verdict: **not passed**. ROC AUC is too low" in text

@@ -38,7 +38,7 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
         (
             "modell",
             "data, split, features, model, decision, evaluation, checks, comparison, gates,"
-            " release, serve, monitor, tune, retrain, batch",
+            " release, serve, monitor, tune, retrain, batch, card",
         ),
         (
             "data.nummeric",
@@ -48,9 +48,9 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
         ("model.max_depth", "family, seed, hyperparameters"),
-        ("evaluation.slices.bin", "numeric, categorical, bins, min_rows"),
+        ("evaluation.slices.bin", "numeric, categorical, bins, min_rows, protected"),
         ("tune.trails", "trials, timeout_s, metric, folds, seed, space"),
-        ("gates.maxima", "minima, margins, slice_margins, undecided, accept"),
+        ("gates.maxima", "minima, margins, slice_margins, fairness, undecided, accept"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_valid_ones(key: str, valid: str) -> None:

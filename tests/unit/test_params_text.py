@@ -33,6 +33,7 @@ def test_every_section_with_limits_is_one_of_params_yaml() -> None:
         "tune",
         "retrain",
         "batch",
+        "card",
     }
 
 
