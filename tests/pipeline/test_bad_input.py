@@ -386,14 +386,15 @@ def scoring(trained: Path, tmp_path: Path) -> Path:
 
 
 def scored(model: str, table: str = "data/customers.csv") -> dict[str, list[str]]:
-    """Both commands that take a model from anywhere and a table."""
+    """The commands that take a model from anywhere and a table."""
     return {
         "predict": ["predict", "--model", model, "--input", table, "--output", "scored.csv"],
+        "explain": ["explain", "--model", model, "--input", table, "--output", "reasons.csv"],
         "evaluate": ["evaluate", "--model", model, "--set", f"data.path={table}"],
     }
 
 
-COMMANDS = ("predict", "evaluate")
+COMMANDS = ("predict", "explain", "evaluate")
 SPOILT = ("missing column", "text in a number", "missing id", "too few cells")
 
 

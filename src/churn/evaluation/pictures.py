@@ -102,6 +102,16 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
     return picture.getvalue()
 
 
+def draw_reasons(points: Points) -> bytes:
+    """Draw what a model goes by, as `draw` does, and return the PNG."""
+    picture = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 4.0), layout="constrained")
+        _reasons(figure.subplots(), points)
+        figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
+
+
 def _column(points: _Read, name: str) -> list[float]:
     return [float(point[name]) for point in points]
 
@@ -180,11 +190,16 @@ def _reasons(axes: Axes, points: Points) -> None:
         if (color, label) in kinds:
             axes.barh(names[:1], [0], color=color, label=label)
     axes.set(title="What the model goes by, held-out customers")
-    axes.set(xlabel=f"Mean absolute SHAP value ({shown[0]['unit']})")
+    axes.set(xlabel=f"Mean absolute SHAP value ({_plain(shown[0]['unit'])})")
     axes.legend(loc="lower right", frameon=False, title="The predicted risk:")
     axes.grid(visible=False, axis="y")
 
 
 def _escaped(points: Points) -> list[str]:
-    """Return the names of columns; matplotlib reads text between two dollars as a formula."""
-    return [str(point["column"]).replace("$", r"\$") for point in points]
+    """Return the names of columns."""
+    return [_plain(point["column"]) for point in points]
+
+
+def _plain(text: object) -> str:
+    """Escape a text, because matplotlib reads what is between two dollars as a formula."""
+    return str(text).replace("$", r"\$")

@@ -28,6 +28,7 @@ def written() -> str:
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the drawing out, which takes the most time; names in pictures have their own test."""
     monkeypatch.setattr(page, "draw_compared", lambda *_: b"picture")
+    monkeypatch.setattr(page, "draw_reasons", lambda *_: b"picture")
 
 
 def test_a_page_is_smaller_than_three_megabytes_and_needs_nothing_from_outside(
@@ -49,6 +50,15 @@ def test_three_pictures_are_inside(written: str) -> None:
     assert written.count("data:") == 3 + 1  # and once in the policy
 
 
+def test_what_the_model_goes_by_is_drawn_whatever_its_columns_are_called() -> None:
+    reasons = [
+        {"column": name, "effect": 0.1, "direction": name, "unit": name}
+        for name in (r"$\frac{$", "age", "")
+    ]
+    text = page.render(read(facts(reasons=reasons)))
+    assert '<img alt="Mean absolute SHAP value by column" src="data:image/png;base64,' in text
+
+
 def test_the_title_is_the_reason(written: str) -> None:
     assert "<title>ROC AUC is 0.7</title>" in written
 
@@ -57,7 +67,7 @@ def test_the_title_is_the_reason(written: str) -> None:
 @pytest.mark.usefixtures("without_pictures")
 def test_hostile_text_is_inert() -> None:
     plain = Seen(page.render(read(hostile_facts("x"))))
-    assert plain.tags.count("img") == 3
+    assert plain.tags.count("img") == 4
     for text in [*HOSTILE, *random_texts(60, seed=6)]:
         seen = Seen(page.render(read(hostile_facts(text))))
         assert set(seen.tags) <= _ALLOWED

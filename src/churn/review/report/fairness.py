@@ -40,7 +40,7 @@ def _column(one: Fairness, several: bool) -> str:
         for group in one.groups
     ]
     header = ["slice", "customers", "churned", *TITLES.values()]
-    more = f" {one.skipped:,} slices are too small." if one.skipped else ""
+    more = f" Too small to be measured: {one.skipped:,}." if one.skipped else ""
     parts = [f"{title}.{more}", first_rows(header, rows, numbers=range(1, 6))]
     largest = [gap for metric in TITLES if (gap := _largest(one.gaps, metric)) is not None]
     gap_rows = [

@@ -28,6 +28,7 @@ _DIRECTIONS = {
     "lowers": "larger numbers lower the risk",
 }
 Draw = Callable[[str, Points, Points, str], str]
+Picture = Callable[[Sequence[Reason]], str]
 
 
 def render(
@@ -37,6 +38,7 @@ def render(
     top: Sequence[str] = (),
     more: Sequence[Section] = (),
     limit: int = LIMIT,
+    picture: Picture | None = None,
 ) -> str:
     """Render the report.
 
@@ -56,6 +58,8 @@ def render(
     limit : int, default=60,000
         Maximum number of characters. The lightest sections are cut or left out until the report
         fits; it says what was left out.
+    picture : callable, optional
+        Renders what the model goes by as Markdown, above its table.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def render(
         GitHub's Markdown with all untrusted text escaped.
     """
     head = Section("", _head(facts, bool(run), top), 100)
-    return joined([head, *more, *_sections(facts, draw, run)], limit)
+    return joined([head, *more, *_sections(facts, draw, run, picture)], limit)
 
 
 def headline(facts: Facts) -> str:
@@ -103,7 +107,7 @@ def warning(what: str, names: Sequence[str]) -> list[str]:
     return [f"⚠️ **{what}:** {listed(names, _MOST_WARNED)}."] if names else []
 
 
-def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
+def _sections(facts: Facts, draw: Draw, run: str, picture: Picture | None) -> Iterator[Section]:
     """Yield the sections, the most important first."""
     if facts.metrics:
         if not facts.compared:
@@ -129,7 +133,10 @@ def _sections(facts: Facts, draw: Draw, run: str) -> Iterator[Section]:
     yield Section("Protected slices", fairness.section(protected), 74, folded=not found)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    yield Section("What the model goes by", reason_table(facts.reasons or []), 30, folded=True)
+    reasons = facts.reasons or []
+    shown = [picture(reasons)] if picture and reasons else []
+    by = "\n\n".join([*shown, reason_table(reasons)])
+    yield Section("What the model goes by", by, 30, folded=True)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
     yield Section("What this is", _identity(facts, run), 92, folded=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
@@ -10,10 +12,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from churn.evaluation.curve_names import COMPARED
-from churn.evaluation.pictures import draw_compared
+from churn.evaluation.pictures import draw_compared, draw_reasons
 from churn.review.comparison import Points
 from churn.review.report import markdown
-from churn.review.report.facts import Facts
+from churn.review.report.facts import Facts, Reason
 
 _NO_LIMIT = 10**9
 # The page has colours and words instead of emoji, for which a font may be missing.
@@ -34,7 +36,7 @@ def render(facts: Facts, run: str = "") -> str:
     str
         HTML without external resources.
     """
-    text = markdown.render(facts, _picture, run, limit=_NO_LIMIT)
+    text = markdown.render(facts, _picture, run, limit=_NO_LIMIT, picture=_reasons)
     # Raw HTML is allowed for our own <details> and <code>; everything else in the Markdown is
     # escaped already (`churn.review.report.text`).
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
@@ -47,6 +49,11 @@ def render(facts: Facts, run: str = "") -> str:
         title=facts.verdict.reason,
         body=Markup(body),  # noqa: S704
     )
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    data = base64.b64encode(draw_reasons([asdict(reason) for reason in reasons])).decode()
+    return f'<img alt="Mean absolute SHAP value by column" src="data:image/png;base64,{data}">'
 
 
 def _picture(curve: str, baseline: Points, candidate: Points, name: str) -> str:
