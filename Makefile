@@ -17,6 +17,7 @@ PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 LOAD := .venv-load/load.installed
+SPARK := .venv-spark/spark.installed
 
 # Of make load, and of make soak.
 URL := http://127.0.0.1:8000
@@ -25,7 +26,7 @@ USERS := 20
 MINUTES := 10
 
 # Make the environments again if this folder was moved: their programs name the old path.
-MOVED := $(shell for venv in .venv .venv-checks .venv-load; do \
+MOVED := $(shell for venv in .venv .venv-checks .venv-load .venv-spark; do \
   [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
@@ -33,7 +34,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak clean
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak spark clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -56,6 +57,10 @@ $(CHECKS): requirements/checks.txt scripts/install scripts/uv
 
 $(LOAD): requirements/load.txt scripts/install scripts/uv
 	@scripts/install .venv-load requirements/load.txt
+	@touch $@
+
+$(SPARK): requirements/spark.txt $(PIPELINE)
+	@scripts/install --with-churn .venv-spark requirements/pipeline.txt requirements/spark.txt
 	@touch $@
 
 data: $(PIPELINE)  ## Get the data that data.dvc names; your changes in data/ are kept
@@ -117,8 +122,10 @@ demo: setup data  ## Go once around the loop: release, serve, drift, alarm, retr
 load: $(PIPELINE) $(LOAD)  ## Send requests to a server that runs (URL, SECONDS, USERS); reports/load.html
 	@python benchmarks/load_report.py --url $(URL) --seconds $(SECONDS) --users $(USERS)
 
+spark: $(SPARK)  ## Make the environment of `churn predict --engine spark`, .venv-spark; Spark needs Java 17
+
 soak: $(DEV)  ## Serve for 10 minutes (MINUTES) while versions change and the registry dies
 	@python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:  ## Remove the environments and the pipeline's outputs; data and MLflow store stay
-	rm -rf .venv .venv-checks .venv-load .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-checks .venv-load .venv-spark .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache

@@ -50,7 +50,7 @@ def load(store: Store, loadable: Loadable) -> Served:
         return served.load(loadable.version, folder, loadable.digest, sample, max_rows=1)
 
 
-def score(model: Served, part: pa.Table, first_row: int) -> Scored:
+def score(model: Served, part: pa.Table, first_row: int | None) -> Scored:
     """Predict for a part of a table.
 
     Parameters
@@ -58,8 +58,8 @@ def score(model: Served, part: pa.Table, first_row: int) -> Scored:
     model : Served
     part : Table
         As `churn.data.streams.tables` yields it, with the id.
-    first_row : int
-        Number of its first row in its file, from 1 on.
+    first_row : int or None
+        Number of its first row in its file, from 1 on; None for rows that have no order.
     """
     card = model.model.card
     customers, bad = schema.sifted(streams.frame(part), columns(card, Path()), first_row)

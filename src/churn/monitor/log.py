@@ -87,6 +87,17 @@ class Log:
             there = set(pq.read_schema(file).names)
         return frozenset(name for name in self._types if named(name) in there)
 
+    def schema(self, own: Sequence[str], columns: Sequence[str]) -> pa.Schema:
+        """Return the columns of the log, with their types; parameters as for `parts`."""
+        return pa.schema(
+            [*((name, _OWN[name]) for name in own)]
+            + [(named(name), self._types[name]) for name in columns]
+        )
+
+    def addresses(self, paths: Sequence[str]) -> list[str]:
+        """Return the addresses of files of the log, for who does not read them by fsspec."""
+        return [self._files.unstrip_protocol(path) for path in paths]
+
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
     ) -> Iterator[pa.Table]:
@@ -111,10 +122,7 @@ class Log:
         ArtifactError
             If a file is damaged.
         """
-        schema = pa.schema(
-            [*((name, _OWN[name]) for name in own)]
-            + [(named(name), self._types[name]) for name in columns]
-        )
+        schema = self.schema(own, columns)
         with self._reading():
             rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []

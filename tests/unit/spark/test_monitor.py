@@ -1,0 +1,56 @@
+"""`churn monitor --engine spark` finds to the digit what `churn monitor` finds."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from churn.cli.main import main
+from churn.core.paths import Workspace
+from churn.data import synthesize
+from churn.model import artifact
+from tests.unit.monitor import logs
+from tests.unit.releases import Candidates
+from tests.unit.spark import cluster
+
+pytestmark = pytest.mark.long
+
+
+def report(folder: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(folder, "monitor.json").read_text())
+    return found
+
+
+def test_both_engines_find_the_same(released: Candidates, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.require()
+    monkeypatch.chdir(released.roots[0])
+    model = artifact.load(Workspace().candidate / "model")
+    pool = next(synthesize.customers(3000, 1)).to_pandas()
+    log = Path("log")
+    for number in range(3):
+        day = logs.FIRST + timedelta(days=number)
+        customers = pool.iloc[900 * number : 900 * number + 800]
+        logs.write(log, day, customers, model)
+        # Asked for again with other answers, which come after the first in the order of files.
+        older = customers.head(300).assign(age=customers["age"] + 20)
+        logs.write(log, day, older, model, role="later")
+        logs.write(log, day, customers.head(50), model, version="2")
+        nameless = customers.head(40).assign(customer_id=pd.NA)
+        logs.write(log, day, nameless, model, role="nameless")
+
+    command = ("monitor", "--log", "log", "--until", "2026-03-03")
+    with pytest.raises(SystemExit) as here:
+        main([*command, "--output", "here"])
+    spark = ("--engine", "spark", "--master", "local[2]", "--output", "there")
+    there = cluster.run(cluster.PROGRAMS / "churn", *command, *spark)
+    assert there.returncode == here.value.code, there.stderr
+    found = report("there")
+    assert found == report("here")
+    assert [window["customers"] for window in found["windows"]] == [840] * 3
+    assert [window["rows"] for window in found["windows"]] == [1140] * 3
+    assert found["other_versions"] == {"2": 150}
