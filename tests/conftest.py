@@ -63,7 +63,7 @@ _LONG = (
     "behaviour/test_limits.py",
     "unit/test_release_failures.py",
     "unit/spark/test_predict.py",
-    "unit/spark/test_refusals.py",
+    "unit/spark/test_cluster.py",
     "registry/test_deploy.py",
     "pipeline/test_git_layouts.py",
     "pipeline/test_mlproject.py",

@@ -62,15 +62,14 @@ def _required(context: click.Context, option: click.Parameter, value: str | None
     type=click.Choice(["local", "spark"]),
     default="local",
     show_default=True,
-    help="Where to predict. With spark, input and output are tables of its catalog, or paths that it"
-    " knows; the output has the input's partitions, each of which is replaced as a whole"
-    " (docs/scale.md).",
+    help="Where to predict. With spark, input and output are tables of its catalog, or paths that"
+    " it knows; the output has the input's partitions (docs/scale.md).",
 )
 @click.option(
     "--master",
     metavar="URL",
-    help="Spark's cluster, such as spark://host:7077.  [default: what Spark is configured with, else"
-    " this machine]",
+    help="Spark's cluster, such as spark://host:7077.  [default: what Spark is configured with,"
+    " else this machine]",
 )
 def predict(
     skip_if_not_set_up: bool,

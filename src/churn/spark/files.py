@@ -26,7 +26,7 @@ class Folder:
 
     def __init__(self, spark: SparkSession, address: str) -> None:
         try:
-            self._path: Any = spark._jvm.org.apache.hadoop.fs.Path  # type: ignore[union-attr]
+            self._path: Any = spark._jvm.org.apache.hadoop.fs.Path
             settings = spark._jsc.hadoopConfiguration()
         except Exception as error:  # it differs between Spark's versions
             raise ChurnError(
@@ -38,13 +38,14 @@ class Folder:
     def names(self, below: str = "") -> tuple[list[str], list[str]]:
         """Return the folders and the files in a subfolder, by their names; none if it is absent."""
         path = self._at(below)
-        folders, files = [], []
+        folders: list[str] = []
+        files: list[str] = []
         for status in self._files.listStatus(path) if self._files.exists(path) else ():
             (folders if status.isDirectory() else files).append(status.getPath().getName())
         return sorted(folders), sorted(files)
 
     def leaves(self, depth: int, below: str = "") -> list[str]:
-        """Return the folders of a subfolder that are so many levels below it, by their paths there."""
+        """Return the folders so many levels below a subfolder, by their paths in it."""
         found = [""]
         for _ in range(depth):
             found = [

@@ -93,10 +93,11 @@ class Sifter:
             rows = table.take(pa.array(list(bad), pa.int64()))
             cells = streams.frame(rows.select(wanted))
             texts = {
-                name: pa.array(cells[name].map(str, na_action="ignore"), pa.string(), from_pandas=True)
+                name: pa.array(
+                    cells[name].map(str, na_action="ignore"), pa.string(), from_pandas=True
+                )
                 for name in wanted
             }
             found = {"reason": pa.array(list(bad.values()), pa.string()), **texts}
             others = (name for name in self.kept if name not in texts)
-            kept = {name: rows[name].combine_chunks() for name in others}
-            yield pa.RecordBatch.from_pydict({**found, **kept})
+            yield from pa.table({**found, **{name: rows[name] for name in others}}).to_batches()

@@ -80,7 +80,7 @@ def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
     builder = builder.appName("churn").config("spark.executorEnv.PYTHONWARNINGS", ignored)
     if _SUBMITTED not in os.environ:  # else who submits says what is shown
         builder = builder.config("spark.ui.showConsoleProgress", "false")
-        builder = builder.config("spark.log.level", "ERROR")
+        builder = builder.config("spark.log.level", "FATAL")
     return builder.getOrCreate()
 
 

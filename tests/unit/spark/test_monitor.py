@@ -16,7 +16,7 @@ from churn.data import synthesize
 from churn.model import artifact
 from tests.unit.monitor import logs
 from tests.unit.releases import Candidates
-from tests.unit.spark import cluster
+from tests.unit.spark.conftest import Spark
 
 pytestmark = pytest.mark.long
 
@@ -26,9 +26,11 @@ def report(folder: str) -> dict[str, Any]:
     return found
 
 
-def test_both_engines_find_the_same(released: Candidates, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster.require()
-    monkeypatch.chdir(released.roots[0])
+def test_both_engines_find_the_same(
+    spark: Spark, released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = released.roots[0]
+    monkeypatch.chdir(root)
     model = artifact.load(Workspace().candidate / "model")
     pool = next(synthesize.customers(3000, 1)).to_pandas()
     log = Path("log")
@@ -42,15 +44,20 @@ def test_both_engines_find_the_same(released: Candidates, monkeypatch: pytest.Mo
         logs.write(log, day, customers.head(50), model, version="2")
         nameless = customers.head(40).assign(customer_id=pd.NA)
         logs.write(log, day, nameless, model, role="nameless")
+    pool[["customer_id", "churned"]].head(1000).to_csv("labels.csv", index=False)
 
-    command = ("monitor", "--log", "log", "--until", "2026-03-03")
+    command = ("monitor", "--log", "log", "--labels", "labels.csv", "--until", "2026-03-03")
     with pytest.raises(SystemExit) as here:
         main([*command, "--output", "here"])
-    spark = ("--engine", "spark", "--master", "local[2]", "--output", "there")
-    there = cluster.run(cluster.PROGRAMS / "churn", *command, *spark)
-    assert there.returncode == here.value.code, there.stderr
+    there = spark.churn(*command, "--engine", "spark", "--output", "there", folder=root)
+    assert there.code == here.value.code, there.err
     found = report("there")
     assert found == report("here")
     assert [window["customers"] for window in found["windows"]] == [840] * 3
     assert [window["rows"] for window in found["windows"]] == [1140] * 3
     assert found["other_versions"] == {"2": 150}
+    assert found["performance"]["labelled"] == 1000
+    refused = spark.churn(
+        "monitor", "--engine", "spark", "--input", "labels.csv", folder=root
+    )
+    assert refused.code == 2 and refused.reason.endswith("counts the log, not --input")
