@@ -15,10 +15,11 @@ from churn.cli.main import main
 from churn.spark.session import started
 
 
-def run(arguments: list[str], folder: str) -> tuple[int, str, str]:
-    """Run a command of `churn` in a folder."""
+def run(arguments: list[str], folder: str, mlflow: dict[str, str]) -> tuple[int, str, str]:
+    """Run a command of `churn` in a folder, with variables of MLflow."""
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         del os.environ[name]  # of the command before
+    os.environ.update(mlflow)
     os.chdir(folder)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -33,7 +34,7 @@ def answered(spark: SparkSession, asked: dict[str, Any]) -> Any:
     """Run what was asked for: a command, or a statement in SQL."""
     if "sql" in asked:
         return [row.asDict() for row in spark.sql(asked["sql"]).collect()]
-    return run(asked["command"], asked["folder"])
+    return run(asked["command"], asked["folder"], asked["mlflow"])
 
 
 if __name__ == "__main__":

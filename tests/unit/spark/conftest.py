@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ class Spark:
 
     def churn(self, *words: str | Path, folder: Path) -> Done:
         """Run a command of `churn`."""
-        return Done(*self._ask({"command": [str(word) for word in words], "folder": str(folder)}))
+        mlflow = {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
+        command = [str(word) for word in words]
+        return Done(*self._ask({"command": command, "folder": str(folder), "mlflow": mlflow}))
 
     def predict(self, *words: str | Path, folder: Path) -> Done:
         """Run `churn predict --engine spark`."""

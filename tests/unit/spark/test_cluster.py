@@ -92,7 +92,7 @@ def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
     done = cluster.run(cluster.PROGRAMS / "python", "-c", KILLED_WHILE_IT_MOVES, *command)
     assert done.returncode == -signal.SIGKILL, done.stderr
     moved = pd.read_parquet(target)
-    assert set(moved["shop.day"]) == {"01"} and len(moved) == 300
+    assert set(moved["shop.day"]) == {1} and len(moved) == 300
     assert not (target / "_SUCCESS").exists()
 
     refused = spark.predict(*words, folder=tmp_path)

@@ -56,7 +56,8 @@ def test_both_engines_find_the_same(
     assert [window["customers"] for window in found["windows"]] == [840] * 3
     assert [window["rows"] for window in found["windows"]] == [1140] * 3
     assert found["other_versions"] == {"2": 150}
-    assert found["performance"]["labelled"] == 1000
+    performance = found["performance"]
+    assert (performance["labelled"], performance["unmatched"]) == (900, 100)
     refused = spark.churn(
         "monitor", "--engine", "spark", "--input", "labels.csv", folder=root
     )
