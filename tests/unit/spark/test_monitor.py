@@ -58,7 +58,5 @@ def test_both_engines_find_the_same(
     assert found["other_versions"] == {"2": 150}
     performance = found["performance"]
     assert (performance["labelled"], performance["unmatched"]) == (900, 100)
-    refused = spark.churn(
-        "monitor", "--engine", "spark", "--input", "labels.csv", folder=root
-    )
+    refused = spark.churn("monitor", "--engine", "spark", "--input", "labels.csv", folder=root)
     assert refused.code == 2 and refused.reason.endswith("counts the log, not --input")

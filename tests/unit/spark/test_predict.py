@@ -202,7 +202,10 @@ def test_tables_by_name(
     quarantine = (*command, "--bad-rows", "quarantine")
     good = expected(model, customers.drop(4))
     refused = spark.predict(*command, folder=tmp_path)
-    assert refused.code == 2 and "(customer_id C00000005): is 'inf', which is infinite" in refused.reason
+    assert (
+        refused.code == 2
+        and "(customer_id C00000005): is 'inf', which is infinite" in refused.reason
+    )
     for more in ((), ("--overwrite",)):
         done = spark.predict(*quarantine, *more, folder=tmp_path)
         assert done.code == 0, done.err

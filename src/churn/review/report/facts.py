@@ -28,6 +28,14 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """How many of the training rows the model is trained on (`train.max_rows`)."""
+
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A condition of a check."""
 
@@ -71,6 +79,8 @@ class Facts:
     model_digest : str or None
     search : SearchResult or None
         The search that has found the hyperparameters, as reports/tune.json says.
+    sample : Sample or None
+        None if the model is trained on all training rows.
     """
 
     format: Literal[1]
@@ -84,6 +94,7 @@ class Facts:
     fingerprint: str
     model_digest: str | None
     search: SearchResult | None = None
+    sample: Sample | None = None
 
     @property
     def tuned(self) -> SearchResult | None:
