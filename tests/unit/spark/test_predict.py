@@ -216,7 +216,7 @@ def test_tables_by_name(
     assert bad[1]["time"] == spark.sql("select distinct time from scored")[0]["time"]
     refused = spark.predict(*quarantine, folder=tmp_path)
     assert refused.code == 2
-    assert "scored: has predictions for day=2026-01-0" in refused.reason
+    assert "scored: has predictions for day=" in refused.reason
     described = spark.sql("describe scored")
     assert [row["col_name"] for row in described[:6]] == [*COLUMNS, "day"]
     assert described[6]["col_name"] == "# Partition Information"
