@@ -109,7 +109,7 @@ def compare(folder: Path, rows: int) -> tuple[dict[str, float], dict[int, float]
 
 
 def cluster(folder: Path, rows: int, programs: Path) -> dict[str, float]:
-    """Measure the whole of `churn predict` by both engines, on two cores, on a table of `rows` rows.
+    """Measure the whole of `churn predict` by both engines, on two cores.
 
     Parameters
     ----------

@@ -18,7 +18,9 @@ from churn.core.progress import announce
 from churn.model.prediction import columns
 from churn.registry import loading
 from churn.serve.served import Served
-from churn.spark import outputs, tables
+from churn.spark import tables
+from churn.spark.output_folder import FolderOutput
+from churn.spark.output_table import TableOutput
 from churn.spark.outputs import Output
 from churn.spark.scoring import Scorer, Sifter
 from churn.spark.session import session
@@ -97,7 +99,8 @@ def run(options: Options) -> Outcome:
     with session(options.master) as spark:
         found = tables.read(spark, options.input, data)
         own = [data.id, *tables.OWN, *found.partitions]
-        output = outputs.output(spark, options.output, options.input, found)
+        kind = TableOutput if tables.is_table(options.output) else FolderOutput
+        output: Output = kind(spark, options.output, options.input, found)
         output.require_free(own, options.overwrite)
         if found.frame.isEmpty():
             raise DataError(f"{options.input}: no customers in it")

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,19 @@ from churn.spark import WARNING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_BATCH_ROWS = 65_536  # that an executor predicts at once
+_SETTINGS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",  # that an executor predicts at once
+    # A name is a name, a moment is in UTC, and day=007 stays the text 007: as on one machine.
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    # Spark's own default is a type of 96 bits that has no zone.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # A row of another length is refused, whichever columns are read.
+    "spark.sql.csv.parser.columnPruning.enabled": "false",
+    # Of a table, only partitions that are written are replaced.
+    "spark.sql.sources.partitionOverwriteMode": "dynamic",
+}
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # spark-submit sets it
 _SHIPPED = "spark.churn.code"
 _OURS = re.compile(r"^churn\.core\.errors\.\w+: (.+)$", re.MULTILINE)
@@ -62,14 +74,18 @@ def session(master: str | None) -> Iterator[SparkSession]:
         before = SparkSession.getActiveSession()
         spark = before or started(SparkSession.builder, master)
         try:
-            _configure(spark)
+            settings = {name: spark.conf.get(name, None) for name in _SETTINGS}
+            for name, value in _SETTINGS.items():
+                spark.conf.set(name, value)
             _ship_code(spark)
             yield spark
         finally:
             if before is None:
                 spark.stop()
+            else:
+                _restore(spark, settings)
     except (PySparkException, Py4JError) as error:
-        raise ChurnError(f"Spark: {said(str(error))}") from error
+        raise ChurnError(_in_one_line(str(error))) from error
 
 
 def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
@@ -84,14 +100,12 @@ def started(builder: SparkSession.Builder, master: str | None) -> SparkSession:
     return builder.getOrCreate()
 
 
-def _configure(spark: SparkSession) -> None:
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH_ROWS))
-    # A name is a name, a moment is in UTC, and day=007 stays the text 007: as on one machine.
-    spark.conf.set("spark.sql.caseSensitive", "true")
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
-    # Spark's own default is a type of 96 bits that has no zone.
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+def _restore(spark: SparkSession, settings: Mapping[str, str | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)
 
 
 def _ship_code(spark: SparkSession) -> None:
@@ -112,6 +126,11 @@ def code(folder: Path) -> Path:
         for path in sorted(root.rglob("*.py")):
             archive.write(path, path.relative_to(root.parent))
     return packed
+
+
+def _in_one_line(text: str) -> str:
+    ours = _OURS.findall(text)  # of an executor
+    return ours[-1] if ours else f"Spark: {said(text)}"
 
 
 def said(text: str) -> str:

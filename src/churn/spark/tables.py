@@ -98,6 +98,8 @@ def _folder(spark: SparkSession, name: str, style: CsvParams) -> DataFrame:
         raise DataError(f"{name}: no CSV or Parquet files there")
     if not is_csv(first[0].path):
         return spark.read.parquet(name)
+    if other := files.filter("path not rlike '(?i)[.]csv([.]gz)?$'").head(1):
+        raise DataError(f"{name}: holds CSV files, and {other[0].path}; name one kind")
     return _csv(spark, name, style)
 
 
@@ -154,7 +156,6 @@ def values_of(spark: SparkSession, name: str, by: Sequence[str]) -> DataFrame:
 
 def _csv(spark: SparkSession, path: str, style: CsvParams) -> DataFrame:
     """Read every cell as text, as `churn.data.table` does; a row of another length is refused."""
-    spark.conf.set("spark.sql.csv.parser.columnPruning.enabled", "false")
     return spark.read.csv(
         path,
         header=True,
