@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -26,16 +27,18 @@ class FolderOutput(Output):
         super().__init__(spark, name, source, found)
         self._folder = Folder(spark, name)
         # Runs for other inputs, such as other days, may be under way at the same time.
-        self._own = f"{_UNFINISHED}/{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+        self._all = f"{_UNFINISHED}/{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+        # Executors of a driver that was killed may write for a while, and must not write here.
+        self._own = f"{self._all}/{secrets.token_hex(4)}"
 
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Write below ``_unfinished`` in the block."""
-        self._folder.remove(self._own)  # of a kill
+        self._folder.remove(self._all)  # of a kill
         try:
             yield
         finally:
-            self._folder.remove(self._own)
+            self._folder.remove(self._all)
             if self._folder.names(_UNFINISHED) == ([], []):
                 self._folder.remove(_UNFINISHED)
 

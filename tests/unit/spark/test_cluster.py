@@ -82,7 +82,7 @@ def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
         [cluster.PROGRAMS / "churn", *command], env=cluster.environment()
     ) as process:
         end = time.monotonic() + 120
-        while not list(target.glob("_unfinished/*/data/_temporary")):
+        while not list(target.glob("_unfinished/*/*/data/_temporary")):
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.01)
         process.kill()
