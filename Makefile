@@ -17,6 +17,7 @@ PIPELINE := .venv/pipeline.installed
 DEV := .venv/dev.installed
 CHECKS := .venv-checks/checks.installed
 LOAD := .venv-load/load.installed
+SPARK := .venv-spark/spark.installed
 ORCHESTRATORS := prefect dagster airflow
 
 # Of make load, and of make soak.
@@ -26,7 +27,7 @@ USERS := 20
 MINUTES := 10
 
 # Make the environments again if this folder was moved: their programs name the old path.
-MOVED := $(shell for venv in .venv .venv-checks .venv-load $(ORCHESTRATORS:%=.venv-%); do \
+MOVED := $(shell for venv in .venv .venv-checks .venv-load .venv-spark $(ORCHESTRATORS:%=.venv-%); do \
   [ ! -e $$venv/bin/activate ] || grep -qsF "'$$(cd $$venv && pwd -P)'" $$venv/bin/activate \
     || echo $$venv; done)
 ifneq ($(MOVED),)
@@ -34,7 +35,7 @@ $(info this folder was moved; making again: $(MOVED))
 $(shell rm -f $(MOVED:=/*.installed))
 endif
 
-.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak \
+.PHONY: help setup data run serve test test-all check format lock docs ui bench truth demo load soak spark \
   orchestration clean
 
 help:  ## List the targets
@@ -60,6 +61,9 @@ $(LOAD): requirements/load.txt scripts/install scripts/uv
 	@scripts/install .venv-load requirements/load.txt
 	@touch $@
 
+$(SPARK): requirements/spark.txt $(PIPELINE)
+	@scripts/install --with-churn .venv-spark requirements/pipeline.txt requirements/spark.txt
+	@touch $@
 # One of them: make orchestration ORCHESTRATORS=airflow
 orchestration: $(foreach name,$(ORCHESTRATORS),.venv-$(name)/$(name).installed)  ## Make the environments of Prefect, Dagster and Airflow
 
@@ -129,8 +133,11 @@ demo: setup data  ## Go once around the loop: release, serve, drift, alarm, retr
 load: $(PIPELINE) $(LOAD)  ## Send requests to a server that runs (URL, SECONDS, USERS); reports/load.html
 	@python benchmarks/load_report.py --url $(URL) --seconds $(SECONDS) --users $(USERS)
 
+spark: $(SPARK)  ## Make the environment of `churn predict --engine spark`, .venv-spark; Spark needs Java 17
+
 soak: $(DEV)  ## Serve for 10 minutes (MINUTES) while versions change and the registry dies
 	@python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:  ## Remove the environments and the pipeline's outputs; data and MLflow store stay
-	rm -rf .venv .venv-checks .venv-load $(ORCHESTRATORS:%=.venv-%) .venv-uv build/* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-checks .venv-load .venv-spark $(ORCHESTRATORS:%=.venv-%) .venv-uv build/* .pytest_cache .mypy_cache \
+	  .ruff_cache

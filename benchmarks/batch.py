@@ -9,14 +9,17 @@ call.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import measure
+
 MODEL = "models:/churn-predictor@champion"
-SPEED_TARGET, FLOOR_TARGET, MEMORY_TARGET = 8.0, 3.0, 1.2
+SPEED_TARGET, FLOOR_TARGET, MEMORY_TARGET, SPARK_TARGET = 8.0, 3.0, 1.2, 2.0
 
 
 def predict(model: str, source: str, target: str) -> float:
@@ -103,6 +106,37 @@ def compare(folder: Path, rows: int) -> tuple[dict[str, float], dict[int, float]
             seconds["command"] = time.perf_counter() - start
         path.unlink()
     return seconds, memory
+
+
+def cluster(folder: Path, rows: int, programs: Path) -> dict[str, float]:
+    """Measure the whole of `churn predict` by both engines, on two cores.
+
+    Parameters
+    ----------
+    folder : Path
+    rows : int
+    programs : Path
+        Folder of the programs of the environment with Spark.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds by engine: of the command, with its start.
+    """
+    table = folder / "batch-cluster.parquet"
+    words = ["--customers", str(rows), "--seed", "7", "--output", str(table)]
+    subprocess.run(["churn", "synthesize", *words], cwd=folder, check=True)
+    common = ["predict", "--model", MODEL, "--input", str(table), "--output"]
+    spark = ["--engine", "spark", "--master", "local[2]"]
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    found = {
+        "local": measure.run(["churn", *common, folder / "cluster-local"], folder).seconds,
+        "spark": measure.run(
+            [programs / "churn", *common, folder / "cluster-spark", *spark], folder, {"PATH": path}
+        ).seconds,
+    }
+    table.unlink()
+    return found
 
 
 def _seconds(folder: Path, *words: str) -> float:

@@ -27,6 +27,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = Path(__file__).with_name("floor.py")
+SPARK = ROOT / ".venv-spark" / "bin"
 CHECKS_PYTHON = Path(sys.prefix).parent / ".venv-checks" / "bin" / "python"
 STAGES = tutorial.STAGES
 SIZES = (10_000, 100_000, 1_000_000)
@@ -317,6 +318,18 @@ def batched(folder: Path, rows: int) -> list[Result]:
     ]  # fmt: skip
 
 
+def clustered(folder: Path, rows: int) -> list[Result]:
+    """Measure `churn predict --engine spark` beside one machine, where Spark is installed."""
+    if not (SPARK / "spark-submit").exists() or shutil.which("java") is None:
+        return []
+    seconds = batch.cluster(folder, rows, SPARK)
+    spark, local = seconds["spark"], seconds["local"]
+    return [
+        Result(f"churn predict {rows:,} rows with Spark, local[2] / without", spark / local, "x",
+             batch.SPARK_TARGET, f"{spark:.1f} s / {local:.1f} s")
+    ]  # fmt: skip
+
+
 def synthesize(folder: Path, rows: int) -> Result:
     """Measure the memory for generating synthetic customers."""
     output = folder / "many.parquet"
@@ -371,6 +384,7 @@ def main() -> None:
         results += served(folder)
         results += watched(folder, arguments.rows)
         results += batched(folder, arguments.rows)
+        results += clustered(folder, 10 * arguments.rows)
         sizes = [size for size in SIZES if size < arguments.rows] + [arguments.rows]
         large, growth = grow(folder, sizes)
         results += [*large, synthesize(folder, 10 * arguments.rows)]

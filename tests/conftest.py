@@ -64,6 +64,8 @@ _LONG = (
     "workflows/test_retrain.py",
     "behaviour/test_limits.py",
     "unit/test_release_failures.py",
+    "unit/spark/test_predict.py",
+    "unit/spark/test_cluster.py",
     "registry/test_deploy.py",
     "pipeline/test_git_layouts.py",
     "pipeline/test_mlproject.py",

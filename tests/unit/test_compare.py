@@ -404,6 +404,9 @@ def test_of_production_nothing_but_the_predictions_is_known(
     assert everyone(replace(found, said={"salt": "other"}), candidate) == (
         "main holds out other customers"
     )
+    assert everyone(replace(found, said={"train_max_rows": 1000}), candidate) == (
+        "main was trained on another sample (train.max_rows)"
+    )
 
 
 def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alone(

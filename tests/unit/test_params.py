@@ -37,7 +37,7 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
     [
         (
             "modell",
-            "data, split, features, model, decision, evaluation, checks, comparison, gates,"
+            "data, split, train, features, model, decision, evaluation, checks, comparison, gates,"
             " release, serve, monitor, tune, retrain, batch, card",
         ),
         (

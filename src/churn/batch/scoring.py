@@ -51,7 +51,7 @@ def load(store: Store, loadable: Loadable) -> Served:
         return served.load(loadable.version, folder, loadable.digest, sample, max_rows=1)
 
 
-def score(model: Served, part: pa.Table, first_row: int, top: Top | None = None) -> Scored:
+def score(model: Served, part: pa.Table, first_row: int | None, top: Top | None = None) -> Scored:
     """Predict for a part of a table.
 
     Parameters
@@ -59,8 +59,8 @@ def score(model: Served, part: pa.Table, first_row: int, top: Top | None = None)
     model : Served
     part : Table
         As `churn.data.streams.tables` yields it, with the id.
-    first_row : int
-        Number of its first row in its file, from 1 on.
+    first_row : int or None
+        Number of its first row in its file, from 1 on; None for rows that have no order.
     top : Top, optional
         Finds the reasons of each prediction; default is that there are none.
     """

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import traceback
+import warnings
 
 import click
 
 from churn.cli.group import cli
 from churn.core.errors import ChurnError
+from churn.spark import WARNING
 
 # Importing them adds their commands, in the order of `churn --help`.
 # isort: off
@@ -34,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # MLflow reads this on import, and some commands import it before `tracking.connection`.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow imports pyspark where it is installed, before a session is asked for.
+    warnings.filterwarnings("ignore", WARNING, FutureWarning)
     given: set[str] = set()
     # Imports create half a million objects, none of them garbage. Collecting repeatedly, and again
     # at exit, took a third of the time of `track`.

@@ -87,6 +87,14 @@ class _Day(click.ParamType[date]):
 @click.option("--log-to-mlflow", is_flag=True, help="Note the result on the version.")
 @click.option("--issues", is_flag=True, help="Keep one issue on GitHub for each kind of alarm.")
 @click.option("--skip-if-not-set-up", is_flag=True, help="Do nothing if monitor.log is null.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where the log is counted; the counts are the same (docs/scale.md).",
+)
+@click.option("--master", metavar="URL", help="Spark's cluster, as for `churn predict`.")
 def monitor(
     days: int,
     until: date | None,
@@ -99,6 +107,8 @@ def monitor(
     log_to_mlflow: bool,
     issues: bool,
     skip_if_not_set_up: bool,
+    engine: str,
+    master: str | None,
 ) -> None:
     """Watch the version in Production.
 
@@ -115,7 +125,18 @@ def monitor(
         click.echo("monitor.log is null: nothing to watch (docs/monitoring.md)")
         return
     options = run.Options(Path(), version, days, until, log, table, labels, metrics)
-    found = run.run(options, settings)
+    if engine == "spark":
+        if table is not None:
+            raise click.UsageError("--engine spark counts the log, not --input")
+        from churn.spark.counting import SparkCounter
+        from churn.spark.session import session
+
+        with session(master) as spark:
+            found = run.run(options, settings, SparkCounter(spark))
+    elif master is not None:
+        raise click.UsageError("--master requires --engine spark")
+    else:
+        found = run.run(options, settings)
     reporting.write(found, output)
     reporting.write_workflow_output(found.report, os.environ)
     if issues:

@@ -64,6 +64,20 @@ def _required(context: click.Context, option: click.Parameter, value: str | None
 )
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run has written.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where to predict. With spark, input and output are tables of its catalog, or paths that"
+    " it knows; the output has the input's partitions (docs/scale.md).",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    help="Spark's cluster, such as spark://host:7077.  [default: what Spark is configured with,"
+    " else this machine]",
+)
 def predict(
     skip_if_not_set_up: bool,
     model: str | None,
@@ -73,6 +87,8 @@ def predict(
     reasons: int | None,
     resume: bool,
     overwrite: bool,
+    engine: Literal["local", "spark"],
+    master: str | None,
 ) -> None:
     """Predict for customers: id, probability, and 0 or 1.
 
@@ -92,6 +108,16 @@ def predict(
         bad_rows = bad_rows or settings.batch.bad_rows
         reasons = settings.batch.reasons if reasons is None else reasons
     assert model is not None and source is not None and output is not None
+    if engine == "spark":
+        if resume:
+            raise click.UsageError(
+                "--engine spark has no --resume: run it again; with --overwrite if it had begun to"
+                " replace partitions"
+            )
+        _predict_with_spark(model, source, output, bad_rows or "refuse", overwrite, master)
+        return
+    if master is not None:
+        raise click.UsageError("--master requires --engine spark")
     if _is_file(output):
         needs_folder = bad_rows == "quarantine" or resume
         _predict_at_once(model, source, output, reasons or 0, needs_folder)
@@ -105,6 +131,20 @@ def predict(
     options = run.Options(
         model, source, output, bad_rows or "refuse", resume, overwrite, reasons=reasons or 0
     )
+    click.echo("\n".join(run.described(run.run(options), output)))
+
+
+def _predict_with_spark(
+    model: str,
+    source: str,
+    output: str,
+    bad_rows: Literal["refuse", "quarantine"],
+    overwrite: bool,
+    master: str | None,
+) -> None:
+    from churn.spark import run
+
+    options = run.Options(model, source, output, bad_rows, overwrite, master)
     click.echo("\n".join(run.described(run.run(options), output)))
 
 

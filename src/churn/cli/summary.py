@@ -38,6 +38,8 @@ def show(workspace: Workspace, console: Console) -> None:
     card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
     stats = read_json(workspace.data_stats, "prepare", DataStats)
     title = f"{card.family}, {stats.rows:,} customers"
+    if stats.is_sampled:
+        title += f", trained on {stats.train.rows:,} of {stats.training_rows:,}"
     parts: list[RenderableType] = [
         metrics_table(metrics.threshold, metrics.sides),
         Text(),

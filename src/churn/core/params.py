@@ -229,6 +229,20 @@ class SplitParams(Section):
     salt: str
 
 
+class TrainParams(Section):
+    """The rows that a model is trained on.
+
+    Attributes
+    ----------
+    max_rows : int or None
+        Number of training rows at most, for tables of which one machine cannot train on all: those
+        with the smallest hash of their id, so that they stay nearly the same when the table grows.
+        Null: all. Held-out customers are never left out.
+    """
+
+    max_rows: Annotated[int, Field(ge=1000)] | None = None
+
+
 class Ratio(Section):
     """A feature `numerator / (denominator + 1)`.
 
@@ -841,6 +855,7 @@ class Params(Section):
 
     data: DataParams
     split: SplitParams
+    train: TrainParams = TrainParams()
     features: FeaturesParams
     model: ModelParams
     decision: DecisionParams

@@ -151,7 +151,7 @@ def converted(table: pd.DataFrame, data: DataParams, path: Path) -> pd.DataFrame
 
 
 def sifted(
-    table: pd.DataFrame, data: DataParams, first_row: int = 1
+    table: pd.DataFrame, data: DataParams, first_row: int | None = 1
 ) -> tuple[pd.DataFrame, dict[int, str]]:
     """Convert every column to its type, and find every row with a cell that does not fit.
 
@@ -159,8 +159,8 @@ def sifted(
     ----------
     table, data
         As for `validate`; the table has no labels.
-    first_row : int, default=1
-        Number of the first row, in messages.
+    first_row : int or None, default=1
+        Number of the first row, in messages; None for rows that have no order.
 
     Returns
     -------
@@ -197,7 +197,11 @@ def _converted(
 
 
 def _bad_cell(
-    table: pd.DataFrame, data: DataParams, name: str, error: cells.CellError, first_row: int = 1
+    table: pd.DataFrame,
+    data: DataParams,
+    name: str,
+    error: cells.CellError,
+    first_row: int | None = 1,
 ) -> str:
     place = _place(table, data, name, error.row, first_row)
     return f"{place} is {error.cell!r}, {_remedy(error, name in data.dates)}"
@@ -245,13 +249,19 @@ def _is_total(customer: object) -> bool:
 
 
 def _place(
-    table: pd.DataFrame, data: DataParams, column: str, row: int | None, first_row: int = 1
+    table: pd.DataFrame,
+    data: DataParams,
+    column: str,
+    row: int | None,
+    first_row: int | None = 1,
 ) -> str:
     """Name a column and a row, counted from 1 below the header, with the customer's id."""
     if row is None:
         return f"column {column!r}"
     customer = table[data.id].iloc[row]
     who = "" if pd.isna(customer) else f" ({data.id} {customer})"
+    if first_row is None:
+        return f"column {column!r}{who}:"
     return f"column {column!r}, row {row + first_row}{who}:"
 
 

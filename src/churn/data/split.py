@@ -60,3 +60,29 @@ def is_test(ids: pd.Series, test_share: float, salt: str) -> np.ndarray:
     """
     held_out: np.ndarray = hash_share(ids, salt) < test_share
     return held_out
+
+
+def sampled(ids: pd.Series, max_rows: int | None) -> np.ndarray:
+    """Tell which customers are in a sample: those with the smallest hash of their id.
+
+    So a larger sample has every customer of a smaller one, and nearly all stay in it when other
+    customers come. The hash is not that of `is_test`, nor that of the folds.
+
+    Parameters
+    ----------
+    ids : Series of str, shape (n_customers,)
+        Customer ids, each once.
+    max_rows : int or None
+        Size of the sample; None for all customers.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_customers,)
+    """
+    if max_rows is None or len(ids) <= max_rows:
+        return np.ones(len(ids), dtype=bool)
+    shares = hash_share(ids, "train sample")
+    chosen = np.zeros(len(ids), dtype=bool)
+    # Ties, of one in 10^16, by position; prepare has sorted the rows by id.
+    chosen[np.argsort(shares, kind="stable")[:max_rows]] = True
+    return chosen

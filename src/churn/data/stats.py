@@ -61,11 +61,21 @@ class TableStats(Shape):
 
 
 class DataStats(Shape):
-    """data_stats.json."""
+    """data_stats.json; `rows` are those of the table, `train` is a sample with train.max_rows."""
 
     rows: int
     train: TableStats
     test: TableStats
+
+    @property
+    def training_rows(self) -> int:
+        """Number of customers who are not held out."""
+        return self.rows - self.test.rows
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether `train` is a sample of them."""
+        return self.train.rows < self.training_rows
 
 
 def describe(table: pd.DataFrame, data: DataParams) -> TableStats:

@@ -159,7 +159,8 @@ def save(model: Model, folder: Path) -> None:
     stored = _dumped(model.pipeline)
     folder.mkdir()
     (folder / PIPELINE_FILE).write_bytes(stored)
-    card = model.card.model_dump_json(indent=2)
+    # Without what is not set: a model that is trained on all rows has the digest that it had.
+    card = model.card.model_dump_json(indent=2, exclude_none=True)
     (folder / CARD_FILE).write_text(card + "\n", encoding="utf-8")
 
 

@@ -22,5 +22,6 @@ class ModelCard(Columns):
     features: tuple[str, ...]
     test_share: float
     salt: str
+    train_max_rows: int | None = None  # of the training rows, if that is a sample
     missing: tuple[str, ...] = ()
     csv: CsvParams = CsvParams()

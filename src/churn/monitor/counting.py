@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from churn.serve.prediction_log import named
 
 _PLACES = 2**24  # for different customers of a window: 16 MB
 _LATENCY_EDGES = np.geomspace(0.1, 100_000, 181)  # milliseconds; steps of 8 %
+# The columns of a log that are counted, beside the model's.
+COUNTED = ("customer_id", "time", "probability", "prediction", "version", "role", "latency_ms")
 _DAY_US = 86_400 * 1_000_000
 
 
@@ -112,6 +116,36 @@ class Counts:
         self.scores += np.bincount(places, minlength=len(self.scores))
         self.predicted += int(pc.sum(table["prediction"]).as_py() or 0)
 
+    def merge(self, other: Counts) -> None:
+        """Add what was counted of another part of the window.
+
+        Parameters
+        ----------
+        other : Counts
+            With the same reference and columns. Its customers are others: those of other places
+            (`places_of`), however often they were asked for.
+
+        Raises
+        ------
+        ValueError
+            If a customer is in both parts, or they have other columns.
+        """
+        if (self._seen & other._seen).any():
+            raise ValueError("a customer is in both parts")
+        if self.missing.keys() != other.missing.keys():
+            raise ValueError("the parts have other columns")
+        self._seen |= other._seen
+        for name in ("rows", "customers", "answers", "predicted"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        _add_up(self.versions, other.versions)
+        _add_up(self.missing, other.missing)
+        for name, counts in self.numbers.items():
+            counts += other.numbers[name]
+        for name, found in self.categories.items():
+            _add_up(found, other.categories[name])
+        self.scores += other.scores
+        self.latency += other.latency
+
     def latency_ms(self, share: float) -> float | None:
         """Return a quantile of the time to a prediction; None without any."""
         if not self.latency.any():
@@ -153,6 +187,11 @@ class Counts:
             values = _floats(table["latency_ms"])
             places = np.searchsorted(_LATENCY_EDGES, values[~np.isnan(values)])
             self.latency += np.bincount(places, minlength=len(self.latency))
+
+
+def _add_up(counts: dict[Any, int], others: Mapping[Any, int]) -> None:
+    for key, count in others.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 def answers_of(table: pa.Table, version: str) -> pa.Table:

@@ -86,6 +86,17 @@ class Log:
                 found = {name for name in found if named(name) in there}
         return frozenset(found)
 
+    def schema(self, own: Sequence[str], columns: Sequence[str]) -> pa.Schema:
+        """Return the columns of the log, with their types; parameters as for `parts`."""
+        return pa.schema(
+            [*((name, _OWN[name]) for name in own)]
+            + [(named(name), self._types[name]) for name in columns]
+        )
+
+    def addresses(self, paths: Sequence[str]) -> list[str]:
+        """Return the addresses of files of the log, for who does not read them by fsspec."""
+        return [self._files.unstrip_protocol(path) for path in paths]
+
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
     ) -> Iterator[pa.Table]:
@@ -110,10 +121,7 @@ class Log:
         ArtifactError
             If a file is damaged.
         """
-        schema = pa.schema(
-            [*((name, _OWN[name]) for name in own)]
-            + [(named(name), self._types[name]) for name in columns]
-        )
+        schema = self.schema(own, columns)
         with self._reading():
             rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []

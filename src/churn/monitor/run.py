@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from churn.evaluation.reference import Reference
 from churn.model import artifact, prediction
 from churn.model.artifact import Model
 from churn.monitor import alarms, performance, service
-from churn.monitor.counting import Counts, answers_of
+from churn.monitor.counting import COUNTED, Counts, answers_of
 from churn.monitor.labels import Labels
 from churn.monitor.log import Log
 from churn.monitor.measuring import Measurer
@@ -32,7 +33,8 @@ from churn.registry.working_copy import working_copy
 from churn.serve.prediction_log import named
 
 _MATCHED = ("customer_id", "time", "probability", "version", "role")
-_COUNTED = ("customer_id", "time", "probability", "prediction", "version", "role", "latency_ms")
+# Of a log: some files, the columns that they have, and the answers of a version. See `count`.
+Count = Callable[[Log, Sequence[str], frozenset[str], Reference, str], Counts]
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,36 @@ class Watched:
     model: Model
 
 
-def run(options: Options, settings: Params) -> Found:
+def count(
+    log: Log, paths: Sequence[str], logged: frozenset[str], reference: Reference, version: str
+) -> Counts:
+    """Count the answers of a version.
+
+    Parameters
+    ----------
+    log : Log
+    paths : sequence of str
+        Files of it.
+    logged : frozenset of str
+        The model's columns that they have.
+    reference : Reference
+    version : str
+    """
+    counts = Counts(reference, logged)
+    for part in log.parts(paths, COUNTED, sorted(logged)):
+        counts.add(part, version)
+    return counts
+
+
+def run(options: Options, settings: Params, count: Count = count) -> Found:
     """Measure and judge.
+
+    Parameters
+    ----------
+    options : Options
+    settings : Params
+    count : callable, optional
+        Counts each day of the log; default is on this machine.
 
     Raises
     ------
@@ -122,7 +152,7 @@ def run(options: Options, settings: Params) -> Found:
         if options.labels or options.metrics or options.until or options.log:
             raise ParamsError("--input is a table alone: no --log, --until, --labels or --metrics")
         return _of_table(options.table, watched, measurer, settings)
-    return _Watch(options, settings, watched, measurer).run()
+    return _Watch(options, settings, watched, measurer, count).run()
 
 
 def _watched(options: Options, settings: Params) -> Watched:
@@ -203,9 +233,14 @@ class _Watch:
     """The log of some days."""
 
     def __init__(
-        self, options: Options, settings: Params, watched: Watched, measurer: Measurer
+        self,
+        options: Options,
+        settings: Params,
+        watched: Watched,
+        measurer: Measurer,
+        count: Count,
     ) -> None:
-        self._options, self._settings = options, settings
+        self._options, self._settings, self._count = options, settings, count
         self._reference, self._version = watched.reference, str(watched.number)
         self._measurer = measurer
         address = options.log or settings.monitor.log or settings.serve.log
@@ -267,8 +302,7 @@ class _Watch:
         counts = Counts(self._reference, logged)
         if paths:
             self._note_redacted(logged)
-            for part in self._log.parts(paths, _COUNTED, sorted(logged)):
-                counts.add(part, self._version)
+            counts = self._count(self._log, paths, logged, self._reference, self._version)
         self._versions.update(counts.versions)
         window = measured_window(day, counts, self._measurer, self._settings)
         usual = [other.answers for other in before]

@@ -26,6 +26,7 @@ class Card(Shape):
     target: str | None = None
     threshold: float | None = None
     test_share: float | None = None
+    train_max_rows: int | None = None
     salt: str | None = None
     numeric: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()

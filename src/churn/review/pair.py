@@ -122,8 +122,8 @@ def everyone(found: Baseline, alone: Pair, candidate: Candidate) -> Pair | str:
     before = train
     if found.workspace is not None:
         before = read_parquet(found.workspace.split("train"), "prepare")
-    elif not _has_same_split(found, candidate):
-        return f"{found.name} holds out other customers"
+    elif reason := _other_rows(found, candidate):
+        return f"{found.name} {reason}"
     theirs = out_of_fold.by_customer(read_parquet(found.out_of_fold, "train"), before[data.id])
     ours = out_of_fold.by_customer(candidate.out_of_fold, train[data.id])
     gap = abs(len(theirs) / len(before) - len(ours) / len(train))
@@ -144,6 +144,11 @@ def _with(scored: Scored, more: pd.DataFrame) -> Scored:
     return Scored(probability, scored.threshold)
 
 
-def _has_same_split(found: Baseline, candidate: Candidate) -> bool:
-    card, chosen = found.card(), candidate.settings.split
-    return (card.test_share, card.salt) == (chosen.test_share, chosen.salt)
+def _other_rows(found: Baseline, candidate: Candidate) -> str | None:
+    """Say why a baseline's training rows are not the candidate's; None if they are."""
+    card, chosen = found.card(), candidate.settings
+    if (card.test_share, card.salt) != (chosen.split.test_share, chosen.split.salt):
+        return "holds out other customers"
+    if card.train_max_rows != chosen.train.max_rows:
+        return "was trained on another sample (train.max_rows)"
+    return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from churn.core import params
 from churn.core.errors import DataError, ParamsError
 from churn.core.files import write_json, write_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.core.progress import Advance, bar
+from churn.core.progress import Advance, announce, bar
 from churn.data import schema, split, stats, table
 
 
@@ -61,6 +63,9 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
     advance("checked")
     held_out = split.is_test(customers[data.id], settings.split.test_share, settings.split.salt)
     sides = {"train": customers[~held_out], "test": customers[held_out]}
+    n_rows = len(customers)
+    del customers
+    sides["train"] = _sampled(sides["train"], settings, source)
     for side, rows in sides.items():
         if rows[data.target].nunique() < 2:
             raise DataError(
@@ -72,5 +77,17 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
     advance("split and described")
     for side, rows in sides.items():
         write_parquet(workspace.split(side), rows)
-    write_json(workspace.data_stats, stats.DataStats(rows=len(customers), train=train, test=test))
+    write_json(workspace.data_stats, stats.DataStats(rows=n_rows, train=train, test=test))
     advance("written")
+
+
+def _sampled(train: pd.DataFrame, settings: Params, source: Path) -> pd.DataFrame:
+    """Return the training rows that train.max_rows keeps."""
+    chosen = split.sampled(train[settings.data.id], settings.train.max_rows)
+    if chosen.all():
+        return train
+    announce(
+        f"{source}: a model is trained on a sample of {chosen.sum():,} of {len(train):,} training"
+        " rows (train.max_rows)"
+    )
+    return train[chosen]

@@ -125,6 +125,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         features=tuple(pipeline["features"].get_feature_names_out()),
         test_share=settings.split.test_share,
         salt=settings.split.salt,
+        train_max_rows=settings.train.max_rows,
         missing=data.missing,
         csv=data.csv,
     )

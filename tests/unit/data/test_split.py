@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.data.split import hash_share, is_test
+from churn.data.split import hash_share, is_test, sampled
 
 IDS = pd.Series([f"C{number:05d}" for number in range(10_000)])
 
@@ -56,3 +56,24 @@ def test_another_salt_holds_out_others_independently() -> None:
 def test_the_same_id_twice_stands_on_one_side() -> None:
     twice = is_test(pd.concat([IDS, IDS]), 0.3, "churn")
     np.testing.assert_array_equal(twice[:10_000], twice[10_000:])
+
+
+def test_a_sample_has_its_size_and_keeps_who_was_in_a_smaller_one() -> None:
+    small, large = sampled(IDS, 1000), sampled(IDS, 3000)
+    assert (small.sum(), large.sum()) == (1000, 3000)
+    assert large[small].all()
+    assert sampled(IDS, None).all() and sampled(IDS, 10_000).all()
+
+
+def test_a_sample_does_not_depend_on_the_order_and_nearly_not_on_others() -> None:
+    whole = set(IDS[sampled(IDS, 1000)])
+    shuffled = IDS.sample(frac=1, random_state=1)
+    assert set(shuffled[sampled(shuffled, 1000)]) == whole
+    more = pd.concat([IDS, IDS.head(500) + "X"])
+    kept = whole & set(more[sampled(more, 1000)])
+    assert 900 < len(kept) < 1000
+
+
+def test_a_sample_is_independent_of_who_is_held_out() -> None:
+    held_out, chosen = is_test(IDS, 0.5, "churn"), sampled(IDS, 5000)
+    assert (held_out & chosen).mean() == pytest.approx(0.25, abs=0.025)

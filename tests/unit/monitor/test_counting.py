@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 
-from churn.monitor.counting import Counts
+from churn.monitor.counting import Counts, places_of
 from tests.unit.monitor.conftest import COLUMNS, World, people
 
 
@@ -57,6 +58,27 @@ def test_two_parts_count_as_one(world: World) -> None:
     assert (whole.scores == parts.scores).all()
     assert (whole.numbers["age"] == parts.numbers["age"]).all()
     assert (whole.missing, whole.categories) == (parts.missing, parts.categories)
+
+
+def test_parts_of_other_customers_merge_to_the_whole(world: World) -> None:
+    rows = pd.concat([logged(500), logged(60), logged(30, version="2")], ignore_index=True)
+    rows.loc[:9, "age"] = np.nan
+    rows.loc[:2, "plan"] = "never seen"
+    whole = counted(world, rows)
+    place = places_of(pa.chunked_array([pa.array(rows["customer_id"], pa.string())])) % 3
+    merged = counted(world, rows[place == 0])
+    for part in (1, 2):
+        merged.merge(counted(world, rows[place == part]))
+    assert vars(merged).keys() == vars(whole).keys()
+    for name, found in vars(merged).items():
+        np.testing.assert_equal(found, vars(whole)[name], name)
+
+
+def test_parts_with_a_customer_in_common_are_refused(world: World) -> None:
+    rows = logged(100)
+    one, other = counted(world, rows), counted(world, rows.tail(1))
+    with pytest.raises(ValueError, match="a customer is in both parts"):
+        one.merge(other)
 
 
 def test_what_is_missing_is_counted_apart(world: World) -> None:

@@ -195,6 +195,13 @@ def test_how_many_candidates_were_tried_is_told() -> None:
     assert "So the differences above are too good" in text
 
 
+def test_a_model_of_a_sample_is_told_at_the_top() -> None:
+    text = render(facts(sample={"rows": 1000000, "of": 8000000}))
+    told = "Trained on a sample of 1,000,000 of 8,000,000 training rows (`train.max_rows`)."
+    assert told in text.partition("###")[0]
+    assert "Trained on a sample" not in render(facts())
+
+
 def test_a_search_is_told_where_it_is_new_only() -> None:
     assert "were tried" not in render(facts(search=SEARCH))  # other parameters have changed
     assert "were tried" not in render(facts(changes=TUNED))

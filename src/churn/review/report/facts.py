@@ -28,6 +28,14 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """How many of the training rows the model is trained on (`train.max_rows`)."""
+
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A condition of a check."""
 
@@ -83,6 +91,8 @@ class Facts:
         The search that has found the hyperparameters, as reports/tune.json says.
     reasons : list of Reason or None
         What the model goes by, the largest first; None if nothing was judged.
+    sample : Sample or None
+        None if the model is trained on all training rows.
     """
 
     format: Literal[1]
@@ -97,6 +107,7 @@ class Facts:
     model_digest: str | None
     search: SearchResult | None = None
     reasons: list[Reason] | None = None
+    sample: Sample | None = None
 
     @property
     def tuned(self) -> SearchResult | None:

@@ -8,16 +8,17 @@ from typing import Any
 
 from churn.core.document import read_document
 from churn.core.errors import ArtifactError, ParamsError
-from churn.core.files import read_any_json
+from churn.core.files import read_any_json, read_json
 from churn.core.paths import Workspace
 from churn.core.shapes import from_json, to_json
+from churn.data.stats import DataStats
 from churn.provenance import search_result
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
 from churn.provenance.git import git
 from churn.review.changes import Changes
 from churn.review.comparison import Comparison
 from churn.review.outcome import Verdict
-from churn.review.report.facts import FORMAT, Checks, Metrics, Reason
+from churn.review.report.facts import FORMAT, Checks, Metrics, Reason, Sample
 
 
 def gather(workspace: Workspace) -> dict[str, Any]:
@@ -49,7 +50,16 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "model_digest": digest,
         "reasons": _result(list[Reason], workspace.reasons) if judged else None,
         "search": to_json(search_result.read(workspace.search, _model(workspace))),
+        "sample": to_json(_sample(workspace)) if judged else None,
     }
+
+
+def _sample(workspace: Workspace) -> Sample | None:
+    try:
+        stats = read_json(workspace.data_stats, "prepare", DataStats)
+    except ArtifactError:
+        return None
+    return Sample(stats.train.rows, stats.training_rows) if stats.is_sampled else None
 
 
 def _model(workspace: Workspace) -> Any:

@@ -92,6 +92,11 @@ def _head(facts: Facts, has_run: bool, top: Sequence[str]) -> str:
     if facts.verdict.outcome == "stopped":
         where = "the log of the run" if has_run else "the output of the command"
         lines.append(f"Nothing could be judged. For details see {where}.")
+    if facts.sample is not None:
+        lines.append(
+            f"Trained on a sample of {facts.sample.rows:,} of {facts.sample.of:,} training rows"
+            f" ({code('train.max_rows')})."
+        )
     exam = facts.comparison and facts.comparison.exam
     if counts := [f"{n:,} {what}" for what in _EXAM if exam and (n := getattr(exam, what))]:
         lines.append(f"⚠️ **This change alters held-out customers:** {', '.join(counts)}.")

@@ -1,0 +1,110 @@
+"""What is found before Spark works: other answers, changed bytes, no Java, tables and paths."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from churn.core.errors import ChurnError
+from churn.model import artifact
+from churn.model.artifact import Model
+from churn.spark import session, shipped, tables
+from churn.spark.session import said
+from tests.unit.spark import cluster
+
+
+def test_an_executor_with_other_answers_is_refused(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact.save(model, tmp_path / "model")
+    packed, _ = shipped.pack(tmp_path / "model", "7", None)
+    monkeypatch.setattr(shipped, "_loaded", {})
+    assert shipped.load(packed).version == "7"
+    assert shipped.load(packed) is shipped.load(packed)
+    monkeypatch.setattr(shipped, "_loaded", {})
+    other = shipped.Shipped(**{**vars(packed), "answers": "0" * 64})
+    with pytest.raises(ChurnError, match="gives other answers than the driver; it has Python"):
+        shipped.load(other)
+
+
+def test_bytes_that_were_changed_on_the_way_are_refused(model: Model, tmp_path: Path) -> None:
+    artifact.save(model, tmp_path / "model")
+    packed, _ = shipped.pack(tmp_path / "model", "7", None)
+    card = packed.files["model.json"]
+    changed = {**packed.files, "model.json": card.replace(b'"threshold":', b'"threshold": ')}
+    with pytest.raises(ChurnError, match="is to be served"):
+        shipped.load(shipped.Shipped(**{**vars(packed), "answers": "", "files": changed}))
+
+
+@pytest.mark.long
+def test_without_java(model: Model, tmp_path: Path) -> None:
+    cluster.require()
+    artifact.save(model, tmp_path / "model")
+    where = ("--input", "./in", "--output", "./out", "--model", tmp_path / "model")
+    done = cluster.predict(*where, JAVA_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "Java did not start; Spark needs Java 17 or later" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_code_that_is_shipped_runs_from_where_it_is_packed(tmp_path: Path) -> None:
+    packed = session.code(tmp_path)
+    program = "import churn.spark.scoring as found; print(found.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(packed)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == f"{packed}/churn/spark/scoring.py", done.stderr
+
+
+def test_without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(ChurnError, match="`make spark` installs it"), session.session(None):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "by_name"),
+    [
+        ("customers", True),
+        ("shop.customers", True),
+        ("main.shop.customers", True),
+        ("./customers", False),
+        ("customers.csv", False),
+        ("customers.csv.gz", False),
+        ("a.parquet", False),
+        ("s3a://bucket/customers", False),
+        ("a.b.c.d", False),
+    ],
+)
+def test_a_name_is_a_table_or_a_path(name: str, by_name: bool) -> None:
+    assert tables.is_table(name) is by_name
+
+
+def test_the_reason_is_found_in_java_s_words() -> None:
+    text = (
+        "Job aborted due to stage failure: Task 0 in stage 1.0 failed\n"
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 1, in load\n'
+        "churn.core.errors.ChurnError: the executor on a gives other answers\n\n"
+        "\tat org.apache.spark.api.python.BasePythonRunner\n"
+    )
+    assert said(text) == "the executor on a gives other answers"
+    assert said("ModuleNotFoundError: No module named 'treelite'").endswith("'treelite'")
+    java = (
+        "An error occurred while calling o1.collect.\n: org.apache.spark.SparkException:"
+        " [FAILED_READ_FILE.NO_HINT] Error while reading file a.csv.\n\tat org.apache\n"
+        "Caused by: org.apache.spark.SparkException: [MALFORMED_RECORD] Malformed records.\n"
+    )
+    assert said(java) == (
+        "[FAILED_READ_FILE.NO_HINT] Error while reading file a.csv. [MALFORMED_RECORD] Malformed"
+        " records."
+    )
+    assert said(" \n") == "no reason given"
