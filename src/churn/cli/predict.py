@@ -114,6 +114,10 @@ def predict(
                 "--engine spark has no --resume: run it again; with --overwrite if it had begun to"
                 " replace partitions"
             )
+        if reasons:
+            raise click.UsageError(
+                "--engine spark gives no reasons: leave out --reasons, or set batch.reasons to 0"
+            )
         _predict_with_spark(model, source, output, bad_rows or "refuse", overwrite, master)
         return
     if master is not None:

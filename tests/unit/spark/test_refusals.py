@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from churn.cli.main import main
 from churn.core.errors import ChurnError
 from churn.model import artifact
 from churn.model.artifact import Model
@@ -108,3 +109,21 @@ def test_the_reason_is_found_in_java_s_words() -> None:
         " records."
     )
     assert said(" \n") == "no reason given"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--engine", "spark", "--resume"), "--engine spark has no --resume"),
+        (("--engine", "spark", "--reasons", "3"), "--engine spark gives no reasons"),
+        (("--master", "local[2]"), "--master requires --engine spark"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    options: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--model", "build/model", "--input", "./in", "--output", "./out")
+    with pytest.raises(SystemExit) as end:
+        main(["predict", *where, *options])
+    assert end.value.code == 2
+    assert reason in capsys.readouterr().err.splitlines()[-1]
