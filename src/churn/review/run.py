@@ -96,10 +96,18 @@ def run(workspace: Workspace, plan: Plan, output: Path, say: Say) -> Verdict:
     report.run(workspace)
     if judged.outcome == "judged":
         say("model card")
-        card.write(workspace)
+        _write_card(workspace, say)
     say("pack")
     bundle.pack(workspace, output)
     return judged
+
+
+def _write_card(workspace: Workspace, say: Say) -> None:
+    """Write the model card, or say why there is none: the verdict is to be packed all the same."""
+    try:
+        card.write(workspace)
+    except (ChurnError, OSError, ValueError) as error:
+        say(f"no model card: {' '.join(str(error).split())}")
 
 
 def _judge(workspace: Workspace, plan: Plan, say: Say) -> Verdict:
