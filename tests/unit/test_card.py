@@ -23,6 +23,7 @@ from churn.evaluation.group_gaps import Fairness, Gap
 from churn.evaluation.intervals import Interval, intervals
 from churn.evaluation.metric_names import TITLES
 from churn.provenance.candidate import input_fingerprint, model_digest
+from churn.review import run
 from churn.review.card import gather, markdown, write
 from churn.review.report.text import code
 from tests.conftest import ROOT
@@ -121,6 +122,16 @@ def test_without_a_result_there_is_no_card(workspace: Workspace) -> None:
         workspace.reasons.write_bytes(kept)
         write(workspace)
     assert workspace.model_card.read_bytes() == (workspace.candidate / "model_card.md").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_keeps_a_card_from_being_written_is_told(workspace: Workspace) -> None:
+    said: list[str] = []
+    workspace.reasons.unlink()
+    run._write_card(workspace, said.append)
+    assert len(said) == 1
+    assert said[0].startswith("no model card: ")
+    assert "reasons.json" in said[0]
 
 
 @pytest.mark.long
