@@ -45,11 +45,11 @@ def reason(error: Exception) -> str:
     """Say in one line, without secrets, what the library of any store reports."""
     if isinstance(error, FileNotFoundError):
         return "not there"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    lines = str(error).strip().splitlines() or [""]
+    told = error.strerror if isinstance(error, OSError) else None
+    lines = (told or str(error)).strip().splitlines() or [""]
     said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
-    return f"{type(error).__name__}: {re.sub(r'[?][^ ]*', '', said)}"[:200].removesuffix(": ")
+    said = re.sub(r"[?][^ ]*", "", said)
+    return (said if told else f"{type(error).__name__}: {said}")[:200].removesuffix(": ")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from scipy import stats
 
+from churn.core.addresses import public, reason
 from churn.core.errors import ArtifactError
 from churn.core.params import EffectsParams
 from churn.monitor.results import Measure, Window
@@ -20,13 +21,15 @@ _MIN_DAYS = 3  # before it is known what is usual
 _PREDICTING = ("/invocations", "/v2/models/infer")  # not those that ask whether it is alive
 
 
-def metrics(address: str) -> dict[str, Counter[str]]:
+def metrics(address: str, key: str = "") -> dict[str, Counter[str]]:
     """Read the counters of a server.
 
     Parameters
     ----------
     address : str
         URL of its `/metrics`, or a file with what was there.
+    key : str, optional
+        The API key that the server asks for.
 
     Returns
     -------
@@ -39,19 +42,20 @@ def metrics(address: str) -> dict[str, Counter[str]]:
     ArtifactError
         If they cannot be read.
     """
+    shown = public(address)
     try:
         if address.startswith(("http://", "https://")):
-            with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            request = urllib.request.Request(address, headers=headers)  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
                 text = answer.read().decode()
         else:
             text = Path(address).read_text(encoding="utf-8")
         families = list(text_string_to_metric_families(text))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{address}: no metrics of a server ({error})") from error
+        raise ArtifactError(f"{shown}: no metrics of a server ({reason(error)})") from error
     if not any(family.name == "churn_requests" for family in families):
-        raise ArtifactError(
-            f"{address}: no metrics of a server (churn_requests_total is not there)"
-        )
+        raise ArtifactError(f"{shown}: no metrics of a server (churn_requests_total is not there)")
     found: dict[str, Counter[str]] = {"status": Counter(), "dropped": Counter()}
     wanted = {"churn_requests_total": "status", "churn_log_dropped_rows_total": "dropped"}
     labels = {"status": "status", "dropped": "reason"}

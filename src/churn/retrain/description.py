@@ -25,7 +25,8 @@ def gives(message: str, why: Iterable[str]) -> bool:
 
 
 def _without_figures(text: str) -> str:
-    return re.sub(r"[\d.,+-]+", "", " ".join(text.split()))
+    # Not the digits in a name, such as v1.
+    return re.sub(r"(?<!\w)[-+]?\d[\d.,]*", "", " ".join(text.split()))
 
 
 @dataclass(frozen=True)

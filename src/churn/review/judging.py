@@ -14,7 +14,13 @@ _WORKFLOWS = (".github/",)
 _DATA = ("data.dvc", "data/", "dvc-remote/")
 # No verdict is computed with these, and the layers of pyproject.toml keep it that way. Releases
 # test what the server answers; what a search has found is judged like any other change.
-_BESIDE = ("src/churn/serve/", "src/churn/monitor/", "src/churn/batch/", "src/churn/tune/")
+_BESIDE = (
+    "src/churn/serve/",
+    "src/churn/monitor/",
+    "src/churn/batch/",
+    "src/churn/spark/",
+    "src/churn/tune/",
+)
 # All other code, and files that start or configure it.
 _JUDGING = (
     "src/",

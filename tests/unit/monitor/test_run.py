@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,41 @@ def test_metrics_of_the_server_are_judged(day: Day, tmp_path: Path) -> None:
     assert alarms() == {"requests that failed", "predictions that are not in the log"}
 
 
+class Metrics(BaseHTTPRequestHandler):
+    """A server's metrics, for who has the key."""
+
+    def do_GET(self) -> None:
+        has_key = self.headers.get("Authorization") == "Bearer a-key"
+        self.send_response(200 if has_key else 401)
+        self.end_headers()
+        if has_key:
+            self.wfile.write(
+                b"# TYPE churn_requests_total counter\n"
+                b'churn_requests_total{endpoint="/invocations",status="500"} 50\n'
+            )
+
+
+def test_metrics_that_cannot_be_read_cost_the_customers_nothing(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        day(number)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/metrics"
+    try:
+        assert run("--log", "log", "--metrics", address) == 0
+        [note] = report()["notes"]
+        assert note.startswith("the server is not measured: http://127.0.0.1:")
+        assert "401" in note
+        monkeypatch.setenv("CHURN_METRICS_KEY", "a-key")
+        assert run("--log", "log", "--metrics", address) == 1
+        assert alarms() == {"requests that failed"}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -183,7 +220,6 @@ def test_metrics_of_the_server_are_judged(day: Day, tmp_path: Path) -> None:
         (("--log", "log", "--until", "2020-01-01"), "log: no predictions from 2019-12-26 to"),
         (("--log", "log", "--version", "9"), "has no version 9"),
         (("--log", "log", "--labels", "none.csv"), "none.csv: not there"),
-        (("--log", "log", "--metrics", "none"), "none: no metrics of a server"),
         (("--log", "s4://bucket/x"), "s4"),
     ],
 )

@@ -73,3 +73,6 @@ def test_the_same_alarm_with_other_figures_is_no_new_reason() -> None:
     assert gives(message, ["drift of age: 0.42, allowed 0.1"])
     assert gives(message, [])
     assert not gives(message, ["drift of age: 0.42, allowed 0.1", "drift of income: 0.2"])
+    numbered = replace(MADE, why=("drift of v1: 0.31",)).message
+    assert gives(numbered, ["drift of v1: 0.5"])
+    assert not gives(numbered, ["drift of v2: 0.31"])
