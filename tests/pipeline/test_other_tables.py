@@ -32,7 +32,7 @@ def use(clone: Clone, table: str, **sections: dict) -> None:
     params = yaml.safe_load((clone.root / "params.yaml").read_text())
     params["data"] = {"path": f"data/{table}", **sections["data"]}
     params["features"] = {"ratios": [], "rfm": None} | sections["features"]
-    params["evaluation"]["slices"] |= sections["slices"]
+    params["evaluation"]["slices"] |= {"protected": [], **sections["slices"]}
     (clone.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 

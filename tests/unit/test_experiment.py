@@ -82,6 +82,7 @@ def test_a_model_is_not_measured_on_what_it_was_trained_on(
         table["age"] = range(len(table))
         table.to_csv(repository / "data/customers.csv", index=False)
         other |= {"features.ratios": [], "features.rfm": None, "evaluation.slices.numeric": []}
+        other |= {"evaluation.slices.protected": []}
     with pytest.raises(ParamsError, match=message):
         experiment.evaluate_model(repository, trained, tried_with(repository, other))
 

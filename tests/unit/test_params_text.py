@@ -26,6 +26,7 @@ def changed(old: str, new: str) -> list[Edit]:
 def test_every_section_with_limits_is_one_of_params_yaml() -> None:
     assert set(SECTIONS) < set(Params.model_fields)
     assert set(Params.model_fields) - set(SECTIONS) == {
+        "train",
         "features",
         "model",
         "serve",

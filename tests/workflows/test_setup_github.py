@@ -20,6 +20,8 @@ from tests.pipeline.conftest import ROOT
 from tests.workflows import forge
 from tests.workflows.fake_github import TOKEN, FakeGitHub, serve
 
+pytestmark = pytest.mark.long
+
 _API = "/api/v3"
 _REPO = f"{_API}/repos/octo/shop"
 WORKFLOWS = ("pull-request.yml", "deploy.yml")

@@ -30,9 +30,9 @@ from churn.cli.group import cli
     help="File to write, .csv or .parquet.",
 )
 def explain(model: str, source: Path, output: Path) -> None:
-    """Give the reasons of each prediction: what every column adds to it (SHAP values).
+    """Give the reasons of each prediction by column.
 
-    Writes id, probability, prediction, score, base, and reason_… for each column: base and the
+    They are SHAP values: what each column adds to it. Writes id, probability, prediction, score, base, and reason_… for each column: base and the
     reasons sum to the score, in log-odds (in probability for a random forest).
     """
     from churn.explanation import table

@@ -19,6 +19,8 @@ from churn.model import artifact
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 
+pytestmark = pytest.mark.long
+
 CHAMPION = "models:/churn-predictor@champion"
 
 

@@ -34,6 +34,8 @@ from tests.unit.serve.asgi import Response, ask
 from tests.unit.serve.models import KEY, fitted
 from tests.unit.serve.running import eventually, serving
 
+pytestmark = pytest.mark.long
+
 EXPLAIN = "/explain"
 
 

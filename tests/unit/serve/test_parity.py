@@ -143,7 +143,9 @@ def test_customers_can_be_made_from_one_of_whom_nothing_is_known(model: Model) -
 def test_a_model_of_categories_alone_is_compared(rich: pd.DataFrame) -> None:
     alone = {"data__categorical": ["plan", "channel"], "data__numeric": []}
     none: dict[str, Any] = {"features__rfm": None, "features__ratios": []}
-    model = fitted(rich, evaluation__slices__numeric=[], **alone, **none)
+    model = fitted(
+        rich, evaluation__slices__numeric=[], evaluation__slices__protected=[], **alone, **none
+    )
     found = hostile(model, rich.head(2))
     assert found.numbers.shape[1] == 0
     assert difference(model, compile_model(model), found) is None

@@ -446,7 +446,12 @@ def test_a_word_for_a_missing_cell_is_one_in_every_form_of_a_cell(words: Reader)
 def test_a_column_may_have_any_name(name: str, planned: pd.DataFrame) -> None:
     renamed = planned.rename(columns={"age": name})
     columns = ["recency_days", "frequency", "monetary_value", name]
-    other = {"features__ratios": [], "evaluation__slices__numeric": [], "data__numeric": columns}
+    other = {
+        "features__ratios": [],
+        "evaluation__slices__numeric": [],
+        "evaluation__slices__protected": [],
+        "data__numeric": columns,
+    }
     reader = Reader(fitted(renamed, data__categorical=["plan"], **other))
     one = {**dict.fromkeys(columns, 2.5), "plan": "gold", "customer_id": 7}
     for form in FORMS:
@@ -460,7 +465,11 @@ def test_a_column_may_have_any_name(name: str, planned: pd.DataFrame) -> None:
 
 def test_a_model_of_categories_alone_is_asked(rich: pd.DataFrame) -> None:
     kinds: dict[str, Any] = {"data__categorical": ["plan", "channel"], "data__numeric": []}
-    none: dict[str, Any] = {"features__ratios": [], "evaluation__slices__numeric": []}
+    none: dict[str, Any] = {
+        "features__ratios": [],
+        "evaluation__slices__numeric": [],
+        "evaluation__slices__protected": [],
+    }
     reader = Reader(fitted(rich, features__rfm=None, **kinds, **none))
     for form in FORMS:
         found = reader.read(form([reader.complete()]))

@@ -33,7 +33,7 @@ from tests.conftest import ROOT
 from tests.unit.serve.models import fitted
 from tests.unit.serve.running import Record, Running, eventually, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 NO_REGISTRY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
 LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}

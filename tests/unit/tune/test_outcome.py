@@ -21,6 +21,8 @@ from churn.tune.outcome import Outcome
 from churn.tune.records import Trial
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.long
+
 N = 800
 ABILITY = 0.35  # of the noise that each model's scores have of their own
 Model = tuple[Trial, pd.DataFrame]
@@ -130,7 +132,6 @@ def test_one_candidate_that_nobody_chose_is_right_on_all_rows(settings: Params) 
     assert honest <= 0.05
 
 
-@pytest.mark.long
 def test_nor_is_one_that_a_search_has_found_in_noise(settings: Params) -> None:
     naive, honest, optimistic, unbiased = called_better(settings, searched, 30, 60)
     assert naive > 0.2  # one model that nobody chose: 0.025

@@ -23,7 +23,7 @@ from churn.tune import records, run, search, show
 from churn.tune.outcome import Outcome
 from tests.unit.tune.conftest import load
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def find(project: Workspace, **tune: Any) -> Outcome:
@@ -105,8 +105,8 @@ class Killed(BaseException):
     "place",
     [
         "write",
-        pytest.param("log_child", marks=pytest.mark.long),
-        pytest.param("note", marks=pytest.mark.long),
+        "log_child",
+        "note",
     ],
 )
 def test_killed_anywhere_it_goes_on(

@@ -14,7 +14,7 @@ from churn.tune import outcome, records, search, space
 from churn.tune.records import Records, Trial
 from tests.unit.tune.conftest import load, rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def opened(project: Workspace, settings: Params) -> Records:
