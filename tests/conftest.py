@@ -63,6 +63,7 @@ _LONG = (
     "pipeline/test_retrain.py",
     "workflows/test_retrain.py",
     "behaviour/test_limits.py",
+    "unit/serve/test_stopping.py",
     "unit/test_release_failures.py",
     "unit/spark/test_predict.py",
     "unit/spark/test_cluster.py",
