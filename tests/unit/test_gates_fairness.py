@@ -228,6 +228,65 @@ def test_a_slice_in_which_nobody_churned_has_no_recall_and_blocks(unfair: Exam) 
     assert "Recall is undefined" in blocked.reason
 
 
+def by_shop(exam: Exam, **held_out: int) -> Exam:
+    """Return an exam in which so many held-out customers of a shop are left."""
+    shops = np.array(["north", "south", "west"] * len(exam.train))[: len(exam.train)]
+    kept = [rows.head(held_out.get(shop, len(rows))) for shop, rows in exam.rows.groupby(shops)]
+    labels = np.repeat(sorted({*shops}), [len(rows) for rows in kept])
+    return replace(
+        exam, train=exam.train.assign(shop=shops), rows=pd.concat(kept).assign(shop=labels)
+    )
+
+
+@pytest.mark.parametrize("n", [49, 1, 0])
+def test_a_slice_that_has_become_small_or_has_vanished_blocks(n: int, unfair: Exam) -> None:
+    by = judging({"recall": 0.9}, numeric=(), categorical=("shop",), protected=("shop",))
+    said = np.random.default_rng(3).random(2000) * 0.6
+    fair = replace(unfair, rows=unfair.rows.assign(_probability=said))
+    [all_there] = gates_fairness.judge(fairness.measure(by_shop(fair), by, "churned", 0.4), by)
+    assert all_there.passed
+
+    measured = fairness.measure(by_shop(fair, west=n), by, "churned", 0.4)
+    [one] = gates_fairness.judge(measured, by)
+    assert not one.passed and not one.undecided
+    assert one.value.startswith("unknown: shop west: ")
+    assert f"shop west: {n or 'no'} held-out customer" in one.reason
+    assert f"Too small to be measured: `west` ({n} customers)." in report.section(measured)
+
+    unlimited = judging({}, numeric=(), categorical=("shop",), protected=("shop",))
+    assert not list(gates_fairness.judge(measured, unlimited))
+
+
+def test_a_slice_that_is_too_small_does_not_hide_a_gap(unfair: Exam) -> None:
+    lost = found(gap(0.3, 0.1), small={"west": 3})
+    [one] = judged(lost)
+    assert not one.passed
+    assert one.value == "1 of 1 gaps beyond a limit"
+    assert one.reason.endswith("not judged: age west: 3 held-out customers, too few")
+
+
+def test_few_missing_values_and_new_ones_are_said_and_do_not_block(unfair: Exam) -> None:
+    by = judging({"recall": 0.9}, numeric=(), categorical=("shop",), protected=("shop",))
+    exam = by_shop(unfair)
+    shops = exam.rows["shop"].mask(np.arange(len(exam.rows)) % 100 == 0)
+    shops = shops.mask(np.arange(len(exam.rows)) % 100 == 1, "new")
+    measured = fairness.measure(
+        replace(exam, rows=exam.rows.assign(shop=shops)), by, "churned", 0.4
+    )
+    assert (measured[0].small, measured[0].skipped) == ({}, 2)
+    assert "Too small to be measured: 2." in report.section(measured)
+    [one] = gates_fairness.judge(measured, by)
+    assert one.passed
+
+
+def test_a_bin_that_no_training_row_is_in_is_not_asked_for(unfair: Exam) -> None:
+    by = judging({"recall": 0.9}, bins=4)
+    ages = np.where(np.arange(2000) % 2, 1.0, 0.0)  # the quantiles are 0, 0.5 and 1: none is above
+    exam = replace(unfair, rows=unfair.rows.assign(age=ages), train=unfair.train.assign(age=ages))
+    [one] = fairness.measure(exam, by, "churned", 0.4)
+    assert len(one.groups) == 2 and not one.small
+
+
 # params.yaml and the report
 
 
@@ -265,6 +324,7 @@ def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
 def test_names_in_the_report_do_not_come_alive(text: str) -> None:
     known = Gap("recall", text, text, 0.5, 0.4, 0.6, 0.0, significant=True)
     one = Fairness(text, text, text, None, 1, [Group(text, 5, 1, 0.1, None, 0.2)], [known])
+    one = replace(one, small={text: 3})
     document = {"baselines": [], "fairness": [one, replace(one, problem=text)]}
     rendered = render(facts(comparison=to_json(document)))
     assert "Protected slices" in rendered

@@ -85,9 +85,13 @@ class Fairness:
     problem : str or None
         Why nothing could be measured.
     skipped : int
-        Slices with too few customers.
+        Other slices with too few customers: of missing and rare values, and of values that no
+        training row has.
     groups : list of Group
     gaps : list of Gap
+    small : dict of str to int
+        Held-out customers of each slice that the training rows define and that has too few of
+        them, which can be none.
     """
 
     column: str
@@ -97,3 +101,4 @@ class Fairness:
     skipped: int = 0
     groups: list[Group] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    small: dict[str, int] = field(default_factory=dict)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from churn.core.params import Limits, SlicesParams
 from churn.evaluation import fairness
 from churn.evaluation.group_gaps import Fairness
-from churn.evaluation.slices import slices
+from churn.evaluation.slices import cuts, divide
 from churn.review.exam import Exam
 
 
@@ -45,17 +47,39 @@ def _columns(exam: Exam, judging: Limits, target: str, threshold: float) -> Iter
         if column not in exam.rows or column not in exam.train:
             yield replace(empty, problem=f"the customers have no column {column!r}")
             continue
-        parts = list(slices(exam.train, exam.rows, _only(wanted, column)))
-        large = [(name, members) for _, name, members in parts if members.sum() >= wanted.min_rows]
-        skipped = sum(0 < members.sum() < wanted.min_rows for *_, members in parts)
+        empty, large = _by_size(exam, _only(wanted, column), empty)
         if len(large) < 2:
             few = f"fewer than two slices of {column!r} have {wanted.min_rows} customers"
-            yield replace(empty, problem=few, skipped=int(skipped))
+            yield replace(empty, problem=few)
             continue
         groups, gaps = fairness.groups(
             large, exam.rows[target].to_numpy(), exam.rows["_probability"].to_numpy(), threshold
         )
-        yield replace(empty, skipped=int(skipped), groups=groups, gaps=gaps)
+        yield replace(empty, groups=groups, gaps=gaps)
+
+
+def _by_size(
+    exam: Exam, wanted: SlicesParams, empty: Fairness
+) -> tuple[Fairness, list[tuple[str, np.ndarray]]]:
+    """Return the slices of a column that are large enough; name or count the others.
+
+    A slice that has become small is named, also if nobody is left in it: else the customers whom it
+    protects could go unnoticed.
+    """
+    chosen = cuts(exam.train, wanted)
+    n_defined = sum(len(edges) + 1 for edges in chosen.numeric.values())
+    n_defined += sum(map(len, chosen.categorical.values()))
+    large, small, skipped = [], {}, 0
+    pairs = zip(divide(exam.train, chosen), divide(exam.rows, chosen), strict=True)
+    for place, ((*_, trained), (_, name, members)) in enumerate(pairs):
+        n = int(members.sum())
+        if n >= wanted.min_rows:
+            large.append((name, members))
+        elif place < n_defined and trained.any():  # the last ones are of missing and rare values
+            small[name] = n
+        else:
+            skipped += n > 0
+    return replace(empty, skipped=skipped, small=small), large
 
 
 def _only(wanted: SlicesParams, column: str) -> SlicesParams:

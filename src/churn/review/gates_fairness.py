@@ -21,7 +21,8 @@ def judge(found: Sequence[Fairness], limits: Limits, accepted: bool = False) -> 
     """Judge the gaps between slices by their limits, one gate for each exam.
 
     A candidate is blocked for a gap that exceeds its limit significantly among all of an exam
-    (Holm), as it is for slices that are worse; and for one that could not be measured.
+    (Holm), as it is for slices that are worse; for one that could not be measured; and for a slice
+    that the training rows define and that has too few customers to be measured.
 
     Parameters
     ----------
@@ -53,10 +54,11 @@ def _judged(
     limit: str,
     where: str,
 ) -> Gate:
-    name, unknown = f"fairness{where}", []
+    name, unknown, small = f"fairness{where}", [], []
     tested: list[_Tested] = []
     for column in columns:
         one = next((one for one in found if one.column == column), None)
+        small += [] if one is None else _small(one)
         problem = "it was not measured" if one is None else one.problem
         if one is None or problem is not None:
             unknown.append(f"{column}: {problem}")
@@ -71,18 +73,29 @@ def _judged(
                     unknown.append(said)
                 else:
                     tested.append(said)
-    if unknown:
-        reason = f"fairness could not be judged{where}: {first_three(unknown)}"
-        return Gate(name, False, "undefined", limit, reason)
+    unknown += small
     beyond = holm([p for *_, p in tested], (1 - LEVEL) / 2)
     failing = [one for one, is_beyond in zip(tested, beyond, strict=True) if is_beyond]
     if failing:
         worst = [shown for shown, *_ in sorted(failing, key=lambda one: -one[1])]
         value = f"{len(failing)} of {len(tested)} gaps beyond a limit"
         reason = f"the slices of a protected column differ{where}: {first_three(worst)}"
+        if unknown:
+            reason += f"; not judged: {first_three(unknown)}"
+        return Gate(name, False, value, limit, reason)
+    if unknown:
+        value = f"unknown: {first_three(small)}" if small else "undefined"
+        reason = f"fairness could not be judged{where}: {first_three(unknown)}"
         return Gate(name, False, value, limit, reason)
     value = f"none of {len(tested)} gaps beyond a limit"
     return Gate(name, True, value, limit, f"{len(tested)} gaps between slices judged")
+
+
+def _small(one: Fairness) -> list[str]:
+    return [
+        f"{one.column} {name}: {n or 'no'} held-out customer{'' if n == 1 else 's'}, too few"
+        for name, n in one.small.items()
+    ]
 
 
 def _tested(column: str, gap: Gap, most: float) -> _Tested | str:

@@ -8,6 +8,7 @@ from churn.evaluation.group_gaps import TITLES, Fairness, Gap
 from churn.review.report.tables import first_rows
 from churn.review.report.text import code, interval, number, prose
 
+_MOST_SMALL = 10  # slices that are named
 _WHOSE = {"main": "main's", "own": "this change's"}
 
 
@@ -29,8 +30,9 @@ def _column(one: Fairness, several: bool) -> str:
     if several:
         exam, limits = (_WHOSE.get(whose, prose(whose)) for whose in (one.exam, one.limits))
         title += f", on {exam} held-out customers, by {limits} limits"
+    more = _too_small(one)
     if one.problem is not None:
-        return f"{title}: could not be measured: {prose(one.problem)}."
+        return f"{title}: could not be measured: {prose(one.problem)}.{more}"
     rows = [
         [
             *(code(group.slice), f"{group.rows:,}", f"{group.churned:,}"),
@@ -40,7 +42,6 @@ def _column(one: Fairness, several: bool) -> str:
         for group in one.groups
     ]
     header = ["slice", "customers", "churned", *TITLES.values()]
-    more = f" Too small to be measured: {one.skipped:,}." if one.skipped else ""
     parts = [f"{title}.{more}", first_rows(header, rows, numbers=range(1, 6))]
     largest = [gap for metric in TITLES if (gap := _largest(one.gaps, metric)) is not None]
     gap_rows = [
@@ -53,6 +54,15 @@ def _column(one: Fairness, several: bool) -> str:
     ]
     header = ["largest gap", "of", "minus", "difference", "95% interval", ""]
     return "\n\n".join([*parts, first_rows(header, gap_rows, numbers=(3, 4))])
+
+
+def _too_small(one: Fairness) -> str:
+    """Name the slices that the training rows define, and count the others."""
+    named = [f"{code(name)} ({n:,} customers)" for name, n in list(one.small.items())[:_MOST_SMALL]]
+    others = len(one.small) - len(named) + one.skipped
+    if others:
+        named.append(f"{others:,} more" if named else f"{others:,}")
+    return f" Too small to be measured: {', '.join(named)}." if named else ""
 
 
 def _largest(gaps: Sequence[Gap], metric: str) -> Gap | None:
