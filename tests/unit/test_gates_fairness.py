@@ -110,12 +110,12 @@ def test_each_exam_is_judged() -> None:
 
 
 def verdict_of(
-    measured: list[Fairness], judged_by: list[Limits], accepted: bool = False
+    measured: list[Fairness], judged_by: list[Limits], **others: bool
 ) -> dict[str, Gate]:
     entry = Absent(name="main", absent="main has no pipeline yet")
     comparison = Comparison(model_digest="c" * 64, baselines=[entry], fairness=measured)
     results = Results(metrics=None, checks=None, comparison=comparison, model_digest="c" * 64)
-    verdict = gate.judge(results, judged_by, accepted=accepted)
+    verdict = gate.judge(results, judged_by, **others)
     return {one.name: one for one in verdict.gates if one.name.startswith("fairness")}
 
 
@@ -134,6 +134,22 @@ def test_main_s_limits_decide_beside_the_change_s_own() -> None:
     # Measured by other limits only: main's columns were not looked at.
     gates = verdict_of([measured[1]], by)
     assert "not measured" in gates["fairness, main's limits"].reason
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_release_judges_what_its_own_limits_measured(order: int) -> None:
+    """A column that main's old limits name may be gone; main accepted that with the merge."""
+    main, own = judging({}, "main"), judging({"selection_rate": 0.1})
+    measured = [found(problem="lost", limits="main"), found(gap(0.0, 0.1))][::order]
+    assert all(one.passed for one in verdict_of(measured, [main, own]).values())
+    assert verdict_of(measured, [own], release=True, again=True)["fairness"].passed
+
+    bad = [replace(one, problem=None, gaps=[gap(0.0, 0.1)]) for one in measured]
+    bad = [found(gap(0.5, 0.1)) if one.limits == "own" else one for one in bad]
+    assert not verdict_of(bad, [own], release=True, again=True)["fairness"].passed
+    # Measured by main's limits only.
+    alone = [found(gap(0.5, 0.1), limits="main")]
+    assert not verdict_of(alone, [own], release=True, again=True)["fairness"].passed
 
 
 def test_a_comparison_of_another_model_is_ignored() -> None:
