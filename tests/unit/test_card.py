@@ -152,7 +152,7 @@ def test_the_card_is_in_the_version_s_run_and_named_where_it_is_decided(
 
 
 def test_an_interval_covers_what_it_is_of() -> None:
-    """Of 200 tables of one truth, about 95 % have intervals with the true metric in it."""
+    """Of 60 tables of one truth, about 95 % have intervals with the true metric in it."""
     rng = np.random.default_rng(3)
 
     def table(n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -336,6 +336,21 @@ def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
     assert "on main's held-out customers, by this change's limits" in lost
 
 
+def test_the_report_shows_a_significant_gap_before_a_larger_one() -> None:
+    large = Gap("recall", "a", "b", -0.4, -0.9, 0.1, 0.1)
+    sure = Gap("recall", "a", "c", 0.2, 0.15, 0.25, 1e-9, significant=True)
+    smaller = replace(sure, first="b", difference=0.19)
+    text = report.section([found(large, sure, smaller)])
+    assert "| Recall | `a` | `c` | +0.2000 | +0.1500 to +0.2500 | **significant** |" in text
+    assert "| Recall | `a` | `b` | -0.4000" in report.section([found(large)])
+    assert "inconclusive" not in text
+
+
+def test_without_a_gap_the_report_says_nothing_of_gaps() -> None:
+    text = report.section([found(problem="lost")])
+    assert "gaps" not in text and "lost" in text
+
+
 @pytest.mark.parametrize("text", ["<script>", "[a](http://b)", "a|b", "@octo"])
 def test_names_in_the_report_do_not_come_alive(text: str) -> None:
     known = Gap("recall", text, text, 0.5, 0.4, 0.6, 0.0, significant=True)

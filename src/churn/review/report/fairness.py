@@ -13,16 +13,19 @@ _WHOSE = {"main": "main's", "own": "this change's"}
 
 
 def section(found: Sequence[Fairness]) -> str:
-    """Render each protected column: its slices, and the largest gap of each metric."""
+    """Render each protected column: its slices, and of each metric the gap that says most."""
     if not found:
         return ""
     several = len({(one.exam, one.limits) for one in found}) > 1
     n_gaps = sum(len(one.gaps) for one in found)
-    note = (
-        f"Of {n_gaps:,} gaps between two slices, significant ones are so together (Holm's"
-        " correction). Calibration is the mean probability minus the share that churned."
-    )
-    return "\n\n".join([*(_column(one, several) for one in found), note])
+    parts = [_column(one, several) for one in found]
+    if n_gaps:
+        parts.append(
+            f"Of {n_gaps:,} gaps between two slices, significant ones are so together (Holm's"
+            " correction); of each metric the largest of them is shown, or else the largest gap."
+            " Calibration is the mean probability minus the share that churned."
+        )
+    return "\n\n".join(parts)
 
 
 def _column(one: Fairness, several: bool) -> str:
@@ -52,7 +55,7 @@ def _column(one: Fairness, several: bool) -> str:
         ]
         for gap in largest
     ]
-    header = ["largest gap", "of", "minus", "difference", "95% interval", ""]
+    header = ["gap", "of", "minus", "difference", "95% interval", ""]
     return "\n\n".join([*parts, first_rows(header, gap_rows, numbers=(3, 4))])
 
 
@@ -67,4 +70,5 @@ def _too_small(one: Fairness) -> str:
 
 def _largest(gaps: Sequence[Gap], metric: str) -> Gap | None:
     known = [gap for gap in gaps if gap.metric == metric and gap.difference is not None]
-    return max(known, key=lambda gap: abs(gap.difference or 0.0), default=None)
+    # A significant gap first: between small slices larger ones come by chance.
+    return max(known, key=lambda gap: (gap.significant, abs(gap.difference or 0.0)), default=None)
