@@ -85,6 +85,11 @@ def test_the_card_follows_what_it_is_made_from(workspace: Workspace, tmp_path: P
     text = markdown.render(replace(content, verdict=failed))
     assert "Verdict: **not passed**. ROC AUC is too low" in text
     assert "The change moved its own limits: `gates`." in text
+    undecided = replace(content.verdict, undecided=True, reason="too few customers")
+    text = markdown.render(replace(content, verdict=undecided))
+    assert "Verdict: **cannot tell, a person has to decide**. too few customers" in text
+    text = markdown.render(replace(content, verdict=replace(undecided, passed=False)))
+    assert "Verdict: **cannot tell**. too few customers" in text
     nothing = replace(content, intervals=dict.fromkeys(TITLES, Interval(0.5, None, None)))
     assert markdown.render(nothing).count("| undefined |") == len(TITLES)
 

@@ -199,6 +199,8 @@ def _limits(content: Content) -> str:
 
 def _review(verdict: Verdict) -> str:
     word = "passed" if verdict.passed else "not passed"
+    if verdict.undecided:
+        word = "cannot tell, a person has to decide" if verdict.passed else "cannot tell"
     said = f"Verdict: **{word}**. {prose(verdict.reason)}"
     moved = (
         f"The change moved its own limits: {listed(verdict.moved, 10)}." if verdict.moved else ""
