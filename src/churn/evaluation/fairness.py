@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from churn.evaluation.comparison import LEVEL
-from churn.evaluation.group_gaps import Gap, Group
+from churn.evaluation.group_gaps import LEAST_CHURNED, Gap, Group
 from churn.evaluation.many_looks import holm
 from churn.model.threshold import decide
 
@@ -46,8 +46,13 @@ def groups(
     Notes
     -----
     Slices have no customer in common, so there is nothing to pair. Selection rate and recall are
-    shares: Newcombe's interval from two of Wilson's, which holds for small groups and for shares of
-    0 and 1, where a bootstrap has no spread. Calibration is a mean: Welch's interval.
+    shares: Newcombe's interval from two of Wilson's, also for shares of 0 and 1, where a bootstrap
+    has no spread. Calibration is a mean: Welch's interval.
+
+    Recall counts those who churned only, who can be few in a large slice. Of two slices with the
+    same recall, 200 churned in one of them, so many are called different at 5%, by enumeration: if
+    12 churned in the other one, at most 5.2% for recalls of 0.1 to 0.9, and 7.9% beyond; if 3 did,
+    6.9% and 10.3%. So recall is not measured where fewer than `LEAST_CHURNED` churned.
     Source: Newcombe, R. G. (1998), Interval Estimation for the Difference Between Independent
     Proportions, Statistics in Medicine 17, method 10; Welch, B. L. (1947), Biometrika 34.
     """
@@ -55,9 +60,10 @@ def groups(
     found, values = [], []
     for name, members in slices:
         labels, churn = y[members], decided[members]
+        caught = churn[labels == 1]
         of_slice: dict[str, np.ndarray] = {
             "selection_rate": churn,
-            "recall": churn[labels == 1],
+            "recall": caught if len(caught) >= LEAST_CHURNED else caught[:0],
             "calibration": probability[members] - labels,
         }
         means = {metric: _mean(value) for metric, value in of_slice.items()}

@@ -12,6 +12,7 @@ TITLES = {
     "recall": "Recall",
     "calibration": "Calibration",
 }
+LEAST_CHURNED = 10  # of a slice, so that its recall counts as measured
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Group:
     selection_rate : float or None
         Share of its customers who are predicted to churn.
     recall : float or None
-        Share of those who churned who were predicted to; None if nobody churned.
+        Share of those who churned who were predicted to; None if fewer than `LEAST_CHURNED` did.
     calibration : float or None
         Mean probability minus the share that churned: above 0 the risk is overstated.
     """
@@ -50,7 +51,7 @@ class Gap:
     first, second : str
         The slices.
     difference : float or None
-        None if the metric is undefined in one of them.
+        None if the metric was not measured in one of them.
     lower, upper : float or None
         The 95% interval; None if it cannot be computed.
     p : float or None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from churn.core.params import FairnessName, Limits
 from churn.evaluation.comparison import LEVEL
-from churn.evaluation.group_gaps import TITLES, Fairness, Gap
+from churn.evaluation.group_gaps import LEAST_CHURNED, TITLES, Fairness, Gap
 from churn.evaluation.many_looks import holm
 from churn.review.gates_against import accept, p_beyond
 from churn.review.gates_alone import first_three
@@ -54,25 +54,22 @@ def _judged(
     limit: str,
     where: str,
 ) -> Gate:
-    name, unknown, small = f"fairness{where}", [], []
+    name = f"fairness{where}"
+    unknown: list[str] = []
+    small: list[str] = []
     tested: list[_Tested] = []
     for column in columns:
         one = next((one for one in found if one.column == column), None)
-        small += [] if one is None else _small(one)
         problem = "it was not measured" if one is None else one.problem
+        small += [] if one is None else _small(one, wanted)
         if one is None or problem is not None:
             unknown.append(f"{column}: {problem}")
             continue
-        for metric, most in wanted.items():
-            gaps = [gap for gap in one.gaps if gap.metric == metric]
-            if not gaps:
-                unknown.append(f"{column}: {TITLES[metric]} was not measured")
-            for gap in gaps:
-                said = _tested(column, gap, most)
-                if isinstance(said, str):
-                    unknown.append(said)
-                else:
-                    tested.append(said)
+        for said in _of_column(one, wanted):
+            if isinstance(said, str):
+                unknown.append(said)
+            else:
+                tested.append(said)
     unknown += small
     beyond = holm([p for *_, p in tested], (1 - LEVEL) / 2)
     failing = [one for one, is_beyond in zip(tested, beyond, strict=True) if is_beyond]
@@ -91,11 +88,30 @@ def _judged(
     return Gate(name, True, value, limit, f"{len(tested)} gaps between slices judged")
 
 
-def _small(one: Fairness) -> list[str]:
-    return [
-        f"{one.column} {name}: {n or 'no'} held-out customer{'' if n == 1 else 's'}, too few"
-        for name, n in one.small.items()
-    ]
+def _small(one: Fairness, wanted: Mapping[FairnessName, float]) -> Iterator[str]:
+    """Name the slices that have too few customers, or too few who churned for a limit on recall."""
+    for name, n in one.small.items():
+        yield f"{one.column} {name}: {_customers(n)} held out, too few"
+    for group in one.groups:
+        if "recall" in wanted and group.recall is None:
+            few = f"{_customers(group.churned)} churned, fewer than {LEAST_CHURNED}"
+            yield f"{one.column} {group.slice}: Recall is undefined, {few}"
+
+
+def _customers(n: int) -> str:
+    return "1 customer" if n == 1 else f"{n or 'no'} customers"
+
+
+def _of_column(one: Fairness, wanted: Mapping[FairnessName, float]) -> Iterator[_Tested | str]:
+    """Yield what is to be tested of each gap with a limit, or why it cannot be."""
+    for metric, most in wanted.items():
+        few = {group.slice for group in one.groups if metric == "recall" and group.recall is None}
+        gaps = [gap for gap in one.gaps if gap.metric == metric]
+        if not gaps:
+            yield f"{one.column}: {TITLES[metric]} was not measured"
+        for gap in gaps:
+            if not few & {gap.first, gap.second}:  # `_small` names these
+                yield _tested(one.column, gap, most)
 
 
 def _tested(column: str, gap: Gap, most: float) -> _Tested | str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from churn.evaluation import fairness
 from churn.evaluation.group_gaps import TITLES, Gap
@@ -20,10 +21,10 @@ def two(first: tuple[list[int], list[float]], second: tuple[list[int], list[floa
 
 
 def test_groups_are_measured_by_their_definitions() -> None:
-    y, p = np.array([1, 1, 0, 0, 1, 0]), np.array([0.9, 0.2, 0.8, 0.1, 0.5, 0.4])
-    slices = [("a", np.arange(6) < 4), ("b", np.arange(6) >= 4)]
+    y, p = np.array([1, 1, 0, 0, 1, 0] * 10), np.array([0.9, 0.2, 0.8, 0.1, 0.5, 0.4] * 10)
+    slices = [("a", np.arange(60) % 6 < 4), ("b", np.arange(60) % 6 >= 4)]
     [first, second], gaps = fairness.groups(slices, y, p, 0.5)
-    assert (first.slice, first.rows, first.churned) == ("a", 4, 2)
+    assert (first.slice, first.rows, first.churned) == ("a", 40, 20)
     assert (first.selection_rate, first.recall) == (0.5, 0.5)
     assert first.calibration == pytest.approx(0.0)
     assert (second.selection_rate, second.recall) == (0.5, 1.0)
@@ -61,6 +62,40 @@ def test_what_is_undefined_has_no_difference() -> None:
     alone = {gap.metric: gap for gap in two(([0], [0.1]), ([1, 0, 1], [0.9] * 3))}
     assert alone["calibration"].difference is not None
     assert alone["calibration"].lower is None
+
+
+@pytest.mark.parametrize("churned", [3, 9, 10])
+def test_recall_of_few_who_churned_is_not_measured(churned: int) -> None:
+    few = ([1] * churned + [0] * 60, [0.9] * churned + [0.1] * 60)
+    gaps = {gap.metric: gap for gap in two(few, ([1] * 200, [0.9] * 190 + [0.1] * 10))}
+    assert (gaps["recall"].p is not None) == (churned == 10)
+    assert gaps["selection_rate"].p is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("churned", [10, 12])
+def test_equal_recalls_of_a_small_and_a_large_slice_are_rarely_called_different(
+    churned: int,
+) -> None:
+    """Of all that can happen to 200 who churned and to a few, at each recall that they share."""
+    small, large = np.arange(churned + 1), np.arange(201)
+    called = np.array(
+        [[_p(k, churned, j, 200) <= 0.05 for j in large.tolist()] for k in small.tolist()]
+    )
+    errors = [
+        stats.binom.pmf(small, churned, recall) @ called @ stats.binom.pmf(large, 200, recall)
+        for recall in np.arange(0.01, 0.995, 0.01)
+    ]
+    assert 0.04 < np.mean(errors) < 0.05
+    assert max(errors[9:90]) < 0.053  # recalls of 0.1 to 0.9
+    assert max(errors) < 0.08
+
+
+def _p(k: int, n: int, j: int, m: int) -> float:
+    first, second = (np.arange(size) < hits for hits, size in ((k, n), (j, m)))
+    p = fairness._gap("recall", ("a", "b"), first, second).p
+    assert p is not None
+    return p
 
 
 @pytest.mark.slow
