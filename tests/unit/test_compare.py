@@ -409,6 +409,24 @@ def test_of_production_nothing_but_the_predictions_is_known(
     )
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_limit_that_leaves_out_nobody_is_no_other_sample(
+    more: int, candidate: Candidate, tmp_path: Path
+) -> None:
+    found = replace(older(candidate, tmp_path / "there", candidate.train), workspace=None)
+    limit = {"max_rows": len(candidate.train) + more}
+    candidate.settings = candidate.settings.model_copy(
+        update={"train": candidate.settings.train.model_copy(update=limit)}
+    )
+    if more:
+        assert len(everyone(found, candidate).rows) == 4000
+        return
+    another = "main was trained on another sample (train.max_rows)"
+    assert everyone(found, candidate) == another
+    sample = replace(found, said={"train_max_rows": limit["max_rows"]})
+    assert len(everyone(sample, candidate).rows) == 4000
+
+
 def test_without_out_of_fold_predictions_of_both_the_held_out_customers_are_alone(
     candidate: Candidate, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from churn.core.errors import ParamsError
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import synthesize
+from churn.provenance.candidate import model_digest
 from churn.review.report.gather import _sample
 from churn.stages import prepare, train
 from tests.conftest import ROOT
@@ -58,6 +59,12 @@ def test_a_sample_is_trained_on_and_held_out_customers_stay(
     found = _sample(part)
     assert found is not None and (found.rows, found.of) == (1000, len(all_ids))
     assert _sample(whole) is None
+
+
+@pytest.mark.slow
+def test_a_limit_above_the_table_s_size_does_not_change_the_model(tmp_path: Path) -> None:
+    whole, limited = made(tmp_path / "whole", None), made(tmp_path / "limited", 2353)
+    assert model_digest(limited.model) == model_digest(whole.model)
 
 
 def test_a_sample_that_is_too_small_is_refused() -> None:

@@ -62,6 +62,21 @@ def is_test(ids: pd.Series, test_share: float, salt: str) -> np.ndarray:
     return held_out
 
 
+def sample_size(n_rows: int, max_rows: int | None) -> int | None:
+    """Return the size of the sample that training rows are; None if they are all there are.
+
+    A limit above the size of the table removes nothing. Training rows that are as many as the limit
+    are taken for a sample: how many there were before is not known any more.
+
+    Parameters
+    ----------
+    n_rows : int
+        Training rows, of which `sampled` has kept at most `max_rows`.
+    max_rows : int or None
+    """
+    return max_rows if n_rows == max_rows else None
+
+
 def sampled(ids: pd.Series, max_rows: int | None) -> np.ndarray:
     """Tell which customers are in a sample: those with the smallest hash of their id.
 

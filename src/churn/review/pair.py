@@ -149,6 +149,6 @@ def _other_rows(found: Baseline, candidate: Candidate) -> str | None:
     card, chosen = found.card(), candidate.settings
     if (card.test_share, card.salt) != (chosen.split.test_share, chosen.split.salt):
         return "holds out other customers"
-    if card.train_max_rows != chosen.train.max_rows:
+    if card.train_max_rows != split.sample_size(len(candidate.train), chosen.train.max_rows):
         return "was trained on another sample (train.max_rows)"
     return None

@@ -14,6 +14,7 @@ from churn.core.files import atomic, read_parquet, write_parquet
 from churn.core.params import DataParams, DecisionParams, Params
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar, silent
+from churn.data import split
 from churn.data.dates import with_days
 from churn.model import artifact, estimator, out_of_fold, threads, threshold
 from churn.model.artifact import Model
@@ -125,7 +126,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         features=tuple(pipeline["features"].get_feature_names_out()),
         test_share=settings.split.test_share,
         salt=settings.split.salt,
-        train_max_rows=settings.train.max_rows,
+        train_max_rows=split.sample_size(len(train), settings.train.max_rows),
         missing=data.missing,
         csv=data.csv,
     )
