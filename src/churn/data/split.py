@@ -73,6 +73,11 @@ def sample_size(n_rows: int, max_rows: int | None) -> int | None:
     n_rows : int
         Training rows, of which `sampled` has kept at most `max_rows`.
     max_rows : int or None
+        As for `sampled`.
+
+    Returns
+    -------
+    int or None
     """
     return max_rows if n_rows == max_rows else None
 
