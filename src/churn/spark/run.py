@@ -101,6 +101,7 @@ def run(options: Options) -> Outcome:
         own = [data.id, *tables.OWN, *found.partitions]
         kind = TableOutput if tables.is_table(options.output) else FolderOutput
         output: Output = kind(spark, options.output, options.input, found)
+        output.recover()
         output.require_free(own, options.overwrite)
         if found.frame.isEmpty():
             raise DataError(f"{options.input}: no customers in it")
