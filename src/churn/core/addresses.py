@@ -47,9 +47,13 @@ def reason(error: Exception) -> str:
         return "not there"
     told = error.strerror if isinstance(error, OSError) else None
     lines = (told or str(error)).strip().splitlines() or [""]
-    said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
-    said = re.sub(r"[?][^ ]*", "", said)
+    said = without_secrets(lines[0])
     return (said if told else f"{type(error).__name__}: {said}")[:200].removesuffix(": ")
+
+
+def without_secrets(text: str) -> str:
+    """Leave out what `public` does of all addresses in a text that others have written."""
+    return re.sub(r"[?][^ ]*", "", re.sub(r"(://)[^/\s@]*@", r"\1", text))
 
 
 @contextmanager

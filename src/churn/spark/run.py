@@ -61,6 +61,11 @@ class Options:
     master: str | None = None
     root: Path = Path()
 
+    @property
+    def shown(self) -> str:
+        """The input's name in messages, which executors log as well: without secrets."""
+        return public(self.input)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -95,7 +100,7 @@ def run(options: Options) -> Outcome:
     shipped, model = fetch(options.model, options.root)
     if model.compiled is None:
         announce(f"scikit-learn predicts, several times slower: {model.why_not}")
-    data = columns(model.model.card, Path(options.input))
+    data = columns(model.model.card, Path(options.shown))
     with session(options.master) as spark:
         found = tables.read(spark, options.input, data)
         own = [data.id, *tables.OWN, *found.partitions]
@@ -104,7 +109,7 @@ def run(options: Options) -> Outcome:
         output.recover()
         output.require_free(own, options.overwrite)
         if found.frame.isEmpty():
-            raise DataError(f"{options.input}: no customers in it")
+            raise DataError(f"{options.shown}: no customers in it")
         with output.begun():
             counts = _written(options, found, shipped, data, output)
             output.finish()
@@ -129,7 +134,7 @@ def _written(
 
     moment = datetime.now(UTC).replace(microsecond=0)
     refuses = options.bad_rows == "refuse"
-    scorer = Scorer(shipped, options.input, found.names, found.partitions, refuses)
+    scorer = Scorer(shipped, options.shown, found.names, found.partitions, refuses)
     # Counted as they pass by: a second pass would read and predict all again.
     seen = Observation()
     scored = found.frame.mapInArrow(scorer, _schema(found, data.id)).observe(

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from churn.cli.main import main
 from churn.core.errors import ChurnError
+from churn.core.params import Params
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.spark import session, shipped, tables
+from churn.spark import outputs, session, shipped, tables
+from churn.spark.files import Folder
+from churn.spark.output_folder import FolderOutput
+from churn.spark.run import Options
 from churn.spark.session import said
 from tests.unit.spark import cluster
+from tests.unit.spark.hadoop import Files
+
+
+class Narrow(NamedTuple):
+    """Stands for a frame of which columns only are asked."""
+
+    columns: list[str]
 
 
 def test_an_executor_with_other_answers_is_refused(
@@ -87,6 +100,43 @@ def test_without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_name_is_a_table_or_a_path(name: str, by_name: bool) -> None:
     assert tables.is_table(name) is by_name
+
+
+def test_no_message_has_the_secrets_of_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Params
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address, shown = "s3a://key:secret@bucket/in?token=secret", "s3a://bucket/in"
+    files, frame = Files(), cast("Any", Narrow(columns=["age"]))
+    found = tables.Table(frame, (), ())
+    monkeypatch.setattr(tables, "partitions_of", lambda spark, name: [])
+    monkeypatch.setattr(outputs, "partitions_of", lambda spark, name: ["day"])
+    monkeypatch.setattr(tables, "listed", lambda spark, path: None)
+    output = FolderOutput(files.spark, address, "in", found)
+    monkeypatch.setattr(output, "_there", lambda: frame)
+    files.before_rename = lambda path, target: False
+
+    def read() -> None:
+        tables.read(files.spark, address, settings.data)
+
+    def read_narrow() -> None:
+        monkeypatch.setattr(tables, "_folder", lambda *_: frame)
+        tables.read(files.spark, address, settings.data)
+
+    for refused, reason in (
+        (lambda: tables.require_apart(address, address), "is in the input"),
+        (read, "no CSV or Parquet files there"),
+        (read_narrow, "column 'customer_id' is missing"),
+        (lambda: output.require_free(["id"], False), "holds something else"),
+        (lambda: output.require_free(["age"], False), "is partitioned by day"),
+        (lambda: Folder(files.spark, address).move("a", "b"), "cannot be written"),
+        (lambda: Folder(cast("Any", None), address), "lets nobody move files"),
+    ):
+        with pytest.raises(ChurnError, match=re.escape(shown) + f".*{reason}") as error:
+            refused()
+        assert "secret" not in str(error.value) and "key" not in str(error.value)
+    assert Options(model="m", input=address, output="out").shown == shown
+    assert session._in_one_line(f"Wrong FS: {address}") == f"Spark: Wrong FS: {shown}"
 
 
 def test_the_reason_is_found_in_java_s_words() -> None:
