@@ -33,6 +33,19 @@ def file_system(address: str, root: Path = Path()) -> tuple[Any, str]:
     return found
 
 
+def place(text: str) -> str:
+    """Return the folder that an address or path means, to be compared with others.
+
+    Returns
+    -------
+    str
+        Ends in a slash, so that what is in it begins with it. Links of this machine are followed.
+    """
+    if is_address(text) and not text.startswith("file:///"):
+        return text.rstrip("/") + "/"
+    return f"{Path(re.sub('^file:(//)?(?=/)', '', text)).resolve()}".rstrip("/") + "/"
+
+
 def public(address: str) -> str:
     """Leave out a user, a password, and the query, in which signed addresses have their key."""
     if "://" not in address:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
+from churn.batch import fetching
 from churn.core.addresses import public
 from churn.core.errors import DataError
 from churn.core.params import DataParams
 from churn.core.progress import announce
 from churn.model.prediction import columns
-from churn.registry import loading
 from churn.serve.served import Served
+from churn.serve.store import Store
 from churn.spark import tables
 from churn.spark.output_folder import FolderOutput
 from churn.spark.output_table import TableOutput
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 BadRows = Literal["refuse", "quarantine"]
-_EXAMPLE = "input_example.json"  # typical customers, beside a model that MLflow holds
 
 
 @dataclass(frozen=True)
@@ -155,16 +152,10 @@ def _written(
 
 def fetch(uri: str, root: Path) -> tuple[Shipped, Served]:
     """Get a model, verified, and pack it; parameters and errors as for `run`."""
-    with tempfile.TemporaryDirectory(prefix="churn-predict-") as folder:
-        files = loading.fetch(uri, root, Path(folder))
-        return pack(files.model, files.version, _sample(files.stored))
-
-
-def _sample(stored: Path | None) -> pd.DataFrame | None:
-    path = None if stored is None else stored / _EXAMPLE
-    if path is None or not path.is_file():
-        return None
-    return pd.DataFrame(**json.loads(path.read_text(encoding="utf-8")), dtype=object)
+    with TemporaryDirectory(prefix="churn-predict-") as folder:
+        store = Store(Path(folder))
+        loadable = fetching.fetch(uri, root, store)
+        return pack(store.model(loadable), loadable.version, store.sample(loadable))
 
 
 def _schema(found: tables.Table, identity: str) -> StructType:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from churn.core.addresses import public
+from churn.core.addresses import place, public
 from churn.core.errors import DataError
 from churn.core.params import ROW_NUMBER, CsvParams, DataParams
 
@@ -54,7 +54,9 @@ def require_apart(source: str, target: str) -> None:
     DataError
         If it is.
     """
-    one, other = (name.rstrip("/") + "/" for name in (source, target))
+    if is_table(source) != is_table(target):
+        return  # where a table is, its catalog knows
+    one, other = (f"{it}/" if is_table(it) else place(it) for it in (source, target))
     if one.startswith(other) or other.startswith(one):
         raise DataError(f"{public(target)}: is in the input, or around it; name another place")
 

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from churn.cli.main import main
-from churn.core.errors import ChurnError
+from churn.core.errors import ChurnError, DataError
 from churn.core.params import Params
 from churn.model import artifact
 from churn.model.artifact import Model
+from churn.provenance.candidate import model_digest
 from churn.spark import outputs, session, shipped, tables
 from churn.spark.files import Folder
 from churn.spark.output_folder import FolderOutput
-from churn.spark.run import Options
+from churn.spark.run import Options, fetch
 from churn.spark.session import said
 from tests.unit.spark import cluster
 from tests.unit.spark.hadoop import Files
@@ -100,6 +101,50 @@ def test_without_spark(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_name_is_a_table_or_a_path(name: str, by_name: bool) -> None:
     assert tables.is_table(name) is by_name
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_apart"),
+    [
+        ("data/in", "./data/in/scored", False),
+        ("./data/in/scored", "data/in", False),
+        ("data/in", "data/other/../in", False),
+        ("data/in", "link/scored", False),
+        ("data/in", "data/in2", True),
+        ("s3a://bucket/in", "s3a://bucket/in/scored/", False),
+        ("s3a://bucket/in", "./in/scored", True),
+        ("shop.customers", "shop.customers", False),
+        ("shop.customers", "shop.customers_scored", True),
+        ("data", "./data/scored", True),
+    ],
+)
+def test_an_output_is_apart_from_its_input_by_whatever_name(
+    source: str, target: str, is_apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/in").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("data/in")
+    if is_apart:
+        tables.require_apart(source, target)
+        return
+    with pytest.raises(DataError, match="is in the input, or around it"):
+        tables.require_apart(source, target)
+
+
+@pytest.mark.parametrize("scheme", ["file:", "file://"])
+def test_a_local_address_is_a_path(scheme: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is in the input, or around it"):
+        tables.require_apart(f"{tmp_path}/in", f"{scheme}{tmp_path}/in/scored")
+
+
+def test_the_model_that_is_shipped_is_the_one_of_the_folder(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    packed, model = fetch(str(stored), tmp_path)
+    assert packed.version == packed.digest[:12] == model_digest(stored)[:12]
+    assert packed.files["model.json"] == (stored / "model.json").read_bytes()
+    assert packed.sample == "" and model.version == packed.version
 
 
 def test_no_message_has_the_secrets_of_an_address(
