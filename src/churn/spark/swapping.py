@@ -68,11 +68,13 @@ class Swap:
         old = f"{self.own}/{_OLD}"
         if not self.folder.exists(f"{self.own}/{_MOVED}"):
             names = self.places(old, kinds)
-            for slot in [f"{kind}/{name}".strip("/") for name in names for kind in kinds]:
-                if self.folder.exists(f"{self.own}/{_ASIDE}"):
+            slots = [f"{kind}/{name}".strip("/") for name in names for kind in kinds]
+            if self.folder.exists(f"{self.own}/{_ASIDE}"):
+                for slot in slots:
                     self._take_back(slot)
-                for entry in self._entries(old, slot):
-                    self.folder.move(f"{old}/{entry}", entry)
+                self.folder.remove(f"{self.own}/{_ASIDE}")  # what is there from now on is old
+            for entry in [entry for slot in slots for entry in self._entries(old, slot)]:
+                self.folder.move(f"{old}/{entry}", entry)
         self._end()
 
     def _one(self, slots: Sequence[str]) -> None:
