@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,13 @@ ALERT_URL = "CHURN_ALERT_URL"  # a webhook, as those of Slack, Mattermost or Tea
 _ERROR = "Error: "
 _ENDED = 1  # of churn: the job is done, and its result is an alarm
 _STOP_S = 20
+# Up to the place; what follows may be an id, a cell, or a whole row.
+_ABOUT_DATA = re.compile(
+    r"""\bcolumn (?:'[^']*'|"[^"]*")(?:, row \d+)?(?::? is missing\b)?"""
+    r"|\bnot a CSV file\b|\bMalformed \w+ record\b|\brow #?\d+|\bcustomer(?=s? ['\"])"
+    r"|^(?:\w+\.)*\w*(?:Error|Exception)(?=: )"  # of a crash, which may say anything
+)
+_PARENTHESIS = re.compile(r" ?\((?!version \d+\)).*\)| ?\((?!version \d+\))[^)]*$")
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,9 @@ def run(job: Job, log: Callable[[str], object]) -> None:
     for line in output:
         log(line)
     if code:
-        raise JobError(f"churn {job.arguments[0]}: {reason(errors, output, code)}", code != _ENDED)
+        said = without_customers(reason(errors, output, code))
+        kind = "alarm" if code == _ENDED else f"error, exit code {code}"
+        raise JobError(f"churn {job.arguments[0]}: {said} [{kind}]", code != _ENDED)
 
 
 def _call(command: list[str], log: Callable[[str], object]) -> tuple[int, list[str], list[str]]:
@@ -165,6 +175,18 @@ def reason(errors: Iterable[str], output: Iterable[str], code: int) -> str:
     errors, output = [line for line in errors if line.strip()], [line for line in output if line]
     told = [line.removeprefix(_ERROR) for line in errors if line.startswith(_ERROR)]
     return next(iter([*told[-1:], *output[:1], *errors[-1:]]), f"exit code {code}, and no reason")
+
+
+def without_customers(line: str) -> str:
+    """Leave out what may be a customer's: ids, cells and rows stay in the log.
+
+    Of a line about a column, a row or a customer, only the place is left, and parentheses are left
+    out of all but the number of a version.
+    """
+    about = _ABOUT_DATA.search(line)
+    short = line[: about.end()] if about else line
+    short = _PARENTHESIS.sub("", short).rstrip(" :,;")
+    return short if short == line else f"{short} (more in the log)"
 
 
 def alert(text: str) -> None:

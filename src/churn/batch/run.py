@@ -203,12 +203,10 @@ def _run(options: Options, found: Sequence[Input], loadable: Loadable) -> Run:
 
 def _require_apart(options: Options) -> None:
     """Check that the output is not below the input, which would be read the next time."""
-    source, target = (
-        path.rstrip("/") + "/" if addresses.is_address(path) else f"{Path(path).resolve()}/"
-        for path in (options.input, options.output)
-    )
-    if target.startswith(source):
-        raise DataError(f"{options.output}: is in the input; name a folder beside it")
+    if addresses.place(options.output).startswith(addresses.place(options.input)):
+        raise DataError(
+            f"{addresses.public(options.output)}: is in the input; name a folder beside it"
+        )
 
 
 def _require_names(found: Sequence[Input]) -> None:

@@ -33,6 +33,19 @@ def file_system(address: str, root: Path = Path()) -> tuple[Any, str]:
     return found
 
 
+def place(text: str) -> str:
+    """Return the folder that an address or path means, to be compared with others.
+
+    Returns
+    -------
+    str
+        Ends in a slash, so that what is in it begins with it. Links of this machine are followed.
+    """
+    if is_address(text) and not text.startswith("file:///"):
+        return text.rstrip("/") + "/"
+    return f"{Path(re.sub('^file:(//)?(?=/)', '', text)).resolve()}".rstrip("/") + "/"
+
+
 def public(address: str) -> str:
     """Leave out a user, a password, and the query, in which signed addresses have their key."""
     if "://" not in address:
@@ -47,9 +60,13 @@ def reason(error: Exception) -> str:
         return "not there"
     told = error.strerror if isinstance(error, OSError) else None
     lines = (told or str(error)).strip().splitlines() or [""]
-    said = re.sub(r"(://)[^/\s@]*@", r"\1", lines[0])
-    said = re.sub(r"[?][^ ]*", "", said)
+    said = without_secrets(lines[0])
     return (said if told else f"{type(error).__name__}: {said}")[:200].removesuffix(": ")
+
+
+def without_secrets(text: str) -> str:
+    """Leave out what `public` does of all addresses in a text that others have written."""
+    return re.sub(r"[?][^ ]*", "", re.sub(r"(://)[^/\s@]*@", r"\1", text))
 
 
 @contextmanager

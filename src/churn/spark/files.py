@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from churn.core.addresses import public
 from churn.core.errors import ChurnError
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class Folder:
             settings = spark._jsc.hadoopConfiguration()
         except Exception as error:  # it differs between Spark's versions
             raise ChurnError(
-                f"{address}: this Spark lets nobody move files; name a table of its catalog"
+                f"{public(address)}: this Spark lets nobody move files; name a table of its catalog"
             ) from error
         self._address = address.rstrip("/")
+        self._shown = public(self._address)
         self._files = self._path(address).getFileSystem(settings)
 
     def names(self, below: str = "") -> tuple[list[str], list[str]]:
@@ -56,8 +58,12 @@ class Folder:
             ]
         return found
 
-    def replace(self, name: str, other: str) -> None:
-        """Move a file or folder within the folder; replaces the other.
+    def exists(self, name: str) -> bool:
+        """Tell whether a file or folder is there."""
+        return bool(self._files.exists(self._at(name)))
+
+    def move(self, name: str, other: str) -> None:
+        """Move a file or folder within the folder, to where nothing is.
 
         Raises
         ------
@@ -65,14 +71,23 @@ class Folder:
             If it cannot be moved.
         """
         target = self._at(other)
-        self.remove(other)
         self._files.mkdirs(target.getParent())
         if not self._files.rename(self._at(name), target):
-            raise ChurnError(f"{self._address}/{other}: cannot be written")
+            raise ChurnError(f"{self._shown}/{other}: cannot be written")
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, if it is there."""
         self._files.delete(self._at(name), True)
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder if nothing is in it; another job may write there at any moment."""
+        if self.names(name) != ([], []):
+            return
+        try:
+            self._files.delete(self._at(name), False)
+        except Exception:  # Hadoop's, by py4j
+            if self.names(name) == ([], []):
+                raise
 
     def touch(self, name: str) -> None:
         """Write an empty file."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from churn.core.addresses import public
 from churn.core.errors import DataError
 from churn.spark.tables import Table, partitions_of, values_of
 
@@ -34,7 +35,10 @@ class Output:
 
     def __init__(self, spark: SparkSession, name: str, source: str, found: Table) -> None:
         self._spark, self._name, self._source, self._found = spark, name, source, found
-        self._by = found.partitions
+        self._shown, self._by = public(name), found.partitions
+
+    def recover(self) -> None:
+        """Put back what an earlier run has set aside, and was ended before it could."""
 
     def require_free(self, columns: Sequence[str], overwrite: bool) -> None:
         """Check that nothing is lost that may not be replaced.
@@ -56,29 +60,29 @@ class Output:
             return
         if set(there.columns) != set(columns):
             raise DataError(
-                f"{self._name}: holds something else than predictions; name another place"
+                f"{self._shown}: holds something else than predictions; name another place"
             )
         by = partitions_of(self._spark, self._name)
         if by != list(self._by):
             raise DataError(
-                f"{self._name}: is partitioned by {', '.join(by) or 'nothing'}, and the input by"
+                f"{self._shown}: is partitioned by {', '.join(by) or 'nothing'}, and the input by"
                 f" {', '.join(self._by) or 'nothing'}; name another place"
             )
         if overwrite:
             return
         if not by:
-            raise DataError(f"{self._name}: holds predictions; --overwrite replaces them")
+            raise DataError(f"{self._shown}: holds predictions; --overwrite replaces them")
         wanted = values_of(self._spark, self._source, by)
         if taken := wanted.intersect(values_of(self._spark, self._name, by)).head(1):
             shown = "/".join(f"{key}={value}" for key, value in taken[0].asDict().items())
             raise DataError(
-                f"{self._name}: has predictions for {shown} already; --overwrite replaces the"
+                f"{self._shown}: has predictions for {shown} already; --overwrite replaces the"
                 " partitions that the input has"
             )
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """Write in the block; if it fails, nothing of it is left."""
+        """Write in the block; if it fails before `finish`, nothing of it is left."""
         yield
 
     def write(self, predictions: DataFrame) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
+from churn.batch import fetching
 from churn.core.addresses import public
 from churn.core.errors import DataError
 from churn.core.params import DataParams
 from churn.core.progress import announce
 from churn.model.prediction import columns
-from churn.registry import loading
 from churn.serve.served import Served
+from churn.serve.store import Store
 from churn.spark import tables
 from churn.spark.output_folder import FolderOutput
 from churn.spark.output_table import TableOutput
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 BadRows = Literal["refuse", "quarantine"]
-_EXAMPLE = "input_example.json"  # typical customers, beside a model that MLflow holds
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,11 @@ class Options:
     overwrite: bool = False
     master: str | None = None
     root: Path = Path()
+
+    @property
+    def shown(self) -> str:
+        """The input's name in messages, which executors log as well: without secrets."""
+        return public(self.input)
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,16 @@ def run(options: Options) -> Outcome:
     shipped, model = fetch(options.model, options.root)
     if model.compiled is None:
         announce(f"scikit-learn predicts, several times slower: {model.why_not}")
-    data = columns(model.model.card, Path(options.input))
+    data = columns(model.model.card, Path(options.shown))
     with session(options.master) as spark:
         found = tables.read(spark, options.input, data)
         own = [data.id, *tables.OWN, *found.partitions]
         kind = TableOutput if tables.is_table(options.output) else FolderOutput
         output: Output = kind(spark, options.output, options.input, found)
+        output.recover()
         output.require_free(own, options.overwrite)
         if found.frame.isEmpty():
-            raise DataError(f"{options.input}: no customers in it")
+            raise DataError(f"{options.shown}: no customers in it")
         with output.begun():
             counts = _written(options, found, shipped, data, output)
             output.finish()
@@ -128,7 +131,7 @@ def _written(
 
     moment = datetime.now(UTC).replace(microsecond=0)
     refuses = options.bad_rows == "refuse"
-    scorer = Scorer(shipped, options.input, found.names, found.partitions, refuses)
+    scorer = Scorer(shipped, options.shown, found.names, found.partitions, refuses)
     # Counted as they pass by: a second pass would read and predict all again.
     seen = Observation()
     scored = found.frame.mapInArrow(scorer, _schema(found, data.id)).observe(
@@ -149,16 +152,10 @@ def _written(
 
 def fetch(uri: str, root: Path) -> tuple[Shipped, Served]:
     """Get a model, verified, and pack it; parameters and errors as for `run`."""
-    with tempfile.TemporaryDirectory(prefix="churn-predict-") as folder:
-        files = loading.fetch(uri, root, Path(folder))
-        return pack(files.model, files.version, _sample(files.stored))
-
-
-def _sample(stored: Path | None) -> pd.DataFrame | None:
-    path = None if stored is None else stored / _EXAMPLE
-    if path is None or not path.is_file():
-        return None
-    return pd.DataFrame(**json.loads(path.read_text(encoding="utf-8")), dtype=object)
+    with TemporaryDirectory(prefix="churn-predict-") as folder:
+        store = Store(Path(folder))
+        loadable = fetching.fetch(uri, root, store)
+        return pack(store.model(loadable), loadable.version, store.sample(loadable))
 
 
 def _schema(found: tables.Table, identity: str) -> StructType:

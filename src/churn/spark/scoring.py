@@ -25,7 +25,7 @@ class Scorer:
     ----------
     shipped : Shipped
     source : str
-        The table's name, for messages.
+        The table's name for messages, without secrets: executors log them.
     names : tuple of str
         What its columns are called.
     kept : tuple of str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import churn
+from churn.core.addresses import without_secrets
 from churn.core.errors import ChurnError
 from churn.spark import WARNING
 
@@ -130,7 +131,7 @@ def code(folder: Path) -> Path:
 
 def _in_one_line(text: str) -> str:
     ours = _OURS.findall(text)  # of an executor
-    return ours[-1] if ours else f"Spark: {said(text)}"
+    return ours[-1] if ours else f"Spark: {without_secrets(said(text))}"
 
 
 def said(text: str) -> str:

@@ -58,7 +58,7 @@ def pack(folder: Path, version: str, sample: pd.DataFrame | None) -> tuple[Shipp
     folder : Path
         As `churn.model.artifact.save` writes it.
     version : str
-        Empty for a model that is not registered; its digest is used then.
+        Its number, or what a model without one is called.
     sample : DataFrame or None
         Typical customers, raw columns; default is a customer of whom nothing is known.
 
@@ -69,7 +69,6 @@ def pack(folder: Path, version: str, sample: pd.DataFrame | None) -> tuple[Shipp
     """
     digest = model_digest(folder)
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    version = version or digest[:12]
     text = "" if sample is None else sample.to_json(orient="split", date_format="iso")
     model = _unpacked(version, digest, files, text)
     return Shipped(version, digest, files, text, _answers(model, text), _libraries()), model

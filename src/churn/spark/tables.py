@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from churn.core.addresses import place, public
 from churn.core.errors import DataError
 from churn.core.params import ROW_NUMBER, CsvParams, DataParams
 
@@ -53,9 +54,11 @@ def require_apart(source: str, target: str) -> None:
     DataError
         If it is.
     """
-    one, other = (name.rstrip("/") + "/" for name in (source, target))
+    if is_table(source) != is_table(target):
+        return  # where a table is, its catalog knows
+    one, other = (f"{it}/" if is_table(it) else place(it) for it in (source, target))
     if one.startswith(other) or other.startswith(one):
-        raise DataError(f"{target}: is in the input, or around it; name another place")
+        raise DataError(f"{public(target)}: is in the input, or around it; name another place")
 
 
 def read(spark: SparkSession, name: str, data: DataParams) -> Table:
@@ -76,10 +79,10 @@ def read(spark: SparkSession, name: str, data: DataParams) -> Table:
     """
     frame = _table(spark, name) if is_table(name) else _folder(spark, name, data.csv)
     partitions = partitions_of(spark, name)
-    wanted = [data.id, *data.inputs]
-    _require_columns(name, frame, wanted, data)
+    wanted, shown = [data.id, *data.inputs], public(name)
+    _require_columns(shown, frame, wanted, data)
     if taken := {data.id, *partitions} & set(OWN):
-        raise DataError(f"{name}: column {min(taken)!r} is called as a column of the output is")
+        raise DataError(f"{shown}: column {min(taken)!r} is called as a column of the output is")
     names = tuple(dict.fromkeys([*wanted, *partitions]))
     numbered = [frame[quoted(name)].alias(f"c{i}") for i, name in enumerate(names)]
     return Table(frame.select(numbered), names, tuple(partitions))
@@ -95,11 +98,13 @@ def _folder(spark: SparkSession, name: str, style: CsvParams) -> DataFrame:
     files = listed(spark, name)
     first = None if files is None else files.head(1)
     if files is None or not first:
-        raise DataError(f"{name}: no CSV or Parquet files there")
+        raise DataError(f"{public(name)}: no CSV or Parquet files there")
     if not is_csv(first[0].path):
         return spark.read.parquet(name)
     if other := files.filter("path not rlike '(?i)[.]csv([.]gz)?$'").head(1):
-        raise DataError(f"{name}: holds CSV files, and {other[0].path}; name one kind")
+        raise DataError(
+            f"{public(name)}: holds CSV files, and {public(other[0].path)}; name one kind"
+        )
     return _csv(spark, name, style)
 
 

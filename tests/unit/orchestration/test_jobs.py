@@ -68,12 +68,66 @@ def test_every_line_is_logged_and_the_command_runs_in_the_project(churn: Path) -
     assert lines == [f"churn {arguments}", "err", "out", str(churn.parents[2]), arguments]
 
 
-@pytest.mark.parametrize(("code", "may_pass"), [(1, False), (2, True), (137, True)])
-def test_an_alarm_is_not_tried_again(code: int, may_pass: bool, churn: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "may_pass", "kind"),
+    [
+        (1, False, "alarm"),
+        (2, True, "error, exit code 2"),
+        (137, True, "error, exit code 137"),
+    ],
+)
+def test_an_alarm_is_not_tried_again(code: int, may_pass: bool, kind: str, churn: Path) -> None:
     churn.write_text(f"#!/bin/sh\necho Error: it is so >&2; exit {code}\n")
-    with pytest.raises(jobs.JobError, match=r"^churn predict: it is so$") as failed:
+    with pytest.raises(jobs.JobError, match=r"^churn predict: it is so \[") as failed:
         jobs.run(job(), lambda line: None)
     assert failed.value.may_pass is may_pass
+    assert str(failed.value) == f"churn predict: it is so [{kind}]"
+
+
+_PLACE = "a.csv: column 'age', row 5"
+
+
+@pytest.mark.parametrize(
+    ("line", "posted"),
+    [
+        (f"{_PLACE} (customer_id SECRET): is 'SECRET', which is not a number", _PLACE),
+        (f"{_PLACE} (id SEC (RET) 'a'): is \"SECRET's\", which is not a number", _PLACE),
+        ("in: column 'age' (id SECRET): is 'SECRET' (--bad-rows quarantine)", "in: column 'age'"),
+        (f"{_PLACE} (customer_id SECRET): is missing; every customer needs one", _PLACE),
+        ("a.csv: column 'age' is missing (found: 'SECRET')", "a.csv: column 'age' is missing"),
+        ("a.csv: column 'churned' holds SECRET, SECRET", "a.csv: column 'churned'"),
+        ("a.csv: customer 'SECRET' has two different labels", "a.csv: customer"),
+        (
+            "a.csv: not a CSV file (row 3: Expected 2, got 3: SECRET)",
+            "a.csv: not a CSV file",
+        ),
+        ("Spark: [X] Malformed CSV record: 1,SECRET", "Spark: [X] Malformed CSV record"),
+        ("ValueError: invalid literal: 'SECRET'", "ValueError"),
+    ],
+)
+def test_ids_and_cells_are_in_the_log_and_not_in_the_alert(
+    line: str, posted: str, churn: Path
+) -> None:
+    churn.with_name("line").write_text(f"Error: {line}\n")
+    churn.write_text('#!/bin/sh\ncat "$(dirname "$0")/line" >&2; exit 2\n')
+    lines: list[str] = []
+    with pytest.raises(jobs.JobError) as failed:
+        jobs.run(job(), lines.append)
+    told = f"churn predict: {posted} (more in the log) [error, exit code 2]"
+    assert str(failed.value) == told
+    assert f"Error: {line}" in lines
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The customers have changed (version 1)",
+        "git ls-remote: fatal: 'origin' does not appear to be a git repository",
+        "s3://bucket/in: not there",
+    ],
+)
+def test_a_reason_without_customers_is_posted_as_it_is(line: str) -> None:
+    assert jobs.without_customers(line) == line
 
 
 def test_without_churn_it_says_how_to_install_it(

@@ -25,15 +25,15 @@ import os, signal, sys
 from churn.cli.main import main
 from churn.spark.files import Folder
 
-replace, moved = Folder.replace, []
+move, moved = Folder.move, []
 
 def killed(self, name, other):
     if moved:
         os.kill(os.getpid(), signal.SIGKILL)
-    replace(self, name, other)
+    move(self, name, other)
     moved.append(other)
 
-Folder.replace = killed
+Folder.move = killed
 main(sys.argv[1:])
 """
 
@@ -82,7 +82,7 @@ def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
         [cluster.PROGRAMS / "churn", *command], env=cluster.environment()
     ) as process:
         end = time.monotonic() + 120
-        while not list(target.glob("_unfinished/*/*/data/_temporary")):
+        while not list(target.glob("_unfinished/*/*/new/_temporary")):
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.01)
         process.kill()
