@@ -85,6 +85,9 @@ def test_the_card_follows_what_it_is_made_from(workspace: Workspace, tmp_path: P
     text = markdown.render(replace(content, verdict=failed))
     assert "Verdict: **not passed**. ROC AUC is too low" in text
     assert "The change moved its own limits: `gates`." in text
+    none = markdown.render(replace(content, reasons=[]))
+    assert "There are none for this model" in none
+    assert "reasons.png" not in none
     nothing = replace(content, intervals=dict.fromkeys(TITLES, Interval(0.5, None, None)))
     assert markdown.render(nothing).count("| undefined |") == len(TITLES)
 
