@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from churn.core.errors import ExplanationError
-from churn.explanation.sources import parts
+from churn.explanation.division import Division
 from churn.model.artifact import Model
 
 Unit = Literal["log-odds", "probability"]
@@ -30,7 +31,8 @@ class Explained:
     values : ndarray of float64, shape (n_customers, n_columns)
         What each raw column adds to the score; columns in the order of the card's `inputs`.
     base : float
-        The score of which nothing is known: its mean for the training rows.
+        The score of which nothing is known: its mean for the training rows, as the trees weight
+        them (`class_weight`, the rows that a tree was grown on).
     score : ndarray of float64, shape (n_customers,)
         ``base`` and the sum of the values.
     unit : {"log-odds", "probability"}
@@ -57,6 +59,9 @@ class Explainer:
 
     Notes
     -----
+    These are the values of the features; `churn.explanation.division` gives them back to the raw
+    columns.
+
     Trees: path-dependent TreeSHAP, exact (Lundberg et al. (2020), From local explanations to global
     understanding with explainable AI for trees, Nature Machine Intelligence 2, algorithm 2). What
     is not known is averaged over the training rows, as the trees count them in each node. The
@@ -67,16 +72,19 @@ class Explainer:
     approach to interpreting model predictions, corollary 1). The features are standardised, so
     their mean in the training rows is 0, and the base is the intercept.
 
+    With the exponential loss gradient boosting sums half the log-odds (Friedman, Hastie and
+    Tibshirani (2000), Additive logistic regression, lemma 1), and all is doubled.
+
     A forest averages probabilities, so its values are differences of probability; those of other
     families are differences of log-odds, of which these models are sums.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._parts = parts(model)
+        self._division = Division(model)
         classifier = model.pipeline[-1]
         self._classifier = classifier
-        self._n_features = len(self._parts)
+        self._n_features = self._division.n_features
         if self._n_features != classifier.n_features_in_:
             raise ExplanationError(
                 f"the model has {classifier.n_features_in_} features, and {self._n_features} are"
@@ -85,7 +93,16 @@ class Explainer:
         self.unit: Unit = "log-odds"
         if isinstance(classifier, RandomForestClassifier):
             self.unit = "probability"
+        self._per_score = _per_score(classifier)
         self._of_features, self.base = _method(classifier)
+
+    @property
+    def leaves(self) -> int:
+        """Number of leaves of all trees, with which the time of a row grows; 1 without trees."""
+        if hasattr(self._classifier, "_predictors"):  # hist_gradient_boosting's
+            return sum(one.get_n_leaf_nodes() for [one] in self._classifier._predictors)
+        trees = np.ravel(getattr(self._classifier, "estimators_", []))
+        return sum(int(one.tree_.n_leaves) for one in trees) or 1
 
     def explain(self, inputs: pd.DataFrame) -> Explained:
         """Explain predictions.
@@ -100,11 +117,12 @@ class Explainer:
         ExplanationError
             If the values do not sum to what the model predicts.
         """
-        values, scores = [np.empty((0, len(self._parts.T)))], [np.empty(0)]
+        values, scores = [np.empty((0, self._division.n_columns))], [np.empty(0)]
         for start in range(0, len(inputs), _CHUNK):
-            features = self._model.pipeline[:-1].transform(inputs.iloc[start : start + _CHUNK])
+            chunk = inputs.iloc[start : start + _CHUNK]
+            features = self._model.pipeline[:-1].transform(chunk)
             score = self._score(features)
-            found = self._given_back(self._of_features(features))
+            found = self._division.of(chunk, self._of_features(features))
             _require_sum(found.sum(axis=1) + self.base, score)
             values.append(found)
             scores.append(score)
@@ -115,15 +133,13 @@ class Explainer:
         if self.unit == "probability":
             score = self._classifier.predict_proba(features)[:, 1]
         else:
-            score = self._classifier.decision_function(features)
+            score = self._per_score * self._classifier.decision_function(features)
         return score
 
-    def _given_back(self, of_features: np.ndarray) -> np.ndarray:
-        # Not a product of matrices, whose last digits depend on the machine and the number of rows.
-        found = np.zeros((len(of_features), self._parts.shape[1]))
-        for feature, column in np.argwhere(self._parts > 0):
-            found[:, column] += of_features[:, feature] * self._parts[feature, column]
-        return found
+
+def prepare() -> None:
+    """Import what explains trees, which takes a second or more, before it is needed."""
+    import shap  # noqa: F401
 
 
 def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
@@ -144,7 +160,17 @@ def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]
         found = np.asarray(trees.shap_values(features, check_additivity=False), dtype=np.float64)
         return found[..., -1] if found.ndim == 3 else found  # a forest's, of both classes
 
-    return of_features, float(np.ravel(trees.expected_value)[-1])
+    base = float(np.ravel(trees.expected_value)[-1])
+    if _per_score(classifier) == 1.0:
+        return of_features, base
+    # shap takes the log-odds of the training rows for what these trees start from, which is half.
+    start = float(logit(classifier.init_.class_prior_[1]))
+    return lambda features: 2.0 * of_features(features), 2.0 * base - start
+
+
+def _per_score(classifier: Any) -> float:
+    """Return by what a classifier's own score is multiplied to get log-odds."""
+    return 2.0 if getattr(classifier, "loss", None) == "exponential" else 1.0
 
 
 def _require_sum(found: np.ndarray, score: np.ndarray) -> None:

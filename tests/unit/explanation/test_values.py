@@ -65,6 +65,18 @@ def test_reasons_and_base_sum_to_the_prediction(any_model: Model, odd: pd.DataFr
     assert found.values.shape == (len(odd), len(any_model.card.inputs))
 
 
+def test_what_sums_half_the_log_odds_is_explained_in_log_odds(
+    small: Params, planned: pd.DataFrame, odd: pd.DataFrame
+) -> None:
+    model = fitted("gradient_boosting", small, planned, loss="exponential")
+    found = Explainer(model).explain(model.inputs(odd))
+    assert found.unit == "log-odds"
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
+    np.testing.assert_allclose(expit(found.score), model.probability(odd), rtol=1e-9)
+    known = Explainer(model).explain(model.inputs(planned))
+    np.testing.assert_allclose(known.score.mean(), found.base, rtol=1e-6)  # of the training rows
+
+
 def test_a_row_has_the_same_reasons_in_any_company(any_model: Model, odd: pd.DataFrame) -> None:
     explainer, inputs = Explainer(any_model), any_model.inputs(odd)
     alone = explainer.explain(inputs.iloc[[3]])
@@ -135,8 +147,8 @@ def test_values_are_those_of_the_definition(small: Params, planned: pd.DataFrame
                 for group in map(frozenset, itertools.combinations(others, size)):
                     gain = worth(row, group | {feature}) - worth(row, group)
                     expected[place, feature] += weight * gain
-    found = Explainer(model).explain(model.inputs(planned.head(3)))
-    np.testing.assert_allclose(found.values, expected @ parts(model), atol=1e-12)
+    found = Explainer(model)._of_features(features)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_feature_is_given_back_to_the_columns_that_it_depends_on(

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.reason_names import DIRECTIONS, MOST_COLUMNS
 from churn.review.comparison import Absent, Compared, Found, Points
 from churn.review.outcome import Gate, Verdict
 from churn.review.report import against, fairness
@@ -22,11 +23,6 @@ _MOST_WARNED = 5
 _OPEN_ROWS = 15
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
 _EXAM = ("added", "removed", "relabelled", "edited")
-_MOST_COLUMNS = 15
-_DIRECTIONS = {
-    "raises": "larger numbers raise the risk",
-    "lowers": "larger numbers lower the risk",
-}
 Draw = Callable[[str, Points, Points, str], str]
 Picture = Callable[[Sequence[Reason]], str]
 
@@ -138,9 +134,10 @@ def _sections(facts: Facts, draw: Draw, run: str, picture: Picture | None) -> It
     yield Section("Protected slices", fairness.section(protected), 74, folded=not found)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    reasons = facts.reasons or []
-    shown = [picture(reasons)] if picture and reasons else []
-    by = "\n\n".join([*shown, reason_table(reasons)])
+    by = ""
+    if facts.reasons is not None:
+        shown = [picture(facts.reasons)] if picture and facts.reasons else []
+        by = "\n\n".join([*shown, reason_table(facts.reasons)])
     yield Section("What the model goes by", by, 30, folded=True)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
@@ -216,17 +213,22 @@ def _checks(checks: Sequence[Check]) -> str:
 def reason_table(reasons: Sequence[Reason]) -> str:
     """Render the mean size of the SHAP values by column."""
     if not reasons:
-        return ""
+        return (
+            "There are none for this model: it has a part for which they are not known, or they do"
+            " not sum to what it predicts. `churn evaluate` says which."
+        )
     rows = [
-        [code(one.column), number(one.effect), _DIRECTIONS.get(one.direction, prose(one.direction))]
+        [code(one.column), number(one.effect), DIRECTIONS.get(one.direction, prose(one.direction))]
         for one in reasons
     ]
     header = ["column", f"mean effect ({prose(reasons[0].unit)})", ""]
+    customers = reasons[0].customers
+    counted = "" if customers is None else f"{customers:,} "
     note = (
-        "Mean absolute SHAP values on held-out customers. They say what the model goes by, and not"
-        " what makes customers leave."
+        f"Mean absolute SHAP values on {counted}held-out customers. They say what the model goes"
+        " by, and not what makes customers leave."
     )
-    return f"{first_rows(header, rows, numbers=(1,), most=_MOST_COLUMNS)}\n\n{note}"
+    return f"{first_rows(header, rows, numbers=(1,), most=MOST_COLUMNS)}\n\n{note}"
 
 
 def _curves(entry: Compared, draw: Draw) -> str:
