@@ -90,6 +90,9 @@ def test_the_card_follows_what_it_is_made_from(workspace: Workspace, tmp_path: P
     assert "Verdict: **cannot tell, a person has to decide**. too few customers" in text
     text = markdown.render(replace(content, verdict=replace(undecided, passed=False)))
     assert "Verdict: **cannot tell**. too few customers" in text
+    none = markdown.render(replace(content, reasons=[]))
+    assert "There are none for this model" in none
+    assert "reasons.png" not in none
     nothing = replace(content, intervals=dict.fromkeys(TITLES, Interval(0.5, None, None)))
     assert markdown.render(nothing).count("| undefined |") == len(TITLES)
 

@@ -182,6 +182,11 @@ def _importance(axes: Axes, points: Points) -> None:
 
 
 def _reasons(axes: Axes, points: Points) -> None:
+    axes.set(title="What the model goes by, held-out customers")
+    if not points:
+        axes.text(0.5, 0.5, "no reasons for this model", ha="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
     shown = points[:_MOST_COLUMNS][::-1]
     names, effects = _escaped(shown), _column(shown, "effect")
     kinds = [_DIRECTIONS.get(str(point["direction"]), _DIRECTIONS["both ways"]) for point in shown]
@@ -189,7 +194,6 @@ def _reasons(axes: Axes, points: Points) -> None:
     for color, label in dict.fromkeys(_DIRECTIONS.values()):
         if (color, label) in kinds:
             axes.barh(names[:1], [0], color=color, label=label)
-    axes.set(title="What the model goes by, held-out customers")
     axes.set(xlabel=f"Mean absolute SHAP value ({_plain(shown[0]['unit'])})")
     axes.legend(loc="lower right", frameon=False, title="The predicted risk:")
     axes.grid(visible=False, axis="y")

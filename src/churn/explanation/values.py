@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -30,7 +31,8 @@ class Explained:
     values : ndarray of float64, shape (n_customers, n_columns)
         What each raw column adds to the score; columns in the order of the card's `inputs`.
     base : float
-        The score of which nothing is known: its mean for the training rows.
+        The score of which nothing is known: its mean for the training rows, as the trees weight
+        them (`class_weight`, the rows that a tree was grown on).
     score : ndarray of float64, shape (n_customers,)
         ``base`` and the sum of the values.
     unit : {"log-odds", "probability"}
@@ -67,6 +69,9 @@ class Explainer:
     approach to interpreting model predictions, corollary 1). The features are standardised, so
     their mean in the training rows is 0, and the base is the intercept.
 
+    With the exponential loss gradient boosting sums half the log-odds (Friedman, Hastie and Tibshirani
+    (2000), Additive logistic regression, lemma 1), and all is doubled.
+
     A forest averages probabilities, so its values are differences of probability; those of other
     families are differences of log-odds, of which these models are sums.
     """
@@ -85,6 +90,7 @@ class Explainer:
         self.unit: Unit = "log-odds"
         if isinstance(classifier, RandomForestClassifier):
             self.unit = "probability"
+        self._per_score = _per_score(classifier)
         self._of_features, self.base = _method(classifier)
 
     def explain(self, inputs: pd.DataFrame) -> Explained:
@@ -115,7 +121,7 @@ class Explainer:
         if self.unit == "probability":
             score = self._classifier.predict_proba(features)[:, 1]
         else:
-            score = self._classifier.decision_function(features)
+            score = self._per_score * self._classifier.decision_function(features)
         return score
 
     def _given_back(self, of_features: np.ndarray) -> np.ndarray:
@@ -144,7 +150,17 @@ def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]
         found = np.asarray(trees.shap_values(features, check_additivity=False), dtype=np.float64)
         return found[..., -1] if found.ndim == 3 else found  # a forest's, of both classes
 
-    return of_features, float(np.ravel(trees.expected_value)[-1])
+    base = float(np.ravel(trees.expected_value)[-1])
+    if _per_score(classifier) == 1.0:
+        return of_features, base
+    # shap takes the log-odds of the training rows for what these trees start from, which is half.
+    start = float(logit(classifier.init_.class_prior_[1]))
+    return lambda features: 2.0 * of_features(features), 2.0 * base - start
+
+
+def _per_score(classifier: Any) -> float:
+    """Return by what a classifier's own score is multiplied to get log-odds."""
+    return 2.0 if getattr(classifier, "loss", None) == "exponential" else 1.0
 
 
 def _require_sum(found: np.ndarray, score: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churn.core import params
+from churn.core.errors import ExplanationError
 from churn.core.files import atomic, read_parquet, write_json, write_parquet
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
@@ -136,7 +137,7 @@ def plot_points(
     importance = permutation_importance(
         model, test, y, settings.evaluation.importance, settings.model.seed, advance
     )
-    reasons = overall(model, test, settings.model.seed)
+    reasons = _reasons(model, test, settings.model.seed)
     advance("reasons found")
     return {
         "roc": curves.roc(y, probability),
@@ -147,3 +148,12 @@ def plot_points(
         "importance": list(importance),
         "reasons": reasons,
     }
+
+
+def _reasons(model: Model, test: pd.DataFrame, seed: int) -> curves.Points:
+    """Return what the model goes by; nothing, if that cannot be told: its metrics still can."""
+    try:
+        return list(overall(model, test, seed))
+    except ExplanationError as error:
+        announce(f"no picture of what the model goes by: {error}")
+        return []

@@ -65,6 +65,18 @@ def test_reasons_and_base_sum_to_the_prediction(any_model: Model, odd: pd.DataFr
     assert found.values.shape == (len(odd), len(any_model.card.inputs))
 
 
+def test_what_sums_half_the_log_odds_is_explained_in_log_odds(
+    small: Params, planned: pd.DataFrame, odd: pd.DataFrame
+) -> None:
+    model = fitted("gradient_boosting", small, planned, loss="exponential")
+    found = Explainer(model).explain(model.inputs(odd))
+    assert found.unit == "log-odds"
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
+    np.testing.assert_allclose(expit(found.score), model.probability(odd), rtol=1e-9)
+    known = Explainer(model).explain(model.inputs(planned))
+    np.testing.assert_allclose(known.score.mean(), found.base, rtol=1e-6)  # of the training rows
+
+
 def test_a_row_has_the_same_reasons_in_any_company(any_model: Model, odd: pd.DataFrame) -> None:
     explainer, inputs = Explainer(any_model), any_model.inputs(odd)
     alone = explainer.explain(inputs.iloc[[3]])

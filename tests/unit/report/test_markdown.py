@@ -81,7 +81,8 @@ def test_what_the_model_goes_by_is_told_by_column() -> None:
     assert "| `c3` | 0.250 | by category |" in text
     assert "and 5 more" in text
     assert "`c15`" not in text
-    assert "What the model goes by" not in render(facts(reasons=[]))
+    assert "What the model goes by" not in render(facts(reasons=None))
+    assert "There are none for this model" in render(facts(reasons=[]))
 
 
 def test_the_first_line_is_the_verdict_and_its_reason() -> None:

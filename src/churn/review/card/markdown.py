@@ -47,7 +47,7 @@ def render(content: Content) -> str:
         "## Protected slices",
         fairness.section(content.fairness) or "No column is protected.",
         "## Reasons",
-        "![Mean absolute SHAP value by column](plots/reasons.png)",
+        "![Mean absolute SHAP value by column](plots/reasons.png)" if content.reasons else "",
         reason_table(content.reasons),
         "## Checks",
         _checks(content),

@@ -138,9 +138,10 @@ def _sections(facts: Facts, draw: Draw, run: str, picture: Picture | None) -> It
     yield Section("Protected slices", fairness.section(protected), 74, folded=not found)
     worse = against.slices(facts.compared)
     yield Section("Slices that got worse", worse, 75, folded=worse.count("\n") > _OPEN_ROWS)
-    reasons = facts.reasons or []
-    shown = [picture(reasons)] if picture and reasons else []
-    by = "\n\n".join([*shown, reason_table(reasons)])
+    by = ""
+    if facts.reasons is not None:
+        shown = [picture(facts.reasons)] if picture and facts.reasons else []
+        by = "\n\n".join([*shown, reason_table(facts.reasons)])
     yield Section("What the model goes by", by, 30, folded=True)
     for entry in facts.compared[:1]:
         yield Section("Curves of both models", _curves(entry, draw), 20, folded=True, whole=True)
@@ -216,7 +217,10 @@ def _checks(checks: Sequence[Check]) -> str:
 def reason_table(reasons: Sequence[Reason]) -> str:
     """Render the mean size of the SHAP values by column."""
     if not reasons:
-        return ""
+        return (
+            "There are none for this model: it has a part for which they are not known, or they do"
+            " not sum to what it predicts. `churn evaluate` says which."
+        )
     rows = [
         [code(one.column), number(one.effect), _DIRECTIONS.get(one.direction, prose(one.direction))]
         for one in reasons
