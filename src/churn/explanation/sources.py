@@ -14,10 +14,10 @@ from churn.model.artifact import Model
 
 
 def parts(model: Model) -> np.ndarray:
-    """Return by which parts a feature's SHAP value is given back to the raw columns.
+    """Return which raw columns a feature is computed from, as equal parts of 1.
 
-    A feature of one column (the column itself, its score, its one-hot columns) is given back to it
-    whole. A feature of several columns (a ratio, the sum of scores) is divided equally among them.
+    A feature of one column is the column itself, its score, or one of its one-hot columns; those of
+    several are ratios and the sum of scores.
 
     Parameters
     ----------
@@ -32,13 +32,6 @@ def parts(model: Model) -> np.ndarray:
     ------
     ExplanationError
         If the pipeline has a step that is not known here.
-
-    Notes
-    -----
-    A ratio can be computed only if both of its columns are known. In a game that pays only if all
-    of some players take part, Shapley's value is equal for each of these players and zero for the
-    others (Shapley, L. S. (1953), A value for n-person games, on carrier and symmetry). Every row
-    sums to 1, so the sum over the columns is the sum over the features.
     """
     inputs = model.card.inputs
     rows = []
@@ -48,7 +41,7 @@ def parts(model: Model) -> np.ndarray:
         used = np.zeros((len(columns), len(inputs)))
         for place, name in enumerate(columns):
             used[place, inputs.index(name)] = 1.0
-        for step in _steps(branch):
+        for step in steps(branch):
             used = _sources(step) @ used
         rows.append((used > 0).astype(float))
     found = np.concatenate(rows)
@@ -56,7 +49,8 @@ def parts(model: Model) -> np.ndarray:
     return divided
 
 
-def _steps(branch: Any) -> list[Any]:
+def steps(branch: Any) -> list[Any]:
+    """Return the steps of a branch of the features."""
     return [step for _, step in branch.steps] if isinstance(branch, Pipeline) else [branch]
 
 

@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from churn.core.errors import ExplanationError
-from churn.explanation.sources import parts
+from churn.explanation.division import Division
 from churn.model.artifact import Model
 
 Unit = Literal["log-odds", "probability"]
@@ -59,6 +59,9 @@ class Explainer:
 
     Notes
     -----
+    These are the values of the features; `churn.explanation.division` gives them back to the raw
+    columns.
+
     Trees: path-dependent TreeSHAP, exact (Lundberg et al. (2020), From local explanations to global
     understanding with explainable AI for trees, Nature Machine Intelligence 2, algorithm 2). What
     is not known is averaged over the training rows, as the trees count them in each node. The
@@ -69,8 +72,8 @@ class Explainer:
     approach to interpreting model predictions, corollary 1). The features are standardised, so
     their mean in the training rows is 0, and the base is the intercept.
 
-    With the exponential loss gradient boosting sums half the log-odds (Friedman, Hastie and Tibshirani
-    (2000), Additive logistic regression, lemma 1), and all is doubled.
+    With the exponential loss gradient boosting sums half the log-odds (Friedman, Hastie and
+    Tibshirani (2000), Additive logistic regression, lemma 1), and all is doubled.
 
     A forest averages probabilities, so its values are differences of probability; those of other
     families are differences of log-odds, of which these models are sums.
@@ -78,10 +81,10 @@ class Explainer:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._parts = parts(model)
+        self._division = Division(model)
         classifier = model.pipeline[-1]
         self._classifier = classifier
-        self._n_features = len(self._parts)
+        self._n_features = self._division.n_features
         if self._n_features != classifier.n_features_in_:
             raise ExplanationError(
                 f"the model has {classifier.n_features_in_} features, and {self._n_features} are"
@@ -106,11 +109,12 @@ class Explainer:
         ExplanationError
             If the values do not sum to what the model predicts.
         """
-        values, scores = [np.empty((0, len(self._parts.T)))], [np.empty(0)]
+        values, scores = [np.empty((0, self._division.n_columns))], [np.empty(0)]
         for start in range(0, len(inputs), _CHUNK):
-            features = self._model.pipeline[:-1].transform(inputs.iloc[start : start + _CHUNK])
+            chunk = inputs.iloc[start : start + _CHUNK]
+            features = self._model.pipeline[:-1].transform(chunk)
             score = self._score(features)
-            found = self._given_back(self._of_features(features))
+            found = self._division.of(chunk, self._of_features(features))
             _require_sum(found.sum(axis=1) + self.base, score)
             values.append(found)
             scores.append(score)
@@ -123,13 +127,6 @@ class Explainer:
         else:
             score = self._per_score * self._classifier.decision_function(features)
         return score
-
-    def _given_back(self, of_features: np.ndarray) -> np.ndarray:
-        # Not a product of matrices, whose last digits depend on the machine and the number of rows.
-        found = np.zeros((len(of_features), self._parts.shape[1]))
-        for feature, column in np.argwhere(self._parts > 0):
-            found[:, column] += of_features[:, feature] * self._parts[feature, column]
-        return found
 
 
 def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
