@@ -254,8 +254,16 @@ class App:
         if len(rows) > self._settings.max_explained:
             most = f"{self._settings.max_explained} (serve.max_explained)"
             raise TooManyRowsError(f"{len(rows)} customers; a request for reasons may have {most}")
-        parts = _by_version(serving, rows, read)
-        found = await self._explaining.answer(parts, len(rows))
+        parts = everything = [(serving.champion, rows, np.arange(len(rows)))]
+        try:
+            parts = _by_version(serving, rows, read)
+            found = await self._explaining.answer(parts, len(rows))
+        except (DataError, Refusal) as error:
+            is_busy = isinstance(error, Refusal) and error.kind == "overload"
+            if serving.trial is None or serving.trial.shadow or is_busy:
+                raise
+            metrics.count("churn_challenger_failures", serving.trial.served.version)
+            parts, found = everything, await self._explaining.answer(everything, len(rows))
         versions = ",".join(served.version for served, *_ in parts)
         return Answer(200, answers.encode(found), headers=_version_header(versions))
 

@@ -1,23 +1,26 @@
 """The process that finds reasons for a worker: questions come on stdin, answers go to stdout.
 
-It ends when stdin does, so with its worker, however that ends.
+It says once that it has started, and ends when stdin does, so with its worker, however that ends.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from churn.core.errors import ChurnError
+from churn.core.errors import ChurnError, ExplanationError
 from churn.explanation.values import Explained, Explainer
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.serve.rows import Rows
 
+_logger = logging.getLogger(__name__)
 HEAD = 8  # bytes, with the length of what follows
 _KEPT = 2  # versions: the champion and a challenger
 _NICE = 5  # predictions go first
@@ -35,8 +38,8 @@ class Explainers:
     def __init__(self) -> None:
         self._loaded: dict[Path, tuple[Model, Explainer]] = {}
 
-    def answer(self, folder: Path, rows: Rows) -> Explained | str:
-        """Return the reasons, or why there are none.
+    def answer(self, folder: Path, rows: Rows) -> Explained | str | None:
+        """Return the reasons, why there are none for this model, or None if something failed.
 
         Parameters
         ----------
@@ -47,10 +50,14 @@ class Explainers:
         try:
             model, explainer = self._of(folder)
             return explainer.explain(rows.frame(model.card))
-        except ChurnError as error:
+        except ExplanationError as error:
             return str(error)
+        except ChurnError as error:  # names files of this machine, which no caller shall read
+            _logger.error("no reasons: %s", error)
         except Exception as error:  # the message may hold a customer's data
-            return f"no reasons for this request ({type(error).__name__})"
+            place = "".join(traceback.format_tb(error.__traceback__))
+            _logger.error("no reasons: %s\n%s", type(error).__name__, place)
+        return None
 
     def _of(self, folder: Path) -> tuple[Model, Explainer]:
         found = self._loaded.pop(folder, None)
@@ -80,6 +87,10 @@ def main() -> None:
     # What a library prints is no answer.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
+        import shap  # noqa: F401 (takes seconds, which are no question's)
+
+        answers.write(framed(None))
+        answers.flush()
         run(sys.stdin.buffer, answers)
 
 

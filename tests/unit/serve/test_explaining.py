@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from churn.explanation.values import Explainer
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
-from churn.serve import served
+from churn.serve import explaining, served
 from churn.serve.access import Keys
 from churn.serve.app import App, Serving, Trial
 from churn.serve.assignment import to_challenger
@@ -57,6 +58,24 @@ def other(planned: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 def about(customers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"dataframe_records": customers}
+
+
+def slow(start: float, every: float) -> Callable[[], Awaitable[Process]]:
+    """Return what starts a process that takes its time, to start and for each answer."""
+    code = (
+        "import time\nfrom churn.serve import explainer\n"
+        f"time.sleep({start})\n"
+        "answer = explainer.Explainers.answer\n"
+        f"explainer.Explainers.answer = lambda *a: time.sleep({every}) or answer(*a)\n"
+        "explainer.main()\n"
+    )
+
+    async def started() -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdin=PIPE, stdout=PIPE
+        )
+
+    return started
 
 
 def during(app: App, work: Callable[[App], Awaitable[Any]]) -> Any:
@@ -158,20 +177,62 @@ def test_reasons_that_are_late_or_whose_process_dies_are_refused_and_the_next_co
     champion: Served, records: list[dict[str, Any]]
 ) -> None:
     async def work(app: App) -> None:
-        explaining = app._explaining
-        explaining._timeout_s = 0.05  # less than a process takes to start
+        asked = app._explaining
+        asked._timeout_s = 0.05  # less than a process takes to start
         late = await ask(app, EXPLAIN, about(records))
         assert (late.status, late.json["message"][:10]) == (503, "no answer ")
-        assert explaining._process is None
-        explaining._timeout_s = 60
+        assert asked._turn.locked()  # and the start goes on
+        asked._timeout_s = 60
         assert (await ask(app, EXPLAIN, about(records))).status == 200
-        process = explaining._process
+        process = asked._process
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
         died = await ask(app, EXPLAIN, about(records))
         assert died.status in (200, 503)  # it was noticed before, or only then
         assert (await ask(app, EXPLAIN, about(records))).status == 200
-        assert explaining._process is not process
+        assert asked._process is not process
+
+    during(made(champion), work)
+
+
+@pytest.mark.slow
+def test_a_late_answer_is_discarded_and_its_process_answers_the_next(
+    champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "_started", slow(start=1.5, every=0.5))
+
+    async def work(app: App) -> None:
+        asked = app._explaining
+        asked._timeout_s, asked._stopped_s = 0.2, 30.0
+        assert (await ask(app, EXPLAIN, about(records[:1]))).status == 503  # while it starts
+        asked._timeout_s = 60.0
+        assert (await ask(app, EXPLAIN, about(records[:2]))).status == 200
+        process = asked._process
+        asked._timeout_s = 0.2
+        assert (await ask(app, EXPLAIN, about(records[:3]))).status == 503  # while it answers
+        asked._timeout_s = 60.0
+        last = await ask(app, EXPLAIN, about(records[3:5]))  # and not the late answer, of three
+        assert len(last.json["explanations"]) == 2
+        assert last.json == (await ask(app, EXPLAIN, about(records[3:5]))).json
+        assert asked._process is process
+
+    during(made(champion), work)
+
+
+@pytest.mark.slow
+def test_a_process_that_has_stopped_is_killed(
+    champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "_started", slow(start=0, every=600))
+
+    async def work(app: App) -> None:
+        asked = app._explaining
+        asked._timeout_s, asked._stopped_s = 60.0, 0.3
+        assert (await ask(app, EXPLAIN, about(records))).status == 503
+        assert asked._process is None
+        monkeypatch.undo()
+        asked._stopped_s = 60.0
+        assert (await ask(app, EXPLAIN, about(records))).status == 200
 
     during(made(champion), work)
 
@@ -194,8 +255,11 @@ def test_predictions_do_not_wait_for_reasons_and_few_may_wait(
 
 
 @pytest.mark.slow
-def test_a_model_without_reasons_says_so(
-    champion: Served, records: list[dict[str, Any]], tmp_path: Path
+def test_a_model_that_cannot_be_loaded_is_told_to_the_log_and_not_to_callers(
+    champion: Served,
+    records: list[dict[str, Any]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert champion.folder is not None
     shutil.copytree(champion.folder, tmp_path / "model")
@@ -205,8 +269,53 @@ def test_a_model_without_reasons_says_so(
         return await ask(app, EXPLAIN, about(records))
 
     response = during(made(replace(champion, folder=tmp_path / "model")), work)
-    assert response.status == 501
-    assert "damaged" in response.json["message"]
+    assert response.status == 503
+    assert response.json["message"] == "the reasons could not be found; see the log"
+    assert "damaged" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_challenger_without_reasons_leaves_them_to_the_champion(
+    champion: Served, other: Served, records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    gone = replace(other, folder=tmp_path / "gone")
+
+    async def work(app: App) -> list[Response]:
+        alone = made(champion)
+        try:
+            both = [await ask(one, EXPLAIN, about(records)) for one in (app, alone)]
+        finally:
+            await alone.close()
+        return both
+
+    found, expected = during(made(champion, Trial(gone, 0.5, False)), work)
+    assert found.status == 200
+    assert found.headers["x-model-version"] == "3"
+    assert found.json == expected.json
+
+
+@pytest.mark.slow
+def test_a_model_that_has_no_reasons_says_why(
+    champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from churn.serve import explainer\nfrom churn.core.errors import ExplanationError\n"
+        "def none(*_): raise ExplanationError('none for a stranger')\n"
+        "explainer.Explainers._of = none\nexplainer.main()\n"
+    )
+
+    async def started() -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdin=PIPE, stdout=PIPE
+        )
+
+    monkeypatch.setattr(explaining, "_started", started)
+
+    async def work(app: App) -> Response:
+        return await ask(app, EXPLAIN, about(records))
+
+    response = during(made(champion), work)
+    assert (response.status, response.json["message"]) == (501, "none for a stranger")
 
 
 def test_a_worker_starts_without_what_explains() -> None:
