@@ -128,11 +128,14 @@ def run(options: Options) -> Outcome:
             require_count(card, options.reasons)
         known = reading.known_rows(found, data)
         workers = options.workers or processes.cores()
-        pool = None
+        model = top = pool = None
+        if options.reasons:  # first, so that an error is told, and not that a process was killed
+            model = scoring.load(store, loadable)
+            top = Top(model.model, options.reasons)
         few_rows = options.few_rows // (_SLOWER if options.reasons else 1)
         if workers > 1 and _about(found, known) >= few_rows:
             pool = stack.enter_context(Pool(store, loadable, workers, options.reasons))
-        model = scoring.load(store, loadable)
+        model = model or scoring.load(store, loadable)
         if model.compiled is None:
             announce(f"scikit-learn predicts, several times slower: {model.why_not}")
         stack.enter_context(folder.locked())
@@ -147,11 +150,7 @@ def run(options: Options) -> Outcome:
         job = Job(found, known, begun, scratch)
         is_compiled = model.compiled is not None
         with job.progress():
-            if pool:
-                both = pool.scored(chunks, is_compiled)
-            else:
-                top = Top(model.model, options.reasons) if options.reasons else None
-                both = scored(chunks, model, top)
+            both = pool.scored(chunks, is_compiled) if pool else scored(chunks, model, top)
             for part, answers in both:
                 job.add(part, answers)
         job.finish()

@@ -12,16 +12,13 @@ from matplotlib.figure import Figure
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.curves import Points
+from churn.evaluation.reason_names import DIRECTIONS, MOST_COLUMNS
 
 _Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read from a file
 # Okabe and Ito's palette, for every kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
-_MOST_COLUMNS = 15
-_DIRECTIONS = {  # of the larger numbers of a column
-    "raises": (ORANGE, "larger numbers raise it"),
-    "lowers": (BLUE, "larger numbers lower it"),
-    "both ways": (GREY, "both ways, or by category"),
-}
+_COLORS = {"raises": ORANGE, "lowers": BLUE}
+_OTHER = (GREY, "both ways, or by category")
 STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -173,7 +170,7 @@ def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
 
 
 def _importance(axes: Axes, points: Points) -> None:
-    shown = points[:_MOST_COLUMNS][::-1]
+    shown = points[:MOST_COLUMNS][::-1]
     names = _escaped(shown)
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=BLUE, ecolor=GREY)
@@ -182,20 +179,22 @@ def _importance(axes: Axes, points: Points) -> None:
 
 
 def _reasons(axes: Axes, points: Points) -> None:
-    axes.set(title="What the model goes by, held-out customers")
+    number = f"{points[0]['customers']:,} " if points and points[0].get("customers") else ""
+    axes.set(title=f"What the model goes by, {number}held-out customers")
     if not points:
         axes.text(0.5, 0.5, "no reasons for this model", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    shown = points[:_MOST_COLUMNS][::-1]
+    shown = points[:MOST_COLUMNS][::-1]
     names, effects = _escaped(shown), _column(shown, "effect")
-    kinds = [_DIRECTIONS.get(str(point["direction"]), _DIRECTIONS["both ways"]) for point in shown]
+    named = {way: (color, DIRECTIONS[way]) for way, color in _COLORS.items()}
+    kinds = [named.get(str(point["direction"]), _OTHER) for point in shown]
     axes.barh(names, effects, color=[color for color, _ in kinds])
-    for color, label in dict.fromkeys(_DIRECTIONS.values()):
+    for color, label in (*named.values(), _OTHER):
         if (color, label) in kinds:
             axes.barh(names[:1], [0], color=color, label=label)
     axes.set(xlabel=f"Mean absolute SHAP value ({_plain(shown[0]['unit'])})")
-    axes.legend(loc="lower right", frameon=False, title="The predicted risk:")
+    axes.legend(loc="lower right", frameon=False)
     axes.grid(visible=False, axis="y")
 
 

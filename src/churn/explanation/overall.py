@@ -8,9 +8,11 @@ import pandas as pd
 from churn.explanation.values import Explained, Explainer
 from churn.model.artifact import Model
 
-# Enough for a mean by column within a few percent; a forest of deep trees takes a tenth of a second
-# for each.
+# Enough for a mean by column within a few percent.
 MAX_ROWS = 500
+# The time grows with rows x leaves, and a leaf of a deep tree takes about a microsecond: seconds.
+MAX_LEAVES = 5_000_000
+MIN_ROWS = 50
 _CLEAR = 0.5  # rank correlation from which on a direction is named
 
 
@@ -21,7 +23,8 @@ def overall(model: Model, rows: pd.DataFrame, seed: int) -> list[dict[str, float
     ----------
     model : Model
     rows : DataFrame, shape (n_customers, n_columns)
-        Held-out rows; of more than 500, as many are drawn.
+        Held-out rows; of more than 500, as many are drawn, and fewer of a model with many leaves:
+        at most 5 million rows x leaves, but no fewer than 50 rows.
     seed : int
         Decides which.
 
@@ -29,18 +32,21 @@ def overall(model: Model, rows: pd.DataFrame, seed: int) -> list[dict[str, float
     -------
     list of dict
         ``column``; ``effect``, the mean of the absolute SHAP values, 0 or more; ``direction``, see
-        `direction`; and ``unit``, that of the effect. Largest effect first.
+        `direction`; ``unit``, that of the effect; and ``customers``, how many were explained.
+        Largest effect first.
 
     Raises
     ------
     ExplanationError
         As for `churn.explanation.values.Explainer`.
     """
-    if len(rows) > MAX_ROWS:
-        chosen = np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS]
+    explainer = Explainer(model)
+    most = min(MAX_ROWS, max(MIN_ROWS, MAX_LEAVES // explainer.leaves))
+    if len(rows) > most:
+        chosen = np.random.default_rng(seed).permutation(len(rows))[:most]
         rows = rows.iloc[np.sort(chosen)]
     inputs = model.inputs(rows)
-    return summary(Explainer(model).explain(inputs), inputs)
+    return summary(explainer.explain(inputs), inputs)
 
 
 def summary(found: Explained, inputs: pd.DataFrame) -> list[dict[str, float | int | str]]:
@@ -51,6 +57,7 @@ def summary(found: Explained, inputs: pd.DataFrame) -> list[dict[str, float | in
             "effect": round(float(np.abs(values).mean()), 6),
             "direction": direction(inputs[name], values),
             "unit": found.unit,
+            "customers": len(inputs),
         }
         for name, values in zip(inputs.columns, found.values.T, strict=True)
     ]

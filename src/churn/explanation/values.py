@@ -96,6 +96,14 @@ class Explainer:
         self._per_score = _per_score(classifier)
         self._of_features, self.base = _method(classifier)
 
+    @property
+    def leaves(self) -> int:
+        """Number of leaves of all trees, with which the time of a row grows; 1 without trees."""
+        if hasattr(self._classifier, "_predictors"):  # hist_gradient_boosting's
+            return sum(one.get_n_leaf_nodes() for [one] in self._classifier._predictors)
+        trees = np.ravel(getattr(self._classifier, "estimators_", []))
+        return sum(int(one.tree_.n_leaves) for one in trees) or 1
+
     def explain(self, inputs: pd.DataFrame) -> Explained:
         """Explain predictions.
 
@@ -127,6 +135,11 @@ class Explainer:
         else:
             score = self._per_score * self._classifier.decision_function(features)
         return score
+
+
+def prepare() -> None:
+    """Import what explains trees, which takes a second or more, before it is needed."""
+    import shap  # noqa: F401
 
 
 def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from churn.core.errors import ChurnError, ExplanationError
-from churn.explanation.values import Explained, Explainer
+from churn.explanation.values import Explained, Explainer, prepare
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.serve.rows import Rows
@@ -87,8 +87,7 @@ def main() -> None:
     # What a library prints is no answer.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
-        import shap  # noqa: F401 (takes seconds, which are no question's)
-
+        prepare()
         answers.write(framed(None))
         answers.flush()
         run(sys.stdin.buffer, answers)

@@ -1,8 +1,8 @@
 """Ask for reasons in a process of its own, so that predictions do not wait for them.
 
 shap holds Python's lock while it computes, and takes seconds to import. The process starts with the
-first question. Who has waited too long is told so, and the late answer is discarded: the next questions
-need the process. It is killed only if it seems to have stopped.
+first question. Who has waited too long is told so, and the late answer is discarded: the next
+questions need the process. It is killed only if it seems to have stopped.
 """
 
 from __future__ import annotations

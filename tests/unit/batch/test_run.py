@@ -17,7 +17,7 @@ import pytest
 
 from churn.batch import job, parts, pool, reading, run, scoring, unfinished
 from churn.batch.run import Options
-from churn.core.errors import ChurnError, DataError
+from churn.core.errors import ChurnError, DataError, ExplanationError
 from churn.explanation.values import Explainer
 from churn.model.artifact import Model
 from churn.serve.served import Served
@@ -542,3 +542,22 @@ def test_processes_give_the_same_reasons(options: Options, table: pd.DataFrame) 
         both.append(read(Path(output)).drop(columns="time"))
     pd.testing.assert_frame_equal(*both, check_exact=True)
     assert both[0]["reason_3"].notna().any()
+
+
+def test_a_model_without_reasons_is_said_before_processes_start(
+    options: Options, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise ExplanationError("no reasons for a stranger")
+
+    def started(*_: object) -> None:
+        raise AssertionError("a process was started")
+
+    Path(options.input).mkdir()
+    table.to_csv(Path(options.input) / "a.csv", index=False)
+    monkeypatch.setattr(run, "Top", none)
+    monkeypatch.setattr(run, "Pool", started)
+    several = replace(options, reasons=2, workers=2, few_rows=20)
+    with pytest.raises(ExplanationError, match="no reasons for a stranger"):
+        run.run(several)
+    assert not Path(options.output).exists()

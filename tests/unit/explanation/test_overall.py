@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from churn.explanation import overall
 from churn.explanation.values import Explained, Explainer
@@ -30,6 +31,18 @@ def test_of_many_rows_some_are_drawn_by_the_seed(model: Model, planned: pd.DataF
     assert overall.overall(model, planned, 1) != overall.overall(model, planned, 2)
 
 
+def test_a_model_with_many_leaves_is_asked_about_fewer(
+    model: Model, planned: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = [one for [one] in model.pipeline[-1]._predictors]
+    leaves = sum(int(tree.nodes["is_leaf"].sum()) for tree in trees)
+    assert Explainer(model).leaves == leaves > 15
+    for budget, expected in ((leaves * 1000, 500), (leaves * 70, 70), (leaves, 50)):
+        monkeypatch.setattr(overall, "MAX_LEAVES", budget)
+        found = overall.overall(model, planned, 1)
+        assert {point["customers"] for point in found} == {expected}
+
+
 def test_a_direction_is_that_of_numbers_and_reasons() -> None:
     cells = pd.Series([1.0, 2.0, 3.0, 10.0, np.nan])
     up = np.array([-2.0, -1.0, 0.5, 0.6, 0.0])
@@ -48,4 +61,5 @@ def test_a_forest_s_effects_are_probabilities() -> None:
     [point] = overall.summary(found, pd.DataFrame({"age": [50.0, 20.0]}))
     assert point == {
         "column": "age", "effect": 0.2, "direction": "raises", "unit": "probability",
+        "customers": 2,
     }  # fmt: skip

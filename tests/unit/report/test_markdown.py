@@ -82,6 +82,8 @@ def test_what_the_model_goes_by_is_told_by_column() -> None:
     assert "and 5 more" in text
     assert "`c15`" not in text
     assert "What the model goes by" not in render(facts(reasons=None))
+    counted = [reason | {"customers": 1200} for reason in reasons]
+    assert "on 1,200 held-out customers" in render(facts(reasons=counted))
     assert "There are none for this model" in render(facts(reasons=[]))
 
 

@@ -68,6 +68,7 @@ class Reason:
     effect: float
     direction: str
     unit: str
+    customers: int | None = None
 
 
 @dataclass(frozen=True)

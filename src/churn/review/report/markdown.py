@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.reason_names import DIRECTIONS, MOST_COLUMNS
 from churn.review.comparison import Absent, Compared, Found, Points
 from churn.review.outcome import Gate, Verdict
 from churn.review.report import against, fairness
@@ -22,11 +23,6 @@ _MOST_WARNED = 5
 _OPEN_ROWS = 15
 _LONG_VALUE, _CONTEXT = 50, 20  # characters
 _EXAM = ("added", "removed", "relabelled", "edited")
-_MOST_COLUMNS = 15
-_DIRECTIONS = {
-    "raises": "larger numbers raise the risk",
-    "lowers": "larger numbers lower the risk",
-}
 Draw = Callable[[str, Points, Points, str], str]
 Picture = Callable[[Sequence[Reason]], str]
 
@@ -222,15 +218,17 @@ def reason_table(reasons: Sequence[Reason]) -> str:
             " not sum to what it predicts. `churn evaluate` says which."
         )
     rows = [
-        [code(one.column), number(one.effect), _DIRECTIONS.get(one.direction, prose(one.direction))]
+        [code(one.column), number(one.effect), DIRECTIONS.get(one.direction, prose(one.direction))]
         for one in reasons
     ]
     header = ["column", f"mean effect ({prose(reasons[0].unit)})", ""]
+    customers = reasons[0].customers
+    counted = "" if customers is None else f"{customers:,} "
     note = (
-        "Mean absolute SHAP values on held-out customers. They say what the model goes by, and not"
-        " what makes customers leave."
+        f"Mean absolute SHAP values on {counted}held-out customers. They say what the model goes"
+        " by, and not what makes customers leave."
     )
-    return f"{first_rows(header, rows, numbers=(1,), most=_MOST_COLUMNS)}\n\n{note}"
+    return f"{first_rows(header, rows, numbers=(1,), most=MOST_COLUMNS)}\n\n{note}"
 
 
 def _curves(entry: Compared, draw: Draw) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from churn.core import page as template
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.pictures import draw_compared, draw_reasons
 from churn.review.comparison import Points
@@ -43,9 +42,8 @@ def render(facts: Facts, run: str = "") -> str:
     for sign, (kind, word) in _SIGNS.items():
         body = body.replace(f"<td>{sign}</td>", f'<td class="{kind}">{word}</td>')
         body = body.replace(f"<h2>{sign} ", f'<h2 class="{kind}">')
-    template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(template).render(
+    return template.render(
+        __package__,
         title=facts.verdict.reason,
         body=Markup(body),  # noqa: S704
     )

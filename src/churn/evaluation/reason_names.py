@@ -1,0 +1,9 @@
+"""How the report and the pictures name what a model goes by."""
+
+from __future__ import annotations
+
+MOST_COLUMNS = 15  # that are shown
+DIRECTIONS = {
+    "raises": "larger numbers raise the risk",
+    "lowers": "larger numbers lower the risk",
+}
