@@ -119,7 +119,7 @@ def test_the_jobs_run_and_a_failure_says_why(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout
     print(done.stdout)
