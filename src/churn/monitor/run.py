@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.error import URLError
 
 import pandas as pd
 import pyarrow as pa
@@ -354,7 +355,10 @@ class _Watch:
         try:
             key = os.environ.get("CHURN_METRICS_KEY", "")
             counters = service.metrics(self._options.metrics, key)
-        except ArtifactError as error:  # a server that is down says nothing against the customers
+        except ArtifactError as error:
+            # A server that is down says nothing of the customers. What is no server is a mistake.
+            if not isinstance(error.__cause__, (URLError, TimeoutError)):
+                raise
             self._notes.append(f"the server is not measured: {error}")
             return []
         return list(service.of_server(counters, effects, self._measurer.level))

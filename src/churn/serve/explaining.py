@@ -99,7 +99,7 @@ class Explaining:
     async def close(self) -> None:
         """End the process, and wait until it has ended."""
         process = self._process
-        if self._work is not None:
+        if self._work is not None and not self._work.done():
             self._work.cancel()
             await asyncio.wait([self._work])
         self._kill()

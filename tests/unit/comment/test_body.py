@@ -283,6 +283,6 @@ def test_a_review_as_large_as_it_may_be_takes_seconds(repeated: str) -> None:
         "gates": facts(verdict={**BAD["verdict"], "gates": [gate] * 5000}),
         "baselines": facts(comparison={"baselines": [one] * 20}),
     }[repeated]
-    started = time.perf_counter()
+    started = time.process_time()  # what else the machine does does not count
     assert len(body.compose(read(document), RUN, UNTOUCHED, [])) < 65_000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

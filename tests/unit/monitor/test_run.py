@@ -216,6 +216,7 @@ def test_metrics_that_cannot_be_read_cost_the_customers_nothing(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        (("--log", "log", "--metrics", "none"), "none: no metrics of a server"),
         (("--log", "nowhere"), "nowhere: no predictions are logged there"),
         (("--log", "log", "--until", "2020-01-01"), "log: no predictions from 2019-12-26 to"),
         (("--log", "log", "--version", "9"), "has no version 9"),

@@ -75,7 +75,7 @@ def opened(folder: Path, **given: Any) -> PredictionLog:
 
 
 def until(happens: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not happens():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.005)
