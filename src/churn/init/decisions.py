@@ -1,0 +1,110 @@
+"""What was decided for params.yaml, and why; and how it is written there."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from churn.core.document import editor
+
+MARK = "# churn init: "
+_OURS = re.compile(rf"^ *{re.escape(MARK)}.*\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A value for params.yaml.
+
+    Attributes
+    ----------
+    path : tuple of str or int
+        The keys, and positions in lists, that lead to it.
+    value : any YAML
+    why : tuple of str
+        A comment of so many lines; empty if the value says it.
+    """
+
+    path: tuple[str | int, ...]
+    value: Any
+    why: tuple[str, ...] = ()
+
+
+def written(text: str, decisions: Sequence[Decision]) -> str:
+    """Set values in the text of a params.yaml, and keep its comments and its layout.
+
+    Comments that an earlier call has written are replaced.
+
+    Parameters
+    ----------
+    text : str
+        A valid params.yaml.
+    decisions : sequence of Decision
+        The mappings and lists that contain their values must be there.
+    """
+    yaml_ = editor()
+    document = yaml_.load(_OURS.sub("", text))
+    for decision in decisions:
+        _set(document, decision)
+    stream = io.StringIO()
+    yaml_.dump(document, stream)
+    return _commented(stream.getvalue(), decisions)
+
+
+def _set(document: Any, decision: Decision) -> None:
+    *parents, last = decision.path
+    node = document
+    for key in parents:
+        if isinstance(key, str) and key not in node:
+            node[key] = CommentedMap()
+        node = node[key]
+    node[last] = _node(decision.value)
+
+
+def _node(value: Any) -> Any:
+    """Convert a value; what YAML 1.1 reads as something else than a text is quoted."""
+    if isinstance(value, str):
+        return value if _is_plain(value) else DoubleQuotedScalarString(value)
+    if isinstance(value, dict):
+        mapping = CommentedMap({key: _node(item) for key, item in value.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, (list, tuple)):
+        sequence = CommentedSeq([_node(item) for item in value])
+        if not any(isinstance(item, dict) for item in value) and len(str(value)) < 80:
+            sequence.fa.set_flow_style()
+        return sequence
+    return value
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return bool(yaml.safe_load(f"[{text}]") == [text])
+    except yaml.YAMLError:
+        return False
+
+
+def _commented(text: str, decisions: Sequence[Decision]) -> str:
+    """Write the reason for each value above its line."""
+    document, lines = editor().load(text), text.splitlines(keepends=True)
+    above: dict[int, list[str]] = {}
+    for decision in decisions:
+        line = _line(document, decision.path)
+        indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
+        above.setdefault(line, []).extend(f"{indent}{MARK}{why}\n" for why in decision.why)
+    return "".join("".join([*above.get(i, []), line]) for i, line in enumerate(lines))
+
+
+def _line(document: Any, path: tuple[str | int, ...]) -> int:
+    *parents, last = path
+    node = document
+    for key in parents:
+        node = node[key]
+    place = node.lc.key(last) if isinstance(node, CommentedMap) else node.lc.item(last)
+    return int(place[0])

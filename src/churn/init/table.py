@@ -1,0 +1,141 @@
+"""A table as it was understood: which column is used as what, and which are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from churn.core.params import CsvParams
+from churn.data import cells
+from churn.init import names, roles, telling
+from churn.init.asking import Asker
+from churn.init.columns import Column, Kind, is_counter, says_nothing, understand
+from churn.init.reading import RawTable
+from churn.init.roles import Named, Roles
+
+_OUTPUTS = ("probability", "prediction")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was understood.
+
+    Attributes
+    ----------
+    rows : int
+    churned : int
+        Number of rows with the positive value.
+    roles : Roles
+    used : dict of str to Column
+        The columns that a model gets.
+    left_out : dict of str to str
+        Why another column is not used, by its name.
+    suspicious : dict of str to float
+        Used columns that tell the target nearly alone, with their ROC AUC.
+    csv : CsvParams
+    missing : tuple of str
+        Words for a missing cell.
+    """
+
+    rows: int
+    churned: int
+    roles: Roles
+    used: dict[str, Column]
+    left_out: dict[str, str]
+    suspicious: dict[str, float]
+    csv: CsvParams
+    missing: tuple[str, ...]
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        """Return the names of the used columns of a kind."""
+        return [name for name, column in self.used.items() if column.kind == kind]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user has said about the table.
+
+    Attributes
+    ----------
+    named : Named
+    missing : tuple of str
+        Words for a missing cell.
+    drop : tuple of str
+        Columns that shall not be used.
+    csv : mapping of str to str
+        Keys of ``data.csv``.
+    """
+
+    named: Named
+    missing: tuple[str, ...]
+    drop: tuple[str, ...]
+    csv: Mapping[str, str]
+
+
+def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
+    """Understand a table, and ask where it is not clear.
+
+    Raises
+    ------
+    DataError
+        If it has no usable target.
+    """
+    understood = understand(raw, wishes.missing, wishes.csv)
+    missing, csv = understood.missing, understood.csv
+    for question in understood.questions:
+        answer = asker.answer(question)
+        if question.option == "--missing":
+            missing = (*missing, *question.choices)
+        elif question.option == "--set data.csv.date":
+            csv = csv.model_copy(update={"date": answer})
+    if missing != understood.missing or csv != understood.csv:
+        understood = understand(raw, missing, csv.model_dump(exclude_defaults=True))
+    columns = understood.columns
+    found = roles.find(columns, raw.cells, wishes.named, asker)
+    is_positive = cells.texts(raw.cells[found.target]).eq(found.positive).to_numpy(dtype=bool)
+    used, left_out, suspicious = _sorted_out(columns, found, is_positive, wishes.drop)
+    return Table(
+        len(raw.cells),
+        int(is_positive.sum()),
+        found,
+        used,
+        raw.unread | left_out,
+        suspicious,
+        understood.csv,
+        understood.missing,
+    )
+
+
+def _sorted_out(
+    columns: Mapping[str, Column], found: Roles, y: np.ndarray, drop: tuple[str, ...]
+) -> tuple[dict[str, Column], dict[str, str], dict[str, float]]:
+    used: dict[str, Column] = {}
+    left_out: dict[str, str] = {}
+    suspicious: dict[str, float] = {}
+    for name, column in columns.items():
+        if name in (found.id, found.target):
+            continue
+        why = "as --drop says" if name in drop else _no_use(column) or says_nothing(column)
+        if why is None:
+            area = telling.auc_alone(column, y)
+            if area >= telling.COPY:
+                why = f"tells {found.target} alone (ROC AUC {area:.3f}): a copy of it"
+            elif area >= telling.SUSPICIOUS:
+                suspicious[name] = area
+        if why is None:
+            used[name] = column
+        else:
+            left_out[name] = why
+    return used, left_out, suspicious
+
+
+def _no_use(column: Column) -> str | None:
+    if column.name in _OUTPUTS:
+        return "has the name of an output; rename it to use it"
+    if is_counter(column):
+        return "numbers the rows"
+    if column.is_whole and column.is_unique and names.is_id(column.name):
+        return "another id"
+    return None
