@@ -92,15 +92,13 @@ def of_slices(table: Table) -> Iterator[Decision]:
     protected = [n for n in (*numeric, *categorical) if names.is_protected(n)]
 
     def first(columns: list[str]) -> list[str]:
-        ranked = sorted(columns, key=lambda n: (n not in protected, names.habit(n) is None))
+        ranked = sorted(columns, key=lambda n: (n not in protected, -table.alone[n]))
         chosen = ranked[:_MOST_SLICES]
         return [name for name in columns if name in chosen]
 
     chosen = {"numeric": first(numeric), "categorical": first(categorical)}
-    whys = {
-        "numeric": f"at most {_MOST_SLICES} columns, those with known habits first",
-        "categorical": f"at most {_MOST_SLICES} columns with at most {_MOST_VALUES} values",
-    }
+    most = f"at most {_MOST_SLICES}, those that tell most of the target"
+    whys = {"numeric": most, "categorical": f"{most}, with at most {_MOST_VALUES} values"}
     for key, columns in chosen.items():
         yield Decision(("evaluation", "slices", key), columns, (whys[key],))
     shown = [n for n in protected if n in chosen["numeric"] or n in chosen["categorical"]]

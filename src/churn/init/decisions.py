@@ -10,11 +10,14 @@ from typing import Any
 
 import yaml
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.tokens import CommentToken
 
 from churn.core.document import editor
 
 MARK = "# churn init: "
+_START = CommentMark(0)
 _OURS = re.compile(rf"^ *{re.escape(MARK)}.*\n", re.MULTILINE)
 
 
@@ -64,7 +67,41 @@ def _set(document: Any, decision: Decision) -> None:
         if isinstance(key, str) and key not in node:
             node[key] = CommentedMap()
         node = node[key]
+    old = node.get(last) if isinstance(node, CommentedMap) else node[last]
+    # What stays is left as it is written.
+    if old == decision.value and isinstance(old, bool) == isinstance(decision.value, bool):
+        return
+    below = _comment_below(old)
     node[last] = _node(decision.value)
+    if below and isinstance(node, CommentedMap):
+        _put_below(node, last, below)
+
+
+def _comment_below(old: Any) -> str:
+    """Return the lines below a mapping or list, which ruamel.yaml keeps with its last value."""
+    last = None
+    while isinstance(old, (CommentedMap, CommentedSeq)) and len(old):
+        last = next(reversed(old)) if isinstance(old, CommentedMap) else len(old) - 1
+        tokens = [token for token in old.ca.items.get(last, []) if token is not None]
+        if tokens and not isinstance(tokens[-1], list) and "\n" in tokens[-1].value.rstrip("\n"):
+            return str(tokens[-1].value.partition("\n")[2])
+        old = old[last]
+    return ""
+
+
+def _put_below(node: CommentedMap, key: str | int, lines: str) -> None:
+    """Put lines below a value, whatever follows it."""
+    value = node[key]
+    if isinstance(value, CommentedSeq) and len(value) and not value.fa.flow_style():
+        value.ca.items[len(value) - 1] = [_token("\n" + lines), None]
+        return
+    beside = node.ca.items.setdefault(key, [None, None, None, None])
+    text = beside[2].value.rstrip("\n") if beside[2] else ""
+    beside[2] = CommentToken(f"{text}\n{lines}", beside[2].start_mark if beside[2] else _START)
+
+
+def _token(text: str) -> CommentToken:
+    return CommentToken(text, _START)
 
 
 def _node(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -13,7 +13,6 @@ from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.evaluation.comparison import Scored
 from churn.evaluation.intervals import intervals
-from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics
 from churn.init.decisions import Decision
 from churn.stages import margins
@@ -23,6 +22,7 @@ _MATTERS = {"roc_auc": 0.01, "average_precision": 0.02, "cost": 0.03, "brier": 0
 _GATED = ("roc_auc", "average_precision")
 _GUESSES, _BY_CHANCE = 200, 0.95
 _RESAMPLES = 1000
+_ROOM = 1.15  # equal models are simulated, and a few of them only
 
 
 def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
@@ -37,17 +37,17 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     chosen: dict[str, float] = {}
     for check in margins.measure(workspace, settings):
         matters = _MATTERS.get(check.metric, check.margin)
-        chosen[check.metric] = max(matters, check.supported)
+        chosen[check.metric] = max(matters, float(f"{_ROOM * check.supported:.2g}"))
         half = check.sensitivity.half_width
         why = f"intervals reach {half:.2g} to each side with {check.rows:,} customers; "
         if chosen[check.metric] > matters:
-            why += f"9 of 10 equal models keep {check.supported:g}"
+            why += f"9 of 10 equal models keep {check.supported:g}, and there is some room"
         else:
             why += f"less than {matters:g} would not matter"
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))
     for metric, limit in settings.gates.slice_margins.items():
         if (wanted := float(f"{2 * chosen.get(metric, 0):.2g}")) > limit:
-            why = "twice the margin of all customers, because slices are smaller"
+            why = "twice the margin of all customers, as slices are smaller"
             yield Decision(("gates", "slice_margins", metric), wanted, (why,))
 
 
@@ -65,24 +65,26 @@ def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     found = intervals(y, scored, settings.decision, settings.comparison.seed, _RESAMPLES)
     trivial = {"roc_auc": 0.5, "average_precision": float(y.mean())}
     guessed = _guesses(y, probability, settings.comparison.seed)
-    minima, whys = {}, []
     for metric in _GATED:
         value = found[metric].value or trivial[metric]
         low = found[metric].lower or value
         chance = float(np.quantile(guessed[metric], _BY_CHANCE))
-        half = (trivial[metric] + value) / 2
-        minima[metric] = max(_floor(min(half, low)), _ceil(chance))
-        whys.append(
-            f"{TITLES[metric]}: the first model has {value:.3f}, knowing nothing gives"
-            f" {trivial[metric]:.3f}, and by chance up to {chance:.3f}"
+        minimum = max(_floor(min((trivial[metric] + value) / 2, low)), _ceil(chance))
+        why = (
+            f"the first model has {value:.3f}, knowing nothing gives {trivial[metric]:.3f}, and"
+            f" with luck {chance:.3f}"
         )
-    yield Decision(("gates", "minima"), minima, tuple(whys))
+        yield Decision(("gates", "minima", metric), minimum, (why,))
 
 
-def learns_nothing(minima: Decision, metrics: Metrics) -> list[str]:
+def learns_nothing(minima: Sequence[Decision], metrics: Metrics) -> list[str]:
     """Return the metrics in which the first model is no better than guessing."""
     values = metrics.sides["test"]
-    return [m for m, minimum in minima.value.items() if (values[m] or 0.0) < minimum]
+    return [
+        str(minimum.path[-1])
+        for minimum in minima
+        if (values[str(minimum.path[-1])] or 0.0) < minimum.value
+    ]
 
 
 def _guesses(y: np.ndarray, probability: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -60,7 +60,7 @@ def run(
     workspace, console = Workspace(root), console or Console()
     if not (root / "dvc.yaml").exists():
         raise ParamsError(f"{root.resolve()}: no project there; run churn in its folder")
-    params.load(workspace.params)
+    settings = params.load(workspace.params)
     program.checks_python()  # before minutes are spent
     tracked_data.require_data_file(root)
     source, path = place.source_of(root, file), place.path_in_data(file)
@@ -74,7 +74,7 @@ def run(
     text = workspace.params.read_text(encoding="utf-8")
     decided = [*of_table(found, path)]
     first = trial.run(text, decided, source, say)
-    show.chosen(first.decisions, console)
+    show.chosen(first.decisions, settings, console)
     for metric in first.guessing:
         say(f"the first model is no better than guessing in {TITLES[metric]}; gates will block it")
     _install(workspace, source, [*decided, *first.decisions], say)

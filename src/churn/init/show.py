@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from churn.core.params import ROW_NUMBER, CsvParams
+from churn.core.params import ROW_NUMBER, CsvParams, Params
 from churn.init.decisions import Decision
 from churn.init.table import Table
 
@@ -55,19 +55,25 @@ def _lines(table: Table, path: str) -> Iterator[tuple[str, str]]:
         yield "look at", f"{what}; if it is only known afterwards: --drop {name}"
 
 
-def chosen(decisions: Sequence[Decision], console: Console) -> None:
+def chosen(decisions: Sequence[Decision], settings: Params, console: Console) -> None:
     """Print the limits that were chosen, with their reasons."""
-    grid = Grid(box=None, pad_edge=False)
-    for title in ("limit", "value", "why"):
-        grid.add_column(title, overflow="fold")
+    console.print("\nLimits that suit this table:")
     for decision in decisions:
-        name = ".".join(map(str, decision.path))
-        value = decision.value
-        shown = (
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        )
-        grid.add_row(name, str(shown), "\n".join(decision.why))
-    console.print(grid)
+        where = " ".join(_named(decision, settings))
+        what = f"  {where}: {decision.value}, because {'; '.join(decision.why)}"
+        console.print(what, highlight=False, soft_wrap=True, markup=False)
+    console.print()
+
+
+def _named(decision: Decision, settings: Params) -> Iterator[str]:
+    """Name a key of params.yaml; a check by its name, and not by its place."""
+    section, key, *rest = decision.path
+    if section != "checks":
+        yield ".".join(map(str, decision.path))
+        return
+    place, *keys = rest
+    yield settings.checks.suites[str(key)][int(place)].check
+    yield from (str(name) for name in keys[-1:])
 
 
 def next_steps(branch: str, console: Console) -> None:

@@ -32,8 +32,8 @@ class Table:
         The columns that a model gets.
     left_out : dict of str to str
         Why another column is not used, by its name.
-    suspicious : dict of str to float
-        Used columns that tell the target nearly alone, with their ROC AUC.
+    alone : dict of str to float
+        How well each used column alone ranks the customers: ROC AUC.
     csv : CsvParams
     missing : tuple of str
         Words for a missing cell.
@@ -44,9 +44,14 @@ class Table:
     roles: Roles
     used: dict[str, Column]
     left_out: dict[str, str]
-    suspicious: dict[str, float]
+    alone: dict[str, float]
     csv: CsvParams
     missing: tuple[str, ...]
+
+    @property
+    def suspicious(self) -> dict[str, float]:
+        """The columns that tell the target nearly alone, with their ROC AUC."""
+        return {name: area for name, area in self.alone.items() if area >= telling.SUSPICIOUS}
 
     def of_kind(self, kind: Kind) -> list[str]:
         """Return the names of the used columns of a kind."""
@@ -95,14 +100,14 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     columns = understood.columns
     found = roles.find(columns, raw.cells, wishes.named, asker)
     is_positive = cells.texts(raw.cells[found.target]).eq(found.positive).to_numpy(dtype=bool)
-    used, left_out, suspicious = _sorted_out(columns, found, is_positive, wishes.drop)
+    used, left_out, alone = _sorted_out(columns, found, is_positive, wishes.drop)
     return Table(
         len(raw.cells),
         int(is_positive.sum()),
         found,
         used,
         raw.unread | left_out,
-        suspicious,
+        alone,
         understood.csv,
         understood.missing,
     )
@@ -113,7 +118,7 @@ def _sorted_out(
 ) -> tuple[dict[str, Column], dict[str, str], dict[str, float]]:
     used: dict[str, Column] = {}
     left_out: dict[str, str] = {}
-    suspicious: dict[str, float] = {}
+    alone: dict[str, float] = {}
     for name, column in columns.items():
         if name in (found.id, found.target):
             continue
@@ -122,13 +127,11 @@ def _sorted_out(
             area = telling.auc_alone(column, y)
             if area >= telling.COPY:
                 why = f"tells {found.target} alone (ROC AUC {area:.3f}): a copy of it"
-            elif area >= telling.SUSPICIOUS:
-                suspicious[name] = area
-        if why is None:
-            used[name] = column
-        else:
+            else:
+                used[name], alone[name] = column, area
+        if why is not None:
             left_out[name] = why
-    return used, left_out, suspicious
+    return used, left_out, alone
 
 
 def _no_use(column: Column) -> str | None:

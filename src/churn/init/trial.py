@@ -67,7 +67,7 @@ def run(text: str, decisions: Sequence[Decision], table: Path, say: Say) -> Tria
             *check_limits.decide(workspace, settings),
         ]
         metrics = read_json(workspace.metrics, "evaluate", Metrics)
-        return Trial(tuple(found), tuple(limits.learns_nothing(minima[0], metrics)))
+        return Trial(tuple(found), tuple(limits.learns_nothing(minima, metrics)))
 
 
 def _quick(settings: Params) -> Params:
