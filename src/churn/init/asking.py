@@ -75,6 +75,13 @@ class Asker:
         self.unanswered.append(question)
         return question.likely or question.choices[0]
 
+    def agree(self, question: Question) -> bool:
+        """Ask whether all choices are right; without a person it is collected."""
+        if self.can_ask and not self.yes:
+            return click.confirm(f"{question.what}: is that right?", default=True, err=True)
+        self.unanswered.append(question)
+        return True
+
     def finish(self, accepted: Sequence[str]) -> None:
         """Go on only if everything was answered, and a person or ``--yes`` agrees.
 

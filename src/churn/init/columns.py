@@ -173,8 +173,8 @@ def _date_style(
         return best[0], []
     name = next(name for name, styles in dated.items() if set(best) & set(styles))
     cell = str(words[name].counts.index[0])
-    what = f"column {name!r} holds {cell!r}, which is read by {' or '.join(best)}"
-    return best[0], [Question("--set data.csv.date", what, best, None)]
+    what = f"column {name!r} holds {cell!r}, which is one day by {' and another by '.join(best)}"
+    return best[0], [Question("--set", what, [f"data.csv.date={style}" for style in best])]
 
 
 def _ambiguous_numbers(words: Mapping[str, Words], settings: list[str]) -> Question:
@@ -183,16 +183,31 @@ def _ambiguous_numbers(words: Mapping[str, Words], settings: list[str]) -> Quest
          if str(text).count(",") == 1 and str(text).replace(",", "").isdigit()),
         "1,234",
     )  # fmt: skip
-    what = f"{cell!r} is read as another number with {' and with '.join(settings)}"
-    options = [setting.replace(": ", "=").replace("'", "") for setting in settings]
-    return Question("--set", what, options, None)
+    what = f"{cell!r} is one number with {' and another with '.join(settings)}"
+    return Question("--set", what, [_option(setting) for setting in settings])
+
+
+def _option(setting: str) -> str:
+    """Write a setting as an option: the first one, by which the style is known.
+
+    Examples
+    --------
+    >>> _option("data.csv.decimal: ','")
+    'data.csv.decimal=,'
+    """
+    key, _, value = setting.partition(" and ")[0].partition(": ")
+    return f"{key}={value[1:-1]}"
 
 
 def _strange_words(name: str, strange: list[str], words: Words) -> Question:
     shown = ", ".join(map(repr, strange[:3])) + (" …" if len(strange) > 3 else "")
     rows = int(words.counts[strange].sum())
-    what = f"column {name!r} holds numbers, and {shown} in {rows} of {words.rows:,} rows"
-    return Question("--missing", what, strange, None)
+    verb = "means" if len(strange) == 1 else "mean"
+    what = (
+        f"column {name!r} holds numbers, and {shown} in {rows} of {words.rows:,} rows, which {verb}"
+        " missing or is a mistake"
+    )
+    return Question("--missing", what, strange)
 
 
 def says_nothing(column: Column) -> str | None:

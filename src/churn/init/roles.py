@@ -63,10 +63,11 @@ def find(columns: Mapping[str, Column], table: pd.DataFrame, named: Named, asker
     for option, name in (("--id", named.id), ("--target", named.target)):
         if name is not None and name not in columns and not (option == "--id" and name == "null"):
             raise DataError(
-                f"{option} {name}: no such column (there are {', '.join(map(repr, columns))})"
+                f"{asker.name}: no column {name!r} for {option} (there are"
+                f" {', '.join(map(repr, columns))})"
             )
     target = named.target or _target(columns, asker)
-    values = _two_values(table[target], target, columns[target])
+    values = _two_values(table[target], columns[target], asker.name)
     positive = _positive(target, values, named.positive, asker)
     return Roles(_id(columns, target, named.id, asker), target, positive)
 
@@ -89,21 +90,21 @@ def _target(columns: Mapping[str, Column], asker: Asker) -> str:
     return asker.answer(Question("--target", what, best or two))
 
 
-def _two_values(cells_of: pd.Series, name: str, column: Column) -> list[str]:
+def _two_values(cells_of: pd.Series, column: Column, file: str) -> list[str]:
+    """Return both values of the target, the more frequent one first."""
     counts = cells.texts(cells_of).value_counts()
     values = [str(value) for value in counts.index]
     if len(values) == 2:
-        return values  # the more frequent one first
+        return values
+    name = f"{file}: column {column.name!r}"
     if len(values) < 2:
-        raise DataError(
-            f"column {name!r} is {values or 'empty'} in every row; a target has two values"
-        )
+        raise DataError(f"{name} is {(*values, 'empty')[0]} in every row; a target has two values")
     many = f"{len(values):,} different {'numbers' if column.kind == 'numeric' else 'values'}"
     if len(values) <= _SHOWN:
         many = f"{len(values)} values ({', '.join(values)})"
     raise DataError(
-        f"column {name!r} holds {many}; churn init sets up targets with two values, such as yes and"
-        " no: name one by --target, or make such a column"
+        f"{name} holds {many}; churn init sets up targets with two values, such as yes and no: name"
+        " one by --target, or make such a column"
     )
 
 
@@ -112,7 +113,7 @@ def _positive(name: str, values: list[str], named: str | None, asker: Asker) -> 
         same = [value for value in values if value.casefold() == named.strip().casefold()]
         if not same:
             shown = " and ".join(map(repr, values))
-            raise DataError(f"--positive {named}: column {name!r} holds {shown}")
+            raise DataError(f"{asker.name}: --positive {named}: column {name!r} holds {shown}")
         return same[0]
     known = [value for value in values if value.casefold().strip(" .") in names.POSITIVE]
     if len(known) == 1:
@@ -124,7 +125,7 @@ def _positive(name: str, values: list[str], named: str | None, asker: Asker) -> 
 
 def _id(columns: Mapping[str, Column], target: str, named: str | None, asker: Asker) -> str:
     if named is not None:
-        return ROW_NUMBER if named == "null" else named
+        return _null_to_row(named)
     fit = [
         name
         for name, column in columns.items()
@@ -140,9 +141,8 @@ def _id(columns: Mapping[str, Column], target: str, named: str | None, asker: As
     if len(texts) == 1 and texts[0] == next(iter(columns)):
         return texts[0]
     what = "no column certainly identifies a customer; with null the rows are numbered"
-    return null_to_row(asker.answer(Question("--id", what, [*fit, "null"], "null")))
+    return _null_to_row(asker.answer(Question("--id", what, [*fit, "null"], "null")))
 
 
-def null_to_row(answer: str) -> str:
-    """Return the name of numbered rows for ``null``."""
+def _null_to_row(answer: str) -> str:
     return ROW_NUMBER if answer == "null" else answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,9 +21,6 @@ from churn.init.table import Table, Wishes
 from churn.provenance import listing, tracked_data
 from churn.review.run import reproduce
 from churn.validation import program
-
-_FEW_ROWS = 2000  # of a table for which the shipped leaves are too large
-_LEAVES = 50
 
 
 def run(
@@ -68,7 +66,7 @@ def run(
     raw = reading.read(source)
     say(f"{file}: {len(raw.cells):,} rows, {raw.cells.shape[1]} columns")
     found = table.describe(raw, wishes, asker)
-    show.understood(found, path, console)
+    show.understood(found, path, {q.option for q in asker.unanswered}, console)
     place.require_room(root, source)
     asker.finish(_options(found))
     text = workspace.params.read_text(encoding="utf-8")
@@ -101,8 +99,6 @@ def _options(found: Table) -> list[str]:
 
 
 def _quoted(value: str) -> str:
-    import shlex
-
     return shlex.quote("null" if value == params.ROW_NUMBER else value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
@@ -24,13 +24,24 @@ params.yaml says why each value was chosen. Set what only you know: the costs in
 purpose in card. docs/tables.md goes on from there."""
 
 
-def understood(table: Table, path: str, console: Console) -> None:
-    """Print a small table: file, roles, columns by kind, and what is left out."""
+def understood(table: Table, path: str, unsure: Collection[str], console: Console) -> None:
+    """Print a small table: file, roles, columns by kind, and what is left out.
+
+    Parameters
+    ----------
+    table : Table
+    path : str
+        The path that it gets.
+    unsure : collection of str
+        Options that have to be named.
+    console : Console
+    """
     grid = Grid(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in _lines(table, path):
-        grid.add_row(label, Text(text))
+        is_unsure = f"--{label}" in unsure or (label == "target" and "--positive" in unsure)
+        grid.add_row(label, Text(f"{text} (?)" if is_unsure else text))
     console.print(grid)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from churn.core.errors import DataError
 from churn.core.params import CsvParams
 from churn.data import cells
 from churn.init import names, roles, telling
@@ -14,6 +15,7 @@ from churn.init.asking import Asker
 from churn.init.columns import Column, Kind, is_counter, says_nothing, understand
 from churn.init.reading import RawTable
 from churn.init.roles import Named, Roles
+from churn.init.styles import csv_settings
 
 _OUTPUTS = ("probability", "prediction")
 
@@ -90,11 +92,14 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     understood = understand(raw, wishes.missing, wishes.csv)
     missing, csv = understood.missing, understood.csv
     for question in understood.questions:
-        answer = asker.answer(question)
         if question.option == "--missing":
+            if not asker.agree(question):
+                raise DataError(f"{asker.name}: {question.what}; correct these cells")
             missing = (*missing, *question.choices)
-        elif question.option == "--set data.csv.date":
-            csv = csv.model_copy(update={"date": answer})
+        else:
+            chosen = csv_settings([asker.answer(question)])
+            plain = {} if "date" in chosen else {"decimal": ".", "thousands": "", "symbols": ""}
+            csv = csv.model_copy(update=plain | chosen)
     if missing != understood.missing or csv != understood.csv:
         understood = understand(raw, missing, csv.model_dump(exclude_defaults=True))
     columns = understood.columns
