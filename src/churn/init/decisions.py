@@ -71,6 +71,11 @@ def _set(document: Any, decision: Decision) -> None:
     # What stays is left as it is written.
     if old == decision.value and isinstance(old, bool) == isinstance(decision.value, bool):
         return
+    is_mapping = isinstance(old, CommentedMap) and isinstance(decision.value, dict)
+    if is_mapping and list(old) == list(decision.value):  # keep what is said beside each key
+        for key, value in decision.value.items():
+            old[key] = _node(value)
+        return
     below = _comment_below(old)
     node[last] = _node(decision.value)
     if below and isinstance(node, CommentedMap):

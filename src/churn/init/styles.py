@@ -29,6 +29,8 @@ _FEW_ROWS = 0.05  # share of rows that such words may have
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _DATE_STYLES = ("", *(day + time for day in dates.FORMATS for time in _TIMES))
 _YEARS = (1900, 2100)
+_DATE_DIGITS = 6  # at least, as in 1/2/2026
+_TRUTH = ("true", "false")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ def strangers(words: Words, style: NumberStyle) -> list[str] | None:
     texts = words.counts.index
     if not len(texts) or texts.str.fullmatch(r"[+-]?0\d+").any():
         return None
-    if _wrong(texts[:_FIRST], style, len(texts[:_FIRST]) // 2) is None:
+    first = texts[:_FIRST]
+    if first.str.contains(r"\d").mean() < 0.5 and not first.str.lower().isin(_TRUTH).all():
+        return None
+    if _wrong(first, style, len(first) // 2) is None:
         return None
     wrong = _wrong(texts, style, max(5, len(texts) // 20))
     if wrong is None:
@@ -126,7 +131,7 @@ def date_styles(words: Words) -> list[str]:
         Empty if it holds no dates. The empty text is ISO 8601, and then the only one.
     """
     texts = pd.Series(words.counts.index, dtype="str")
-    if texts.empty:
+    if texts.empty or not texts.iloc[:_FIRST].str.count(r"\d").ge(_DATE_DIGITS).all():
         return []
     found = [
         style

@@ -133,7 +133,7 @@ def test_what_tells_nothing_or_too_much_is_left_out_with_the_reason(tmp_path: Pa
             other_id=3 * rng.permutation(400) + 7000,
             land="DE",
             nothing="",
-            email=[f"{i}@example.org" for i in range(400)],
+            note=[f"said {i} things" for i in range(400)],
             town=[f"T{i % 200}" for i in range(400)],
             left_flag=left.astype(int),
             reason=np.where(left, rng.choice(["price", "quality"], 400), ""),
@@ -150,7 +150,7 @@ def test_what_tells_nothing_or_too_much_is_left_out_with_the_reason(tmp_path: Pa
     assert why["other_id"] == "another id"
     assert why["land"] == "constant"
     assert why["nothing"] == "empty"
-    assert "like an id" in why["email"]
+    assert "like an id" in why["note"]
     assert "nearly all of them rare" in why["town"]
     assert "a copy of it" in why["left_flag"]
     assert "a copy of it" in why["reason"]
