@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from churn.core import params, process
+from churn.core.document import parse
 from churn.core.errors import ArtifactError, ParamsError
 from churn.core.files import atomic
 from churn.core.paths import Workspace
@@ -19,6 +22,7 @@ from churn.init.asking import Asker
 from churn.init.decisions import Decision, written
 from churn.init.table import Table, Wishes
 from churn.provenance import listing, tracked_data
+from churn.provenance.git import git
 from churn.review.run import reproduce
 from churn.validation import program
 
@@ -75,10 +79,10 @@ def run(
     show.chosen(first.decisions, settings, console)
     for metric in first.guessing:
         say(f"the first model is no better than guessing in {TITLES[metric]}; gates will block it")
-    _install(workspace, source, [*decided, *first.decisions], say)
+    _install(workspace, source, found, [*decided, *first.decisions], say)
     place.remove_original(root, file)
     say("dvc repro")
-    reproduce(root, environment=None)
+    reproduce(root, environment=os.environ)  # `track` may need the registry's credentials
     show.next_steps("our-customers", console)
 
 
@@ -102,20 +106,47 @@ def _quoted(value: str) -> str:
     return shlex.quote("null" if value == params.ROW_NUMBER else value)
 
 
-def _install(workspace: Workspace, source: Path, decided: list[Decision], say: Say) -> None:
+def _install(
+    workspace: Workspace, source: Path, found: Table, decided: list[Decision], say: Say
+) -> None:
     """Put the table into ``data/``, and write data.dvc and params.yaml, in this order."""
     root = workspace.root
     say("table into data/, dvc add data")
     place.put(root, source)
     dvc(root, "add", "--quiet", "data")
-    md5 = listing.data_md5((root / "data.dvc").read_text(encoding="utf-8"))
-    accept = Decision(
-        ("gates", "accept"), md5, ("this table; its model cannot be compared with one of another",)
+    text = written(
+        workspace.params.read_text(encoding="utf-8"), [*decided, *_accepted(root, found)]
     )
-    text = written(workspace.params.read_text(encoding="utf-8"), [*decided, accept])
     with atomic(workspace.params) as fresh:
         fresh.write_text(text, encoding="utf-8")
-    params.load(workspace.params)
+
+
+def _accepted(root: Path, found: Table) -> Iterator[Decision]:
+    """Accept the table, but only if main's model cannot be compared on it."""
+    if has_columns_of_main(root, found):
+        return
+    md5 = listing.data_md5((root / "data.dvc").read_text(encoding="utf-8"))
+    why = "this table; main's model is of other columns, so it cannot be compared"
+    yield Decision(("gates", "accept"), md5, (why,))
+
+
+def has_columns_of_main(root: Path, found: Table) -> bool:
+    """Tell whether main's model can be compared on a table: it has the same id, target and columns.
+
+    Without a branch ``main``, the commit that is checked out counts.
+    """
+    for revision in ("main", "HEAD"):
+        try:
+            data = parse(git(root, "show", f"{revision}:./params.yaml"))["data"]
+            takes = [*data["numeric"], *data.get("dates", []), *data.get("categorical", [])]
+            same = (data["id"] or params.ROW_NUMBER, data["target"]) == (
+                found.roles.id,
+                found.roles.target,
+            )
+        except (ArtifactError, ParamsError, KeyError, TypeError):
+            continue
+        return same and set(takes) <= {*found.used, *found.left_out}
+    return False
 
 
 def dvc(root: Path, *arguments: str) -> None:
