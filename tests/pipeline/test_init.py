@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from tests.unit.init.tables import shop, telco
 
 
 def begin_and_kill(clone: Clone, *command: str, at: str) -> None:
-    """Start a command, and kill it where it says that a step begins."""
+    """Start a command, and kill it, with what it runs, where it says that a step begins."""
     with subprocess.Popen(
         command,
         cwd=clone.root,
@@ -23,11 +25,12 @@ def begin_and_kill(clone: Clone, *command: str, at: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as running:
         assert running.stderr is not None
         for line in running.stderr:
             if line.startswith(f"== {at}"):
-                running.kill()
+                os.killpg(running.pid, signal.SIGKILL)
                 return
         pytest.fail(f"{command} ended without {at!r}")
 
@@ -38,7 +41,7 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
     clone = replace(clone, is_warm=True)
     file = tmp_path / "telco.csv"
     telco(1500).to_csv(file, index=False, lineterminator="\r\n")
-    text = file.read_bytes()
+    content = file.read_bytes()
     command = ("churn", "init", str(file), "--yes")
 
     begin_and_kill(clone, *command, at="table into data/")
@@ -47,10 +50,15 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
 
     assert "churn review --baseline main" in done.stdout
     assert [path.name for path in (clone.root / "data").iterdir()] == ["telco.csv"]
-    assert file.read_bytes() == (clone.root / "data/telco.csv").read_bytes() == text
+    assert file.read_bytes() == (clone.root / "data/telco.csv").read_bytes() == content
     settings = params.load(clone.root / "params.yaml")
     assert settings.gates.accept is not None
     assert settings.gates.accept in (clone.root / "data.dvc").read_text()
+    # Each limit that was raised says why, in the third run as well.
+    raised = [line for line in done.stdout.splitlines() if ", because " in line]
+    text = (clone.root / "params.yaml").read_text()
+    assert [why for line in raised if (why := line.split(", because ")[1]) not in text] == []
+    assert any("FeatureDrift max_allowed_numeric_score" in line for line in raised)
     clone.git("switch", "--quiet", "--create", "our-customers")
     clone.run("dvc", "push")
     clone.git("add", "--all")

@@ -21,6 +21,22 @@ from churn.init.drift_noise import by_chance
 _ROOM = 1.25  # a limit is so much larger than what the table has
 _NUMERIC, _CATEGORICAL = "max_allowed_numeric_score", "max_allowed_categorical_score"
 _LETTER = re.compile(r"\w")
+_VARIANTS = "number_variants_less_or_equal"
+# What the template ships; a test compares them. A limit that is larger has been raised for a table
+# before, so these are what a table starts from.
+SHIPPED = {
+    ("PercentOfNulls", "percent_of_nulls_not_greater_than"): 0.1,
+    ("DataDuplicates", "ratio_less_or_equal"): 0.02,
+    ("ConflictingLabels", "ratio_of_conflicting_labels_less_or_equal"): 0.01,
+    ("SpecialCharacters", "ratio_of_special_characters_less_or_equal"): 0.01,
+    ("TrainTestSamplesMix", "duplicates_ratio_less_or_equal"): 0.02,
+    ("TrainTestPerformance", "train_test_relative_degradation_less_than"): 0.22,
+    ("FeatureDrift", _NUMERIC): 0.04,
+    ("FeatureDrift", _CATEGORICAL): 0.1,
+    ("PredictionDrift", "drift_score_less_than"): 0.04,
+    ("LabelDrift", "drift_score_less_than"): 0.04,
+}
+_IMBALANCE = 0.05
 
 
 def decide(workspace: Workspace, settings: Params) -> Iterator[Decision]:
@@ -80,9 +96,11 @@ def _of_properties(frames: dict[str, pd.DataFrame], settings: Params) -> Iterato
     counts = table[data.target].value_counts()
     ratio = float(counts.min() / counts.max())
     for path, limit in _limits(checks, "ClassImbalance", "class_ratio_greater_than"):
-        if ratio <= limit * _ROOM:
-            why = f"there are {ratio:.2g} customers of the rarer kind for each other one"
-            yield Decision(path, float(f"{ratio / 2:.1g}"), (why,))
+        usual = max(limit, _IMBALANCE)
+        low = ratio <= usual * _ROOM
+        why = (f"there are {ratio:.2g} customers of the rarer kind for each other one",)
+        if low or limit != usual:
+            yield Decision(path, float(f"{ratio / 2:.1g}") if low else usual, why if low else ())
 
 
 def _of_variants(table: pd.DataFrame, settings: Params) -> Iterator[Decision]:
@@ -92,10 +110,13 @@ def _of_variants(table: pd.DataFrame, settings: Params) -> Iterator[Decision]:
         texts = pd.Series(table[name].dropna().unique(), dtype="str")
         bare = texts.str.lower().str.replace(r"[^\w]|_", "", regex=True)
         most = max(most, int(texts.groupby(bare).size().max()) if len(texts) else 1)
-    for path, _ in _limits(settings.checks, "StringMismatch", "no_variants", any_value=True):
-        if most > 1:
+    for condition in ("no_variants", _VARIANTS):
+        for path, _ in _limits(settings.checks, "StringMismatch", condition, any_value=True):
             why = f"a category is written in {most} ways, such as AB and ab; better, mend the table"
-            yield Decision(path[:-1], {"number_variants_less_or_equal": most}, (why,))
+            if most > 1:
+                yield Decision(path[:-1], {_VARIANTS: most}, (why,))
+            elif condition == _VARIANTS:
+                yield Decision(path[:-1], {"no_variants": None})
 
 
 def _of_degradation(metrics: Metrics, checks: ChecksParams) -> Iterator[Decision]:
@@ -125,23 +146,35 @@ def _of_drift(frames: dict[str, pd.DataFrame], settings: Params) -> Iterator[Dec
     )
     for path, limits in _limits(checks, "FeatureDrift", "drift_score_less_than", any_value=True):
         for key, noise in ((_NUMERIC, numeric), (_CATEGORICAL, categorical)):
-            if isinstance(limits, dict) and noise > limits.get(key, math.inf):
-                yield Decision((*path, key), _up(noise), (why.format(noise),))
+            if isinstance(limits, dict) and key in limits:
+                usual = min(limits[key], SHIPPED["FeatureDrift", key])
+                yield from _chosen((*path, key), limits[key], usual, noise, why.format(noise))
     score, _ = by_chance(sample, held_out, ["probability"], [], seed)
     _, label = by_chance(sample, held_out, [], [data.target], seed)
     for check, noise in (("PredictionDrift", score), ("LabelDrift", label)):
         for path, limit in _limits(checks, check, "drift_score_less_than"):
-            if noise > limit:
-                yield Decision(path, _up(noise), (why.format(noise),))
+            usual = min(limit, SHIPPED[check, "drift_score_less_than"])
+            yield from _chosen(path, limit, usual, noise, why.format(noise))
 
 
 def _raised(
     checks: ChecksParams, check: str, condition: str, found: float, what: str
 ) -> Iterator[Decision]:
-    """Yield a limit with room above what was found, if that exceeds the limit."""
+    """Yield a limit with room above what was found, if that exceeds the usual limit."""
     for path, limit in _limits(checks, check, condition):
-        if found > limit:
-            yield Decision(path, _up(found * _ROOM), (f"{found:.2g} is the {what}",))
+        usual = min(limit, SHIPPED[check, condition])
+        wanted = found * _ROOM if found > usual else usual
+        yield from _chosen(path, limit, usual, wanted, f"{found:.2g} is the {what}")
+
+
+def _chosen(
+    path: tuple[str | int, ...], limit: float, usual: float, wanted: float, why: str
+) -> Iterator[Decision]:
+    """Yield the larger of the usual and the wanted limit, unless it is there and needs no reason."""
+    if wanted > usual:
+        yield Decision(path, _up(wanted), (why,))
+    elif limit != usual:
+        yield Decision(path, usual)
 
 
 # The values of conditions are those of deepchecks.

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from churn.core.progress import silent
-from churn.init import choices, trial
+from churn.init import check_limits, choices, trial
 from churn.init.asking import Asker
-from churn.init.decisions import Decision
+from churn.init.decisions import Decision, written
 from churn.init.drift_noise import by_chance
 from churn.init.reading import read
 from churn.init.roles import Named
@@ -23,7 +24,7 @@ from tests.unit.init.tables import shop
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
-def tried(frame: pd.DataFrame, folder: Path) -> Trial:
+def tried(frame: pd.DataFrame, folder: Path, text: str = SHIPPED) -> Trial:
     file = folder / "shop.csv"
     frame.to_csv(file, index=False)
     table = describe(read(file), Wishes(Named(), (), (), {}), Asker("shop.csv", True, False))
@@ -32,7 +33,7 @@ def tried(frame: pd.DataFrame, folder: Path) -> Trial:
         *choices.of_features(table),
         *choices.of_slices(table),
     ]
-    return trial.run(SHIPPED, decided, file, silent)
+    return trial.run(text, decided, file, silent)
 
 
 def by_key(found: Trial, key: str) -> list[Decision]:
@@ -82,6 +83,27 @@ def test_a_model_that_only_guesses_is_told_and_its_minimum_is_above_it(tmp_path:
     assert found.guessing
     minima = {d.path[-1]: d.value for d in found.decisions if d.path[:2] == ("gates", "minima")}
     assert minima["roc_auc"] > 0.52
+
+
+def test_the_limits_that_a_table_starts_from_are_those_that_are_shipped() -> None:
+    shipped = {}
+    for listed in yaml.safe_load(SHIPPED)["checks"].values():
+        for check in listed if isinstance(listed, list) else ():
+            for condition, value in check["conditions"].items():
+                parts = value if isinstance(value, dict) else {condition: value}
+                shipped |= {(check["check"], key): limit for key, limit in parts.items()}
+    assert shipped | check_limits.SHIPPED == shipped
+
+
+@pytest.mark.slow
+def test_what_was_raised_for_another_table_is_lowered_again(tmp_path: Path) -> None:
+    frame = shop(500)
+    frame.loc[::3, "spent"] = np.nan
+    frame.loc[::2, "country"] = frame["country"].str.lower()
+    raised = written(SHIPPED, tried(frame, tmp_path).decisions)
+    again = tried(shop(500), tmp_path, raised)
+    assert written(raised, again.decisions) == written(SHIPPED, again.decisions)
+    assert tried(shop(500), tmp_path, written(SHIPPED, again.decisions)) == again
 
 
 def test_noise_is_what_the_formulas_of_the_field_expect() -> None:
