@@ -170,7 +170,7 @@ def _raised(
 def _chosen(
     path: tuple[str | int, ...], limit: float, usual: float, wanted: float, why: str
 ) -> Iterator[Decision]:
-    """Yield the larger of the usual and the wanted limit, unless it is there and needs no reason."""
+    """Yield the larger of the usual and the wanted limit, if there is anything to write."""
     if wanted > usual:
         yield Decision(path, _up(wanted), (why,))
     elif limit != usual:

@@ -19,6 +19,7 @@ from churn.stages import margins
 
 # Differences that hardly anybody would act on: a larger table needs no narrower margin.
 _MATTERS = {"roc_auc": 0.01, "average_precision": 0.02, "cost": 0.03, "brier": 0.005}
+_SLICE_MATTERS = {"roc_auc": 0.02, "brier": 0.01}
 _GATED = ("roc_auc", "average_precision")
 _GUESSES, _BY_CHANCE = 200, 0.95
 _RESAMPLES = 1000
@@ -46,9 +47,13 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
             why += f"less than {matters:g} would not matter"
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))
     for metric, limit in settings.gates.slice_margins.items():
-        if (wanted := float(f"{2 * chosen.get(metric, 0):.2g}")) > limit:
-            why = "twice the margin of all customers, as slices are smaller"
-            yield Decision(("gates", "slice_margins", metric), wanted, (why,))
+        usual = min(limit, _SLICE_MATTERS.get(metric, limit))
+        wanted = float(f"{2 * chosen.get(metric, 0):.2g}")
+        if wanted > usual:
+            why = ("twice the margin of all customers, as slices are smaller",)
+            yield Decision(("gates", "slice_margins", metric), wanted, why)
+        elif limit != usual:
+            yield Decision(("gates", "slice_margins", metric), usual)
 
 
 def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:

@@ -40,9 +40,19 @@ def by_key(found: Trial, key: str) -> list[Decision]:
     return [decision for decision in found.decisions if decision.path[-1] == key]
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    """Return what is chosen for 500 customers; tests do not change it."""
+    folder = tmp_path_factory.mktemp("small")
+    found = tried(shop(500), folder)
+    # All of it was done in a temporary folder.
+    assert [path.name for path in folder.iterdir()] == ["shop.csv"]
+    return found
+
+
 @pytest.mark.slow
-def test_a_small_table_gets_wider_margins_and_limits_of_drift(tmp_path: Path) -> None:
-    found = tried(shop(500), tmp_path)
+def test_a_small_table_gets_wider_margins_and_limits_of_drift(small: Trial) -> None:
+    found = small
     assert found.guessing == ()
     margins = {d.path[-1]: d.value for d in found.decisions if d.path[:2] == ("gates", "margins")}
     assert margins["roc_auc"] > 0.01  # which suits 10,000 customers
@@ -52,8 +62,6 @@ def test_a_small_table_gets_wider_margins_and_limits_of_drift(tmp_path: Path) ->
     [drift] = by_key(found, "max_allowed_numeric_score")
     assert 0.04 < drift.value < 0.3
     assert all(decision.why for decision in found.decisions)
-    assert not list(Path(tmp_path).glob("build*"))  # all of it was in a temporary folder
-    assert [path.name for path in tmp_path.iterdir()] == ["shop.csv"]
 
 
 @pytest.mark.slow
@@ -96,14 +104,15 @@ def test_the_limits_that_a_table_starts_from_are_those_that_are_shipped() -> Non
 
 
 @pytest.mark.slow
-def test_what_was_raised_for_another_table_is_lowered_again(tmp_path: Path) -> None:
+def test_what_was_raised_for_another_table_is_lowered_again(small: Trial, tmp_path: Path) -> None:
     frame = shop(500)
     frame.loc[::3, "spent"] = np.nan
     frame.loc[::2, "country"] = frame["country"].str.lower()
     raised = written(SHIPPED, tried(frame, tmp_path).decisions)
     again = tried(shop(500), tmp_path, raised)
-    assert written(raised, again.decisions) == written(SHIPPED, again.decisions)
-    assert tried(shop(500), tmp_path, written(SHIPPED, again.decisions)) == again
+    # Beside what needs no reason, because it is as it was shipped.
+    assert [decision for decision in again.decisions if decision.why] == list(small.decisions)
+    assert written(raised, again.decisions) == written(SHIPPED, small.decisions)
 
 
 def test_noise_is_what_the_formulas_of_the_field_expect() -> None:
