@@ -36,9 +36,12 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     settings : Params
     """
     chosen: dict[str, float] = {}
+    # With one rival, as `evaluate` does it before it says that a margin is too small.
+    warned = {c.metric: c.supported for c in margins.measure(workspace, settings, rivals=1)}
     for check in margins.measure(workspace, settings):
+        supported = max(float(f"{_ROOM * check.supported:.2g}"), warned[check.metric])
         matters = _MATTERS.get(check.metric, check.margin)
-        chosen[check.metric] = max(matters, float(f"{_ROOM * check.supported:.2g}"))
+        chosen[check.metric] = max(matters, supported)
         half = check.sensitivity.half_width
         why = f"intervals reach {half:.2g} to each side with {check.rows:,} customers; "
         if chosen[check.metric] > matters:
