@@ -105,8 +105,8 @@ class Asker:
             return
         if not self.can_ask:
             raise ParamsError(
-                f"{self.name}: there is no terminal to ask in; to go on with what was understood:"
-                f" churn init {self.name} {' '.join(accepted)} --yes"
+                f"{self.name}: there is no terminal to ask in; to go on with what was understood,"
+                f" add {' '.join(accepted)} --yes"
             )
         if not click.confirm("Set the project up for this table?", default=True, err=True):
             raise click.Abort

@@ -139,7 +139,8 @@ def _commented(text: str, decisions: Sequence[Decision]) -> str:
     for decision in decisions:
         line = _line(document, decision.path)
         indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
-        above.setdefault(line, []).extend(f"{indent}{MARK}{why}\n" for why in decision.why)
+        reasons = (" ".join(why.split()) for why in decision.why)  # a name may have a line break
+        above.setdefault(line, []).extend(f"{indent}{MARK}{why}\n" for why in reasons)
     return "".join("".join([*above.get(i, []), line]) for i, line in enumerate(lines))
 
 

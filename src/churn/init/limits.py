@@ -53,8 +53,8 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         usual = min(limit, _SLICE_MATTERS.get(metric, limit))
         wanted = float(f"{2 * chosen.get(metric, 0):.2g}")
         if wanted > usual:
-            why = ("twice the margin of all customers, as slices are smaller",)
-            yield Decision(("gates", "slice_margins", metric), wanted, why)
+            why = "twice the margin of all customers, as slices are smaller"
+            yield Decision(("gates", "slice_margins", metric), wanted, (why,))
         elif limit != usual:
             yield Decision(("gates", "slice_margins", metric), usual)
 

@@ -6,7 +6,7 @@ import csv
 import gzip
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,14 @@ class RawTable:
     unread: dict[str, str]
 
 
-def read(path: Path) -> RawTable:
+def read(path: Path, given: Mapping[str, str] | None = None) -> RawTable:
     """Read every column of a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    given : mapping of str to str, optional
+        Keys of ``data.csv`` that need not be found.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def read(path: Path) -> RawTable:
     if file.kind == "parquet":
         names, unread, style = *_parquet_names(path), CsvParams()
     else:
-        style = _style(path)
+        style = _style(path, given or {})
         names, unread = _named(_header(path, style))
     if not names:
         raise DataError(f"{path}: no column has a name")
@@ -90,14 +96,16 @@ def _named(header: list[str]) -> tuple[list[str], dict[str, str]]:
     return [name.strip() for name in header if name.strip()], unread
 
 
-def _style(path: Path) -> CsvParams:
-    encoding = _encoding(path)
+def _style(path: Path, given: Mapping[str, str]) -> CsvParams:
+    encoding = given.get("encoding") or _encoding(path)
     lines = _lines(path, encoding)
     if not lines:
         raise DataError(f"{path}: empty")
     if declared := re.fullmatch(r"sep=(.)", lines[0]):  # as Excel writes it
         return CsvParams(separator=declared[1], encoding=encoding, quote=_quote(lines[1:]))
-    quote = _quote(lines)
+    quote = given.get("quote") or _quote(lines)
+    if "separator" in given:
+        return CsvParams(separator=given["separator"], encoding=encoding, quote=quote)
     widths = {mark: Counter(map(len, _rows(lines, mark, quote))) for mark in _SEPARATORS}
 
     def fit(mark: str) -> tuple[bool, int]:
@@ -144,7 +152,7 @@ def _lines(path: Path, encoding: str) -> list[str]:
     with Decoded(path.open("rb"), str(path), encoding) as text:
         head = text.head(_HEAD)[: _HEAD * 4].decode("utf-8", "replace")
     whole = head if len(head) < _HEAD else head.rpartition("\n")[0]
-    return [line for line in whole.splitlines()[:_LINES] if line.strip()]
+    return [line for line in re.split(r"\r?\n", whole)[:_LINES] if line.strip()]
 
 
 def _quote(lines: list[str]) -> str:

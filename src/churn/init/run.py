@@ -67,7 +67,7 @@ def run(
     tracked_data.require_data_file(root)
     source, path = place.source_of(root, file), place.path_in_data(file)
     asker = Asker(str(file), yes)
-    raw = reading.read(source)
+    raw = reading.read(source, wishes.csv)
     say(f"{file}: {len(raw.cells):,} rows, {raw.cells.shape[1]} columns")
     found = table.describe(raw, wishes, asker)
     show.understood(found, path, {q.option for q in asker.unanswered}, console)

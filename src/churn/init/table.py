@@ -87,7 +87,7 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     Raises
     ------
     DataError
-        If it has no usable target.
+        If it has no usable target, or no other usable column.
     """
     understood = understand(raw, wishes.missing, wishes.csv)
     missing, csv = understood.missing, understood.csv
@@ -106,6 +106,9 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     found = roles.find(columns, raw.cells, wishes.named, asker)
     is_positive = cells.texts(raw.cells[found.target]).eq(found.positive).to_numpy(dtype=bool)
     used, left_out, alone = _sorted_out(columns, found, is_positive, wishes.drop)
+    if not used:
+        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise DataError(f"{asker.name}: no column is left to learn from ({why or 'no other'})")
     return Table(
         len(raw.cells),
         int(is_positive.sum()),

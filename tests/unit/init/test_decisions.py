@@ -104,6 +104,11 @@ def test_any_name_of_a_column_is_read_back(name: str) -> None:
     assert yaml.safe_load(text) == {"a": {"b": [name], "c": name}}
 
 
+def test_a_reason_stays_in_its_line() -> None:
+    text = written("a:\n  b: 1\n", [Decision(("a", "b"), 2, ("left out: x\ny: 3, constant",))])
+    assert text == "a:\n  # churn init: left out: x y: 3, constant\n  b: 2\n"
+
+
 def test_without_known_names_there_are_no_ratios_and_no_scores(tmp_path: Path) -> None:
     frame = shop().rename(columns={"days_since_last": "x1", "orders": "x2", "spent": "x3"})
     frame.to_csv(tmp_path / "shop.csv", index=False)

@@ -40,6 +40,13 @@ def test_what_spreadsheets_and_databases_add_is_read(tmp_path: Path) -> None:
     assert reading.read(tmp_path / "c.csv.gz").csv.encoding == "cp1252"
 
 
+def test_what_is_named_is_not_looked_for(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.csv", "a;b,c;d\n1;2,3;4\n5;6,7;8\n", "cp1252")
+    assert list(reading.read(file, {"separator": ";"}).cells) == ["a", "b,c", "d"]
+    assert list(reading.read(file, {"separator": ","}).cells) == ["a;b", "c;d"]
+    assert reading.read(file, {"encoding": "cp437"}).csv.encoding == "cp437"
+
+
 def test_a_letter_beyond_utf_8_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> None:
     text = "a,b\n" + "1,2\n" * 500_000 + "3,é\n"
     assert reading.read(written(tmp_path / "a.csv", text, "cp1252")).csv.encoding == "cp1252"

@@ -214,7 +214,13 @@ def test_a_table_without_any_two_values_is_refused(tmp_path: Path) -> None:
         understood(frame, tmp_path)
 
 
+def test_a_table_without_any_column_to_learn_from_is_refused(tmp_path: Path) -> None:
+    frame = shop()[["client", "left"]].assign(land="DE")
+    with pytest.raises(DataError, match=r"no column is left to learn from \(land: constant\)"):
+        understood(frame, tmp_path)
+
+
 def test_without_a_terminal_the_message_is_the_command_to_run() -> None:
     asker = Asker("shop.csv", False, can_ask=False)
-    with pytest.raises(ParamsError, match=r"churn init shop\.csv --target left --yes$"):
+    with pytest.raises(ParamsError, match=r"shop\.csv: .* add --target left --yes$"):
         asker.finish(["--target left"])
