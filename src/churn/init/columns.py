@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,9 +12,10 @@ import pandas as pd
 from churn.core.params import CsvParams
 from churn.data import cells, dates
 from churn.data.schema import ID_LIKE_SHARE, MIN_ROWS
+from churn.init import doubt
 from churn.init.asking import Question
 from churn.init.reading import RawTable
-from churn.init.styles import Words, date_styles, number_styles, strangers
+from churn.init.styles import Words, date_styles, strangers
 
 Kind = Literal["numeric", "dates", "categorical"]
 _MOST_MISSING = 0.95
@@ -96,52 +96,41 @@ def understand(raw: RawTable, missing: tuple[str, ...], given: Mapping[str, str]
         Keys of ``data.csv`` that were named; they are taken as they are.
     """
     words = {str(name): Words.of(raw.cells[name], missing) for name in raw.cells}
-    questions = []
     csv = raw.csv.model_copy(update=dict(given))
+    questions: list[Question] = []
     if not {"decimal", "thousands", "symbols"} & set(given):
-        styles = number_styles(words)
-        if len(styles) > 1:
-            questions.append(_ambiguous_numbers(words, [setting for setting, _ in styles]))
-        style = styles[0][1]
-        csv = csv.model_copy(
-            update={
-                "decimal": style.decimal,
-                "thousands": style.thousands,
-                "symbols": style.symbols,
-            }
-        )
-    number = cells.NumberStyle(csv.decimal, csv.thousands, csv.symbols)
-    strange = {name: strangers(of_name, number) for name, of_name in words.items()}
+        style, doubts = doubt.number_style(words)
+        marks = {key: getattr(style, key) for key in ("decimal", "thousands", "symbols")}
+        csv, questions = csv.model_copy(update=marks), doubts
+    strange = {name: strangers(of_name, _number_style(csv)) for name, of_name in words.items()}
     dated = {
         name: date_styles(of_name)
         for name, of_name in words.items()
         if strange[name] is None or _is_eight_digits(of_name)
     }
     if "date" not in given:
-        date, doubt = _date_style(dated, words)
-        csv = csv.model_copy(update={"date": date})
-        questions += doubt
-    used = set(missing)
-    columns = {}
+        date, doubts = doubt.date_style(dated, words)
+        csv, questions = csv.model_copy(update={"date": date}), [*questions, *doubts]
+    used, kinds = set(missing), dict[str, Kind]()
     for name, of_name in words.items():
-        if csv.date in dated.get(name, []) or "" in dated.get(name, []):
-            kind: Kind = "dates"
+        found = strange[name]
+        if {csv.date, ""} & set(dated.get(name, ())):
+            kinds[name] = "dates"
         else:
-            kind = "categorical" if strange[name] is None else "numeric"
-        if kind == "numeric" and strange[name]:
-            questions.append(_strange_words(name, strange[name] or [], of_name))
-        used.update(of_name.text_markers() if kind == "categorical" else of_name.markers)
-        columns[name] = kind
-    words_for_missing = tuple(sorted(used))
-    return Understood(
-        {
-            name: Column(name, kind, _converted(raw.cells[name], kind, csv, words_for_missing))
-            for name, kind in columns.items()
-        },
-        csv,
-        words_for_missing,
-        questions,
-    )
+            kinds[name] = "categorical" if found is None else "numeric"
+        if kinds[name] == "numeric" and found:
+            questions.append(doubt.strange_words(name, found, of_name))
+        used.update(of_name.text_markers() if kinds[name] == "categorical" else of_name.markers)
+    markers = tuple(sorted(used))
+    columns = {
+        name: Column(name, kind, _converted(raw.cells[name], kind, csv, markers))
+        for name, kind in kinds.items()
+    }
+    return Understood(columns, csv, markers, questions)
+
+
+def _number_style(csv: CsvParams) -> cells.NumberStyle:
+    return cells.NumberStyle(csv.decimal, csv.thousands, csv.symbols)
 
 
 def _converted(
@@ -149,8 +138,7 @@ def _converted(
 ) -> pd.Series:
     errors: list[cells.CellError] = []  # of cells that a question is about
     if kind == "numeric":
-        style = cells.NumberStyle(csv.decimal, csv.thousands, csv.symbols)
-        return cells.numbers(column, missing, style, errors)
+        return cells.numbers(column, missing, _number_style(csv), errors)
     if kind == "dates":
         return dates.timestamps(column, missing, csv.date, errors)
     return cells.texts(column, missing)
@@ -158,56 +146,6 @@ def _converted(
 
 def _is_eight_digits(words: Words) -> bool:
     return bool(words.counts.index.str.fullmatch(r"\d{8}").all())
-
-
-def _date_style(
-    dated: Mapping[str, list[str]], words: Mapping[str, Words]
-) -> tuple[str, list[Question]]:
-    """Choose the one style that ``data.csv.date`` can name: of most columns."""
-    votes = Counter(style for styles in dated.values() for style in styles if style)
-    if not votes:
-        return "", []
-    most = max(votes.values())
-    best = [style for style, n in votes.items() if n == most]
-    if len(best) == 1:
-        return best[0], []
-    name = next(name for name, styles in dated.items() if set(best) & set(styles))
-    cell = str(words[name].counts.index[0])
-    what = f"column {name!r} holds {cell!r}, which is one day by {' and another by '.join(best)}"
-    return best[0], [Question("--set", what, [f"data.csv.date={style}" for style in best])]
-
-
-def _ambiguous_numbers(words: Mapping[str, Words], settings: list[str]) -> Question:
-    cell = next(
-        (str(text) for of_name in words.values() for text in of_name.counts.index
-         if str(text).count(",") == 1 and str(text).replace(",", "").isdigit()),
-        "1,234",
-    )  # fmt: skip
-    what = f"{cell!r} is one number with {' and another with '.join(settings)}"
-    return Question("--set", what, [_option(setting) for setting in settings])
-
-
-def _option(setting: str) -> str:
-    """Write a setting as an option: the first one, by which the style is known.
-
-    Examples
-    --------
-    >>> _option("data.csv.decimal: ','")
-    'data.csv.decimal=,'
-    """
-    key, _, value = setting.partition(" and ")[0].partition(": ")
-    return f"{key}={value[1:-1]}"
-
-
-def _strange_words(name: str, strange: list[str], words: Words) -> Question:
-    shown = ", ".join(map(repr, strange[:3])) + (" …" if len(strange) > 3 else "")
-    rows = int(words.counts[strange].sum())
-    verb = "means" if len(strange) == 1 else "mean"
-    what = (
-        f"column {name!r} holds numbers, and {shown} in {rows} of {words.rows:,} rows, which {verb}"
-        " missing or is a mistake"
-    )
-    return Question("--missing", what, strange)
 
 
 def says_nothing(column: Column) -> str | None:
