@@ -80,7 +80,8 @@ def run(
     for metric in first.guessing:
         say(f"the first model is no better than guessing in {TITLES[metric]}; gates will block it")
     _install(workspace, source, found, [*decided, *first.decisions], say)
-    place.remove_original(root, file)
+    if place.remove_original(root, file):
+        say(f"{file}: moved into data/, because git would take it into its next commit here")
     say("dvc repro")
     reproduce(root, environment=os.environ)  # `track` may need the registry's credentials
     show.next_steps("our-customers", console)
