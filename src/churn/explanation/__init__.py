@@ -1,5 +1,5 @@
 """Why a model predicts what it predicts: SHAP values of the raw columns.
 
-The only package that imports shap. Nothing here decides, and nothing that answers predictions
-imports it.
+The only package that imports shap, and only when reasons are asked for: predictions do not wait
+for it. Nothing here decides.
 """

@@ -84,11 +84,10 @@ class Explainer:
         self._division = Division(model)
         classifier = model.pipeline[-1]
         self._classifier = classifier
-        self._n_features = self._division.n_features
-        if self._n_features != classifier.n_features_in_:
+        known = self._division.n_features
+        if known != classifier.n_features_in_:
             raise ExplanationError(
-                f"the model has {classifier.n_features_in_} features, and {self._n_features} are"
-                " known"
+                f"the model has {classifier.n_features_in_} features, and {known} are known"
             )
         self.unit: Unit = "log-odds"
         if isinstance(classifier, RandomForestClassifier):
