@@ -121,9 +121,10 @@ def _other_held_out(sides: Sides, rng: np.random.Generator) -> Sides:
 def _other_predictions(sides: Sides, rng: np.random.Generator) -> Sides:
     """Shuffle labels with their predictions among the held-out rows, so that no segment is weak."""
     test = sides.frames["test"].copy()
-    together = [sides.target, sides.probability]
-    test[together] = test[together].to_numpy()[rng.permutation(len(test))]
-    test[sides.target] = test[sides.target].astype(sides.frames["test"][sides.target].dtype)
+    together = [sides.target, *sides.predicted]
+    order = rng.permutation(len(test))
+    for name in together:
+        test[name] = test[name].to_numpy()[order]
     return sides.of({"train": sides.frames["train"], "test": test})
 
 

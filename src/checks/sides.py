@@ -22,14 +22,16 @@ class Sides:
     Parameters
     ----------
     frames : dict of str to DataFrame
-        ``train`` and ``test``: id, target, features and ``probability``.
+        ``train`` and ``test``: id, target, features, ``prediction`` and scores.
     specification : Specification
 
     Attributes
     ----------
     frames : dict of str to DataFrame
-    id, target, probability : str
+    id, target : str
         Columns.
+    predicted : list of str
+        Columns with predictions.
     train, test : Dataset
     model_train, model_test : Dataset
         The same without features that have no value on a side; with them SimpleModelComparison
@@ -41,7 +43,7 @@ class Sides:
     def __init__(self, frames: dict[str, pd.DataFrame], specification: Specification) -> None:
         self.frames, self._specification = frames, specification
         self.id, self.target = specification.id, specification.target
-        self.probability = "probability"
+        self.predicted = list(dict.fromkeys(["prediction", *specification.scores]))
         both = pd.concat([frames["train"], frames["test"]], ignore_index=True)
         n = len(frames["train"])
         self.train = self._dataset(both.iloc[:n])
@@ -76,20 +78,22 @@ class Sides:
     def _dataset(self, frame: pd.DataFrame, without: Sequence[str] = ()) -> Dataset:
         categorical = [c for c in self._specification.categorical if c not in without]
         return Dataset(
-            frame.drop(columns=[self.probability, *without])
+            frame.drop(columns=[*self.predicted, *without])
             .reset_index(drop=True)
             .rename(columns=_RENAMED),
             label=_RENAMED.get(self.target, self.target),
             index_name=_RENAMED.get(self.id, self.id),
             cat_features=[_RENAMED.get(column, column) for column in categorical],
-            label_type="binary",
+            label_type=self._specification.task,
         )
 
     def _predictions(self, side: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        probability = frame[self.probability].to_numpy()
-        decided = (probability >= self._specification.threshold).astype(int)
-        both = np.column_stack([1 - probability, probability])
-        return {f"y_pred_{side}": decided, f"y_proba_{side}": both}
+        found = {f"y_pred_{side}": frame["prediction"].to_numpy()}
+        if self._specification.task == "regression":
+            return found
+        scores = frame[list(self._specification.scores)].to_numpy()
+        both = np.column_stack([1 - scores, scores]) if scores.shape[1] == 1 else scores
+        return found | {f"y_proba_{side}": both}
 
 
 def _ordered(ids: pd.Series) -> pd.Series:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+Task = Literal["binary", "regression", "multiclass"]
 Status = Literal["passed", "failed", "crashed"]
 
 
@@ -39,13 +40,15 @@ class Specification:
     Attributes
     ----------
     train, test : str
-        Parquet files with id, target, features and ``probability``.
+        Parquet files with id, target, features, ``prediction`` and scores.
     id, target : str
         Columns.
     categorical : list of str
         The features that hold categories.
-    threshold : float
-        Churn is predicted at this probability and above.
+    task : {"binary", "regression", "multiclass"}
+    scores : list of str
+        Columns with the predicted probabilities, of each class but binary's first; or with the
+        predicted number.
     seed : int
     suites : dict of str to list of Listed
         For each of ``data_integrity`` (run on both sides together), ``train_test`` and ``model``
@@ -59,7 +62,8 @@ class Specification:
     id: str
     target: str
     categorical: Sequence[str]
-    threshold: float
+    task: Task
+    scores: Sequence[str]
     seed: int
     suites: dict[str, list[Listed]]
     whole_train: str | None = None

@@ -94,7 +94,7 @@ class Writer:
         bad : mapping of int to str
             Why rows are not predicted, by their position.
         found : Table
-            Id, ``probability`` and ``prediction`` of the others.
+            Id and answers of the others.
         """
         table = found.append_column("version", pa.repeat(self._version, len(found)))
         table = table.append_column("time", pa.repeat(self._time, len(found)))

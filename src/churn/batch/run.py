@@ -22,6 +22,7 @@ from churn.core import addresses
 from churn.core.errors import DataError
 from churn.core.progress import announce
 from churn.explanation.top import Top, require_count
+from churn.model import outputs
 from churn.model.artifact import card_of
 from churn.model.prediction import columns
 from churn.serve.store import Loadable, Store
@@ -30,7 +31,7 @@ BadRows = Literal["refuse", "quarantine"]
 _FEW_ROWS = 200_000  # take as long as a process to start
 _SLOWER = 20  # times that a prediction takes with its reasons, at least
 _ROW_BYTES = 50  # of CSV
-_OWN = ("probability", "prediction", "version", "time")
+_OWN = ("version", "time")  # beside the answer
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def run(options: Options) -> Outcome:
         loadable = fetching.fetch(options.model, options.root, store)
         card = card_of(store.model(loadable))
         data = columns(card, Path())
-        if data.id in _OWN:
+        if data.id in (*outputs.of_card(card).answered, *_OWN):
             raise DataError(f"the id is called {data.id!r}, as a column of the output is")
         if options.reasons:
             require_count(card, options.reasons)

@@ -14,12 +14,15 @@ import pyarrow as pa
 from churn.data import dates, schema, streams
 from churn.explanation.top import Top
 from churn.model.card import ModelCard
+from churn.model.outputs import Output
 from churn.model.prediction import columns
 from churn.model.threads import limited
 from churn.serve import served
 from churn.serve.rows import Rows
 from churn.serve.served import Served
 from churn.serve.store import Loadable, Store
+
+_ARROW = {float: pa.float64(), int: pa.int64(), str: pa.string()}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Scored:
     rows : int
         Number of rows that were read.
     predictions : Table
-        Id, ``probability`` and ``prediction`` of the rows that are not bad, and their reasons.
+        Id and answers of the rows that are not bad, and their reasons.
     bad : dict of int to str
         What is wrong with each bad row, by its position from 0.
     unseen : dict of str to Counter
@@ -70,22 +73,28 @@ def score(model: Served, part: pa.Table, first_row: int | None, top: Top | None 
         kept = np.ones(len(customers), dtype=bool)
         kept[list(bad)] = False
         customers = customers[kept].reset_index(drop=True)
-    probability, reasons = np.empty(0), {}
+    answer, reasons = _nothing(model.output), {}
     unseen: dict[str, Counter[str]] = {}
     if len(customers):
         rows = _rows(card, customers)
-        probability = model.probability(rows)
+        answer = model.answer(model.scores(rows))
         reasons = top.of(rows.frame(card)) if top else {}
         unseen = {name: Counter(n) for name, n in model.model.unseen(customers).items()}
     predictions = pa.table(
         {
             card.id: pa.array(customers[card.id], pa.string(), from_pandas=True),
-            "probability": probability,
-            "prediction": model.decision(probability),
+            **{
+                name: pa.array(answer[name], _ARROW[kind])
+                for name, kind in model.output.answered.items()
+            },
             **_reasons(reasons, top),
         }
     )
     return Scored(len(part), predictions, bad, unseen)
+
+
+def _nothing(output: Output) -> dict[str, np.ndarray]:
+    return {name: np.empty(0, dtype=object) for name in output.answered}
 
 
 def _reasons(found: Mapping[str, np.ndarray], top: Top | None) -> dict[str, pa.Array]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from churn.core.errors import ArtifactError
 from churn.core.files import read_json
+from churn.core.params import METRICS, TaskName
 from churn.core.paths import Workspace
 from churn.data.stats import DataStats
 from churn.evaluation.metric_names import TITLES
@@ -33,9 +34,9 @@ def show(workspace: Workspace, console: Console) -> None:
         If the pipeline has not run, or one of its files is damaged.
     """
     metrics = read_json(workspace.metrics, "evaluate", Metrics)
-    _require_all(metrics, workspace)
     checks = read_json(workspace.checks, "validate", Checks)
     card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
+    _require_all(metrics, card.task or "binary", workspace)
     stats = read_json(workspace.data_stats, "prepare", DataStats)
     title = f"{card.family}, {stats.rows:,} customers"
     if stats.is_sampled:
@@ -52,25 +53,27 @@ def show(workspace: Workspace, console: Console) -> None:
     )
 
 
-def _require_all(metrics: Metrics, workspace: Workspace) -> None:
+def _require_all(metrics: Metrics, task: TaskName, workspace: Workspace) -> None:
     for side, values in metrics.sides.items():
-        for name in TITLES:
-            if name not in values:
-                raise ArtifactError(
-                    f"{workspace.metrics}: {side}.{name} is missing; run `churn evaluate` again"
-                )
+        if missing := sorted(set(METRICS[task]) - set(values)):
+            raise ArtifactError(
+                f"{workspace.metrics}: {side}.{missing[0]} is missing; run `churn evaluate` again"
+            )
 
 
-def metrics_table(threshold: float, sides: Mapping[str, Values]) -> Table:
+def metrics_table(threshold: float | None, sides: Mapping[str, Values]) -> Table:
     """Lay out metrics: one row per metric, one column per side."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric")
     for side in sides:
         name = "held-out customers" if side == "test" else "training rows"
         table.add_column(name, justify="right", style="bold" if side == "test" else "dim")
+    known = {name for values in sides.values() for name in values}
     for key, name in TITLES.items():
-        table.add_row(name, *(number(values[key]) for values in sides.values()))
-    table.caption = f"churn is predicted at a probability of {threshold:g} and above"
+        if key in known:
+            table.add_row(name, *(number(values[key]) for values in sides.values()))
+    if threshold is not None:
+        table.caption = f"churn is predicted at a probability of {threshold:g} and above"
     return table
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from churn.core import addresses
 from churn.core.errors import DataError, ParamsError
 from churn.core.params import DataParams
-from churn.data import schema
+from churn.data import schema, targets
 from churn.data.dates import timestamps
 from churn.data.table import read_table
 
@@ -30,7 +30,7 @@ def read(address: str, data: DataParams, date: str | None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``id``, ``y`` (1 where the customer churned, else 0), and ``known``: the end of the day,
+        ``id``, ``y`` (see `churn.data.targets.encoded`), and ``known``: the end of the day,
         NaT without `date`.
 
     Raises
@@ -50,7 +50,7 @@ def read(address: str, data: DataParams, date: str | None) -> pd.DataFrame:
         if table[name].isna().any():
             row = int(table[name].isna().argmax()) + 1
             raise DataError(f"{path}: column {name!r}, row {row} is missing")
-    y = schema.binary(table, only, path, both=False)
+    y = targets.encoded(table, only, path, whole=False)
     days = timestamps(table[date]).dt.normalize() if date else pd.Series(pd.NaT, table.index)
     # A label that was known on a day is known when the day ends.
     known = pd.to_datetime(days, utc=True) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)

@@ -12,7 +12,7 @@ from pandera.errors import SchemaError, SchemaErrorReason
 from churn.core.errors import DataError
 from churn.core.params import DataParams
 from churn.core.progress import announce
-from churn.data import cells, dates
+from churn.data import cells, dates, places, targets
 
 MIN_ROWS = 50
 _ID_LIKE_SHARE = 0.9
@@ -72,8 +72,8 @@ def validate(
     Returns
     -------
     DataFrame
-        Ids, categories and dates as text, numbers as float64, the target as int8: 1 for
-        `data.positive`, else 0.
+        Ids, categories and dates as text, numbers as float64, the target as
+        `churn.data.targets.encoded` returns it.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def validate(
     except SchemaError as error:
         raise DataError(f"{path}: {_describe(error, table, data)}") from error
     if labelled:
-        table[data.target] = binary(table, data, path)
+        table[data.target] = targets.encoded(table, data, path)
         for name in data.categorical:
             _report_case(table[name], path)
         for name in data.dates:
@@ -180,7 +180,7 @@ def sifted(
     for name, error in wrong:
         reasons.setdefault(error.row, _bad_cell(fit, data, name, error, first_row))
     for row in map(int, np.flatnonzero(fit[data.id].isna())):
-        place = _place(fit, data, data.id, row, first_row)
+        place = places.place(fit, data, data.id, row, first_row)
         reasons.setdefault(row, f"{place} is missing; every customer needs one")
     return fit, dict(sorted(reasons.items()))
 
@@ -203,7 +203,7 @@ def _bad_cell(
     error: cells.CellError,
     first_row: int | None = 1,
 ) -> str:
-    place = _place(table, data, name, error.row, first_row)
+    place = places.place(table, data, name, error.row, first_row)
     return f"{place} is {error.cell!r}, {_remedy(error, name in data.dates)}"
 
 
@@ -240,88 +240,9 @@ def _describe(error: SchemaError, table: pd.DataFrame, data: DataParams) -> str:
         what = f"is also in row {first + 1}; keep one row per customer"
     else:
         what = str(error.check.error)
-    return f"{_place(table, data, column, row)} {what}"
+    return f"{places.place(table, data, column, row)} {what}"
 
 
 def _is_total(customer: object) -> bool:
     words = str(customer).casefold().rstrip(":").split()
     return bool({"total", "totals", "sum", "subtotal", "gesamt", "summe"} & set(words))
-
-
-def _place(
-    table: pd.DataFrame,
-    data: DataParams,
-    column: str,
-    row: int | None,
-    first_row: int | None = 1,
-) -> str:
-    """Name a column and a row, counted from 1 below the header, with the customer's id."""
-    if row is None:
-        return f"column {column!r}"
-    customer = table[data.id].iloc[row]
-    who = "" if pd.isna(customer) else f" ({data.id} {customer})"
-    if first_row is None:
-        return f"column {column!r}{who}:"
-    return f"column {column!r}, row {row + first_row}{who}:"
-
-
-def binary(table: pd.DataFrame, data: DataParams, path: Path, both: bool = True) -> pd.Series:
-    """Turn the target into 0 and 1.
-
-    Parameters
-    ----------
-    table, data, path
-        As for `validate`; the cells are text.
-    both : bool, default=True
-        Whether both values must be there, as for training. Labels of a week may be all the same.
-
-    Raises
-    ------
-    DataError
-        If a value is missing, there is a third value, or none of them means churned.
-    """
-    labels = table[data.target]
-    if labels.isna().any():
-        row = int(labels.isna().argmax())
-        raise DataError(f"{path}: {_place(table, data, data.target, row)} is missing")
-    values = list(pd.unique(labels))
-    shown = ", ".join(str(value) for value in values[:5])
-    if len(values) == 1 and both:
-        raise DataError(
-            f"{path}: column {data.target!r} is {shown} in every row from row 1 on;"
-            " a model needs customers of both classes"
-        )
-    if len(values) > 2:
-        row = int(labels.eq(values[2]).argmax())
-        raise DataError(
-            f"{path}: {_place(table, data, data.target, row)} is a third value"
-            f" (found: {shown}); the target must have two"
-        )
-    positive = [value for value in values if _same(value, data.positive)]
-    if len(positive) > 1:
-        raise DataError(
-            f"{path}: column {data.target!r} holds {shown}, and both are {data.positive!r};"
-            " write each of the two values in one way"
-        )
-    if not positive and len(values) == 2:
-        # YAML's yes, no, on and off.
-        quotes = ", in quotes if it is a word" if isinstance(data.positive, bool) else ""
-        raise DataError(
-            f"{path}: column {data.target!r} holds {shown}, never {data.positive!r};"
-            f" set data.positive in params.yaml to the value that means churned{quotes}"
-        )
-    return labels.isin(positive).astype("int8")
-
-
-def _same(value: object, positive: bool | int | float | str) -> bool:
-    """Compare as numbers if both are, else as text; TRUE, True and true are equal."""
-    # In params.yaml TRUE is a boolean, and in quotes a text.
-    found, wanted = _truth(value), _truth(positive)
-    try:
-        return float(found) == float(wanted)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return str(found) == str(wanted)
-
-
-def _truth(value: object) -> object:
-    return {"true": True, "false": False}.get(str(value).casefold(), value)

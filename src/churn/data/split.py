@@ -62,6 +62,40 @@ def is_test(ids: pd.Series, test_share: float, salt: str) -> np.ndarray:
     return held_out
 
 
+def is_test_by_stratum(
+    ids: pd.Series, strata: np.ndarray, test_share: float, salt: str
+) -> np.ndarray:
+    """Tell which customers are held out, if they are the same share of each stratum.
+
+    In each stratum those with the smallest hash, as in `is_test`. So a customer changes sides only
+    where the table has changed around `test_share`: a few of a thousand. Which customers a model
+    was certainly not trained on is known without its table: those whose hash is below that of all
+    its training rows.
+
+    Parameters
+    ----------
+    ids : Series of str, shape (n_customers,)
+        Customer ids, each once.
+    strata : ndarray of int, shape (n_customers,)
+        The stratum of each customer.
+    test_share : float
+        Share of held-out customers, in (0, 1), in each stratum up to half a customer.
+    salt : str
+        See `hash_share`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_customers,)
+    """
+    shares = hash_share(ids, salt)
+    held_out = np.zeros(len(ids), dtype=bool)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        order = members[np.argsort(shares[members], kind="stable")]
+        held_out[order[: round(test_share * len(order))]] = True
+    return held_out
+
+
 def sample_size(n_rows: int, max_rows: int | None) -> int | None:
     """Return the size of the sample that training rows are; None if they are all there are.
 

@@ -51,10 +51,22 @@ class CategoryStats(Shape):
 
 
 class TableStats(Shape):
-    """One table; `label_rate` is in [0, 1]."""
+    """One table.
+
+    Attributes
+    ----------
+    label_rate : float or None
+        Binary: the share that churned, in [0, 1].
+    label_mean : float or None
+        Regression: the mean of the target.
+    label_counts : dict of str to int, or None
+        Multiclass: the customers of each class.
+    """
 
     rows: int
-    label_rate: float
+    label_rate: float | None = None
+    label_mean: float | None = None
+    label_counts: dict[str, int] | None = None
     numeric: dict[str, NumericStats]
     dates: dict[str, DateStats]
     categorical: dict[str, CategoryStats]
@@ -91,11 +103,20 @@ def describe(table: pd.DataFrame, data: DataParams) -> TableStats:
     """
     return TableStats(
         rows=len(table),
-        label_rate=round(float(table[data.target].mean()), 6),
+        **_labels(table[data.target], data),
         numeric={name: _numeric(table[name]) for name in data.numeric},
         dates={name: _dates(table[name]) for name in data.dates},
         categorical={name: _categorical(table[name]) for name in data.categorical},
     )
+
+
+def _labels(y: pd.Series, data: DataParams) -> dict[str, Any]:
+    if data.positive is not None:
+        return {"label_rate": round(float(y.mean()), 6)}
+    if not data.classes:
+        return {"label_mean": _number(y.mean())}
+    names = map(str, data.classes)
+    return {"label_counts": {name: int((y == place).sum()) for place, name in enumerate(names)}}
 
 
 def _numeric(values: pd.Series) -> NumericStats:

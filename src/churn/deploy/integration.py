@@ -129,7 +129,7 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The raw columns, ``probability`` and ``prediction``, without id and label. Dates are
+        The raw columns and the answers, without id and label. Dates are
         timestamps, by which the integration tests recognise them.
 
     Raises
@@ -143,10 +143,16 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
     n_rows = settings.release.parity_rows
     rows = read_parquet(workspace.split("test"), "prepare").head(n_rows)
     stored = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)
-    predicted = artifact.load(workspace.model).predict(rows)
+    model = artifact.load(workspace.model)
+    predicted = model.predict(rows)
     if not (
         stored[settings.data.id].equals(rows[settings.data.id])
-        and np.allclose(stored["probability"], predicted["probability"], rtol=0, atol=_ROUNDING)
+        and np.allclose(
+            model.output.scores(stored),
+            model.output.scores(predicted),
+            rtol=_ROUNDING,
+            atol=_ROUNDING,
+        )
     ):
         raise ArtifactError(
             f"{workspace.predictions('test')}: not the model's predictions for held-out customers;"

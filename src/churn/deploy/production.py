@@ -64,8 +64,8 @@ def require_same_predictions(context: Context, version: Version, workspace: Work
     # All rows at once, as in the review: another number of rows may round differently.
     rows = read_parquet(workspace.split("test"), "prepare")
     reviewed = read_parquet(workspace.predictions("test"), "evaluate")
-    served = artifact.load(stored / MODEL_FILES).probability(rows)
-    if not np.array_equal(served, reviewed["probability"].to_numpy()):
+    model = artifact.load(stored / MODEL_FILES)
+    if not np.array_equal(model.scores(rows), model.output.scores(reviewed)):
         raise BlockedError("what Production serves predicts differently than in the review")
 
 

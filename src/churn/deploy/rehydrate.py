@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from churn.core.errors import CandidateError
 from churn.core.files import read_parquet, write_parquet
@@ -59,7 +60,7 @@ def rehydrate(
                 workspace.predictions(side).symlink_to(pipeline.predictions(side).resolve())
         else:
             _make_rows(root, workspace, settings)
-            _require_same_predictions(workspace, folder)
+            _require_same_predictions(workspace, settings, folder)
         yield workspace
 
 
@@ -91,15 +92,21 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
     model = artifact.load(workspace.model)
     for side in SIDES:
         rows = read_parquet(workspace.split(side), "prepare")
-        predictions = rows[[settings.data.id]].assign(probability=model.probability(rows))
+        scores = model.output.columns(model.scores(rows))
+        predictions = rows[[settings.data.id]].assign(**scores)
         write_parquet(workspace.predictions(side), predictions)
 
 
-def _require_same_predictions(workspace: Workspace, folder: Path) -> None:
+def _are_close(reviewed: pd.DataFrame, now: pd.DataFrame) -> bool:
+    both = reviewed.to_numpy(), now.to_numpy()
+    return len(reviewed) == len(now) and np.allclose(*both, rtol=_ROUNDING, atol=_ROUNDING)
+
+
+def _require_same_predictions(workspace: Workspace, settings: Params, folder: Path) -> None:
     """Check that the model predicts the same as when it was reviewed, within rounding."""
-    reviewed = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")["probability"]
-    now = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
-    if len(reviewed) != len(now) or not np.allclose(reviewed, now, rtol=0, atol=_ROUNDING):
+    reviewed = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")
+    now = read_parquet(workspace.predictions("test"), "evaluate").drop(columns=settings.data.id)
+    if list(reviewed) != list(now) or not _are_close(reviewed, now):
         raise CandidateError(
             f"{folder}: its model predicts differently for the held-out customers than when it was"
             " reviewed; the libraries or the data differ"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+LEVEL = 0.95  # of every interval
 # Customers times draws in one matrix. One of 0.8 MB fits into the processor's cache, which makes
 # it several times faster.
 CELLS = 100_000

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from scipy import stats
 from threadpoolctl import ThreadpoolController
 
-from churn.core.params import DecisionParams
-from churn.evaluation.bootstrap import draws, spread
+from churn.evaluation.bootstrap import LEVEL, draws, spread
 from churn.evaluation.differences import Difference, Word
 from churn.evaluation.metric_names import RANKINGS, SMALLER_IS_BETTER
-from churn.evaluation.weighted import WeightedMetrics
+from churn.evaluation.tasks import Scored, Task
 
-LEVEL = 0.95
 # Some resamples of a small group have customers of one class only, and no metric. If fewer than
 # this share have one, their interval would be biased.
 MIN_DEFINED = 0.95
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The predictions of one model.
-
-    Attributes
-    ----------
-    probability : ndarray of float, shape (n_customers,)
-        Predicted probability of churn, in [0, 1].
-    threshold : float
-        The model predicts churn at this probability and above.
-    """
-
-    probability: np.ndarray
-    threshold: float
-
-    def of(self, members: np.ndarray) -> Scored:
-        """Return the predictions for some of the customers."""
-        return Scored(self.probability[members], self.threshold)
-
-
 def compare(
+    task: Task,
     y: np.ndarray,
     baseline: Scored,
     candidate: Scored,
-    decision: DecisionParams,
     seed: int,
     resamples: int,
 ) -> list[Difference]:
@@ -58,13 +35,13 @@ def compare(
 
     Parameters
     ----------
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0.
+    task : Task
+        With the costs.
+    y : ndarray, shape (n_customers,)
+        Labels.
     baseline, candidate : Scored
-        Both for the same customers in the same order. If a model has a probability that is not a
-        number in [0, 1], all its metrics are undefined.
-    decision : DecisionParams
-        The costs.
+        Both for the same customers in the same order. If a model has a score that is none, such as
+        a probability that is not in [0, 1], all its metrics are undefined.
     seed : int
         Decides the draws.
     resamples : int
@@ -73,7 +50,7 @@ def compare(
     Returns
     -------
     list of Difference
-        One for each metric, in the order of `churn.evaluation.metrics.measure`.
+        One for each metric, in the order of `Task.metrics`.
 
     Notes
     -----
@@ -81,11 +58,8 @@ def compare(
     (percentile interval). For the widening see `tail_share`, for the moments see
     `churn.evaluation.bootstrap`. `scipy.stats.bootstrap` would sort the customers for each draw.
     """
-    n_rarer = int(min(y.sum(), len(y) - y.sum()))
-    models = [
-        WeightedMetrics(y, scored.probability, scored.threshold, decision)
-        for scored in (baseline, candidate)
-    ]
+    n_rarest = task.n_rarest(y)
+    models = [task.weighted(y, scored) for scored in (baseline, candidate)]
     everybody = np.ones((len(y), 1))
     first, second = (model.metrics(everybody) for model in models)
     names, (before, after) = list(first), (model.influence() for model in models)
@@ -107,7 +81,13 @@ def compare(
     )
     return [
         _difference(
-            name, float(first[name][0]), float(second[name][0]), of_draws, of_line, of_each, n_rarer
+            name,
+            float(first[name][0]),
+            float(second[name][0]),
+            of_draws,
+            of_line,
+            of_each,
+            n_rarest,
         )
         for name, of_draws, of_line, of_each in by_metric
     ]
@@ -119,8 +99,8 @@ def libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def tail_share(n_rarer: int) -> float:
-    """Return the share of draws beyond each end of an interval, given the size of the rarer class.
+def tail_share(n_rarest: int) -> float:
+    """Return the share of draws beyond each end of an interval, given the size of the rarest class.
 
     Percentile intervals are too narrow for small classes. With this share, the interval of a mean
     is Student's. Not used for rankings, which compare pairs: their draws spread too widely already.
@@ -130,9 +110,9 @@ def tail_share(n_rarer: int) -> float:
     Source: Hesterberg, T. C. (2015), What Teachers Should Know About the Bootstrap, The American
     Statistician 69 (4), "expanded percentile".
     """
-    if n_rarer < 2:
+    if n_rarest < 2:
         return 0.0
-    quantile = stats.t.ppf((1 - LEVEL) / 2, n_rarer - 1) * np.sqrt(n_rarer / (n_rarer - 1))
+    quantile = stats.t.ppf((1 - LEVEL) / 2, n_rarest - 1) * np.sqrt(n_rarest / (n_rarest - 1))
     return float(stats.norm.cdf(quantile))
 
 
@@ -143,23 +123,23 @@ def _difference(
     drawn: np.ndarray,
     linear: np.ndarray,
     influence: np.ndarray,
-    n_rarer: int,
+    n_rarest: int,
 ) -> Difference:
     first, second, change = map(_known, (baseline, candidate, candidate - baseline))
     is_known = np.isfinite(drawn)
     if change is None or is_known.mean() < MIN_DEFINED:
         return Difference(name, first, second, change, lower=None, upper=None, word=None)
-    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarer)
+    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarest)
     found = spread(drawn[is_known] - change, linear[is_known], influence, tail)
     lower, upper = change + found.lower, change + found.upper
-    p = _p(change, found.error, n_rarer)
+    p = _p(change, found.error, n_rarest)
     return Difference(name, first, second, change, lower, upper, word_for(name, lower, upper), p)
 
 
-def _p(change: float, error: float, n_rarer: int) -> float:
-    if error == 0 or n_rarer < 2:
-        return 1.0 if change == 0 or n_rarer < 2 else 0.0
-    return float(2 * stats.t.sf(abs(change) / error, n_rarer - 1))
+def _p(change: float, error: float, n_rarest: int) -> float:
+    if error == 0 or n_rarest < 2:
+        return 1.0 if change == 0 or n_rarest < 2 else 0.0
+    return float(2 * stats.t.sf(abs(change) / error, n_rarest - 1))
 
 
 def word_for(name: str, lower: float, upper: float) -> Word:

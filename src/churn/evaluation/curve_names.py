@@ -22,4 +22,17 @@ COMPARED = {
         "Calibration",
         ("Mean predicted probability", "Share that churned"),
     ),
+    "class_calibration": (
+        "predicted",
+        "observed",
+        "Calibration, each class",
+        ("Mean predicted probability", "Share of the class"),
+    ),
+    "errors": ("error", "share", "Errors", ("Absolute error", "Share of customers up to it")),
+    "tenths": (
+        "predicted",
+        "observed",
+        "Tenths of the customers",
+        ("Mean prediction", "Mean of the true numbers"),
+    ),
 }

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churn.core.params import DecisionParams
 from churn.evaluation.reference import Estimate, ScoreCounts, score_middles
-from churn.evaluation.weighted import WeightedMetrics
+from churn.evaluation.tasks import Scored, Task
+from churn.model.outputs import Rule
 
 _DRAWS = 200
 _STEPS = 25  # of Newton's method, which needs fewer
@@ -39,23 +39,24 @@ class Estimated:
 
 
 def estimate(
+    task: Task,
     scores: ScoreCounts,
     window: np.ndarray,
-    threshold: float,
-    decision: DecisionParams,
+    rule: Rule,
     rng: np.random.Generator,
 ) -> dict[str, Estimated]:
     """Estimate the metrics of a window's customers.
 
     Parameters
     ----------
+    task : Task
+        Binary, with the costs.
     scores : ScoreCounts
         Probabilities and labels of the held-out customers.
     window : ndarray of int, shape (n_bins,)
         The window's customers by the bin of their probability.
-    threshold : float
-    decision : DecisionParams
-        The costs.
+    rule : float
+        The threshold.
     rng : Generator
 
     Returns
@@ -84,9 +85,7 @@ def estimate(
     expected = windows * calibrated
     # What becomes of the customers of each bin: its expectation first, then a draw.
     left = np.vstack([expected[:1], rng.binomial(windows[1:], calibrated[1:])])
-    weighted = WeightedMetrics(
-        np.repeat([1, 0], len(middles)), np.tile(middles, 2), threshold, decision
-    )
+    weighted = task.weighted(np.repeat([1, 0], len(middles)), Scored(np.tile(middles, 2), rule))
     now = weighted.metrics(np.hstack([left, windows - left]).T)
     before = weighted.metrics(np.hstack([sides[:, 0], sides[:, 1]]).T.astype(float))
     found = {}

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 from churn.evaluation.group_gaps import LEAST_CHURNED, Gap, Group
 from churn.evaluation.many_looks import holm
 from churn.model.threshold import decide

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churn.core.params import DecisionParams
-from churn.evaluation.bootstrap import draws, spread
-from churn.evaluation.comparison import LEVEL, MIN_DEFINED, Scored, libraries, tail_share
+from churn.evaluation.bootstrap import LEVEL, draws, spread
+from churn.evaluation.comparison import MIN_DEFINED, libraries, tail_share
 from churn.evaluation.metric_names import RANKINGS
-from churn.evaluation.weighted import WeightedMetrics
+from churn.evaluation.tasks import Scored, Task
 
 
 @dataclass(frozen=True)
@@ -23,17 +22,17 @@ class Interval:
 
 
 def intervals(
-    y: np.ndarray, scored: Scored, decision: DecisionParams, seed: int, resamples: int
+    task: Task, y: np.ndarray, scored: Scored, seed: int, resamples: int
 ) -> dict[str, Interval]:
     """Compute the metrics of one model with their intervals, by a bootstrap over customers.
 
     Parameters
     ----------
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0.
+    task : Task
+        With the costs.
+    y : ndarray, shape (n_customers,)
+        Labels.
     scored : Scored
-    decision : DecisionParams
-        The costs.
     seed : int
         Decides the draws.
     resamples : int
@@ -44,8 +43,8 @@ def intervals(
     dict of str to Interval
         By metric, as `churn.evaluation.comparison.compare` does it for differences.
     """
-    n_rarer = int(min(y.sum(), len(y) - y.sum()))
-    model = WeightedMetrics(y, scored.probability, scored.threshold, decision)
+    n_rarest = task.n_rarest(y)
+    model = task.weighted(y, scored)
     values = {name: float(found[0]) for name, found in model.metrics(np.ones((len(y), 1))).items()}
     names, influence = list(values), model.influence()
     of_each = np.column_stack([influence[name] for name in names])
@@ -59,7 +58,7 @@ def intervals(
         names, np.concatenate(drawn, axis=1), np.concatenate(linear, axis=1), of_each.T, strict=True
     )
     return {
-        name: _interval(name, values[name], of_draws, of_line, by_customer, n_rarer)
+        name: _interval(name, values[name], of_draws, of_line, by_customer, n_rarest)
         for name, of_draws, of_line, by_customer in rows
     }
 
@@ -70,13 +69,13 @@ def _interval(
     drawn: np.ndarray,
     linear: np.ndarray,
     influence: np.ndarray,
-    n_rarer: int,
+    n_rarest: int,
 ) -> Interval:
     if not np.isfinite(value):
         return Interval(None, None, None)
     is_known = np.isfinite(drawn)
     if is_known.mean() < MIN_DEFINED:
         return Interval(value, None, None)
-    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarer)
+    tail = (1 - LEVEL) / 2 if name in RANKINGS else tail_share(n_rarest)
     found = spread(drawn[is_known] - value, linear[is_known], influence, tail)
     return Interval(value, value + found.lower, value + found.upper)

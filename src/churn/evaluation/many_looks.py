@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 from churn.evaluation.differences import Difference
 
 

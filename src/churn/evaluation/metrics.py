@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
 from churn.core.params import DecisionParams
-from churn.evaluation.results import Values
 from churn.model.threshold import decide
 
-_DIGITS = 6
 
-
-@dataclass(frozen=True)
-class Measured:
-    """Metrics of a group of customers.
-
-    Attributes
-    ----------
-    values : dict of str to float or None
-        The value of each metric; None if it is undefined.
-    undefined : dict of str to str
-        The reason for each None.
-    """
-
-    values: Values
-    undefined: dict[str, str]
-
-
-def measure(
+def results(
     y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
-) -> Measured:
-    """Compute every metric.
+) -> dict[str, tuple[str, Callable[[], float]]]:
+    """Prepare every metric.
 
     =================  ===============================================================
     roc_auc            probability that a churned customer ranks above one who stayed
@@ -62,8 +42,9 @@ def measure(
 
     Returns
     -------
-    Measured
-        Metrics that need both classes, or a predicted positive, are None without them.
+    dict of str to (str, callable)
+        By metric, why it is undefined, or an empty text, and what computes it. Metrics that need
+        both classes, or a predicted positive, are undefined without them.
 
     Raises
     ------
@@ -93,7 +74,7 @@ def measure(
     neither = no_churn if no_churn and no_alarm else ""
     wrong = predicted != y
     cost = np.where(y == 1, decision.cost_false_negative, decision.cost_false_positive)
-    results: dict[str, tuple[str, Callable[[], float]]] = {
+    return {
         "roc_auc": (one_kind, lambda: sk.roc_auc_score(y, probability)),
         "average_precision": (no_churn, lambda: sk.average_precision_score(y, probability)),
         "log_loss": ("", lambda: sk.log_loss(y, probability, labels=[0, 1])),
@@ -104,27 +85,3 @@ def measure(
         "f1": (neither, lambda: sk.f1_score(y, predicted)),
         "cost": ("", lambda: np.mean(cost * wrong)),
     }
-    return Measured(
-        values={
-            name: None if reason else round(float(compute()), _DIGITS)
-            for name, (reason, compute) in results.items()
-        },
-        undefined={name: reason for name, (reason, _) in results.items() if reason},
-    )
-
-
-def require_all(measured: Measured, where: str) -> Values:
-    """Return the metrics of a side of the split, which must all be defined.
-
-    Except precision: it is None for a model that predicts churn for nobody.
-
-    Raises
-    ------
-    DataError
-        If one is undefined or not finite, as the cost may be if the parameters are huge.
-    """
-    for name, value in measured.values.items():
-        if name != "precision" and (value is None or not np.isfinite(value)):
-            reason = measured.undefined.get(name, "it is not finite")
-            raise DataError(f"{where}: metric {name!r} is undefined: {reason}")
-    return measured.values

@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from churn.evaluation.curve_names import COMPARED
 from churn.evaluation.curves import Points
 from churn.evaluation.reason_names import DIRECTIONS, MOST_COLUMNS
+from churn.evaluation.results import Metrics
 
 _Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read from a file
 # Okabe and Ito's palette, for every kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 _COLORS = {"raises": ORANGE, "lowers": BLUE}
+_BINNED = ("calibration", "class_calibration", "tenths")
 _OTHER = (GREY, "both ways, or by category")
 STYLE = {
     "axes.spines.top": False,
@@ -30,34 +32,40 @@ STYLE = {
 }
 
 
-def draw(plots: dict[str, Points], folder: Path, threshold: float) -> None:
+def draw(plots: dict[str, Points], folder: Path, measured: Metrics, quality: str) -> None:
     """Draw every plot to a PNG file in `folder`.
 
     Parameters
     ----------
     plots : dict of str to list of dict
-        Points by plot: ``roc``, ``precision_recall``, ``calibration``, ``confusion``,
-        ``score_histogram``, ``importance`` and ``reasons``, as `churn.evaluation.curves` and
-        `churn.explanation.overall` return them.
+        Points by plot, as `churn.evaluation.tasks` and `churn.explanation.overall` return them.
     folder : Path
         Must not exist.
-    threshold : float
-        The decision threshold, drawn into the histogram.
+    measured : Metrics
+        With the decision threshold or the width of the intervals, which are drawn as well.
+    quality : str
+        Title of the metric by which the importance of a column is measured.
     """
     folder.mkdir()
     painters: dict[str, Callable[[Axes, Points], None]] = {
         "roc": _roc,
         "precision_recall": _precision_recall,
         "calibration": _calibration,
+        "class_calibration": _calibration,
         "confusion": _confusion,
-        "score_histogram": lambda axes, points: _score_histogram(axes, points, threshold),
-        "importance": _importance,
+        "score_histogram": lambda axes, points: _score_histogram(axes, points, measured.threshold),
+        "importance": lambda axes, points: _importance(axes, points, quality),
         "reasons": _reasons,
+        "classes": _classes,
+        "predicted": _predicted,
+        "residuals": _residuals,
+        "errors": _errors,
+        "tenths": _tenths,
     }
-    for name, paint in painters.items():
+    for name, points in plots.items():
         with mpl.rc_context(STYLE):
             figure = Figure(figsize=(5.2, 4.0), layout="constrained")
-            paint(figure.subplots(), plots[name])
+            painters[name](figure.subplots(), points)
             # Without matplotlib's version, so that an upgrade alone does not change the file.
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
 
@@ -67,7 +75,8 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
 
     Parameters
     ----------
-    curve : {"roc", "precision_recall", "calibration"}
+    curve : str
+        One of `churn.evaluation.curve_names.COMPARED`.
     baseline, candidate : list of dict
         Points on the same customers.
     name : str
@@ -83,7 +92,7 @@ def draw_compared(curve: str, baseline: _Read, candidate: _Read, name: str) -> b
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 4.0), layout="constrained")
         axes = figure.subplots()
-        marker = "o" if curve == "calibration" else None
+        marker = "o" if curve in _BINNED else None
         for points, color, label in (
             (baseline, GREY, "baseline"),
             (candidate, BLUE, "this change"),
@@ -139,7 +148,7 @@ def _calibration(axes: Axes, points: Points) -> None:
 
 
 def _confusion(axes: Axes, points: Points) -> None:
-    names = ["stayed", "churned"]
+    names = list(dict.fromkeys(str(point["actual"]) for point in points))
     counts = {(p["actual"], p["predicted"]): int(p["customers"]) for p in points}
     table = [[counts[actual, predicted] for predicted in names] for actual in names]
     axes.imshow(table, cmap="Blues", vmin=0)
@@ -148,33 +157,34 @@ def _confusion(axes: Axes, points: Points) -> None:
         for j, count in enumerate(row):
             color = "white" if count > largest / 2 else "black"
             axes.text(j, i, f"{count:,}", ha="center", va="center", color=color, fontsize=14)
-    axes.set(title="Decisions at the threshold, held-out customers")
-    axes.set(xticks=[0, 1], yticks=[0, 1], xlabel="Predicted", ylabel="Actual")
-    axes.set_xticklabels(names)
-    axes.set_yticklabels(names)
+    axes.set(title="Decisions, held-out customers")
+    ticks = range(len(names))
+    axes.set(xticks=ticks, yticks=ticks, xlabel="Predicted", ylabel="Actual")
+    axes.set_xticklabels([_plain(name) for name in names])
+    axes.set_yticklabels([_plain(name) for name in names])
     axes.grid(visible=False)
 
 
-def _score_histogram(axes: Axes, points: Points, threshold: float) -> None:
+def _score_histogram(axes: Axes, points: Points, threshold: float | None) -> None:
     for name, color in (("stayed", BLUE), ("churned", ORANGE)):
         of_kind = [point for point in points if point["actual"] == name]
         middles, counts = _column(of_kind, "probability"), _column(of_kind, "customers")
         width = middles[1] - middles[0]
         axes.bar(middles, counts, width=width, color=color, alpha=0.55, label=name)
-    axes.axvline(
-        threshold, color="black", linewidth=1, linestyle=":", label=f"threshold {threshold:g}"
-    )
+    if threshold is not None:
+        label = f"threshold {threshold:g}"
+        axes.axvline(threshold, color="black", linewidth=1, linestyle=":", label=label)
     axes.set(title="Predicted probabilities, held-out customers", xlabel="Predicted probability")
     axes.set(ylabel="Customers", xlim=(0, 1))
     axes.legend(frameon=False)
 
 
-def _importance(axes: Axes, points: Points) -> None:
+def _importance(axes: Axes, points: Points, quality: str) -> None:
     shown = points[:MOST_COLUMNS][::-1]
     names = _escaped(shown)
     spread = _column(shown, "standard_deviation")
     axes.barh(names, _column(shown, "importance"), xerr=spread, color=BLUE, ecolor=GREY)
-    axes.set(title="Permutation importance", xlabel="Loss of ROC AUC when shuffled")
+    axes.set(title="Permutation importance", xlabel=f"Loss of {quality} when shuffled")
     axes.grid(visible=False, axis="y")
 
 
@@ -196,6 +206,51 @@ def _reasons(axes: Axes, points: Points) -> None:
     axes.set(xlabel=f"Mean absolute SHAP value ({_plain(shown[0]['unit'])})")
     axes.legend(loc="lower right", frameon=False)
     axes.grid(visible=False, axis="y")
+
+
+def _classes(axes: Axes, points: Points) -> None:
+    names = [_plain(point["actual"]) for point in points]
+    places = [*range(len(names))]
+    recall, precision = _column(points, "recall"), _column(points, "precision")
+    axes.bar([place - 0.2 for place in places], recall, 0.4, color=BLUE, label="recall")
+    axes.bar([place + 0.2 for place in places], precision, 0.4, color=ORANGE, label="precision")
+    axes.set(title="Each class, held-out customers", xticks=places, ylim=(0, 1))
+    axes.set_xticklabels(names)
+    axes.legend(frameon=False)
+
+
+def _predicted(axes: Axes, points: Points) -> None:
+    x, y = _column(points, "predicted"), _column(points, "actual")
+    lower, upper = _column(points, "lower"), _column(points, "upper")
+    axes.fill_between(x, lower, upper, color=BLUE, alpha=0.12, linewidth=0, label="interval")
+    axes.plot([min(x), max(x)], [min(x), max(x)], color=GREY, linestyle="--", label="perfect")
+    axes.scatter(x, y, s=10, color=BLUE, alpha=0.6, linewidths=0, label="customer")
+    axes.set(title="True against predicted, held-out customers", xlabel="Predicted", ylabel="True")
+    axes.legend(frameon=False)
+
+
+def _residuals(axes: Axes, points: Points) -> None:
+    middles, counts = _column(points, "residual"), _column(points, "customers")
+    axes.bar(middles, counts, width=middles[1] - middles[0], color=BLUE)
+    axes.axvline(0, color="black", linewidth=1, linestyle=":")
+    axes.set(title="Residuals, held-out customers", xlabel="True minus predicted")
+    axes.set(ylabel="Customers")
+
+
+def _errors(axes: Axes, points: Points) -> None:
+    axes.plot(_column(points, "error"), _column(points, "share"), color=BLUE)
+    axes.set(title="Errors, held-out customers", xlabel="Absolute error", ylim=(0, 1.02))
+    axes.set(ylabel="Share of customers up to it")
+
+
+def _tenths(axes: Axes, points: Points) -> None:
+    predicted, observed = _column(points, "predicted"), _column(points, "observed")
+    ends = [min(*predicted, *observed), max(*predicted, *observed)]
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="perfect")
+    axes.plot(predicted, observed, color=BLUE, marker="o", label="tenths of the customers")
+    axes.set(title="Tenths of the customers, held out", xlabel="Mean prediction")
+    axes.set(ylabel="Mean of the true numbers")
+    axes.legend(frameon=False)
 
 
 def _escaped(points: Points) -> list[str]:

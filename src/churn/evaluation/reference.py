@@ -6,15 +6,18 @@ the model to wherever that is watched.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from churn.core.errors import ArtifactError
 from churn.core.files import Shape
-from churn.core.params import Columns, DecisionParams, SlicesParams
+from churn.core.params import Columns, SlicesParams
 from churn.core.rounding import significant
 from churn.data import dates
 from churn.evaluation.slices import Cuts, cuts, divide
-from churn.evaluation.weighted import WeightedMetrics
+from churn.evaluation.tasks import Scored, Task
 
 _DIGITS = 8  # of numbers in files
 _BINS = 100  # of a numeric column, each with a hundredth of the customers
@@ -109,38 +112,55 @@ class Reference(Shape):
     ----------
     rows : int
         Number of training rows.
-    threshold : float
-        The decision threshold.
+    threshold : float or None
+        The decision threshold of a binary model.
+    half_width : float or None
+        Half the width of the intervals of predicted numbers.
+    costs : tuple of float or None
+        Of missing each of several classes.
     numeric : dict of str to NumberCounts
         Numeric columns, and those with dates.
     dates : list of str
         Those of them that have dates. Dates move on with the calendar, and their age need not.
     categorical : dict of str to CategoryCounts
-    scores : ScoreCounts
+    scores : ScoreCounts or None
+        Of a binary model.
+    predicted : NumberCounts or CategoryCounts or None
+        Of another model, what it predicts for the held-out customers.
     cuts : Cuts
     groups : list of GroupMetrics
         All held-out customers first, then each slice that is large enough.
     """
 
     rows: int
-    threshold: float
+    threshold: float | None = None
+    half_width: float | None = None
+    costs: tuple[float, ...] | None = None
     numeric: dict[str, NumberCounts]
     dates: list[str]
     categorical: dict[str, CategoryCounts]
-    scores: ScoreCounts
+    scores: ScoreCounts | None = None
+    predicted: NumberCounts | CategoryCounts | None = None
     cuts: Cuts
     groups: list[GroupMetrics]
+
+    @property
+    def rule(self) -> float | tuple[float, ...]:
+        """The rule of the model's output (`churn.model.outputs`)."""
+        for learned in (self.threshold, self.half_width, self.costs):
+            if learned is not None:
+                return learned
+        raise ArtifactError("reference.json names no threshold; run churn evaluate again")
 
 
 def describe(
     train: pd.DataFrame,
     test: pd.DataFrame,
+    task: Task,
     y: np.ndarray,
-    probability: np.ndarray,
-    threshold: float,
+    scored: Scored,
     columns: Columns,
     slices: SlicesParams,
-    decision: DecisionParams,
 ) -> Reference:
     """Summarise what a model was trained on, and how it does on held-out customers.
 
@@ -148,21 +168,20 @@ def describe(
     ----------
     train, test : DataFrame
         Both sides of the split.
-    y : ndarray of int, shape (n_test,)
-        1 where the held-out customer churned, else 0.
-    probability : ndarray of float, shape (n_test,)
-        Predicted for the held-out customers, in [0, 1].
-    threshold : float
+    task : Task
+        With the costs.
+    y : ndarray, shape (n_test,)
+        Labels of the held-out customers.
+    scored : Scored
+        The held-out customers.
     columns : Columns
         The model's.
     slices : SlicesParams
-    decision : DecisionParams
-        The costs.
     """
     chosen = cuts(train, slices)
 
     def group(column: str, name: str, of: np.ndarray) -> GroupMetrics:
-        found = estimates(y[of], probability[of], threshold, decision)
+        found = estimates(task, y[of], scored.of(of))
         return GroupMetrics(column=column, slice=name, rows=int(of.sum()), metrics=found)
 
     groups = [group("", "", np.ones(len(y), dtype=bool))]
@@ -175,35 +194,33 @@ def describe(
     ages = {name: _ages(train[name]) for name in columns.dates}
     return Reference(
         rows=len(train),
-        threshold=threshold,
+        **task.output.learned(scored.rule),
         numeric={name: _numbers(values) for name, values in (numbers | ages).items()},
         dates=list(columns.dates),
         categorical={name: _categories(train[name]) for name in columns.categorical},
-        scores=_scores(y, probability, threshold),
+        **_predictions(task, y, scored),
         cuts=chosen,
         groups=groups,
     )
 
 
-def estimates(
-    y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
-) -> dict[str, Estimate]:
+def estimates(task: Task, y: np.ndarray, scored: Scored) -> dict[str, Estimate]:
     """Compute the metrics of customers, with standard errors.
 
     Returns
     -------
     dict of str to Estimate
-        Without the metrics that are undefined.
+        Without the metrics that are undefined, or whose error is.
 
     Notes
     -----
-    The error is that of the infinitesimal jackknife (`WeightedMetrics.influence`), times
+    The error is that of the infinitesimal jackknife (`Weighted.influence`), times
     ``sqrt(n / (n - 1))``.
     """
     n = len(y)
     if n < 2:
         return {}
-    weighted = WeightedMetrics(y, probability, threshold, decision)
+    weighted = task.weighted(y, scored)
     values, influence = weighted.metrics(np.ones((n, 1))), weighted.influence()
     errors = {name: float(np.sqrt((of**2).sum() * n / (n - 1))) for name, of in influence.items()}
     return {
@@ -266,6 +283,18 @@ def _categories(values: pd.Series) -> CategoryCounts:
         missing=int(values.isna().sum()),
         once=sum(count == 1 for count in found.values()),
     )
+
+
+def _predictions(task: Task, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+    """Describe what is predicted, as the fields of `Reference`."""
+    answer = task.output.answer(scored.scores, scored.rule)
+    if "probability" in answer:
+        assert isinstance(scored.rule, float | int)
+        return {"scores": _scores(y, answer["probability"], scored.rule)}
+    predicted = pd.Series(answer["prediction"])
+    if task.output.answered["prediction"] is str:
+        return {"predicted": _categories(predicted)}
+    return {"predicted": _numbers(predicted.to_numpy(dtype=float))}
 
 
 def _scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> ScoreCounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from churn.core.errors import ArtifactError
 from churn.core.files import Shape
 
 # By metric; null where one is undefined.
@@ -13,10 +14,20 @@ Values = dict[str, float | None]
 class Metrics(Shape):
     """metrics.json; `undefined` says by side why a metric is null."""
 
-    threshold: float
+    threshold: float | None = None
+    half_width: float | None = None
+    costs: tuple[float, ...] | None = None
     train: Values
     test: Values
     undefined: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @property
+    def rule(self) -> float | tuple[float, ...]:
+        """The rule of the model's output (`churn.model.outputs`)."""
+        for learned in (self.threshold, self.half_width, self.costs):
+            if learned is not None:
+                return learned
+        raise ArtifactError("metrics.json names no threshold; run churn evaluate again")
 
     @property
     def sides(self) -> dict[str, Values]:
@@ -31,7 +42,8 @@ class SliceMetrics(Shape):
     slice: str
     rows: int
     skipped: str | None = None
-    churned: int | None = None
+    churned: int | None = None  # of binary labels
+    mean: float | None = None  # of numbers
     metrics: Values | None = None
     undefined: dict[str, str] = Field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 
 # Scores of two models of one family with different hyperparameters correlate at 0.99 and more; of
 # models of two families, or with different features, at 0.9 to 0.97.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 
-from churn.core.params import DecisionParams
+from churn.core.params import METRICS, DecisionParams
 from churn.evaluation.metric_names import TITLES
 from churn.model.threshold import decide
 
-# What is known of each customer, and summed.
-_COLUMNS = ("loss", "square", "right", "cost", "tp", "fp", "fn", "n")
-# Each of these metrics is a ratio of two weighted sums of `_COLUMNS`: above and below the line.
+_NAMES = tuple(name for name in TITLES if name in METRICS["binary"])
+# Each of these metrics is a ratio of two weighted sums: above and below the line.
 RATIOS = {
     "log_loss": ({"loss": 1}, {"n": 1}),
     "brier": ({"square": 1}, {"n": 1}),
@@ -20,61 +22,11 @@ RATIOS = {
     "f1": ({"tp": 2}, {"tp": 2, "fp": 1, "fn": 1}),
     "cost": ({"cost": 1}, {"n": 1}),
 }
-_ABOVE, _BELOW = (
-    np.array([[side[part].get(column, 0.0) for column in _COLUMNS] for side in RATIOS.values()])
-    for part in (0, 1)
-)
+Definitions = Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]
 
 
-class WeightedMetrics:
-    """Metrics of one model, where each customer has a weight.
-
-    Customers are sorted once. Then every metric for many sets of weights is a matrix product or a
-    cumulative sum.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0.
-    probability : ndarray of float, shape (n_customers,)
-        Predicted probability of churn. If one is not a number in [0, 1], all metrics are NaN.
-    threshold : float
-        The model predicts churn at this probability and above.
-    decision : DecisionParams
-        The costs.
-    """
-
-    def __init__(
-        self, y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
-    ) -> None:
-        p = probability
-        # Invalid probabilities have ranks and decisions as well, which would mean nothing.
-        self._is_valid = bool(((p >= 0) & (p <= 1)).all())
-        predicted = decide(p, threshold)
-        false_positive, false_negative = predicted * (1 - y), (1 - predicted) * y
-        # log_loss clips as `churn.evaluation.metrics.measure` does.
-        clipped = np.clip(p, np.finfo(p.dtype).eps, 1 - np.finfo(p.dtype).eps)
-        columns = {
-            "loss": -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)),
-            "square": (p - y) ** 2,
-            "right": predicted == y,
-            "cost": decision.cost_false_negative * false_negative
-            + decision.cost_false_positive * false_positive,
-            "tp": predicted * y,
-            "fp": false_positive,
-            "fn": false_negative,
-            "n": np.ones(len(y)),
-        }
-        self._sums = np.column_stack([columns[name] for name in _COLUMNS]).astype(float)
-        order = np.argsort(-p, kind="stable")
-        is_positive = y[order] == 1
-        self._positives, self._negatives = order[is_positive], order[~is_positive]
-        self._ranks, self._other_ranks = -p[self._positives], -p[self._negatives]
-        # For each churned customer, the number of customers of both classes with a higher rank, and
-        # with the same rank or a higher one. Equal probabilities have equal ranks.
-        self._with = np.searchsorted(self._ranks, self._ranks, side="right") - 1
-        self._others_above = np.searchsorted(self._other_ranks, self._ranks, side="left")
-        self._others_with = np.searchsorted(self._other_ranks, self._ranks, side="right")
+class Weighted(Protocol):
+    """Metrics of one model, where each customer has a weight."""
 
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Compute each metric for each set of weights; NaN if it is undefined.
@@ -88,13 +40,7 @@ class WeightedMetrics:
         -------
         dict of str to ndarray of float, shape (n_sets,)
         """
-        if not self._is_valid:
-            return {name: np.full(counts.shape[1], np.nan) for name in TITLES}
-        sums = self._sums.T @ counts
-        auc, precision_area = self._ranking(counts)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = dict(zip(RATIOS, (_ABOVE @ sums) / (_BELOW @ sums), strict=True))
-        return _in_order(ratios | {"roc_auc": auc, "average_precision": precision_area})
+        ...
 
     def influence(self) -> dict[str, np.ndarray]:
         """Compute the influence of each customer on each metric.
@@ -103,25 +49,80 @@ class WeightedMetrics:
         -------
         dict of str to ndarray of float, shape (n_customers,)
             Derivative of the metric by each customer's weight, at weights of one; NaN if the metric
-            is undefined. They sum to zero.
+            is undefined, or has none. They sum to zero.
 
         Notes
         -----
         Source: Efron, B. (1982), The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6
         (infinitesimal jackknife).
         """
-        n = len(self._sums)
-        if not self._is_valid:
-            return {name: np.full(n, np.nan) for name in TITLES}
-        above, below = _ABOVE @ self._sums.T, _BELOW @ self._sums.T
+        ...
+
+
+class Ratios:
+    """Metrics that are ratios of two weighted sums, as `Weighted`.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n_customers,)
+        What is known of each customer, and summed.
+    definitions : mapping
+        By metric, the weights of the columns above and below the line.
+    """
+
+    def __init__(self, columns: Mapping[str, np.ndarray], definitions: Definitions) -> None:
+        self._names = list(definitions)
+        self._sums = np.column_stack(list(columns.values())).astype(float)
+        self._above, self._below = (
+            np.array(
+                [[sides[part].get(name, 0.0) for name in columns] for sides in definitions.values()]
+            )
+            for part in (0, 1)
+        )
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        sums = self._sums.T @ counts
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = (self._above @ sums) / (self._below @ sums)
+        return dict(zip(self._names, found, strict=True))
+
+    def influence(self) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        above, below = self._above @ self._sums.T, self._below @ self._sums.T
         with np.errstate(divide="ignore", invalid="ignore"):
             total = below.sum(axis=1, keepdims=True)
             ratio = above.sum(axis=1, keepdims=True) / total
-            ratios = dict(zip(RATIOS, (above - ratio * below) / total, strict=True))
-            return _in_order(ratios | self._ranking_influence())
+            return dict(zip(self._names, (above - ratio * below) / total, strict=True))
 
-    def _ranking(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compute ROC AUC and average precision from the churned customers' ranks."""
+
+class Ranking:
+    """ROC AUC and average precision, as `Weighted`.
+
+    Customers are sorted once. Then both for many sets of weights are cumulative sums.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_customers,)
+        1 where the customer belongs to the class, else 0.
+    probability : ndarray of float, shape (n_customers,)
+        Predicted probability that the customer does.
+    """
+
+    def __init__(self, y: np.ndarray, probability: np.ndarray) -> None:
+        p = probability
+        order = np.argsort(-p, kind="stable")
+        is_positive = y[order] == 1
+        self._positives, self._negatives = order[is_positive], order[~is_positive]
+        self._ranks, self._other_ranks = -p[self._positives], -p[self._negatives]
+        # For each churned customer, the number of customers of both classes with a higher rank, and
+        # with the same rank or a higher one. Equal probabilities have equal ranks.
+        self._with = np.searchsorted(self._ranks, self._ranks, side="right") - 1
+        self._others_above = np.searchsorted(self._other_ranks, self._ranks, side="left")
+        self._others_with = np.searchsorted(self._other_ranks, self._ranks, side="right")
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
         positives = counts[self._positives]
         found = np.cumsum(positives, axis=0)
         others = np.zeros((len(self._negatives) + 1, counts.shape[1]))
@@ -136,11 +137,12 @@ class WeightedMetrics:
             # A negative above a positive loses that pair, and one with an equal rank half of it.
             lost = np.einsum("ij,ij->j", positives, above + beside) / 2
             auc = (total * n_others - lost) / (total * n_others)
-        return auc, area
+        return {"roc_auc": auc, "average_precision": area}
 
-    def _ranking_influence(self) -> dict[str, np.ndarray]:
+    def influence(self) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
         n_positives, n_negatives = len(self._ranks), len(self._other_ranks)
-        auc, area = np.full((2, len(self._sums)), np.nan)
+        auc, area = np.full((2, n_positives + n_negatives), np.nan)
         if not (n_positives and n_negatives):
             return {"roc_auc": auc, "average_precision": area}
         first = np.searchsorted(self._ranks, self._other_ranks, side="left")
@@ -159,10 +161,62 @@ class WeightedMetrics:
         return {"roc_auc": auc, "average_precision": area}
 
 
+class WeightedMetrics:
+    """Metrics of a binary model, as `Weighted`.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n_customers,)
+        1 where the customer churned, else 0.
+    probability : ndarray of float, shape (n_customers,)
+        Predicted probability of churn. If one is not a number in [0, 1], all metrics are NaN.
+    threshold : float
+        The model predicts churn at this probability and above.
+    decision : DecisionParams
+        The costs.
+    """
+
+    def __init__(
+        self, y: np.ndarray, probability: np.ndarray, threshold: float, decision: DecisionParams
+    ) -> None:
+        p, self._n = probability, len(y)
+        # Invalid probabilities have ranks and decisions as well, which would mean nothing.
+        self._is_valid = bool(((p >= 0) & (p <= 1)).all())
+        predicted = decide(p, threshold)
+        false_positive, false_negative = predicted * (1 - y), (1 - predicted) * y
+        # log_loss clips as `churn.evaluation.metrics.measure` does.
+        clipped = np.clip(p, np.finfo(p.dtype).eps, 1 - np.finfo(p.dtype).eps)
+        columns = {
+            "loss": -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)),
+            "square": (p - y) ** 2,
+            "right": predicted == y,
+            "cost": decision.cost_false_negative * false_negative
+            + decision.cost_false_positive * false_positive,
+            "tp": predicted * y,
+            "fp": false_positive,
+            "fn": false_negative,
+            "n": np.ones(len(y)),
+        }
+        self._ratios, self._ranking = Ratios(columns, RATIOS), Ranking(y, p)
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        if not self._is_valid:
+            return {name: np.full(counts.shape[1], np.nan) for name in _NAMES}
+        return in_order(self._ratios.metrics(counts) | self._ranking.metrics(counts))
+
+    def influence(self) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        if not self._is_valid:
+            return {name: np.full(self._n, np.nan) for name in _NAMES}
+        return in_order(self._ratios.influence() | self._ranking.influence())
+
+
 def _from_each(values: np.ndarray) -> np.ndarray:
     """Return the sum of the values from each position on; zero beyond the last."""
     return np.append(np.cumsum(values[::-1])[::-1], 0.0)
 
 
-def _in_order(metrics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: metrics[name] for name in TITLES}
+def in_order(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return metrics in the order of `TITLES`."""
+    return {name: metrics[name] for name in TITLES if name in metrics}

@@ -15,7 +15,7 @@ from churn.model import prediction
 from churn.model.artifact import Model
 
 PREFIX = "reason_"  # of the columns with values, which a table may not have itself
-_OWN = ("probability", "prediction", "score", "base")
+_OWN = ("score", "base")  # beside the answer
 
 
 def explain(model: Model, source: Path, target: Path) -> Explained:
@@ -27,9 +27,8 @@ def explain(model: Model, source: Path, target: Path) -> Explained:
     source : Path
         As for `churn.model.prediction.predict`.
     target : Path
-        CSV or Parquet file to write, by its ending: id, ``probability``, ``prediction``, ``score``,
-        ``base``, and ``reason_…`` for each raw column. In each row ``base`` and the reasons sum to
-        ``score``.
+        CSV or Parquet file to write, by its ending: id, the answer, ``score``, ``base``, and
+        ``reason_…`` for each raw column. In each row ``base`` and the reasons sum to ``score``.
 
     Raises
     ------
@@ -39,7 +38,11 @@ def explain(model: Model, source: Path, target: Path) -> Explained:
         If there are no reasons for this model.
     """
     require_known_suffix(target)
-    if model.card.id in (*_OWN, *(PREFIX + name for name in model.card.inputs)):
+    if model.card.id in (
+        *model.output.answered,
+        *_OWN,
+        *(PREFIX + name for name in model.card.inputs),
+    ):
         raise DataError(f"the id is called {model.card.id!r}, as a column of the output is")
     with bar("explaining", 5) as advance:
         explainer = Explainer(model)

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from churn.core.errors import ExplanationError
 from churn.explanation.division import Division
 from churn.model.artifact import Model
 
-Unit = Literal["log-odds", "probability"]
+Unit = Literal["log-odds", "probability", "number"]
 _CHUNK = 4096  # rows whose features are held at once
 # Of what is summed: a thousand times what rounding does, and far less than anybody reads.
 _TOLERANCE = 1e-8
@@ -35,8 +35,9 @@ class Explained:
         them (`class_weight`, the rows that a tree was grown on).
     score : ndarray of float64, shape (n_customers,)
         ``base`` and the sum of the values.
-    unit : {"log-odds", "probability"}
-        Of all these: of the probability p it is log(p / (1 - p)), or p itself.
+    unit : {"log-odds", "probability", "number"}
+        Of all these: of the probability p it is log(p / (1 - p)), or p itself; or the predicted
+        number.
     """
 
     values: np.ndarray
@@ -68,7 +69,7 @@ class Explainer:
     interventional kind would average over customers that are stored with the model, and a stored
     model holds no customers.
 
-    Logistic regression: ``weight x (feature - mean)``, exact (Lundberg and Lee (2017), A unified
+    Linear models: ``weight x (feature - mean)``, exact (Lundberg and Lee (2017), A unified
     approach to interpreting model predictions, corollary 1). The features are standardised, so
     their mean in the training rows is 0, and the base is the intercept.
 
@@ -76,31 +77,36 @@ class Explainer:
     Tibshirani (2000), Additive logistic regression, lemma 1), and all is doubled.
 
     A forest averages probabilities, so its values are differences of probability; those of other
-    families are differences of log-odds, of which these models are sums.
+    families are differences of log-odds, of which these models are sums. Those of a predicted
+    number are differences of that number.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._division = Division(model)
-        classifier = model.pipeline[-1]
-        self._classifier = classifier
+        estimator = model.pipeline[-1]
+        self._estimator = estimator
         known = self._division.n_features
-        if known != classifier.n_features_in_:
+        if known != estimator.n_features_in_:
             raise ExplanationError(
-                f"the model has {classifier.n_features_in_} features, and {known} are known"
+                f"the model has {estimator.n_features_in_} features, and {known} are known"
             )
-        self.unit: Unit = "log-odds"
-        if isinstance(classifier, RandomForestClassifier):
+        if model.card.task == "multiclass":
+            raise ExplanationError("no reasons for several classes")
+        self.unit: Unit = "number" if model.card.task == "regression" else "log-odds"
+        if isinstance(estimator, RandomForestClassifier):
             self.unit = "probability"
-        self._per_score = _per_score(classifier)
-        self._of_features, self.base = _method(classifier)
+        if getattr(estimator, "loss", None) in ("poisson", "gamma"):
+            raise ExplanationError(f"no reasons for loss: {estimator.loss}")
+        self._per_score = _per_score(estimator)
+        self._of_features, self.base = _method(estimator)
 
     @property
     def leaves(self) -> int:
         """Number of leaves of all trees, with which the time of a row grows; 1 without trees."""
-        if hasattr(self._classifier, "_predictors"):  # hist_gradient_boosting's
-            return sum(one.get_n_leaf_nodes() for [one] in self._classifier._predictors)
-        trees = np.ravel(getattr(self._classifier, "estimators_", []))
+        if hasattr(self._estimator, "_predictors"):  # hist_gradient_boosting's
+            return sum(one.get_n_leaf_nodes() for [one] in self._estimator._predictors)
+        trees = np.ravel(getattr(self._estimator, "estimators_", []))
         return sum(int(one.tree_.n_leaves) for one in trees) or 1
 
     def explain(self, inputs: pd.DataFrame) -> Explained:
@@ -129,10 +135,12 @@ class Explainer:
 
     def _score(self, features: np.ndarray) -> np.ndarray:
         score: np.ndarray
-        if self.unit == "probability":
-            score = self._classifier.predict_proba(features)[:, 1]
+        if self.unit == "number":
+            score = np.asarray(self._estimator.predict(features), dtype=np.float64)
+        elif self.unit == "probability":
+            score = self._estimator.predict_proba(features)[:, 1]
         else:
-            score = self._per_score * self._classifier.decision_function(features)
+            score = self._per_score * self._estimator.decision_function(features)
         return score
 
 
@@ -141,18 +149,18 @@ def prepare() -> None:
     import shap  # noqa: F401
 
 
-def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
     """Return what computes the values of features, and the base."""
-    if isinstance(classifier, LogisticRegression):
-        weights, base = classifier.coef_[0], float(classifier.intercept_[0])
+    if isinstance(estimator, LogisticRegression | Ridge):
+        weights, base = np.ravel(estimator.coef_), float(np.ravel(estimator.intercept_)[0])
         return lambda features: features * weights, base
     import shap  # takes a second, and only who asks for reasons needs it
 
     try:
-        trees = shap.TreeExplainer(classifier, feature_perturbation="tree_path_dependent")
+        trees = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
     except Exception as error:  # of a class of shap's, or whatever reading the trees raises
         raise ExplanationError(
-            f"no reasons for {type(classifier).__name__}: {' '.join(str(error).split())}"
+            f"no reasons for {type(estimator).__name__}: {' '.join(str(error).split())}"
         ) from error
 
     def of_features(features: np.ndarray) -> np.ndarray:
@@ -160,16 +168,16 @@ def _method(classifier: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]
         return found[..., -1] if found.ndim == 3 else found  # a forest's, of both classes
 
     base = float(np.ravel(trees.expected_value)[-1])
-    if _per_score(classifier) == 1.0:
+    if _per_score(estimator) == 1.0:
         return of_features, base
     # shap takes the log-odds of the training rows for what these trees start from, which is half.
-    start = float(logit(classifier.init_.class_prior_[1]))
+    start = float(logit(estimator.init_.class_prior_[1]))
     return lambda features: 2.0 * of_features(features), 2.0 * base - start
 
 
-def _per_score(classifier: Any) -> float:
-    """Return by what a classifier's own score is multiplied to get log-odds."""
-    return 2.0 if getattr(classifier, "loss", None) == "exponential" else 1.0
+def _per_score(estimator: Any) -> float:
+    """Return by what a estimator's own score is multiplied to get log-odds."""
+    return 2.0 if getattr(estimator, "loss", None) == "exponential" else 1.0
 
 
 def _require_sum(found: np.ndarray, score: np.ndarray) -> None:

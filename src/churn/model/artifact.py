@@ -17,8 +17,9 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from churn.core.errors import ArtifactError, DataError
 from churn.data import cells, dates
+from churn.model import outputs
 from churn.model.card import CARD_FILE, ModelCard
-from churn.model.threshold import decide
+from churn.model.outputs import Output
 
 PIPELINE_FILE = "pipeline.skops"
 # All types that a stored model may contain, beside those of scikit-learn that skops trusts.
@@ -40,8 +41,13 @@ class Model:
     pipeline: Pipeline
     card: ModelCard
 
-    def probability(self, customers: pd.DataFrame) -> np.ndarray:
-        """Predict the probability of churn.
+    @property
+    def output(self) -> Output:
+        """What the model answers."""
+        return outputs.of_card(self.card)
+
+    def scores(self, customers: pd.DataFrame) -> np.ndarray:
+        """Predict the probability of churn, a number, or the probability of each class.
 
         Parameters
         ----------
@@ -50,8 +56,8 @@ class Model:
 
         Returns
         -------
-        ndarray of float64, shape (n_customers,)
-            In [0, 1].
+        ndarray of float64, shape (n_customers,) or (n_customers, n_classes)
+            Probabilities are in [0, 1].
 
         Raises
         ------
@@ -59,8 +65,7 @@ class Model:
             If there are no rows, a column is missing, or a cell does not fit its column.
         """
         X = self.inputs(customers)
-        probability: np.ndarray = self.pipeline.predict_proba(X)[:, 1]
-        return probability
+        return self.output.score(self.pipeline, X)
 
     def inputs(self, customers: pd.DataFrame) -> pd.DataFrame:
         """Convert raw columns to what the pipeline takes.
@@ -68,7 +73,7 @@ class Model:
         Parameters
         ----------
         customers : DataFrame, shape (n_customers, n_columns)
-            As for `probability`.
+            As for `scores`.
 
         Returns
         -------
@@ -78,7 +83,7 @@ class Model:
         Raises
         ------
         DataError
-            As for `probability`.
+            As for `scores`.
         """
         if len(customers) == 0:
             raise DataError("no customers to predict for")
@@ -128,18 +133,17 @@ class Model:
         return found
 
     def predict(self, customers: pd.DataFrame) -> pd.DataFrame:
-        """Predict the probability of churn and the decision.
+        """Predict the answer.
 
         Returns
         -------
-        DataFrame, shape (n_customers, 2)
-            ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above, else 0.
+        DataFrame, shape (n_customers, n_columns)
+            Binary: ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above,
+            else 0. Regression: ``prediction``, and its interval from ``lower`` to ``upper``.
+            Multiclass: ``prediction``, a class, and the probability of each.
         """
-        probability = self.probability(customers)
-        decision = decide(probability, self.card.threshold)
-        return pd.DataFrame(
-            {"probability": probability, "prediction": decision}, index=customers.index
-        )
+        answer = self.output.answer(self.scores(customers), self.card.rule)
+        return pd.DataFrame(answer, index=customers.index)
 
 
 def save(model: Model, folder: Path) -> None:
@@ -218,10 +222,11 @@ def load(folder: Path) -> Model:
 
 def _require_churn_model(pipeline: Any, card: ModelCard, folder: Path) -> None:
     """Reject a model that skops can load, but that this project has not stored."""
-    if not hasattr(pipeline, "predict_proba"):
+    if not hasattr(pipeline, "predict" if card.task == "regression" else "predict_proba"):
+        what = "number" if card.task == "regression" else "probabilities"
         raise ArtifactError(
-            f"{folder}: not a churn model (its {type(pipeline).__name__} predicts no"
-            " probabilities); train it again"
+            f"{folder}: not a churn model (its {type(pipeline).__name__} predicts no {what}); train"
+            " it again"
         )
     takes = [str(name) for name in getattr(pipeline, "feature_names_in_", [])]
     if takes != list(card.inputs):

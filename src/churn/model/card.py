@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from churn.core.params import Columns, CsvParams
+from pydantic import model_validator
+
+from churn.core.params import Columns, CsvParams, TaskName
+from churn.core.params.table import Label
 
 CARD_FILE = "model.json"
 
@@ -10,18 +13,39 @@ CARD_FILE = "model.json"
 class ModelCard(Columns):
     """What goes with the pipeline.
 
-    Its columns, what it makes of them, its threshold, and the split that says which customers it
-    was not trained on (`churn.data.split.is_test`).
+    Its columns, what it makes of them, the rule of its output (`churn.model.outputs`), and the
+    split that says which customers it was not trained on (`churn.data.split.is_test`).
     """
 
+    task: TaskName | None = None  # None: binary
     family: str
-    threshold: float
-    strategy: str
+    threshold: float | None = None
+    strategy: str | None = None
+    half_width: float | None = None
+    coverage: float | None = None
+    classes: tuple[Label, ...] | None = None
+    costs: tuple[float, ...] | None = None
     id: str
     target: str
     features: tuple[str, ...]
     test_share: float
     salt: str
+    held_out_below: float | None = None  # of the hash, if each stratum has another share
     train_max_rows: int | None = None  # of the training rows, if that is a sample
     missing: tuple[str, ...] = ()
     csv: CsvParams = CsvParams()
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> ModelCard:
+        rules = {"binary": self.threshold, "regression": self.half_width, "multiclass": self.costs}
+        if rules[self.task or "binary"] is None:
+            raise ValueError(f"no rule for task: {self.task or 'binary'}")
+        return self
+
+    @property
+    def rule(self) -> float | tuple[float, ...]:
+        """The rule by which an output answers."""
+        for learned in (self.threshold, self.half_width, self.costs):
+            if learned is not None:
+                return learned
+        raise AssertionError("the validator has seen one")

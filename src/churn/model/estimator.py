@@ -1,34 +1,24 @@
-"""The scikit-learn pipeline: raw columns in, churn probability out."""
+"""The scikit-learn pipeline: raw columns in, scores out."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import (
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from churn.core.errors import ParamsError
-from churn.core.params import DataParams, Family, FeaturesParams, ModelParams
+from churn.core.params import DataParams, FeaturesParams, ModelParams
 from churn.model.features import DaysBeforeNewest, RatioFeatures, RfmScores
+from churn.model.outputs import Output
 
-FAMILIES: dict[Family, type[ClassifierMixin]] = {
-    "logistic_regression": LogisticRegression,
-    "random_forest": RandomForestClassifier,
-    "gradient_boosting": GradientBoostingClassifier,
-    "hist_gradient_boosting": HistGradientBoostingClassifier,
-}
-_SCALED = frozenset({"logistic_regression"})
+LAST = "classifier"  # the step's name in stored models, of regressors too
+_SCALED = frozenset({"logistic_regression", "ridge"})
 # Set elsewhere (`model.seed`, `data.categorical`), or with values that cannot be stored or loaded,
 # such as a scorer.
 NOT_FOR_USERS = frozenset(
@@ -36,11 +26,15 @@ NOT_FOR_USERS = frozenset(
 )
 
 
-def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pipeline:
+def build(
+    output: Output, data: DataParams, features: FeaturesParams, model: ModelParams
+) -> Pipeline:
     """Build the unfitted pipeline.
 
     Parameters
     ----------
+    output : Output
+        What it is to answer.
     data : DataParams
         The raw columns.
     features : FeaturesParams
@@ -61,7 +55,7 @@ def build(data: DataParams, features: FeaturesParams, model: ModelParams) -> Pip
     steps: list[tuple[str, Any]] = [("features", _columns(data, features))]
     if model.family in _SCALED:
         steps.append(("scale", StandardScaler()))
-    return Pipeline([*steps, ("classifier", _classifier(model))])
+    return Pipeline([*steps, (LAST, _estimator(output, model))])
 
 
 def forget_machine(pipeline: Pipeline) -> None:
@@ -70,7 +64,7 @@ def forget_machine(pipeline: Pipeline) -> None:
     hist_gradient_boosting stores the number of threads with which it has binned the training rows,
     and does not use it again; the stored model would depend on the number of cores.
     """
-    bin_mapper = getattr(pipeline["classifier"], "_bin_mapper", None)
+    bin_mapper = getattr(pipeline[LAST], "_bin_mapper", None)
     if bin_mapper is not None:
         bin_mapper.n_threads = 1
 
@@ -107,8 +101,8 @@ def _impute() -> SimpleImputer:
     return SimpleImputer(strategy="median", keep_empty_features=True)
 
 
-def _classifier(model: ModelParams) -> ClassifierMixin:
-    family = FAMILIES[model.family]
+def _estimator(output: Output, model: ModelParams) -> BaseEstimator:
+    family = output.estimators[model.family]
     takes = inspect.signature(family).parameters
     valid = sorted(set(takes) - NOT_FOR_USERS)
     for name in model.hyperparameters:
@@ -118,18 +112,18 @@ def _classifier(model: ModelParams) -> ClassifierMixin:
                 f" (valid: {', '.join(valid)})"
             )
     given = {name: _given(name, value) for name, value in model.hyperparameters.items()}
-    classifier = family(random_state=model.seed, **given)
+    estimator = family(random_state=model.seed, **given)
     try:
-        classifier._validate_params()
+        estimator._validate_params()
     except InvalidParameterError as error:
         raise ParamsError(f"model.hyperparameters: {error}") from error
-    return classifier
+    return estimator
 
 
 def _given(name: str, value: Any) -> Any:
     """Convert a hyperparameter for scikit-learn: in JSON class labels are text, not numbers.
 
-    Mappings other than class_weight need column names, which the classifier does not get.
+    Mappings other than class_weight need column names, which the estimator does not get.
     """
     if not isinstance(value, dict):
         return value

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from churn.core.errors import ArtifactError, DataError
 from churn.core.progress import Advance, silent
 from churn.data.split import hash_share
+from churn.model.outputs import Output
 
 
 def by_customer(predictions: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
@@ -19,14 +20,14 @@ def by_customer(predictions: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
 
     Parameters
     ----------
-    predictions : DataFrame, shape (n_predicted, 2)
+    predictions : DataFrame, shape (n_predicted, n_scores + 1)
         As `predict` returns them.
     ids : Series of str, shape (n_customers,)
         Ids of the training rows, in any order.
 
     Returns
     -------
-    DataFrame, shape (n_predicted, 2)
+    DataFrame, shape (n_predicted, n_scores + 1)
         The predictions with the ids as index.
 
     Raises
@@ -46,6 +47,7 @@ def places(ids: pd.Series) -> np.ndarray:
 
 
 def predict(
+    output: Output,
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: np.ndarray,
@@ -65,9 +67,9 @@ def predict(
 
     Returns
     -------
-    DataFrame, shape (n_predicted, 2)
-        ``probability`` in [0, 1], and ``fold``, in the order of `places`; the index is the position
-        of the row.
+    DataFrame, shape (n_predicted, n_scores + 1)
+        The scores by `output.scored`, and ``fold``, in the order of `places`; the index is the
+        position of the row.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def predict(
         If one fold has all customers of a class, so that a fit would not see that class.
     """
     parts = []
-    for number, part in enumerate(by_fold(pipeline, X, y, ids, n_folds, max_rows), 1):
+    for number, part in enumerate(by_fold(output, pipeline, X, y, ids, n_folds, max_rows), 1):
         parts.append(part)
         advance(f"fold {number}")
     found = pd.concat(parts)
@@ -83,7 +85,13 @@ def predict(
 
 
 def by_fold(
-    pipeline: Pipeline, X: pd.DataFrame, y: np.ndarray, ids: pd.Series, n_folds: int, max_rows: int
+    output: Output,
+    pipeline: Pipeline,
+    X: pd.DataFrame,
+    y: np.ndarray,
+    ids: pd.Series,
+    n_folds: int,
+    max_rows: int,
 ) -> Iterator[pd.DataFrame]:
     """Predict fold after fold, as `predict` does, for a caller who may stop in between.
 
@@ -93,12 +101,13 @@ def by_fold(
 
     Parameters
     ----------
+    output : Output
     pipeline : Pipeline
         Unfitted.
     X : DataFrame, shape (n_customers, n_columns)
         Training rows.
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0.
+    y : ndarray, shape (n_customers,)
+        Labels.
     ids : Series of str, shape (n_customers,)
     n_folds : int
         2 or more.
@@ -107,7 +116,7 @@ def by_fold(
 
     Yields
     ------
-    DataFrame, shape (n_in_fold, 2)
+    DataFrame, shape (n_in_fold, n_scores + 1)
         As `predict` returns them, of the rows of one fold.
 
     Raises
@@ -120,13 +129,13 @@ def by_fold(
     chosen = order[place[order] < max_rows / len(y)]
     fold = (hash_share(ids, "fold") * n_folds).astype(int)[chosen]
     for number in range(n_folds):
-        if len(np.unique(y[chosen][fold != number])) < 2:
+        if output.problem(y[chosen][fold != number]):
             raise DataError("too few customers of one kind to cross-validate a model")
     for number in range(n_folds):
         # In the order of the table, as for the model itself: a fit may depend on the order.
         seen, unseen = np.sort(chosen[fold != number]), chosen[fold == number]
-        probability = np.empty(0)
+        scores = np.empty((0, len(output.scored)))
         if len(unseen):
             fitted = clone(pipeline).fit(X.iloc[seen], y[seen])
-            probability = fitted.predict_proba(X.iloc[unseen])[:, 1]
-        yield pd.DataFrame({"probability": probability, "fold": number}, index=unseen)
+            scores = output.score(fitted, X.iloc[unseen])
+        yield pd.DataFrame({**output.columns(scores), "fold": number}, index=unseen)

@@ -12,13 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.core.errors import ArtifactError
-from churn.evaluation.reference import Reference, number_places, score_places
+from churn.evaluation.reference import (
+    CategoryCounts,
+    NumberCounts,
+    Reference,
+    number_places,
+    score_places,
+)
 from churn.serve.prediction_log import named
 
 _PLACES = 2**24  # for different customers of a window: 16 MB
 _LATENCY_EDGES = np.geomspace(0.1, 100_000, 181)  # milliseconds; steps of 8 %
-# The columns of a log that are counted, beside the model's.
-COUNTED = ("customer_id", "time", "probability", "prediction", "version", "role", "latency_ms")
+# The columns of a log that are counted, beside the model's and its answer.
+COUNTED = ("customer_id", "time", "version", "role", "latency_ms")
+PREDICTED = ""  # what a model predicts, among its columns
 _DAY_US = 86_400 * 1_000_000
 
 
@@ -42,15 +49,17 @@ class Counts:
     versions : dict of str to int
         Answers by version.
     numbers : dict of str to ndarray of int
-        As `NumberCounts.counts`, by column.
+        As `NumberCounts.counts`, by column; of a model of numbers, what it predicts as well, under
+        `PREDICTED`.
     categories : dict of str to dict of str to int
         Customers by value, by column; values that the reference does not name are under ``None``.
+        Of a model of several classes, what it predicts as well, under `PREDICTED`.
     missing : dict of str to int
         By column.
     scores : ndarray of int
-        As `ScoreCounts`.
+        As `ScoreCounts`; empty if the model is not binary.
     predicted : int
-        Customers who are predicted to churn.
+        Customers who are predicted to churn, if it is.
     latency : ndarray of int
         Answers by `_LATENCY_EDGES`.
     """
@@ -58,21 +67,27 @@ class Counts:
     def __init__(self, reference: Reference, logged: frozenset[str]) -> None:
         self._edges = {name: np.array(of.edges) for name, of in reference.numeric.items()}
         self._dates = frozenset(reference.dates)
-        self._score_edges = np.array(reference.scores.edges)
+        self._score_edges = None if reference.scores is None else np.array(reference.scores.edges)
+        predicted = reference.predicted
+        if isinstance(predicted, NumberCounts):
+            self._edges[PREDICTED] = np.array(predicted.edges)
         self._seen = np.zeros(_PLACES, dtype=bool)
         self.rows = self.customers = self.answers = self.predicted = 0
         self.versions: dict[str, int] = {}
         self.numbers = {
             name: np.zeros(len(edges) + 1, dtype=np.int64)
             for name, edges in self._edges.items()
-            if name in logged
+            if name in logged or name == PREDICTED
         }
         self._known = {
             name: set(of.counts) for name, of in reference.categorical.items() if name in logged
         }
+        if isinstance(predicted, CategoryCounts):
+            self._known[PREDICTED] = set(predicted.counts)
         self.categories: dict[str, dict[str | None, int]] = {name: {} for name in self._known}
         self.missing = dict.fromkeys([*self.numbers, *self._known], 0)
-        self.scores = np.zeros(len(self._score_edges) + 1, dtype=np.int64)
+        n_scores = 0 if self._score_edges is None else len(self._score_edges) + 1
+        self.scores = np.zeros(n_scores, dtype=np.int64)
         self.latency = np.zeros(len(_LATENCY_EDGES) + 1, dtype=np.int64)
 
     def add(self, table: pa.Table, version: str | None) -> None:
@@ -81,8 +96,8 @@ class Counts:
         Parameters
         ----------
         table : Table
-            ``customer_id``, ``probability``, ``prediction``, the model's columns by their names in
-            the log (dates as points in time), and of a log ``time``, ``version``, ``role`` and
+            ``customer_id``, the answer, the model's columns by their names in the log (dates as
+            points in time), and of a log ``time``, ``version``, ``role`` and
             ``latency_ms``.
         version : str or None
             The watched version; None if the rows are of no log.
@@ -103,17 +118,20 @@ class Counts:
             return
         self.customers += len(table)
         for name, counts in self.numbers.items():
-            values = _floats(table[named(name)])
+            values = _floats(table[_logged(name)])
             if name in self._dates:
                 values = _moments(table) - values
             self._add_number(name, counts, values)
         for name in self.categories:
-            self._add_category(name, table[named(name)])
+            self._add_category(name, table[_logged(name)])
+        if self._score_edges is not None:
+            self._add_scores(table, self._score_edges)
+
+    def _add_scores(self, table: pa.Table, edges: np.ndarray) -> None:
         scores = _floats(table["probability"])
         if np.isnan(scores).any():
             raise ArtifactError("the log has answers without a probability")
-        places = score_places(self._score_edges, scores)
-        self.scores += np.bincount(places, minlength=len(self.scores))
+        self.scores += np.bincount(score_places(edges, scores), minlength=len(self.scores))
         self.predicted += int(pc.sum(table["prediction"]).as_py() or 0)
 
     def merge(self, other: Counts) -> None:
@@ -187,6 +205,11 @@ class Counts:
             values = _floats(table["latency_ms"])
             places = np.searchsorted(_LATENCY_EDGES, values[~np.isnan(values)])
             self.latency += np.bincount(places, minlength=len(self.latency))
+
+
+def _logged(name: str) -> str:
+    """Return the name in the log of a column, or of what was predicted."""
+    return "prediction" if name == PREDICTED else named(name)
 
 
 def _add_up(counts: dict[Any, int], others: Mapping[Any, int]) -> None:

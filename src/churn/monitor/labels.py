@@ -24,12 +24,19 @@ class Labels:
         As `churn.data.labels.read` returns it.
     since, until : datetime
         Labels that were known earlier or later are left out. With a time zone.
+    scored : sequence of str
+        Columns of the log with the scores (`churn.model.outputs.Output.scored`).
     extra : sequence of str
-        Columns of the log that are kept with the prediction.
+        Columns of the model that are kept with the prediction.
     """
 
     def __init__(
-        self, table: pd.DataFrame, since: datetime, until: datetime, extra: Sequence[str]
+        self,
+        table: pd.DataFrame,
+        since: datetime,
+        until: datetime,
+        scored: Sequence[str],
+        extra: Sequence[str],
     ) -> None:
         first, last = (int(moment.timestamp() * 1e6) for moment in (since, until))
         # A label without a day is known at the end.
@@ -40,9 +47,9 @@ class Labels:
         order = np.flatnonzero(in_time)[np.lexsort((-known[in_time], ids[in_time]))]
         order = order[np.unique(ids[order], return_index=True)[1]]
         self._hashes, self.known = ids[order], known[order]
-        self.y = table["y"].to_numpy(dtype=np.int64)[order]
+        self.y = table["y"].to_numpy()[order]
         self._moment = np.full(len(order), _NEVER, dtype=np.int64)
-        self._probability = np.full(len(order), np.nan)
+        self._scores = {name: np.full(len(order), np.nan) for name in scored}
         self._extra: dict[str, np.ndarray] = {
             name: np.full(len(order), None, dtype=object) for name in extra
         }
@@ -56,7 +63,7 @@ class Labels:
         Parameters
         ----------
         table : Table
-            ``customer_id``, ``time``, ``probability`` and the extra columns.
+            ``customer_id``, ``time``, the scores and the extra columns.
         """
         if not len(self) or not len(table):
             return
@@ -73,7 +80,8 @@ class Labels:
         chosen = chosen[np.argsort(moments[chosen], kind="stable")]
         at = places[chosen]
         self._moment[at] = moments[chosen]
-        self._probability[at] = table["probability"].to_numpy()[chosen]
+        for name, scores in self._scores.items():
+            scores[at] = table[name].to_numpy()[chosen]
         for name, values in self._extra.items():
             values[at] = table[named(name)].to_pandas().to_numpy(dtype=object)[chosen]
 
@@ -88,14 +96,13 @@ class Labels:
         Returns
         -------
         DataFrame
-            ``y``, ``probability``, ``day`` (YYYY-MM-DD, of the prediction), and the extra columns.
+            ``y``, the scores, ``day`` (YYYY-MM-DD, of the prediction), and the extra columns.
         """
         at = np.flatnonzero(self._moment > _NEVER)[:max_rows]  # they are in the order of the hash
         days = pd.to_datetime(self._moment[at], unit="us", utc=True).strftime("%Y-%m-%d")
         columns = {name: values[at] for name, values in self._extra.items()}
-        return pd.DataFrame(
-            {"y": self.y[at], "probability": self._probability[at], "day": days, **columns}
-        )
+        scores = {name: values[at] for name, values in self._scores.items()}
+        return pd.DataFrame({"y": self.y[at], **scores, "day": days, **columns})
 
     @property
     def unmatched(self) -> int:

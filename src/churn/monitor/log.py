@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import pyarrow as pa
@@ -22,12 +22,12 @@ _OWN = {
     "time": _TIME,
     "row": pa.int32(),
     "customer_id": pa.string(),
-    "probability": pa.float64(),
-    "prediction": pa.int8(),
     "version": pa.string(),
     "role": pa.string(),
     "latency_ms": pa.float32(),
 }
+
+_ANSWERED = {float: pa.float64(), int: pa.int8(), str: pa.string()}
 
 
 class Log:
@@ -39,12 +39,16 @@ class Log:
         A folder, or an address that fsspec knows.
     columns : Columns
         The model's.
+    answered : mapping of str to type
+        Columns of its answer (`churn.model.outputs.Output.answered`).
     """
 
-    def __init__(self, address: str, columns: Columns) -> None:
+    def __init__(self, address: str, columns: Columns, answered: Mapping[str, type]) -> None:
         self.address = public(address)
         self._files, self._folder = file_system(address)
         self._types = {**dict.fromkeys(columns.numeric, pa.float64())}
+        self._own = _OWN | {name: _ANSWERED[kind] for name, kind in answered.items()}
+        self.answered = tuple(answered)
         self._types |= dict.fromkeys(columns.dates, _TIME)
         self._types |= dict.fromkeys(columns.categorical, pa.string())
 
@@ -89,7 +93,7 @@ class Log:
     def schema(self, own: Sequence[str], columns: Sequence[str]) -> pa.Schema:
         """Return the columns of the log, with their types; parameters as for `parts`."""
         return pa.schema(
-            [*((name, _OWN[name]) for name in own)]
+            [*((name, self._own[name]) for name in own)]
             + [(named(name), self._types[name]) for name in columns]
         )
 

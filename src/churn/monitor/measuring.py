@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from churn.core.params import DecisionParams, EffectsParams, Margin, MetricName
+from churn.core.params import EffectsParams, Margin, MetricName
 from churn.core.rounding import significant
 from churn.evaluation import estimated, noise
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
@@ -19,9 +19,11 @@ from churn.evaluation.reference import (
     Estimate,
     NumberCounts,
     Reference,
+    ScoreCounts,
     score_middles,
 )
-from churn.monitor.counting import Counts
+from churn.evaluation.tasks import Task
+from churn.monitor.counting import PREDICTED, Counts
 from churn.monitor.results import Interval, Kind, Measure
 
 _DIGITS = 6  # of numbers in files
@@ -63,8 +65,8 @@ class Measurer:
     effects : EffectsParams
     margins : dict of str to float
         `gates.margins`: by how much a metric may be worse.
-    decision : DecisionParams
-        The costs.
+    task : Task
+        With the costs.
     false_alarms : float
         Probability of any alarm in a week in which nothing has changed.
 
@@ -81,10 +83,10 @@ class Measurer:
         reference: Reference,
         effects: EffectsParams,
         margins: Mapping[MetricName, Margin],
-        decision: DecisionParams,
+        task: Task,
         false_alarms: float,
     ) -> None:
-        self._reference, self._effects, self._decision = reference, effects, decision
+        self._reference, self._effects, self._task = reference, effects, task
         self.margins = margins
         self._quantities = list(_quantities(reference, effects))
         # Performance is looked at once a day, estimated and with labels, by each margin.
@@ -120,9 +122,9 @@ class Measurer:
     def estimate(self, counts: Counts) -> tuple[dict[str, Interval], list[Measure]]:
         """Estimate the metrics of a window, and measure how much worse they are than promised."""
         scores, rng = self._reference.scores, np.random.default_rng(_SEED)
-        found = estimated.estimate(
-            scores, counts.scores, self._reference.threshold, self._decision, rng
-        )
+        if scores is None:  # only probabilities of two classes tell how many of them are wrong
+            return {}, []
+        found = estimated.estimate(self._task, scores, counts.scores, self._reference.rule, rng)
         intervals = {
             name: interval(entry.value.value, entry.value.error, np.inf)
             for name, entry in found.items()
@@ -198,18 +200,7 @@ def _of_number(
     name: str, numbers: NumberCounts, rows: int, effects: EffectsParams
 ) -> Iterator[_Quantity]:
     counts = np.array(numbers.counts, dtype=float)
-    if numbers.spread > 0:
-        edges = np.array(numbers.edges)
-        yield _Quantity(
-            "data",
-            f"drift of {name}",
-            name,
-            noise.wasserstein(edges, numbers.spread),
-            counts,
-            effects.numeric,
-            lambda window: window.numbers[name],
-            edges,
-        )
+    yield from _drift_of_number("data", f"drift of {name}", name, numbers, effects.numeric)
     if counts.sum():
         # Of n customers of the same population, the next one is out of their range in 2 of n + 1
         # cases.
@@ -227,18 +218,47 @@ def _of_number(
     yield _missing(name, numbers.missing, rows, effects)
 
 
+def _drift_of_number(
+    kind: Kind, name: str, column: str, numbers: NumberCounts, effect: float
+) -> Iterator[_Quantity]:
+    if numbers.spread > 0:
+        edges = np.array(numbers.edges)
+        yield _Quantity(
+            kind,
+            name,
+            column,
+            noise.wasserstein(edges, numbers.spread),
+            np.array(numbers.counts, dtype=float),
+            effect,
+            lambda window: window.numbers[column],
+            edges,
+        )
+
+
+def _by_value(column: str, categories: CategoryCounts) -> Callable[[Counts], np.ndarray]:
+    def by_value(window: Counts) -> np.ndarray:
+        found = window.categories[column]
+        return np.array([found.get(value, 0) for value in [*categories.counts, None]])
+
+    return by_value
+
+
+def _drift_of_category(
+    kind: Kind, name: str, column: str, categories: CategoryCounts, effect: float
+) -> Iterator[_Quantity]:
+    counts = np.array([*categories.counts.values(), categories.others], dtype=float)
+    if (counts > 0).sum() > 1:
+        of = _by_value(column, categories)
+        yield _Quantity(kind, name, column, noise.jensen_shannon, counts, effect, of)
+
+
 def _of_category(
     name: str, categories: CategoryCounts, rows: int, effects: EffectsParams
 ) -> Iterator[_Quantity]:
     counts = np.array([*categories.counts.values(), categories.others], dtype=float)
 
-    def by_value(window: Counts) -> np.ndarray:
-        found = window.categories[name]
-        return np.array([found.get(value, 0) for value in [*categories.counts, None]])
-
-    if (counts > 0).sum() > 1:
-        statistic, effect = noise.jensen_shannon, effects.categorical
-        yield _Quantity("data", f"drift of {name}", name, statistic, counts, effect, by_value)
+    by_value = _by_value(name, categories)
+    yield from _drift_of_category("data", f"drift of {name}", name, categories, effects.categorical)
     if counts.sum():
         yield _share(
             "data",
@@ -252,7 +272,19 @@ def _of_category(
 
 
 def _of_predictions(reference: Reference, effects: EffectsParams) -> Iterator[_Quantity]:
-    scores = reference.scores
+    kind: Kind = "predictions"
+    name, predicted = "drift of the prediction", reference.predicted
+    if isinstance(predicted, NumberCounts):
+        yield from _drift_of_number(kind, name, PREDICTED, predicted, effects.score)
+    elif isinstance(predicted, CategoryCounts):
+        yield from _drift_of_category(kind, name, PREDICTED, predicted, effects.categorical)
+    if reference.scores is not None and reference.threshold is not None:
+        yield from _of_scores(reference.scores, reference.threshold, effects)
+
+
+def _of_scores(
+    scores: ScoreCounts, threshold: float, effects: EffectsParams
+) -> Iterator[_Quantity]:
     counts, middles = np.array(scores.churned) + np.array(scores.stayed), score_middles(scores)
     mean = np.average(middles, weights=counts)
     spread = float(np.sqrt(np.average((middles - mean) ** 2, weights=counts)))
@@ -272,7 +304,7 @@ def _of_predictions(reference: Reference, effects: EffectsParams) -> Iterator[_Q
         "predictions",
         "share predicted to churn",
         "",
-        (counts[middles >= reference.threshold].sum(), counts.sum()),
+        (counts[middles >= threshold].sum(), counts.sum()),
         effects.predicted,
         lambda window: (window.predicted, window.customers),
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from churn.core.params import DecisionParams
 from churn.evaluation.reference import Estimate, GroupMetrics, Reference, estimates
 from churn.evaluation.slices import divide
+from churn.evaluation.tasks import Scored, Task
 from churn.monitor.measuring import Measurer, interval
 from churn.monitor.results import GroupResult, Interval, Measure, Performance
 
@@ -23,7 +23,7 @@ def measure(
     unmatched: int,
     reference: Reference,
     measurer: Measurer,
-    decision: DecisionParams,
+    task: Task,
     min_rows: int,
 ) -> Performance:
     """Measure the metrics of labelled customers.
@@ -31,29 +31,29 @@ def measure(
     Parameters
     ----------
     labelled : DataFrame
-        ``y``, ``probability``, ``day``, and the columns of the slices
+        ``y``, the scores, ``day``, and the columns of the slices
         (`churn.monitor.labels.Labels.matched`).
     unmatched : int
         Labels without a prediction.
     reference : Reference
     measurer : Measurer
-    decision : DecisionParams
-        The costs.
+    task : Task
+        With the costs.
     min_rows : int
         Fewer customers are not measured.
     """
     return Performance(
         labelled=len(labelled),
         unmatched=unmatched,
-        groups=list(_groups(labelled, reference, decision, min_rows)),
-        days=dict(_days(labelled, reference.threshold, decision)),
-        calibration=list(_calibration(labelled)),
-        measures=list(_measures(labelled, reference, measurer, decision, min_rows)),
+        groups=list(_groups(labelled, reference, task, min_rows)),
+        days=dict(_days(labelled, reference, task)),
+        calibration=list(_calibration(labelled, task)),
+        measures=list(_measures(labelled, reference, measurer, task, min_rows)),
     )
 
 
 def _groups(
-    labelled: pd.DataFrame, reference: Reference, decision: DecisionParams, min_rows: int
+    labelled: pd.DataFrame, reference: Reference, task: Task, min_rows: int
 ) -> Iterator[GroupResult]:
     promised = {(group.column, group.slice): group for group in reference.groups}
     everyone = np.ones(len(labelled), dtype=bool)
@@ -66,15 +66,19 @@ def _groups(
     for column, name, members in [("", "", everyone), *divide(labelled, logged)]:
         group, rows = promised.get((column, name)), labelled[members]
         if group is not None and len(rows) >= min_rows:
-            found = estimates(
-                rows["y"].to_numpy(), rows["probability"].to_numpy(), reference.threshold, decision
-            )
-            yield _compared(group, found, rows["y"].to_numpy())
+            found = _estimates(rows, reference, task)
+            yield _compared(group, found, task, rows["y"].to_numpy())
 
 
-def _compared(group: GroupMetrics, found: dict[str, Estimate], y: np.ndarray) -> GroupResult:
+def _estimates(rows: pd.DataFrame, reference: Reference, task: Task) -> dict[str, Estimate]:
+    return estimates(task, rows["y"].to_numpy(), Scored(task.output.scores(rows), reference.rule))
+
+
+def _compared(
+    group: GroupMetrics, found: dict[str, Estimate], task: Task, y: np.ndarray
+) -> GroupResult:
     shared = [name for name in found if name in group.metrics]
-    freedom = {name: _freedom(name, y) for name in shared}
+    freedom = {name: _freedom(name, task, y) for name in shared}
     return GroupResult(
         column=group.column,
         slice=group.slice,
@@ -88,14 +92,13 @@ def _compared(group: GroupMetrics, found: dict[str, Estimate], y: np.ndarray) ->
     )
 
 
-def _freedom(metric: str, y: np.ndarray) -> float:
+def _freedom(metric: str, task: Task, y: np.ndarray) -> float:
     """Return the degrees of freedom of a metric's interval.
 
     Means over all customers have one less than there are customers. What is known of the others is
-    limited by the rarer class.
+    limited by the rarest class.
     """
-    rarer = min(y.sum(), len(y) - y.sum())
-    return float(max((len(y) if metric in _MEANS else rarer) - 1, 1))
+    return float(max((len(y) if metric in _MEANS else task.n_rarest(y)) - 1, 1))
 
 
 def _minus(first: Estimate, second: Estimate) -> Estimate:
@@ -112,33 +115,41 @@ def _measures(
     labelled: pd.DataFrame,
     reference: Reference,
     measurer: Measurer,
-    decision: DecisionParams,
+    task: Task,
     min_rows: int,
 ) -> Iterator[Measure]:
     if len(labelled) < min_rows:
         return
     y, promised = labelled["y"].to_numpy(), reference.groups[0].metrics
-    found = estimates(y, labelled["probability"].to_numpy(), reference.threshold, decision)
+    found = _estimates(labelled, reference, task)
     for name in measurer.margins:
         if name in found and name in promised:
             change = _minus(found[name], promised[name])
-            yield measurer.loss("performance", name, found[name].value, change, _freedom(name, y))
+            yield measurer.loss(
+                "performance", name, found[name].value, change, _freedom(name, task, y)
+            )
 
 
 def _days(
-    labelled: pd.DataFrame, threshold: float, decision: DecisionParams
+    labelled: pd.DataFrame, reference: Reference, task: Task
 ) -> Iterator[tuple[str, dict[str, Interval]]]:
     for day, rows in labelled.groupby("day", sort=True):
         if len(rows) >= _MIN_DAY:
-            y = rows["y"].to_numpy()
-            found = estimates(y, rows["probability"].to_numpy(), threshold, decision)
-            yield str(day), {name: _interval(of, _freedom(name, y)) for name, of in found.items()}
+            y, found = rows["y"].to_numpy(), _estimates(rows, reference, task)
+            freedom = {name: _freedom(name, task, y) for name in found}
+            yield str(day), {name: _interval(of, freedom[name]) for name, of in found.items()}
 
 
-def _calibration(labelled: pd.DataFrame) -> Iterator[tuple[float, float, int]]:
-    """Yield mean probability, share that churned, and customers, by tenth of the customers."""
-    ordered = labelled.sort_values("probability", kind="stable")
+def _calibration(labelled: pd.DataFrame, task: Task) -> Iterator[tuple[float, float, int]]:
+    """Yield mean score, mean label, and customers, by tenth of the customers.
+
+    Nothing for several classes, which have several scores.
+    """
+    if len(task.output.scored) > 1:
+        return
+    [score] = task.output.scored
+    ordered = labelled.sort_values(score, kind="stable")
     for rows in np.array_split(np.arange(len(ordered)), _TENTHS):
         if len(rows):
             part = ordered.iloc[rows]
-            yield float(part["probability"].mean()), float(part["y"].mean()), len(part)
+            yield float(part[score].mean()), float(part["y"].mean()), len(part)

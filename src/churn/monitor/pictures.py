@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.pictures import BLUE, GREY, ORANGE, STYLE
 from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference, ScoreCounts
-from churn.monitor.counting import Counts
+from churn.monitor.counting import PREDICTED, Counts
 from churn.monitor.results import Interval, Report
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -29,21 +29,21 @@ def distribution(column: str, reference: Reference, window: Counts) -> bytes:
     Parameters
     ----------
     column : str
-        Empty for the probability, whose reference is the held-out customers.
+        Empty for the predictions, whose reference are the held-out customers.
     reference : Reference
     window : Counts
     """
     figure = Figure(figsize=_SIZE, layout="constrained")
     with mpl.rc_context(STYLE):
         axes = figure.subplots()
-        if not column:
-            _scores(axes, reference.scores, window.scores)
+        if column == PREDICTED:
+            _predictions(axes, reference, window)
         elif column in reference.numeric:
             _numbers(axes, reference.numeric[column], window.numbers[column])
         else:
             _categories(axes, reference.categorical[column], window.categories[column])
         age = ", days before" if column in reference.dates else ""
-        axes.set_title(_plain(f"{column}{age}" if column else "probability of churn"))
+        axes.set_title(_plain(f"{column}{age}" if column else "predictions"))
         axes.legend(frameon=False)
         return _png(figure)
 
@@ -118,6 +118,15 @@ def _numbers(axes: Axes, numbers: NumberCounts, window: np.ndarray) -> None:
         below = np.cumsum(part)[:-1] / max(part.sum(), 1)
         shares.append(np.diff(np.interp(places, edges, below)))
     _steps(axes, places, *shares)
+
+
+def _predictions(axes: Axes, reference: Reference, window: Counts) -> None:
+    if reference.scores is not None:
+        _scores(axes, reference.scores, window.scores)
+    elif isinstance(reference.predicted, NumberCounts):
+        _numbers(axes, reference.predicted, window.numbers[PREDICTED])
+    elif reference.predicted is not None:
+        _categories(axes, reference.predicted, window.categories[PREDICTED])
 
 
 def _scores(axes: Axes, scores: ScoreCounts, window: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import bar
 from churn.data import labels
+from churn.evaluation import tasks
 from churn.evaluation.reference import Reference
 from churn.model import artifact, prediction
 from churn.model.artifact import Model
@@ -34,7 +35,7 @@ from churn.registry.reader import MODEL_FILES
 from churn.registry.working_copy import working_copy
 from churn.serve.prediction_log import named
 
-_MATCHED = ("customer_id", "time", "probability", "version", "role")
+_MATCHED = ("customer_id", "time", "version", "role")
 # Of a log: some files, the columns that they have, and the answers of a version. See `count`.
 Count = Callable[[Log, Sequence[str], frozenset[str], Reference, str], Counts]
 
@@ -115,7 +116,7 @@ def count(
     version : str
     """
     counts = Counts(reference, logged)
-    for part in log.parts(paths, COUNTED, sorted(logged)):
+    for part in log.parts(paths, (*COUNTED, *log.answered), sorted(logged)):
         counts.add(part, version)
     return counts
 
@@ -147,7 +148,7 @@ def run(options: Options, settings: Params, count: Count = count) -> Found:
         watched.reference,
         monitor.effects,
         settings.gates.margins,
-        settings.decision,
+        tasks.of_params(settings),
         monitor.false_alarms,
     )
     if options.table is not None:
@@ -248,7 +249,8 @@ class _Watch:
         address = options.log or settings.monitor.log or settings.serve.log
         if address is None:
             raise ParamsError("serve.log is null: there is no prediction log to watch")
-        self._log = Log(address, watched.model.card)
+        self._output = watched.model.output
+        self._log = Log(address, watched.model.card, self._output.answered)
         self._labels = options.labels or settings.monitor.labels
         self._versions: Counter[str] = Counter()
         self._notes: list[str] = []
@@ -328,10 +330,12 @@ class _Watch:
         cuts = self._reference.cuts
         slices = [*cuts.numeric, *cuts.categorical]
         table = labels.read(self._labels, self._settings.data, self._settings.monitor.date)
-        known = Labels(table, _start(first), _start(last + timedelta(days=1)), slices)
+        known = Labels(
+            table, _start(first), _start(last + timedelta(days=1)), self._output.scored, slices
+        )
         # A label may be known long after the prediction.
         for paths in self._log.days("", last.isoformat()).values():
-            for part in self._log.parts(paths, _MATCHED, slices):
+            for part in self._log.parts(paths, (*_MATCHED, *self._output.scored), slices):
                 known.match(answers_of(part, self._version))
         matched = len(known) - known.unmatched
         if matched < (least := self._settings.monitor.min_rows):
@@ -344,7 +348,7 @@ class _Watch:
             known.unmatched,
             self._reference,
             self._measurer,
-            self._settings.decision,
+            tasks.of_params(self._settings),
             self._settings.monitor.min_rows,
         )
 

@@ -134,7 +134,7 @@ def remove(folder: Path) -> None:
 
 def _write_probabilities(workspace: Workspace, folder: Path) -> None:
     """Write the held-out predictions without the customers' ids."""
-    predictions = read_parquet(workspace.predictions("test"), "evaluate")[["probability"]]
+    predictions = read_parquet(workspace.predictions("test"), "evaluate").iloc[:, 1:]
     predictions.to_parquet(folder / PROBABILITIES, index=False, compression="zstd")
 
 

@@ -24,13 +24,23 @@ class Card(Shape):
 
     id: str | None = None
     target: str | None = None
+    task: str | None = None
     threshold: float | None = None
+    half_width: float | None = None
+    costs: tuple[float, ...] | None = None
     test_share: float | None = None
     train_max_rows: int | None = None
     salt: str | None = None
+    held_out_below: float | None = None
     numeric: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> float | tuple[float, ...] | None:
+        """The rule of the model's output (`churn.model.outputs`)."""
+        known = (self.threshold, self.half_width, self.costs)
+        return next((rule for rule in known if rule is not None), None)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -86,8 +96,8 @@ class Baseline:
 
         Returns
         -------
-        DataFrame, shape (n_customers, 3)
-            Id, ``probability`` and ``prediction``, in the order of `rows`.
+        DataFrame, shape (n_customers, n_columns)
+            Id and the answer, in the order of `rows`.
 
         Raises
         ------

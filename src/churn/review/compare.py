@@ -18,7 +18,7 @@ from churn.core.files import write_json
 from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 from churn.provenance.candidate import model_digest
 from churn.review import fairness, limits, measured, pair, proposal, registered, revisions
 from churn.review.baseline import PRODUCTION, Baseline
@@ -115,7 +115,7 @@ def against(
             found
             for exam in to_sit
             for judging in judged_by
-            for found in fairness.measure(exam, judging, settings.data.target, candidate.threshold)
+            for found in fairness.measure(exam, judging, candidate)
         ],
     )
     write_json(workspace.comparison, report)

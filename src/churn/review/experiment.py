@@ -15,8 +15,9 @@ from churn.core.files import read_json, read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
-from churn.evaluation import metrics
+from churn.evaluation import tasks
 from churn.evaluation.results import Metrics, Values
+from churn.evaluation.tasks import Scored
 from churn.model import artifact
 from churn.model.card import ModelCard
 from churn.registry.loading import load_model
@@ -34,14 +35,14 @@ class Experiment:
     Attributes
     ----------
     run : Tracked
-    threshold : float
-        The model's decision threshold.
+    threshold : float or None
+        A binary model's decision threshold.
     sides : dict of str to Values
         Metrics by side of the split.
     """
 
     run: Tracked
-    threshold: float
+    threshold: float | None
     sides: dict[str, Values]
 
 
@@ -96,13 +97,12 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
     _require_unseen(test, settings, model.card)
-    measured = metrics.measure(
-        test[settings.data.target].to_numpy(),
-        model.probability(test),
-        model.card.threshold,
-        settings.decision,
-    )
-    values = metrics.require_all(measured, "test rows")
+    if (model.card.task or "binary") != settings.task:
+        raise ParamsError(f"task: the model's is {model.card.task or 'binary'}")
+    task = tasks.of_params(settings)
+    scored = Scored(model.scores(test), model.card.rule)
+    measured = task.measure(test[settings.data.target].to_numpy(), scored)
+    values = task.require_all(measured, "test rows")
     logged = {f"test_{name}": value for name, value in values.items() if value is not None}
     tags = {**_KIND, "model_uri": uri}
     tracked = runs.log_metrics(connection.connect(root), logged, tags)

@@ -11,10 +11,10 @@ from churn.core.params import Limits, SlicesParams
 from churn.evaluation import fairness
 from churn.evaluation.group_gaps import Fairness
 from churn.evaluation.slices import cuts, divide
-from churn.review.exam import Exam
+from churn.review.exam import Candidate, Exam
 
 
-def measure(exam: Exam, judging: Limits, target: str, threshold: float) -> list[Fairness]:
+def measure(exam: Exam, judging: Limits, candidate: Candidate) -> list[Fairness]:
     """Measure a candidate alone on one exam, by one set of limits, which name the columns.
 
     Parameters
@@ -22,25 +22,26 @@ def measure(exam: Exam, judging: Limits, target: str, threshold: float) -> list[
     exam : Exam
         Held-out customers with the candidate's predictions.
     judging : Limits
-    target : str
-        Column with the labels.
-    threshold : float
-        The candidate's.
+    candidate : Candidate
+        Names the column with the labels, and the threshold.
 
     Returns
     -------
     list of Fairness
         One for each protected column; their gaps are corrected together for their number.
     """
-    found = list(_columns(exam, judging, target, threshold))
+    found = list(_columns(exam, judging, candidate))
     gaps = fairness.corrected([one.gaps for one in found])
     return [replace(one, gaps=of_one) for one, of_one in zip(found, gaps, strict=True)]
 
 
-def _columns(exam: Exam, judging: Limits, target: str, threshold: float) -> Iterator[Fairness]:
+def _columns(exam: Exam, judging: Limits, candidate: Candidate) -> Iterator[Fairness]:
     wanted = judging.evaluation.slices
     for column in wanted.protected:
         empty = Fairness(column, exam.whose, judging.whose)
+        if not isinstance(candidate.rule, float | int) or candidate.settings.task != "binary":
+            yield replace(empty, problem="groups are compared for task: binary only")
+            continue
         if exam.problem is not None:
             yield replace(empty, problem=exam.problem)
             continue
@@ -53,7 +54,10 @@ def _columns(exam: Exam, judging: Limits, target: str, threshold: float) -> Iter
             yield replace(empty, problem=few)
             continue
         groups, gaps = fairness.groups(
-            large, exam.rows[target].to_numpy(), exam.rows["_probability"].to_numpy(), threshold
+            large,
+            exam.rows[candidate.settings.data.target].to_numpy(),
+            exam.scores,
+            candidate.rule,
         )
         yield replace(empty, groups=groups, gaps=gaps)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from scipy.stats import norm
 
 from churn.core.params import GatesParams, MetricName
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 from churn.evaluation.differences import Difference, by_metric
 from churn.evaluation.many_looks import holm
 from churn.evaluation.metric_names import TITLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from churn.core.params import FairnessName, Limits
-from churn.evaluation.comparison import LEVEL
+from churn.evaluation.bootstrap import LEVEL
 from churn.evaluation.group_gaps import LEAST_CHURNED, TITLES, Fairness, Gap
 from churn.evaluation.many_looks import holm
 from churn.review.gates_against import accept, p_beyond

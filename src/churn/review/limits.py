@@ -15,11 +15,9 @@ from churn.provenance.candidate import data_md5
 from churn.provenance.git import git
 
 _REPAIRS = 3
-# In these sections only the listed keys are limits; the candidate may change the others freely.
-_PARTS = {
-    "decision": ("cost_false_negative", "cost_false_positive"),
-    "evaluation": ("slices",),
-}
+# In this section only the listed keys are limits; the candidate may change the others freely. Of
+# decision, each task lists its own.
+_PARTS = {"evaluation": ("slices",)}
 
 
 def own(settings: Params) -> Limits:
@@ -60,9 +58,15 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     ours = json.loads(own(settings).model_dump_json())
     try:
         document = parse(git(root, "show", f"{commit}:./params.yaml"))
-        limits = {key: document[key] for key in ours if key != "whose"}
-        for section, keys in _PARTS.items():
-            theirs = {key: document[section][key] for key in keys}
+        limits = {key: document[key] for key in ours if key not in ("whose", "task", "decision")}
+        limits |= {"task": ours["task"], "decision": ours["decision"]}
+        parts: dict[str, tuple[str, ...]] = dict(_PARTS)
+        # The costs of another task say nothing here; its other limits hold, and what they limit is
+        # undefined.
+        if document.get("task", "binary") == settings.task:
+            parts["decision"] = settings.decision.LIMITS
+        for section, keys in parts.items():
+            theirs = {key: document[section][key] for key in keys if key in document[section]}
             limits[section] = ours[section] | theirs
     except (ParamsError, KeyError, TypeError) as error:
         raise BaselineError(f"{name}: its limits cannot be read ({error})") from error

@@ -11,13 +11,13 @@ import pandas as pd
 from churn.core.files import read_parquet
 from churn.core.params import DataParams, Limits, SlicesParams
 from churn.data.dates import days_before_newest
-from churn.evaluation import curves
+from churn.evaluation import tasks
 from churn.evaluation.comparison import compare
 from churn.evaluation.differences import Difference
 from churn.evaluation.drift import drift
 from churn.evaluation.many_looks import corrected
-from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.slices import slices
+from churn.evaluation.tasks import Scored, Task
 from churn.review.baseline import Baseline
 from churn.review.comparison import (
     Compared,
@@ -45,6 +45,7 @@ def compared(
     On held-out customers alone, and on `everyone` if training rows could be added, else it says
     why not. The training rows `train` define the bounds of slices.
     """
+    task = tasks.of(judging.decision, data.classes)
     held_out = alone.at_most(judging.comparison.max_rows, data.id)
     pairs, reason = [held_out], None
     if isinstance(everyone, str):
@@ -53,12 +54,12 @@ def compared(
         pairs.append(everyone.at_most(judging.comparison.max_rows, data.id))
     most = pairs[-1]
     # Corrected together for multiple comparisons, because either could call a metric worse.
-    metrics = _differences(pairs, data.target, judging)
+    metrics = _differences(task, pairs, data.target, judging)
     return Compared(
         **asdict(entry),
         limits=judging.whose,
         rows=len(held_out.rows),
-        threshold=alone.baseline.threshold,
+        threshold=_threshold(alone.baseline),
         metrics=metrics[0],
         everyone=None
         if reason
@@ -66,33 +67,39 @@ def compared(
             rows=len(most.rows),
             held_out=int(most.rows[data.id].isin(alone.rows[data.id]).sum()),
             metrics=metrics[1],
-            slices=_slices(most, train, data.target, judging),
+            slices=_slices(task, most, train, data.target, judging),
         ),
         alone=reason,
-        same_threshold=_same_threshold(most, data.target, judging),
-        slices=_slices(held_out, train, data.target, judging),
-        curves=_curves(held_out, data.target),
+        same_threshold=_same_rule(task, most, data.target, judging),
+        slices=_slices(task, held_out, train, data.target, judging),
+        curves=_curves(held_out, data.target, task),
     )
 
 
-def _same_threshold(pair: Pair, target: str, judging: Limits) -> list[Difference] | None:
-    """Compare at the baseline's threshold; None if it is the candidate's as well."""
-    threshold = pair.baseline.threshold
-    if threshold == pair.candidate.threshold:
+def _threshold(scored: Scored) -> float | None:
+    return scored.rule if isinstance(scored.rule, float | int) else None
+
+
+def _same_rule(task: Task, pair: Pair, target: str, judging: Limits) -> list[Difference] | None:
+    """Compare by the baseline's rule; None if it is the candidate's as well, or changes nothing."""
+    rule = pair.baseline.rule
+    if rule == pair.candidate.rule or not task.at_rule:
         return None
-    moved = replace(pair, candidate=replace(pair.candidate, threshold=threshold))
-    [differences] = _differences([moved], target, judging)
-    return [difference for difference in differences if difference.metric in AT_THRESHOLD]
+    moved = replace(pair, candidate=replace(pair.candidate, rule=rule))
+    [differences] = _differences(task, [moved], target, judging)
+    return [difference for difference in differences if difference.metric in task.at_rule]
 
 
-def _slices(pair: Pair, train: pd.DataFrame, target: str, judging: Limits) -> list[ComparedSlice]:
+def _slices(
+    task: Task, pair: Pair, train: pd.DataFrame, target: str, judging: Limits
+) -> list[ComparedSlice]:
     wanted = _existing_columns(judging.evaluation.slices, train, pair.rows)
     groups = [
         (column, name, members)
         for column, name, members in slices(train, pair.rows, wanted)
         if members.sum() >= wanted.min_rows
     ]
-    parts = _differences([pair.subset(members) for *_, members in groups], target, judging)
+    parts = _differences(task, [pair.subset(members) for *_, members in groups], target, judging)
     return [
         ComparedSlice(column=column, slice=name, rows=int(members.sum()), metrics=part)
         for (column, name, members), part in zip(groups, parts, strict=True)
@@ -108,15 +115,17 @@ def _existing_columns(wanted: SlicesParams, *frames: pd.DataFrame) -> SlicesPara
     return wanted.model_copy(update=existing)
 
 
-def _differences(pairs: Sequence[Pair], target: str, judging: Limits) -> list[list[Difference]]:
+def _differences(
+    task: Task, pairs: Sequence[Pair], target: str, judging: Limits
+) -> list[list[Difference]]:
     """Compare each pair, and correct all together for multiple comparisons."""
     return corrected(
         [
             compare(
+                task,
                 pair.rows[target].to_numpy(),
                 pair.baseline,
                 pair.candidate,
-                judging.decision,
                 judging.comparison.seed,
                 judging.comparison.resamples,
             )
@@ -125,14 +134,11 @@ def _differences(pairs: Sequence[Pair], target: str, judging: Limits) -> list[li
     )
 
 
-def _curves(pair: Pair, target: str) -> dict[str, Curve]:
+def _curves(pair: Pair, target: str, task: Task) -> dict[str, Curve]:
     y = pair.rows[target].to_numpy()
-    found = {}
-    for curve in (curves.roc, curves.precision_recall, curves.calibration):
-        # The points of these curves are numbers.
-        both = (curve(y, scored.probability) for scored in (pair.baseline, pair.candidate))
-        found[curve.__name__] = Curve(*(cast(Points, points) for points in both))
-    return found
+    before, now = (task.compared(y, scored) for scored in (pair.baseline, pair.candidate))
+    # The points of these curves are numbers.
+    return {name: Curve(cast(Points, before[name]), cast(Points, now[name])) for name in before}
 
 
 def data_change(found: Baseline, candidate: Candidate) -> DataChange | None:

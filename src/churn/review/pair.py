@@ -12,7 +12,7 @@ import pandas as pd
 from churn.core.errors import IncomparableError
 from churn.core.files import read_parquet
 from churn.data import split
-from churn.evaluation.comparison import Scored
+from churn.evaluation.tasks import Scored
 from churn.model import out_of_fold
 from churn.review import customers
 from churn.review.baseline import Baseline
@@ -66,8 +66,13 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         If the baseline cannot be scored on them, or there are too few.
     """
     card, data = found.card(), candidate.settings.data
-    if card.id is None or card.test_share is None or card.salt is None or card.threshold is None:
-        needed = card.model_dump(include={"id", "test_share", "salt", "threshold"})
+    if card.id is None or card.test_share is None or card.salt is None or card.rule is None:
+        needed: dict[str, object] = {
+            "id": card.id,
+            "test_share": card.test_share,
+            "salt": card.salt,
+        }
+        needed["threshold"] = card.rule
         missing = [key for key, value in needed.items() if value is None]
         raise IncomparableError(
             f"{found.name}: it is unknown which customers its model was trained on"
@@ -77,31 +82,39 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         raise IncomparableError(
             f"{found.name}: its customers are identified by {card.id!r}, these by {data.id!r}"
         )
+    if (card.task or "binary") != candidate.settings.task:
+        raise IncomparableError(f"{found.name}: its task is {card.task or 'binary'}")
     if (card.target or data.target) != data.target:
         raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")
     if exam.problem:
         raise IncomparableError(exam.problem)
-    unseen = split.is_test(exam.rows[data.id], card.test_share, card.salt)
+    share = card.test_share if card.held_out_below is None else card.held_out_below
+    unseen = split.is_test(exam.rows[data.id], share, card.salt)
+    if card.held_out_below is not None and found.workspace is not None:
+        trained = read_parquet(found.workspace.split("train"), "prepare")[card.id]
+        unseen = ~exam.rows[data.id].isin(trained).to_numpy()
     rows = exam.rows[unseen].reset_index(drop=True)
-    labels = rows[data.target]
-    if len(rows) < _MIN_ROWS or labels.nunique() < 2:
+    problem = candidate.output.problem(rows[data.target].to_numpy()) if len(rows) else ""
+    if len(rows) < _MIN_ROWS or problem:
+        what = f" ({problem})" if problem else ""
         raise IncomparableError(
             f"{found.name}: only {len(rows)} of the held-out customers are not among its training"
-            f" rows, {labels.sum()} of them churned; keep split.salt and split.test_share"
+            f" rows{what}; keep split.salt and split.test_share"
         )
-    theirs = Scored(_predictions(found, rows, data.id), card.threshold)
-    ours = Scored(rows["_probability"].to_numpy(), candidate.threshold)
+    theirs = Scored(_predictions(found, rows, candidate), card.rule)
+    ours = Scored(exam.scores[unseen], candidate.rule)
     return Pair.of(rows, data.id, theirs, ours)
 
 
-def _predictions(found: Baseline, rows: pd.DataFrame, ids: str) -> np.ndarray:
+def _predictions(found: Baseline, rows: pd.DataFrame, candidate: Candidate) -> np.ndarray:
+    ids = candidate.settings.data.id
     with tempfile.TemporaryDirectory(prefix="churn-compare-") as folder:
         file = Path(folder) / "rows.parquet"
-        rows.drop(columns="_probability").to_parquet(file, index=False)
+        rows.to_parquet(file, index=False)
         predicted = found.predict(file)
     if not predicted[ids].astype(str).equals(rows[ids].astype(str)):
         raise IncomparableError(f"{found.name}: its predictions are not for the given customers")
-    return predicted["probability"].to_numpy()
+    return candidate.output.scores(predicted)
 
 
 def everyone(found: Baseline, alone: Pair, candidate: Candidate) -> Pair | str:
@@ -136,12 +149,11 @@ def everyone(found: Baseline, alone: Pair, candidate: Candidate) -> Pair | str:
     if gap > _SHARE_TOLERANCE or not theirs["fold"].equals(ours["fold"]):
         return f"{found.name} has other folds (decision.folds, decision.max_rows)"
     rows = pd.concat([alone.rows, train], ignore_index=True)
-    return Pair.of(rows, data.id, _with(alone.baseline, theirs), _with(alone.candidate, ours))
-
-
-def _with(scored: Scored, more: pd.DataFrame) -> Scored:
-    probability = np.concatenate([scored.probability, more["probability"].to_numpy()])
-    return Scored(probability, scored.threshold)
+    both = (
+        Scored(np.concatenate([one.scores, candidate.output.scores(more)]), one.rule)
+        for one, more in ((alone.baseline, theirs), (alone.candidate, ours))
+    )
+    return Pair.of(rows, data.id, *both)
 
 
 def _other_rows(found: Baseline, candidate: Candidate) -> str | None:

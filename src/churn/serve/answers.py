@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
+import numpy as np
 
 JSON = b"application/json"
 _TEXT = b"text/plain; charset=utf-8"
@@ -61,17 +63,25 @@ class Refusal(Exception):  # noqa: N818 (an answer, and not a fault of the serve
         return Answer(self.status, encode(body), headers=self.headers)
 
 
-class Prediction(msgspec.Struct, gc=False):
-    """A customer's prediction, in MLflow's protocol."""
+def predictions(answer: dict[str, np.ndarray]) -> bytes:
+    """Return the body of an answer in MLflow's protocol: an object for each customer.
 
-    probability: float
-    prediction: int
+    Parameters
+    ----------
+    answer : dict of str to ndarray, shape (n_customers,)
+        By column, as `churn.model.outputs.Output.answer` returns it.
+    """
+    of = _prediction(tuple(answer))
+    rows = zip(*(values.tolist() for values in answer.values()), strict=True)
+    return encode({"predictions": [of(*row) for row in rows]})
 
 
-class Predictions(msgspec.Struct):
-    """The body of an answer in MLflow's protocol."""
-
-    predictions: list[Prediction]
+@cache
+def _prediction(columns: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return a class of a customer's answer, which is encoded faster than a dict."""
+    fields = [(f"f{place}", Any) for place in range(len(columns))]
+    names = {field: column for (field, _), column in zip(fields, columns, strict=True)}
+    return msgspec.defstruct("Prediction", fields, rename=names.get, gc=False)
 
 
 def text(body: str, kind: bytes = _TEXT) -> Answer:

@@ -21,7 +21,7 @@ from churn.core.errors import DataError
 from churn.core.params import ServeParams
 from churn.serve import answers, metrics, openapi, v2
 from churn.serve.access import Keys
-from churn.serve.answers import RETRY, Answer, Prediction, Predictions, Refusal
+from churn.serve.answers import RETRY, Answer, Refusal
 from churn.serve.assignment import to_challenger
 from churn.serve.explaining import Explaining
 from churn.serve.monitored import Monitored
@@ -244,9 +244,8 @@ class App:
         serving = self._serving()
         rows, read = await self._question(request, serving)
         found = await self._predict(request.asked, serving, rows, read)
-        decided = zip(found.probability.tolist(), found.prediction.tolist(), strict=True)
-        predictions = Predictions([Prediction(p, d) for p, d in decided])
-        return Answer(200, answers.encode(predictions), headers=_version_header(found.version))
+        body = answers.predictions(found.answer)
+        return Answer(200, body, headers=_version_header(found.version))
 
     async def _explain(self, request: Request) -> Answer:
         serving = self._serving()
@@ -283,7 +282,8 @@ class App:
         body = await self._body(request)
         length = request.headers.get(v2.HEADER_LENGTH)
         json_length = None if length is None else length.decode("latin-1")
-        inference = await self._decoded(len(body), v2.read, body, json_length)
+        answered = (wanted or serving.champion).output.answered
+        inference = await self._decoded(len(body), v2.read, body, json_length, answered)
 
         def read(served: Served) -> Rows:
             return served.questions.read_columns(inference.columns)
@@ -293,9 +293,8 @@ class App:
             found = await self._predict(request.asked, serving, rows, read)
         else:  # that one, whoever the customers are
             found = await self._predictor.predict(request.asked, wanted, rows, "named")
-        outputs = {"probability": found.probability, "prediction": found.prediction}
         headers = _version_header(found.version)
-        return v2.answer(inference, serving.name, found.version, outputs, headers)
+        return v2.answer(inference, serving.name, found.version, found.answer, headers)
 
     async def _decoded(self, size: int, work: Callable[..., T], *arguments: Any) -> T:
         """Decode a body, a large one in another thread."""
@@ -330,11 +329,12 @@ class App:
         if chosen.all():
             return its
         rest = await predict(asked, champion, rows.take(others), _CHAMPION, others)
-        probability, prediction = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
-        for part, where in ((its, chosen), (rest, ~chosen)):
-            probability[where], prediction[where] = part.probability, part.prediction
+        answer = {}
+        for name, values in its.answer.items():
+            answer[name] = np.empty(len(rows), dtype=values.dtype)
+            answer[name][chosen], answer[name][~chosen] = values, rest.answer[name]
         versions = dict.fromkeys((rest.version, its.version))
-        return Found(probability, prediction, ",".join(versions))
+        return Found(answer, ",".join(versions))
 
     async def _by_challenger(
         self, asked: Asked, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
@@ -390,7 +390,7 @@ class App:
             return Answer(200, answers.encode({"name": serving.name, "ready": True}))
         served = wanted or serving.champion
         versions = [one.version for one in _loaded(serving)]
-        return v2.metadata(serving.name, versions, served.model.card)
+        return v2.metadata(serving.name, versions, served.model)
 
     async def _about(self, _: Request) -> Answer:
         body = {"name": "churn", "version": version("churn"), "extensions": ["binary_tensor_data"]}
@@ -425,8 +425,7 @@ class App:
     def _description(self) -> dict[str, Any]:
         serving = self._serving()
         champion = serving.champion
-        card = champion.model.card
-        return openapi.description(serving.name, card, champion.example, bool(self._keys))
+        return openapi.description(serving.name, champion.model, champion.example, bool(self._keys))
 
     async def _root(self, _: Request) -> Answer:
         return Answer(307, b"", headers=((b"location", b"/docs"),))

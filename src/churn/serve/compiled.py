@@ -16,11 +16,14 @@ import treelite
 from scipy.special import expit
 from sklearn.ensemble import (
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
+    RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -87,12 +90,12 @@ class Compiled:
 
     by_row: bool
     _blocks: tuple[Numeric | Category, ...]
-    _classify: Operation
+    _estimate: Operation
 
-    def probability(
+    def scores(
         self, numbers: np.ndarray, categories: Mapping[str, Sequence[str | None]]
     ) -> np.ndarray:
-        """Predict the probability of churn.
+        """Predict, as `churn.model.artifact.Model.scores`.
 
         Parameters
         ----------
@@ -103,8 +106,7 @@ class Compiled:
 
         Returns
         -------
-        ndarray of float64, shape (n_customers,)
-            In [0, 1].
+        ndarray of float64, shape (n_customers,) or (n_customers, n_classes)
         """
         blocks = [
             _of_category(block, categories[block.name])
@@ -112,7 +114,7 @@ class Compiled:
             else _of_numbers(block, numbers)
             for block in self._blocks
         ]
-        return self._classify(np.concatenate(blocks, axis=1))
+        return self._estimate(np.concatenate(blocks, axis=1))
 
 
 def compile_model(model: Model) -> Compiled:
@@ -135,8 +137,8 @@ def compile_model(model: Model) -> Compiled:
             places = np.array([numbers.index(name) for name in columns])
             blocks.append(Numeric(places, tuple(_operation(step) for step in _steps(branch))))
     after = [_operation(step) for name, step in pipeline.steps[1:-1] if name]
-    by_row = not isinstance(pipeline[-1], LogisticRegression)
-    return Compiled(by_row, tuple(blocks), _chain(*after, _classifier(pipeline[-1])))
+    by_row = not isinstance(pipeline[-1], LogisticRegression | Ridge)
+    return Compiled(by_row, tuple(blocks), _chain(*after, _estimator(pipeline[-1])))
 
 
 def _of_numbers(block: Numeric, numbers: np.ndarray) -> np.ndarray:
@@ -206,54 +208,67 @@ def _widths(encoder: OneHotEncoder) -> list[np.ndarray]:
     return [np.array([n for n in names if n.startswith(start)]) for start in starts]
 
 
-def _classifier(classifier: Any) -> Operation:
-    """Return what gives the probability of churn."""
-    if isinstance(classifier, HistGradientBoostingClassifier):
-        start = classifier._baseline_prediction.ravel()
-        return _boosted(classifier, start, np.float64)
-    if isinstance(classifier, GradientBoostingClassifier):
-        start = classifier._raw_predict_init(np.zeros((1, classifier.n_features_in_))).ravel()
-        return _boosted(classifier, start, np.float32)
-    if isinstance(classifier, RandomForestClassifier):
-        return _forest(classifier)
-    if isinstance(classifier, LogisticRegression):
-        weights, start = classifier.coef_.T, classifier.intercept_
+def _estimator(estimator: Any) -> Operation:
+    """Return what gives the scores: the probability of churn, or a number."""
+    if len(getattr(estimator, "classes_", ())) > 2:
+        raise CompileError("no array operation for several classes")
+    if isinstance(estimator, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+        start = estimator._baseline_prediction.ravel()
+        return _boosted(estimator, start, np.float64)
+    if isinstance(estimator, GradientBoostingClassifier | GradientBoostingRegressor):
+        start = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_))).ravel()
+        return _boosted(estimator, start, np.float32)
+    if isinstance(estimator, RandomForestClassifier | RandomForestRegressor):
+        return _forest(estimator)
+    if isinstance(estimator, LogisticRegression):
+        weights, start = estimator.coef_.T, estimator.intercept_
         return lambda features: expit((features @ weights + start).ravel())
-    raise CompileError(f"no array operation for {type(classifier).__name__}")
+    if isinstance(estimator, Ridge):
+        weights, start = estimator.coef_.T, estimator.intercept_
+        return lambda features: features @ weights + start
+    raise CompileError(f"no array operation for {type(estimator).__name__}")
 
 
-def _boosted(classifier: Any, start: np.ndarray, kind: type) -> Operation:
+def _link(estimator: Any) -> Operation:
+    """Return what makes a score of the sum of the trees."""
+    if hasattr(estimator, "classes_"):
+        return lambda raw: expit(raw)
+    loss = estimator.loss
+    if loss in ("poisson", "gamma"):
+        return lambda raw: np.exp(raw)
+    return lambda raw: raw
+
+
+def _boosted(estimator: Any, start: np.ndarray, kind: type) -> Operation:
     """Return the sum of the trees from the start on, in their order, as scikit-learn sums."""
-    per_tree = _per_tree(classifier, kind)
-    bits = compile_trees(classifier)
+    per_tree, link = _per_tree(estimator, kind), _link(estimator)
+    bits = compile_trees(estimator)
 
-    def probability(features: np.ndarray) -> np.ndarray:
-        found: np.ndarray = expit(_summed(per_tree(features), start[0]))
-        return found
+    def scores(features: np.ndarray) -> np.ndarray:
+        return link(_summed(per_tree(features), start[0]))
 
-    few = _in_chunks(probability)
+    few = _in_chunks(scores)
     if bits is None:
         return few
 
     def run(features: np.ndarray) -> np.ndarray:
         if len(features) < _MANY:
             return few(features)
-        found: np.ndarray = expit(bits.summed(_cast(features, kind), start[0]))
-        return found
+        return link(bits.summed(_cast(features, kind), start[0]))
 
     return run
 
 
-def _forest(classifier: RandomForestClassifier) -> Operation:
-    """Return the mean of the trees' shares of customers who churned."""
-    per_tree = _per_tree(classifier, np.float32)
+def _forest(estimator: RandomForestClassifier | RandomForestRegressor) -> Operation:
+    """Return the mean of the trees' shares of customers who churned, or of their numbers."""
+    per_tree = _per_tree(estimator, np.float32)
 
-    def probability(features: np.ndarray) -> np.ndarray:
-        trees = per_tree(features).reshape(len(features), classifier.n_estimators, -1)[:, :, -1]
-        found: np.ndarray = _summed(trees, 0.0) / classifier.n_estimators
+    def scores(features: np.ndarray) -> np.ndarray:
+        trees = per_tree(features).reshape(len(features), estimator.n_estimators, -1)[:, :, -1]
+        found: np.ndarray = _summed(trees, 0.0) / estimator.n_estimators
         return found
 
-    return _in_chunks(probability)
+    return _in_chunks(scores)
 
 
 def _summed(trees: np.ndarray, start: float) -> np.ndarray:
@@ -271,8 +286,8 @@ def _summed(trees: np.ndarray, start: float) -> np.ndarray:
     return total
 
 
-def _per_tree(classifier: Any, kind: type) -> Operation:
-    trees = Trees(treelite.sklearn.import_model(classifier))
+def _per_tree(estimator: Any, kind: type) -> Operation:
+    trees = Trees(treelite.sklearn.import_model(estimator))
     if kind is np.float64:
         return trees.predict
     return lambda features: trees.predict(_cast(features, kind))

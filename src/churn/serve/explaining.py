@@ -30,16 +30,8 @@ _STOPPED = 3  # times the limit of a question, and the seconds, after which none
 _STOPPED_S = 30.0
 
 
-class Explanation(msgspec.Struct):
-    """The reasons of a customer's prediction: `base` and the reasons sum to `score`."""
-
-    probability: float
-    prediction: int
-    version: str
-    score: float
-    base: float
-    unit: str
-    reasons: dict[str, float]
+# A customer's answer, its version, and the reasons: `base` and the reasons sum to `score`.
+Explanation = dict[str, float | int | str | dict[str, float]]
 
 
 class Explanations(msgspec.Struct):
@@ -127,19 +119,17 @@ class Explaining:
             raise Refusal(503, "the reasons could not be found; see the log", "reasons", RETRY)
         if isinstance(reply, str):
             raise Refusal(501, reply, "reasons")
-        probability = await asyncio.to_thread(served.probability, rows)
-        prediction = served.decision(probability)
+        answer = served.answer(await asyncio.to_thread(served.scores, rows))
         columns = served.model.card.inputs
         return [
-            Explanation(
-                probability=float(probability[i]),
-                prediction=int(prediction[i]),
-                version=served.version,
-                score=float(reply.score[i]),
-                base=reply.base,
-                unit=reply.unit,
-                reasons=dict(zip(columns, reply.values[i].tolist(), strict=True)),
-            )
+            {
+                **{name: values[i].item() for name, values in answer.items()},
+                "version": served.version,
+                "score": float(reply.score[i]),
+                "base": reply.base,
+                "unit": reply.unit,
+                "reasons": dict(zip(columns, reply.values[i].tolist(), strict=True)),
+            }
             for i in range(len(rows))
         ]
 

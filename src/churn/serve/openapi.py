@@ -6,15 +6,22 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import Environment, StrictUndefined
 
+from churn.explanation.values import Unit
+from churn.model.artifact import Model
 from churn.model.card import ModelCard
+from churn.model.outputs import Output
 from churn.serve.answers import encode
 from churn.serve.rows import Cell
-from churn.serve.v2 import OUTPUTS
 
+_PREDICTS = {
+    "binary": "Predicts whether customers churn.",
+    "regression": "Predicts a number for customers.",
+    "multiclass": "Predicts the class of customers.",
+}
 _ERRORS = {
     "400": "the body is no question, a column is missing, or a cell does not fit its column",
     "401": "a key is needed",
@@ -25,7 +32,7 @@ _ERRORS = {
 
 
 def description(
-    name: str, card: ModelCard, example: Mapping[str, Cell], with_keys: bool
+    name: str, model: Model, example: Mapping[str, Cell], with_keys: bool
 ) -> dict[str, Any]:
     """Describe the server for the model that it serves.
 
@@ -33,7 +40,7 @@ def description(
     ----------
     name : str
         The registered model's name.
-    card : ModelCard
+    model : Model
     example : mapping of str to number or str or None
         A customer, by column.
     with_keys : bool
@@ -44,6 +51,7 @@ def description(
     dict
         An OpenAPI 3.1 document.
     """
+    card = model.card
     number: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
     text: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
     day: dict[str, Any] = {"type": ["string", "null"], "description": "ISO 8601"}
@@ -64,7 +72,7 @@ def description(
         "info": {
             "title": name,
             "version": version("churn"),
-            "description": "Predicts whether customers churn.",
+            "description": _PREDICTS[model.card.task or "binary"],
         },
         "paths": {
             "/invocations": {
@@ -104,8 +112,8 @@ def description(
         },
         "components": {
             "schemas": {
-                "Predictions": _predictions(),
-                "Explanations": _explanations(card),
+                "Predictions": _predictions(model.output),
+                "Explanations": _explanations(model),
                 "Inferred": _inferred(),
             }
         },
@@ -170,7 +178,7 @@ def _inference() -> dict[str, Any]:
             "data": {"type": "array"},
         },
     }
-    output = {"type": "object", "properties": {"name": {"enum": list(OUTPUTS)}}}
+    output = {"type": "object", "properties": {"name": {"type": "string"}}}
     return {
         "type": "object",
         "required": ["inputs"],
@@ -182,36 +190,39 @@ def _inference() -> dict[str, Any]:
     }
 
 
-def _predictions() -> dict[str, Any]:
+def _answered(output: Output) -> dict[str, Any]:
+    """Describe the columns of an answer."""
+    kinds: dict[type, dict[str, Any]] = {
+        float: {"type": "number"},
+        int: {"enum": [0, 1]},
+        str: {"type": "string"},
+    }
+    is_share = {name: name.startswith("probability") for name in output.answered}
     return {
-        "type": "object",
-        "required": ["predictions"],
-        "properties": {
-            "predictions": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["probability", "prediction"],
-                    "properties": {
-                        "probability": {"type": "number", "minimum": 0, "maximum": 1},
-                        "prediction": {"enum": [0, 1]},
-                    },
-                },
-            }
-        },
+        name: {**kinds[kind], **({"minimum": 0, "maximum": 1} if is_share[name] else {})}
+        for name, kind in output.answered.items()
     }
 
 
-def _explanations(card: ModelCard) -> dict[str, Any]:
+def _predictions(output: Output) -> dict[str, Any]:
+    properties = _answered(output)
+    items = {"type": "object", "required": list(properties), "properties": properties}
+    return {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": {"type": "array", "items": items}},
+    }
+
+
+def _explanations(model: Model) -> dict[str, Any]:
     number = {"type": "number"}
     explanation = {
-        "probability": {"type": "number", "minimum": 0, "maximum": 1},
-        "prediction": {"enum": [0, 1]},
+        **_answered(model.output),
         "version": {"type": "string"},
         "score": {**number, "description": "base and the sum of the reasons"},
         "base": number,
-        "unit": {"enum": ["log-odds", "probability"]},
-        "reasons": {"type": "object", "properties": dict.fromkeys(card.inputs, number)},
+        "unit": {"enum": list(get_args(Unit))},
+        "reasons": {"type": "object", "properties": dict.fromkeys(model.card.inputs, number)},
     }
     items = {"type": "object", "required": list(explanation), "properties": explanation}
     return {

@@ -132,8 +132,8 @@ def difference(model: Model, compiled: Compiled, rows: Rows) -> str | None:
 
 def _unlike(model: Model, compiled: Compiled, rows: Rows, frame: pd.DataFrame) -> str | None:
     with np.errstate(all="ignore"):  # scikit-learn adds up a column to see whether it is finite
-        expected = model.pipeline.predict_proba(frame)[:, 1]
-    found = compiled.probability(rows.numbers, rows.categories)
+        expected = model.output.score(model.pipeline, frame)
+    found = compiled.scores(rows.numbers, rows.categories)
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return f"{found.dtype} of shape {found.shape}, not {expected.dtype} of {expected.shape}"
     unlike = np.flatnonzero(found.view(np.int64) != expected.view(np.int64))

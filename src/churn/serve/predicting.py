@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import Executor
 
 import msgspec
@@ -41,8 +41,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class Found(msgspec.Struct, frozen=True, gc=False):
     """What is answered: a value for each customer, and the version that has predicted."""
 
-    probability: np.ndarray
-    prediction: np.ndarray
+    answer: dict[str, np.ndarray]
     version: str
 
 
@@ -140,26 +139,24 @@ class Predictor:
                         one.found.set_exception(error)
 
     def _finish(
-        self, group: list[_Waiting], rows: Rows, probability: np.ndarray, scoring_s: float
+        self, group: list[_Waiting], rows: Rows, scores: np.ndarray, scoring_s: float
     ) -> None:
         """Decide, count, log, and tell those who wait."""
         first, ended = group[0], time.perf_counter()
         served, role = first.served, first.role
-        prediction = served.decision(probability)
+        answer = served.answer(scores)
         if role != "shadow":
-            metrics.count("churn_rows", served.version, by=len(probability))
-        positive = int(np.count_nonzero(prediction))
-        for outcome, number in (("1", positive), ("0", len(probability) - positive)):
-            if number:
-                metrics.count("churn_predictions", role, outcome, by=number)
+            metrics.count("churn_rows", served.version, by=len(scores))
+        for outcome, number in _outcomes(answer["prediction"]):
+            metrics.count("churn_predictions", role, outcome, by=number)
         # Not how long they have waited: for the other version, too, which is predicted first.
         metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
         end = 0
         for one in group:
             start, end = end, end + len(one.rows)
             if not one.found.done():
-                its = Found(probability[start:end], prediction[start:end], served.version)
-                one.found.set_result(its)
+                its = {name: values[start:end] for name, values in answer.items()}
+                one.found.set_result(Found(its, served.version))
         if self._log is not None:
             self._log.add(
                 Entry(
@@ -170,8 +167,7 @@ class Predictor:
                     counts=[len(one.rows) for one in group],
                     places=_places(group),
                     rows=rows,
-                    probability=probability,
-                    prediction=prediction,
+                    answer=answer,
                     card=served.model.card,
                     version=served.version,
                     role=role,
@@ -179,10 +175,19 @@ class Predictor:
             )
 
 
+def _outcomes(predicted: np.ndarray) -> list[tuple[str, int]]:
+    """Count what was predicted; numbers are not counted."""
+    if predicted.dtype.kind == "i":
+        positive = int(np.count_nonzero(predicted))
+        both = [("1", positive), ("0", len(predicted) - positive)]
+        return [(outcome, number) for outcome, number in both if number]
+    return list(Counter(predicted.tolist()).items()) if predicted.dtype == object else []
+
+
 def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:
-    """Return the probabilities, and the seconds that they took."""
+    """Return the scores, and the seconds that they took."""
     begun = time.perf_counter()
-    return served.probability(rows), time.perf_counter() - begun
+    return served.scores(rows), time.perf_counter() - begun
 
 
 def _places(group: list[_Waiting]) -> np.ndarray | None:

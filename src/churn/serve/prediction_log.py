@@ -68,7 +68,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     places : ndarray of int, shape (n_customers,), or None
         Positions of the customers in their requests; None if they are all of them.
     rows : Rows
-    probability, prediction : ndarray, shape (n_customers,)
+    answer : dict of str to ndarray, shape (n_customers,)
+        By column, as `churn.model.outputs.Output.answer` returns it.
     card : ModelCard
         Of the version.
     version : str
@@ -85,8 +86,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     counts: Sequence[int]
     places: np.ndarray | None
     rows: Rows
-    probability: np.ndarray
-    prediction: np.ndarray
+    answer: dict[str, np.ndarray]
     card: ModelCard
     version: str
     role: str
@@ -218,9 +218,9 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     -------
     Table
         ``request_id``, ``time``, ``row`` (position in the request), ``customer_id``, the model's
-        columns (numbers, dates as points in time, categories), ``probability``, ``prediction``,
-        ``version``, ``role``, ``latency_ms``, ``scoring_ms``. A column of the model with one of
-        these names has ``input_`` before it.
+        columns (numbers, dates as points in time, categories), those of the answer, ``version``,
+        ``role``, ``latency_ms``, ``scoring_ms``. A column of the model with one of these names has
+        ``input_`` before it.
     """
     counts = [count for entry in entries for count in entry.counts]
     requests = np.repeat(np.arange(len(counts)), counts)
@@ -248,9 +248,9 @@ def table(entries: Sequence[Entry], card: ModelCard, redact: frozenset[str]) -> 
     for name in card.categorical:
         cells = [cell for entry in entries for cell in entry.rows.categories[name]]
         columns[named(name)] = pa.array(cells, pa.string())
-    columns["probability"] = pa.array(np.concatenate([entry.probability for entry in entries]))
-    decided = np.concatenate([entry.prediction for entry in entries])
-    columns["prediction"] = pa.array(decided.astype(np.int8))
+    for name in entries[0].answer:
+        values = np.concatenate([entry.answer[name] for entry in entries])
+        columns[name] = pa.array(values.astype(np.int8) if values.dtype.kind == "i" else values)
     columns |= {name: of_entries(name, pa.string()) for name in ("version", "role")}
     columns["latency_ms"] = of_requests("latencies_ms", pa.float32())
     columns["scoring_ms"] = of_entries("scoring_ms", pa.float32())

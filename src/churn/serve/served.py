@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from churn.core.errors import CandidateError
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.model.threshold import decide
+from churn.model.outputs import Output
 from churn.provenance.candidate import model_digest
 from churn.serve import parity
 from churn.serve.compiled import Compiled, CompileError, compile_model
@@ -55,16 +56,20 @@ class Served:
         """Whether customers of several requests may be predicted together, with the same bits."""
         return self.compiled is not None and self.compiled.by_row
 
-    def probability(self, rows: Rows) -> np.ndarray:
-        """Predict the probability of churn, shape (n_customers,)."""
-        if self.compiled is not None:
-            return self.compiled.probability(rows.numbers, rows.categories)
-        found: np.ndarray = self.model.pipeline.predict_proba(rows.frame(self.model.card))[:, 1]
-        return found
+    @cached_property
+    def output(self) -> Output:
+        """What it answers."""
+        return self.model.output
 
-    def decision(self, probability: np.ndarray) -> np.ndarray:
-        """Predict churn: 1 at the threshold and above, else 0."""
-        return decide(probability, self.model.card.threshold)
+    def scores(self, rows: Rows) -> np.ndarray:
+        """Predict, as `churn.model.artifact.Model.scores`."""
+        if self.compiled is not None:
+            return self.compiled.scores(rows.numbers, rows.categories)
+        return self.output.score(self.model.pipeline, rows.frame(self.model.card))
+
+    def answer(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the answer: an array for each column of `Output.answered`."""
+        return self.output.answer(scores, self.model.card.rule)
 
 
 def load(
@@ -110,7 +115,7 @@ def load(
     compiled, why_not = _compile(model, rows, known)
     [example] = json.loads(sample.head(1).to_json(orient="records", date_format="iso"))
     served = Served(version, model, compiled, why_not, Questions(model, max_rows), example, folder)
-    served.probability(rows)  # a model that cannot answer is not served; and it is warm then
+    served.scores(rows)  # a model that cannot answer is not served; and it is warm then
     return served
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ParamsError, RegistryError
-from churn.core.params import Params
+from churn.core.params import DecisionParams, Params
 from churn.core.paths import Workspace
 from churn.data import labels as labels_file
 from churn.deploy import canary
@@ -92,6 +92,8 @@ def look(root: Path, log: str | None, labels: str | None, settings: Params) -> S
     known = None if named is None else _known(named, since, settings)
     tried = Tried(trial.share, trial.shadow, str(version.number))
     margin = _margin(settings)
+    if not isinstance(settings.decision, DecisionParams):
+        raise ParamsError(f"a trial compares probabilities of two classes; task: {settings.task}")
     found = None if rows.empty else compare(rows, known, tried, settings.decision, margin)
     limits = settings.release
     ends = None if limits.canary is None else canary.due(version, limits.canary)

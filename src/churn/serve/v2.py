@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2, with its binary form for tensors.
 
-One input for each column, of shape [n] or [n, 1]; the outputs are `probability` and `prediction`.
+One input for each column, of shape [n] or [n, 1]; one output for each column of the model's answer.
 Source: the protocol's specification by the KServe project, and Triton's extension
 "binary tensor data".
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from churn.model.card import ModelCard
+from churn.model.artifact import Model
 from churn.serve.answers import JSON, Answer, encode
 from churn.serve.questions import QuestionError
 
@@ -36,7 +36,8 @@ _NUMBERS = {
     "FP64": "<f8",
 }
 _TEXT = "BYTES"
-OUTPUTS = {"probability": "FP64", "prediction": "INT64"}
+_OF_DTYPE = {"f": "FP64", "i": "INT64", "O": _TEXT}
+_KINDS = {float: "FP64", int: "INT64", str: _TEXT}
 _JSON_CELLS = "pd_json"  # as MLServer writes a column of texts some of which are missing
 _BINARY = b"application/octet-stream"
 HEADER_LENGTH = b"inference-header-content-length"
@@ -90,7 +91,7 @@ class Inference:
     outputs: dict[str, bool]
 
 
-def read(body: bytes, json_length: str | None) -> Inference:
+def read(body: bytes, json_length: str | None, answered: Collection[str]) -> Inference:
     """Read a request.
 
     Parameters
@@ -98,6 +99,8 @@ def read(body: bytes, json_length: str | None) -> Inference:
     body : bytes
     json_length : str or None
         The header `Inference-Header-Content-Length`: where the JSON ends and the tensors begin.
+    answered : collection of str
+        The outputs of the model.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def read(body: bytes, json_length: str | None) -> Inference:
         raise QuestionError("no inputs; there is one for each column")
     if len(set(lengths.values())) > 1:
         raise QuestionError(f"inputs of different lengths: {lengths}")
-    return Inference(request.id, columns, _wanted(request))
+    return Inference(request.id, columns, _wanted(request, answered))
 
 
 def _parts(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
@@ -194,14 +197,14 @@ def _texts(content: bytes, where: str) -> Iterator[str]:
         place += 4 + length
 
 
-def _wanted(request: _Request) -> dict[str, bool]:
+def _wanted(request: _Request, answered: Collection[str]) -> dict[str, bool]:
     binary = bool(request.parameters and request.parameters.binary_data_output)
     if not request.outputs:
-        return dict.fromkeys(OUTPUTS, binary)
+        return dict.fromkeys(answered, binary)
     wanted = {}
     for output in request.outputs:
-        if output.name not in OUTPUTS:
-            raise QuestionError(f"output {output.name!r} (valid: {', '.join(OUTPUTS)})")
+        if output.name not in answered:
+            raise QuestionError(f"output {output.name!r} (valid: {', '.join(answered)})")
         own = output.parameters.binary_data if output.parameters else None
         wanted[output.name] = binary if own is None else own
     return wanted
@@ -223,7 +226,7 @@ def answer(
     name, version : str
         Of the model.
     found : dict of str to ndarray, shape (n_customers,)
-        Each of `OUTPUTS`.
+        Every output of the model.
     headers : tuple of (bytes, bytes)
         Further headers.
     """
@@ -232,11 +235,11 @@ def answer(
         values = found[output]
         tensor: dict[str, Any] = {
             "name": output,
-            "datatype": OUTPUTS[output],
+            "datatype": _OF_DTYPE[values.dtype.kind],
             "shape": [len(values)],
         }
         if binary:
-            content = values.astype(_NUMBERS[OUTPUTS[output]]).tobytes()
+            content = _content(values)
             tensor["parameters"] = {"binary_data_size": len(content)}
             tails.append(content)
         else:
@@ -252,8 +255,17 @@ def answer(
     return Answer(200, b"".join([head, *tails]), _BINARY, (*headers, length))
 
 
-def metadata(name: str, versions: list[str], card: ModelCard) -> Answer:
+def _content(values: np.ndarray) -> bytes:
+    """Return a tensor in the binary form, as `_texts` and `_cells` read it."""
+    if values.dtype.kind != "O":
+        return values.astype(_NUMBERS[_OF_DTYPE[values.dtype.kind]]).tobytes()
+    texts = [value.encode() for value in values.tolist()]
+    return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+
+
+def metadata(name: str, versions: list[str], model: Model) -> Answer:
     """Describe the model: its inputs and outputs."""
+    card = model.card
     kinds = {
         **dict.fromkeys(card.numeric, "FP64"),
         **dict.fromkeys((*card.dates, *card.categorical), _TEXT),
@@ -263,7 +275,7 @@ def metadata(name: str, versions: list[str], card: ModelCard) -> Answer:
         "versions": versions,
         "platform": "scikit-learn",
         "inputs": [_tensor(column, kinds[column]) for column in card.inputs],
-        "outputs": [_tensor(column, kind) for column, kind in OUTPUTS.items()],
+        "outputs": [_tensor(name, _KINDS[kind]) for name, kind in model.output.answered.items()],
     }
     return Answer(200, encode(body), JSON)
 

@@ -49,7 +49,7 @@ class SparkCounter:
         from pyspark.sql.pandas.types import from_arrow_schema
         from pyspark.sql.types import LongType, StructField, StructType
 
-        stored = log.schema(COUNTED, sorted(logged))
+        stored = log.schema((*COUNTED, *log.answered), sorted(logged))
         rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*log.addresses(paths))
         ordered = rows.select(
             *stored.names,

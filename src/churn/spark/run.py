@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,8 +100,9 @@ def run(options: Options) -> Outcome:
         announce(f"scikit-learn predicts, several times slower: {model.why_not}")
     data = columns(model.model.card, Path(options.shown))
     with session(options.master) as spark:
-        found = tables.read(spark, options.input, data)
-        own = [data.id, *tables.OWN, *found.partitions]
+        answered = model.output.answered
+        found = tables.read(spark, options.input, data, answered)
+        own = [data.id, *answered, *tables.OWN, *found.partitions]
         kind = TableOutput if tables.is_table(options.output) else FolderOutput
         output: Output = kind(spark, options.output, options.input, found)
         output.recover()
@@ -108,7 +110,7 @@ def run(options: Options) -> Outcome:
         if found.frame.isEmpty():
             raise DataError(f"{options.shown}: no customers in it")
         with output.begun():
-            counts = _written(options, found, shipped, data, output)
+            counts = _written(options, found, shipped, data, answered, output)
             output.finish()
     rows, customers = counts
     return Outcome(customers, rows - customers, output.bad, shipped.version)
@@ -123,7 +125,12 @@ def described(outcome: Outcome, output: str) -> list[str]:
 
 
 def _written(
-    options: Options, found: tables.Table, shipped: Shipped, data: DataParams, output: Output
+    options: Options,
+    found: tables.Table,
+    shipped: Shipped,
+    data: DataParams,
+    answered: Mapping[str, type],
+    output: Output,
 ) -> tuple[int, int]:
     """Write predictions and bad rows; return how many rows and customers there were."""
     from pyspark.sql import Observation
@@ -134,13 +141,13 @@ def _written(
     scorer = Scorer(shipped, options.shown, found.names, found.partitions, refuses)
     # Counted as they pass by: a second pass would read and predict all again.
     seen = Observation()
-    scored = found.frame.mapInArrow(scorer, _schema(found, data.id)).observe(
-        seen, f.count("*").alias("rows"), f.count("probability").alias("customers")
+    scored = found.frame.mapInArrow(scorer, _schema(found, data.id, answered)).observe(
+        seen, f.count("*").alias("rows"), f.count("prediction").alias("customers")
     )
     time = f.lit(moment.isoformat() if tables.is_csv(options.output) else moment)
-    good = scored.filter("probability is not null")
+    good = scored.filter("prediction is not null")
     good = good.withColumn("version", f.lit(shipped.version)).withColumn("time", time)
-    own = [data.id, *tables.OWN, *found.partitions]
+    own = [data.id, *answered, *tables.OWN, *found.partitions]
     output.write(good.select([tables.quoted(name) for name in own]))
     rows, customers = int(seen.get["rows"]), int(seen.get["customers"])
     if rows > customers:
@@ -158,12 +165,14 @@ def fetch(uri: str, root: Path) -> tuple[Shipped, Served]:
         return pack(store.model(loadable), loadable.version, store.sample(loadable))
 
 
-def _schema(found: tables.Table, identity: str) -> StructType:
+def _schema(found: tables.Table, identity: str, answered: Mapping[str, type]) -> StructType:
     from pyspark.sql.types import DoubleType, LongType, StringType, StructType
 
-    schema = StructType()
-    schema.add(identity, StringType()).add("probability", DoubleType())
-    return _with_partitions(schema.add("prediction", LongType()), found)
+    kinds = {float: DoubleType(), int: LongType(), str: StringType()}
+    schema = StructType().add(identity, StringType())
+    for name, kind in answered.items():
+        schema.add(name, kinds[kind])
+    return _with_partitions(schema, found)
 
 
 def _schema_of_bad(found: tables.Table, data: DataParams) -> StructType:

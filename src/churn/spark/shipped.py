@@ -115,8 +115,8 @@ def _answers(model: Served, sample: str) -> str:
     customers = _sample(sample)
     if customers is None:
         customers = pd.DataFrame([dict.fromkeys(model.model.card.inputs)], dtype=object)
-    probability = model.probability(parity.hostile(model.model, customers))
-    return hashlib.sha256(probability.tobytes()).hexdigest()
+    scores = model.scores(parity.hostile(model.model, customers))
+    return hashlib.sha256(scores.tobytes()).hexdigest()
 
 
 def _libraries() -> str:

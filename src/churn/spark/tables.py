@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TABLE = re.compile(r"\w+(\.\w+){0,2}")
 _CSV = re.compile(r"\.csv(\.gz)?/?$", re.IGNORECASE)
 _OF_FILES = ("path", "modificationTime", "length")  # what `listed` has beside partitions
-OWN = ("probability", "prediction", "version", "time")
+OWN = ("version", "time")  # beside the answer
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def require_apart(source: str, target: str) -> None:
         raise DataError(f"{public(target)}: is in the input, or around it; name another place")
 
 
-def read(spark: SparkSession, name: str, data: DataParams) -> Table:
+def read(spark: SparkSession, name: str, data: DataParams, answered: Collection[str]) -> Table:
     """Read the columns of a table that a model takes.
 
     Parameters
@@ -71,6 +71,8 @@ def read(spark: SparkSession, name: str, data: DataParams) -> Table:
         A table, or a path or pattern of CSV or Parquet files, at any address that Spark knows.
     data : DataParams
         The columns, and how CSV is written.
+    answered : collection of str
+        Columns of the answer.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def read(spark: SparkSession, name: str, data: DataParams) -> Table:
     partitions = partitions_of(spark, name)
     wanted, shown = [data.id, *data.inputs], public(name)
     _require_columns(shown, frame, wanted, data)
-    if taken := {data.id, *partitions} & set(OWN):
+    if taken := {data.id, *partitions} & {*answered, *OWN}:
         raise DataError(f"{shown}: column {min(taken)!r} is called as a column of the output is")
     names = tuple(dict.fromkeys([*wanted, *partitions]))
     numbered = [frame[quoted(name)].alias(f"c{i}") for i, name in enumerate(names)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from churn.core import params
@@ -13,10 +12,12 @@ from churn.core.files import atomic, read_parquet, write_json, write_parquet
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.core.progress import Advance, announce, bar, silent
-from churn.evaluation import curves, metrics, pictures, reference
+from churn.evaluation import curves, pictures, reference, tasks
 from churn.evaluation.importance import permutation_importance
+from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics, SliceMetrics, Slices
 from churn.evaluation.slices import slices
+from churn.evaluation.tasks import Scored, Task
 from churn.explanation.overall import overall
 from churn.model import artifact, threads
 from churn.model.artifact import Model
@@ -45,26 +46,28 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
     with threads.limited(len(frames["train"])), bar("evaluating", steps) as advance:
         scored = {}
         for side, frame in frames.items():
-            scored[side] = model.probability(frame)
+            scored[side] = Scored(model.scores(frame), model.card.rule)
             advance(f"{side} rows scored")
-        measured = measure(frames, scored, model.card.threshold, settings)
-        measured_slices = measure_slices(frames, scored, model.card.threshold, settings)
+        task = tasks.of_params(settings)
+        measured = measure(task, frames, scored, settings.data.target)
+        measured_slices = measure_slices(task, frames, scored, settings)
         described = reference.describe(
             frames["train"],
             frames["test"],
+            task,
             frames["test"][settings.data.target].to_numpy(),
             scored["test"],
-            model.card.threshold,
             model.card,
             settings.evaluation.slices,
-            settings.decision,
         )
-        plots = plot_points(frames["test"], scored["test"], model, settings, advance)
+        plots = plot_points(task, frames["test"], scored["test"], model, settings, advance)
         for side, frame in frames.items():
-            predictions = frame[[settings.data.id]].assign(probability=scored[side])
+            predictions = frame[[settings.data.id]].assign(
+                **task.output.columns(scored[side].scores)
+            )
             write_parquet(workspace.predictions(side), predictions)
         with atomic(workspace.plot_images) as fresh:
-            pictures.draw(plots, fresh, model.card.threshold)
+            pictures.draw(plots, fresh, measured, TITLES[task.quality])
         advance("pictures drawn")
     for name, points in plots.items():
         write_json(workspace.plots / f"{name}.json", points)
@@ -75,28 +78,22 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
 
 
 def measure(
-    frames: dict[str, pd.DataFrame],
-    scored: dict[str, np.ndarray],
-    threshold: float,
-    settings: Params,
+    task: Task, frames: dict[str, pd.DataFrame], scored: dict[str, Scored], target: str
 ) -> Metrics:
     """Compute the metrics of both sides."""
     sides, undefined = {}, {}
     for side, frame in frames.items():
-        y = frame[settings.data.target].to_numpy()
-        measured = metrics.measure(y, scored[side], threshold, settings.decision)
-        sides[side] = metrics.require_all(measured, f"{side} rows")
+        measured = task.measure(frame[target].to_numpy(), scored[side])
+        sides[side] = task.require_all(measured, f"{side} rows")
         if measured.undefined:
             undefined[side] = measured.undefined
-    found = Metrics(threshold=threshold, train=sides["train"], test=sides["test"])
+    learned = task.output.learned(scored["train"].rule)
+    found = Metrics(**learned, train=sides["train"], test=sides["test"])
     return found.model_copy(update={"undefined": undefined}) if undefined else found
 
 
 def measure_slices(
-    frames: dict[str, pd.DataFrame],
-    scored: dict[str, np.ndarray],
-    threshold: float,
-    settings: Params,
+    task: Task, frames: dict[str, pd.DataFrame], scored: dict[str, Scored], settings: Params
 ) -> Slices:
     """Compute the metrics of each slice of both sides."""
     chosen = settings.evaluation.slices
@@ -109,16 +106,13 @@ def measure_slices(
                 why = f"fewer than {chosen.min_rows} rows"
                 yield SliceMetrics(column=column, slice=name, rows=n, skipped=why)
                 continue
-            measured = metrics.measure(
-                y[members], scored[side][members], threshold, settings.decision
-            )
+            measured = task.measure(y[members], scored[side].of(members))
             found = SliceMetrics(
                 column=column,
                 slice=name,
                 rows=n,
-                churned=int(y[members].sum()),
                 metrics=measured.values,
-            )
+            ).model_copy(update=task.of_labels(y[members]))
             undefined = measured.undefined
             yield found.model_copy(update={"undefined": undefined}) if undefined else found
 
@@ -126,28 +120,21 @@ def measure_slices(
 
 
 def plot_points(
+    task: Task,
     test: pd.DataFrame,
-    probability: np.ndarray,
+    scored: Scored,
     model: Model,
     settings: Params,
     advance: Advance = silent,
 ) -> dict[str, curves.Points]:
     """Compute the points of every plot on the held-out rows."""
-    y, cut = test[settings.data.target].to_numpy(), model.card.threshold
+    y = test[settings.data.target].to_numpy()
     importance = permutation_importance(
-        model, test, y, settings.evaluation.importance, settings.model.seed, advance
+        task, model, test, y, settings.evaluation.importance, settings.model.seed, advance
     )
     reasons = _reasons(model, test, settings.model.seed)
     advance("reasons found")
-    return {
-        "roc": curves.roc(y, probability),
-        "precision_recall": curves.precision_recall(y, probability),
-        "calibration": curves.calibration(y, probability),
-        "confusion": curves.confusion(y, probability, cut),
-        "score_histogram": curves.score_histogram(y, probability),
-        "importance": list(importance),
-        "reasons": reasons,
-    }
+    return task.plots(y, scored) | {"importance": list(importance), "reasons": reasons}
 
 
 def _reasons(model: Model, test: pd.DataFrame, seed: int) -> curves.Points:

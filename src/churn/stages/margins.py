@@ -16,11 +16,13 @@ from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import split
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation import tasks
+from churn.evaluation.comparison import compare
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics
-from churn.evaluation.sensitivity import CORRELATION, Sensitivity, rival
-from churn.model import out_of_fold
+from churn.evaluation.sensitivity import CORRELATION, Sensitivity
+from churn.evaluation.tasks import Scored
+from churn.model import out_of_fold, outputs
 
 _RIVALS, _RESAMPLES = 5, 1000
 _DIGITS = 2  # significant ones of a margin
@@ -77,17 +79,18 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
     ArtifactError
         If a stage has not run.
     """
-    rows, probability = unseen(workspace, settings)
+    task = tasks.of_params(settings)
+    rows, scores = unseen(workspace, settings)
     y = rows[settings.data.target].to_numpy()
-    threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
+    rule = read_json(workspace.metrics, "evaluate", Metrics).rule
     rng = np.random.default_rng(settings.comparison.seed)
     widths: dict[str, list[float]] = {metric: [] for metric in settings.gates.margins}
     for _ in range(rivals):
         differences = compare(
+            task,
             y,
-            Scored(probability, threshold),
-            Scored(rival(y, probability, CORRELATION, rng), threshold),
-            settings.decision,
+            Scored(scores, rule),
+            Scored(task.rival(y, scores, CORRELATION, rng), rule),
             settings.comparison.seed,
             _RESAMPLES,
         )
@@ -108,11 +111,12 @@ def unseen(workspace: Workspace, settings: Params) -> tuple[pd.DataFrame, np.nda
     test, train = (read_parquet(workspace.split(side), "prepare") for side in ("test", "train"))
     held_out = read_parquet(workspace.predictions("test"), "evaluate").set_index(ids)
     folds = out_of_fold.by_customer(read_parquet(workspace.out_of_fold, "train"), train[ids])
-    probability = pd.concat([held_out["probability"], folds["probability"]])
-    rows = pd.concat([test, train]).set_index(ids, drop=False).loc[probability.index]
+    output = outputs.of(settings.task, settings.data.classes)
+    scored = pd.concat([held_out, folds])[list(output.scored)]
+    rows = pd.concat([test, train]).set_index(ids, drop=False).loc[scored.index]
     share = settings.comparison.max_rows / len(rows)  # as `churn compare` does
     is_sampled = split.hash_share(rows[ids], "comparison") < share
-    return rows[is_sampled], probability[is_sampled].to_numpy()
+    return rows[is_sampled], output.scores(scored[is_sampled])
 
 
 def too_small(checks: list[MarginCheck]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from churn.core import params
@@ -13,7 +14,7 @@ from churn.core.files import write_json, write_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, announce, bar
-from churn.data import schema, split, stats, table
+from churn.data import schema, split, stats, table, targets
 
 
 def run(workspace: Workspace) -> None:
@@ -48,7 +49,7 @@ def write(workspace: Workspace, settings: Params, source: Path) -> None:
     Raises
     ------
     DataError
-        If the table is invalid, or a side of the split has only churned customers, or none.
+        If the table is invalid, or no model can be trained or measured on a side of the split.
     """
     with bar("preparing", 4) as advance:
         _write(workspace, settings, source, advance)
@@ -61,16 +62,16 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
     # Sorted by id, so that the order of the table's rows makes no difference.
     customers = schema.validate(customers, data, source).sort_values(data.id, ignore_index=True)
     advance("checked")
-    held_out = split.is_test(customers[data.id], settings.split.test_share, settings.split.salt)
+    held_out = _held_out(customers, settings)
     sides = {"train": customers[~held_out], "test": customers[held_out]}
     n_rows = len(customers)
     del customers
     sides["train"] = _sampled(sides["train"], settings, source)
     for side, rows in sides.items():
-        if rows[data.target].nunique() < 2:
+        if problem := targets.problem(rows[data.target].to_numpy(), data.classes):
             raise DataError(
-                f"{source}: the {side} side of the split has {len(rows)} customers, all with the"
-                f" same {data.target!r}; provide more customers, or change split.test_share in"
+                f"{source}: the {side} side of the split has {len(rows)} customers: {problem};"
+                f" provide more customers, or change split.test_share in"
                 " params.yaml"
             )
     train, test = (stats.describe(rows, data) for rows in sides.values())
@@ -79,6 +80,14 @@ def _write(workspace: Workspace, settings: Params, source: Path, advance: Advanc
         write_parquet(workspace.split(side), rows)
     write_json(workspace.data_stats, stats.DataStats(rows=n_rows, train=train, test=test))
     advance("written")
+
+
+def _held_out(customers: pd.DataFrame, settings: Params) -> np.ndarray:
+    ids, chosen = customers[settings.data.id], settings.split
+    strata = targets.strata(customers[settings.data.target].to_numpy(), settings.data)
+    if strata is None:
+        return split.is_test(ids, chosen.test_share, chosen.salt)
+    return split.is_test_by_stratum(ids, strata, chosen.test_share, chosen.salt)
 
 
 def _sampled(train: pd.DataFrame, settings: Params, source: Path) -> pd.DataFrame:

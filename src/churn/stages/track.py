@@ -15,6 +15,7 @@ from churn.data import sources
 from churn.data.stats import DataStats
 from churn.data.typical import typical
 from churn.evaluation.results import Metrics
+from churn.model import outputs
 from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance import search_result
 from churn.provenance.candidate import INPUTS, input_fingerprint, model_digest
@@ -106,13 +107,15 @@ def record(workspace: Workspace, settings: Params, repository: Path, table: Path
         files=files,
         model=workspace.model,
         inputs=data.by_kind,
+        answered=outputs.of(settings.task, data.classes).answered,
         example=typical(read_parquet(workspace.split("test"), "prepare"), data),
     )
 
 
 def flat_metrics(metrics: Metrics) -> dict[str, float]:
     """Flatten metrics.json to ``side_metric`` names; undefined metrics are left out."""
-    flat = {"threshold": metrics.threshold}
+    learned = {"threshold": metrics.threshold, "half_width": metrics.half_width}
+    flat = {name: value for name, value in learned.items() if value is not None}
     for side, values in metrics.sides.items():
         flat |= {f"{side}_{name}": value for name, value in values.items() if value is not None}
     return flat

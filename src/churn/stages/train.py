@@ -1,4 +1,4 @@
-"""Stage `train`: fit the pipeline, predict out of fold, and choose the decision threshold."""
+"""Stage `train`: fit the pipeline, predict out of fold, and choose the output's rule."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from sklearn.pipeline import Pipeline
 from churn.core import params
 from churn.core.errors import ArtifactError, DataError, ParamsError
 from churn.core.files import atomic, read_parquet, write_parquet
-from churn.core.params import DataParams, DecisionParams, Params
+from churn.core.params import DataParams, Decision, DecisionParams, Params, RegressionDecision
 from churn.core.paths import Workspace
 from churn.core.progress import Advance, bar, silent
-from churn.data import split
+from churn.data import split, targets
 from churn.data.dates import with_days
-from churn.model import artifact, estimator, out_of_fold, threads, threshold
+from churn.model import artifact, estimator, out_of_fold, outputs, threads
 from churn.model.artifact import Model
 from churn.model.card import ModelCard
+from churn.model.outputs import Output
 
 
 class Fitted(NamedTuple):
@@ -73,7 +74,7 @@ def write(workspace: Workspace, settings: Params) -> None:
 
 
 def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fitted:
-    """Fit the pipeline on all training rows, cross-validate it, and choose the threshold.
+    """Fit the pipeline on all training rows, cross-validate it, and choose the output's rule.
 
     Parameters
     ----------
@@ -94,14 +95,15 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
     ParamsError
         If scikit-learn rejects the parameters for these rows.
     DataError
-        If the threshold is to be chosen and one class has too few customers.
+        If the rule is to be chosen and one class has too few customers.
     """
     data, decision = settings.data, settings.decision
-    pipeline = estimator.build(data, settings.features, settings.model)
+    output = outputs.of(settings.task, data.classes)
+    pipeline = estimator.build(output, data, settings.features, settings.model)
     X, y = inputs_and_labels(train, data)
     try:
         with threads.limited(len(X)):
-            predictions = _out_of_fold(pipeline, X, y, train[data.id], settings.decision, advance)
+            predictions = _out_of_fold(output, pipeline, X, y, train[data.id], decision, advance)
             pipeline.fit(X, y)
     except (ValueError, TypeError, OverflowError) as error:
         # From scikit-learn, for parameters that are incompatible with each other or with the rows.
@@ -109,15 +111,16 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         raise ParamsError(f"model: {settings.model.family} fails: {what}") from error
     estimator.forget_machine(pipeline)
     advance("all training rows")
-    chosen_threshold = decision.threshold
-    if decision.strategy != "fixed":
-        chosen_threshold = threshold.choose(
-            y[predictions.index], predictions["probability"].to_numpy(), decision
-        )
+    rule = output.fallback(decision)
+    if rule is None:
+        rule = output.choose(y[predictions.index], output.scores(predictions), decision)
     card = ModelCard(
+        task=None if settings.task == "binary" else settings.task,
         family=settings.model.family,
-        threshold=chosen_threshold,
-        strategy=decision.strategy,
+        **output.learned(rule),
+        strategy=decision.strategy if isinstance(decision, DecisionParams) else None,
+        coverage=decision.coverage if isinstance(decision, RegressionDecision) else None,
+        classes=data.classes or None,
         id=data.id,
         target=data.target,
         numeric=data.numeric,
@@ -126,6 +129,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
         features=tuple(pipeline["features"].get_feature_names_out()),
         test_share=settings.split.test_share,
         salt=settings.split.salt,
+        held_out_below=_least_hash(data, y, train[data.id], settings.split.salt),
         train_max_rows=split.sample_size(len(train), settings.train.max_rows),
         missing=data.missing,
         csv=data.csv,
@@ -134,7 +138,7 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
 
 
 def inputs_and_labels(train: pd.DataFrame, data: DataParams) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return what a pipeline is fitted to: the model's columns, and who churned.
+    """Return what a pipeline is fitted to: the model's columns, and the labels.
 
     Raises
     ------
@@ -147,17 +151,28 @@ def inputs_and_labels(train: pd.DataFrame, data: DataParams) -> tuple[pd.DataFra
     return with_days(train[list(data.inputs)], data.dates), train[data.target].to_numpy()
 
 
+def _least_hash(data: DataParams, y: np.ndarray, ids: pd.Series, salt: str) -> float | None:
+    """Return the hash below which every customer is held out; None if `split.test_share` is it."""
+    if targets.strata(y, data) is None:
+        return None
+    return float(split.hash_share(ids, salt).min())
+
+
 def _out_of_fold(
+    output: Output,
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: np.ndarray,
     ids: pd.Series,
-    decision: DecisionParams,
+    decision: Decision,
     advance: Advance,
 ) -> pd.DataFrame:
     try:
-        return out_of_fold.predict(pipeline, X, y, ids, decision.folds, decision.max_rows, advance)
+        return out_of_fold.predict(
+            output, pipeline, X, y, ids, decision.folds, decision.max_rows, advance
+        )
     except DataError as error:
-        if decision.strategy == "fixed":
-            return pd.DataFrame({"probability": np.empty(0), "fold": np.empty(0, dtype=int)})
+        if output.fallback(decision) is not None:
+            nothing = output.columns(np.empty((0, len(output.scored))))
+            return pd.DataFrame({**nothing, "fold": np.empty(0, dtype=int)})
         raise DataError(f"{error}; set decision.strategy to fixed in params.yaml") from error

@@ -1,25 +1,23 @@
-"""Stage `validate`: run deepchecks on data and predictions; it never loads the model."""
+"""Stage `validate`: run deepchecks on data and predictions; it never loads the pipeline."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ArtifactError
-from churn.core.files import Shape, atomic, read_json, read_parquet, write_json
+from churn.core.files import atomic, read_json, read_parquet, write_json
 from churn.core.params import ChecksParams, Params
 from churn.core.paths import SIDES, Workspace
 from churn.core.progress import bar
 from churn.data.dates import days_before_newest
+from churn.model import outputs
+from churn.model.card import CARD_FILE, ModelCard
+from churn.model.outputs import Output
 from churn.validation import program as deepchecks_program
 from churn.validation.page import render
 from churn.validation.results import Checks
-
-
-class _Metrics(Shape):
-    """The part of metrics.json that this stage reads, without importing `evaluation`."""
-
-    threshold: float
 
 
 def run(workspace: Workspace) -> None:
@@ -54,9 +52,9 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> Check
     data, train = settings.data, frames["train"]
     frames = {side: days_before_newest(f, train, data.dates) for side, f in frames.items()}
     sampled = deepchecks_program.sample(frames, data, checks.max_rows)
-    threshold = read_json(workspace.metrics, "evaluate", _Metrics).threshold
+    output = outputs.of(settings.task, data.classes)
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
-        results = deepchecks_program.run(sampled, data, checks, threshold, advance, frames)
+        results = deepchecks_program.run(sampled, data, checks, output, advance, frames)
     return Checks.of(results, {side: len(frame) for side, frame in sampled.items()})
 
 
@@ -69,4 +67,12 @@ def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
             f"{workspace.predictions(side)}: its customers differ from"
             f" {workspace.split(side)}; run `churn evaluate` again"
         )
-    return frame.assign(probability=predictions["probability"])
+    output = outputs.of(settings.task, settings.data.classes)
+    scores = output.scores(predictions)
+    return frame.assign(**output.columns(scores), prediction=_decided(output, scores, workspace))
+
+
+def _decided(output: Output, scores: np.ndarray, workspace: Workspace) -> np.ndarray:
+    """Return what is predicted: 0 or 1, a number, or the position of a class, as the labels."""
+    card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
+    return output.decided(scores, card.rule)

@@ -35,6 +35,7 @@ _REQUIREMENTS = (
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE.parent
 _DESCRIPTION = "MLmodel"
+_KINDS = {float: DataType.double, int: DataType.long, str: DataType.string}
 _MODEL = f"artifacts/{MODEL_NAME}/"  # has its own digest
 _EXCLUDED_FILES = (
     _DESCRIPTION,  # compared key by key
@@ -60,6 +61,7 @@ class _Flavor:
 def log(
     model: Path,
     inputs: dict[str, tuple[str, ...]],
+    answered: dict[str, type],
     example: pd.DataFrame,
     run_id: str | None = None,
 ) -> str:
@@ -71,6 +73,8 @@ def log(
         As `churn train` writes it; stored byte for byte.
     inputs : dict of str to tuple of str
         The raw columns by kind (`churn.core.params.Columns.by_kind`).
+    answered : dict of str to type
+        Columns of an answer (`churn.model.outputs.Output.answered`).
     example : DataFrame
         A few rows of raw columns.
     run_id : str, optional
@@ -87,9 +91,8 @@ def log(
     takes: list[ColSpec | TensorSpec] = [
         ColSpec(anything, name) for kind in inputs.values() for name in kind
     ]
-    outputs: list[ColSpec | TensorSpec] = [
-        ColSpec(DataType.double, "probability"),
-        ColSpec(DataType.long, "prediction"),
+    gives: list[ColSpec | TensorSpec] = [
+        ColSpec(_KINDS[kind], name) for name, kind in answered.items()
     ]
     logged = Model.log(
         artifact_path=None,
@@ -101,7 +104,7 @@ def log(
         python_model=str(_HERE / "serving.py"),
         artifacts={"model": str(model)},
         code_paths=[str(_PACKAGE)],
-        signature=ModelSignature(Schema(takes), Schema(outputs)),
+        signature=ModelSignature(Schema(takes), Schema(gives)),
         input_example=example,
         metadata={kind: list(names) for kind, names in inputs.items()},
         # Without this MLflow would load the model in another process to guess them.

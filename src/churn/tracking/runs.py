@@ -52,6 +52,8 @@ class Record:
         The folder in the run for each file.
     model : Path
         Folder that `churn train` has written.
+    answered : dict of str to type
+        Columns of the model's answer.
     inputs : dict of str to tuple of str
         The model's columns by kind (`churn.core.params.Columns.by_kind`).
     example : DataFrame
@@ -65,6 +67,7 @@ class Record:
     files: dict[Path, str]
     model: Path
     inputs: dict[str, tuple[str, ...]]
+    answered: dict[str, type]
     example: pd.DataFrame
 
 
@@ -155,7 +158,7 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
-        model = pyfunc.log(record.model, record.inputs, record.example)
+        model = pyfunc.log(record.model, record.inputs, record.answered, record.example)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True, model=model)
 
 
@@ -405,7 +408,7 @@ def log_model(run_id: str, record: Record) -> str:
         If MLflow cannot be reached or refuses.
     """
     with translate_errors():
-        return pyfunc.log(record.model, record.inputs, record.example, run_id)
+        return pyfunc.log(record.model, record.inputs, record.answered, record.example, run_id)
 
 
 def run_name(run: Run) -> str:

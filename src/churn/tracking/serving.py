@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: raw columns in, probability and prediction out.
+"""The model as MLflow serves it: raw columns in, the answer of its task out.
 
 MLflow stores this file ("models from code") with the model's folder beside it, and runs it to load
 the model; there is no pickle.
@@ -66,8 +66,8 @@ class ChurnModel(PythonModel):
 
         Returns
         -------
-        DataFrame, shape (n_customers, 2)
-            ``probability`` in [0, 1], and ``prediction``: 1 at the threshold and above, else 0.
+        DataFrame, shape (n_customers, n_columns)
+            As `churn.model.artifact.Model.predict` returns it.
 
         Raises
         ------

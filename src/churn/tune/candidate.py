@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from churn.core.errors import ParamsError
-from churn.core.params import DecisionParams, Params
+from churn.core.params import Decision, Params
 from churn.data.split import hash_share
-from churn.evaluation.metric_names import TITLES
-from churn.evaluation.weighted import WeightedMetrics
-from churn.model import estimator, out_of_fold, threshold
+from churn.evaluation import tasks
+from churn.evaluation.tasks import Scored, Task
+from churn.model import estimator, out_of_fold
+from churn.model.outputs import Rule
 from churn.stages import train
 
 GoOn = Callable[[int, float], bool]
@@ -28,8 +29,8 @@ class Rows:
     Attributes
     ----------
     X : DataFrame, shape (n_customers, n_columns)
-    y : ndarray of int, shape (n_customers,)
-        1 where the customer churned, else 0.
+    y : ndarray, shape (n_customers,)
+        Labels.
     ids : Series of str, shape (n_customers,)
     chooses : ndarray of bool, shape (n_customers,)
         The rows by which candidates are ranked. The others only compare the winner.
@@ -61,20 +62,20 @@ class Evaluated:
 
     Attributes
     ----------
-    predictions : DataFrame, shape (n_predicted, 2)
-        ``probability`` and ``fold``; the index is the position of the row.
+    predictions : DataFrame, shape (n_predicted, n_scores + 1)
+        Scores and ``fold``; the index is the position of the row.
     values : list of float or None
         The metric after each fold, of the choosing rows that were predicted so far; None if it is
         undefined.
-    threshold : float
-        At which the candidate predicts churn; chosen by the choosing rows.
+    rule : float or tuple of float
+        The candidate's threshold, or what its task has instead; chosen by the choosing rows.
     whole : bool
         Whether all folds were predicted.
     """
 
     predictions: pd.DataFrame
     values: list[float | None]
-    threshold: float
+    rule: Rule
     whole: bool
 
 
@@ -118,39 +119,39 @@ def evaluate(
     model = settings.model.model_copy(update={"hyperparameters": given})
     parts: list[pd.DataFrame] = []
     values: list[float | None] = []
-    chosen = decision.threshold
+    task = tasks.of_params(settings)
+    chosen: Rule | None = None
     try:
-        pipeline = estimator.build(settings.data, settings.features, model)
+        pipeline = estimator.build(task.output, settings.data, settings.features, model)
         of_folds = out_of_fold.by_fold(
-            pipeline, rows.X, rows.y, rows.ids, tune.folds, decision.max_rows
+            task.output, pipeline, rows.X, rows.y, rows.ids, tune.folds, decision.max_rows
         )
         for number, part in enumerate(of_folds, 1):
             parts.append(part)
             found = pd.concat(parts)
             by = found[rows.chooses[found.index]]
-            y, probability = rows.y[by.index], by["probability"].to_numpy()
-            chosen = threshold_of(y, probability, decision)
-            value = measured(y, probability, chosen, decision)[tune.metric]
+            y, scores = rows.y[by.index], task.output.scores(by)
+            chosen = rule_of(task, y, scores, decision)
+            value = measured(task, y, Scored(scores, chosen))[tune.metric]
             values.append(value)
             if number < tune.folds and value is not None and not go_on(number, value):
                 break
     except (ParamsError, ValueError, TypeError, OverflowError) as error:
         raise UnfitError(str(error).strip().splitlines()[0]) from error
+    assert chosen is not None  # by_fold yields, or raises
     return Evaluated(found, values, chosen, len(values) == tune.folds)
 
 
-def threshold_of(y: np.ndarray, probability: np.ndarray, decision: DecisionParams) -> float:
-    """Return the threshold that `churn train` would choose by these predictions."""
-    if decision.strategy == "fixed" or not len(y):
-        return decision.threshold
-    return threshold.choose(y, probability, decision)
+def rule_of(task: Task, y: np.ndarray, scores: np.ndarray, decision: Decision) -> Rule:
+    """Return the rule that `churn train` would choose by these predictions."""
+    if (fixed := task.output.fallback(decision)) is not None:
+        return fixed
+    return task.output.choose(y, scores, decision) if len(y) else 0.0
 
 
-def measured(
-    y: np.ndarray, probability: np.ndarray, at: float, decision: DecisionParams
-) -> dict[str, float | None]:
+def measured(task: Task, y: np.ndarray, scored: Scored) -> dict[str, float | None]:
     """Compute every metric as the comparison of two models does; None if it is undefined."""
     if not len(y):
-        return dict.fromkeys(TITLES)
-    found = WeightedMetrics(y, probability, at, decision).metrics(np.ones((len(y), 1)))
+        return dict.fromkeys(task.metrics)
+    found = task.weighted(y, scored).metrics(np.ones((len(y), 1)))
     return {name: float(v[0]) if np.isfinite(v[0]) else None for name, v in found.items()}

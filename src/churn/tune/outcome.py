@@ -11,9 +11,11 @@ import pandas as pd
 
 from churn.core.errors import ParamsError
 from churn.core.params import Params
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation import tasks
+from churn.evaluation.comparison import compare
 from churn.evaluation.differences import Difference, by_metric
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.evaluation.tasks import Scored, Task
 from churn.tune.records import Trial
 
 
@@ -141,11 +143,12 @@ def judge(
     """
     order = current[1].index
     compares = order[~chooses[order]]
+    task = tasks.of_params(settings)
     differences = compare(
+        task,
         y[compares],
-        _scored(*current, compares),
-        _scored(*winner, compares),
-        settings.decision,
+        _scored(task, *current, compares),
+        _scored(task, *winner, compares),
         settings.comparison.seed,
         settings.comparison.resamples,
     )
@@ -168,5 +171,5 @@ def judge(
     )
 
 
-def _scored(trial: Trial, predictions: pd.DataFrame, rows: pd.Index) -> Scored:
-    return Scored(predictions["probability"].loc[rows].to_numpy(), trial.threshold or 0.0)
+def _scored(task: Task, trial: Trial, predictions: pd.DataFrame, rows: pd.Index) -> Scored:
+    return Scored(task.output.scores(predictions.loc[rows]), trial.rule or 0.0)

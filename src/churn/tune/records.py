@@ -69,7 +69,7 @@ class Trial(Shape):
         The same, rounded: what was tried.
     values : list of float or None
         The metric after each fold, of the choosing rows.
-    threshold : float or None
+    rule : float, tuple of float or None
     reason : str
         Why it failed.
     """
@@ -79,7 +79,7 @@ class Trial(Shape):
     suggested: dict[str, Scalar]
     hyperparameters: dict[str, Scalar]
     values: list[float | None] = Field(default_factory=list)
-    threshold: float | None = None
+    rule: float | tuple[float, ...] | None = None
     reason: str = ""
 
     @property

@@ -13,7 +13,9 @@ from churn.core.files import read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import Say, announce, bar
+from churn.evaluation import tasks
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.tasks import Scored
 from churn.model import threads
 from churn.provenance import search_result
 from churn.provenance.search_result import FORMAT, SearchResult, digest_of
@@ -144,12 +146,11 @@ def _log(trial: Trial, found: Records, rows: Rows, settings: Params, logged: set
     if name in logged:
         return
     metrics: dict[str, float] = {}
-    if trial.state == "complete" and trial.threshold is not None:
+    if trial.state == "complete" and trial.rule is not None:
         predictions = found.predictions(trial)
         by = predictions[rows.chooses[predictions.index]]
-        values = measured(
-            rows.y[by.index], by["probability"].to_numpy(), trial.threshold, settings.decision
-        )
+        task = tasks.of_params(settings)
+        values = measured(task, rows.y[by.index], Scored(task.output.scores(by), trial.rule))
         metrics = {f"cv_{name}": value for name, value in values.items() if value is not None}
         metrics.pop(f"cv_{settings.tune.metric}", None)  # a value for each fold is below
     tags = {"state": trial.state, **({"reason": trial.reason} if trial.reason else {})}

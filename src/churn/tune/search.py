@@ -56,7 +56,7 @@ def evaluate_current(rows: Rows, settings: Params, records: Records) -> Trial:
         suggested=searched,
         hyperparameters=searched,
         values=found.values,
-        threshold=found.threshold,
+        rule=found.rule,
     )
     records.write(trial, found.predictions)
     return trial
@@ -163,7 +163,7 @@ def _try(
         suggested=suggested,
         hyperparameters=tried,
         values=found.values,
-        threshold=found.threshold,
+        rule=found.rule,
         reason="" if is_ranked else f"{settings.tune.metric} is undefined",
     )
     records.write(trial, found.predictions)

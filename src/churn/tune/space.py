@@ -14,7 +14,7 @@ from optuna.distributions import (
 
 from churn.core.errors import ParamsError
 from churn.core.params import Params, Scalar, SpaceParams
-from churn.model import estimator
+from churn.model import estimator, outputs
 
 _DIGITS = 3  # significant ones of a number: more would be noise in params.yaml
 
@@ -28,6 +28,7 @@ def require_valid(settings: Params) -> None:
         With the key of params.yaml that is wrong.
     """
     space, model = settings.tune.space, settings.model
+    output = outputs.of(settings.task, settings.data.classes)
     if not space:
         raise ParamsError("tune.space: empty; name hyperparameters and their values in it")
     for name, values in space.items():
@@ -35,7 +36,7 @@ def require_valid(settings: Params) -> None:
             given = {**model.hyperparameters, name: value}
             tried = model.model_copy(update={"hyperparameters": given})
             try:
-                estimator.build(settings.data, settings.features, tried)
+                estimator.build(output, settings.data, settings.features, tried)
             except ParamsError as error:
                 reason = str(error).removeprefix(f"model.hyperparameters.{name}: ")
                 reason = reason.removeprefix("model.hyperparameters: ")

@@ -18,6 +18,7 @@ from churn.core.errors import ChecksError, ParamsError
 from churn.core.files import read_json
 from churn.core.params import ChecksParams, DataParams
 from churn.core.progress import Advance, silent
+from churn.model.outputs import Output
 from churn.validation.results import CheckResult, Results
 
 PYTHON_VARIABLE = "CHURN_CHECKS_PYTHON"
@@ -67,7 +68,7 @@ def run(
     frames: dict[str, pd.DataFrame],
     data: DataParams,
     checks: ChecksParams,
-    threshold: float,
+    output: Output,
     advance: Advance = silent,
     whole: dict[str, pd.DataFrame] | None = None,
 ) -> list[CheckResult]:
@@ -76,11 +77,11 @@ def run(
     Parameters
     ----------
     frames : dict of str to DataFrame
-        ``train`` and ``test``: id, target, features and ``probability``.
+        ``train`` and ``test``: id, target, features, ``prediction`` and scores.
     data : DataParams
     checks : ChecksParams
-    threshold : float
-        Churn is predicted at this probability and above.
+    output : Output
+        Names the columns of the scores.
     advance : callable, optional
         Called with the name of each finished check.
     whole : dict of str to DataFrame, optional
@@ -113,7 +114,8 @@ def run(
             "id": data.id,
             "target": data.target,
             "categorical": list(data.categorical),
-            "threshold": threshold,
+            "task": output.task,
+            "scores": list(output.scored),
             "seed": checks.seed,
             "suites": {
                 suite: [check.model_dump() for check in listed]

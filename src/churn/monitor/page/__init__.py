@@ -50,12 +50,12 @@ def _promised(reference: Reference) -> dict[str, Interval]:
 def _distributions(
     reference: Reference, newest: Counts | None, over: list[Measure]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield a picture of each column that has changed, and of the probability."""
+    """Yield a picture of each column that has changed, and of the predictions."""
     if newest is None:
         return
     columns = dict.fromkeys(measure.column for measure in over if measure.kind == "data")
     for column in [*filter(None, columns), ""]:
-        yield column or "probability", pictures.distribution(column, reference, newest)
+        yield column or "predictions", pictures.distribution(column, reference, newest)
 
 
 def _quality(report: Report, promised: dict[str, Interval]) -> Iterator[tuple[str, bytes]]:

@@ -10,10 +10,11 @@ from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.shapes import from_json
 from churn.data.stats import DataStats
-from churn.evaluation.comparison import Scored
+from churn.evaluation import tasks
 from churn.evaluation.group_gaps import Fairness
 from churn.evaluation.intervals import Interval, intervals
 from churn.evaluation.results import Metrics, Slices
+from churn.evaluation.tasks import Scored
 from churn.model.card import CARD_FILE, ModelCard
 from churn.provenance import lineage, machine
 from churn.provenance.candidate import input_fingerprint, model_digest, table_digest
@@ -76,7 +77,8 @@ def gather(workspace: Workspace) -> Content:
     settings = params.load(workspace.params)
     model = read_json(workspace.model / CARD_FILE, "train", ModelCard)
     test = read_parquet(workspace.split("test"), "prepare")
-    probability = read_parquet(workspace.predictions("test"), "evaluate")["probability"]
+    predictions = read_parquet(workspace.predictions("test"), "evaluate")
+    task = tasks.of_params(settings)
     comparison = settings.comparison
     return Content(
         settings=settings,
@@ -84,9 +86,9 @@ def gather(workspace: Workspace) -> Content:
         stats=read_json(workspace.data_stats, "prepare", DataStats),
         metrics=read_json(workspace.metrics, "evaluate", Metrics),
         intervals=intervals(
+            task,
             test[settings.data.target].to_numpy(),
-            Scored(probability.to_numpy(), model.threshold),
-            settings.decision,
+            Scored(task.output.scores(predictions), model.rule),
             comparison.seed,
             comparison.resamples,
         ),

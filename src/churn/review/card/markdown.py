@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from churn.core.params import Params
+from churn.core.params import MulticlassDecision, Params, RegressionDecision
 from churn.data.stats import NumericStats, TableStats
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import SliceMetrics
+from churn.model.card import ModelCard
 from churn.review.card.gather import Content
 from churn.review.outcome import Verdict
 from churn.review.report import fairness
@@ -76,7 +77,36 @@ def _model(content: Content) -> str:
     model, settings = content.model, content.settings
     given = settings.model.hyperparameters
     hyperparameters = ", ".join(f"{code(name)} {code(value)}" for name, value in given.items())
+    rows = [
+        ["predicts", _predicts(model, settings)],
+        ["family", code(model.family)],
+        ["hyperparameters", hyperparameters or "those of scikit-learn"],
+        ["decision", _decision(model, settings)],
+        ["features", listed(model.features, _MOST_NAMES)],
+    ]
+    return table(["", ""], rows)
+
+
+def _predicts(model: ModelCard, settings: Params) -> str:
+    if model.classes:
+        names = listed([str(name) for name in model.classes], _MOST_NAMES)
+        return f"which of {names} {code(model.target)} is"
+    if model.half_width is not None:
+        return f"the number {code(model.target)}"
+    return f"the probability that {code(model.target)} is {code(settings.data.positive)}"
+
+
+def _decision(model: ModelCard, settings: Params) -> str:
     decision = settings.decision
+    if isinstance(decision, RegressionDecision):
+        return (
+            f"an interval of the prediction plus and minus {number(model.half_width)}, the error"
+            f" that {decision.coverage:.0%} of the out-of-fold predictions of training rows do not"
+            " exceed"
+        )
+    if isinstance(decision, MulticlassDecision):
+        costs = ", ".join(f"{code(name)} {cost:g}" for name, cost in decision.costs.items())
+        return f"the class with the lowest expected cost, where missing one costs {costs or '1'}"
     how = {
         "cost": "the threshold with the lowest cost on out-of-fold predictions of training rows,"
         f" at {decision.cost_false_negative:g} for a customer lost without an offer and"
@@ -84,33 +114,37 @@ def _model(content: Content) -> str:
         "f1": "the threshold with the highest F1 on out-of-fold predictions of training rows",
         "fixed": "a fixed threshold",
     }[decision.strategy]
-    rows = [
-        [
-            "predicts",
-            f"the probability that {code(model.target)} is {code(settings.data.positive)}",
-        ],
-        ["family", code(model.family)],
-        ["hyperparameters", hyperparameters or "those of scikit-learn"],
-        ["decision", f"churn at a probability of {number(model.threshold)} and above: {how}"],
-        ["features", listed(model.features, _MOST_NAMES)],
-    ]
-    return table(["", ""], rows)
+    return f"churn at a probability of {number(model.threshold)} and above: {how}"
 
 
 def _data(content: Content) -> str:
     stats, model = content.stats, content.model
     sides = [
-        [name, f"{side.rows:,}", f"{side.label_rate:.1%}"]
+        [name, f"{side.rows:,}", _labels(side)]
         for name, side in (("training", stats.train), ("held out", stats.test))
     ]
     columns = list(_columns(stats.train))
     return "\n\n".join(
         [
-            table(["customers", "number", "churned"], sides, numbers=(1, 2)),
+            table(["customers", "number", _kind(stats.train)], sides, numbers=(1, 2)),
             f"A hash of the id holds out {model.test_share:.0%} of the customers, always the same.",
             first_rows(["column", "kind", "missing", "in training rows"], columns, numbers=(2,)),
         ]
     )
+
+
+def _kind(side: TableStats) -> str:
+    kinds = {"churned": side.label_rate, "mean": side.label_mean}
+    return next((kind for kind, value in kinds.items() if value is not None), "classes")
+
+
+def _labels(side: TableStats) -> str:
+    if side.label_rate is not None:
+        return f"{side.label_rate:.1%}"
+    if side.label_mean is not None:
+        return number(side.label_mean)
+    counts = side.label_counts or {}
+    return ", ".join(f"{code(name)} {count / side.rows:.1%}" for name, count in counts.items())
 
 
 def _columns(train: TableStats) -> Iterator[list[str]]:

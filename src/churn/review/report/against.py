@@ -32,7 +32,7 @@ def name_of(entry: Compared, entries: Sequence[Compared]) -> str:
     return code(entry.name) + more
 
 
-def metrics(entry: Compared, threshold: float, decided: int | None) -> str:
+def metrics(entry: Compared, threshold: float | None, decided: int | None) -> str:
     """Render the table of metrics: on all customers, with held-out customers beside it.
 
     The threshold is the candidate's; `decided` is how often the held-out customers have decided
@@ -48,13 +48,15 @@ def metrics(entry: Compared, threshold: float, decided: int | None) -> str:
         rows.append([_title(metric.metric), *values, _word(metric), *beside])
     header = ["", code(entry.name), "this change", "difference", "95% interval", ""]
     header += ["held-out alone", "95% interval"] if everyone else []
-    thresholds = (
-        f"Churn is predicted at a probability of {number(threshold)} and above, by"
-        f" {code(entry.name)} at {number(entry.threshold)}."
-    )
+    thresholds = ""
+    if threshold is not None:
+        thresholds = (
+            f" Churn is predicted at a probability of {number(threshold)} and above, by"
+            f" {code(entry.name)} at {number(entry.threshold)}."
+        )
     parts = [
         first_rows(header, rows, numbers=(1, 2, 3, 4, 6, 7)),
-        f"{_exam(entry, everyone)} {thresholds}",
+        f"{_exam(entry, everyone)}{thresholds}",
         _same_threshold(entry),
         _best_of(entry, decided),
     ]
@@ -88,6 +90,11 @@ def _same_threshold(entry: Compared) -> str:
         [_title(metric.metric), *change(metric), _word(metric)] for metric in entry.same_threshold
     ]
     header = ["", "difference", "95% interval", ""]
+    if entry.threshold is None:
+        return (
+            f"The same with the costs of {code(entry.name)}, which shows the effect of the model"
+            f" without that of the costs:\n\n{first_rows(header, rows, numbers=(1, 2))}"
+        )
     return (
         f"The same with this change at {code(entry.name)}'s threshold of"
         f" {number(entry.threshold)}, which shows the effect of the model without that of"

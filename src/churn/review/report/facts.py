@@ -23,8 +23,8 @@ _SHOWN = attrgetter("name", "rows", "threshold", "metrics", "everyone", "slices"
 class Metrics:
     """What is shown of metrics.json."""
 
-    threshold: float
     test: dict[str, float | None]
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

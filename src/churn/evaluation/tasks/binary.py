@@ -1,0 +1,81 @@
+"""Which of two classes: metrics of a probability, and of the decisions at a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from churn.core.params import DecisionParams
+from churn.evaluation import curves, metrics, sensitivity
+from churn.evaluation.curves import Points
+from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.tasks.task import Measured, Scored, Task
+from churn.evaluation.weighted import Weighted, WeightedMetrics
+from churn.model import outputs
+from churn.model.outputs import Output
+
+
+@dataclass(frozen=True)
+class Binary(Task):
+    """The probability of the positive class.
+
+    Parameters
+    ----------
+    decision : DecisionParams
+        The costs.
+    """
+
+    decision: DecisionParams
+    at_rule = AT_THRESHOLD
+    optional = frozenset({"precision"})  # of a model that predicts churn for nobody
+    quality = "roc_auc"
+
+    @property
+    def output(self) -> Output:
+        return outputs.of("binary")
+
+    def measure(self, y: np.ndarray, scored: Scored) -> Measured:
+        return Measured.of(metrics.results(y, scored.scores, _threshold(scored), self.decision))
+
+    def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
+        return WeightedMetrics(y, scored.scores, _threshold(scored), self.decision)
+
+    def n_rarest(self, y: np.ndarray) -> int:
+        return int(min(y.sum(), len(y) - y.sum()))
+
+    def rival(
+        self, y: np.ndarray, scores: np.ndarray, correlation: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        return sensitivity.rival(y, scores, correlation, rng)
+
+    def goodness(self, y: np.ndarray, scores: np.ndarray) -> float:
+        return float(roc_auc_score(y, scores))
+
+    def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        # Stratified, so that both classes occur.
+        chosen = [rng.permutation(np.flatnonzero(y == label)) for label in (0, 1)]
+        parts = [ids[: max(1, round(n * len(ids) / len(y)))] for ids in chosen]
+        return np.sort(np.concatenate(parts))
+
+    def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
+        return {"churned": int(y.sum())}
+
+    def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        return self.compared(y, scored) | {
+            "confusion": curves.confusion(y, scored.scores, _threshold(scored)),
+            "score_histogram": curves.score_histogram(y, scored.scores),
+        }
+
+    def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        return {
+            "roc": curves.roc(y, scored.scores),
+            "precision_recall": curves.precision_recall(y, scored.scores),
+            "calibration": curves.calibration(y, scored.scores),
+        }
+
+
+def _threshold(scored: Scored) -> float:
+    assert isinstance(scored.rule, float | int)
+    return scored.rule

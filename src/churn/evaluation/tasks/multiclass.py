@@ -1,0 +1,200 @@
+"""Which of several classes: metrics of their probabilities, and of the predicted class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import metrics as sk
+
+from churn.core.errors import DataError
+from churn.core.params import MulticlassDecision
+from churn.evaluation import class_curves
+from churn.evaluation.curves import Points
+from churn.evaluation.metric_names import AT_COSTS
+from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
+from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
+from churn.model.outputs import Output
+from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
+
+
+@dataclass(frozen=True)
+class Multiclass(Task):
+    """The probability of each class.
+
+    =================  ===============================================================
+    accuracy           share of customers whose class is predicted, as all below but the last three
+    balanced_accuracy  mean over the classes of the share of their customers
+    macro_f1           mean over the classes of 2 TP / (2 TP + FP + FN)
+    cost               mean of `costs` of the class, where another one is predicted
+    macro_roc_auc      mean over the classes of ROC AUC, each against all others
+    log_loss           -mean(log p of the customer's class), natural logarithm, p clipped
+    brier              mean(sum over the classes of (p - y)^2), in [0, 2]
+    =================  ===============================================================
+
+    Parameters
+    ----------
+    decision : MulticlassDecision
+        The costs.
+    classes : tuple of str
+    """
+
+    decision: MulticlassDecision
+    classes: tuple[str, ...]
+    at_rule = AT_COSTS
+    quality = "macro_roc_auc"
+
+    @property
+    def output(self) -> Output:
+        return self._output
+
+    @property
+    def _output(self) -> MulticlassOutput:
+        return MulticlassOutput(self.classes)
+
+    def measure(self, y: np.ndarray, scored: Scored) -> Measured:
+        require_customers(y)
+        p, labels = scored.scores, np.arange(len(self.classes))
+        if not _are_probabilities(p):
+            raise DataError("a predicted probability is not a number from 0 to 1")
+        decided = self._output.decided(p, scored.rule)
+        absent = self.output.problem(y) or ""
+        results: dict[str, tuple[str, Callable[[], float]]] = {
+            "log_loss": ("", lambda: sk.log_loss(y, p, labels=labels)),
+            "brier": ("", lambda: _squares(y, p).mean()),
+            "accuracy": ("", lambda: np.mean(decided == y)),
+            "balanced_accuracy": (absent, lambda: sk.balanced_accuracy_score(y, decided)),
+            "macro_f1": (
+                absent,
+                lambda: sk.f1_score(y, decided, labels=labels, average="macro", zero_division=0),
+            ),
+            "macro_roc_auc": (absent, lambda: self.goodness(y, p)),
+            "cost": ("", lambda: self._costs(y, decided).mean()),
+        }
+        return Measured.of(results)
+
+    def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
+        decided = self._output.decided(scored.scores, scored.rule)
+        return _WeightedClasses(y, scored.scores, decided, self._costs(y, decided))
+
+    def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        costs = np.array(self._output.choose(y, y, self.decision))
+        missed: np.ndarray = costs[y] * (decided != y)
+        return missed
+
+    def n_rarest(self, y: np.ndarray) -> int:
+        return int(np.bincount(y, minlength=len(self.classes)).min())
+
+    def rival(
+        self, y: np.ndarray, scores: np.ndarray, correlation: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        # Customers swap their scores with others of their class, so that each class keeps its own:
+        # as many as leaves this correlation.
+        simulated = scores.copy()
+        for position in range(len(self.classes)):
+            members = np.flatnonzero(y == position)
+            swapped = members[rng.random(len(members)) >= correlation]
+            simulated[swapped] = scores[rng.permutation(swapped)]
+        return simulated
+
+    def goodness(self, y: np.ndarray, scores: np.ndarray) -> float:
+        return float(
+            np.mean(
+                [
+                    sk.roc_auc_score(y == position, scores[:, position])
+                    for position in range(len(self.classes))
+                ]
+            )
+        )
+
+    def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        labels = range(len(self.classes))
+        chosen = [rng.permutation(np.flatnonzero(y == label)) for label in labels]
+        parts = [ids[: max(1, round(n * len(ids) / len(y)))] for ids in chosen]
+        return np.sort(np.concatenate(parts))
+
+    def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        decided = self._output.decided(scored.scores, scored.rule)
+        return self.compared(y, scored) | {
+            "confusion": class_curves.confusion(y, decided, self.classes),
+            "classes": class_curves.recall_and_precision(y, decided, self.classes),
+        }
+
+    def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        return {"class_calibration": class_curves.calibration(y, scored.scores)}
+
+
+class _WeightedClasses:
+    """See `churn.evaluation.weighted.Weighted`; if a probability is none, all are NaN."""
+
+    def __init__(
+        self, y: np.ndarray, p: np.ndarray, decided: np.ndarray, costs: np.ndarray
+    ) -> None:
+        self._is_valid, self._n, self._k = _are_probabilities(p), len(y), p.shape[1]
+        own = np.clip(p[np.arange(len(y)), y], np.finfo(p.dtype).eps, 1.0)
+        columns = {
+            "loss": -np.log(own),
+            "square": _squares(y, p),
+            "right": decided == y,
+            "cost": costs,
+            "n": np.ones(len(y)),
+        }
+        definitions = {
+            "log_loss": ({"loss": 1.0}, {"n": 1.0}),
+            "brier": ({"square": 1.0}, {"n": 1.0}),
+            "accuracy": ({"right": 1.0}, {"n": 1.0}),
+            "cost": ({"cost": 1.0}, {"n": 1.0}),
+        }
+        for k in range(self._k):
+            columns |= {f"tp{k}": (y == k) & (decided == k), f"y{k}": y == k, f"d{k}": decided == k}
+            definitions[f"recall{k}"] = ({f"tp{k}": 1.0}, {f"y{k}": 1.0})
+            definitions[f"f1{k}"] = ({f"tp{k}": 2.0}, {f"y{k}": 1.0, f"d{k}": 1.0})
+        self._ratios = Ratios(columns, definitions)
+        self._rankings = [Ranking((y == k).astype(int), p[:, k]) for k in range(self._k)]
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        if not self._is_valid:
+            return {name: np.full(counts.shape[1], np.nan) for name in _METRICS}
+        rankings = [ranking.metrics(counts) for ranking in self._rankings]
+        return self._means(self._ratios.metrics(counts), rankings)
+
+    def influence(self) -> dict[str, np.ndarray]:
+        """See `Weighted`."""
+        if not self._is_valid:
+            return {name: np.full(self._n, np.nan) for name in _METRICS}
+        rankings = [ranking.influence() for ranking in self._rankings]
+        return self._means(self._ratios.influence(), rankings)
+
+    def _means(
+        self, ratios: dict[str, np.ndarray], rankings: list[dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """Average over the classes what there is of each."""
+        each = range(self._k)
+        found = {
+            "balanced_accuracy": np.mean([ratios.pop(f"recall{k}") for k in each], axis=0),
+            "macro_f1": np.mean([ratios.pop(f"f1{k}") for k in each], axis=0),
+            "macro_roc_auc": np.mean([ranking["roc_auc"] for ranking in rankings], axis=0),
+        }
+        return in_order(ratios | found)
+
+
+_METRICS = (
+    "log_loss",
+    "brier",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_roc_auc",
+    "cost",
+)
+
+
+def _are_probabilities(p: np.ndarray) -> bool:
+    return bool(((p >= 0) & (p <= 1)).all())
+
+
+def _squares(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    squares: np.ndarray = ((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)
+    return squares

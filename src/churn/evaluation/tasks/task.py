@@ -1,0 +1,177 @@
+"""What the tasks have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from churn.core.errors import DataError
+from churn.core.params import METRICS
+from churn.evaluation.curves import Points
+from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Values
+from churn.evaluation.weighted import Weighted
+from churn.model.outputs import Output, Rule
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of a group of customers.
+
+    Attributes
+    ----------
+    values : dict of str to float or None
+        The value of each metric; None if it is undefined.
+    undefined : dict of str to str
+        The reason for each None.
+    """
+
+    values: Values
+    undefined: dict[str, str]
+
+    @classmethod
+    def of(cls, results: dict[str, tuple[str, Callable[[], float]]]) -> Measured:
+        """Compute metrics, each with the reason why it is undefined, or an empty one."""
+        return cls(
+            values={
+                name: None if reason else round(float(compute()), _DIGITS)
+                for name, (reason, compute) in results.items()
+            },
+            undefined={name: reason for name, (reason, _) in results.items() if reason},
+        )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The predictions of one model.
+
+    Attributes
+    ----------
+    scores : ndarray of float, shape (n_customers,) or (n_customers, n_classes)
+        See `churn.model.outputs.Output`.
+    rule : float or tuple of float
+        What the model has learned beside the scores: binary, the threshold.
+    """
+
+    scores: np.ndarray
+    rule: Rule
+
+    def of(self, members: np.ndarray) -> Scored:
+        """Return the predictions for some of the customers."""
+        return Scored(self.scores[members], self.rule)
+
+
+class Task(ABC):
+    """How the models of a task are measured and compared.
+
+    Attributes
+    ----------
+    output : Output
+    at_rule : tuple of str
+        Metrics that change with the rule.
+    optional : frozenset of str
+        Metrics that may be undefined on a side of the split.
+    quality : str
+        The metric by which the importance of a column is measured.
+    """
+
+    at_rule: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[frozenset[str]] = frozenset()
+    quality: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def output(self) -> Output: ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics, in the order in which they are shown."""
+        return tuple(name for name in TITLES if name in METRICS[self.output.task])
+
+    @abstractmethod
+    def measure(self, y: np.ndarray, scored: Scored) -> Measured:
+        """Compute every metric.
+
+        Raises
+        ------
+        ValueError
+            If there are no customers.
+        DataError
+            If a score is no valid one.
+        """
+
+    @abstractmethod
+    def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
+        """Return the metrics for weighted customers, as in bootstrap samples."""
+
+    @abstractmethod
+    def n_rarest(self, y: np.ndarray) -> int:
+        """Return the number of customers on which the width of an interval depends.
+
+        Those of the rarest class; of numbers all.
+        """
+
+    @abstractmethod
+    def rival(
+        self, y: np.ndarray, scores: np.ndarray, correlation: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Simulate the scores of an equally good model.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n_customers,)
+        scores : ndarray
+        correlation : float
+            Of both models' scores, in [0, 1], where the label is known.
+        rng : Generator
+
+        Returns
+        -------
+        ndarray of float, shape of `scores`
+        """
+
+    @abstractmethod
+    def goodness(self, y: np.ndarray, scores: np.ndarray) -> float:
+        """Return the metric `quality`, of which more is better."""
+
+    def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the places of `n` customers, in order, on whom a metric is defined."""
+        return np.sort(rng.permutation(len(y))[:n])
+
+    def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
+        """Describe the labels of a slice, as the fields of `SliceMetrics`."""
+        return {}
+
+    @abstractmethod
+    def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        """Compute the points of the task's plots on held-out customers."""
+
+    @abstractmethod
+    def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
+        """Compute the points of the curves in which two models are compared."""
+
+    def require_all(self, measured: Measured, where: str) -> Values:
+        """Return the metrics of a side of the split, which must all be defined.
+
+        Raises
+        ------
+        DataError
+            If one is undefined or not finite, as the cost may be if the parameters are huge.
+        """
+        for name, value in measured.values.items():
+            if name not in self.optional and (value is None or not np.isfinite(value)):
+                reason = measured.undefined.get(name, "it is not finite")
+                raise DataError(f"{where}: metric {name!r} is undefined: {reason}")
+        return measured.values
+
+
+def require_customers(y: np.ndarray) -> None:
+    """Raise ValueError if there are none."""
+    if not len(y):
+        raise ValueError("no customers to measure on")
