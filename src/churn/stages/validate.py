@@ -69,7 +69,8 @@ def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
         )
     output = outputs.of(settings.task, settings.data.classes)
     scores = output.scores(predictions)
-    return frame.assign(**output.columns(scores), prediction=_decided(output, scores, workspace))
+    predicted = {**output.columns(scores), "prediction": _decided(output, scores, workspace)}
+    return frame.assign(**predicted)
 
 
 def _decided(output: Output, scores: np.ndarray, workspace: Workspace) -> np.ndarray:
