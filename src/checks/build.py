@@ -10,7 +10,7 @@ from deepchecks.core import BaseCheck
 from deepchecks.tabular import SingleDatasetCheck, TrainTestCheck
 from deepchecks.tabular import checks as library
 
-from checks.conditions import ClassImbalance
+from checks.conditions import ClassImbalance, RegressionErrorDistribution
 from checks.specification import Listed
 
 _PREFIX = "add_condition_"
@@ -28,7 +28,8 @@ def available() -> dict[str, type[BaseCheck]]:
         for name, check in vars(library).items()
         if inspect.isclass(check) and issubclass(check, (SingleDatasetCheck, TrainTestCheck))
     }
-    return found | {"ClassImbalance": ClassImbalance}
+    ours = (ClassImbalance, RegressionErrorDistribution)
+    return found | {check.__name__: check for check in ours}
 
 
 def build(where: str, listed: Listed, seed: int, ids: str) -> BaseCheck:

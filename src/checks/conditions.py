@@ -1,4 +1,4 @@
-"""Conditions that deepchecks lacks."""
+"""Conditions that deepchecks lacks, and a check that it cannot run any more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ from typing import Any
 
 from deepchecks.core import CheckResult, ConditionCategory, ConditionResult
 from deepchecks.tabular import checks
+from scipy import stats
+
+
+class RegressionErrorDistribution(checks.RegressionErrorDistribution):
+    """deepchecks' check of the errors of predicted numbers.
+
+    Its own asks scikit-learn for a root mean squared error in a way that 1.6 has removed.
+    """
+
+    def run_logic(self, context: Any, dataset_kind: Any) -> CheckResult:
+        """Describe the errors: true minus predicted numbers."""
+        dataset = context.get_data_by_kind(dataset_kind)
+        errors = dataset.label_col - context.model.predict(dataset.features_columns)
+        return CheckResult(
+            {
+                "Mean Prediction Error": float(errors.mean()),
+                "Median Prediction Error": float(errors.median()),
+                "Kurtosis Value": float(stats.kurtosis(errors)),
+                "RMSE": float((errors**2).mean() ** 0.5),
+            }
+        )
 
 
 class ClassImbalance(checks.ClassImbalance):

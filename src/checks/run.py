@@ -30,12 +30,13 @@ _RAISED_FOR_LACK_OF_DATA = {
     "LabelDrift": (_TOO_FEW,),
     "PredictionDrift": (_TOO_FEW,),
 }
+_KINDS = ("y_pred", "y_proba")
 _FEWEST = 10  # deepchecks' default for the minimum number of rows for drift
 _NOTHING = "There was nothing to find fault with"
 # These checks look for equal rows, of which a sample has fewer than its share.
 _EVERY_ROW = ("ConflictingLabels", "DataDuplicates", "IndexTrainTestLeakage", "TrainTestSamplesMix")
-# These checks depend on each label's held-out rows. With fewer rows of the rarer label, a single
-# row decides, and shuffled rows do not show how much.
+# These checks depend on each label's held-out rows, if labels are classes. With fewer rows of the
+# rarest label, a single row decides, and shuffled rows do not show how much.
 _BY_LABEL = ("FeatureLabelCorrelationChange", "SimpleModelComparison")
 _FEWEST_OF_A_LABEL = 10
 
@@ -81,9 +82,10 @@ def _found(suite: str, check: BaseCheck, sides: Sides, seed: int) -> Found:
     """Run a check, and return its result, or why it has none."""
     if (
         type(check).__name__ in _BY_LABEL
+        and sides.has_classes
         and (rows := _fewest_of_a_label(sides)) < _FEWEST_OF_A_LABEL
     ):
-        return _passed(f"{rows} held-out rows of the rarer label; it takes {_FEWEST_OF_A_LABEL}")
+        return _passed(f"{rows} held-out rows of the rarest label; it takes {_FEWEST_OF_A_LABEL}")
     try:
         result = _run(suite, check, sides, seed)
     except Exception as error:  # of any type: a check that did not run has not passed
@@ -181,9 +183,8 @@ def _run(suite: str, check: BaseCheck, sides: Sides, seed: int) -> CheckResult:
     if suite == "data_integrity":
         return check.run(sides.all, with_display=False)
     # deepchecks expects the predictions of a single dataset as those of "train".
-    return check.run(
-        sides.model_test,
-        with_display=False,
-        y_pred_train=sides.predictions["y_pred_test"],
-        y_proba_train=sides.predictions["y_proba_test"],
-    )
+    found = sides.predictions
+    as_train = {
+        f"{kind}_train": found[f"{kind}_test"] for kind in _KINDS if f"{kind}_test" in found
+    }
+    return check.run(sides.model_test, with_display=False, **as_train)

@@ -8,11 +8,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from deepchecks.tabular import Dataset
+from deepchecks.tabular.context import _DummyModel
 
 from checks.specification import Specification
 
 # ConflictingLabels adds a column of this name, and crashes if there is one already.
 _RENAMED = {"count": "count (column)"}
+# scikit-learn 1.6 and later ask a regressor for the method of the name that its `predict` has.
+_DummyModel._predict.__name__ = "predict"
 _EXACT_DIGITS = 15  # what a float64 holds exactly
 
 
@@ -56,6 +59,11 @@ class Sides:
             **self._predictions("train", frames["train"]),
             **self._predictions("test", frames["test"]),
         }
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the labels are classes, and not numbers."""
+        return self._specification.task != "regression"
 
     @cached_property
     def all(self) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +22,8 @@ _HERE = ("127.0.0.1", "localhost")
 class Client:
     """Asks one server, over one connection that is kept."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(self, url: str, answered: Mapping[str, type]) -> None:
+        self._url, self._answered = url.rstrip("/"), answered
         self._session = requests.Session()
         self._session.trust_env = urlsplit(url).hostname not in _HERE  # no proxy on the way there
 
@@ -52,12 +52,15 @@ class Client:
         return response.json()["predictions"]
 
     def ask(self, question: Any) -> pd.DataFrame:
-        """Ask what has to be answered: ``probability`` and ``prediction`` of each customer."""
+        """Ask what has to be answered, and return each customer's answer as a row."""
         answers = pd.DataFrame(self.answers(question))
-        assert sorted(answers) == ["prediction", "probability"]
-        assert answers["probability"].between(0, 1).all()
-        assert answers["prediction"].isin([0, 1]).all()
-        return answers
+        assert sorted(answers) == sorted(self._answered)
+        for name, kind in self._answered.items():
+            if name.startswith("probability"):
+                assert answers[name].between(0, 1).all()
+            elif kind is int:
+                assert answers[name].isin([0, 1]).all()
+        return answers[list(self._answered)]
 
     def about(self, records: Iterable[Record]) -> pd.DataFrame:
         return self.ask({"dataframe_records": list(records)})
@@ -74,7 +77,11 @@ def reason(response: requests.Response) -> str:
 
 def require_offline(answers: pd.DataFrame, rows: Rows, which: Any = slice(None)) -> None:
     """Make sure that customers, by position, get the offline answers."""
-    np.testing.assert_allclose(
-        answers["probability"], rows.probability[which], rtol=0, atol=ROUNDING
+    offline = rows.answers.loc[which] if isinstance(which, np.ndarray) else rows.answers[which]
+    pd.testing.assert_frame_equal(
+        answers.reset_index(drop=True),
+        offline.reset_index(drop=True),
+        check_dtype=False,
+        rtol=ROUNDING,
+        atol=ROUNDING,
     )
-    np.testing.assert_array_equal(answers["prediction"], rows.prediction[which])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from churn.core.params import Params
+from churn.model import outputs
 from tests.conftest import ROOT, forget_server
 from tests.integration.client import Client, require_offline
 from tests.integration.plugin import OPTIONS, Options
@@ -63,7 +64,9 @@ def own_offer(
     shutil.copy(empty_store, folder / "mlflow.db")
     card = model.card
     example = planned[list(card.inputs)].head(2)
-    record = runs.Record("own", {}, {}, {}, {}, stored, card.by_kind, example)
+    record = runs.Record(
+        "own", {}, {}, {}, {}, stored, card.by_kind, model.output.answered, example
+    )
     foreign = {name for name in options.environment if name.startswith("MLFLOW_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -87,7 +90,7 @@ def own_offer(
 def rows(options: Options, settings: Params, request: pytest.FixtureRequest) -> Rows:
     """Return customers with what the same model says of them offline."""
     if options.rows:
-        return Rows(pd.read_parquet(options.rows))
+        return Rows(pd.read_parquet(options.rows), outputs.of(settings.task, settings.data.classes))
     if not options.uri:
         model, planned = (request.getfixturevalue(name) for name in ("model", "planned"))
         return Rows.of(model, planned, settings.release.parity_rows)
@@ -126,8 +129,8 @@ def server(
 
 
 @pytest.fixture(scope="session")
-def client(server: Server) -> Client:
-    return Client(server.url)
+def client(server: Server, settings: Params) -> Client:
+    return Client(server.url, outputs.of(settings.task, settings.data.classes).answered)
 
 
 @pytest.fixture(autouse=True)

@@ -7,18 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from churn.core.params import Params
 from churn.data import schema, split, table
 from churn.data.dates import with_timestamps, written
+from churn.model.outputs import Output
 
 if TYPE_CHECKING:
     from churn.model.artifact import Model
 
-_OUTPUTS = ["probability", "prediction"]
 Record = dict[str, Any]
 
 
@@ -29,13 +28,17 @@ class Rows:
     Parameters
     ----------
     frame : DataFrame
-        The raw columns, ``probability`` and ``prediction``.
+        The raw columns, and the answers.
+    output : Output
+        Names the columns of an answer.
     """
 
     frame: pd.DataFrame
+    output: Output
 
     def __post_init__(self) -> None:
-        assert set(_OUTPUTS) < set(self.frame), "the rows need a probability and a prediction"
+        missing = set(self.output.answered) - set(self.frame)
+        assert not missing, f"the rows need answers: {', '.join(sorted(missing))}"
         assert len(self.frame), "there are no rows"
 
     @classmethod
@@ -44,11 +47,11 @@ class Rows:
         card, first = model.card, customers.head(n_rows)
         raw = first[list(card.inputs)]
         predicted = model.predict(raw)
-        return cls(with_timestamps(raw, card.dates).join(predicted))
+        return cls(with_timestamps(raw, card.dates).join(predicted), model.output)
 
     @property
     def inputs(self) -> pd.DataFrame:
-        return self.frame.drop(columns=_OUTPUTS)
+        return self.frame.drop(columns=list(self.output.answered))
 
     @property
     def columns(self) -> list[str]:
@@ -78,12 +81,8 @@ class Rows:
         return self.records[int(self.inputs.isna().sum(axis="columns").to_numpy().argmin())]
 
     @property
-    def probability(self) -> np.ndarray:
-        return self.frame["probability"].to_numpy()
-
-    @property
-    def prediction(self) -> np.ndarray:
-        return self.frame["prediction"].to_numpy()
+    def answers(self) -> pd.DataFrame:
+        return self.frame[list(self.output.answered)].reset_index(drop=True)
 
 
 def held_out(root: Path, settings: Params, model: Model) -> Rows:
@@ -92,5 +91,6 @@ def held_out(root: Path, settings: Params, model: Model) -> Rows:
     customers = table.read_table(source, settings.data)
     customers = schema.validate(customers, settings.data, source)
     card = model.card
-    chosen = split.is_test(customers[card.id], card.test_share, card.salt)
+    share = card.test_share if card.held_out_below is None else card.held_out_below
+    chosen = split.is_test(customers[card.id], share, card.salt)
     return Rows.of(model, customers[chosen], settings.release.parity_rows)

@@ -61,8 +61,8 @@ def test_the_answers_are_exactly_the_offline_predictions(
     form: Format, client: Client, rows: Rows
 ) -> None:
     answers = client.ask(form(rows.records))
-    np.testing.assert_array_equal(answers["probability"].to_numpy(), rows.probability)
-    np.testing.assert_array_equal(answers["prediction"].to_numpy(), rows.prediction)
+    for name in rows.output.answered:
+        np.testing.assert_array_equal(answers[name].to_numpy(), rows.answers[name].to_numpy())
 
 
 @every_format
@@ -83,28 +83,44 @@ def test_csv_is_answered_as_json_is(client: Client, rows: Rows) -> None:
 
 
 def test_the_answers_come_in_the_order_of_the_customers(client: Client, rows: Rows) -> None:
-    assert len(set(rows.probability)) > 1
+    assert len(rows.answers.drop_duplicates()) > 1
     require_offline(client.about(reversed(rows.records)), rows, slice(None, None, -1))
 
 
-def test_a_prediction_is_a_whole_number_and_a_probability_is_not(
-    client: Client, rows: Rows
-) -> None:
+def test_each_part_of_an_answer_has_its_type(client: Client, rows: Rows) -> None:
     for answer in client.answers(records(rows.records)):
-        assert type(answer["prediction"]) is int
-        assert type(answer["probability"]) is float
+        assert {name: type(value) for name, value in answer.items()} == rows.output.answered
 
 
-def test_churn_is_predicted_from_the_threshold_on(client: Client, rows: Rows) -> None:
-    def bounds(probability: np.ndarray, churns: np.ndarray) -> tuple[float, float]:
-        return probability[~churns].max(), probability[churns].min()
-
-    assert set(rows.prediction) == {0, 1}, "customers of both predictions are needed to tell"
+def test_the_prediction_follows_from_the_scores(client: Client, rows: Rows) -> None:
+    """By a threshold, the largest of several probabilities by cost, or within its interval."""
     answers = client.about(rows.records)
-    below, above = bounds(answers["probability"].to_numpy(), answers["prediction"].to_numpy() == 1)
-    assert below < above
-    offline = bounds(rows.probability, rows.prediction == 1)
-    assert (below, above) == pytest.approx(offline, rel=0, abs=ROUNDING)
+    decide = {"binary": threshold, "regression": width}.get(rows.output.task, costs)
+    assert decide(answers) == pytest.approx(decide(rows.answers), rel=0, abs=ROUNDING * 1e3)
+
+
+def threshold(answers: pd.DataFrame) -> list[float]:
+    """Return the ends of where the threshold is."""
+    churns = answers["prediction"] == 1
+    assert set(churns) == {True, False}, "customers of both predictions are needed to tell"
+    ends = [answers["probability"][~churns].max(), answers["probability"][churns].min()]
+    assert ends[0] < ends[1]
+    return ends
+
+
+def width(answers: pd.DataFrame) -> list[float]:
+    """Return how far the ends of the intervals are from the predictions."""
+    below, above = (abs(answers["prediction"] - answers[end]) for end in ("lower", "upper"))
+    assert below.min() > 0
+    return [*below, *above]
+
+
+def costs(answers: pd.DataFrame) -> list[float]:
+    """Return, by class, by how much the probability of each must be multiplied at most."""
+    names = [name for name in answers if name != "prediction"]
+    own = answers.apply(lambda row: row[f"probability_{row['prediction']}"], axis=1)
+    assert answers["prediction"].nunique() > 1
+    return [float((answers[name] / own).max()) for name in names]
 
 
 def test_null_is_a_missing_value(client: Client, rows: Rows) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from churn.evaluation.differences import by_metric
-from churn.evaluation.metric_names import TITLES
+from churn.evaluation.metric_names import SHOWN, TITLES
 from churn.evaluation.results import Metrics
 from churn.review.changes import Changes
 from churn.review.comparison import Compared, Comparison
@@ -14,7 +14,6 @@ from churn.review.report.text import code, number, prose
 from churn.validation.results import Checks
 
 _LONGEST = 4900  # a registry in a database keeps 5,000 characters
-SHOWN = ("roc_auc", "average_precision", "brier", "cost")
 _MOST_CHANGES = 20
 _MOST_FILES = 10
 
@@ -73,7 +72,7 @@ def _metrics(metrics: Metrics, comparison: Comparison) -> str:
     head = ["metric", "held-out customers", *([f"against {name}", "95% interval"] if name else [])]
     differences = by_metric(entry.metrics) if entry else {}
     rows = []
-    for metric in SHOWN:
+    for metric in [name for name in SHOWN if name in metrics.test]:
         cells = [TITLES[metric], number(metrics.test[metric])]
         if entry:
             found = differences.get(metric)

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from churn.core.errors import RegistryError
-from churn.deploy.description import SHOWN
-from churn.evaluation.metric_names import TITLES
+from churn.evaluation.metric_names import SHOWN, TITLES
 from churn.registry import Move, Registry, Version
 from churn.registry.version import (
     CHALLENGER,
@@ -138,6 +137,8 @@ def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> str:
     rows = []
     for name in SHOWN:
         values = [metrics.get(version.number, {}).get(f"test_{name}") for version in columns]
+        if not any(value is not None for value in values):
+            continue
         rows.append([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
     return table(
         ["held-out customers", *(f"version {version.number}" for version in columns)], rows

@@ -23,6 +23,18 @@ TITLES = {
     "median_error": "median absolute error",
     "cost": "cost per customer",
 }
+# Where there is room for a few; a model has those of its task.
+SHOWN = (
+    "roc_auc",
+    "average_precision",
+    "macro_roc_auc",
+    "balanced_accuracy",
+    "r2",
+    "rmse",
+    "mae",
+    "brier",
+    "cost",
+)
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "cost", "rmse", "mae", "median_error"})
 # Metrics of the decisions, which change with the threshold.
 AT_THRESHOLD = ("accuracy", "precision", "recall", "f1", "cost")

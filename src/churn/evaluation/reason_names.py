@@ -4,6 +4,6 @@ from __future__ import annotations
 
 MOST_COLUMNS = 15  # that are shown
 DIRECTIONS = {
-    "raises": "larger numbers raise the risk",
-    "lowers": "larger numbers lower the risk",
+    "raises": "larger numbers raise the prediction",
+    "lowers": "larger numbers lower the prediction",
 }

@@ -76,8 +76,8 @@ def test_what_the_model_goes_by_is_told_by_column() -> None:
     text = render(facts(reasons=reasons))
     assert "What the model goes by" in titles(text)
     assert "| column | mean effect (log-odds) |" in text
-    assert "| `c0` | 1.000 | larger numbers raise the risk |" in text
-    assert "| `c1` | 0.500 | larger numbers lower the risk |" in text
+    assert "| `c0` | 1.000 | larger numbers raise the prediction |" in text
+    assert "| `c1` | 0.500 | larger numbers lower the prediction |" in text
     assert "| `c3` | 0.250 | by category |" in text
     assert "and 5 more" in text
     assert "`c15`" not in text

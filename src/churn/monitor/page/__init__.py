@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from churn.core import page
+from churn.evaluation.metric_names import SHOWN
 from churn.evaluation.metric_names import TITLES as METRICS
 from churn.evaluation.reference import Reference
 from churn.monitor import pictures
@@ -12,8 +13,6 @@ from churn.monitor.counting import Counts
 from churn.monitor.measuring import interval
 from churn.monitor.results import TITLES, Interval, Measure, Report
 from churn.monitor.run import Found
-
-_GATED_FIRST = ("roc_auc", "cost", "brier", "average_precision")
 
 
 def render(found: Found) -> str:
@@ -59,7 +58,7 @@ def _distributions(
 
 
 def _quality(report: Report, promised: dict[str, Interval]) -> Iterator[tuple[str, bytes]]:
-    for name in _GATED_FIRST:
+    for name in SHOWN:
         picture = pictures.over_time(name, report, promised.get(name))
         if picture is not None:
             yield METRICS[name], picture

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from churn.core.params import MulticlassDecision, Params, RegressionDecision
 from churn.data.stats import NumericStats, TableStats
-from churn.evaluation.metric_names import TITLES
+from churn.evaluation.metric_names import SHOWN, TITLES
 from churn.evaluation.results import SliceMetrics
 from churn.model.card import ModelCard
 from churn.review.card.gather import Content
@@ -20,7 +20,7 @@ _LONG = 2000  # characters of a text from params.yaml
 _MOST_NAMES = 100
 _MOST_CATEGORIES = 3
 _RANGE = ("0", "0.5", "1")  # quantiles
-_SHOWN = ("roc_auc", "average_precision", "brier")  # of slices
+_MOST_METRICS = 3  # of slices
 
 
 def render(content: Content) -> str:
@@ -171,14 +171,14 @@ def _range(of: NumericStats) -> str:
 
 
 def _metrics(content: Content) -> str:
-    rows = []
-    for name, title in TITLES.items():
-        found = content.intervals.get(name)
+    rows, metrics = [], content.metrics
+    for name, found in content.intervals.items():
         shown = "undefined"
-        if found is not None and found.lower is not None and found.upper is not None:
+        if found.lower is not None and found.upper is not None:
             shown = f"{found.lower:.3f} to {found.upper:.3f}"
-        metrics = content.metrics
-        rows.append([title, number(metrics.test.get(name)), shown, number(metrics.train.get(name))])
+        rows.append(
+            [TITLES[name], number(metrics.test.get(name)), shown, number(metrics.train.get(name))]
+        )
     note = (
         "The intervals are of a bootstrap over the held-out customers: they cover which customers"
         " were held out, and not another table of training rows."
@@ -189,14 +189,19 @@ def _metrics(content: Content) -> str:
 
 def _slices(slices: Sequence[SliceMetrics]) -> str:
     rows, small = [], 0
+    measured = [one.metrics for one in slices if one.metrics is not None]
+    names = [name for name in SHOWN if measured and name in measured[0]][:_MOST_METRICS]
     for one in slices:
         if one.metrics is None:
             small += one.rows > 0
             continue
-        values = [number(one.metrics.get(name)) for name in _SHOWN]
-        churned = f"{(one.churned or 0) / one.rows:.1%}"
-        rows.append([code(one.column), code(one.slice), f"{one.rows:,}", churned, *values])
-    header = ["column", "slice", "customers", "churned", *(TITLES[name] for name in _SHOWN)]
+        values = [number(one.metrics.get(name)) for name in names]
+        label = "" if one.churned is None else f"{one.churned / one.rows:.1%}"
+        label = label if one.mean is None else number(one.mean)
+        rows.append([code(one.column), code(one.slice), f"{one.rows:,}", label, *values])
+    is_binary = any(one.churned is not None for one in slices)
+    header = ["column", "slice", "customers", "churned" if is_binary else "mean"]
+    header += [TITLES[name] for name in names]
     shown = first_rows(header, rows, numbers=range(2, len(header))) or "No slices are measured."
     return f"{shown}\n\nToo small to be measured: {small:,}." if small else shown
 

@@ -71,14 +71,16 @@ def _exam(entry: Compared, everyone: Everyone | None) -> str:
             f"On {entry.rows:,} held-out customers that neither model was trained on; paired"
             f" bootstrap over customers. Training rows are not compared{why}."
         )
+    chosen = "Each model's threshold was chosen on the folds, and parameters may have been"
+    if entry.threshold is None:
+        chosen = "Parameters may have been"
     return (
         f"On {everyone.rows:,} customers, each predicted by a fit that has not seen that"
         f" customer: {everyone.held_out:,} are held out, the others are predicted out of fold."
         " The intervals cover the sampling of customers (paired bootstrap), not the sampling of"
         " training tables; better and worse are corrected for comparing"
-        f" {len(everyone.metrics)} metrics on both groups (Holm). Each model's threshold was"
-        " chosen on the folds, and parameters may have been tuned on them; held-out customers"
-        " alone are the last exam."
+        f" {len(everyone.metrics)} metrics on both groups (Holm). {chosen} tuned on them; held-out"
+        " customers alone are the last exam."
     )
 
 

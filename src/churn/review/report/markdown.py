@@ -145,7 +145,8 @@ def _sections(facts: Facts, draw: Draw, run: str, picture: Picture | None) -> It
 
 
 def _metrics_alone(metrics: Metrics) -> str:
-    rows = [[title, number(metrics.test.get(name))] for name, title in TITLES.items()]
+    shown = [name for name in TITLES if name in metrics.test]
+    rows = [[TITLES[name], number(metrics.test[name])] for name in shown]
     return table(["", "held-out customers"], rows, numbers=(1,))
 
 
