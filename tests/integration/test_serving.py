@@ -249,7 +249,7 @@ def test_sixteen_clients_at_once_each_get_their_own_answers(server: Server, rows
     all_there = Barrier(clients)
 
     def call(number: int) -> None:
-        client = Client(server.url)
+        client = Client(server.url, rows.output.answered)
         all_there.wait()
         for request in range(requests):
             first = (number * requests + request) % len(rows.records)
