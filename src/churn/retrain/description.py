@@ -65,7 +65,9 @@ class Retrained:
         """The subject of the commit, and the pull request's title."""
         before, now = self.change.rows
         more = f"{now - before:+,}" if now != before else "as many"
-        return f"Retrain on {now:,} customers ({more}), {self.change.label_rate[1]:.1%} churned"
+        rate = self.change.label_rate
+        churned = "" if rate is None else f", {rate[1]:.1%} churned"
+        return f"Retrain on {now:,} customers ({more}){churned}"
 
     @property
     def message(self) -> str:
@@ -116,8 +118,10 @@ class Retrained:
         change = self.change
         rows = [
             ("customers", *(f"{rows:,}" for rows in change.rows)),
-            ("have churned", *(f"{rate:.1%}" for rate in change.label_rate)),
+            *((prose(what, 100), before, now) for what, before, now in change.target),
         ]
+        if change.label_rate is not None:
+            rows.append(("have churned", *(f"{rate:.1%}" for rate in change.label_rate)))
         counts = {
             "added": change.added,
             "removed": change.removed,

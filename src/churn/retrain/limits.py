@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+import pandas as pd
+from scipy.stats import chi2
+
 from churn.core.errors import DataError
+from churn.core.params import DataParams
 
 # Of tables whose churn rate has shifted by exactly the limit, 1 in 2,000 is refused by chance.
-_NOISE = NormalDist().inv_cdf(1 - 0.0005)
+_RARELY = 0.0005
+_NOISE = NormalDist().inv_cdf(1 - _RARELY)
 
 
 def require_rows(rows: int, today: int, min_share: float) -> None:
@@ -68,6 +73,54 @@ def label_range(rate: float, today: int, rows: int, max_shift: float) -> tuple[f
     angle = 2 * math.asin(math.sqrt(rate))
     lowest, highest = max(0.0, angle - reach), min(math.pi, angle + reach)
     return math.sin(lowest / 2) ** 2, math.sin(highest / 2) ** 2
+
+
+def require_target(before: pd.Series, after: pd.Series, data: DataParams) -> None:
+    """Check that the target of the newest table is distributed as today's.
+
+    Two labels by `require_label_rate`; numbers by the difference of their means in standard
+    deviations (Cohen's d); several classes by Cohen's w, the root of the sum of
+    ``(share - today's)^2 / today's``. Each may exceed `data.max_label_shift` by what chance does.
+
+    Parameters
+    ----------
+    before, after : Series
+        As `churn.data.targets.encoded` returns them.
+    data : DataParams
+
+    Raises
+    ------
+    DataError
+        If it is not.
+    """
+    most, sizes = data.max_label_shift, (len(before), len(after))
+    if data.positive is not None:
+        rates = float(before.mean()), float(after.mean())
+        require_label_rate(rates[1], sizes[1], rates[0], sizes[0], most)
+        return
+    chance = 1 / sizes[0] + 1 / sizes[1]
+    if data.classes:
+        today, now = class_shares(before, data), class_shares(after, data)
+        shift = math.sqrt(sum((now[name] - today[name]) ** 2 / today[name] for name in today))
+        noise = math.sqrt(chance * float(chi2.isf(_RARELY, len(today) - 1)))
+        what = ", ".join(f"{name} {now[name]:.1%} (today {today[name]:.1%})" for name in today)
+    else:
+        means, spread = (float(before.mean()), float(after.mean())), float(before.std())
+        noise = _NOISE * math.sqrt(chance)
+        shift = abs(means[1] - means[0]) / spread
+        what = f"{data.target} is {means[1]:.4g} on average, {means[0]:.4g} in today's table"
+    if shift > most + noise:
+        raise DataError(
+            f"{what}, so the labels may be wrong or incomplete (a shift of {shift:.2g}, and"
+            f" {most + noise:.2g} would be accepted); if they are right, raise data.max_label_shift"
+            f" in params.yaml ({most:g})"
+        )
+
+
+def class_shares(y: pd.Series, data: DataParams) -> dict[str, float]:
+    """Return the share of the customers of each class, in [0, 1]."""
+    counts = y.value_counts()
+    return {str(name): counts.get(i, 0) / len(y) for i, name in enumerate(data.classes)}
 
 
 def require_label_rate(

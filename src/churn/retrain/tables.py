@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,19 +24,24 @@ class TableChange:
 
     Attributes
     ----------
-    rows, label_rate : tuple
+    rows : tuple
         Today's, and the newest table's.
+    label_rate : tuple or None
+        The same of the share that churned; None if labels are not of two kinds.
+    target : tuple of (str, str, str)
+        What is shown of another target: what, today's, and the newest table's.
     added, removed, edited, relabelled : int or None
         Customers; of those in both tables, with another value and with another label. None if rows
         are numbered, because then nobody knows who is who.
     """
 
     rows: tuple[int, int]
-    label_rate: tuple[float, float]
+    label_rate: tuple[float, float] | None
     added: int | None = None
     removed: int | None = None
     edited: int | None = None
     relabelled: int | None = None
+    target: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def is_none(self) -> bool:
@@ -69,15 +74,33 @@ def compare(today: Path, newest: Path, shown: str, data: DataParams) -> TableCha
             raise DataError(f"{kinds[0]}, but data.path in params.yaml names {kinds[1]}")
         after = _read(newest, data)
         limits.require_rows(len(after), len(before), data.min_share)
-        rates = float(before[data.target].mean()), float(after[data.target].mean())
-        limits.require_label_rate(rates[1], len(after), rates[0], len(before), data.max_label_shift)
+        limits.require_target(before[data.target], after[data.target], data)
     except DataError as error:
         raise DataError(f"{shown}: refused: {_of_source(str(error), newest)}") from error
-    rows = (len(before), len(after))
+    change = _of_targets((before[data.target], after[data.target]), data)
     if data.id == ROW_NUMBER:
-        return TableChange(rows, rates)
+        return change
     found = customers.changed(before, after, data)
-    return TableChange(rows, rates, found.added, found.removed, found.edited, found.relabelled)
+    return replace(
+        change,
+        added=found.added,
+        removed=found.removed,
+        edited=found.edited,
+        relabelled=found.relabelled,
+    )
+
+
+def _of_targets(both: tuple[pd.Series, pd.Series], data: DataParams) -> TableChange:
+    rows = (len(both[0]), len(both[1]))
+    means = (float(both[0].mean()), float(both[1].mean()))
+    if data.positive is not None:
+        return TableChange(rows, means)
+    if not data.classes:
+        shown = (f"mean {data.target}", f"{means[0]:.4g}", f"{means[1]:.4g}")
+        return TableChange(rows, None, target=(shown,))
+    today, now = (limits.class_shares(y, data) for y in both)
+    target = [(name, f"{today[name]:.1%}", f"{now[name]:.1%}") for name in today]
+    return TableChange(rows, None, target=tuple(target))
 
 
 def _read(path: Path, data: DataParams) -> pd.DataFrame:
