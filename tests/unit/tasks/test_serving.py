@@ -1,0 +1,64 @@
+"""Models of numbers and classes are served with the bits of their pipelines, and explained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn.core.errors import ExplanationError
+from churn.core.params import FAMILIES
+from churn.explanation.values import Explainer
+from churn.serve import parity
+from churn.serve.compiled import CompileError, compile_model
+from tests.unit.serve.models import same_bits
+from tests.unit.tasks.conftest import Fit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES["regression"])
+def test_a_compiled_model_of_numbers_has_the_same_bits(
+    family: str, fit_numbers: Fit, spenders: pd.DataFrame
+) -> None:
+    model = fit_numbers(family)
+    compiled, rows = compile_model(model), parity.hostile(model, spenders.head(2))
+    assert parity.difference(model, compiled, rows) is None
+    with np.errstate(all="ignore"):
+        expected = model.pipeline.predict(rows.frame(model.card))
+    assert same_bits(compiled.scores(rows.numbers, rows.categories), expected)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_of_positive_numbers_has_the_same_bits(
+    fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(spenders, "spend", spenders["spend"].clip(lower=1.0))
+    model = fit_numbers("hist_gradient_boosting", loss="poisson")
+    compiled, rows = compile_model(model), parity.hostile(model, spenders.head(2))
+    assert parity.difference(model, compiled, rows) is None
+
+
+def test_several_classes_are_answered_by_the_pipeline(fit_classes: Fit) -> None:
+    with pytest.raises(CompileError, match="several classes"):
+        compile_model(fit_classes("hist_gradient_boosting"))
+
+
+@pytest.mark.parametrize("family", FAMILIES["regression"])
+def test_reasons_and_base_sum_to_the_number(
+    family: str, fit_numbers: Fit, spenders: pd.DataFrame
+) -> None:
+    model = fit_numbers(family)
+    rows = spenders.assign(plan=np.where(np.arange(len(spenders)) % 4, spenders["plan"], "unseen"))
+    rows["age"] = rows["age"].astype(float)
+    rows.loc[rows.index[::5], "age"] = np.nan
+    found = Explainer(model).explain(model.inputs(rows))
+    assert found.unit == "number"
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, model.scores(rows), rtol=1e-9)
+    by_column = dict(zip(model.card.inputs, found.values.T, strict=True))
+    recency = np.corrcoef(rows["recency_days"], by_column["recency_days"])[0, 1]
+    assert recency < -0.5
+
+
+def test_there_are_no_reasons_for_several_classes(fit_classes: Fit) -> None:
+    with pytest.raises(ExplanationError, match="several classes"):
+        Explainer(fit_classes("random_forest"))
