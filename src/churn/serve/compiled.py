@@ -26,6 +26,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.extmath import softmax
 
 from churn.core.errors import ChurnError
 from churn.model.artifact import Model
@@ -209,9 +210,9 @@ def _widths(encoder: OneHotEncoder) -> list[np.ndarray]:
 
 
 def _estimator(estimator: Any) -> Operation:
-    """Return what gives the scores: the probability of churn, or a number."""
+    """Return what gives the scores: the probability of churn, of each class, or a number."""
     if len(getattr(estimator, "classes_", ())) > 2:
-        raise CompileError("no array operation for several classes")
+        return _of_classes(estimator)
     if isinstance(estimator, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
         start = estimator._baseline_prediction.ravel()
         return _boosted(estimator, start, np.float64)
@@ -227,6 +228,54 @@ def _estimator(estimator: Any) -> Operation:
         weights, start = estimator.coef_.T, estimator.intercept_
         return lambda features: features @ weights + start
     raise CompileError(f"no array operation for {type(estimator).__name__}")
+
+
+def _of_classes(estimator: Any) -> Operation:
+    """Return what gives the probability of each of several classes."""
+    if isinstance(estimator, HistGradientBoostingClassifier):
+        start, kind, order = estimator._baseline_prediction.ravel(), np.float64, "F"
+        return _boosted_classes(estimator, start, kind, order)
+    if isinstance(estimator, GradientBoostingClassifier):
+        start = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_))).ravel()
+        return _boosted_classes(estimator, start, np.float32, "C")
+    if isinstance(estimator, RandomForestClassifier):
+        return _forest_of_classes(estimator)
+    if isinstance(estimator, LogisticRegression) and estimator.solver != "liblinear":
+        weights, start = estimator.coef_.T, estimator.intercept_
+        return lambda features: softmax(features @ weights + start)
+    raise CompileError(f"no array operation for several classes of {type(estimator).__name__}")
+
+
+def _boosted_classes(estimator: Any, start: np.ndarray, kind: type, order: str) -> Operation:
+    """Return the probabilities by the sums of each class's trees, laid out as scikit-learn does."""
+    per_tree = _per_tree(estimator, kind)
+
+    def scores(features: np.ndarray) -> np.ndarray:
+        trees = per_tree(features)
+        raw = np.empty((len(features), len(start)), order=order)  # type: ignore[call-overload]
+        for place, first in enumerate(start):
+            raw[:, place] = _summed(trees[:, place :: len(start)].copy(), first)
+        found: np.ndarray = estimator._loss.predict_proba(raw)
+        return found
+
+    return _in_chunks(scores)
+
+
+def _forest_of_classes(estimator: RandomForestClassifier) -> Operation:
+    """Return the mean of the trees' shares of customers of each class."""
+    trees = Trees(treelite.sklearn.import_model(estimator), leaves=True)
+    shares = [tree.tree_.value[:, 0, :] for tree in estimator.estimators_]
+    starts = np.cumsum([0, *map(len, shares[:-1])])
+    of_leaf = np.concatenate(shares)
+
+    def scores(features: np.ndarray) -> np.ndarray:
+        leaves = trees.predict(_cast(features, np.float32)).astype(np.int64) + starts
+        total = np.zeros((len(features), of_leaf.shape[1]))
+        for column in leaves.T:
+            total += of_leaf[column]
+        return total / len(shares)
+
+    return _in_chunks(scores)
 
 
 def _link(estimator: Any) -> Operation:

@@ -136,12 +136,14 @@ def _unlike(model: Model, compiled: Compiled, rows: Rows, frame: pd.DataFrame) -
     found = compiled.scores(rows.numbers, rows.categories)
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return f"{found.dtype} of shape {found.shape}, not {expected.dtype} of {expected.shape}"
-    unlike = np.flatnonzero(found.view(np.int64) != expected.view(np.int64))
+    both = (np.ascontiguousarray(scores).view(np.int64) for scores in (found, expected))
+    differ = np.not_equal(*both)
+    unlike = np.flatnonzero(differ.any(axis=1) if differ.ndim > 1 else differ)
     if not len(unlike):
         return None
     place = int(unlike[0])
     cells = dict(zip(numbers_of(model.card), rows.numbers[place].tolist(), strict=True))
     return (
         f"{len(unlike)} of {len(rows)} rows differ, the first by"
-        f" {abs(found[place] - expected[place]):.2g}, at {cells}"
+        f" {np.abs(found[place] - expected[place]).max():.2g}, at {cells}"
     )

@@ -14,7 +14,7 @@ import numpy as np
 import treelite
 from treelite.libpath import find_lib_path
 
-_CONFIG = json.dumps({"predict_type": "score_per_tree", "nthread": 1}).encode()
+_KINDS = ("score_per_tree", "leaf_id")
 _POINTER, _COUNT, _TEXT = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
 
 
@@ -37,17 +37,22 @@ class Trees:
     ----------
     model : treelite.Model
         With thresholds and answers in float64.
+    leaves : bool, default=False
+        Whether the answer is the number of the leaf, as scikit-learn counts the tree's nodes:
+        treelite divides the shares in a leaf by their sum, which changes their last digit.
     """
 
-    def __init__(self, model: treelite.Model) -> None:
+    def __init__(self, model: treelite.Model, leaves: bool = False) -> None:
         if (model.input_type, model.output_type) != ("float64", "float64"):
             raise TypeError(f"trees of {model.input_type} and {model.output_type}, not float64")
         self._model = model  # keeps what the handle names
         self._n_features: int = model.num_feature
-        one = treelite.gtil.predict_per_tree(model, np.zeros((1, self._n_features)), nthread=1)
+        ask = treelite.gtil.predict_leaf if leaves else treelite.gtil.predict_per_tree
+        one = ask(model, np.zeros((1, self._n_features)), nthread=1)
         self._width = one.size  # answers of a customer
+        config = json.dumps({"predict_type": _KINDS[leaves], "nthread": 1}).encode()
         self._config = _POINTER()
-        _check(_library.TreeliteGTILParseConfig(_CONFIG, ctypes.byref(self._config)))
+        _check(_library.TreeliteGTILParseConfig(config, ctypes.byref(self._config)))
 
     def __del__(self) -> None:
         config = getattr(self, "_config", None)

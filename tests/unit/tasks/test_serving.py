@@ -38,9 +38,24 @@ def test_a_compiled_model_of_positive_numbers_has_the_same_bits(
     assert parity.difference(model, compiled, rows) is None
 
 
-def test_several_classes_are_answered_by_the_pipeline(fit_classes: Fit) -> None:
-    with pytest.raises(CompileError, match="several classes"):
-        compile_model(fit_classes("hist_gradient_boosting"))
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES["multiclass"])
+def test_a_compiled_model_of_classes_has_the_same_bits(
+    family: str, fit_classes: Fit, spenders: pd.DataFrame
+) -> None:
+    model = fit_classes(family)
+    compiled, rows = compile_model(model), parity.hostile(model, spenders.head(2))
+    assert parity.difference(model, compiled, rows) is None
+    many = rows.take(np.arange(5000) % len(rows))
+    expected = model.pipeline.predict_proba(many.frame(model.card))
+    assert same_bits(compiled.scores(many.numbers, many.categories), expected)
+
+
+def test_what_is_not_compiled_is_answered_by_the_pipeline(fit_classes: Fit) -> None:
+    model = fit_classes("logistic_regression")
+    model.pipeline[-1].solver = "liblinear"
+    with pytest.raises(CompileError, match="several classes of LogisticRegression"):
+        compile_model(model)
 
 
 @pytest.mark.parametrize("family", FAMILIES["regression"])
