@@ -102,6 +102,10 @@ class Params(Section):
         if bool(data.classes) != (task == "multiclass"):
             is_not = "is needed for" if task == "multiclass" else "is not for"
             raise ValueError(f"data.classes {is_not} task: {task}")
+        if isinstance(self.decision, MulticlassDecision):
+            _require_declared(
+                "decision.costs", list(self.decision.costs), "data.classes", data.classes
+            )
         gates, known = self.gates, METRICS[task]
         named: dict[str, Iterable[str]] = {
             "gates.minima": gates.minima,
@@ -146,13 +150,14 @@ _BY_TASK: dict[object, type[Params]] = {
 
 
 def _require_declared(
-    key: str, names: Sequence[str], declared_in: str, declared: tuple[str, ...]
+    key: str, names: Sequence[str], declared_in: str, declared: Sequence[object]
 ) -> None:
+    known, what = list(map(str, declared)), "" if declared_in == "data.classes" else "column "
     for name in names:
-        if name not in declared:
+        if name not in known:
             raise ValueError(
-                f"{key}: column {name!r} is not in {declared_in}"
-                f" (valid: {', '.join(declared) or 'none'})"
+                f"{key}: {what}{name!r} is not in {declared_in}"
+                f" (valid: {', '.join(known) or 'none'})"
             )
 
 
