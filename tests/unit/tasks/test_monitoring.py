@@ -1,0 +1,135 @@
+"""Numbers and classes in production: drift of what is predicted, and metrics with labels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from churn.core.params import EffectsParams, MulticlassDecision, RegressionDecision, SlicesParams
+from churn.evaluation import reference, tasks
+from churn.evaluation.reference import Reference
+from churn.evaluation.tasks import Scored, Task
+from churn.model.artifact import Model
+from churn.monitor import performance
+from churn.monitor.counting import Counts
+from churn.monitor.labels import Labels
+from churn.monitor.measuring import Measurer
+from churn.serve.prediction_log import Entry, table
+from churn.serve.rows import from_frame
+from tests.unit.tasks.conftest import CLASSES, Fit
+
+SLICES = SlicesParams(numeric=("age",), bins=2, min_rows=50)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EVENING, MORROW = (NOON.replace(hour=18), NOON.replace(day=2))
+
+
+class Watched:
+    """A model with its reference, and what measures windows against it."""
+
+    def __init__(self, task: Task, model: Model, rows: pd.DataFrame, margins: Any) -> None:
+        self.task, self.model, self.rows = task, model, rows
+        y = rows[model.card.target].to_numpy()
+        scored = Scored(model.scores(rows), model.card.rule)
+        described = reference.describe(rows, rows, task, y, scored, model.card, SLICES)
+        self.reference = Reference.model_validate_json(described.model_dump_json())
+        self.measurer = Measurer(self.reference, EffectsParams(), margins, task, 0.05)
+
+    def log(self, rows: pd.DataFrame) -> pa.Table:
+        """Return the prediction log of customers."""
+        count = len(rows)
+        entry = Entry(
+            requests=[str(i) for i in range(count)],
+            moments=[NOON.timestamp()] * count,
+            latencies_ms=[2.0] * count,
+            scoring_ms=1.0,
+            counts=[1] * count,
+            places=np.zeros(count, dtype=int),
+            rows=from_frame(self.model, rows),
+            answer=self.model.output.answer(self.model.scores(rows), self.model.card.rule),
+            card=self.model.card,
+            version="1",
+            role="champion",
+        )
+        return table([entry], self.model.card, frozenset())
+
+    def over(self, rows: pd.DataFrame) -> set[str]:
+        """Return the names of the quantities that have changed."""
+        counts = Counts(self.reference, frozenset(self.model.card.inputs))
+        counts.add(self.log(rows), "1")
+        assert counts.customers == len(rows)
+        assert self.measurer.estimate(counts) == ({}, [])  # no probabilities of two classes
+        return {one.name for one in self.measurer.measure(counts) if one.is_over}
+
+    def with_labels(self, rows: pd.DataFrame) -> performance.Performance:
+        """Measure customers whose labels came in the evening."""
+        known = pd.DataFrame(
+            {"id": rows["customer_id"], "y": rows[self.model.card.target], "known": EVENING}
+        )
+        labels = Labels(known, NOON, MORROW, self.model.output.scored, ["age"])
+        labels.match(self.log(rows))
+        assert labels.unmatched == 0
+        return performance.measure(
+            labels.matched(10_000), 0, self.reference, self.measurer, self.task, 50
+        )
+
+
+@pytest.fixture(scope="module")
+def numbers_watched(
+    numbers: RegressionDecision, fit_numbers: Fit, spenders: pd.DataFrame
+) -> Watched:
+    return Watched(tasks.of(numbers), fit_numbers("ridge"), spenders, {"rmse": 1.0})
+
+
+@pytest.fixture(scope="module")
+def classes_watched(
+    classes: MulticlassDecision, fit_classes: Fit, spenders: pd.DataFrame
+) -> Watched:
+    model = fit_classes("logistic_regression")
+    return Watched(tasks.of(classes, CLASSES), model, spenders, {"macro_f1": 0.02})
+
+
+@pytest.fixture(params=["numbers_watched", "classes_watched"])
+def watched(request: pytest.FixtureRequest) -> Watched:
+    found: Watched = request.getfixturevalue(request.param)
+    return found
+
+
+def test_what_has_not_changed_is_no_alarm(watched: Watched) -> None:
+    assert watched.over(watched.rows) == set()
+
+
+def test_other_predictions_are_named(watched: Watched) -> None:
+    poor = watched.rows.assign(monetary_value=watched.rows["monetary_value"] / 4)
+    assert "drift of the prediction" in watched.over(poor)
+
+
+def test_metrics_with_labels_are_those_that_were_promised(watched: Watched) -> None:
+    found = watched.with_labels(watched.rows)
+    everyone = found.groups[0]
+    for name, interval in everyone.metrics.items():
+        assert interval.value == pytest.approx(everyone.promised[name].value, rel=1e-6), name
+    assert len(found.groups) > 1
+    assert [measure for measure in found.measures if measure.is_over] == []
+
+
+def test_a_change_of_the_labels_alone_is_found(watched: Watched) -> None:
+    target = watched.model.card.target
+    turned = np.roll(watched.rows[target].to_numpy(), 7)
+    changed = watched.rows.assign(**{target: turned})
+    assert watched.over(changed) == set()
+    found = watched.with_labels(changed)
+    assert [measure.name for measure in found.measures if measure.is_over]
+
+
+def test_numbers_are_calibrated_by_tenths_and_classes_are_not(
+    numbers_watched: Watched, classes_watched: Watched
+) -> None:
+    tenths = numbers_watched.with_labels(numbers_watched.rows).calibration
+    assert len(tenths) == 10
+    assert [one[0] for one in tenths] == sorted(one[0] for one in tenths)
+    assert classes_watched.with_labels(classes_watched.rows).calibration == []
