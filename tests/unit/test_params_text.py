@@ -227,3 +227,12 @@ def test_what_yaml_finds_changed_is_found(
     except (yaml.YAMLError, TypeError, ValueError, UnreadableError):
         return
     assert found or not differ
+
+
+def test_a_key_of_the_file_itself_is_a_limit() -> None:
+    before = "task: binary\n\ndata:\n  path: a.csv\n"
+    [edit] = changed_limits(before, before.replace("binary", "regression  # a number"))
+    assert (edit.before, edit.after) == (("task: binary",), ("task: regression",))
+    for broken in ("task: binary\n  more\n", "task: binary\ntask: binary\n", "task: 'a\n"):
+        with pytest.raises(UnreadableError):
+            changed_limits(before, broken)

@@ -14,6 +14,7 @@ from itertools import accumulate, takewhile
 
 # A change of these changes the limits by which it is judged itself.
 SECTIONS = (
+    "task",
     "gates",
     "checks",
     "comparison",
@@ -24,14 +25,22 @@ SECTIONS = (
     "data",
 )
 # In these sections only the listed keys are limits; pull requests are meant to change the others.
-_KEYS = {
-    "data": ("path", "id", "target", "positive"),
-    "decision": ("cost_false_negative", "cost_false_positive"),
+KEYS = {
+    "data": ("path", "id", "target", "positive", "classes"),
+    "decision": (
+        "cost_false_negative",
+        "cost_false_positive",
+        "cost_too_low",
+        "cost_too_high",
+        "coverage",
+        "costs",
+    ),
     "evaluation": ("slices",),
 }
 _MOST_CHARACTERS, _LONGEST_LINE = 200_000, 500
 _MOST_COMPARED = 200  # lines; comparing more takes too long
 _SECTION = re.compile(r"([a-z_]+): *")
+_SCALAR = re.compile(r"(task): +\w+")  # the only key that is no section
 _LINE = re.compile(r"( +)(- )?([\w.-]+:(?= |$))? *(.*)")
 _WORD = r"[\w.+-]+"
 _VALUE = rf"(?:{_WORD}|\"[^\"\\]*\"|'[^']*')"
@@ -75,13 +84,13 @@ def changed_limits(before: str, after: str) -> list[Edit]:
 
 def _limits(section: str, lines: list[str]) -> list[str]:
     """Return the lines of a section that are limits: whole keys with everything below them."""
-    if section not in _KEYS:
+    if section not in KEYS:
         return lines
     kept, is_kept = [], False
     depth = len(lines[1]) - len(lines[1].lstrip()) if lines[1:] else 0
     for line in lines[1:]:
         if len(line) - len(line.lstrip()) <= depth:
-            is_kept = line.strip().partition(":")[0] in _KEYS[section]
+            is_kept = line.strip().partition(":")[0] in KEYS[section]
         if is_kept:
             kept.append(line)
     return kept
@@ -125,6 +134,12 @@ def _sections(text: str) -> dict[str, list[str]]:
             if name in found:
                 raise UnreadableError
             lines = found[name] = [f"{name}:"]
+            continue
+        if scalar := _SCALAR.fullmatch(content):
+            name, column, has_value = scalar[1], 0, True
+            if name in found:
+                raise UnreadableError
+            lines = found[name] = [content]
             continue
         matched = _LINE.fullmatch(line.rstrip() if _has_quotes(content) else content)
         if matched is None or not lines:

@@ -15,21 +15,14 @@ from churn.core.params import Scalar, flatten
 from churn.core.paths import Workspace
 from churn.provenance.candidate import INPUTS
 from churn.provenance.git import changed, git
-from churn.review import judging
+from churn.review import judging, params_text
 from churn.review.changes import Changes, ParameterChange
 
 # A change of these changes the limits by which it is judged itself.
-_LIMITS = (
-    "gates.",
-    "release.",
-    "checks.",
-    "comparison.",
-    "evaluation.slices.",
-    "decision.cost_",
-    "split.",
-    "data.id",
-    "data.positive",
-    "data.target",
+_LIMITS = frozenset(
+    f"{section}.{key}"
+    for section in params_text.SECTIONS
+    for key in params_text.KEYS.get(section, ("",))
 )
 _ABSENT = "absent"
 # Strings that look like another type, such as "1" or "true", are shown in quotes.
@@ -101,6 +94,12 @@ def _at_top_level(root: Path, commit: str) -> list[str]:
     return changed(top, commit, (".github", ".gitattributes"))
 
 
+def _is_limit(key: str) -> bool:
+    """Tell whether a dotted key, or one that it is below, is a limit."""
+    section, _, rest = key.partition(".")
+    return bool({f"{section}.", f"{section}.{rest.partition('.')[0]}"} & _LIMITS)
+
+
 def _params(workspace: Workspace, commit: str) -> dict[str, str] | None:
     """Return the texts of a commit's params.yaml: empty if unreadable, None if it has none."""
     name = workspace.params.name
@@ -120,7 +119,7 @@ def parameter_changes(before: Mapping[str, str], after: Mapping[str, str]) -> li
             key=key,
             before=before.get(key, _ABSENT),
             after=after.get(key, _ABSENT),
-            limit=key.startswith(_LIMITS),
+            limit=_is_limit(key),
         )
         for key in dict.fromkeys([*before, *after])
         if before.get(key, _ABSENT) != after.get(key, _ABSENT)
