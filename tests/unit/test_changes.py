@@ -122,8 +122,9 @@ def test_who_moves_a_limit_is_told_so(key: str) -> None:
     *parents, last = key.split(".")
     reduce(getitem, parents, after)[last] = "other"
     [one] = parameter_changes(texts(before), texts(after))
-    limits = ("gates", "checks", "comparison", "release", "split")
-    whose = ("data.id", "data.target", "data.positive")  # who is held out, and what is churn
+    limits = ("gates", "checks", "comparison", "release", "split", "task")
+    # Who is held out, and what is churn.
+    whose = ("data.path", "data.id", "data.target", "data.positive")
     decides = key.startswith((*limits, *whose)) or "slices" in key or "cost_" in key
     assert one.limit == decides
 
