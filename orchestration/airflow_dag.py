@@ -22,7 +22,7 @@ def _run(name: str) -> None:
 
 
 def _alert(context: dict[str, Any]) -> None:
-    jobs.alert(f"{context['dag'].dag_id}: {context['exception']}")
+    jobs.alert(context["dag"].dag_id, str(context["exception"]))
 
 
 for job in jobs.load().values():

@@ -29,9 +29,9 @@ def _schedule(job: jobs.Job) -> dg.ScheduleDefinition:
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
 def alert(context: dg.RunFailureSensorContext) -> None:
-    """Tell why a run has failed."""
+    """Tell that a run has failed."""
     for event in context.get_step_failure_events():
-        jobs.alert(f"churn {event.step_key}: {event.step_failure_data.error_display_string}")
+        jobs.alert(f"churn {event.step_key}", event.step_failure_data.error_display_string)
 
 
 _JOBS = jobs.load().values()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -26,13 +25,7 @@ ALERT_URL = "CHURN_ALERT_URL"  # a webhook, as those of Slack, Mattermost or Tea
 _ERROR = "Error: "
 _ENDED = 1  # of churn: the job is done, and its result is an alarm
 _STOP_S = 20
-# Up to the place; what follows may be an id, a cell, or a whole row.
-_ABOUT_DATA = re.compile(
-    r"""\bcolumn (?:'[^']*'|"[^"]*")(?:, row \d+)?(?::? is missing\b)?"""
-    r"|\bnot a CSV file\b|\bMalformed \w+ record\b|\brow #?\d+|\bcustomer(?=s? ['\"])"
-    r"|^(?:\w+\.)*\w*(?:Error|Exception)(?=: )"  # of a crash, which may say anything
-)
-_PARENTHESIS = re.compile(r" ?\((?!version \d+\)).*\)| ?\((?!version \d+\))[^)]*$")
+_ALARM = "[alarm]"
 
 
 @dataclass(frozen=True)
@@ -131,9 +124,9 @@ def run(job: Job, log: Callable[[str], object]) -> None:
     for line in output:
         log(line)
     if code:
-        said = without_customers(reason(errors, output, code))
-        kind = "alarm" if code == _ENDED else f"error, exit code {code}"
-        raise JobError(f"churn {job.arguments[0]}: {said} [{kind}]", code != _ENDED)
+        kind = _ALARM if code == _ENDED else f"[error, exit code {code}]"
+        said = f"churn {job.arguments[0]}: {reason(errors, output, code)} {kind}"
+        raise JobError(said, code != _ENDED)
 
 
 def _call(command: list[str], log: Callable[[str], object]) -> tuple[int, list[str], list[str]]:
@@ -177,22 +170,21 @@ def reason(errors: Iterable[str], output: Iterable[str], code: int) -> str:
     return next(iter([*told[-1:], *output[:1], *errors[-1:]]), f"exit code {code}, and no reason")
 
 
-def without_customers(line: str) -> str:
-    """Leave out what may be a customer's: ids, cells and rows stay in the log.
+def alert(name: str, reason: str) -> None:
+    """Post that a job has failed to the webhook that the environment names; else do nothing.
 
-    Of a line about a column, a row or a customer, only the place is left, and parentheses are left
-    out of all but the number of a version.
+    The reason stays in the run, because it may name customers.
+
+    Parameters
+    ----------
+    name : str
+        As the orchestrator calls it.
+    reason : str
+        Contains the message of the `JobError`.
     """
-    about = _ABOUT_DATA.search(line)
-    short = line[: about.end()] if about else line
-    short = _PARENTHESIS.sub("", short).rstrip(" :,;")
-    return short if short == line else f"{short} (more in the log)"
-
-
-def alert(text: str) -> None:
-    """Post a text to the webhook that the environment names; without one, do nothing."""
     if url := os.environ.get(ALERT_URL):
-        body = json.dumps({"text": text}).encode()
+        what = "raises an alarm" if _ALARM in reason else "has failed"
+        body = json.dumps({"text": f"{name} {what}; the reason is in its run"}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, body, headers)  # noqa: S310 the team's own address
         urllib.request.urlopen(request, timeout=30).close()  # noqa: S310

@@ -15,7 +15,7 @@ def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
 
 
 def _alert(_flow: Any, run: Any, state: Any) -> None:
-    jobs.alert(f"{run.name}: {state.message}")
+    jobs.alert(run.name, state.message)
 
 
 @task(

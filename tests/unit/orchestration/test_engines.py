@@ -31,6 +31,7 @@ from tests.unit.releases import Candidates
 pytestmark = pytest.mark.long
 
 _HERE = Path(__file__).resolve().parent
+_POSTED = ("monitor raises an alarm", "retrain has failed")
 _ALARM = "churn monitor: The customers have changed (version 1)"
 _ERROR = "churn retrain: git ls-remote: fatal: 'origin' does not appear to be a git repository"
 
@@ -128,8 +129,9 @@ def test_the_jobs_run_and_a_failure_says_why(
     [day] = (project / "scored").iterdir()
     assert len(pd.read_csv(day / "customers.csv")) == 50
     assert len(texts) == 2, texts
-    assert _ALARM in texts[0]
-    assert _ERROR in texts[1]
+    for text, what, reason in zip(texts, _POSTED, (_ALARM, _ERROR), strict=True):
+        assert text.endswith(f"{what}; the reason is in its run")
+        assert reason in done.stdout
     # An alarm stays one, and is not tried again; an error may pass.
     commands = ("predict", "monitor", "retrain")
     begun = [done.stdout.count(f"churn {name} --skip-if-not-set-up") for name in commands]
