@@ -42,5 +42,5 @@ def explain(model: str, source: Path, output: Path) -> None:
     found = table.explain(load_model(model, Path()), source, output)
     click.echo(
         f"{output}: reasons of {len(found.score):,} predictions, in {found.unit} beside"
-        f" {found.base:.4f}"
+        f" {found.base.mean():.4f}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from churn.core.errors import ExplanationError
 from churn.explanation.division import Division
 from churn.model.artifact import Model
 
-Unit = Literal["log-odds", "probability", "number"]
+Unit = Literal["log-odds", "probability", "number", "raw score"]
 _CHUNK = 4096  # rows whose features are held at once
 # Of what is summed: a thousand times what rounding does, and far less than anybody reads.
 _TOLERANCE = 1e-8
@@ -30,18 +31,19 @@ class Explained:
     ----------
     values : ndarray of float64, shape (n_customers, n_columns)
         What each raw column adds to the score; columns in the order of the card's `inputs`.
-    base : float
+    base : ndarray of float64, shape (n_customers,)
         The score of which nothing is known: its mean for the training rows, as the trees weight
         them (`class_weight`, the rows that a tree was grown on).
     score : ndarray of float64, shape (n_customers,)
         ``base`` and the sum of the values.
-    unit : {"log-odds", "probability", "number"}
+    unit : {"log-odds", "probability", "number", "raw score"}
         Of all these: of the probability p it is log(p / (1 - p)), or p itself; or the predicted
-        number.
+        number. Of several classes, those of the predicted one: its probability, or its raw score,
+        which is the logarithm of the probability up to a number that all classes share.
     """
 
     values: np.ndarray
-    base: float
+    base: np.ndarray
     score: np.ndarray
     unit: Unit
 
@@ -78,7 +80,8 @@ class Explainer:
 
     A forest averages probabilities, so its values are differences of probability; those of other
     families are differences of log-odds, of which these models are sums. Those of a predicted
-    number are differences of that number.
+    number are differences of that number. For several classes the predicted one is explained, by
+    its probability or its raw score.
     """
 
     def __init__(self, model: Model) -> None:
@@ -91,9 +94,8 @@ class Explainer:
             raise ExplanationError(
                 f"the model has {estimator.n_features_in_} features, and {known} are known"
             )
-        if model.card.task == "multiclass":
-            raise ExplanationError("no reasons for several classes")
-        self.unit: Unit = "number" if model.card.task == "regression" else "log-odds"
+        units: dict[str | None, Unit] = {"regression": "number", "multiclass": "raw score"}
+        self.unit: Unit = units.get(model.card.task, "log-odds")
         if isinstance(estimator, RandomForestClassifier):
             self.unit = "probability"
         if getattr(estimator, "loss", None) in ("poisson", "gamma"):
@@ -105,7 +107,8 @@ class Explainer:
     def leaves(self) -> int:
         """Number of leaves of all trees, with which the time of a row grows; 1 without trees."""
         if hasattr(self._estimator, "_predictors"):  # hist_gradient_boosting's
-            return sum(one.get_n_leaf_nodes() for [one] in self._estimator._predictors)
+            grown = chain.from_iterable(self._estimator._predictors)
+            return sum(one.get_n_leaf_nodes() for one in grown)
         trees = np.ravel(getattr(self._estimator, "estimators_", []))
         return sum(int(one.tree_.n_leaves) for one in trees) or 1
 
@@ -123,22 +126,36 @@ class Explainer:
             If the values do not sum to what the model predicts.
         """
         values, scores = [np.empty((0, self._division.n_columns))], [np.empty(0)]
+        bases = [np.empty(0)]
         for start in range(0, len(inputs), _CHUNK):
             chunk = inputs.iloc[start : start + _CHUNK]
             features = self._model.pipeline[:-1].transform(chunk)
-            score = self._score(features)
-            found = self._division.of(chunk, self._of_features(features))
-            _require_sum(found.sum(axis=1) + self.base, score)
-            values.append(found)
-            scores.append(score)
-        return Explained(np.concatenate(values), self.base, np.concatenate(scores), self.unit)
+            score, of_features = self._score(features), self._of_features(features)
+            base = np.full(len(chunk), self.base[0])
+            if score.ndim > 1:
+                places = np.arange(len(chunk))
+                chosen = self._predicted(features)
+                score, of_features = score[places, chosen], of_features[places, :, chosen]
+                base = self.base[chosen]
+            found = self._division.of(chunk, of_features)
+            _require_sum(found.sum(axis=1) + base, score)
+            for kept, part in ((values, found), (scores, score), (bases, base)):
+                kept.append(part)
+        joined = [np.concatenate(parts) for parts in (values, bases, scores)]
+        return Explained(joined[0], joined[1], joined[2], self.unit)
+
+    def _predicted(self, features: np.ndarray) -> np.ndarray:
+        """Return the positions of the predicted classes."""
+        probability = self._estimator.predict_proba(features)
+        return self._model.output.decided(probability, self._model.card.rule)
 
     def _score(self, features: np.ndarray) -> np.ndarray:
         score: np.ndarray
         if self.unit == "number":
             score = np.asarray(self._estimator.predict(features), dtype=np.float64)
         elif self.unit == "probability":
-            score = self._estimator.predict_proba(features)[:, 1]
+            score = self._estimator.predict_proba(features)
+            score = score[:, 1] if score.shape[1] == 2 else score
         else:
             score = self._per_score * self._estimator.decision_function(features)
         return score
@@ -149,11 +166,17 @@ def prepare() -> None:
     import shap  # noqa: F401
 
 
-def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
-    """Return what computes the values of features, and the base."""
+def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """Return what computes the values of features, and the base of each class.
+
+    The values are of shape (n_customers, n_features), with a further axis for several classes.
+    """
+    n_classes = len(getattr(estimator, "classes_", ()))
     if isinstance(estimator, LogisticRegression | Ridge):
-        weights, base = np.ravel(estimator.coef_), float(np.ravel(estimator.intercept_)[0])
-        return lambda features: features * weights, base
+        weights, base = np.atleast_2d(estimator.coef_), np.ravel(estimator.intercept_)
+        if n_classes > 2:
+            return lambda features: features[:, :, None] * weights.T, base
+        return lambda features: features * weights[0], base
     import shap  # takes a second, and only who asks for reasons needs it
 
     try:
@@ -165,9 +188,10 @@ def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
 
     def of_features(features: np.ndarray) -> np.ndarray:
         found = np.asarray(trees.shap_values(features, check_additivity=False), dtype=np.float64)
-        return found[..., -1] if found.ndim == 3 else found  # a forest's, of both classes
+        return found[..., -1] if found.ndim == 3 and n_classes == 2 else found  # of both classes
 
-    base = float(np.ravel(trees.expected_value)[-1])
+    base = np.ravel(trees.expected_value).astype(np.float64)
+    base = base if n_classes > 2 else base[-1:]
     if _per_score(estimator) == 1.0:
         return of_features, base
     # shap takes the log-odds of the training rows for what these trees start from, which is half.

@@ -126,7 +126,7 @@ class Explaining:
                 **{name: values[i].item() for name, values in answer.items()},
                 "version": served.version,
                 "score": float(reply.score[i]),
-                "base": reply.base,
+                "base": float(reply.base[i]),
                 "unit": reply.unit,
                 "reasons": dict(zip(columns, reply.values[i].tolist(), strict=True)),
             }

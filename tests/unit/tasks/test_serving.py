@@ -74,6 +74,36 @@ def test_reasons_and_base_sum_to_the_number(
     assert recency < -0.5
 
 
-def test_there_are_no_reasons_for_several_classes(fit_classes: Fit) -> None:
-    with pytest.raises(ExplanationError, match="several classes"):
-        Explainer(fit_classes("random_forest"))
+@pytest.mark.parametrize("family", FAMILIES["multiclass"])
+def test_reasons_and_base_sum_to_the_score_of_the_predicted_class(
+    family: str, fit_classes: Fit, spenders: pd.DataFrame
+) -> None:
+    model = fit_classes(family)
+    if family == "gradient_boosting":
+        with pytest.raises(ExplanationError, match="GradientBoostingClassifier"):
+            Explainer(model)
+        return
+    found = Explainer(model).explain(model.inputs(spenders))
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
+    probability = model.scores(spenders)
+    chosen = model.output.decided(probability, model.card.rule)
+    own = probability[np.arange(len(spenders)), chosen]
+    if found.unit == "probability":
+        np.testing.assert_allclose(found.score, own, rtol=1e-9)
+        return
+    assert found.unit == "raw score"
+    # The logarithm of the probability, up to what all classes of a customer share.
+    for first, second in ((0, 1), (5, 9)):
+        pair = model.inputs(spenders).iloc[[first, second]]
+        raw = model.pipeline.decision_function(pair)
+        expected = raw[[0, 1], chosen[[first, second]]]
+        np.testing.assert_allclose(found.score[[first, second]], expected, rtol=1e-9)
+
+
+def test_there_are_no_reasons_for_a_loss_that_multiplies(
+    fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(spenders, "spend", spenders["spend"].clip(lower=1.0))
+    model = fit_numbers("hist_gradient_boosting", loss="gamma")
+    with pytest.raises(ExplanationError, match="loss: gamma"):
+        Explainer(model)
