@@ -436,7 +436,7 @@ def questions(candidates: Candidates, customers: pd.DataFrame) -> list[Question]
         asked = customers.iloc[draw.integers(len(customers), size=count)][[key, *columns]]
         records = asked.astype(object).where(asked.notna(), None).to_dict("records")
         expected = {
-            str(number): model.probability(asked[columns]).tolist()
+            str(number): model.scores(asked[columns]).tolist()
             for number, model in enumerate(models, start=1)
         }
         body = json.dumps({"dataframe_records": records}).encode()

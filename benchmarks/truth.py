@@ -183,7 +183,7 @@ def failed_checks(rows: int, drift: float, seed: int) -> list[str]:
     is_test = split.is_test(before[SETTINGS.data.id], SETTINGS.split.test_share, "truth")
     frames = {"train": before[~is_test].reset_index(drop=True), "test": after[is_test]}
     model = train.fit(frames["train"], SETTINGS).model
-    scored = {s: f.assign(probability=model.probability(f)) for s, f in frames.items()}
+    scored = {s: f.assign(probability=model.scores(f)) for s, f in frames.items()}
     checks, cut = SETTINGS.checks, model.card.threshold
     results = deepchecks_program.run(scored, SETTINGS.data, checks, cut)
     return [result.check for result in results if result.status != "passed"]

@@ -48,7 +48,7 @@ def healthy(settings: Params, tmp_path_factory: pytest.TempPathFactory) -> Sides
     train.write(workspace, settings)
     model = artifact.load(workspace.model)
     frames = {side: pd.read_parquet(workspace.split(side)) for side in SIDES}
-    return {s: f.assign(probability=model.probability(f)) for s, f in frames.items()}
+    return {s: f.assign(probability=model.scores(f)) for s, f in frames.items()}
 
 
 # deepchecks: defects of a table, of its split, and of predictions
@@ -326,7 +326,7 @@ def made_up(rows: int, settings: Params, drift: float = 0.0, seed: int = 3) -> S
         "test": after[is_test].reset_index(drop=True),
     }
     model = train.fit(frames["train"], settings).model
-    return {s: f.assign(probability=model.probability(f)) for s, f in frames.items()}
+    return {s: f.assign(probability=model.scores(f)) for s, f in frames.items()}
 
 
 def test_a_small_table_passes_and_three_months_of_drift_are_noticed(

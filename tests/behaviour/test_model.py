@@ -59,7 +59,7 @@ def pipeline(root: Path, settings: Params, table: Path) -> Workspace:
 
 
 def auc(model: Model, customers: pd.DataFrame) -> float:
-    return float(roc_auc_score(customers["churned"], model.probability(customers)))
+    return float(roc_auc_score(customers["churned"], model.scores(customers)))
 
 
 def test_predictions_do_not_depend_on_the_order_of_the_rows(
@@ -130,14 +130,14 @@ def test_more_days_of_silence_do_not_lower_predicted_churn_on_average(
     older = held_out[held_out["recency_days"] + days <= held_out["days_since_signup"]]
     assert len(older) > 300
     silent = older.assign(recency_days=older["recency_days"] + days)
-    assert model.probability(silent).mean() > model.probability(older).mean()
+    assert model.scores(silent).mean() > model.scores(older).mean()
 
 
 def test_more_complaints_do_not_lower_predicted_churn_on_average(
     model: Model, held_out: pd.DataFrame
 ) -> None:
     complaining = held_out.assign(support_tickets=held_out["support_tickets"] + 3)
-    assert model.probability(complaining).mean() > model.probability(held_out).mean()
+    assert model.scores(complaining).mean() > model.scores(held_out).mean()
 
 
 def customer(**columns: Any) -> pd.DataFrame:
@@ -182,7 +182,7 @@ def test_a_customer_of_whom_nothing_is_known_scores_between_the_two(
     model: Model, held_out: pd.DataFrame
 ) -> None:
     unknown = customer(**dict.fromkeys(customer().columns, np.nan))
-    assert 0.02 < model.probability(unknown)[0] < 0.9
+    assert 0.02 < model.scores(unknown)[0] < 0.9
 
 
 def small(settings: Params, **hyperparameters: Any) -> Params:

@@ -43,7 +43,7 @@ class World:
             train,
             test,
             test["churned"].to_numpy(),
-            self.model.probability(test),
+            self.model.scores(test),
             self.model.card.threshold,
             self.model.card,
             settings.evaluation.slices,

@@ -472,7 +472,7 @@ def workspace(repository: Path, planned: pd.DataFrame, small: Params) -> Workspa
     model, unseen = train.fit(planned[~held_out], small)
     artifact.save(model, made.model)
     unseen.to_parquet(made.out_of_fold)
-    scored = test[["customer_id"]].assign(probability=model.probability(test))
+    scored = test[["customer_id"]].assign(probability=model.scores(test))
     scored.to_parquet(made.predictions("test"), index=False)
     made.reports.mkdir()
     nothing = {"train": {}, "test": {}}
@@ -518,7 +518,7 @@ def test_here_as_there_columns_are_what_the_baseline_s_card_says(
         for code in (None, ROOT / "src")
     ]
     pd.testing.assert_frame_equal(*found)
-    known = artifact.load(tmp_path / "model").probability(here)
+    known = artifact.load(tmp_path / "model").scores(here)
     np.testing.assert_array_equal(found[0]["probability"], known)
 
 
@@ -689,7 +689,7 @@ def test_on_the_exam_of_main_the_labels_are_those_of_main(
 ) -> None:
     """A candidate that was trained to please changed labels is found out by main's."""
     main = of_main(workspace, tmp_path / "main", lambda test: test, ROOT / "src")
-    good = artifact.load(workspace.model).probability(pd.read_parquet(workspace.split("test")))
+    good = artifact.load(workspace.model).scores(pd.read_parquet(workspace.split("test")))
     # The change relabels its held-out customers so that they say what its own model says.
     own = pd.read_parquet(workspace.split("test"))
     flattering = own.assign(churned=(own["age"] > own["age"].median()).astype(int))

@@ -42,7 +42,7 @@ def workspace(tmp_path: Path, stored: Path, model: Model, planned: pd.DataFrame)
     made.predictions("test").parent.mkdir(parents=True)
     shutil.copytree(stored, made.model)
     planned.to_parquet(made.split("test"), index=False)
-    said = planned[["customer_id"]].assign(probability=model.probability(planned))
+    said = planned[["customer_id"]].assign(probability=model.scores(planned))
     said.to_parquet(made.predictions("test"), index=False)
     return made
 
@@ -226,7 +226,7 @@ def test_the_rows_are_raw_columns_and_what_the_model_says_of_them_at_once(
     rows = integration.parity_rows(workspace, small)
     assert list(rows) == [*small.data.inputs, "probability", "prediction"]
     first = planned.head(small.release.parity_rows)
-    np.testing.assert_array_equal(rows["probability"], model.probability(first))
+    np.testing.assert_array_equal(rows["probability"], model.scores(first))
     np.testing.assert_array_equal(rows["prediction"], rows["probability"] >= model.card.threshold)
 
 

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from churn.core.errors import ArtifactError, DataError
 from churn.data.split import hash_share
 from churn.model import out_of_fold
+from tests.binary import OUTPUT
 
 Table = tuple[pd.DataFrame, np.ndarray, pd.Series]
 TREE = Pipeline([("classifier", DecisionTreeClassifier(min_samples_leaf=8, random_state=0))])
@@ -29,7 +30,7 @@ def table() -> Table:
 
 
 def predict(table: Table, max_rows: int = 10_000, n_folds: int = 4, **more: Any) -> pd.DataFrame:
-    return out_of_fold.predict(TREE, *table, n_folds, max_rows, **more)
+    return out_of_fold.predict(OUTPUT, TREE, *table, n_folds, max_rows, **more)
 
 
 def test_each_row_is_predicted_by_a_fit_that_has_not_seen_it(table: Table) -> None:

@@ -38,7 +38,7 @@ def test_each_customer_gets_a_probability_and_a_decision(
     scored = read(target)
     assert list(scored) == ["customer_id", "probability", "prediction"]
     assert scored["customer_id"].tolist() == planned["customer_id"].head(30).tolist()
-    np.testing.assert_allclose(scored["probability"], model.probability(planned.head(30)))
+    np.testing.assert_allclose(scored["probability"], model.scores(planned.head(30)))
     np.testing.assert_array_equal(
         scored["prediction"], scored["probability"] >= model.card.threshold
     )
@@ -108,7 +108,7 @@ def test_a_model_keeps_the_newest_date_of_its_training(
     spelled = late.assign(joined=pd.Timestamp("2026-02-10"))
     spelled.to_parquet(tmp_path / "late.parquet")
     pd.testing.assert_frame_equal(score(model, tmp_path / "late.parquet"), found)
-    assert model.probability(late) == pytest.approx(found["probability"], abs=1e-12)
+    assert model.scores(late) == pytest.approx(found["probability"], abs=1e-12)
     # As a baseline is scored: on rows that were read once.
     styled = model.card.model_copy(update={"csv": CsvParams(date="%d.%m.%Y")})
     pd.testing.assert_frame_equal(
@@ -118,7 +118,7 @@ def test_a_model_keeps_the_newest_date_of_its_training(
     pd.testing.assert_frame_equal(
         score(replace(model, card=styled), tmp_path / "read.parquet"), found
     )
-    earlier = model.probability(late.assign(joined="2020-01-01"))
+    earlier = model.scores(late.assign(joined="2020-01-01"))
     assert not np.allclose(earlier, found["probability"])
 
 
@@ -156,7 +156,7 @@ def test_a_folder_is_loaded_without_mlflow(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path
 ) -> None:
     loaded = load_model(str(stored), tmp_path)
-    np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+    np.testing.assert_array_equal(loaded.scores(planned), model.scores(planned))
     with pytest.raises(ArtifactError, match="no model there"):
         load_model(str(tmp_path), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -174,7 +174,7 @@ def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
 
     loaded = load_model(str(elsewhere), tmp_path)
 
-    np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+    np.testing.assert_array_equal(loaded.scores(planned), model.scores(planned))
     assert sorted(tmp_path.rglob("*")) == before
     shutil.rmtree(elsewhere / "artifacts/model")
     with pytest.raises(TrackingError, match="not a model that this project has logged"):

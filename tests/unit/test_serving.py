@@ -79,7 +79,7 @@ def test_the_loaded_model_predicts_what_the_trained_one_does(
 ) -> None:
     predicted = served.model.predict(raw(planned))
     assert list(predicted) == ["probability", "prediction"]
-    np.testing.assert_array_equal(predicted["probability"], model.probability(planned))
+    np.testing.assert_array_equal(predicted["probability"], model.scores(planned))
     threshold = model.card.threshold
     np.testing.assert_array_equal(
         predicted["prediction"], (predicted["probability"] >= threshold).astype(int)
@@ -155,7 +155,7 @@ def test_a_table_as_pandas_reads_it_is_taken(
     read = pd.read_csv(tmp_path / "customers.csv")
     read["total_orders"] = read["total_orders"].astype("int64")
     np.testing.assert_allclose(
-        served.model.predict(read)["probability"], model.probability(planned), rtol=1e-12
+        served.model.predict(read)["probability"], model.scores(planned), rtol=1e-12
     )
 
 
@@ -168,7 +168,7 @@ def test_missing_values_are_accepted(
         age=pd.Series([nothing] * 20, dtype=object), plan=pd.Series([nothing] * 20, dtype=object)
     )
     np.testing.assert_array_equal(
-        served.model.predict(unknown)["probability"], model.probability(customers)
+        served.model.predict(unknown)["probability"], model.scores(customers)
     )
 
 
@@ -231,7 +231,7 @@ def test_the_model_is_served_where_this_project_is_not_installed(
     )
     code, probability = json.loads(done.stdout.splitlines()[-1])
     assert Path(code).is_relative_to(served.folder)
-    assert probability == model.probability(planned.head(5)).tolist()
+    assert probability == model.scores(planned.head(5)).tolist()
 
 
 def test_the_requirements_are_pinned_and_few(served: Served) -> None:

@@ -196,7 +196,7 @@ def test_a_logged_model_is_loaded_with_its_card(
     tracked = runs.log(experiment, record)
     loaded = runs.load_model(f"runs:/{tracked.run_id}/model")
     assert loaded.card == model.card
-    assert (loaded.probability(planned) == model.probability(planned)).all()
+    assert (loaded.scores(planned) == model.scores(planned)).all()
 
 
 @pytest.mark.parametrize("uri", ["runs:/{}/model".format("401" + "0" * 29), "models:/absent@new"])

@@ -52,7 +52,7 @@ def test_the_champion_predicts_for_a_folder_with_its_version_in_each_row(
     assert said.startswith("scored: 600 customers in 2 files, by version 1 (")
     found = pd.concat(pd.read_parquet(f"scored/day=1/{name}.parquet") for name in "ab")
     model = artifact.load(released.roots[0] / "build/candidate/model")
-    np.testing.assert_array_equal(found["probability"], model.probability(customers))
+    np.testing.assert_array_equal(found["probability"], model.scores(customers))
     assert set(found["version"]) == {"1"}
     assert sorted(path.name for path in Path("scored").iterdir()) == [
         "_SUCCESS",

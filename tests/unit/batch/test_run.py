@@ -137,7 +137,7 @@ def test_a_large_file_gives_several_and_a_small_one_gives_one(
     files = [as_frame(Path(options.output) / name) for name in names]
     assert [len(file) for file in files] == [64, 64, 22, 0, 64]
     found = pd.concat(files[:3])["probability"].to_numpy()
-    np.testing.assert_array_equal(found, model.probability(table))
+    np.testing.assert_array_equal(found, model.scores(table))
     assert all(list(file)[-2:] == ["version", "time"] for file in files)
 
 
@@ -358,7 +358,7 @@ def test_bad_rows_are_set_apart_with_their_reason_and_counted(
     good = table.drop(index=[0, 20, 21, 100, 149])
     found = pd.concat(pd.read_csv(out / f"all.{i:05}.csv") for i in range(3))
     assert found["customer_id"].tolist() == good["customer_id"].tolist()
-    np.testing.assert_array_equal(found["probability"], model.probability(good))
+    np.testing.assert_array_equal(found["probability"], model.scores(good))
 
 
 def test_a_chunk_of_bad_rows_only(options: Options, table: pd.DataFrame) -> None:
@@ -488,9 +488,7 @@ def test_the_reference_predicts_where_the_compiled_model_is_not_accepted(
     monkeypatch.setattr("churn.serve.parity.difference", lambda *_: "3 of 9 rows differ")
     run.run(replace(options, workers=2, few_rows=0))
     assert "scikit-learn predicts, several times slower: 3 of 9 rows" in capsys.readouterr().err
-    np.testing.assert_array_equal(
-        read(Path(options.output))["probability"], model.probability(table)
-    )
+    np.testing.assert_array_equal(read(Path(options.output))["probability"], model.scores(table))
 
 
 def test_two_at_once_are_refused(options: Options, table: pd.DataFrame) -> None:

@@ -12,12 +12,14 @@ from sklearn import metrics as sk
 from churn.core.params import DecisionParams
 from churn.evaluation import bootstrap, comparison
 from churn.evaluation.bootstrap import draws
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.comparison import compare
 from churn.evaluation.differences import Difference
-from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
-from churn.evaluation.metrics import measure
+from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.evaluation.tasks import Scored
+from churn.evaluation.tasks.binary import Binary
 from churn.evaluation.weighted import WeightedMetrics
 from churn.model.threshold import decide
+from tests.binary import measure
 
 DECISION = DecisionParams(
     strategy="cost",
@@ -27,6 +29,7 @@ DECISION = DecisionParams(
     folds=5,
     max_rows=1000,
 )
+TASK = Binary(DECISION)
 
 
 def customers(n: int, seed: int, noise: float = 1.0, step: float = 0) -> tuple[np.ndarray, ...]:
@@ -49,7 +52,7 @@ def by_name(found: list[Difference]) -> dict[str, Difference]:
 
 
 def run(y: np.ndarray, *probabilities: np.ndarray, resamples: int = 1000) -> dict[str, Difference]:
-    return by_name(compare(y, *scored(*probabilities), DECISION, 1, resamples))
+    return by_name(compare(TASK, y, *scored(*probabilities), 1, resamples))
 
 
 @pytest.mark.parametrize("step", [0, 0.05, 0.5, 1])
@@ -57,9 +60,9 @@ def run(y: np.ndarray, *probabilities: np.ndarray, resamples: int = 1000) -> dic
 def test_the_values_are_those_that_are_measured_elsewhere(n: int, step: float) -> None:
     y, *told = customers(n, seed=n, step=step)
     found = run(y, *told, resamples=10)
-    assert list(found) == list(TITLES)
+    assert list(found) == list(TASK.metrics)
     for side, one in zip(("baseline", "candidate"), scored(*told), strict=True):
-        measured = measure(y, one.probability, one.threshold, DECISION).values
+        measured = measure(y, one.scores, one.rule, DECISION).values
         for name, value in measured.items():
             assert getattr(found[name], side) == pytest.approx(value, abs=1e-6), (side, name)
     for one in found.values():
@@ -71,7 +74,7 @@ def test_the_values_are_those_that_are_measured_elsewhere(n: int, step: float) -
 
 def naive(y: np.ndarray, one: Scored, name: str) -> float:
     """Compute a metric as scikit-learn has it; NaN where it is undefined."""
-    p, predicted = one.probability, decide(one.probability, one.threshold)
+    p, predicted = one.scores, decide(one.scores, one.rule)
     if name in ("roc_auc", "average_precision", "recall") and len(np.unique(y)) < 2:
         return np.nan
     if name == "precision" and not predicted.any():
@@ -97,7 +100,7 @@ def naive(y: np.ndarray, one: Scored, name: str) -> float:
 def test_a_draw_is_measured_as_its_customers_are_one_by_one(step: float) -> None:
     y, *told = customers(60, seed=3, step=step)
     one = scored(*told)[0]
-    model = WeightedMetrics(y, one.probability, one.threshold, DECISION)
+    model = WeightedMetrics(y, one.scores, one.rule, DECISION)
     for counts in draws(len(y), 200, seed=1):
         found = model.metrics(counts)
         for i, times in enumerate(counts.T.astype(int)):
@@ -111,8 +114,8 @@ def test_a_draw_is_measured_as_its_customers_are_one_by_one(step: float) -> None
 @pytest.mark.parametrize("n", [60, 400, 3000])
 def test_the_ends_are_the_quantiles_of_very_many_draws(n: int) -> None:
     y, *told = customers(n, seed=3, noise=0.6)
-    models = [WeightedMetrics(y, s.probability, s.threshold, DECISION) for s in scored(*told)]
-    many: dict[str, list[np.ndarray]] = {name: [] for name in TITLES}
+    models = [WeightedMetrics(y, s.scores, s.rule, DECISION) for s in scored(*told)]
+    many: dict[str, list[np.ndarray]] = {name: [] for name in TASK.metrics}
     for counts in draws(n, 20_000, seed=1):
         first, second = (model.metrics(counts) for model in models)
         for name, drawn in many.items():
@@ -140,8 +143,8 @@ def test_the_influence_is_the_derivative_by_a_customers_weight(step: float) -> N
 
 def test_another_seed_hardly_moves_the_ends() -> None:
     y, *told = customers(4000, seed=3, noise=0.5)
-    seeds = [by_name(compare(y, *scored(*told), DECISION, seed, 1000)) for seed in range(8)]
-    for name in TITLES:
+    seeds = [by_name(compare(TASK, y, *scored(*told), seed, 1000)) for seed in range(8)]
+    for name in TASK.metrics:
         lower, upper = (
             np.array([getattr(one[name], end) for one in seeds]) for end in ("lower", "upper")
         )
@@ -214,7 +217,7 @@ def test_a_paired_interval_is_narrower_than_one_of_two_samples(name: str) -> Non
     assert paired.upper is not None
     singles = []
     for side, one in enumerate(scored(*told)):
-        model = WeightedMetrics(y, one.probability, one.threshold, DECISION)
+        model = WeightedMetrics(y, one.scores, one.rule, DECISION)
         drawn = draws(len(y), 1000, seed=side)
         singles.append(np.concatenate([model.metrics(counts)[name] for counts in drawn]))
     low, high = np.quantile(singles[1] - singles[0], [0.025, 0.975])
@@ -224,19 +227,19 @@ def test_a_paired_interval_is_narrower_than_one_of_two_samples(name: str) -> Non
 def test_a_model_is_identical_to_itself() -> None:
     y, told, _ = customers(300, seed=2)
     same = Scored(told, 0.3)
-    for one in compare(y, same, replace(same), DECISION, 1, 200):
+    for one in compare(TASK, y, same, replace(same), 1, 200):
         assert (one.difference, one.lower, one.upper, one.word) == (0, 0, 0, "identical")
 
 
 @pytest.mark.parametrize("swap", [False, True])
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", TASK.metrics)
 def test_better_means_less_of_a_loss_and_more_of_a_score(name: str, swap: bool) -> None:
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 2000)
     bad = np.clip(0.5 + (y - 0.5) * 0.2 + rng.normal(0, 0.2, 2000), 0.01, 0.99)
     good = np.clip(0.5 + (y - 0.5) * 0.7 + rng.normal(0, 0.2, 2000), 0.01, 0.99)
     both = [Scored(p, 0.5) for p in ((good, bad) if swap else (bad, good))]
-    found = by_name(compare(y, *both, DECISION, 1, 300))[name]
+    found = by_name(compare(TASK, y, *both, 1, 300))[name]
     assert found.word == ("worse" if swap else "better")
     assert found.difference is not None
     assert (found.difference > 0) == ((name in SMALLER_IS_BETTER) == swap)
@@ -274,7 +277,7 @@ def test_where_all_have_one_label_ranking_is_undefined_and_never_zero(label: int
 
 def test_precision_without_an_alarm_is_undefined_on_that_side_only() -> None:
     y, told, other = customers(200, seed=6)
-    found = by_name(compare(y, Scored(told, 0.3), Scored(other, 1.0), DECISION, 1, 50))
+    found = by_name(compare(TASK, y, Scored(told, 0.3), Scored(other, 1.0), 1, 50))
     one = found["precision"]
     assert one.baseline is not None
     assert (one.candidate, one.difference, one.lower, one.word) == (None,) * 4
@@ -313,9 +316,9 @@ def test_one_probability_that_is_none_makes_every_metric_undefined(side: str, va
 
 def test_the_seed_decides_and_nothing_else() -> None:
     y, *told = customers(200, seed=10)
-    first = compare(y, *scored(*told), DECISION, 1, 100)
-    assert compare(y, *scored(*told), DECISION, 1, 100) == first
-    other = compare(y, *scored(*told), DECISION, 2, 100)
+    first = compare(TASK, y, *scored(*told), 1, 100)
+    assert compare(TASK, y, *scored(*told), 1, 100) == first
+    other = compare(TASK, y, *scored(*told), 2, 100)
     assert [one.difference for one in other] == [one.difference for one in first]
     assert [one.lower for one in other] != [one.lower for one in first]
 
@@ -324,7 +327,7 @@ def test_the_costs_are_those_of_the_parameters() -> None:
     y, *told = customers(200, seed=11)
     dear = DECISION.model_copy(update={"cost_false_positive": 50.0})
     cheap, costly = (
-        by_name(compare(y, *scored(*told), decision, 1, 20))["cost"]
+        by_name(compare(Binary(decision), y, *scored(*told), 1, 20))["cost"]
         for decision in (DECISION, dear)
     )
     assert cheap.baseline is not None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from churn.core.params import Params
 from churn.evaluation.estimated import calibrate, estimate
-from churn.evaluation.metrics import measure
 from churn.evaluation.reference import ScoreCounts, score_middles, score_places
+from tests.binary import BINARY, DECISION, measure
 
 THRESHOLD = 0.4
 EDGES = np.unique([*np.linspace(0, 1, 501)[1:-1], THRESHOLD])
@@ -31,25 +30,23 @@ def scores(y: np.ndarray, p: np.ndarray) -> ScoreCounts:
     )
 
 
-def test_of_the_held_out_customers_themselves_it_is_what_they_are(settings: Params) -> None:
+def test_of_the_held_out_customers_themselves_it_is_what_they_are() -> None:
     y, p = drawn(20_000, 1)
-    found = estimate(scores(y, p), bins(p), THRESHOLD, settings.decision, np.random.default_rng(0))
-    real = measure(y, p, THRESHOLD, settings.decision).values
+    found = estimate(BINARY, scores(y, p), bins(p), THRESHOLD, np.random.default_rng(0))
+    real = measure(y, p, THRESHOLD, DECISION).values
     for name in ("roc_auc", "brier", "cost", "recall"):
         assert found[name].value.value == pytest.approx(real[name], abs=0.01), name
         assert abs(found[name].difference.value) < 0.01
 
 
-def test_other_customers_are_estimated_right_and_the_interval_says_how_well(
-    settings: Params,
-) -> None:
+def test_other_customers_are_estimated_right_and_the_interval_says_how_well() -> None:
     held = scores(*drawn(3000, 1))
     inside = {"roc_auc": 0, "brier": 0, "cost": 0}
     for seed in range(40):
         y, p = drawn(1500, 100 + seed, shift=0.8)
         rng = np.random.default_rng(seed)
-        found = estimate(held, bins(p), THRESHOLD, settings.decision, rng)
-        real = measure(y, p, THRESHOLD, settings.decision).values
+        found = estimate(BINARY, held, bins(p), THRESHOLD, rng)
+        real = measure(y, p, THRESHOLD, DECISION).values
         for name in inside:
             value = found[name].value
             inside[name] += abs(value.value - float(real[name] or 0)) < 1.96 * value.error
@@ -68,9 +65,9 @@ def test_probabilities_that_are_too_high_are_corrected() -> None:
     assert np.abs(calibrated - truth)[known].max() < 0.03
 
 
-def test_without_both_classes_nothing_is_estimated(settings: Params) -> None:
+def test_without_both_classes_nothing_is_estimated() -> None:
     _, p = drawn(100, 3)
     held = scores(np.zeros(100, dtype=int), p)
     rng = np.random.default_rng(0)
-    assert estimate(held, bins(p), THRESHOLD, settings.decision, rng) == {}
-    assert estimate(scores(*drawn(100, 3)), 0 * bins(p), THRESHOLD, settings.decision, rng) == {}
+    assert estimate(BINARY, held, bins(p), THRESHOLD, rng) == {}
+    assert estimate(BINARY, scores(*drawn(100, 3)), 0 * bins(p), THRESHOLD, rng) == {}

@@ -13,6 +13,7 @@ from churn.core.params import DataParams, FeaturesParams, ImportanceParams, Para
 from churn.evaluation.importance import permutation_importance
 from churn.model.artifact import Model
 from churn.stages import train
+from tests.binary import BINARY
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def fitted(rows: pd.DataFrame, small: Params) -> Model:
 
 def importance(model: Model, rows: pd.DataFrame, seed: int = 1, **given: Any) -> list[dict]:
     params = ImportanceParams(**({"repeats": 4, "max_rows": 5000} | given))
-    return permutation_importance(model, rows, rows["left"].to_numpy(), params, seed)
+    return permutation_importance(BINARY, model, rows, rows["left"].to_numpy(), params, seed)
 
 
 def test_the_column_that_matters_comes_first_and_a_constant_one_is_worth_nothing(
@@ -71,11 +72,11 @@ def test_importance_is_the_auc_that_is_lost(fitted: Model, rows: pd.DataFrame) -
     # The model knows `word` and what is shuffled; the loss is the same for any shuffle but noise.
     y = rows["left"]
     rng = np.random.default_rng(99)
-    whole = roc_auc_score(y, fitted.probability(rows))
+    whole = roc_auc_score(y, fitted.scores(rows))
     losses = [
         whole
         - roc_auc_score(
-            y, fitted.probability(rows.assign(strong=rng.permutation(rows["strong"].to_numpy())))
+            y, fitted.scores(rows.assign(strong=rng.permutation(rows["strong"].to_numpy())))
         )
         for _ in range(20)
     ]
@@ -105,9 +106,9 @@ def test_no_more_rows_are_shuffled_than_is_enough_and_both_kinds_stay(
     sizes: list[int] = []
 
     class Counting(Model):
-        def probability(self, customers: pd.DataFrame) -> np.ndarray:
+        def scores(self, customers: pd.DataFrame) -> np.ndarray:
             sizes.append(len(customers))
-            return super().probability(customers)
+            return super().scores(customers)
 
     # Six churned: of a hundred rows one does, without which there would be no AUC.
     rare = pd.concat([rows[rows["left"] == 0], rows[rows["left"] == 1].head(6)])
@@ -120,7 +121,7 @@ def test_no_more_rows_are_shuffled_than_is_enough_and_both_kinds_stay(
 def test_each_column_is_reported(fitted: Model, rows: pd.DataFrame) -> None:
     steps: list[str] = []
     params = ImportanceParams(repeats=1, max_rows=50)
-    permutation_importance(fitted, rows, rows["left"].to_numpy(), params, 1, steps.append)
+    permutation_importance(BINARY, fitted, rows, rows["left"].to_numpy(), params, 1, steps.append)
     assert steps == ["flat", "strong", "noise", "word"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from churn.core.errors import DataError
 from churn.core.params import DecisionParams
-from churn.evaluation.metrics import measure, require_all
+from tests.binary import BINARY, measure
 
 COSTS = DecisionParams(
     strategy="fixed",
@@ -115,10 +115,10 @@ def test_nobody_cannot_be_measured() -> None:
 
 def test_a_side_of_the_split_needs_every_metric_but_precision() -> None:
     no_alarm = measure(np.array([1, 0]), np.array([0.4, 0.2]), 0.5, COSTS)
-    assert require_all(no_alarm, "test rows") == no_alarm.values
+    assert BINARY.require_all(no_alarm, "test rows") == no_alarm.values
     one_kind = measure(np.array([1, 1]), np.array([0.4, 0.6]), 0.5, COSTS)
     with pytest.raises(DataError) as caught:
-        require_all(one_kind, "test rows")
+        BINARY.require_all(one_kind, "test rows")
     reason = "all customers have the same label"
     assert str(caught.value) == f"test rows: metric 'roc_auc' is undefined: {reason}"
 
@@ -128,4 +128,4 @@ def test_a_metric_that_is_not_finite_is_refused() -> None:
     dear = COSTS.model_copy(update={"cost_false_negative": 1e308})
     two_lost = measure(np.array([1, 1, 0]), np.array([0.2, 0.2, 0.9]), 0.5, dear)
     with pytest.raises(DataError, match="test rows: metric 'cost' is undefined: it is not finite"):
-        require_all(two_lost, "test rows")
+        BINARY.require_all(two_lost, "test rows")

@@ -13,11 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
-from churn.evaluation import curves, pictures
+from churn.core.params import MulticlassDecision, RegressionDecision
+from churn.evaluation import curves, pictures, tasks
 from churn.evaluation.curve_names import COMPARED
+from churn.evaluation.results import Metrics
+from churn.evaluation.tasks import Scored
+from tests.binary import BINARY
 
 NAMES = ["calibration", "confusion", "importance", "precision_recall", "reasons", "roc"]
 NAMES += ["score_histogram"]
+
+
+def draw(plots: dict[str, curves.Points], folder: Path, threshold: float) -> None:
+    pictures.draw(plots, folder, Metrics(threshold=threshold, train={}, test={}), "ROC AUC")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +55,7 @@ def plots() -> dict[str, curves.Points]:
 def drawn(plots: dict[str, curves.Points], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the pictures, with a threshold of 0.3."""
     folder = tmp_path_factory.mktemp("drawn") / "plots"
-    pictures.draw(plots, folder, 0.3)
+    draw(plots, folder, 0.3)
     return folder
 
 
@@ -62,7 +70,7 @@ def test_each_plot_is_a_picture_with_something_on_it(drawn: Path) -> None:
 def test_the_same_points_give_the_same_bytes(
     drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
 ) -> None:
-    pictures.draw(plots, tmp_path / "again", 0.3)
+    draw(plots, tmp_path / "again", 0.3)
     for name in NAMES:
         again = tmp_path / "again" / f"{name}.png"
         assert again.read_bytes() == (drawn / f"{name}.png").read_bytes()
@@ -72,7 +80,7 @@ def test_the_same_points_give_the_same_bytes(
 def test_the_threshold_is_drawn_into_the_histogram(
     drawn: Path, plots: dict[str, curves.Points], tmp_path: Path
 ) -> None:
-    pictures.draw(plots, tmp_path / "other", 0.7)
+    draw(plots, tmp_path / "other", 0.7)
     changed = [
         name
         for name in NAMES
@@ -94,11 +102,11 @@ def test_a_dollar_in_a_column_s_name_is_a_dollar_and_no_formula(
 
     monkeypatch.setattr(Text, "_preprocess_math", noted)
     columns: curves.Points = [{"column": name, "importance": 0.1, "standard_deviation": 0.0}]
-    pictures.draw({**plots, "importance": columns}, tmp_path / "plots", 0.3)
+    draw({**plots, "importance": columns}, tmp_path / "plots", 0.3)
     assert (name, False) in drawn
     drawn.clear()
     reasons: curves.Points = [{"column": name, "effect": 1, "direction": "lowers", "unit": "x"}]
-    pictures.draw({**plots, "reasons": reasons}, tmp_path / "again", 0.3)
+    draw({**plots, "reasons": reasons}, tmp_path / "again", 0.3)
     assert (name, False) in drawn
 
 
@@ -110,22 +118,27 @@ def test_at_most_fifteen_columns_are_drawn(
         {"column": f"c{i}", "importance": 1 / (i + 1), "standard_deviation": 0.0} for i in range(30)
     ]
     for n in (15, 30):
-        pictures.draw({**plots, "importance": columns[:n]}, tmp_path / str(n), 0.3)
+        draw({**plots, "importance": columns[:n]}, tmp_path / str(n), 0.3)
     content = {n: (tmp_path / str(n) / "importance.png").read_bytes() for n in (15, 30)}
     assert content[30] == content[15]
     assert content[15] != (drawn / "importance.png").read_bytes()
 
 
-def compared() -> tuple[dict[str, curves.Points], dict[str, curves.Points]]:
-    """Return the three curves of two models."""
+def compared() -> tuple[dict[str, curves.Points], ...]:
+    """Return the curves of two models of each task."""
     rng = np.random.default_rng(1)
     probability = rng.random(300)
     y = (rng.random(300) < probability).astype(int)
     noisy = np.clip(probability + rng.normal(0, 0.2, 300), 0, 1)
-    functions = (curves.roc, curves.precision_recall, curves.calibration)
-    return (
-        {one.__name__: one(y, noisy) for one in functions},
-        {one.__name__: one(y, probability) for one in functions},
+    regression = tasks.of(RegressionDecision(folds=5, max_rows=1000))
+    multiclass = tasks.of(MulticlassDecision(folds=5, max_rows=1000), ("stayed", "churned"))
+    number = probability + rng.normal(0, 0.1, 300)
+    both = [np.column_stack([1 - p, p]) for p in (noisy, probability)]
+    return tuple(
+        BINARY.compared(y, Scored(p, 0.5))
+        | regression.compared(number, Scored(p, 0.1))
+        | multiclass.compared(y, Scored(of_classes, (1.0, 1.0)))
+        for p, of_classes in zip((noisy, probability), both, strict=True)
     )
 
 

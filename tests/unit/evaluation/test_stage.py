@@ -10,8 +10,11 @@ import pytest
 from churn.core.errors import ExplanationError
 from churn.core.params import Params
 from churn.evaluation import pictures
+from churn.evaluation.results import Metrics
+from churn.evaluation.tasks import Scored
 from churn.model.artifact import Model
 from churn.stages import evaluate
+from tests.binary import BINARY
 
 
 def test_a_model_without_reasons_is_evaluated(
@@ -32,9 +35,11 @@ def test_a_model_without_reasons_is_evaluated(
     )
     settings = small.model_copy(update={"evaluation": once})
     rows = planned.head(200)
-    plots = evaluate.plot_points(rows, model.probability(rows), model, settings)
+    plots = evaluate.plot_points(
+        BINARY, rows, Scored(model.scores(rows), model.card.rule), model, settings
+    )
     assert plots["reasons"] == []
     assert "the reasons do not sum" in capsys.readouterr().err
     assert len(plots["importance"]) == len(model.card.inputs)
-    pictures.draw(plots, tmp_path / "plots", 0.4)
+    pictures.draw(plots, tmp_path / "plots", Metrics(threshold=0.4, train={}, test={}), "ROC AUC")
     assert (tmp_path / "plots" / "reasons.png").stat().st_size > 1000

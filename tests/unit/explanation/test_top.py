@@ -70,7 +70,7 @@ def test_one_file_has_them_too(
     expected = Top(model, 1).of(model.inputs(planned.head(20)))
     assert list(found)[3:] == list(expected)
     assert found["reason_1"].tolist() == expected["reason_1"].tolist()
-    np.testing.assert_allclose(found["probability"], model.probability(planned.head(20)))
+    np.testing.assert_allclose(found["probability"], model.scores(planned.head(20)))
 
 
 def test_a_part_without_customers_has_the_columns_of_the_others(

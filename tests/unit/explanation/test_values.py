@@ -18,8 +18,8 @@ from churn.core.params import Family, Params
 from churn.explanation.sources import parts
 from churn.explanation.values import Explainer
 from churn.model.artifact import Model
-from churn.model.estimator import FAMILIES
 from churn.stages import train
+from tests.binary import FAMILIES
 
 FEW: dict[str, dict[str, Any]] = {
     "logistic_regression": {},
@@ -56,7 +56,7 @@ def odd(planned: pd.DataFrame) -> pd.DataFrame:
 def test_reasons_and_base_sum_to_the_prediction(any_model: Model, odd: pd.DataFrame) -> None:
     found = Explainer(any_model).explain(any_model.inputs(odd))
 
-    probability = any_model.probability(odd)
+    probability = any_model.scores(odd)
     assert found.unit == ("probability" if "forest" in any_model.card.family else "log-odds")
     summed = found.values.sum(axis=1) + found.base
     np.testing.assert_allclose(summed, found.score, rtol=1e-9)
@@ -72,7 +72,7 @@ def test_what_sums_half_the_log_odds_is_explained_in_log_odds(
     found = Explainer(model).explain(model.inputs(odd))
     assert found.unit == "log-odds"
     np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
-    np.testing.assert_allclose(expit(found.score), model.probability(odd), rtol=1e-9)
+    np.testing.assert_allclose(expit(found.score), model.scores(odd), rtol=1e-9)
     known = Explainer(model).explain(model.inputs(planned))
     np.testing.assert_allclose(known.score.mean(), found.base, rtol=1e-6)  # of the training rows
 

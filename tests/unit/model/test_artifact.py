@@ -22,9 +22,9 @@ from churn.core.params import Family, Params
 from churn.core.paths import Workspace
 from churn.model import artifact, estimator
 from churn.model.artifact import CARD_FILE, PIPELINE_FILE, Model
-from churn.model.estimator import FAMILIES
 from churn.provenance.candidate import model_digest
 from churn.stages import train
+from tests.binary import FAMILIES, OUTPUT
 
 FEW = {"random_forest": {"n_estimators": 5}, "gradient_boosting": {"n_estimators": 5}}
 
@@ -55,7 +55,7 @@ def test_a_model_of_each_family_predicts_the_same_after_loading(
     artifact.save(fitted, tmp_path / "model")
     loaded = artifact.load(tmp_path / "model")
     assert loaded.card == fitted.card
-    np.testing.assert_array_equal(loaded.probability(planned), fitted.probability(planned))
+    np.testing.assert_array_equal(loaded.scores(planned), fitted.scores(planned))
 
 
 def test_the_same_training_gives_the_same_bytes(
@@ -116,7 +116,7 @@ def test_the_decision_is_made_at_the_threshold(model: Model, planned: pd.DataFra
 
 def test_other_columns_are_left_out(model: Model, planned: pd.DataFrame) -> None:
     more = planned.assign(note="x")[["note", *reversed(planned.columns)]]
-    np.testing.assert_array_equal(model.probability(more), model.probability(planned))
+    np.testing.assert_array_equal(model.scores(more), model.scores(planned))
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_a_missing_category_is_missing_however_it_is_written(
     told = planned.assign(churned=planned["plan"].isna().astype("int8"))
     fitted = train.fit(told, small.model_copy(update={"model": logistic})).model
     customer = planned.head(1).reset_index(drop=True)
-    expected = fitted.probability(customer.assign(plan=pd.Series([np.nan], dtype="str")))
-    np.testing.assert_array_equal(fitted.probability(customer.assign(plan=missing)), expected)
-    assert fitted.probability(customer.assign(plan="never seen")) != expected
+    expected = fitted.scores(customer.assign(plan=pd.Series([np.nan], dtype="str")))
+    np.testing.assert_array_equal(fitted.scores(customer.assign(plan=missing)), expected)
+    assert fitted.scores(customer.assign(plan="never seen")) != expected
 
 
 TREES = {
@@ -231,7 +231,7 @@ def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
     fixed = settings.decision.model_copy(update={"strategy": "fixed"})
     settings = settings.model_copy(update={"decision": fixed})
     with pytest.raises(ParamsError) as caught:
-        estimator.build(data, settings.features, of(family, {"": 1}, settings).model)
+        estimator.build(OUTPUT, data, settings.features, of(family, {"": 1}, settings).model)
     assert set(GIVEN[family]) == set(str(caught.value).partition("valid: ")[2][:-1].split(", "))
     for name, given in GIVEN[family].items():
         value, more = given if isinstance(given, tuple) else (given, {})
@@ -239,7 +239,7 @@ def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
         fitted = train.fit(customers, chosen).model
         artifact.save(fitted, tmp_path / name)
         loaded = artifact.load(tmp_path / name)
-        np.testing.assert_array_equal(loaded.probability(customers), fitted.probability(customers))
+        np.testing.assert_array_equal(loaded.scores(customers), fitted.scores(customers))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_pipeline_with_other_bytes_loads_as_it_was_or_is_refused(
         except ArtifactError:
             refused += 1
         else:  # a byte that nothing depends on
-            np.testing.assert_array_equal(loaded.probability(planned), model.probability(planned))
+            np.testing.assert_array_equal(loaded.scores(planned), model.scores(planned))
     assert refused > 20
 
 

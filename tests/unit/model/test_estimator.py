@@ -11,9 +11,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from churn.core import params
 from churn.core.errors import ParamsError
-from churn.core.params import Family, FeaturesParams, ModelParams, Params
-from churn.model.estimator import FAMILIES, build
+from churn.core.params import Family, FeaturesParams, ModelParams, Params, TaskName
+from churn.model import outputs
+from churn.model.estimator import build
+from tests.binary import FAMILIES, OUTPUT
 
 FEW = {"random_forest": {"n_estimators": 10}, "gradient_boosting": {"n_estimators": 10}}
 RARE = "trial"  # three customers of 600, fewer than one in a hundred
@@ -26,7 +29,7 @@ def of_family(family: Family, seed: int = 1, **hyperparameters: Any) -> ModelPar
 
 def fit(small: Params, planned: pd.DataFrame, model: ModelParams, **changes: Any) -> Pipeline:
     data = small.data.model_copy(update=changes)
-    pipeline = build(data, small.features, model)
+    pipeline = build(OUTPUT, data, small.features, model)
     return pipeline.fit(planned[list(data.inputs)], planned["churned"])
 
 
@@ -41,8 +44,13 @@ def features(pipeline: Pipeline, customers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(step.transform(customers), columns=step.get_feature_names_out())
 
 
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_each_family_of_a_task_has_its_class(task: TaskName) -> None:
+    assert set(outputs.of(task, ("a", "b", "c")).estimators) == set(params.FAMILIES[task])
+
+
 def test_each_family_is_one_that_may_be_named() -> None:
-    assert set(FAMILIES) == set(get_args(Family))
+    assert set().union(*params.FAMILIES.values()) == set(get_args(Family))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -137,12 +145,12 @@ def test_only_a_family_that_needs_it_is_scaled(logistic: Pipeline, planned: pd.D
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"logistic_regression"}))
 def test_trees_are_not_scaled(family: Family, small: Params) -> None:
-    assert "scale" not in build(small.data, small.features, of_family(family)).named_steps
+    assert "scale" not in build(OUTPUT, small.data, small.features, of_family(family)).named_steps
 
 
 def test_ratios_and_scores_can_be_left_out(small: Params, planned: pd.DataFrame) -> None:
     data = small.data.model_copy(update={"categorical": ()})
-    pipeline = build(data, FeaturesParams(), of_family("logistic_regression"))
+    pipeline = build(OUTPUT, data, FeaturesParams(), of_family("logistic_regression"))
     pipeline.fit(planned[list(data.inputs)], planned["churned"])
     names = pipeline["features"].get_feature_names_out().tolist()
     assert names == [f"raw__{name}" for name in data.numeric]
@@ -152,7 +160,7 @@ def test_a_table_of_categories_alone_can_be_learned_from(
     small: Params, planned: pd.DataFrame
 ) -> None:
     data = small.data.model_copy(update={"numeric": ()})
-    pipeline = build(data, FeaturesParams(), of_family("hist_gradient_boosting"))
+    pipeline = build(OUTPUT, data, FeaturesParams(), of_family("hist_gradient_boosting"))
     pipeline.fit(planned[["plan"]], planned["churned"])
     by_plan = pd.Series(pipeline.predict_proba(planned)[:, 1]).groupby(planned["plan"]).nunique()
     assert by_plan.max() == 1
@@ -161,7 +169,7 @@ def test_a_table_of_categories_alone_can_be_learned_from(
 def test_an_unknown_hyperparameter_is_refused_with_the_valid_ones(small: Params) -> None:
     model = of_family("hist_gradient_boosting", n_estimators=5)
     with pytest.raises(ParamsError) as caught:
-        build(small.data, small.features, model)
+        build(OUTPUT, small.data, small.features, model)
     message = str(caught.value)
     assert message.startswith("model.hyperparameters.n_estimators: hist_gradient_boosting has none")
     assert "max_depth" in message
@@ -174,7 +182,7 @@ def test_what_is_set_elsewhere_is_refused(name: str, small: Params) -> None:
     with pytest.raises(
         ParamsError, match=rf"hyperparameters\.{name}: .*none of that name"
     ) as caught:
-        build(small.data, small.features, model)
+        build(OUTPUT, small.data, small.features, model)
     assert name not in str(caught.value).partition("(valid: ")[2]
 
 
@@ -184,14 +192,14 @@ def test_what_could_not_be_stored_is_refused(name: str, small: Params) -> None:
     with pytest.raises(
         ParamsError, match=rf"hyperparameters\.{name}: .*none of that name"
     ) as caught:
-        build(small.data, small.features, model)
+        build(OUTPUT, small.data, small.features, model)
     assert name not in str(caught.value).partition("(valid: ")[2]
 
 
 def test_a_value_that_the_family_does_not_take_is_refused(small: Params) -> None:
     model = of_family("hist_gradient_boosting", learning_rate="fast")
     with pytest.raises(ParamsError, match=r"'learning_rate' parameter .* must be a float"):
-        build(small.data, small.features, model)
+        build(OUTPUT, small.data, small.features, model)
 
 
 @pytest.mark.parametrize("labels", [(0, 1), ("0", "1")])
@@ -242,4 +250,4 @@ def test_columns_can_be_kept_from_interacting(small: Params, planned: pd.DataFra
 def test_a_mapping_by_column_names_is_refused(family: Family, small: Params) -> None:
     model = of_family(family, monotonic_cst={"raw__age": 1})
     with pytest.raises(ParamsError, match=r"^model\.hyperparameters\.monotonic_cst: takes no map"):
-        build(small.data, small.features, model)
+        build(OUTPUT, small.data, small.features, model)

@@ -120,7 +120,7 @@ def test_csv_is_answered(app: App, model: Model, planned: pd.DataFrame) -> None:
     body = planned.head(9).to_csv(index=False).encode()
     for kind in ("text/csv", "TEXT/CSV; charset=UTF-8"):
         response = asked(app, ASK, body, {"content-type": kind})
-        assert response.probabilities == model.probability(planned.head(9)).tolist()
+        assert response.probabilities == model.scores(planned.head(9)).tolist()
 
 
 def test_a_body_in_parts_is_answered(app: App, records: list[dict[str, Any]]) -> None:
@@ -408,7 +408,7 @@ def test_predictions_are_logged_with_their_request(
     assert (entry.requests, entry.version, entry.role) == (["r7"], "3", "champion")
     assert (entry.counts, entry.places) == ([3], None)
     assert entry.rows.ids == [one["customer_id"] for one in records[:3]]
-    np.testing.assert_array_equal(entry.probability, model.probability(planned.head(3)))
+    np.testing.assert_array_equal(entry.probability, model.scores(planned.head(3)))
     assert 0 < entry.latencies_ms[0] < 60_000
 
 
@@ -575,7 +575,7 @@ def test_a_challenger_with_other_columns_reads_the_request_itself(
     full = [{**one, "channel": "web", "signup": "2025-03-01"} for one in records[:5]]
     response = asked(app, ASK, about(full))
     assert response.headers["x-model-version"] == "5"
-    assert response.probabilities == dated.probability(pd.DataFrame(full)).tolist()
+    assert response.probabilities == dated.scores(pd.DataFrame(full)).tolist()
     infer = asked(app, INFER, tensors(records[:5]))
     assert (infer.status, infer.headers["x-model-version"]) == (200, "3")
     lacking = asked(app, ASK, about(records[:5]))

@@ -15,10 +15,10 @@ from sklearn.preprocessing import MinMaxScaler, OrdinalEncoder
 
 from churn.core.params import Family
 from churn.model.artifact import Model
-from churn.model.estimator import FAMILIES
 from churn.serve import parity
 from churn.serve.compiled import Compiled, CompileError, compile_model
 from churn.serve.rows import Rows
+from tests.binary import FAMILIES
 from tests.unit.serve.models import fitted, same_bits
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -38,11 +38,11 @@ def require_equal(model: Model, customers: pd.DataFrame, step: int = 97) -> Comp
     rows = parity.hostile(model, customers.head(2))
     with np.errstate(all="ignore"):
         expected = model.pipeline.predict_proba(rows.frame(model.card))[:, 1]
-    assert same_bits(compiled.probability(rows.numbers, rows.categories), expected)
+    assert same_bits(compiled.scores(rows.numbers, rows.categories), expected)
     for place in range(0, len(rows), step):
         one = rows.take(np.array([place]))
         alone = model.pipeline.predict_proba(one.frame(model.card))[:, 1]
-        assert same_bits(compiled.probability(one.numbers, one.categories), alone)
+        assert same_bits(compiled.scores(one.numbers, one.categories), alone)
     return compiled
 
 
@@ -93,7 +93,7 @@ def test_linear_algebra_has_the_same_bits_for_any_number_of_customers(rich: pd.D
     for count in [*range(1, 34), 63, 64, 65, 128, 255, 256, 257, 500]:
         first = rows.take(np.arange(count))
         expected = model.pipeline.predict_proba(frame.head(count))[:, 1]
-        assert same_bits(compiled.probability(first.numbers, first.categories), expected), count
+        assert same_bits(compiled.scores(first.numbers, first.categories), expected), count
 
 
 def test_a_customer_has_the_same_bits_among_any_number_of_others(
@@ -102,11 +102,11 @@ def test_a_customer_has_the_same_bits_among_any_number_of_others(
     compiled = compile_model(model)
     assert compiled.by_row
     rows = parity.hostile(model, planned.head(2))
-    together = compiled.probability(rows.numbers, rows.categories)
+    together = compiled.scores(rows.numbers, rows.categories)
     for count in (1, 2, 3, 31, 63, 64, 65, 66, 128, 500):
         for first in (0, len(rows) - count):
             some = rows.take(np.arange(first, first + count))
-            found = compiled.probability(some.numbers, some.categories)
+            found = compiled.scores(some.numbers, some.categories)
             assert same_bits(found, together[first : first + count]), count
 
 
@@ -120,7 +120,7 @@ def test_more_customers_than_are_predicted_at_once_have_the_same_bits(
     assert compiled.by_row
     draw = np.random.default_rng(1)
     numbers = draw.lognormal(3, 2, size=(9000, len(model.card.numeric)))
-    found = compiled.probability(numbers, {})
+    found = compiled.scores(numbers, {})
     assert same_bits(found, model.pipeline.predict_proba(Rows(numbers, {}).frame(model.card))[:, 1])
 
 
@@ -137,7 +137,7 @@ def test_every_category_and_a_missing_one_has_the_features_of_the_encoder(
         for channel in ("web", "shop", None, "never seen"):
             rows = Rows(numbers, {"plan": [plan], "channel": [channel]})
             expected = model.pipeline.predict_proba(rows.frame(model.card))[:, 1]
-            found[plan, channel] = compiled.probability(rows.numbers, rows.categories)
+            found[plan, channel] = compiled.scores(rows.numbers, rows.categories)
             assert same_bits(found[plan, channel], expected)
     assert found[None, "web"] == found["missing", "web"] != found["never seen", "web"]
 
@@ -191,5 +191,5 @@ def test_a_step_that_is_not_known_is_not_compiled(change: Any, named: str, model
 def test_compiling_leaves_the_customers_as_they_were(model: Model, planned: pd.DataFrame) -> None:
     rows = parity.hostile(model, planned.head(2))
     before = rows.numbers.copy()
-    compile_model(model).probability(rows.numbers, rows.categories)
+    compile_model(model).scores(rows.numbers, rows.categories)
     np.testing.assert_array_equal(rows.numbers, before)

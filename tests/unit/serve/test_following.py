@@ -62,7 +62,7 @@ def offline(released: Candidates, number: int, records: list[Record]) -> list[fl
     from churn.model import artifact
 
     model = artifact.load(released.roots[number - 1] / "build" / "candidate" / "model")
-    return list(model.probability(pd.DataFrame(records)))
+    return list(model.scores(pd.DataFrame(records)))
 
 
 def answered(running: Running, records: list[Record]) -> list[float]:

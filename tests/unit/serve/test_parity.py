@@ -14,12 +14,12 @@ from churn.core.errors import ArtifactError, CandidateError
 from churn.core.params import Family
 from churn.model import artifact
 from churn.model.artifact import Model
-from churn.model.estimator import FAMILIES
 from churn.provenance.candidate import model_digest
 from churn.serve import parity, served
 from churn.serve.compiled import Compiled, CompileError, Numeric, compile_model
 from churn.serve.parity import difference, hostile
 from churn.serve.rows import Rows
+from tests.binary import FAMILIES
 from tests.unit.serve.models import fitted, same_bits
 
 Answers = Callable[[np.ndarray, int], np.ndarray]
@@ -36,7 +36,7 @@ class Altered(Compiled):
     def probability(
         self, numbers: np.ndarray, categories: Mapping[str, Sequence[str | None]]
     ) -> np.ndarray:
-        found = self._right.probability(numbers, categories)  # type: ignore[attr-defined]
+        found = self._right.scores(numbers, categories)  # type: ignore[attr-defined]
         changed: np.ndarray = self._change(found.copy(), len(numbers))  # type: ignore[attr-defined]
         return changed
 
@@ -212,7 +212,7 @@ def test_an_accepted_model_answers(load: Any, planned: pd.DataFrame, model: Mode
     assert (found.version, found.why_not) == ("7", "")
     assert found.compiled is not None and found.may_merge
     rows = found.questions.read_json(b'{"inputs": ' + _records(planned, model).encode() + b"}")
-    assert same_bits(found.probability(rows), model.probability(planned.head(5)))
+    assert same_bits(found.scores(rows), model.scores(planned.head(5)))
 
 
 def _records(customers: pd.DataFrame, model: Model) -> str:
@@ -236,7 +236,7 @@ def test_the_reference_answers_where_the_compiled_model_differs(
     assert found.compiled is None and not found.may_merge
     assert "differ" in found.why_not
     rows = parity.from_frame(model, planned.head(30))
-    assert same_bits(found.probability(rows), model.probability(planned.head(30)))
+    assert same_bits(found.scores(rows), model.scores(planned.head(30)))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_the_reference_answers_for_a_loss_that_is_compiled_wrongly(
     found = served.load("1", tmp_path / "model", model_digest(tmp_path / "model"), None, 10)
     assert found.compiled is None or found.why_not == ""
     rows = parity.from_frame(model, rich)
-    assert same_bits(found.probability(rows), model.probability(rich))
+    assert same_bits(found.scores(rows), model.scores(rich))
 
 
 def test_other_bytes_than_those_that_are_to_be_served_are_refused(

@@ -35,7 +35,7 @@ class Watched(Compiled):
         self.calls.append(len(numbers))  # type: ignore[attr-defined]
         if self._failure:  # type: ignore[attr-defined]
             raise ValueError(self._failure)  # type: ignore[attr-defined]
-        found: np.ndarray = self._right.probability(numbers, categories)  # type: ignore[attr-defined]
+        found: np.ndarray = self._right.scores(numbers, categories)  # type: ignore[attr-defined]
         return found
 
 
@@ -77,7 +77,7 @@ def test_joined_answers_are_those_of_single_requests(
     found = asyncio.run(all_of(Predictor(threads, 30), served, parts))
     assert calls == [sum(map(len, parts))]
     for answer, rows in zip(found, parts, strict=True):
-        assert same_bits(answer, champion.probability(rows))
+        assert same_bits(answer, champion.scores(rows))
 
 
 def test_a_model_whose_bits_depend_on_the_others_is_asked_for_each(
@@ -87,7 +87,7 @@ def test_a_model_whose_bits_depend_on_the_others_is_asked_for_each(
     found = asyncio.run(all_of(Predictor(threads, 30), served, parts))
     assert calls == [len(rows) for rows in parts]
     for answer, rows in zip(found, parts, strict=True):
-        assert same_bits(answer, champion.probability(rows))
+        assert same_bits(answer, champion.scores(rows))
 
 
 def test_two_versions_are_not_mixed(
@@ -102,7 +102,7 @@ def test_two_versions_are_not_mixed(
         return await asyncio.gather(*asked)
 
     for answer, rows in zip(asyncio.run(run()), parts, strict=True):
-        assert same_bits(answer, champion.probability(rows))
+        assert same_bits(answer, champion.scores(rows))
     assert its_calls == [sum(len(rows) for rows in parts[::2])]
     assert other_calls == [sum(len(rows) for rows in parts[1::2])]
 
@@ -127,7 +127,7 @@ def test_large_requests_and_the_reference_are_predicted_by_threads(
     assert waiting == 0
     assert calls == [LARGE + 1] * 2
     for answer in found:
-        assert same_bits(answer, model.probability(planned.head(LARGE + 1)))
+        assert same_bits(answer, model.scores(planned.head(LARGE + 1)))
 
 
 def test_a_failure_reaches_each_of_those_who_wait(
@@ -151,7 +151,7 @@ def test_a_failure_of_one_version_spares_the_other(
 
     failed, answered = asyncio.run(run())
     assert isinstance(failed, ValueError)
-    assert same_bits(answered, champion.probability(parts[0]))
+    assert same_bits(answered, champion.scores(parts[0]))
 
 
 @pytest.mark.parametrize("failure", ["", "broken"])
@@ -173,7 +173,7 @@ def test_who_has_gone_is_left_out_and_the_others_are_answered(
         if place != 1:
             ok = isinstance(answer, ValueError) if failure else len(answer) == len(rows)
             assert ok
-            assert failure or same_bits(answer, champion.probability(rows))
+            assert failure or same_bits(answer, champion.scores(rows))
     assert len(calls) == 1
 
 
@@ -189,8 +189,8 @@ def test_after_a_failure_and_in_the_next_turn_it_goes_on(
         return first, await probability(predictor, champion, parts[3])
 
     one, two = asyncio.run(run())
-    assert same_bits(one, champion.probability(parts[2]))
-    assert same_bits(two, champion.probability(parts[3]))
+    assert same_bits(one, champion.scores(parts[2]))
+    assert same_bits(two, champion.scores(parts[3]))
 
 
 def arriving(turns: list[int], served: Served, rows: Rows, threads: ThreadPoolExecutor) -> None:

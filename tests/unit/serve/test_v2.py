@@ -338,20 +338,20 @@ def test_tritons_client_may_choose_the_form_of_each_output(
     ]
     response = Triton(known, model).ask(app, wanted=wanted)
     found = Triton.as_numpy(response)
-    assert same_bits(found["probability"], model.probability(known))
+    assert same_bits(found["probability"], model.scores(known))
     assert len(response.body) - int(response.headers["inference-header-content-length"]) == 24
     in_json = Triton(known, model).ask(
         app, wanted=[{"name": "probability", "parameters": {"binary_data": False}}]
     )
     assert "inference-header-content-length" not in in_json.headers
     assert in_json.headers["content-type"] == "application/json"
-    assert same_bits(Triton.as_numpy(in_json)["probability"], model.probability(known))
+    assert same_bits(Triton.as_numpy(in_json)["probability"], model.scores(known))
 
 
 def test_a_binary_nan_is_a_missing_number(app: App, model: Model, planned: pd.DataFrame) -> None:
     unknown = planned.dropna().head(2).assign(age=np.nan)
     found = Triton.as_numpy(Triton(unknown, model).ask(app))
-    assert same_bits(found["probability"], model.probability(unknown))
+    assert same_bits(found["probability"], model.scores(unknown))
 
 
 def test_whole_numbers_and_numbers_with_a_point_get_the_same_answer(
@@ -374,7 +374,7 @@ def test_mlservers_pandas_codec_is_answered(app: App, model: Model, planned: pd.
     inputs = inputs_of(known, model, shape=True)
     inputs[-1]["parameters"] = {"content_type": "str"}
     response = asked(app, INFER, {"parameters": {"content_type": "pd"}, "inputs": inputs})
-    assert outputs(response)["probability"]["data"] == model.probability(known).tolist()
+    assert outputs(response)["probability"]["data"] == model.scores(known).tolist()
 
 
 def test_mlservers_pandas_codec_is_answered_with_missing_cells(
@@ -387,7 +387,7 @@ def test_mlservers_pandas_codec_is_answered_with_missing_cells(
     cells = [json.dumps(cell) for cell in inputs[-1]["data"]]
     inputs[-1] |= {"data": cells, "parameters": {"content_type": "pd_json"}}
     response = asked(app, INFER, {"parameters": {"content_type": "pd"}, "inputs": inputs})
-    assert outputs(response)["probability"]["data"] == model.probability(some).tolist()
+    assert outputs(response)["probability"]["data"] == model.scores(some).tolist()
 
 
 def test_parameters_of_other_servers_are_ignored(

@@ -1,0 +1,22 @@
+"""The task of the shipped params.yaml, for tests that need one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from churn.core import params
+from churn.core.params import Decision
+from churn.evaluation import tasks
+from churn.evaluation.tasks import Scored
+from churn.evaluation.tasks.task import Measured
+from tests.conftest import ROOT
+
+FAMILIES = params.FAMILIES["binary"]
+DECISION = params.load(ROOT / "params.yaml").decision
+BINARY = tasks.of(DECISION)
+OUTPUT = BINARY.output
+
+
+def measure(y: np.ndarray, p: np.ndarray, threshold: float, decision: Decision) -> Measured:
+    """Measure probabilities."""
+    return tasks.of(decision).measure(y, Scored(p, threshold))
