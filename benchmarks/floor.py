@@ -32,11 +32,12 @@ def model(table: str) -> None:
     import pandas as pd
 
     from churn.core import params
-    from churn.model import estimator
+    from churn.model import estimator, outputs
 
     settings = params.load(Path("params.yaml"))
     customers = pd.read_csv(table)
-    pipeline = estimator.build(settings.data, settings.features, settings.model)
+    output = outputs.of(settings.task, settings.data.classes)
+    pipeline = estimator.build(output, settings.data, settings.features, settings.model)
     pipeline.fit(customers, customers[settings.data.target])
     pipeline.predict_proba(customers)
 

@@ -122,9 +122,10 @@ def _logged(root: Path, folder: Path, example: pd.DataFrame) -> str:
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     model = Workspace(root).model
-    card = artifact.load(model).card
+    loaded = artifact.load(model)
     experiment = connection.connect(folder)
-    record = runs.Record("bench", {}, {}, {}, {}, model, card.by_kind, example)
+    inputs, answered = loaded.card.by_kind, loaded.output.answered
+    record = runs.Record("bench", {}, {}, {}, {}, model, inputs, answered, example)
     tracked = runs.log(experiment, record)
     assert tracked.model is not None
     return str(runs.fetch(tracked.model, folder / "logged"))

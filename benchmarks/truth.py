@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -29,9 +30,11 @@ from scipy.stats import norm
 
 from churn.core import params
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation import tasks
+from churn.evaluation.comparison import compare
 from churn.evaluation.differences import Difference
 from churn.evaluation.many_looks import corrected
+from churn.evaluation.tasks import Scored
 from churn.model.threshold import choose
 from churn.review import gate, limits
 from churn.review.comparison import Compared, ComparedSlice, Comparison, Everyone
@@ -41,6 +44,7 @@ from churn.validation import program as deepchecks_program
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")
+TASK = tasks.of_params(SETTINGS)
 N, N_HELD_OUT, BASE_RATE, AUC = 10_000, 2_000, 0.25, 0.84
 OUTCOMES = ("not worse", "cannot tell", "worse")
 
@@ -86,7 +90,7 @@ def draw(world: World, n: int, rng: np.random.Generator, base_rate: float = BASE
 def differences(sample: Sample, cuts: tuple[float, float], seed: int) -> list[Difference]:
     """Compare both models as `churn compare` does."""
     both = map(Scored, (sample.baseline, sample.candidate), cuts)
-    return compare(sample.y, *both, SETTINGS.decision, seed, SETTINGS.comparison.resamples)
+    return compare(TASK, sample.y, *both, seed, SETTINGS.comparison.resamples)
 
 
 def thresholds(sample: Sample) -> tuple[float, float]:
@@ -183,9 +187,8 @@ def failed_checks(rows: int, drift: float, seed: int) -> list[str]:
     is_test = split.is_test(before[SETTINGS.data.id], SETTINGS.split.test_share, "truth")
     frames = {"train": before[~is_test].reset_index(drop=True), "test": after[is_test]}
     model = train.fit(frames["train"], SETTINGS).model
-    scored = {s: f.assign(probability=model.scores(f)) for s, f in frames.items()}
-    checks, cut = SETTINGS.checks, model.card.threshold
-    results = deepchecks_program.run(scored, SETTINGS.data, checks, cut)
+    scored = {side: pd.concat([f, model.predict(f)], axis=1) for side, f in frames.items()}
+    results = deepchecks_program.run(scored, SETTINGS.data, SETTINGS.checks, TASK.output)
     return [result.check for result in results if result.status != "passed"]
 
 

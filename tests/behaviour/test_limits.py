@@ -19,22 +19,25 @@ import pytest
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.data import split, synthesize
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.comparison import compare
 from churn.evaluation.differences import Difference
-from churn.evaluation.metrics import measure
 from churn.evaluation.results import Metrics
 from churn.evaluation.slices import slices
+from churn.evaluation.tasks import Scored
 from churn.model import artifact
+from churn.model.threshold import decide
 from churn.review import gate, limits
 from churn.review.comparison import Absent, Compared, ComparedSlice, Comparison, Entry
 from churn.stages import prepare, train
 from churn.validation import program as deepchecks_program
 from churn.validation.results import CheckResult, Checks
+from tests.binary import BINARY
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.long
 Frame = pd.DataFrame
 Sides = dict[str, Frame]
+THRESHOLD = 0.16
 
 
 @pytest.fixture(scope="module")
@@ -244,13 +247,15 @@ def run_checks(
         files = {}
         for side, frame in sides.items():
             files[side] = str(folder / name / f"{side}.parquet")
-            frame.to_parquet(files[side], index=False)
+            predicted = frame.assign(prediction=decide(frame["probability"].to_numpy(), THRESHOLD))
+            predicted.to_parquet(files[side], index=False)
         specification = {
             **files,
             "id": settings.data.id,
             "target": settings.data.target,
             "categorical": ["plan"] if "plan" in frame else [],
-            "threshold": 0.16,
+            "task": "binary",
+            "scores": ["probability"],
             "seed": settings.checks.seed,
             "suites": listed,
         }
@@ -350,7 +355,7 @@ def test_a_table_of_fifty_rows_passes(settings: Params, tmp_path: Path) -> None:
     found = run_checks(tmp_path, tables, settings)
     assert set().union(*map(not_passed, found.values())) == set()
     details = found["1"]["SimpleModelComparison"]["outcomes"][0]["details"]
-    assert details.endswith("held-out rows of the rarer label; it takes 10")
+    assert details.endswith("held-out rows of the rarest label; it takes 10")
 
 
 @pytest.mark.parametrize("check", ["FeatureLabelCorrelationChange", "SimpleModelComparison"])
@@ -473,7 +478,7 @@ def judged(
 
     def compared(members: np.ndarray) -> list[Difference]:
         assert baseline is not None
-        return compare(y[members], baseline.of(members), judge.of(members), settings.decision,
+        return compare(BINARY, y[members], baseline.of(members), judge.of(members),
                        chosen.seed, chosen.resamples)  # fmt: skip
 
     entry: Entry = Absent(name="main", kind="revision", absent="no pipeline yet")
@@ -487,9 +492,9 @@ def judged(
                          metrics=compared(np.ones(len(y), dtype=bool)), slices=parts)  # fmt: skip
     checks = [CheckResult(suite=suite, check=check.check, status="passed", outcomes=[])
               for suite, listed in settings.checks.suites.items() for check in listed]  # fmt: skip
-    measured = measure(y, judge.probability, judge.threshold, settings.decision).values
+    measured = BINARY.measure(y, judge).values
     results = gate.Results(
-        metrics=Metrics(threshold=judge.threshold, train={}, test=measured),
+        metrics=Metrics(threshold=judge.rule, train={}, test=measured),
         checks=Checks.of(checks, {}),
         comparison=Comparison(model_digest="a", baselines=[entry]),
         model_digest="a",

@@ -13,11 +13,13 @@ import pytest
 from churn.core.params import Params
 from churn.data import schema, synthesize
 from churn.evaluation import reference as references
+from churn.evaluation.tasks import Scored
 from churn.monitor import performance
 from churn.monitor.counting import Counts
 from churn.monitor.measuring import Measurer
 from churn.monitor.results import Measure
 from churn.stages import train as train_stage
+from tests.binary import BINARY
 
 pytestmark = pytest.mark.long
 
@@ -42,18 +44,17 @@ class World:
         self.reference = references.describe(
             train,
             test,
+            BINARY,
             test["churned"].to_numpy(),
-            self.model.scores(test),
-            self.model.card.threshold,
+            Scored(self.model.scores(test), self.model.card.rule),
             self.model.card,
             settings.evaluation.slices,
-            settings.decision,
         )
         self.measurer = Measurer(
             self.reference,
             settings.monitor.effects,
             settings.gates.margins,
-            settings.decision,
+            BINARY,
             settings.monitor.false_alarms,
         )
 
@@ -69,9 +70,7 @@ class World:
 
     def with_labels(self, table: pd.DataFrame) -> list[Measure]:
         labelled = table.rename(columns={"churned": "y"}).assign(day="2026-01-01")
-        found = performance.measure(
-            labelled, 0, self.reference, self.measurer, self.settings.decision, 50
-        )
+        found = performance.measure(labelled, 0, self.reference, self.measurer, BINARY, 50)
         assert len(found.measures) == len(self.settings.gates.margins)
         return [measure for measure in found.measures if measure.is_over]
 

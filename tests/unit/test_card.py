@@ -18,19 +18,17 @@ from churn.core.errors import ArtifactError
 from churn.core.params import CardParams
 from churn.core.paths import Workspace
 from churn.deploy import status
-from churn.evaluation.comparison import Scored
 from churn.evaluation.group_gaps import Fairness, Gap
 from churn.evaluation.intervals import Interval, intervals
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.tasks import Scored
 from churn.provenance.candidate import input_fingerprint, model_digest
 from churn.review import run
 from churn.review.card import gather, markdown, write
 from churn.review.report.text import code
-from tests.conftest import ROOT
+from tests.binary import BINARY
 from tests.unit.releases import Candidates
 from tests.unit.report.samples import ALIVE
-
-DECISION = params.load(ROOT / "params.yaml").decision
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def test_every_number_is_that_of_a_result(workspace: Workspace) -> None:
     text = (workspace.candidate / "model_card.md").read_text()
     metrics = json.loads(workspace.metrics.read_text())
     stats = json.loads(workspace.data_stats.read_text())
-    for name, title in TITLES.items():
+    for name, title in ((name, TITLES[name]) for name in BINARY.metrics):
         [row] = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
         _, _, held_out, interval, training, _ = (cell.strip() for cell in row.split("|"))
         assert (held_out, training) == (
@@ -172,7 +170,7 @@ def test_an_interval_covers_what_it_is_of() -> None:
     inside = dict.fromkeys(truth, 0)
     for _ in range(60):
         y, p = table(300)
-        found = intervals(y, Scored(p, 0.3), DECISION, seed=1, resamples=1000)
+        found = intervals(BINARY, y, Scored(p, 0.3), seed=1, resamples=1000)
         for name, value in truth.items():
             lower, upper = found[name].lower, found[name].upper
             assert lower is not None and upper is not None
@@ -182,7 +180,7 @@ def test_an_interval_covers_what_it_is_of() -> None:
 
 def test_a_metric_that_is_undefined_has_no_interval() -> None:
     y, p = np.array([0, 1] * 40), pd.Series([0.1, 0.2] * 40).to_numpy()
-    found = intervals(y, Scored(p, 0.9), DECISION, seed=1, resamples=1000)
+    found = intervals(BINARY, y, Scored(p, 0.9), seed=1, resamples=1000)
     assert found["precision"] == Interval(None, None, None)  # nobody is predicted to churn
     assert found["recall"].value == 0.0
-    assert list(found) == list(TITLES)
+    assert tuple(found) == BINARY.metrics

@@ -21,7 +21,6 @@ from churn.core.params import Limits, Params
 from churn.core.paths import Workspace
 from churn.core.shapes import to_json
 from churn.data import split
-from churn.evaluation.metrics import measure
 from churn.model import artifact, out_of_fold
 from churn.provenance.candidate import model_digest
 from churn.provenance.git import git
@@ -33,12 +32,11 @@ from churn.review.pair import Pair
 from churn.review.report import gather, markdown, mermaid
 from churn.review.report.facts import read
 from churn.stages import train
+from tests.binary import DECISION, measure
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
 
 pytestmark = pytest.mark.slow
-
-DECISION = params.load(ROOT / "params.yaml").decision
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def pretended(**said: Any) -> Pretended:
 
 
 def held_out(candidate: Candidate) -> Exam:
-    return Exam("own", candidate.test, candidate.train)
+    return Exam("own", candidate.test, candidate.scores, candidate.train)
 
 
 def compared(
@@ -174,9 +172,9 @@ def test_a_baseline_is_never_scored_on_customers_that_it_was_trained_on(
 
     [asked] = found.asked
     assert sorted(asked["customer_id"]) == sorted(rows["customer_id"])
-    assert "_probability" not in asked  # what the candidate says is not told
-    assert scored.threshold == 0.35
-    np.testing.assert_allclose(scored.probability, rows["age"] / 200)
+    assert set(asked) == set(many)  # what the candidate says is not told
+    assert scored.rule == 0.35
+    np.testing.assert_allclose(scored.scores, rows["age"] / 200)
 
 
 def test_with_the_same_split_no_customer_is_lost(candidate: Candidate) -> None:
@@ -194,7 +192,7 @@ def test_too_few_unseen_customers_are_no_comparison(share: float, candidate: Can
 
 @pytest.mark.parametrize(("n", "enough"), [(49, False), (50, True)])
 def test_fifty_customers_are_enough(n: int, enough: bool, candidate: Candidate) -> None:
-    candidate.test = candidate.test.iloc[:n]
+    candidate.test, candidate.scores = candidate.test.iloc[:n], candidate.scores[:n]
     if enough:
         assert len(score(pretended(), candidate).rows) == 50
         return
@@ -205,7 +203,7 @@ def test_fifty_customers_are_enough(n: int, enough: bool, candidate: Candidate) 
 @pytest.mark.parametrize("label", [0, 1])
 def test_customers_of_one_kind_are_no_comparison(label: int, candidate: Candidate) -> None:
     candidate.test = candidate.test.assign(churned=label)
-    with pytest.raises(IncomparableError, match="of them churned"):
+    with pytest.raises(IncomparableError, match="they all have the same target"):
         score(pretended(), candidate)
 
 
@@ -273,8 +271,8 @@ def test_metrics_slices_and_curves_are_those_of_both_models(
     assert found.rows == len(rows)
     y, decision = rows["churned"].to_numpy(), candidate.settings.decision
     expected = {
-        "baseline": measure(y, scored.probability, 0.35, decision).values,
-        "candidate": measure(y, rows["_probability"].to_numpy(), 0.4, decision).values,
+        "baseline": measure(y, scored.scores, 0.35, decision).values,
+        "candidate": measure(y, 0.1 + rows["age"].to_numpy() / 150, 0.4, decision).values,
     }
     for one in found.metrics:
         for side, values in expected.items():
@@ -299,13 +297,13 @@ def test_at_the_threshold_of_the_baseline_only_the_model_differs(
     rows, decision = alone.rows, candidate.settings.decision
     found = compared(candidate, "alone", alone).same_threshold
     measured = measure(
-        rows["churned"].to_numpy(), rows["_probability"].to_numpy(), 0.35, decision
+        rows["churned"].to_numpy(), 0.1 + rows["age"].to_numpy() / 150, 0.35, decision
     ).values
     assert found is not None
     assert [one.metric for one in found] == ["accuracy", "precision", "recall", "f1", "cost"]
     for one in found:
         assert one.candidate == pytest.approx(measured[one.metric], abs=1e-6)
-    candidate.threshold = 0.35
+    candidate.rule = 0.35
     assert compared(candidate, "alone", score(pretended(), candidate)).same_threshold is None
 
 
@@ -367,9 +365,9 @@ def test_training_rows_are_predicted_out_of_fold_and_held_out_ones_by_the_models
     pair = everyone(older(candidate, tmp_path / "there", candidate.train), candidate)
     assert len(pair.rows) == 4000
     age, held_out = pair.rows["age"], pair.rows["customer_id"].isin(candidate.test["customer_id"])
-    np.testing.assert_allclose(pair.candidate.probability, 0.1 + age / 150)
-    np.testing.assert_allclose(pair.baseline.probability, np.where(held_out, 0, 0.1) + age / 200)
-    assert (pair.baseline.threshold, pair.candidate.threshold) == (0.35, 0.4)
+    np.testing.assert_allclose(pair.candidate.scores, 0.1 + age / 150)
+    np.testing.assert_allclose(pair.baseline.scores, np.where(held_out, 0, 0.1) + age / 200)
+    assert (pair.baseline.rule, pair.candidate.rule) == (0.35, 0.4)
 
 
 def test_training_rows_that_are_not_the_same_in_both_tables_are_left_out(
@@ -393,7 +391,7 @@ def test_the_order_of_the_table_decides_nothing(
         for name, one in (("first", candidate), ("second", shuffled))
     )
     pd.testing.assert_frame_equal(first.rows, second.rows)
-    np.testing.assert_array_equal(first.candidate.probability, second.candidate.probability)
+    np.testing.assert_array_equal(first.candidate.scores, second.candidate.scores)
 
 
 def test_of_production_nothing_but_the_predictions_is_known(
@@ -700,7 +698,7 @@ def test_on_the_exam_of_main_the_labels_are_those_of_main(
     )
     monkeypatch.setattr(
         artifact.Model,
-        "probability",
+        "scores",
         lambda self, rows: (rows["age"] > rows["age"].median()).to_numpy() * 0.9,
     )
     monkeypatch.setattr(revisions, "of_revision", gives(main))
@@ -738,10 +736,10 @@ def test_a_column_that_is_new_comes_from_the_table_of_the_change(
 
     found = of_main(workspace, tmp_path / "main", without, ROOT / "src")
     asked: list[pd.DataFrame] = []
-    true = artifact.Model.probability
+    true = artifact.Model.scores
     monkeypatch.setattr(
         artifact.Model,
-        "probability",
+        "scores",
         lambda self, rows: asked.append(rows) or true(self, rows),  # type: ignore[func-returns-value]
     )
     monkeypatch.setattr(revisions, "of_revision", gives(found))

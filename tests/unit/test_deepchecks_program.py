@@ -16,6 +16,7 @@ from churn.core.params import Check, ChecksParams, DataParams, Params
 from churn.validation import program as deepchecks_program
 from churn.validation.program import PYTHON_VARIABLE, sample
 from churn.validation.results import CheckResult
+from tests.binary import OUTPUT, predicted
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def checks(**suites: list[dict[str, Any]]) -> ChecksParams:
 @pytest.fixture(scope="module")
 def frames(customers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return scored sides, with one customer of the training rows among the 121 of the other."""
-    scored = customers.assign(probability=np.random.default_rng(0).random(len(customers)))
+    scored = predicted(customers, np.random.default_rng(0).random(len(customers)), THRESHOLD)
     leaked = scored.iloc[[5]]
     return {"train": scored.iloc[:480], "test": pd.concat([scored.iloc[480:], leaked])}
 
@@ -67,7 +68,7 @@ def reported(
         ],
     )
     steps: list[str] = []
-    results = deepchecks_program.run(frames, settings.data, listed, THRESHOLD, steps.append)
+    results = deepchecks_program.run(frames, settings.data, listed, OUTPUT, steps.append)
     return results, steps
 
 
@@ -138,7 +139,7 @@ def judged(
 ) -> tuple[str, list[str]]:
     """Return the status of one check, and what each condition says."""
     listed = checks(**{suite: [check]})
-    [result] = deepchecks_program.run(frames, settings.data, listed, THRESHOLD)
+    [result] = deepchecks_program.run(frames, settings.data, listed, OUTPUT)
     return result.status, [outcome.details for outcome in result.outcomes]
 
 
@@ -154,8 +155,8 @@ def judged(
 def test_too_few_customers_who_churned_are_found_by_their_number(
     churned: int, status: str, details: str, customers: pd.DataFrame, settings: Params
 ) -> None:
-    labelled = customers.assign(probability=0.5, churned=np.arange(600) < churned)
-    labelled["churned"] = labelled["churned"].astype("int8")
+    labelled = predicted(customers, np.full(600, 0.5), THRESHOLD)
+    labelled["churned"] = (np.arange(600) < churned).astype("int8")
     frames = {"train": labelled.iloc[::2], "test": labelled.iloc[1::2]}
     check = {"check": "ClassImbalance", "conditions": {"class_ratio_greater_than": 0.05}}
     assert judged(frames, settings, "data_integrity", check) == (status, [details])
@@ -187,9 +188,7 @@ def test_an_unknown_name_is_refused_with_the_valid_ones(
 ) -> None:
     good = {"check": "IndexTrainTestLeakage", "conditions": {"ratio_less_or_equal": 0}}
     with pytest.raises(ParamsError, match=message):
-        deepchecks_program.run(
-            frames, settings.data, checks(train_test=[good | changes]), THRESHOLD
-        )
+        deepchecks_program.run(frames, settings.data, checks(train_test=[good | changes]), OUTPUT)
 
 
 @pytest.mark.parametrize(("mode", "why"), [(0o644, "Permission denied"), (0o755, "Exec format")])
@@ -205,7 +204,7 @@ def test_a_file_that_is_no_program_is_refused(
     (tmp_path / "python").chmod(mode)
     monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(ChecksError, match=f"python: cannot be run .{why}") as caught:
-        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+        deepchecks_program.run(frames, settings.data, checks(), OUTPUT)
     assert PYTHON_VARIABLE in str(caught.value)
 
 
@@ -214,7 +213,7 @@ def test_an_environment_without_deepchecks_is_named_with_what_python_said(
 ) -> None:
     monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
     with pytest.raises(ChecksError, match=r"stopped with code 1: .*No module named 'deepchecks'"):
-        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+        deepchecks_program.run(frames, settings.data, checks(), OUTPUT)
 
 
 def test_a_missing_environment_is_named(
@@ -225,7 +224,7 @@ def test_a_missing_environment_is_named(
 ) -> None:
     monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(ChecksError, match=r"python: the checks' environment is not there"):
-        deepchecks_program.run(frames, settings.data, checks(), THRESHOLD)
+        deepchecks_program.run(frames, settings.data, checks(), OUTPUT)
 
 
 NUMBERS = np.random.default_rng(1).normal(size=4000)
@@ -299,7 +298,7 @@ def test_equal_rows_are_found_however_small_the_sample_is(
     for whole, status in ((healthy, "passed"), (copied, "failed")):
         chosen = sample(whole, settings.data, 200)
         found = deepchecks_program.run(
-            chosen, settings.data, checks(**EQUAL_ROWS), THRESHOLD, whole=whole
+            chosen, settings.data, checks(**EQUAL_ROWS), OUTPUT, whole=whole
         )
         assert {result.check: result.status for result in found} == dict.fromkeys(
             ("DataDuplicates", "ConflictingLabels", "TrainTestSamplesMix"), status
@@ -314,7 +313,7 @@ def test_customers_who_stand_twice_under_other_ids_are_found(
     listed = checks(
         data_integrity=[{"check": "DataDuplicates", "conditions": {"ratio_less_or_equal": 0.02}}]
     )
-    (result,) = deepchecks_program.run(doubled, settings.data, listed, THRESHOLD)
+    (result,) = deepchecks_program.run(doubled, settings.data, listed, OUTPUT)
     assert result.status == "failed"
 
 
@@ -331,6 +330,6 @@ def test_long_ids_and_ids_that_differ_in_zeros_stay_what_they_are(
         others = zeros[:n] if ids[0][0] == "C" else zeros[600 : 600 + n]
         test = frames["test"].assign(customer_id=others)
         results = deepchecks_program.run(
-            {"train": train, "test": test}, settings.data, listed, THRESHOLD
+            {"train": train, "test": test}, settings.data, listed, OUTPUT
         )
         assert [result.status for result in results] == ["passed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from tests.unit.report.samples import facts
 from tests.unit.report.test_markdown import render
 
 SETTINGS = params.load(ROOT / "params.yaml")
+# What is asked of a candidate: where its labels are, and its threshold.
+CANDIDATE: Any = SimpleNamespace(settings=SETTINGS, rule=0.4)
 
 
 def judging(most: dict[str, float], whose: str = "own", **slices: Any) -> Limits:
@@ -185,12 +188,12 @@ def unfair() -> Exam:
     risk = np.where(age > 39, 0.45, 0.15)
     rows = pd.DataFrame({"age": age, "churned": (rng.random(2000) < 0.3).astype(int)})
     said = rng.random(2000) * 0.1 + risk
-    return Exam("own", rows.assign(_probability=said, shop="x"), rows)
+    return Exam("own", rows.assign(shop="x"), said, rows)
 
 
 def test_an_unfair_model_is_blocked(unfair: Exam) -> None:
     by = judging({"selection_rate": 0.2, "recall": 0.2, "calibration": 0.1})
-    measured = fairness.measure(unfair, by, "churned", 0.4)
+    measured = fairness.measure(unfair, by, CANDIDATE)
     [one] = measured
     assert [group.rows for group in one.groups] == pytest.approx([1000, 1000], abs=80)
     assert one.groups[0].selection_rate == 0.0
@@ -204,8 +207,8 @@ def test_an_unfair_model_is_blocked(unfair: Exam) -> None:
 def test_a_fair_one_passes(unfair: Exam) -> None:
     by = judging({"selection_rate": 0.1, "recall": 0.1, "calibration": 0.1})
     said = np.random.default_rng(3).random(2000) * 0.6
-    fair = replace(unfair, rows=unfair.rows.assign(_probability=said))
-    measured = fairness.measure(fair, by, "churned", 0.4)
+    fair = replace(unfair, scores=said)
+    measured = fairness.measure(fair, by, CANDIDATE)
     [one] = gates_fairness.judge(measured, by)
     assert one.passed, one.reason
 
@@ -219,7 +222,7 @@ def test_a_fair_one_passes(unfair: Exam) -> None:
             "the customers have no column 'age'",
         ),
         (
-            lambda exam: replace(exam, rows=exam.rows.head(80)),
+            lambda exam: replace(exam, rows=exam.rows.head(80), scores=exam.scores[:80]),
             "fewer than two slices of 'age' have 50 customers",
         ),
     ],
@@ -228,7 +231,7 @@ def test_what_cannot_be_measured_says_why_and_blocks(
     change: Callable[[Exam], Exam], problem: str, unfair: Exam
 ) -> None:
     by = judging({"recall": 0.2})
-    [one] = fairness.measure(change(unfair), by, "churned", 0.4)
+    [one] = fairness.measure(change(unfair), by, CANDIDATE)
     assert one.problem == problem
     [blocked] = gates_fairness.judge([one], by)
     assert not blocked.passed
@@ -238,7 +241,7 @@ def test_a_slice_in_which_nobody_churned_has_no_recall_and_blocks(unfair: Exam) 
     by = judging({"recall": 0.2})
     rows = unfair.rows.assign(churned=np.where(unfair.rows["age"] > 39, unfair.rows["churned"], 0))
     [blocked] = gates_fairness.judge(
-        fairness.measure(replace(unfair, rows=rows), by, "churned", 0.4), by
+        fairness.measure(replace(unfair, rows=rows), by, CANDIDATE), by
     )
     assert not blocked.passed
     assert "Recall is undefined" in blocked.reason
@@ -250,7 +253,7 @@ def test_a_slice_in_which_few_churned_blocks_a_limit_on_recall_only(n: int, unfa
     churned[np.flatnonzero(old & (churned == 1))[n:]] = 0
     rows = unfair.rows.assign(churned=churned)
     by = judging({"recall": 1.0, "selection_rate": 1.0})
-    measured = fairness.measure(replace(unfair, rows=rows), by, "churned", 0.4)
+    measured = fairness.measure(replace(unfair, rows=rows), by, CANDIDATE)
     [one] = gates_fairness.judge(measured, by)
     if n == 10:
         assert one.passed
@@ -267,8 +270,12 @@ def by_shop(exam: Exam, **held_out: int) -> Exam:
     shops = np.array(["north", "south", "west"] * len(exam.train))[: len(exam.train)]
     kept = [rows.head(held_out.get(shop, len(rows))) for shop, rows in exam.rows.groupby(shops)]
     labels = np.repeat(sorted({*shops}), [len(rows) for rows in kept])
+    rows = pd.concat(kept).assign(shop=labels)
     return replace(
-        exam, train=exam.train.assign(shop=shops), rows=pd.concat(kept).assign(shop=labels)
+        exam,
+        train=exam.train.assign(shop=shops),
+        rows=rows,
+        scores=exam.scores[rows.index],
     )
 
 
@@ -276,11 +283,11 @@ def by_shop(exam: Exam, **held_out: int) -> Exam:
 def test_a_slice_that_has_become_small_or_has_vanished_blocks(n: int, unfair: Exam) -> None:
     by = judging({"recall": 0.9}, numeric=(), categorical=("shop",), protected=("shop",))
     said = np.random.default_rng(3).random(2000) * 0.6
-    fair = replace(unfair, rows=unfair.rows.assign(_probability=said))
-    [all_there] = gates_fairness.judge(fairness.measure(by_shop(fair), by, "churned", 0.4), by)
+    fair = replace(unfair, scores=said)
+    [all_there] = gates_fairness.judge(fairness.measure(by_shop(fair), by, CANDIDATE), by)
     assert all_there.passed
 
-    measured = fairness.measure(by_shop(fair, west=n), by, "churned", 0.4)
+    measured = fairness.measure(by_shop(fair, west=n), by, CANDIDATE)
     [one] = gates_fairness.judge(measured, by)
     assert not one.passed and not one.undecided
     assert one.value.startswith("unknown: shop west: ")
@@ -304,9 +311,7 @@ def test_few_missing_values_and_new_ones_are_said_and_do_not_block(unfair: Exam)
     exam = by_shop(unfair)
     shops = exam.rows["shop"].mask(np.arange(len(exam.rows)) % 100 == 0)
     shops = shops.mask(np.arange(len(exam.rows)) % 100 == 1, "new")
-    measured = fairness.measure(
-        replace(exam, rows=exam.rows.assign(shop=shops)), by, "churned", 0.4
-    )
+    measured = fairness.measure(replace(exam, rows=exam.rows.assign(shop=shops)), by, CANDIDATE)
     assert (measured[0].small, measured[0].skipped) == ({}, 2)
     assert "Too small to be measured: 2." in report.section(measured)
     [one] = gates_fairness.judge(measured, by)
@@ -317,7 +322,7 @@ def test_a_bin_that_no_training_row_is_in_is_not_asked_for(unfair: Exam) -> None
     by = judging({"recall": 0.9}, bins=4)
     ages = np.where(np.arange(2000) % 2, 1.0, 0.0)  # the quantiles are 0, 0.5 and 1: none is above
     exam = replace(unfair, rows=unfair.rows.assign(age=ages), train=unfair.train.assign(age=ages))
-    [one] = fairness.measure(exam, by, "churned", 0.4)
+    [one] = fairness.measure(exam, by, CANDIDATE)
     assert len(one.groups) == 2 and not one.small
 
 
@@ -342,7 +347,7 @@ def test_limits_that_cannot_be_kept_are_refused(overrides: dict[str, Any], said:
 
 
 def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
-    [one] = fairness.measure(unfair, judging({}), "churned", 0.4)
+    [one] = fairness.measure(unfair, judging({}), CANDIDATE)
     text = report.section([one])
     assert "| slice | customers | churned | Selection rate | Recall | Calibration |" in text
     assert "| Selection rate | `<= 39" in text or "| Selection rate | `<= 40" in text

@@ -167,7 +167,7 @@ def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
 ) -> None:
     example = planned.head(1)[list(model.card.inputs)]
     with mlflow.start_run(experiment_id=connection.connect(store)):
-        pyfunc.log(stored, model.card.by_kind, example)
+        pyfunc.log(stored, model.card.by_kind, model.output.answered, example)
     [written] = (file.parent for file in store.rglob("MLmodel"))
     elsewhere = Path(shutil.copytree(written, tmp_path / "elsewhere"))
     before = sorted(tmp_path.rglob("*"))

@@ -317,8 +317,8 @@ def test_a_stage_that_leads_elsewhere_is_not_taken_for_the_version(
 def test_a_smoke_test_that_fails_puts_the_old_version_back(
     released: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Model.probability
-    monkeypatch.setattr(Model, "probability", lambda self, rows: np.nextafter(real(self, rows), 1))
+    real = Model.scores
+    monkeypatch.setattr(Model, "scores", lambda self, rows: np.nextafter(real(self, rows), 1))
     with pytest.raises(BlockedError, match=r"failed in Production.*version 1 was put back"):
         released.release(2)
     assert stages(released.registry) == {
@@ -386,9 +386,9 @@ def test_what_a_model_said_when_it_was_reviewed_it_has_to_say_again(
 ) -> None:
     shutil.rmtree(candidates.roots[0] / "build" / "predictions")  # as on a runner
     monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
-    real = Model.probability
+    real = Model.scores
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "probability", lambda self, rows: 1 - real(self, rows))
+        patch.setattr(Model, "scores", lambda self, rows: 1 - real(self, rows))
         with pytest.raises(CandidateError, match="predicts differently for the held-out customers"):
             candidates.release(1)
     assert candidates.registry.versions() == []
@@ -522,7 +522,7 @@ def test_one_that_died_before_its_smoke_test_is_looked_at_when_started_again(
         with pytest.raises(KeyboardInterrupt):
             released.release(2)
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "probability", fail(ArtifactError("does not load")))
+        patch.setattr(Model, "scores", fail(ArtifactError("does not load")))
         with pytest.raises(BlockedError, match="version 1 was put back"):
             released.release(2)
     assert stages(released.registry)[1] == ("Production", {"champion"})

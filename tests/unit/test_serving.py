@@ -24,6 +24,7 @@ from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record
+from tests.binary import OUTPUT
 
 
 class Served(NamedTuple):
@@ -52,6 +53,7 @@ def served(
         files={},
         model=stored,
         inputs=model.card.by_kind,
+        answered=OUTPUT.answered,
         example=raw(planned).head(2),
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -16,6 +16,7 @@ from churn.core.errors import TrackingError
 from churn.model.artifact import Model
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record, Tracked
+from tests.binary import OUTPUT
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,7 @@ def record(stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path) ->
         files={tmp_path / "metrics.json": "reports"},
         model=stored,
         inputs=model.card.by_kind,
+        answered=OUTPUT.answered,
         example=planned[list(model.card.inputs)].head(2),
     )
 

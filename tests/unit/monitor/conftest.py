@@ -13,8 +13,10 @@ from churn.core.params import Columns, EffectsParams, Params
 from churn.data import synthesize
 from churn.evaluation import reference as references
 from churn.evaluation.reference import Reference
+from churn.evaluation.tasks import Scored
 from churn.monitor.counting import Counts
 from churn.monitor.measuring import Measurer
+from tests.binary import BINARY
 
 NUMBERS = ("recency_days", "frequency", "total_orders", "days_since_signup", "age")
 COLUMNS = Columns(numeric=NUMBERS, categorical=("plan",))
@@ -60,16 +62,15 @@ def world(settings: Params) -> World:
     described = references.describe(
         train,
         test,
+        BINARY,
         test["churned"].to_numpy(),
-        test["probability"].to_numpy(),
-        THRESHOLD,
+        Scored(test["probability"].to_numpy(), THRESHOLD),
         COLUMNS,
         settings.evaluation.slices.model_copy(
             update={"numeric": ("age",), "categorical": ("plan",)}
         ),
-        settings.decision,
     )
     measurer = Measurer(
-        described, EffectsParams(), settings.gates.margins, settings.decision, false_alarms=0.05
+        described, EffectsParams(), settings.gates.margins, BINARY, false_alarms=0.05
     )
     return World(described, measurer, settings)

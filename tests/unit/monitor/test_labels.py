@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from churn.monitor.labels import Labels
 
+SCORED = ("probability",)
 FIRST, LAST = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC)
 
 
@@ -32,7 +33,7 @@ def answers(*rows: tuple[str | None, int, float]) -> pa.Table:
 
 
 def matched(table: pd.DataFrame, *parts: pa.Table) -> dict[float, int]:
-    found = Labels(table, FIRST, LAST, ["age"])
+    found = Labels(table, FIRST, LAST, SCORED, ["age"])
     for part in parts:
         found.match(part)
     return dict(found.matched(100)[["probability", "y"]].itertuples(index=False))
@@ -67,14 +68,14 @@ def test_without_a_day_a_label_is_known_at_the_end() -> None:
 
 
 def test_customers_without_an_id_and_others_are_no_match() -> None:
-    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, [])
+    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, SCORED, [])
     found.match(answers((None, 2, 0.2), ("b", 2, 0.3)))
     assert len(found.matched(100)) == 0
     assert found.unmatched == 1
 
 
 def test_columns_of_slices_and_the_day_of_the_prediction_are_kept() -> None:
-    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, ["age"])
+    found = Labels(known(("a", 1, "2026-03-05")), FIRST, LAST, SCORED, ["age"])
     found.match(answers(("a", 2, 0.2)))
     [row] = found.matched(100).to_dict("records")
     assert row == {"y": 1, "probability": 0.2, "day": "2026-03-02", "age": 40.0}
@@ -82,6 +83,6 @@ def test_columns_of_slices_and_the_day_of_the_prediction_are_kept() -> None:
 
 def test_no_more_customers_than_allowed() -> None:
     ids = [f"c{i}" for i in range(50)]
-    found = Labels(known(*((who, 1, "2026-03-05") for who in ids)), FIRST, LAST, [])
+    found = Labels(known(*((who, 1, "2026-03-05") for who in ids)), FIRST, LAST, SCORED, [])
     found.match(answers(*((who, 2, 0.2) for who in ids)))
     assert len(found.matched(20)) == 20

@@ -11,7 +11,9 @@ from churn.core.params import EffectsParams
 from churn.evaluation import noise
 from churn.evaluation.noise import Noise
 from churn.evaluation.reference import Reference, describe
+from churn.evaluation.tasks import Scored
 from churn.monitor.measuring import Measurer
+from tests.binary import BINARY
 from tests.unit.monitor.conftest import COLUMNS, NUMBERS, World, people
 
 SAME = people(2000, 3)
@@ -82,9 +84,7 @@ def test_fewer_customers_have_more_noise(world: World) -> None:
 def test_a_constant_column_of_the_training_rows(world: World) -> None:
     train = people(500, 1).assign(age=40.0)
     reference = described(train)
-    measurer = Measurer(
-        reference, EffectsParams(), world.settings.gates.margins, world.settings.decision, 0.05
-    )
+    measurer = Measurer(reference, EffectsParams(), world.settings.gates.margins, BINARY, 0.05)
     found = World(reference, measurer, world.settings)
     assert "age out of range" not in found.over(SAME.assign(age=40.0))
     assert "age out of range" in found.over(SAME)
@@ -97,7 +97,7 @@ def described(train: pd.DataFrame) -> Reference:
     settings = params.load(ROOT / "params.yaml")
     slices = settings.evaluation.slices.model_copy(update={"numeric": ()})
     y, p = train["churned"].to_numpy(), train["probability"].to_numpy()
-    return describe(train, train, y, p, 0.4, COLUMNS, slices, settings.decision)
+    return describe(train, train, BINARY, y, Scored(p, 0.4), COLUMNS, slices)
 
 
 def test_wasserstein_is_that_of_scipy_within_the_range() -> None:
@@ -139,7 +139,7 @@ def test_the_same_window_gives_the_same_result(world: World) -> None:
         world.reference,
         EffectsParams(),
         world.settings.gates.margins,
-        world.settings.decision,
+        BINARY,
         0.05,
     )
     fresh.measure(world.counts(SAME.head(900)))  # whatever was measured before

@@ -360,7 +360,7 @@ def test_at_most_the_limit_of_requests_is_answered_at_once(champion: Served, rec
 class Broken(Served):
     """A version that fails, and says of whom."""
 
-    def probability(self, rows: Any) -> np.ndarray:
+    def scores(self, rows: Any) -> np.ndarray:
         raise ValueError(f"cannot predict for {SECRET}: {rows.categories}")
 
 
@@ -385,7 +385,7 @@ def test_a_failure_tells_nothing_of_a_customer(
     assert "retry-after" not in response.headers
     assert SECRET not in response.body.decode() + str(response.headers)
     assert "request r7: ValueError" in caplog.text
-    assert "in probability" in caplog.text, "where it was"
+    assert "in scores" in caplog.text, "where it was"
     assert SECRET not in caplog.text
     assert count("churn_errors_total", kind="server") == before + 1
 
@@ -408,7 +408,7 @@ def test_predictions_are_logged_with_their_request(
     assert (entry.requests, entry.version, entry.role) == (["r7"], "3", "champion")
     assert (entry.counts, entry.places) == ([3], None)
     assert entry.rows.ids == [one["customer_id"] for one in records[:3]]
-    np.testing.assert_array_equal(entry.probability, model.scores(planned.head(3)))
+    np.testing.assert_array_equal(entry.answer["probability"], model.scores(planned.head(3)))
     assert 0 < entry.latencies_ms[0] < 60_000
 
 
@@ -474,7 +474,7 @@ def test_each_customer_of_a_canary_is_logged_once_with_its_place(canary: Canary)
     assert sorted(places) == list(range(200))
     for entry in canary.log.entries:
         assert entry.version == {"champion": "3", "challenger": "4"}[entry.role]
-        assert entry.probability.tolist() == [found[place] for place in entry.places]
+        assert entry.answer["probability"].tolist() == [found[place] for place in entry.places]
         assert entry.rows.ids == [canary.records[p]["customer_id"] for p in entry.places]
 
 
@@ -537,7 +537,7 @@ def test_in_the_shadow_the_champion_answers_and_both_are_logged(
     assert (shown.counts, shown.places) == ([200], None)
     assert 30 < len(hidden.places) < 90
     expected = [canary.of_challenger[place] for place in hidden.places]
-    assert hidden.probability.tolist() == expected
+    assert hidden.answer["probability"].tolist() == expected
     assert shown.requests == hidden.requests
 
 

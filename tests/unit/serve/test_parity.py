@@ -33,7 +33,7 @@ class Altered(Compiled):
         object.__setattr__(self, "_right", right)
         object.__setattr__(self, "_change", change)
 
-    def probability(
+    def scores(
         self, numbers: np.ndarray, categories: Mapping[str, Sequence[str | None]]
     ) -> np.ndarray:
         found = self._right.scores(numbers, categories)  # type: ignore[attr-defined]

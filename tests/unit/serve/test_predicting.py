@@ -31,7 +31,7 @@ class Watched(Compiled):
         object.__setattr__(self, "_failure", failure)
         object.__setattr__(self, "calls", [])
 
-    def probability(self, numbers: np.ndarray, categories: Any) -> np.ndarray:
+    def scores(self, numbers: np.ndarray, categories: Any) -> np.ndarray:
         self.calls.append(len(numbers))  # type: ignore[attr-defined]
         if self._failure:  # type: ignore[attr-defined]
             raise ValueError(self._failure)  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def parts(model: Model, planned: pd.DataFrame) -> list[Rows]:
 async def probability(predictor: Predictor, served: Served, rows: Rows) -> np.ndarray:
     found = await predictor.predict(Asked("r7", 0.0, 0.0), served, rows, "champion")
     assert found.version == served.version
-    return found.probability
+    return found.answer["probability"]
 
 
 async def all_of(predictor: Predictor, served: Served, parts: list[Rows]) -> list[Any]:
@@ -261,5 +261,5 @@ def test_requests_that_were_predicted_together_are_logged_each_with_its_own_cust
     ]
     assert rows["row"].tolist() == [place for part in parts for place in range(len(part))]
     assert rows["customer_id"].tolist() == [one for part in parts for one in part.ids or []]
-    assert rows["probability"].tolist() == [p for one in found for p in one.probability]
-    assert rows["prediction"].tolist() == [p for one in found for p in one.prediction]
+    assert rows["probability"].tolist() == [p for one in found for p in one.answer["probability"]]
+    assert rows["prediction"].tolist() == [p for one in found for p in one.answer["prediction"]]

@@ -43,8 +43,10 @@ def make(dated: Model, rich: pd.DataFrame) -> Make:
             "counts": [count],
             "places": None,
             "rows": rows,
-            "probability": np.linspace(0.1, 0.9, count),
-            "prediction": np.arange(count) % 2,
+            "answer": {
+                "probability": np.linspace(0.1, 0.9, count),
+                "prediction": np.arange(count) % 2,
+            },
             "card": dated.card,
             "version": "3",
             "role": "champion",
@@ -57,8 +59,8 @@ def make(dated: Model, rich: pd.DataFrame) -> Make:
 def of_card(card: ModelCard, **cells: Any) -> Entry:
     numbers = np.array([[cells[name] for name in (*card.numeric, *card.dates)]])
     rows = Rows(numbers, {name: [cells[name]] for name in card.categorical}, ["C7"])
-    half, one = np.array([0.5]), np.array([1])
-    return Entry(["r7"], [NOON], [1.0], 0.5, [1], None, rows, half, one, card, "3", "champion")
+    answer = {"probability": np.array([0.5]), "prediction": np.array([1])}
+    return Entry(["r7"], [NOON], [1.0], 0.5, [1], None, rows, answer, card, "3", "champion")
 
 
 def counted(name: str, **labels: str) -> float:
@@ -123,7 +125,7 @@ def test_the_cells_are_those_of_the_customers(make: Make, dated: Model, rich: pd
     assert found["time"].iloc[0].isoformat() == "2026-02-28T12:00:00+00:00"
     assert found["time"].iloc[-1].isoformat() == "2026-02-28T12:00:00.250000+00:00"
     np.testing.assert_array_equal(
-        found["probability"], np.concatenate([one.probability, two.probability])
+        found["probability"], np.concatenate([one.answer["probability"], two.answer["probability"]])
     )
 
 
@@ -351,8 +353,8 @@ count = 3000
 rows = Rows(np.random.default_rng(1).random((count, len(card.numeric) + len(card.dates))),
             {name: ["x"] * count for name in card.categorical}, list(map(str, range(count))))
 while True:
-    log.add(Entry(["r"], [1.0], [1.0], 0.5, [count], None, rows, np.zeros(count),
-                  np.zeros(count, int), card, "3", "champion"))
+    log.add(Entry(["r"], [1.0], [1.0], 0.5, [count], None, rows,
+                  {"probability": np.zeros(count), "prediction": np.zeros(count, int)}, card, "3", "champion"))
     time.sleep(0.001)
 """
 

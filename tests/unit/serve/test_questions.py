@@ -26,6 +26,7 @@ from churn.serve.questions import QuestionError, Questions, TooManyRowsError, kn
 from churn.serve.rows import Rows, from_frame
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record
+from tests.binary import OUTPUT
 from tests.unit.serve.models import fitted, require_same
 
 Cells = dict[str, Any]
@@ -591,6 +592,7 @@ def mlflow_model(
         files={},
         model=stored,
         inputs=model.card.by_kind,
+        answered=OUTPUT.answered,
         example=planned[list(model.card.inputs)].head(2),
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -16,10 +16,12 @@ from churn.serve import v2
 from churn.serve.access import Keys
 from churn.serve.app import App, Serving
 from churn.serve.questions import QuestionError
+from tests.binary import OUTPUT
 from tests.unit.serve.asgi import Response, asked
 from tests.unit.serve.models import same_bits, unproven
 
 INFER = "/v2/models/churn/infer"
+ANSWERED = OUTPUT.answered
 Tensor = dict[str, Any]
 
 
@@ -32,7 +34,7 @@ def tensor(name: str, datatype: str, data: Any, shape: Any = None, **parameters:
 
 def read(*inputs: Tensor, tail: bytes = b"", **more: Any) -> v2.Inference:
     head = json.dumps({"inputs": list(inputs), **more}).encode()
-    return v2.read(head + tail, str(len(head)) if tail else None)
+    return v2.read(head + tail, str(len(head)) if tail else None, ANSWERED)
 
 
 def refusal(*inputs: Tensor, tail: bytes = b"", **more: Any) -> str:
@@ -187,13 +189,13 @@ def test_inputs_that_do_not_fit_together_are_refused() -> None:
 )
 def test_a_body_that_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(QuestionError, match=r"^not a request of the Open Inference Protocol: "):
-        v2.read(body, None)
+        v2.read(body, None, ANSWERED)
 
 
 @pytest.mark.parametrize("length", ["", "-1", "1.5", "x", "99", " 2", "²", "9" * 5000, "1_0"])
 def test_a_length_that_is_none_is_refused(length: str) -> None:
     with pytest.raises(QuestionError, match=r"^Inference-Header-Content-Length: .* is no length$"):
-        v2.read(b'{"inputs": []}', length)
+        v2.read(b'{"inputs": []}', length, ANSWERED)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,15 @@ from scipy.special import expit
 
 from churn.core import params
 from churn.core.params import Params
-from churn.evaluation.comparison import Scored, compare
+from churn.evaluation.comparison import compare
 from churn.evaluation.differences import by_metric
+from churn.evaluation.tasks import Scored
 from churn.provenance.search_result import digest_of
 from churn.tune import outcome, search
 from churn.tune.candidate import measured
 from churn.tune.outcome import Outcome
 from churn.tune.records import Trial
+from tests.binary import BINARY
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.long
@@ -53,16 +55,16 @@ class World:
     def model(self, number: int, noise: np.ndarray, at: dict[str, float] | None = None) -> Model:
         """Return a model that was evaluated as a candidate is."""
         probability = expit(self.score - 1 + ABILITY * noise)
-        decision = self.settings.decision
         by = self.chooses
-        value = measured(self.y[by], probability[by], 0.3, decision)[self.settings.tune.metric]
+        found = measured(BINARY, self.y[by], Scored(probability[by], 0.3))
+        value = found[self.settings.tune.metric]
         trial = Trial(
             number=number,
             state="complete",
             suggested=at or {},
             hyperparameters=at or {"n": number},
             values=[value],
-            threshold=0.3,
+            rule=0.3,
         )
         return trial, pd.DataFrame({"probability": probability, "fold": 0})
 
@@ -75,7 +77,7 @@ class World:
             Scored(predictions["probability"].to_numpy()[self.chooses], 0.3)
             for _, predictions in (self.current, winner)
         ]
-        naive = compare(self.y[self.chooses], *both, self.settings.decision, 1, 1000)
+        naive = compare(BINARY, self.y[self.chooses], *both, 1, 1000)
         return found, str(by_metric(naive)[self.settings.tune.metric].word)
 
 

@@ -21,7 +21,7 @@ TRIAL = Trial(
     suggested={"learning_rate": 0.123456, "max_features": None},
     hyperparameters={"learning_rate": 0.123, "max_features": None},
     values=[None, 0.5],
-    threshold=0.3,
+    rule=0.3,
 )
 PREDICTIONS = pd.DataFrame({"probability": [0.25, 0.5], "fold": [0, 1]}, index=[7, 3])
 
