@@ -32,7 +32,7 @@ def kind(*paths: str) -> str:
         "src/churn/review/gate.py",
         "src/churn/review/judging.py",
         "src/churn/review/limits.py",
-        "src/churn/core/params.py",
+        "src/churn/core/params/judging.py",
         "src/churn/deploy/release.py",
         "src/churn/review/report/page.html.j2",
         "src/churn/stages/validate.py",

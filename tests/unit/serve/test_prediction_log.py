@@ -353,8 +353,8 @@ count = 3000
 rows = Rows(np.random.default_rng(1).random((count, len(card.numeric) + len(card.dates))),
             {name: ["x"] * count for name in card.categorical}, list(map(str, range(count))))
 while True:
-    log.add(Entry(["r"], [1.0], [1.0], 0.5, [count], None, rows,
-                  {"probability": np.zeros(count), "prediction": np.zeros(count, int)}, card, "3", "champion"))
+    answer = {"probability": np.zeros(count), "prediction": np.zeros(count, int)}
+    log.add(Entry(["r"], [1.0], [1.0], 0.5, [count], None, rows, answer, card, "3", "champion"))
     time.sleep(0.001)
 """
 

@@ -22,6 +22,7 @@ from churn.spark.files import Folder
 from churn.spark.output_folder import FolderOutput
 from churn.spark.run import Options, fetch
 from churn.spark.session import said
+from tests.binary import OUTPUT
 from tests.unit.spark import cluster
 from tests.unit.spark.hadoop import Files
 
@@ -162,11 +163,11 @@ def test_no_message_has_the_secrets_of_an_address(
     files.before_rename = lambda path, target: False
 
     def read() -> None:
-        tables.read(files.spark, address, settings.data)
+        tables.read(files.spark, address, settings.data, OUTPUT.answered)
 
     def read_narrow() -> None:
         monkeypatch.setattr(tables, "_folder", lambda *_: frame)
-        tables.read(files.spark, address, settings.data)
+        tables.read(files.spark, address, settings.data, OUTPUT.answered)
 
     for refused, reason in (
         (lambda: tables.require_apart(address, address), "is in the input"),

@@ -142,7 +142,7 @@ class _Multiclass(Params):
     decision: MulticlassDecision
 
 
-_BY_TASK: dict[object, type[Params]] = {
+BY_TASK: dict[TaskName, type[Params]] = {
     "binary": _Binary,
     "regression": _Regression,
     "multiclass": _Multiclass,
@@ -186,7 +186,7 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
     document = read_document(path)
     for dotted, value in (overrides or {}).items():
         _replace(document, dotted.split("."), value)
-    kind = _BY_TASK.get(document.get("task", "binary"), _Binary)
+    kind = BY_TASK.get(document.get("task", "binary"), _Binary)
     try:
         return kind.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
