@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from churn.core.params import Family
+from churn.core.params import FAMILIES, Family, TaskName
 from churn.data.synthesize import write
 from churn.provenance.candidate import model_digest
 from tests.pipeline.conftest import ROOT
@@ -17,30 +19,57 @@ from tests.pipeline.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 _TRAIN = """
+import json
 import sys
 from pathlib import Path
 from churn.core import params
 from churn.core.paths import Workspace
 from churn.stages import prepare, train
 workspace = Workspace(Path(sys.argv[1]))
-hyperparameters = {"max_iter": 20} if "logistic" in sys.argv[3] or "hist" in sys.argv[3] else {
-    "n_estimators": 10}
-settings = params.load(Path(sys.argv[2]), {
-    "model.family": sys.argv[3], "model.hyperparameters": hyperparameters})
+overrides = json.loads(sys.argv[3])
+settings = params.load(Path(sys.argv[2]), overrides)
 prepare.write(workspace, settings, workspace.root / "customers.csv")
 train.write(workspace, settings)
 """
 
 
-@pytest.mark.parametrize("family", Family.__args__)
-def test_threads_and_hash_seeds_do_not_change_the_model(family: str, tmp_path: Path) -> None:
+FEW = {"random_forest": {"n_estimators": 10}, "gradient_boosting": {"n_estimators": 10}}
+NUMBERS = ["recency_days", "frequency", "monetary_value", "total_orders", "days_since_signup"]
+NUMBERS += ["support_tickets", "age"]
+OVERRIDES: dict[TaskName, dict[str, Any]] = {
+    "binary": {},
+    "regression": {
+        "task": "regression",
+        "data.target": "avg_order_value",
+        "data.positive": None,
+        "data.numeric": NUMBERS,
+        "decision": {"folds": 5, "max_rows": 100_000},
+        "evaluation.slices.numeric": ["recency_days"],
+        "evaluation.slices.protected": [],
+        "gates.minima": {},
+        "gates.margins": {"rmse": 1.0},
+        "gates.slice_margins": {},
+        "tune.metric": "rmse",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "family"), [(task, family) for task in OVERRIDES for family in FAMILIES[task]]
+)
+def test_threads_and_hash_seeds_do_not_change_the_model(
+    task: TaskName, family: Family, tmp_path: Path
+) -> None:
+    hyperparameters = FEW.get(family, {"max_iter": 20})
+    model = {"model.family": family, "model.hyperparameters": hyperparameters}
+    overrides = json.dumps(OVERRIDES[task] | model)
     digests = set()
     for i, (hash_seed, threads) in enumerate((("0", "1"), ("7", "2"))):
         folder = tmp_path / str(i)
         folder.mkdir()
         write(folder / "customers.csv", 1500, seed=3)
         subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", _TRAIN, folder, ROOT / "params.yaml", family],
+            [sys.executable, "-W", "ignore", "-c", _TRAIN, folder, ROOT / "params.yaml", overrides],
             env=os.environ | {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": threads},
             check=True,
         )
