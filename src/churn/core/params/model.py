@@ -83,8 +83,8 @@ class ModelParams(Section):
     Attributes
     ----------
     family : str
-        Which of scikit-learn's models: logistic_regression is for classes, ridge for numbers, and the
-        others are for both.
+        Which of scikit-learn's models: logistic_regression is for classes, ridge for numbers, and
+        the others are for both.
     seed : int
         Decides every random choice of the model.
     hyperparameters : dict
