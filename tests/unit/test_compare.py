@@ -214,6 +214,11 @@ def test_customers_that_are_told_apart_otherwise_are_no_comparison(
         score(pretended(id="email"), candidate)
 
 
+def test_a_model_of_another_task_is_no_comparison(candidate: Candidate) -> None:
+    with pytest.raises(IncomparableError, match="main: its task is regression"):
+        score(pretended(task="regression"), candidate)
+
+
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
 def test_a_model_that_does_not_know_its_split_is_no_comparison(
     key: str, candidate: Candidate

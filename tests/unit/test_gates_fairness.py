@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -233,6 +233,15 @@ def test_what_cannot_be_measured_says_why_and_blocks(
     by = judging({"recall": 0.2})
     [one] = fairness.measure(change(unfair), by, CANDIDATE)
     assert one.problem == problem
+    [blocked] = gates_fairness.judge([one], by)
+    assert not blocked.passed
+
+
+def test_groups_of_another_task_are_not_compared_and_a_limit_blocks(unfair: Exam) -> None:
+    by = judging({"recall": 0.2})
+    numbers = SimpleNamespace(settings=SETTINGS.model_copy(update={"task": "regression"}), rule=0.4)
+    [one] = fairness.measure(unfair, by, cast("Any", numbers))
+    assert one.problem == "groups are compared for task: binary only"
     [blocked] = gates_fairness.judge([one], by)
     assert not blocked.passed
 

@@ -200,7 +200,7 @@ def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndar
 
 
 def _per_score(estimator: Any) -> float:
-    """Return by what a estimator's own score is multiplied to get log-odds."""
+    """Return by what an estimator's own score is multiplied to get log-odds."""
     return 2.0 if getattr(estimator, "loss", None) == "exponential" else 1.0
 
 

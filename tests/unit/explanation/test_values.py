@@ -184,7 +184,7 @@ def test_values_that_do_not_sum_are_not_given(
     monkeypatch.setattr(explainer, "base", explainer.base + 1e-4)
     with pytest.raises(ExplanationError, match=r"do not sum to the prediction: by 0\.0001"):
         explainer.explain(any_model.inputs(planned))
-    monkeypatch.setattr(explainer, "base", float("nan"))
+    monkeypatch.setattr(explainer, "base", explainer.base + np.nan)
     with pytest.raises(ExplanationError, match="do not sum"):
         explainer.explain(any_model.inputs(planned))
 
