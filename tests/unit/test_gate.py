@@ -535,6 +535,30 @@ def test_a_baseline_that_cannot_be_compared_may_be_accepted_for_this_table() -> 
     assert not judge(compared(*entries, bad), accepted=True).passed
 
 
+def test_limits_of_other_customers_do_not_judge_a_table_that_was_accepted() -> None:
+    mains = OWN.model_copy(
+        update={"whose": "main", "gates": GATES.model_copy(update={"minima": {"roc_auc": 0.9}})}
+    )
+    lower = OWN.model_copy(update={"gates": GATES.model_copy(update={"minima": {"roc_auc": 0.6}})})
+    both = [mains, lower]
+    name = "minimum of ROC AUC, main's limits"
+    low = replace(compared(incomparable("other customers")), metrics=metrics(roc_auc=0.7))
+
+    accepted = gate.judge(low, both, accepted=True, moved=["gates.minima.roc_auc"])
+    assert accepted.passed
+    assert [g.reason for g in accepted.gates if g.name == name] == [
+        "ROC AUC is 0.700, below the minimum of 0.9; accepted for this table by gates.accept"
+    ]
+
+    # Not without the permission, nor if main's model can be compared; its own limits always count.
+    assert name in failed(gate.judge(low, both))
+    comparable = replace(compared(entry(kind="revision")), metrics=low.metrics)
+    assert name in failed(gate.judge(comparable, both, accepted=True))
+    worse = replace(low, metrics=metrics(roc_auc=0.5))
+    assert failed(gate.judge(worse, both, accepted=True)) == ["minimum of ROC AUC, its own limits"]
+    assert failed(gate.judge(low, [mains], accepted=True)) == ["minimum of ROC AUC"]
+
+
 # whose exam, and whose limits
 
 WORSE = [difference("roc_auc", -0.3, -0.1, word="worse"), difference("cost", -0.05, 0.02)]

@@ -77,18 +77,8 @@ def _require_shallow(value: Any, depth: int = 0) -> None:
             _require_shallow(part, depth + 1)
 
 
-def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
-    """Set keys of a mapping in a YAML file, and keep its comments and its layout.
-
-    Parameters
-    ----------
-    path : Path
-        A valid file; replaced as a whole, or not at all.
-    section : sequence of str
-        The keys that lead to the mapping; it is added if only its last key is missing.
-    values : mapping of str to value
-        Keys that are not there yet are added in front of the last one.
-    """
+def editor() -> Any:
+    """Return a ruamel.yaml that reads and writes a document with its comments and its layout."""
     from ruamel.yaml import YAML  # as above
 
     yaml = YAML()
@@ -101,6 +91,22 @@ def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> Non
     yaml.representer.add_representer(
         float, lambda r, x: r.represent_scalar(number, re.sub(r"^(-?\d+)e", r"\1.0e", repr(x)))
     )
+    return yaml
+
+
+def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Set keys of a mapping in a YAML file, and keep its comments and its layout.
+
+    Parameters
+    ----------
+    path : Path
+        A valid file; replaced as a whole, or not at all.
+    section : sequence of str
+        The keys that lead to the mapping; it is added if only its last key is missing.
+    values : mapping of str to value
+        Keys that are not there yet are added in front of the last one.
+    """
+    yaml = editor()
     document = yaml.load(path)
     *parents, last = section
     node = document

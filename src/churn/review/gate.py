@@ -133,14 +133,28 @@ def _by_limits(
     ]
     is_own = limits.checks == judged_by[-1].checks
     own = None if results.metrics is None else results.metrics.test
-    return [
+    alone = [
         *gates_alone.minima(own, limits.gates),
+        gates_alone.checks(results.checks if is_own else results.main_checks, limits.checks),
+    ]
+    if accepted and not is_single and limits.whose == "main" and _is_another_table(entries):
+        alone = [gates_against.accept(gate) for gate in alone]
+    return [
+        *alone[:-1],
         *gates_against.minima(compared, limits.gates, accepted),
         *([] if compared or not entries else [_LIMITS_NOT_COMPARED]),
         *gates_against.baselines(compared, limits.gates, accepted),
         *gates_fairness.judge(_fairness(results, limits, is_single), limits, accepted),
-        gates_alone.checks(results.checks if is_own else results.main_checks, limits.checks),
+        alone[-1],
     ]
+
+
+def _is_another_table(entries: Sequence[Entry]) -> bool:
+    """Tell whether main's model cannot be compared: then its limits are those of other customers.
+
+    The change's own limits judge, and the headline says that it has changed them.
+    """
+    return any(isinstance(e, Incomparable) and e.kind == "revision" for e in entries)
 
 
 def _fairness(results: Results, limits: Limits, is_single: bool) -> list[Fairness]:
