@@ -535,28 +535,69 @@ def test_a_baseline_that_cannot_be_compared_may_be_accepted_for_this_table() -> 
     assert not judge(compared(*entries, bad), accepted=True).passed
 
 
-def test_limits_of_other_customers_do_not_judge_a_table_that_was_accepted() -> None:
-    mains = OWN.model_copy(
-        update={"whose": "main", "gates": GATES.model_copy(update={"minima": {"roc_auc": 0.9}})}
-    )
+REPLACED = {"accepted": True, "replaced": True}
+
+
+def replaced(**others: Any) -> Results:
+    return replace(compared(incomparable("other customers")), metrics=metrics(**others))
+
+
+def both_limits() -> list[Limits]:
     lower = OWN.model_copy(update={"gates": GATES.model_copy(update={"minima": {"roc_auc": 0.6}})})
-    both = [mains, lower]
+    return [mains(minima={"roc_auc": 0.9}), lower]
+
+
+def test_of_a_table_that_replaces_main_s_a_person_decides_by_its_own_limits() -> None:
+    verdict = gate.judge(replaced(roc_auc=0.7), both_limits(), **REPLACED)
+    assert verdict.passed and verdict.undecided
+    assert verdict.reason == (
+        "the table was replaced, so main's model cannot be compared, and this change was judged by"
+        " its own limits; by main's: ROC AUC is 0.700, below the minimum of 0.9"
+    )
+    [open_] = [one for one in verdict.gates if one.undecided]
+    assert (open_.name, open_.passed) == ("minimum of ROC AUC, main's limits", True)
+
+
+def test_a_table_that_replaces_main_s_and_keeps_its_limits_is_as_before() -> None:
+    verdict = gate.judge(replaced(roc_auc=0.95), both_limits(), **REPLACED)
+    assert verdict.passed and not verdict.undecided
+    assert "not comparable, as this change accepts" in verdict.reason
+
+
+def test_of_a_table_that_replaces_main_s_its_own_limits_block() -> None:
+    low = gate.judge(replaced(roc_auc=0.5), both_limits(), **REPLACED)
+    assert failed(low) == ["minimum of ROC AUC, its own limits"]
+    assert not low.undecided
+    crashed = replace(replaced(roc_auc=0.95), checks=checks(ALL_RAN[1:]))
+    assert not gate.judge(crashed, both_limits(), **REPLACED).passed
+    # The same limits as main's are its own.
+    [main, _] = both_limits()
+    assert failed(gate.judge(replaced(roc_auc=0.7), [main], **REPLACED)) == ["minimum of ROC AUC"]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"accepted": False, "replaced": True},  # without the permission
+        {"accepted": True, "replaced": False},  # its columns are there: of the same customers
+        {},
+    ],
+)
+def test_main_s_limits_block_where_the_table_does_not_replace_main_s(others: Any) -> None:
+    verdict = gate.judge(replaced(roc_auc=0.7), both_limits(), **others)
+    assert "minimum of ROC AUC, main's limits" in failed(verdict)
+
+
+@pytest.mark.parametrize("exam", ["main", "own"])
+def test_main_s_limits_block_where_its_model_was_compared_on_any_exam(exam: Any) -> None:
+    entries = [incomparable("no such column"), entry(kind="revision", exam=exam)]
+    found = replace(compared(*entries), metrics=metrics(roc_auc=0.7))
     name = "minimum of ROC AUC, main's limits"
-    low = replace(compared(incomparable("other customers")), metrics=metrics(roc_auc=0.7))
-
-    accepted = gate.judge(low, both, accepted=True, moved=["gates.minima.roc_auc"])
-    assert accepted.passed
-    assert [g.reason for g in accepted.gates if g.name == name] == [
-        "ROC AUC is 0.700, below the minimum of 0.9; accepted for this table by gates.accept"
-    ]
-
-    # Not without the permission, nor if main's model can be compared; its own limits always count.
-    assert name in failed(gate.judge(low, both))
-    comparable = replace(compared(entry(kind="revision")), metrics=low.metrics)
-    assert name in failed(gate.judge(comparable, both, accepted=True))
-    worse = replace(low, metrics=metrics(roc_auc=0.5))
-    assert failed(gate.judge(worse, both, accepted=True)) == ["minimum of ROC AUC, its own limits"]
-    assert failed(gate.judge(low, [mains], accepted=True)) == ["minimum of ROC AUC"]
+    assert name in failed(gate.judge(found, both_limits(), **REPLACED))
+    # That Production cannot be compared says nothing of main.
+    production = replace(incomparable("no such column"), name="Production", kind="production")
+    found = replace(compared(production), metrics=metrics(roc_auc=0.7))
+    assert name in failed(gate.judge(found, both_limits(), **REPLACED))
 
 
 # whose exam, and whose limits
