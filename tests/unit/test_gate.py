@@ -570,6 +570,13 @@ def test_of_a_table_that_replaces_main_s_its_own_limits_block() -> None:
     assert not low.undecided
     crashed = replace(replaced(roc_auc=0.95), checks=checks(ALL_RAN[1:]))
     assert not gate.judge(crashed, both_limits(), **REPLACED).passed
+    # What could not be computed by main's limits blocks.
+    main, own = both_limits()
+    main = main.model_copy(update={"checks": CHECKS.model_copy(update={"max_rows": 99_999})})
+    lost = gate.judge(replaced(roc_auc=0.7), [main, own], **REPLACED)
+    assert failed(lost) == ["deepchecks, main's limits"]
+    undefined = gate.judge(replaced(roc_auc=None), both_limits(), **REPLACED)
+    assert "minimum of ROC AUC, main's limits" in failed(undefined)
     # The same limits as main's are its own.
     [main, _] = both_limits()
     assert failed(gate.judge(replaced(roc_auc=0.7), [main], **REPLACED)) == ["minimum of ROC AUC"]

@@ -98,8 +98,11 @@ def accept(gate: Gate) -> Gate:
 
 
 def leave_to_a_person(gate: Gate) -> Gate:
-    """Return a gate of main's limits for a table that has replaced main's: a person decides."""
-    if gate.passed:
+    """Return a gate of main's limits for a table that has replaced main's: a person decides.
+
+    What could not be computed blocks, by whosever limits.
+    """
+    if gate.passed or gate.value in gates_alone.NO_VALUES:
         return gate
     reason = (
         "the table was replaced, so main's model cannot be compared, and this change was judged by"

@@ -31,6 +31,9 @@ class Outputs:
     notes: tuple[str, ...] = ()
 
 
+NO_VALUES = ("unknown", "undefined")  # of what could not be computed
+
+
 def first_three(parts: Sequence[str], separator: str = "; ") -> str:
     """Join at most three of several parts of a sentence."""
     return separator.join(parts[:3]) + (" …" if len(parts) > 3 else "")
