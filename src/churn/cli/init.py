@@ -46,13 +46,14 @@ def init(
     into data/, params.yaml gets the columns and limits, each with a comment why, and dvc repro
     makes the first candidate.
 
-    Nothing in data/ is lost: what DVC cannot bring back makes it stop before it begins. If it is
-    interrupted, run it again. Exit code 2: the file cannot be used, or something has to be named.
+    FILE itself stays where it is, and data/ gets a copy; only from within this folder it is moved,
+    because git would take it into the next commit. What is in data/ is removed if DVC can bring it
+    back, else nothing begins. If it is interrupted, run it again. Exit code 2: the file cannot be
+    used, or something has to be named.
     """
-    from churn.init import run
-    from churn.init.roles import Named
-    from churn.init.styles import csv_settings
+    from churn.init import reading, run
     from churn.init.table import Wishes
 
-    wishes = Wishes(Named(ids, target, positive), missing, drop, csv_settings(settings))
+    csv = reading.csv_settings(settings)
+    wishes = Wishes(ids, target, positive, missing, drop, csv)
     run.run(Workspace().root, file, wishes, yes, announce)

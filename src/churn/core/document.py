@@ -77,23 +77,6 @@ def _require_shallow(value: Any, depth: int = 0) -> None:
             _require_shallow(part, depth + 1)
 
 
-def editor() -> Any:
-    """Return a ruamel.yaml that reads and writes a document with its comments and its layout."""
-    from ruamel.yaml import YAML  # as above
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    null, number = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "float"))
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(null, "null"))
-    # 1e-05 is a number for YAML 1.2 and a text for 1.1, by which PyYAML reads.
-    yaml.representer.add_representer(
-        float, lambda r, x: r.represent_scalar(number, re.sub(r"^(-?\d+)e", r"\1.0e", repr(x)))
-    )
-    return yaml
-
-
 def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> None:
     """Set keys of a mapping in a YAML file, and keep its comments and its layout.
 
@@ -106,7 +89,18 @@ def update(path: Path, section: Sequence[str], values: Mapping[str, Any]) -> Non
     values : mapping of str to value
         Keys that are not there yet are added in front of the last one.
     """
-    yaml = editor()
+    from ruamel.yaml import YAML  # as above
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    null, number = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "float"))
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(null, "null"))
+    # 1e-05 is a number for YAML 1.2 and a text for 1.1, by which PyYAML reads.
+    yaml.representer.add_representer(
+        float, lambda r, x: r.represent_scalar(number, re.sub(r"^(-?\d+)e", r"\1.0e", repr(x)))
+    )
     document = yaml.load(path)
     *parents, last = section
     node = document

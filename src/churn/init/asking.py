@@ -48,46 +48,49 @@ class Asker:
         The file, for messages.
     yes : bool
         Whether likely answers are taken.
-    can_ask : bool, optional
-        Defaults to whether there is a terminal.
+    has_terminal : bool, optional
+        Defaults to whether there is one.
     """
 
     name: str
     yes: bool
-    can_ask: bool = field(default_factory=lambda: sys.stdin.isatty() and sys.stdout.isatty())
+    has_terminal: bool = field(default_factory=lambda: sys.stdin.isatty() and sys.stdout.isatty())
     unanswered: list[Question] = field(default_factory=list)
+
+    @property
+    def _can_ask(self) -> bool:
+        return self.has_terminal and not self.yes
 
     def answer(self, question: Question) -> str:
         """Return an answer; if there is none, one with which further questions can be found."""
         if self.yes and question.likely is not None:
             return question.likely
-        if self.can_ask and not self.yes:
-            click.echo(f"{question.what}.", err=True)
-            return str(
-                click.prompt(
-                    f"{question.option} ({question.shown})",
-                    type=click.Choice(list(question.choices)),
-                    default=question.likely,
-                    show_choices=False,
-                    err=True,
-                )
-            )
-        self.unanswered.append(question)
-        return question.likely or question.choices[0]
+        if not self._can_ask:
+            self.unanswered.append(question)
+            return question.likely or question.choices[0]
+        click.echo(f"{question.what}.", err=True)
+        answered: str = click.prompt(
+            f"{question.option} ({question.shown})",
+            type=click.Choice(list(question.choices)),
+            default=question.likely,
+            show_choices=False,
+            err=True,
+        )
+        return answered
 
     def agree(self, question: Question) -> bool:
         """Ask whether all choices are right; without a person it is collected."""
-        if self.can_ask and not self.yes:
+        if self._can_ask:
             return click.confirm(f"{question.what}: is that right?", default=True, err=True)
         self.unanswered.append(question)
         return True
 
-    def finish(self, accepted: Sequence[str]) -> None:
+    def finish(self, accepted: str) -> None:
         """Go on only if everything was answered, and a person or ``--yes`` agrees.
 
         Parameters
         ----------
-        accepted : sequence of str
+        accepted : str
             The options that say what was understood.
 
         Raises
@@ -97,16 +100,15 @@ class Asker:
         """
         if self.unanswered:
             doubts = "; ".join(
-                f"{question.what}: name {question.option} ({question.shown})"
-                for question in self.unanswered
+                f"{one.what}: name {one.option} ({one.shown})" for one in self.unanswered
             )
             raise ParamsError(f"{self.name}: {doubts}; then add --yes")
         if self.yes:
             return
-        if not self.can_ask:
+        if not self.has_terminal:
             raise ParamsError(
                 f"{self.name}: there is no terminal to ask in; to go on with what was understood,"
-                f" add {' '.join(accepted)} --yes"
+                f" add {accepted} --yes"
             )
         if not click.confirm("Set the project up for this table?", default=True, err=True):
             raise click.Abort

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import io
+import json
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-from ruamel.yaml.tokens import CommentToken
 
-from churn.core.document import editor
+from churn.core.document import parse
+from churn.core.errors import ParamsError
 
 MARK = "# churn init: "
-_START = CommentMark(0)
-_OURS = re.compile(rf"^ *{re.escape(MARK)}.*\n", re.MULTILINE)
+_WIDTH = 100
+_LONGEST_REASON = 300
+_HEAD = re.compile(r" *(?:- |[\w.-]+:)")
+_PLAIN = re.compile(r"[^\W\d_]\w*(?:[ .-]\w+)*")
+Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,15 @@ class Decision:
         A comment of so many lines; empty if the value says it.
     """
 
-    path: tuple[str | int, ...]
+    path: Keys
     value: Any
     why: tuple[str, ...] = ()
 
 
 def written(text: str, decisions: Sequence[Decision]) -> str:
-    """Set values in the text of a params.yaml, and keep its comments and its layout.
+    """Set values in the text of a params.yaml, and write the reasons above them.
 
-    Comments that an earlier call has written are replaced.
+    Other lines stay as they are; reasons of an earlier call are replaced.
 
     Parameters
     ----------
@@ -50,104 +51,122 @@ def written(text: str, decisions: Sequence[Decision]) -> str:
         A valid params.yaml.
     decisions : sequence of Decision
         The mappings and lists that contain their values must be there.
+
+    Raises
+    ------
+    ParamsError
+        If the layout is one in which values cannot be set line by line.
     """
-    yaml_ = editor()
-    document = yaml_.load(_OURS.sub("", text))
+    document = parse(text)
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(MARK)]
     for decision in decisions:
-        _set(document, decision)
-    stream = io.StringIO()
-    yaml_.dump(document, stream)
-    return _commented(stream.getvalue(), decisions)
+        _set(lines, document, decision.path, decision.value)
+    above: dict[int, list[str]] = {}
+    for decision in decisions:
+        _, start, _ = _nearest(lines, decision.path)
+        mark = " " * _indent(lines[start]) + MARK
+        # A name may have a line break.
+        reasons = (textwrap.shorten(why, _LONGEST_REASON, placeholder=" …") for why in decision.why)
+        above.setdefault(start, []).extend(mark + why for why in reasons)
+    whole = "".join(f"{one}\n" for i, line in enumerate(lines) for one in (*above.get(i, ()), line))
+    if parse(whole) != document:
+        raise ParamsError(
+            "params.yaml: has a layout in which churn init cannot set values; write each key of"
+            " data, features, evaluation and gates in a line of its own"
+        )
+    return whole
 
 
-def _set(document: Any, decision: Decision) -> None:
-    *parents, last = decision.path
-    node = document
-    for key in parents:
-        if isinstance(key, str) and key not in node:
-            node[key] = CommentedMap()
-        node = node[key]
-    old = node.get(last) if isinstance(node, CommentedMap) else node[last]
-    # What stays is left as it is written.
-    if old == decision.value and isinstance(old, bool) == isinstance(decision.value, bool):
-        return
-    is_mapping = isinstance(old, CommentedMap) and isinstance(decision.value, dict)
-    if is_mapping and list(old) == list(decision.value):  # keep what is said beside each key
-        for key, value in decision.value.items():
-            old[key] = _node(value)
-        return
-    below = _comment_below(old)
-    node[last] = _node(decision.value)
-    if below and isinstance(node, CommentedMap):
-        _put_below(node, last, below)
+def _set(lines: list[str], document: Any, path: Keys, value: Any) -> None:
+    node, last = _at(document, path[:-1]), path[-1]
+    old = node.get(last) if isinstance(node, dict) else node[last]
+    if isinstance(old, dict) and isinstance(value, dict) and list(old) == list(value):
+        for key, part in value.items():  # what is said beside each key stays
+            _set(lines, document, (*path, key), part)
+    # What stays is left as it is written. 1 and true are equal for Python.
+    elif json.dumps(old) != json.dumps(value) or (isinstance(node, dict) and last not in node):
+        node[last] = value
+        nearest, start, end = _nearest(lines, path)
+        lines[start:end] = _rendered(lines[start], _at(document, nearest))
 
 
-def _comment_below(old: Any) -> str:
-    """Return the lines below a mapping or list, which ruamel.yaml keeps with its last value."""
-    last = None
-    while isinstance(old, (CommentedMap, CommentedSeq)) and len(old):
-        last = next(reversed(old)) if isinstance(old, CommentedMap) else len(old) - 1
-        tokens = [token for token in old.ca.items.get(last, []) if token is not None]
-        if tokens and not isinstance(tokens[-1], list) and "\n" in tokens[-1].value.rstrip("\n"):
-            return str(tokens[-1].value.partition("\n")[2])
-        old = old[last]
+def _at(document: Any, path: Keys) -> Any:
+    for key in path:
+        document = document[key]
+    return document
+
+
+def _nearest(lines: Sequence[str], path: Keys) -> tuple[Keys, int, int]:
+    """Return the lines of a value, or, if it shares them, of the nearest one that contains it."""
+    for n in range(len(path), 0, -1):
+        if span := _span(lines, path[:n]):
+            return path[:n], *span
+    raise ParamsError(f"params.yaml: {path[0]}: missing")
+
+
+def _span(lines: Sequence[str], path: Keys) -> tuple[int, int] | None:
+    """Return the first line of a value, that of its key, and the one after its last."""
+    lines = list(lines)
+    first, start, end = 0, 0, len(lines)
+    for key in path:
+        inside = [i for i in range(start, end) if re.match(r" *[^\s#]", lines[i])]
+        depth = _indent(lines[inside[0]]) if inside else 0
+        begin = "- " if isinstance(key, int) else f"{key}:"
+        level = [i for i in inside if lines[i].startswith(" " * depth + begin)]
+        if len(level) <= (key if isinstance(key, int) else 0):
+            return None
+        start = first = level[key if isinstance(key, int) else 0]
+        # A list may stand as far to the left as its key.
+        next_ = (
+            i for i in inside if i > first and _indent(lines[i]) <= depth
+            and (isinstance(key, int) or not lines[i].startswith(" " * depth + "- "))
+        )  # fmt: skip
+        stop = next(next_, end)
+        end = max(i for i in inside if i < stop) + 1
+        if isinstance(key, int):  # its first key is in the same line
+            lines[first] = lines[first].replace("- ", "  ", 1)
+        else:
+            start += 1
+    return first, end
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _rendered(line: str, value: Any) -> list[str]:
+    """Write a value behind its key, in a line or, if it is a long list, in several."""
+    matched = _HEAD.match(line)
+    assert matched is not None
+    head, comment = matched[0].rstrip(), _comment(line)
+    whole, items = f"{head} {_flow(value)}", list[Any]()
+    if isinstance(value, (list, tuple)) and (len(whole) > _WIDTH or "{" in whole):
+        whole, items = head, list(value)
+    if comment:
+        whole = f"{whole}  ".ljust(line.rindex(comment)) + comment
+    indent = " " * (_indent(line) + 2)
+    return [whole, *(f"{indent}- {_flow(item)}" for item in items)]
+
+
+def _comment(line: str) -> str:
+    """Return the comment at the end of a line; a # within quotes begins none."""
+    for found in re.finditer(r"(?<=\s)#", line):
+        try:
+            parse(line[: found.start()].lstrip().removeprefix("- "))
+        except ParamsError:
+            continue
+        return line[found.start() :]
     return ""
 
 
-def _put_below(node: CommentedMap, key: str | int, lines: str) -> None:
-    """Put lines below a value, whatever follows it."""
-    value = node[key]
-    if isinstance(value, CommentedSeq) and len(value) and not value.fa.flow_style():
-        value.ca.items[len(value) - 1] = [_token("\n" + lines), None]
-        return
-    beside = node.ca.items.setdefault(key, [None, None, None, None])
-    text = beside[2].value.rstrip("\n") if beside[2] else ""
-    beside[2] = CommentToken(f"{text}\n{lines}", beside[2].start_mark if beside[2] else _START)
-
-
-def _token(text: str) -> CommentToken:
-    return CommentToken(text, _START)
-
-
-def _node(value: Any) -> Any:
-    """Convert a value; what YAML 1.1 reads as something else than a text is quoted."""
-    if isinstance(value, str):
-        return value if _is_plain(value) else DoubleQuotedScalarString(value)
+def _flow(value: Any) -> str:
+    """Write a value so that YAML 1.1 and 1.2 read the same."""
     if isinstance(value, dict):
-        mapping = CommentedMap({key: _node(item) for key, item in value.items()})
-        mapping.fa.set_flow_style()
-        return mapping
+        return "{" + ", ".join(f"{_flow(k)}: {_flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        sequence = CommentedSeq([_node(item) for item in value])
-        if not any(isinstance(item, dict) for item in value) and len(str(value)) < 80:
-            sequence.fa.set_flow_style()
-        return sequence
-    return value
-
-
-def _is_plain(text: str) -> bool:
-    try:
-        return bool(yaml.safe_load(f"[{text}]") == [text])
-    except yaml.YAMLError:
-        return False
-
-
-def _commented(text: str, decisions: Sequence[Decision]) -> str:
-    """Write the reason for each value above its line."""
-    document, lines = editor().load(text), text.splitlines(keepends=True)
-    above: dict[int, list[str]] = {}
-    for decision in decisions:
-        line = _line(document, decision.path)
-        indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
-        reasons = (" ".join(why.split()) for why in decision.why)  # a name may have a line break
-        above.setdefault(line, []).extend(f"{indent}{MARK}{why}\n" for why in reasons)
-    return "".join("".join([*above.get(i, []), line]) for i, line in enumerate(lines))
-
-
-def _line(document: Any, path: tuple[str | int, ...]) -> int:
-    *parents, last = path
-    node = document
-    for key in parents:
-        node = node[key]
-    place = node.lc.key(last) if isinstance(node, CommentedMap) else node.lc.item(last)
-    return int(place[0])
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and yaml.safe_load(value) == value:
+        return value
+    if isinstance(value, float):  # 1e-05 is a text in YAML 1.1
+        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Choose limits that suit a table, from a first model and the table's own noise."""
+"""Choose margins and minima that suit a table, from a first model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from churn.stages import margins
 # Differences that hardly anybody would act on: a larger table needs no narrower margin.
 _MATTERS = {"roc_auc": 0.01, "average_precision": 0.02, "cost": 0.03, "brier": 0.005}
 _SLICE_MATTERS = {"roc_auc": 0.02, "brier": 0.01}
-_GATED = ("roc_auc", "average_precision")
+_SCORES = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 _GUESSES, _BY_CHANCE = 200, 0.95
 _RESAMPLES = 1000
 _ROOM = 1.15  # equal models are simulated, and a few of them only
@@ -68,19 +68,19 @@ def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     test = read_parquet(workspace.split("test"), "prepare")
     y = test[settings.data.target].to_numpy()
     probability = read_parquet(workspace.predictions("test"), "evaluate")["probability"].to_numpy()
-    threshold = read_json(workspace.metrics, "evaluate", Metrics).threshold
-    scored = Scored(probability, threshold)
+    scored = Scored(probability, read_json(workspace.metrics, "evaluate", Metrics).threshold)
     found = intervals(y, scored, settings.decision, settings.comparison.seed, _RESAMPLES)
-    trivial = {"roc_auc": 0.5, "average_precision": float(y.mean())}
-    guessed = _guesses(y, probability, settings.comparison.seed)
-    for metric in _GATED:
-        value = found[metric].value or trivial[metric]
-        low = found[metric].lower or value
-        chance = float(np.quantile(guessed[metric], _BY_CHANCE))
-        minimum = max(_floor(min((trivial[metric] + value) / 2, low)), _ceil(chance))
+    rng = np.random.default_rng(settings.comparison.seed)
+    guesses = [rng.permutation(probability) for _ in range(_GUESSES)]
+    for metric, score in _SCORES.items():
+        trivial = 0.5 if metric == "roc_auc" else float(y.mean())
+        value = found[metric].value or trivial
+        chance = float(np.quantile([score(y, guess) for guess in guesses], _BY_CHANCE))
+        halfway = min((trivial + value) / 2, found[metric].lower or value)
+        minimum = max(math.floor(100 * halfway), math.ceil(100 * chance)) / 100
         why = (
-            f"the first model has {value:.3f}, knowing nothing gives {trivial[metric]:.3f}, and"
-            f" with luck {chance:.3f}"
+            f"the first model has {value:.3f}, knowing nothing gives {trivial:.3f}, and with luck"
+            f" {chance:.3f}"
         )
         yield Decision(("gates", "minima", metric), minimum, (why,))
 
@@ -88,26 +88,5 @@ def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:
 def learns_nothing(minima: Sequence[Decision], metrics: Metrics) -> list[str]:
     """Return the metrics in which the first model is no better than guessing."""
     values = metrics.sides["test"]
-    return [
-        str(minimum.path[-1])
-        for minimum in minima
-        if (values[str(minimum.path[-1])] or 0.0) < minimum.value
-    ]
-
-
-def _guesses(y: np.ndarray, probability: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return the metrics of models that know nothing: the probabilities in any order."""
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(probability) for _ in range(_GUESSES)]
-    return {
-        "roc_auc": np.array([roc_auc_score(y, guess) for guess in orders]),
-        "average_precision": np.array([average_precision_score(y, guess) for guess in orders]),
-    }
-
-
-def _floor(value: float) -> float:
-    return math.floor(value * 100) / 100
-
-
-def _ceil(value: float) -> float:
-    return math.ceil(value * 100) / 100
+    by_metric = {str(minimum.path[-1]): minimum.value for minimum in minima}
+    return [metric for metric, minimum in by_metric.items() if (values[metric] or 0.0) < minimum]

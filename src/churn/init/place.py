@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from churn.core.errors import ArtifactError, DataError
 from churn.core.files import scratch_beside
 from churn.core.paths import Workspace
+from churn.data import sources
 from churn.provenance import listing
 
 _NOT_PLAIN = re.compile(r"[^\w.-]+")  # patterns of file names, and blanks
@@ -27,7 +27,7 @@ def path_in_data(file: Path) -> str:
 
 
 def source_of(root: Path, file: Path) -> Path:
-    """Return where the table is: the file, or what an interrupted run has made of it.
+    """Return where the table is: the file, or where an interrupted run has moved it.
 
     Raises
     ------
@@ -35,11 +35,11 @@ def source_of(root: Path, file: Path) -> Path:
         If it is nowhere.
     """
     moved = root / path_in_data(file)
-    if not file.exists() and moved.exists() and _is_inside(root, file):
+    if file.exists():
+        return file
+    if is_inside(root, file) and moved.exists():
         return moved
-    if not file.exists():
-        raise DataError(f"{file}: not there")
-    return file
+    raise DataError(f"{file}: not there")
 
 
 def require_room(root: Path, file: Path) -> list[Path]:
@@ -56,30 +56,26 @@ def require_room(root: Path, file: Path) -> list[Path]:
         If a file there is in no version of ``data.dvc`` that is known here.
     """
     folder, target = Workspace(root).data, root / path_in_data(file)
-    present = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    same = [path for path in present if path == target and _md5(path) == _md5(file)]
-    hidden = [p for p in present if any(x.startswith(".") for x in p.relative_to(folder).parts)]
-    others = [path for path in present if path not in same and path not in hidden]
-    if not others:
-        return []
-    known = listing.files(root)
-    for path in others:
+    md5s = {
+        path: _md5(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(n.startswith(".") for n in path.relative_to(folder).parts)
+    }
+    if md5s.get(target) == _md5(file):
+        del md5s[target]
+    known = listing.files(root) if md5s else {}
+    for path, md5 in md5s.items():
         name = path.relative_to(folder).as_posix()
-        md5 = _md5(path)
         if known.get(name) != md5 or not _is_stored(root, md5):
             raise ArtifactError(
                 f"data/{name}: not in data.dvc, so it would be lost; move it out of data/, or run"
                 " dvc add data and dvc push first"
             )
-    return others
+    return list(md5s)
 
 
 def put(root: Path, file: Path) -> None:
-    """Make a table the only one in ``data/``.
-
-    A file in the project's folder is moved, because git would otherwise take it into its next
-    commit; others are copied.
-    """
+    """Copy a table into ``data/``, and make it the only one there."""
     others, target = require_room(root, file), root / path_in_data(file)
     with scratch_beside(target) as fresh:  # removes what a killed run has left, too
         if not target.exists() or _md5(target) != _md5(file):
@@ -91,9 +87,20 @@ def put(root: Path, file: Path) -> None:
 
 
 def remove_original(root: Path, file: Path) -> bool:
-    """Remove a table that lies in the project's folder, after it is in ``data/``."""
+    """Remove a table that lies in the project's folder, where git would take it, and only there.
+
+    Returns
+    -------
+    bool
+        Whether there was one, beside that in ``data/``.
+
+    Raises
+    ------
+    ArtifactError
+        If it is not what is in ``data/``.
+    """
     target = root / path_in_data(file)
-    if not _is_inside(root, file) or file.resolve() == target.resolve() or not file.exists():
+    if not is_inside(root, file) or not file.exists() or file.resolve() == target.resolve():
         return False
     if _md5(file) != _md5(target):
         raise ArtifactError(f"{file}: has changed meanwhile; run churn init again")
@@ -101,8 +108,9 @@ def remove_original(root: Path, file: Path) -> bool:
     return True
 
 
-def _is_inside(root: Path, file: Path) -> bool:
-    return root.resolve() in file.absolute().parents
+def is_inside(root: Path, file: Path) -> bool:
+    """Tell whether a file, or a link to one, lies in the project's folder."""
+    return root.resolve() in (file.parent.resolve() / file.name).parents
 
 
 def _is_stored(root: Path, md5: str) -> bool:
@@ -112,5 +120,4 @@ def _is_stored(root: Path, md5: str) -> bool:
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return sources.digest(path, "md5") or ""

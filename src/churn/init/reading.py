@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from pydantic import ValidationError
 
 from churn.core.addresses import in_one_line
-from churn.core.errors import DataError
+from churn.core.document import first_problem
+from churn.core.errors import DataError, ParamsError
 from churn.core.params import CsvParams
 from churn.data import cells, streams
 from churn.data.decoding import Decoded
@@ -68,26 +69,19 @@ def read(path: Path, given: Mapping[str, str] | None = None) -> RawTable:
     if not path.exists():
         raise DataError(f"{path}: not there")
     file = streams.File.local(path)
+    header, nested, style = list[str](), dict[str, str](), CsvParams()
     if file.kind == "parquet":
-        names, unread, style = *_parquet_names(path), CsvParams()
+        header, nested = _parquet_header(path)
     else:
         style = _style(path, given or {})
-        names, unread = _named(_header(path, style))
+        header = _header(path, style)
+    names, unread = _named(header)
     if not names:
         raise DataError(f"{path}: no column has a name")
     parts = pa.concat_tables(streams.tables(file, names, style))
     if not len(parts):
         raise DataError(f"{path}: no rows below the header")
-    return RawTable(streams.frame(parts), style, unread)
-
-
-def _parquet_names(path: Path) -> tuple[list[str], dict[str, str]]:
-    errors = (pa.ArrowException, OSError)
-    with in_one_line(DataError, f"{path}: not a Parquet file", "; write it again", errors):
-        schema = pyarrow.parquet.read_schema(path)
-    nested = {field.name for field in schema if pa.types.is_nested(field.type)}
-    names, unread = _named([field.name for field in schema if field.name not in nested])
-    return names, unread | dict.fromkeys(nested, "holds lists")
+    return RawTable(streams.frame(parts), style, unread | nested)
 
 
 def _named(header: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -96,14 +90,22 @@ def _named(header: list[str]) -> tuple[list[str], dict[str, str]]:
     return [name.strip() for name in header if name.strip()], unread
 
 
+def _parquet_header(path: Path) -> tuple[list[str], dict[str, str]]:
+    errors = (pa.ArrowException, OSError)
+    with in_one_line(DataError, f"{path}: not a Parquet file", "; write it again", errors):
+        schema = pyarrow.parquet.read_schema(path)
+    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
+    return [n for n in schema.names if n not in nested], dict.fromkeys(nested, "holds lists")
+
+
 def _style(path: Path, given: Mapping[str, str]) -> CsvParams:
     encoding = given.get("encoding") or _encoding(path)
     lines = _lines(path, encoding)
     if not lines:
         raise DataError(f"{path}: empty")
+    quote = given.get("quote", CsvParams().quote)
     if declared := re.fullmatch(r"sep=(.)", lines[0]):  # as Excel writes it
-        return CsvParams(separator=declared[1], encoding=encoding, quote=_quote(lines[1:]))
-    quote = given.get("quote") or _quote(lines)
+        return CsvParams(separator=declared[1], encoding=encoding, quote=quote)
     if "separator" in given:
         return CsvParams(separator=given["separator"], encoding=encoding, quote=quote)
     widths = {mark: Counter(map(len, _rows(lines, mark, quote))) for mark in _SEPARATORS}
@@ -123,13 +125,14 @@ def _style(path: Path, given: Mapping[str, str]) -> CsvParams:
 
 def _encoding(path: Path) -> str:
     """Find the encoding by reading the whole file: one letter beyond ASCII may be at its end."""
-    with _plain(path) as stream:
-        if stream.read(2) in _UTF_16:
-            return "utf-16"
+    # Any text is latin-1, so that this shows the first bytes.
+    if _head(path, "latin-1").encode("latin-1")[:2] in _UTF_16:
+        return "utf-16"
     for encoding in ("utf-8", "cp1252"):
         try:
-            for _ in _blocks(path, encoding):
-                pass
+            with Decoded(path.open("rb"), str(path), encoding) as text:
+                while text.read(1 << 20):
+                    pass
         except DataError as error:
             if not isinstance(error.__cause__, UnicodeError):
                 raise
@@ -138,26 +141,15 @@ def _encoding(path: Path) -> str:
     raise DataError(f"{path}: neither UTF-8, UTF-16 nor Excel's cp1252; save it as CSV UTF-8")
 
 
-def _plain(path: Path) -> gzip.GzipFile:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-def _blocks(path: Path, encoding: str) -> Iterator[bytes]:
+def _head(path: Path, encoding: str) -> str:
     with Decoded(path.open("rb"), str(path), encoding) as text:
-        while block := text.read(1 << 20):
-            yield block
+        return text.head(_HEAD)[: 4 * _HEAD].decode("utf-8", "replace")
 
 
 def _lines(path: Path, encoding: str) -> list[str]:
-    with Decoded(path.open("rb"), str(path), encoding) as text:
-        head = text.head(_HEAD)[: _HEAD * 4].decode("utf-8", "replace")
+    head = _head(path, encoding)
     whole = head if len(head) < _HEAD else head.rpartition("\n")[0]
     return [line for line in re.split(r"\r?\n", whole)[:_LINES] if line.strip()]
-
-
-def _quote(lines: list[str]) -> str:
-    """Tell whether cells are in single quotes, as some databases write them."""
-    return "'" if lines and all(line.startswith("'") for line in lines[:20]) else '"'
 
 
 def _rows(lines: list[str], separator: str, quote: str) -> list[list[str]]:
@@ -174,12 +166,35 @@ def _header(path: Path, style: CsvParams) -> list[str]:
             f"{path}: its first line has {len(header)} cells, and most have {width}; remove what is"
             " above or beside the names of the columns"
         )
-    if all(cells.reading_style(name) or _is_plain_number(name) for name in header if name.strip()):
+    if all(map(_is_number, filter(str.strip, header))):
         raise DataError(f"{path}: its first line holds numbers; add one with the columns' names")
     return header
 
 
-def _is_plain_number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     errors: list[cells.CellError] = []
     cells.numbers(pd.Series([text], dtype="str"), errors=errors)
-    return not errors
+    return not errors or cells.reading_style(text) is not None
+
+
+def csv_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Parse ``data.csv.key=value`` arguments.
+
+    Raises
+    ------
+    ParamsError
+        If one names another key, or a value that the key does not take.
+    """
+    prefix, found = "data.csv.", dict[str, str]()
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        name = key.removeprefix(prefix)
+        if not key.startswith(prefix) or name not in CsvParams.model_fields:
+            keys = ", ".join(f"{prefix}{field}" for field in CsvParams.model_fields)
+            raise ParamsError(f"--set {setting}: valid are {keys}, each with =VALUE")
+        found[name] = value.replace("\\t", "\t")
+    try:
+        CsvParams.model_validate(found)
+    except ValidationError as error:
+        raise ParamsError(f"--set: {first_problem(error, CsvParams)}") from error
+    return found

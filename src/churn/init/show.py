@@ -14,7 +14,7 @@ from churn.init.table import Table
 
 _NEXT = """\
 Next:
-  git switch -c {branch}
+  git switch -c our-customers
   dvc push                         # to the remote, which is in this repository unless you moved it
   git add --all
   git commit -m "Our own customers"
@@ -49,9 +49,9 @@ def _lines(table: Table, path: str) -> Iterator[tuple[str, str]]:
     style = {k: v for k, v in table.csv.model_dump().items() if v != getattr(CsvParams(), k)}
     how = ", ".join(f"{key} {value!r}" for key, value in style.items())
     yield "file", f"{path}: {table.rows:,} rows{f' ({how})' if how else ''}"
-    roles = table.roles
-    yield "id", "none: rows are numbered" if roles.id == ROW_NUMBER else roles.id
-    yield "target", f"{roles.target}: {roles.positive} in {table.churned / table.rows:.1%}"
+    target = table.target
+    yield "id", "none: rows are numbered" if table.id == ROW_NUMBER else table.id
+    yield "target", f"{target.name}: {target.positive} in {table.churned / table.rows:.1%}"
     kinds = {"numeric": "numbers", "categorical": "categories", "dates": "dates"}
     for kind, label in kinds.items():
         names = table.of_kind(kind)  # type: ignore[arg-type]
@@ -62,14 +62,14 @@ def _lines(table: Table, path: str) -> Iterator[tuple[str, str]]:
     left_out = [f"{name}: {why}" for name, why in table.left_out.items()]
     yield "left out", "\n".join(left_out) or "none"
     for name, area in table.suspicious.items():
-        what = f"{name} tells {roles.target} nearly alone (ROC AUC {area:.3f})"
+        what = f"{name} tells {target.name} nearly alone (ROC AUC {area:.3f})"
         yield "look at", f"{what}; if it is only known afterwards: --drop {name}"
 
 
 def chosen(decisions: Sequence[Decision], settings: Params, console: Console) -> None:
     """Print the limits that were chosen, with their reasons."""
     console.print("\nLimits that suit this table:")
-    for decision in decisions:
+    for decision in filter(lambda one: one.why, decisions):
         where = " ".join(_named(decision, settings))
         what = f"  {where}: {decision.value}, because {'; '.join(decision.why)}"
         console.print(what, highlight=False, soft_wrap=True, markup=False)
@@ -87,6 +87,6 @@ def _named(decision: Decision, settings: Params) -> Iterator[str]:
     yield from (str(name) for name in keys[-1:])
 
 
-def next_steps(branch: str, console: Console) -> None:
+def next_steps(console: Console) -> None:
     """Print what to do next."""
-    console.print(_NEXT.format(branch=branch), highlight=False, soft_wrap=True)
+    console.print(_NEXT, highlight=False, soft_wrap=True)

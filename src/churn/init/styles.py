@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
-from pydantic import ValidationError
 
-from churn.core.document import first_problem
-from churn.core.errors import ParamsError
-from churn.core.params import CsvParams
 from churn.data import cells, dates
 from churn.data.cells import NumberStyle
+from churn.init.asking import Question
 
 # What programs write for a missing value; compared without case.
 _MARKERS = (
     "? #n/a #na #nv #null! #div/0! #value! #ref! #name? <na> (null) (blank) \\n -- --- . ..."
     " n.a. n.v. k.a. nil unknown missing not_available unbekannt"
 )
-MARKERS = frozenset(_MARKERS.split())
-# These are no words of any language, so they mean missing in a column of texts as well.
-_NO_WORDS = frozenset(marker for marker in MARKERS if not re.search(r"[a-z]{3}", marker))
-_FIRST = 50  # different values by which a column is judged before all are looked at
+_FIRST = 50  # different values by which a column is judged before more are looked at
+_SAMPLE = 2000  # different values by which a style is chosen
 _MANY_NUMBERS = 20  # different ones: what is between them is a mistake or means missing
 _FEW_ROWS = 0.05  # share of rows that such words may have
-_TIMES = ("", " %H:%M", " %H:%M:%S")
-_DATE_STYLES = ("", *(day + time for day in dates.FORMATS for time in _TIMES))
+_DATE_STYLES = ("", *(day + time for day in dates.FORMATS for time in ("", " %H:%M", " %H:%M:%S")))
 _YEARS = (1900, 2100)
 _DATE_DIGITS = 6  # at least, as in 1/2/2026
 _TRUTH = ("true", "false")
@@ -56,70 +51,89 @@ class Words:
         """Count the texts of a column."""
         counts = cells.texts(column, missing).value_counts()
         lowered = counts.index.str.lower()
-        is_marker = lowered.isin(MARKERS)
+        is_marker = lowered.isin(_MARKERS.split())
         left = counts[~is_marker & ~lowered.isin(cells.MISSING_NUMBERS)]
         return cls(left, tuple(sorted(map(str, counts.index[is_marker]))), len(column))
 
+    @property
     def text_markers(self) -> tuple[str, ...]:
-        """Return the markers that mean missing in a column of texts."""
-        return tuple(word for word in self.markers if word.lower() in _NO_WORDS)
+        """The markers that mean missing among texts as well: those that are no words."""
+        return tuple(one for one in self.markers if not re.search(r"[a-z]{3}", one.lower()))
 
 
-def strangers(words: Words, style: NumberStyle) -> list[str] | None:
+def strangers(words: Words, style: NumberStyle, most: int | None = None) -> list[str] | None:
     """Return the words among the numbers of a column; None if it is no column of numbers.
 
-    A code with leading zeros is no number.
+    A code with leading zeros is no number. Only the `most` most frequent texts are looked at.
     """
-    texts = words.counts.index
+    texts = words.counts.index[:most]
     if not len(texts) or texts.str.fullmatch(r"[+-]?0\d+").any():
         return None
     first = texts[:_FIRST]
     if first.str.contains(r"\d").mean() < 0.5 and not first.str.lower().isin(_TRUTH).all():
         return None
-    if _wrong(first, style, len(first) // 2) is None:
+    if len(_wrong(first, style)) > len(first) // 2:
         return None
-    wrong = _wrong(texts, style, max(5, len(texts) // 20))
-    if wrong is None:
-        return None
-    numbers = len(texts) - len(wrong)
-    rows = int(words.counts[wrong].sum())
-    is_strange = numbers > _MANY_NUMBERS and rows <= _FEW_ROWS * words.rows
-    return wrong if numbers and (not wrong or is_strange) else None
+    wrong = _wrong(texts, style)
+    if not wrong:
+        return []
+    is_few = words.counts[wrong].sum() <= _FEW_ROWS * words.rows
+    return wrong if is_few and len(texts) - len(wrong) > max(_MANY_NUMBERS, len(wrong)) else None
 
 
-def _wrong(texts: pd.Index, style: NumberStyle, most: int) -> list[str] | None:
-    """Return the texts that are no numbers; None if there are more than `most`."""
+def _wrong(texts: pd.Index, style: NumberStyle) -> list[str]:
     errors: list[cells.CellError] = []
     cells.numbers(pd.Series(texts, dtype="str"), style=style, errors=errors)
-    return [str(texts[error.row]) for error in errors] if len(errors) <= most else None
+    return [str(texts[error.row]) for error in errors]
 
 
-def number_styles(columns: Mapping[str, Words]) -> list[tuple[str, NumberStyle]]:
-    """Return the styles in which most columns hold numbers, the plain one before others.
+def strange_words(name: str, strange: list[str], words: Words) -> Question:
+    """Ask whether words among the numbers of a column mean missing."""
+    shown = ", ".join(map(repr, strange[:3])) + (" …" if len(strange) > 3 else "")
+    rows = int(words.counts[strange].sum())
+    what = (
+        f"column {name!r} holds numbers, and {shown} in {rows} of {words.rows:,} rows, which"
+        f" {'means' if len(strange) == 1 else 'mean'} missing or is a mistake"
+    )
+    return Question("--missing", what, strange)
 
-    Returns
-    -------
-    list of tuple
-        The settings of params.yaml and the style. More than one only if they read different
-        numbers, as for ``1,234``.
+
+def number_style(columns: Mapping[str, Words]) -> tuple[NumberStyle, list[Question]]:
+    """Choose how numbers are written: the style in which most columns hold numbers.
+
+    The plain one before others. If two read different numbers, as for ``1,234``, it is a question.
     """
-    styles = {"": NumberStyle(), **cells.STYLES}
-    read = {
-        setting: frozenset(name for name, words in columns.items() if strangers(words, style) == [])
-        for setting, style in styles.items()
-    }
-    most = max(map(len, read.values()))
-    if len(read[""]) == most:
-        return [("", styles[""])]
-    best = [setting for setting, names in read.items() if len(names) == most]
+    plain, readings = NumberStyle(), dict[str, frozenset[str]]()
+    for setting, style in {"": plain, **cells.STYLES}.items():
+        readings[setting] = frozenset(
+            name for name, words in columns.items() if strangers(words, style, _SAMPLE) == []
+        )
+    most = max(map(len, readings.values()))
+    if len(readings[""]) == most:
+        return plain, []
     found: dict[tuple[float, ...], str] = {}
-    for setting in best:
-        sample = [
-            text for name in sorted(read[setting] - read[""]) for text in columns[name].counts.index
-        ]
-        values = cells.numbers(pd.Series(sample, dtype="str"), style=styles[setting])
-        found.setdefault(tuple(values), setting)
-    return [(setting, styles[setting]) for setting in found.values()]
+    for setting, read in readings.items():
+        if len(read) == most:
+            texts = [t for n in sorted(read - readings[""]) for t in columns[n].counts.index]
+            values = cells.numbers(pd.Series(texts, dtype="str"), style=cells.STYLES[setting])
+            found.setdefault(tuple(values), setting)
+            example = next((text for text in texts if "," in text), texts[0])
+    settings = list(found.values())
+    what = f"{example!r} is one number with {' and another with '.join(settings)}"
+    question = Question("--set", what, list(map(_option, settings)))
+    return cells.STYLES[settings[0]], [question] if len(settings) > 1 else []
+
+
+def _option(setting: str) -> str:
+    """Write a setting as an option: the first one, by which the style is known.
+
+    Examples
+    --------
+    >>> _option("data.csv.decimal: ','")
+    'data.csv.decimal=,'
+    """
+    key, _, value = setting.partition(" and ")[0].partition(": ")
+    return f"{key}={value[1:-1]}"
 
 
 def date_styles(words: Words) -> list[str]:
@@ -133,38 +147,25 @@ def date_styles(words: Words) -> list[str]:
     texts = pd.Series(words.counts.index, dtype="str")
     if texts.empty or not texts.iloc[:_FIRST].str.count(r"\d").ge(_DATE_DIGITS).all():
         return []
-    found = [
-        style
-        for style in _DATE_STYLES
-        if _are_dates(texts.iloc[:_FIRST], style) and _are_dates(texts, style)
-    ]
+    found = [s for s in _DATE_STYLES if _are_dates(texts[:_FIRST], s) and _are_dates(texts, s)]
     return [""] if "" in found else found
-
-
-def csv_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Parse ``data.csv.key=value`` arguments.
-
-    Raises
-    ------
-    ParamsError
-        If one names another key, or a value that the key does not take.
-    """
-    prefix, found = "data.csv.", {}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        name = key.removeprefix(prefix)
-        if not key.startswith(prefix) or name not in CsvParams.model_fields:
-            keys = ", ".join(f"{prefix}{field}" for field in CsvParams.model_fields)
-            raise ParamsError(f"--set {setting}: valid are {keys}, each with =VALUE")
-        found[name] = value.replace("\\t", "\t")
-    try:
-        CsvParams.model_validate(found)
-    except ValidationError as error:
-        raise ParamsError(f"--set: {first_problem(error, CsvParams)}") from error
-    return found
 
 
 def _are_dates(texts: pd.Series, style: str) -> bool:
     errors: list[cells.CellError] = []
     moments = dates.timestamps(texts, style=style, errors=errors)
     return not errors and bool(moments.dt.year.between(*_YEARS).all())
+
+
+def date_style(
+    dated: Mapping[str, list[str]], words: Mapping[str, Words]
+) -> tuple[str, list[Question]]:
+    """Choose the one style that ``data.csv.date`` can name: of most columns."""
+    votes = Counter(style for styles in dated.values() for style in styles if style)
+    best = [style for style, n in votes.items() if n == max(votes.values())]
+    if len(best) < 2:
+        return "".join(best), []
+    name = next(name for name, styles in dated.items() if best[0] in styles)
+    cell = str(words[name].counts.index[0])
+    what = f"column {name!r} holds {cell!r}, which is one day by {' and another by '.join(best)}"
+    return best[0], [Question("--set", what, [f"data.csv.date={style}" for style in best])]

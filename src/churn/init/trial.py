@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from churn.core import params
-from churn.core.files import read_json
+from churn.core.files import read_json, scratch
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import Say
@@ -53,21 +52,21 @@ def run(text: str, decisions: Sequence[Decision], table: Path, say: Say) -> Tria
     ChurnError
         As in the stages: what cannot be used is found here.
     """
-    with tempfile.TemporaryDirectory(prefix="churn-init-") as folder:
-        workspace = Workspace(Path(folder))
+    with scratch("churn-init-") as folder:
+        workspace = Workspace(folder)
         workspace.params.write_text(written(text, decisions), encoding="utf-8")
         settings = params.load(workspace.params)
-        say("a first model, to choose the limits by")
+        say("a first model, in a temporary folder, to choose the limits by")
         prepare.write(workspace, settings, table)
         train.write(workspace, settings)
         evaluate.write(workspace, _quick(settings), artifact.load(workspace.model))
-        found = [
-            *limits.of_margins(workspace, settings),
-            *(minima := list(limits.of_minima(workspace, settings))),
-            *check_limits.decide(workspace, settings),
-        ]
+        minima = list(limits.of_minima(workspace, settings))
+        margins, checks = limits.of_margins(workspace, settings), check_limits.decide
         metrics = read_json(workspace.metrics, "evaluate", Metrics)
-        return Trial(tuple(found), tuple(limits.learns_nothing(minima, metrics)))
+        return Trial(
+            (*margins, *minima, *checks(workspace, settings)),
+            tuple(limits.learns_nothing(minima, metrics)),
+        )
 
 
 def _quick(settings: Params) -> Params:

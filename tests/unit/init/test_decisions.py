@@ -13,7 +13,6 @@ from churn.init import choices
 from churn.init.asking import Asker
 from churn.init.decisions import MARK, Decision, written
 from churn.init.reading import read
-from churn.init.roles import Named
 from churn.init.table import Table, Wishes, describe
 from tests.conftest import ROOT
 from tests.unit.init.tables import shop
@@ -24,15 +23,13 @@ SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     shop().assign(land="DE").to_csv(tmp_path / "shop.csv", index=False)
-    asker = Asker("shop.csv", True, can_ask=False)
-    return describe(read(tmp_path / "shop.csv"), Wishes(Named(), (), (), {}), asker)
+    asker = Asker("shop.csv", True, has_terminal=False)
+    return describe(read(tmp_path / "shop.csv"), Wishes(), asker)
 
 
 def decided(table: Table) -> list[Decision]:
     return [
-        *choices.of_data(table, "data/shop.csv"),
-        *choices.of_features(table),
-        *choices.of_slices(table),
+        *choices.decide(table, "data/shop.csv"),
     ]
 
 
@@ -49,8 +46,7 @@ def test_the_columns_are_written_and_validated(table: Table, tmp_path: Path) -> 
         "frequency": "orders",
         "monetary": "spent",
     }
-    pairs = [(ratio.numerator, ratio.denominator) for ratio in settings.features.ratios]
-    assert pairs == [("spent", "orders"), ("days_since_last", "orders")]
+    assert settings.features.ratios == ()
     assert settings.evaluation.slices.categorical == ("country", "plan")
     # DVC reads YAML 1.2, other programs 1.1, in which yes is a boolean.
     assert yaml.safe_load(file.read_text())["data"]["positive"] == "yes"
@@ -109,12 +105,11 @@ def test_a_reason_stays_in_its_line() -> None:
     assert text == "a:\n  # churn init: left out: x y: 3, constant\n  b: 2\n"
 
 
-def test_without_known_names_there_are_no_ratios_and_no_scores(tmp_path: Path) -> None:
+def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
     frame = shop().rename(columns={"days_since_last": "x1", "orders": "x2", "spent": "x3"})
     frame.to_csv(tmp_path / "shop.csv", index=False)
-    asker = Asker("shop.csv", True, can_ask=False)
-    table = describe(read(tmp_path / "shop.csv"), Wishes(Named(), (), (), {}), asker)
-    found = {decision.path: decision for decision in choices.of_features(table)}
-    assert found["features", "ratios"].value == []
+    asker = Asker("shop.csv", True, has_terminal=False)
+    table = describe(read(tmp_path / "shop.csv"), Wishes(), asker)
+    found = {decision.path: decision for decision in choices.decide(table, "data/shop.csv")}
     assert found["features", "rfm"].value is None
     assert "recency or frequency or monetary" in found["features", "rfm"].why[0]

@@ -33,7 +33,7 @@ def test_what_spreadsheets_and_databases_add_is_read(tmp_path: Path) -> None:
     raw = reading.read(written(tmp_path / "a.csv", "\n".join(["sep=;", *LINES, ";;", ";;"])))
     assert (raw.csv.separator, len(raw.cells)) == (";", 2)
     text = "'client'|'note'\n'C1'|'a|b'\n'C2'|'c'\n"
-    quoted = reading.read(written(tmp_path / "b.csv", text))
+    quoted = reading.read(written(tmp_path / "b.csv", text), {"quote": "'"})
     assert quoted.csv.quote == "'"
     assert list(quoted.cells["note"]) == ["a|b", "c"]
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress("\n".join(LINES).encode("cp1252")))

@@ -14,8 +14,7 @@ from churn.core.errors import ChurnError, DataError, ParamsError
 from churn.core.params import ROW_NUMBER
 from churn.init import reading, table
 from churn.init.asking import Asker
-from churn.init.roles import Named
-from churn.init.styles import csv_settings
+from churn.init.reading import csv_settings
 from churn.init.table import Table, Wishes
 from tests.unit.init.tables import shop, telco
 
@@ -26,19 +25,16 @@ def understood(
     """Write a table and understand it, as `--yes` does; what is unsure is an error."""
     file = folder / "shop.csv"
     frame.to_csv(file, index=False, **wishes.pop("style", {}))
-    asker = asker or Asker("shop.csv", True, can_ask=False)
-    named = Named(wishes.pop("id", None), wishes.pop("target", None), wishes.pop("positive", None))
+    asker = asker or Asker("shop.csv", True, has_terminal=False)
     csv = csv_settings(wishes.pop("settings", ()))
-    wish = Wishes(named, wishes.pop("missing", ()), wishes.pop("drop", ()), csv)
-    found = table.describe(reading.read(file), wish, asker)
-    asker.finish([])
+    found = table.describe(reading.read(file), Wishes(**wishes, csv=csv), asker)
+    asker.finish("")
     return found
 
 
 def test_a_table_of_the_telco_kind_needs_no_answer(tmp_path: Path) -> None:
     found = understood(telco(500), tmp_path)
-    roles = found.roles
-    assert (roles.id, roles.target, roles.positive) == ("customerID", "Churn", "Yes")
+    assert (found.id, found.target.name, found.target.positive) == ("customerID", "Churn", "Yes")
     assert found.of_kind("numeric") == ["SeniorCitizen", "tenure", "MonthlyCharges", "TotalCharges"]
     assert found.of_kind("categorical") == ["gender", "Partner", "Contract"]
     blanks = int((telco(500)["TotalCharges"] == " ").sum())
@@ -80,7 +76,7 @@ def test_a_number_that_two_styles_read_differently_is_asked_for(tmp_path: Path) 
         understood(frame, tmp_path)
     for setting, spent in (("data.csv.thousands=,", 1099), ("data.csv.decimal=,", 1.099)):
         assert understood(frame, tmp_path, settings=[setting]).used["spent"].values[0] == spent
-    asker = Asker("shop.csv", False, can_ask=True)
+    asker = Asker("shop.csv", False, has_terminal=True)
     with CliRunner().isolation(input="data.csv.thousands=,\ny\n"):
         found = understood(frame, tmp_path, asker=asker)
     assert found.used["spent"].values[0] == 1099
@@ -120,7 +116,7 @@ def test_known_markers_mean_missing_and_other_words_are_asked_for(tmp_path: Path
         CliRunner().isolation(input="n\n"),
         pytest.raises(DataError, match="correct these cells"),
     ):
-        understood(frame, tmp_path, asker=Asker("shop.csv", False, can_ask=True))
+        understood(frame, tmp_path, asker=Asker("shop.csv", False, has_terminal=True))
 
 
 def test_what_tells_nothing_or_too_much_is_left_out_with_the_reason(tmp_path: Path) -> None:
@@ -165,34 +161,36 @@ def test_the_id_is_a_customers_before_any_other(tmp_path: Path) -> None:
     frame.insert(0, "RowNumber", range(1, 401))
     frame.insert(1, "CustomerId", np.random.default_rng(1).permutation(400) + 15_000_000)
     found = understood(frame, tmp_path)
-    assert found.roles.id == "CustomerId"
+    assert found.id == "CustomerId"
     assert found.left_out == {"RowNumber": "numbers the rows"}
 
 
 def test_a_table_without_ids_gets_numbers_only_if_somebody_agrees(tmp_path: Path) -> None:
     frame = shop().drop(columns="client")
-    assert understood(frame, tmp_path).roles.id == ROW_NUMBER
+    assert understood(frame, tmp_path).id == ROW_NUMBER
     with pytest.raises(ParamsError, match=r"--id \(null\); then add --yes"):
-        understood(frame, tmp_path, asker=Asker("shop.csv", False, can_ask=False))
+        understood(frame, tmp_path, asker=Asker("shop.csv", False, has_terminal=False))
 
 
 def test_the_target_is_named_where_its_name_says_nothing(tmp_path: Path) -> None:
     frame = shop().rename(columns={"left": "state"}).assign(state=shop()["left"].map(str.upper))
     with pytest.raises(ParamsError, match=r"name --target \(plan, state\)"):
         understood(frame, tmp_path)
-    assert understood(frame, tmp_path, target="state").roles.positive == "YES"
+    assert understood(frame, tmp_path, target="state").target.positive == "YES"
     other = frame.assign(state=frame["state"].map({"YES": "a", "NO": "b"}))
     with pytest.raises(ParamsError, match=r"holds '.' and '.', and neither .* --positive"):
         understood(other, tmp_path, target="state")
     with CliRunner().isolation(input="state\na\ny\n"):
-        found = understood(other, tmp_path, asker=Asker("shop.csv", False, can_ask=True))
-    assert (found.roles.target, found.roles.positive) == ("state", "a")
+        found = understood(other, tmp_path, asker=Asker("shop.csv", False, has_terminal=True))
+    assert (found.target.name, found.target.positive) == ("state", "a")
 
 
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"target": "orders"}, r"'orders' holds \d+ different numbers; .* two values"),
+        ({"target": "spent"}, r"'spent' holds 399 different numbers; .* two values"),
+        ({"target": "orders"}, r"'orders' holds 10 values \(3, 2, 4, 1, 5, …\); .* two values"),
+        ({"drop": ("nowhere",)}, "no column 'nowhere' for --drop"),
         ({"target": "country"}, r"'country' holds 3 values \(.*\); .* two values"),
         ({"target": "nowhere"}, r"no column 'nowhere' for --target \(there are 'client'"),
         ({"id": "nowhere"}, "no column 'nowhere' for --id"),
@@ -221,6 +219,6 @@ def test_a_table_without_any_column_to_learn_from_is_refused(tmp_path: Path) -> 
 
 
 def test_without_a_terminal_the_message_is_the_command_to_run() -> None:
-    asker = Asker("shop.csv", False, can_ask=False)
+    asker = Asker("shop.csv", False, has_terminal=False)
     with pytest.raises(ParamsError, match=r"shop\.csv: .* add --target left --yes$"):
-        asker.finish(["--target left"])
+        asker.finish("--target left")
