@@ -1,6 +1,6 @@
 """Choose the limits of deepchecks that depend on what a table is like.
 
-Not those of drift: the checks take off what chance does with this number of rows themselves
+Not those of drift: the checks' program takes off what chance does with this number of rows
 (docs/adr/0014), so that a limit is the drift that matters, in any table. Nor those that look for a
 copy of the target.
 """
@@ -19,6 +19,7 @@ from churn.core.params import ChecksParams, Params
 from churn.core.paths import SIDES, Workspace
 from churn.evaluation.results import Metrics
 from churn.init.decisions import Decision, Keys
+from churn.stages import validate
 
 _ROOM = 1.25  # a limit is so much larger than what the table has
 _LETTER = re.compile(r"\w")
@@ -32,6 +33,7 @@ SHIPPED = {
     ("TrainTestSamplesMix", "duplicates_ratio_less_or_equal"): 0.02,
     ("TrainTestPerformance", "train_test_relative_degradation_less_than"): 0.22,
     ("ClassImbalance", "class_ratio_greater_than"): 0.05,
+    ("SimpleModelComparison", "gain_greater_than"): 0.05,
 }
 _VARIANTS = "number_variants_less_or_equal"
 
@@ -83,6 +85,7 @@ def decide(workspace: Workspace, settings: Params) -> Iterator[Decision]:
                 yield from _chosen(path, limit, usual, min(1.0, wanted), f"{share:.0%} {what}")
     yield from _of_imbalance(table[settings.data.target], settings.checks)
     yield from _of_variants(table, settings)
+    yield from _of_simple_model(workspace, settings)
 
 
 def _chosen(path: Keys, limit: float, usual: float, wanted: float, why: str) -> Iterator[Decision]:
@@ -102,6 +105,24 @@ def _of_imbalance(labels: pd.Series, checks: ChecksParams) -> Iterator[Decision]
         wanted = float(f"{ratio / 2:.1g}") if ratio <= usual * _ROOM else usual
         why = f"{ratio:.2g} customers of the rarer kind for each other one"
         yield from _chosen(path, limit, usual, wanted, why)
+
+
+def _of_simple_model(workspace: Workspace, settings: Params) -> Iterator[Decision]:
+    """Require no gain over a simple model where there is none, but that none is lost."""
+    condition = "gain_greater_than"
+    shipped = SHIPPED["SimpleModelComparison", condition]
+    for path, limit in _limits(settings.checks, "SimpleModelComparison", condition):
+        usual = max(limit, shipped)
+        entry = settings.checks.suites[str(path[1])][int(path[2])]
+        conditions = {**entry.conditions, condition: usual}
+        listed = dict.fromkeys(settings.checks.suites, ()) | {
+            str(path[1]): (entry.model_copy(update={"conditions": conditions}),)
+        }
+        [result] = validate.check(
+            workspace, settings, settings.checks.model_copy(update=listed)
+        ).checks
+        why = "a simple tree is about as good as the first model; churn tune may find a better one"
+        yield from _chosen(path, limit, usual, usual if result.status == "passed" else 0.0, why)
 
 
 def _of_variants(table: pd.DataFrame, settings: Params) -> Iterator[Decision]:

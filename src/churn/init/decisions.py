@@ -18,7 +18,7 @@ MARK = "# churn init: "
 _WIDTH = 100
 _LONGEST_REASON = 300
 _HEAD = re.compile(r" *(?:- |[\w.-]+:)")
-_PLAIN = re.compile(r"[^\W\d_]\w*(?:[ .-]\w+)*")
+_PLAIN = re.compile(r"[^\W\d_]\w*(?:[ ./-]\w+)*")
 Keys = tuple[str | int, ...]
 
 

@@ -43,9 +43,9 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         matters = _MATTERS.get(check.metric, check.margin)
         chosen[check.metric] = max(matters, supported)
         half = check.sensitivity.half_width
-        why = f"intervals reach {half:.2g} to each side with {check.rows:,} customers; "
+        why = f"intervals reach ±{half:.2g} with {check.rows:,} customers; "
         if chosen[check.metric] > matters:
-            why += f"9 of 10 equal models keep {check.supported:g}, and there is some room"
+            why += f"9 of 10 equal models keep {check.supported:g}, and some room"
         else:
             why += f"less than {matters:g} would not matter"
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))

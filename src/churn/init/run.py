@@ -11,7 +11,7 @@ from rich.console import Console
 
 from churn.core import params
 from churn.core.errors import ParamsError
-from churn.core.files import atomic
+from churn.core.files import atomic, read_json
 from churn.core.paths import Workspace
 from churn.core.progress import Say
 from churn.data import streams
@@ -24,6 +24,7 @@ from churn.provenance import listing, tracked_data
 from churn.review.limits import columns_of
 from churn.review.run import reproduce
 from churn.validation import program
+from churn.validation.results import Checks
 
 
 def run(
@@ -89,7 +90,7 @@ def run(
         say(f"{file}: is in data/ now, where git does not take it into a commit")
     say("dvc repro")
     reproduce(root, environment=os.environ)  # `track` may need the registry's credentials
-    show.next_steps(console)
+    show.next_steps(read_json(workspace.checks, "validate", Checks), console)
 
 
 def _options(found: Table) -> str:

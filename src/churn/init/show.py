@@ -11,6 +11,7 @@ from rich.text import Text
 from churn.core.params import ROW_NUMBER, CsvParams, Params
 from churn.init.decisions import Decision
 from churn.init.table import Table
+from churn.validation.results import Checks
 
 _NEXT = """\
 Next:
@@ -87,6 +88,11 @@ def _named(decision: Decision, settings: Params) -> Iterator[str]:
     yield from (str(name) for name in keys[-1:])
 
 
-def next_steps(console: Console) -> None:
-    """Print what to do next."""
+def next_steps(checks: Checks, console: Console) -> None:
+    """Print which checks have not passed, and what to do next."""
+    for check in checks.checks:
+        if check.status != "passed":
+            why = f"which blocks the review: {check.details or check.error}"
+            text = f"deepchecks: {check.check} {check.status}, {why}"
+            console.print(text, highlight=False, soft_wrap=True, markup=False)
     console.print(_NEXT, highlight=False, soft_wrap=True)

@@ -79,7 +79,7 @@ def judge(
     replaced : bool, default=False
         Whether in an `accepted` table a column of main's model is missing
         (`churn.review.limits.replaces`). Then main's minima and checks are of other customers: if
-        its model was compared on no exam, a person decides in their place.
+        its model could not be compared on these, a person decides in their place.
     again : bool, default=False
         Whether it was judged before, and Production may have changed since. Then `stale` and
         `outputs` are ignored: they depend on the commit, and do not change.
@@ -159,9 +159,13 @@ def _by_limits(
 
 
 def _is_incomparable(entries: Sequence[Entry]) -> bool:
-    """Tell whether main's model was looked at, and compared on no exam."""
-    of_main = [entry for entry in entries if entry.kind == "revision"]
-    return bool(of_main) and all(isinstance(entry, Incomparable) for entry in of_main)
+    """Tell whether main's model could not be compared on the customers of the change.
+
+    On main's customers it may have been: a column that only the change has is missing there.
+    """
+    of_main = [e for e in entries if e.kind == "revision" and not isinstance(e, Absent)]
+    on_its_own = [entry for entry in of_main if entry.exam == "own"] or of_main
+    return bool(on_its_own) and all(isinstance(entry, Incomparable) for entry in on_its_own)
 
 
 def _fairness(results: Results, limits: Limits, is_single: bool) -> list[Fairness]:

@@ -105,8 +105,8 @@ def leave_to_a_person(gate: Gate) -> Gate:
     if gate.passed or gate.value in gates_alone.NO_VALUES:
         return gate
     reason = (
-        "the table was replaced, so main's model cannot be compared, and this change was judged by"
-        f" its own limits; by main's: {gate.reason}"
+        "the table was replaced, main's model cannot be compared on it, and this change was judged"
+        f" by its own limits; by main's, {gate.reason}"
     )
     return replace(gate, passed=True, reason=reason, undecided=True)
 
