@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from churn.core import params
+from churn.core.errors import ParamsError
 from churn.init import choices
 from churn.init.asking import Asker
 from churn.init.decisions import MARK, Decision, written
@@ -113,3 +116,48 @@ def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
     found = {decision.path: decision for decision in choices.decide(table, "data/shop.csv")}
     assert found["features", "rfm"].value is None
     assert "recency or frequency or monetary" in found["features", "rfm"].why[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value", "expected"),
+    [
+        ("a: {b: 1, c: 2}  # both\n", ("a", "b"), 3, "a: {b: 3, c: 2}  # both\n"),
+        ("a:\n- x\n- y\nb: 1\n", ("a",), ["z"], "a: [z]\nb: 1\n"),
+        ("a:\n  - {b: 1, c: {d: 2}}\n", ("a", 0, "c", "d"), 5, "a:\n  - {b: 1, c: {d: 5}}\n"),
+        (
+            "a:\n  - b: x\n    # of c\n    c: {d: 2}\n  - b: y\n",
+            ("a", 0, "c", "d"), 5,
+            "a:\n  - b: x\n    # of c\n    c: {d: 5}\n  - b: y\n",
+        ),
+        ("a:\n  b: 'x # y'   # z\n", ("a", "b"), "w", "a:\n  b: w         # z\n"),
+        ("a:\n  b: 1\n", ("a", "c"), None, "a: {b: 1, c: null}\n"),
+        ("a:\n  b: 1\n", ("a", "b"), True, "a:\n  b: true\n"),
+        ("a:\n  b: 1\n", ("a", "b"), 1e-5, "a:\n  b: 1.0e-05\n"),
+        ("a:\n  b: 1\n", ("a", "b"), ["x" * 60, "y" * 60],
+         f"a:\n  b:\n    - {'x' * 60}\n    - {'y' * 60}\n"),
+    ],
+)  # fmt: skip
+def test_a_value_is_set_in_any_layout_of_lines(
+    text: str, path: tuple[str | int, ...], value: Any, expected: str
+) -> None:
+    assert written(text, [Decision(path, value)]) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n  b: |\n    b: text\n  c:\n    d: 1\n",
+        "a:\n  x: 'one\n    c: two'\n  c:\n    d: 1\n",
+    ],
+)
+def test_a_layout_in_which_it_cannot_be_set_is_refused_or_right(text: str) -> None:
+    document = yaml.safe_load(text)
+    document["a"]["c"]["d"] = 2
+    with contextlib.suppress(ParamsError):
+        assert yaml.safe_load(written(text, [Decision(("a", "c", "d"), 2)])) == document
+
+
+def test_a_layout_in_which_another_value_would_change_is_refused() -> None:
+    text = "a: &x\n  c:\n    d: 1\nb: *x\n"
+    with pytest.raises(ParamsError, match="in a line of its own"):
+        written(text, [Decision(("b", "c", "d"), 2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from churn.core import params
+from churn.core.paths import Workspace
 from churn.core.progress import silent
 from churn.init import check_limits, choices, trial
 from churn.init.asking import Asker
@@ -16,10 +19,24 @@ from churn.init.decisions import Decision, written
 from churn.init.reading import read
 from churn.init.table import Wishes, describe
 from churn.init.trial import Trial
+from churn.model import artifact
+from churn.stages import evaluate, prepare, train, validate
+from churn.validation import program
+from tests import warm
 from tests.conftest import ROOT
 from tests.unit.init.tables import shop
 
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_checks() -> Iterator[None]:
+    """Let the checks' program start at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        if warm.is_possible():
+            python = warm.checks_python(program.checks_python())
+            patch.setenv(program.PYTHON_VARIABLE, str(python))
+        yield
 
 
 def tried(frame: pd.DataFrame, folder: Path, text: str = SHIPPED) -> Trial:
@@ -87,6 +104,43 @@ def test_a_model_that_only_guesses_is_told_and_its_minimum_is_above_it(tmp_path:
     assert found.guessing
     minima = {d.path[-1]: d.value for d in found.decisions if d.path[:2] == ("gates", "minima")}
     assert minima["roc_auc"] > 0.52
+
+
+@pytest.mark.slow
+def test_a_table_on_which_a_simple_tree_is_as_good_needs_no_gain(tmp_path: Path) -> None:
+    """Who leaves depends on one column only."""
+    [gain] = by_key(tried(shop(3000), tmp_path), "gain_greater_than")
+    assert gain.value == 0
+    assert "a simple tree is about as good" in gain.why[0]
+
+
+@pytest.mark.slow
+def test_the_limits_of_a_small_table_block_a_drift_and_not_chance(tmp_path: Path) -> None:
+    file, text = tmp_path / "shop.csv", SHIPPED
+    shop(500).to_csv(file, index=False)
+    table = describe(read(file), Wishes(), Asker("shop.csv", True, False))
+    decided = choices.decide(table, "data/shop.csv")
+    workspace = Workspace(tmp_path)
+    workspace.params.write_text(
+        written(text, [*decided, *trial.run(text, decided, file, silent).decisions])
+    )
+    settings = params.load(workspace.params)
+    prepare.write(workspace, settings, file)
+    train.write(workspace, settings)
+    evaluate.write(workspace, settings, artifact.load(workspace.model))
+    drift = tuple(one for one in settings.checks.train_test if one.check == "FeatureDrift")
+    only = settings.checks.model_copy(
+        update={"data_integrity": (), "train_test": drift, "model": ()}
+    )
+
+    [healthy] = validate.check(workspace, settings, only).checks
+    assert healthy.status == "passed"
+    held_out = pd.read_parquet(workspace.split("test"))
+    moved = held_out.assign(days_since_last=held_out["days_since_last"] + 120)
+    moved.to_parquet(workspace.split("test"), index=False)
+    [drifted] = validate.check(workspace, settings, only).checks
+    assert drifted.status == "failed"
+    assert "days_since_last" in str(drifted.details)
 
 
 def test_the_limits_that_a_table_starts_from_are_those_that_are_shipped() -> None:

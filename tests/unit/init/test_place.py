@@ -94,6 +94,28 @@ def test_a_file_in_the_project_is_moved_so_that_git_does_not_get_it(project: Pat
     assert here(project) == {"shop.csv": NEW}
 
 
+@pytest.mark.parametrize("root", [".", "../project"])
+def test_a_file_beside_the_project_stays_however_it_is_named(
+    project: Path, table: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    for file in (Path("..") / table.name, Path("data/../..") / table.name):
+        place.put(Path(root), file)
+        assert not place.remove_original(Path(root), file)
+    assert table.read_bytes() == NEW
+
+
+def test_of_a_link_in_the_project_the_link_goes_and_not_what_it_names(
+    project: Path, table: Path
+) -> None:
+    link = project / "link.csv"
+    link.symlink_to(table)
+    place.put(project, link)
+    assert place.remove_original(project, link)
+    assert not link.is_symlink()
+    assert table.read_bytes() == here(project)["link.csv"] == NEW
+
+
 def test_a_file_that_has_changed_meanwhile_is_not_removed(project: Path) -> None:
     file = project / "shop.csv"
     file.write_bytes(NEW)
