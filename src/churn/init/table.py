@@ -12,7 +12,7 @@ from churn.core.params import ROW_NUMBER, CsvParams
 from churn.data import cells
 from churn.init import target
 from churn.init.asking import Asker, Question
-from churn.init.columns import Column, Kind, understand
+from churn.init.columns import Column, Kind, Understood, understand
 from churn.init.reading import RawTable, csv_settings
 from churn.init.target import Target
 
@@ -102,25 +102,8 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     ParamsError
         If the user has named a column that is not there.
     """
-    for option, name in [
-        ("--id", wishes.id), ("--target", wishes.target), *(("--drop", n) for n in wishes.drop)
-    ]:  # fmt: skip
-        if name is not None and name not in raw.cells and (option, name) != ("--id", "null"):
-            there = ", ".join(map(repr, raw.cells))
-            raise ParamsError(f"{asker.name}: no column {name!r} for {option} (there are {there})")
-    understood = understand(raw, wishes.missing, wishes.csv)
-    missing, csv = understood.missing, understood.csv
-    for question in understood.questions:
-        if question.option == "--missing":
-            if not asker.agree(question):
-                raise DataError(f"{asker.name}: {question.what}; correct these cells")
-            missing = (*missing, *question.choices)
-        else:
-            chosen = csv_settings([asker.answer(question)])
-            plain = {} if "date" in chosen else {"decimal": ".", "thousands": "", "symbols": ""}
-            csv = csv.model_copy(update=plain | chosen)
-    if missing != understood.missing or csv != understood.csv:
-        understood = understand(raw, missing, csv.model_dump(exclude_defaults=True))
+    _require_columns(raw, wishes, asker.name)
+    understood = _understood(raw, wishes, asker)
     columns = understood.columns
     found = target.find(columns, wishes.target, wishes.positive, asker)
     ids = _id({name: c for name, c in columns.items() if name != found.name}, wishes.id, asker)
@@ -141,6 +124,33 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     churned = int(np.count_nonzero(y))
     csv, missing = understood.csv, understood.missing
     return Table(len(y), churned, ids, found, used, left_out, alone, csv, missing)
+
+
+def _require_columns(raw: RawTable, wishes: Wishes, file: str) -> None:
+    """Check that the columns that the user has named are there."""
+    named = [("--id", wishes.id), ("--target", wishes.target)]
+    for option, name in (*named, *(("--drop", name) for name in wishes.drop)):
+        if name is not None and name not in raw.cells and (option, name) != ("--id", "null"):
+            there = ", ".join(map(repr, raw.cells))
+            raise ParamsError(f"{file}: no column {name!r} for {option} (there are {there})")
+
+
+def _understood(raw: RawTable, wishes: Wishes, asker: Asker) -> Understood:
+    """Find the kinds of columns; what is asked may change them, so they are found again."""
+    found = understand(raw, wishes.missing, wishes.csv)
+    missing, csv = found.missing, found.csv
+    for question in found.questions:
+        if question.option == "--missing":
+            if not asker.agree(question):
+                raise DataError(f"{asker.name}: {question.what}; correct these cells")
+            missing = (*missing, *question.choices)
+        else:
+            chosen = csv_settings([asker.answer(question)])
+            plain = {} if "date" in chosen else {"decimal": ".", "thousands": "", "symbols": ""}
+            csv = csv.model_copy(update=plain | chosen)
+    if (missing, csv) == (found.missing, found.csv):
+        return found
+    return understand(raw, missing, csv.model_dump(exclude_defaults=True))
 
 
 def _no_use(column: Column, area: float, target: str) -> str | None:
