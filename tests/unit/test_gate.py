@@ -575,6 +575,15 @@ def test_of_a_table_that_replaces_main_s_its_own_limits_block() -> None:
     main = main.model_copy(update={"checks": CHECKS.model_copy(update={"max_rows": 99_999})})
     lost = gate.judge(replaced(roc_auc=0.7), [main, own], **REPLACED)
     assert failed(lost) == ["deepchecks, main's limits"]
+    for report, passed in (
+        ([*ALL_RAN[1:], ran("data_integrity", "Nulls", "failed")], True),
+        ([*ALL_RAN[1:], ran("data_integrity", "Nulls", "crashed")], False),
+        (ALL_RAN[1:], False),
+    ):
+        found = replace(replaced(roc_auc=0.7), main_checks=checks(report))
+        verdict = gate.judge(found, [main, own], **REPLACED)
+        assert (failed(verdict) == []) is passed
+        assert verdict.undecided is passed
     undefined = gate.judge(replaced(roc_auc=None), both_limits(), **REPLACED)
     assert "minimum of ROC AUC, main's limits" in failed(undefined)
     # The same limits as main's are its own.

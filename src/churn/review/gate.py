@@ -142,12 +142,13 @@ def _by_limits(
     ]
     is_own = limits.checks == judged_by[-1].checks
     own = None if results.metrics is None else results.metrics.test
-    *minima, checks = (
-        *gates_alone.minima(own, limits.gates),
-        gates_alone.checks(results.checks if is_own else results.main_checks, limits.checks),
-    )
+    report = results.checks if is_own else results.main_checks
+    minima = list(gates_alone.minima(own, limits.gates))
+    checks = gates_alone.checks(report, limits.checks)
     if replaced and not is_single and limits.whose == "main" and _is_incomparable(entries):
-        *minima, checks = map(gates_against.leave_to_a_person, (*minima, checks))
+        minima = list(map(gates_against.leave_to_a_person, minima))
+        if gates_alone.is_computed(report, limits.checks):
+            checks = gates_against.leave_to_a_person(checks)
     return [
         *minima,
         *gates_against.minima(compared, limits.gates, accepted),

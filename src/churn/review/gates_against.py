@@ -100,9 +100,9 @@ def accept(gate: Gate) -> Gate:
 def leave_to_a_person(gate: Gate) -> Gate:
     """Return a gate of main's limits for a table that has replaced main's: a person decides.
 
-    What could not be computed blocks, by whosever limits.
+    A metric that is undefined blocks, by whosever limits.
     """
-    if gate.passed or gate.value in gates_alone.NO_VALUES:
+    if gate.passed or gate.value == "undefined":
         return gate
     reason = (
         "the table was replaced, main's model cannot be compared on it, and this change was judged"
