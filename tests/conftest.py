@@ -71,6 +71,7 @@ _LONG = (
     "pipeline/test_git_layouts.py",
     "pipeline/test_mlproject.py",
     "pipeline/test_other_tables.py",
+    "pipeline/test_init.py",
     "pipeline/test_clones.py",
 )
 

@@ -535,6 +535,108 @@ def test_a_baseline_that_cannot_be_compared_may_be_accepted_for_this_table() -> 
     assert not judge(compared(*entries, bad), accepted=True).passed
 
 
+REPLACED = {"accepted": True, "replaced": True}
+
+
+def replaced(**others: Any) -> Results:
+    return replace(compared(incomparable("other customers")), metrics=metrics(**others))
+
+
+def both_limits() -> list[Limits]:
+    lower = OWN.model_copy(update={"gates": GATES.model_copy(update={"minima": {"roc_auc": 0.6}})})
+    return [mains(minima={"roc_auc": 0.9}), lower]
+
+
+def test_of_a_table_that_replaces_main_s_a_person_decides_by_its_own_limits() -> None:
+    verdict = gate.judge(replaced(roc_auc=0.7), both_limits(), **REPLACED)
+    assert verdict.passed and verdict.undecided
+    assert verdict.reason == (
+        "the table was replaced, main's model cannot be compared on it, and this change was judged"
+        " by its own limits; by main's, ROC AUC is 0.700, below the minimum of 0.9"
+    )
+    [open_] = [one for one in verdict.gates if one.undecided]
+    assert (open_.name, open_.passed) == ("minimum of ROC AUC, main's limits", True)
+
+
+def test_a_table_that_replaces_main_s_and_keeps_its_limits_is_as_before() -> None:
+    verdict = gate.judge(replaced(roc_auc=0.95), both_limits(), **REPLACED)
+    assert verdict.passed and not verdict.undecided
+    assert "not comparable, as this change accepts" in verdict.reason
+
+
+def test_of_a_table_that_replaces_main_s_its_own_limits_block() -> None:
+    low = gate.judge(replaced(roc_auc=0.5), both_limits(), **REPLACED)
+    assert failed(low) == ["minimum of ROC AUC, its own limits"]
+    assert not low.undecided
+    crashed = replace(replaced(roc_auc=0.95), checks=checks(ALL_RAN[1:]))
+    assert not gate.judge(crashed, both_limits(), **REPLACED).passed
+    # What could not be computed by main's limits blocks.
+    main, own = both_limits()
+    main = main.model_copy(update={"checks": CHECKS.model_copy(update={"max_rows": 99_999})})
+    lost = gate.judge(replaced(roc_auc=0.7), [main, own], **REPLACED)
+    assert failed(lost) == ["deepchecks, main's limits"]
+    for report, passed in (
+        ([*ALL_RAN[1:], ran("data_integrity", "Nulls", "failed")], True),
+        ([*ALL_RAN[1:], ran("data_integrity", "Nulls", "crashed")], False),
+        (ALL_RAN[1:], False),
+    ):
+        found = replace(replaced(roc_auc=0.7), main_checks=checks(report))
+        verdict = gate.judge(found, [main, own], **REPLACED)
+        assert (failed(verdict) == []) is passed
+        assert verdict.undecided is passed
+    undefined = gate.judge(replaced(roc_auc=None), both_limits(), **REPLACED)
+    assert "minimum of ROC AUC, main's limits" in failed(undefined)
+    # The same limits as main's are its own.
+    [main, _] = both_limits()
+    assert failed(gate.judge(replaced(roc_auc=0.7), [main], **REPLACED)) == ["minimum of ROC AUC"]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"accepted": False, "replaced": True},  # without the permission
+        {"accepted": True, "replaced": False},  # its columns are there: of the same customers
+        {},
+    ],
+)
+def test_main_s_limits_block_where_the_table_does_not_replace_main_s(others: Any) -> None:
+    verdict = gate.judge(replaced(roc_auc=0.7), both_limits(), **others)
+    assert "minimum of ROC AUC, main's limits" in failed(verdict)
+
+
+@pytest.mark.parametrize(
+    ("exams", "asks"),
+    [
+        ({"main": True, "own": True}, False),
+        ({"main": False, "own": True}, False),
+        ({"main": True}, False),
+        # On main's customers the columns that only the change has are missing ones.
+        ({"main": True, "own": False}, True),
+        ({"main": False, "own": False}, True),
+    ],
+)
+def test_main_s_limits_ask_only_where_its_model_was_not_compared_on_these_customers(
+    exams: dict[Any, bool], asks: bool
+) -> None:
+    entries: list[Entry] = [
+        entry(kind="revision", exam=exam)
+        if is_compared
+        else replace(incomparable("no such column"), exam=exam)
+        for exam, is_compared in exams.items()
+    ]
+    found = replace(compared(*entries), metrics=metrics(roc_auc=0.7))
+    verdict = gate.judge(found, both_limits(), **REPLACED)
+    assert verdict.undecided is asks
+    assert ("minimum of ROC AUC, main's limits" not in failed(verdict)) is asks
+
+
+def test_that_production_cannot_be_compared_says_nothing_of_main() -> None:
+    production = replace(incomparable("no such column"), name="Production", kind="production")
+    found = replace(compared(production), metrics=metrics(roc_auc=0.7))
+    verdict = gate.judge(found, both_limits(), **REPLACED)
+    assert "minimum of ROC AUC, main's limits" in failed(verdict)
+
+
 # whose exam, and whose limits
 
 WORSE = [difference("roc_auc", -0.3, -0.1, word="worse"), difference("cost", -0.05, 0.02)]

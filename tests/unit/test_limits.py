@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -110,3 +111,45 @@ def test_params_that_are_none_have_no_limits(text: str, repository: Path, settin
     write(repository, {"params.yaml": text})
     with pytest.raises(BaselineError, match="its limits cannot be read"):
         limits.of_commit(repository, commit(repository), settings)
+
+
+DATA = {"id": "client", "target": "left", "numeric": ["orders"], "categorical": ["land"]}
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("client,orders,land,left", False),
+        ("client, orders ,land,age,left", False),  # read as that name; and one more
+        ("customer,orders,land,left", True),
+        ("client,orders,land,churned", True),
+        ("client,visits,land,left", True),
+        ("", False),  # unreadable
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_replaces_main_s_if_a_column_of_its_model_is_missing(
+    header: str, found: bool, suffix: str, repository: Path, settings: Params
+) -> None:
+    write(repository, {"params.yaml": yaml.safe_dump({"data": DATA})})
+    main = commit(repository)
+    file = repository / f"data/shop.{suffix}"
+    file.parent.mkdir()
+    if suffix == "csv" or not header:
+        file.write_text(f"{header}\n" if header else "")
+    else:
+        pd.DataFrame({name: [1] for name in header.split(",")}).to_parquet(file, index=False)
+    # What params.yaml names is no reason: only the file is.
+    data = settings.data.model_copy(update={"path": f"data/shop.{suffix}", "numeric": ("age",)})
+    assert limits.replaces(repository, main, data) is found
+
+
+@pytest.mark.parametrize("text", ["data: [", "data: {id: null}\n", "- 1\n", "{}\n"])
+def test_a_table_replaces_nothing_where_main_s_columns_cannot_be_read(
+    text: str, repository: Path, settings: Params
+) -> None:
+    write(repository, {"params.yaml": text, "data/shop.csv": "a,b\n1,2\n"})
+    data = settings.data.model_copy(update={"path": "data/shop.csv"})
+    assert not limits.replaces(repository, commit(repository), data)
+    missing = data.model_copy(update={"path": "data/none.csv"})
+    assert not limits.replaces(repository, commit(repository), missing)

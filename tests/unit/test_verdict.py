@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,10 @@ def test_the_terminal_shows_each_gate_and_then_the_whole() -> None:
     assert verdict.lines(Verdict(True, "judged", "fine", gates[:1]))[-1] == "Merge: fine"
     moved = Verdict(True, "judged", "fine", gates[:1], ("gates.minima.roc_auc",))
     assert verdict.lines(moved)[-1] == "Changes its own limits (gates.minima.roc_auc): fine"
+    both = verdict.lines(replace(moved, undecided=True))[-1]
+    assert both == (
+        "Changes its own limits (gates.minima.roc_auc). Cannot tell, a person has to decide: fine"
+    )
 
 
 def edit_params(workspace: Workspace, **gates: Any) -> None:

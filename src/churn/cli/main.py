@@ -16,6 +16,7 @@ from churn.spark import WARNING
 # Importing them adds their commands, in the order of `churn --help`.
 # isort: off
 from churn.cli import pipeline  # noqa: F401
+from churn.cli import init  # noqa: F401
 from churn.cli import predict  # noqa: F401
 from churn.cli import explain  # noqa: F401
 from churn.cli import review  # noqa: F401

@@ -73,7 +73,7 @@ class NumberStyle:
 
 _PYTHON = NumberStyle()
 # The first style that reads a number is proposed, so styles with one setting come first.
-_STYLES = {
+STYLES = {
     "data.csv.decimal: ','": NumberStyle(decimal=","),
     "data.csv.thousands: ','": NumberStyle(thousands=","),
     "data.csv.thousands: ' '": NumberStyle(thousands=" "),
@@ -110,7 +110,7 @@ def reading_style(cell: str) -> str | None:
     If two settings read different numbers, as for ``1,234``, both are returned.
     """
     found: dict[float, str] = {}
-    for setting, style in _STYLES.items():
+    for setting, style in STYLES.items():
         plain = style.plain(pa.array([cell]))[0].as_py()
         if _is_number(plain):
             found.setdefault(float(plain), setting)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churn.data import cells
 
-_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
 _NO_DATE = "which is not a date"
 _EPOCH = pd.Timestamp("1970-01-01", tz="UTC").as_unit("us")  # in ns there is no year 9999
 # Not a year alone, which pandas accepts: any number of four digits would be a date.
@@ -142,7 +142,7 @@ def reading_style(cell: str) -> str | None:
     """
     if re.fullmatch(_ISO, cell.strip()) and _is_date(cell, "ISO8601"):
         return ""
-    found = [f"data.csv.date: '{style}'" for style in _FORMATS if _is_date(cell, style)]
+    found = [f"data.csv.date: '{style}'" for style in FORMATS if _is_date(cell, style)]
     return ", or ".join(found) or None
 
 

@@ -15,7 +15,7 @@ from churn.core.progress import announce
 from churn.data import cells, dates, places, targets
 
 MIN_ROWS = 50
-_ID_LIKE_SHARE = 0.9
+ID_LIKE_SHARE = 0.9
 
 
 def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
@@ -42,7 +42,7 @@ def schema(data: DataParams, labelled: bool = True) -> pa.DataFrameSchema:
     for name in data.dates:
         columns[name] = pa.Column("str", nullable=True)
     not_id = pa.Check(
-        lambda values: values.nunique() < max(MIN_ROWS, _ID_LIKE_SHARE * values.count()),
+        lambda values: values.nunique() < max(MIN_ROWS, ID_LIKE_SHARE * values.count()),
         error="has another value in nearly every row, like an id;"
         " remove it from data.categorical in params.yaml",
     )

@@ -139,6 +139,21 @@ def known_rows(file: File, columns: Sequence[str], style: CsvParams) -> int | No
         return None
 
 
+def header(file: File, style: CsvParams) -> frozenset[str]:
+    """Return the names of a file's columns, as `bare` writes them.
+
+    Raises
+    ------
+    DataError
+        As for `tables`, as far as the head of the file shows it.
+    """
+    if file.kind == "parquet":
+        with _required(file).opened() as stream, _parquet_errors(file.name):
+            return frozenset(map(bare, pa.parquet.read_schema(stream).names))
+    with _Text(_required(file), (), _styled(file, style)) as text:
+        return frozenset(map(bare, text.header))
+
+
 def _required(file: File) -> File:
     if file.size == 0:
         raise DataError(f"{file.name}: empty; get it again with `dvc pull`")
@@ -284,7 +299,7 @@ def _matched(
     names = {}
     for column in columns:
         alike = [one for one in found if one == column] or [
-            one for one in found if _bare(one) == _bare(column)
+            one for one in found if bare(one) == bare(column)
         ]
         if len(alike) > 1:
             shown = " and ".join(map(repr, dict.fromkeys(alike)))
@@ -300,7 +315,8 @@ def _matched(
     return names
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """Return a column's name without blanks around it and with accents in one encoding."""
     return unicodedata.normalize("NFC", name).strip()
 
 

@@ -60,16 +60,27 @@ def get(root: Path) -> bool:
     return True
 
 
-def _dvc(root: Path, verb: str) -> None:
+def add(root: Path) -> None:
+    """Let ``data.dvc`` name what is in ``data/``.
+
+    Raises
+    ------
+    ArtifactError
+        If DVC fails.
+    """
+    _dvc(root, "add", "data")
+
+
+def _dvc(root: Path, verb: str, target: str = "data.dvc") -> None:
     done = process.run(
-        [sys.executable, "-m", "dvc", verb, "--quiet", "data.dvc"],
+        [sys.executable, "-m", "dvc", verb, "--quiet", target],
         root,
         # The remote may need credentials, but not those of the registry.
         environment=process.without_credentials(),
     )
     if done.returncode:
         reason = process.error_line(done.stderr).removeprefix("ERROR: ")
-        raise ArtifactError(f"dvc {verb} data.dvc: {reason}")
+        raise ArtifactError(f"dvc {verb} {target}: {reason}")
 
 
 def require_data(root: Path) -> None:

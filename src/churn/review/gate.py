@@ -59,6 +59,7 @@ def judge(
     release: bool = False,
     moved: Sequence[str] = (),
     accepted: bool = False,
+    replaced: bool = False,
     again: bool = False,
 ) -> Verdict:
     """Judge results by limits.
@@ -75,6 +76,10 @@ def judge(
     accepted : bool, default=False
         Whether `gates.accept` names the table of this change: then main's exam is reported, and
         does not block.
+    replaced : bool, default=False
+        Whether in an `accepted` table a column of main's model is missing
+        (`churn.review.limits.replaces`). Then main's minima and checks are of other customers: if
+        its model could not be compared on these, a person decides in their place.
     again : bool, default=False
         Whether it was judged before, and Production may have changed since. Then `stale` and
         `outputs` are ignored: they depend on the commit, and do not change.
@@ -85,7 +90,10 @@ def judge(
         Passed only if every gate could be computed and has passed.
     """
     entries = _usable(results)
-    found = [_by_limits(results, entries, limits, judged_by, accepted) for limits in judged_by]
+    replaced = replaced and accepted
+    found = [
+        _by_limits(results, entries, limits, judged_by, accepted, replaced) for limits in judged_by
+    ]
     judged = (
         *([] if again else gates_alone.reproducibility(results.stale, results.outputs, release)),
         *gates_against.comparison(results.comparison, results.model_digest, release),
@@ -122,6 +130,7 @@ def _by_limits(
     limits: Limits,
     judged_by: Sequence[Limits],
     accepted: bool,
+    replaced: bool,
 ) -> list[Gate]:
     """Judge by one set of limits."""
     # With a single set of limits, the name that a comparison was made under does not matter.
@@ -133,14 +142,31 @@ def _by_limits(
     ]
     is_own = limits.checks == judged_by[-1].checks
     own = None if results.metrics is None else results.metrics.test
+    report = results.checks if is_own else results.main_checks
+    minima = list(gates_alone.minima(own, limits.gates))
+    checks = gates_alone.checks(report, limits.checks)
+    if replaced and not is_single and limits.whose == "main" and _is_incomparable(entries):
+        minima = list(map(gates_against.leave_to_a_person, minima))
+        if gates_alone.is_computed(report, limits.checks):
+            checks = gates_against.leave_to_a_person(checks)
     return [
-        *gates_alone.minima(own, limits.gates),
+        *minima,
         *gates_against.minima(compared, limits.gates, accepted),
         *([] if compared or not entries else [_LIMITS_NOT_COMPARED]),
         *gates_against.baselines(compared, limits.gates, accepted),
         *gates_fairness.judge(_fairness(results, limits, is_single), limits, accepted),
-        gates_alone.checks(results.checks if is_own else results.main_checks, limits.checks),
+        checks,
     ]
+
+
+def _is_incomparable(entries: Sequence[Entry]) -> bool:
+    """Tell whether main's model could not be compared on the customers of the change.
+
+    On main's customers it may have been: a column that only the change has is missing there.
+    """
+    of_main = [e for e in entries if e.kind == "revision" and not isinstance(e, Absent)]
+    on_its_own = [entry for entry in of_main if entry.exam == "own"] or of_main
+    return bool(on_its_own) and all(isinstance(entry, Incomparable) for entry in on_its_own)
 
 
 def _fairness(results: Results, limits: Limits, is_single: bool) -> list[Fairness]:

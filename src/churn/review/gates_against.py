@@ -97,6 +97,20 @@ def accept(gate: Gate) -> Gate:
     return replace(gate, passed=True, limit=limit, reason=reason, undecided=False)
 
 
+def leave_to_a_person(gate: Gate) -> Gate:
+    """Return a gate of main's limits for a table that has replaced main's: a person decides.
+
+    A metric that is undefined blocks, by whosever limits.
+    """
+    if gate.passed or gate.value == "undefined":
+        return gate
+    reason = (
+        "the table was replaced, main's model cannot be compared on it, and this change was judged"
+        f" by its own limits; by main's, {gate.reason}"
+    )
+    return replace(gate, passed=True, reason=reason, undecided=True)
+
+
 def _incomparable(baseline: str, reason: str) -> Gate:
     reason += (
         "; if this change replaces the table on purpose, set gates.accept to the md5 in its"

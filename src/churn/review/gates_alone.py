@@ -102,8 +102,7 @@ def checks(report: Checks | None, listed: ChecksParams) -> Gate:
     name, limit = "deepchecks", "all pass"
     if report is None:
         return Gate(name, False, "unknown", limit, "the checks have no results")
-    wanted = Counter((s, check.check) for s, checks in listed.suites.items() for check in checks)
-    missing = wanted - Counter((check.suite, check.check) for check in report.checks)
+    wanted, missing = _listed(listed), _missing(report, listed)
     n_passed = sum(check.status == "passed" for check in report.checks)
     value = f"{n_passed} of {wanted.total()} passed"
     if missing:
@@ -117,3 +116,20 @@ def checks(report: Checks | None, listed: ChecksParams) -> Gate:
     if bad:
         return Gate(name, False, value, limit, f"deepchecks: {'; '.join(bad)}")
     return Gate(name, True, value, limit, "all ran and passed")
+
+
+def is_computed(report: Checks | None, listed: ChecksParams) -> bool:
+    """Tell whether all listed checks ran to their end, whatever they found."""
+    return (
+        report is not None
+        and not _missing(report, listed)
+        and all(check.status != "crashed" for check in report.checks)
+    )
+
+
+def _listed(listed: ChecksParams) -> Counter[tuple[str, str]]:
+    return Counter((s, check.check) for s, checks in listed.suites.items() for check in checks)
+
+
+def _missing(report: Checks, listed: ChecksParams) -> Counter[tuple[str, str]]:
+    return _listed(listed) - Counter((check.suite, check.check) for check in report.checks)

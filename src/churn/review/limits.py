@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from churn.core.document import first_problem, parse
-from churn.core.errors import ArtifactError, BaselineError, ParamsError
-from churn.core.params import GatesParams, Limits, Params
+from churn.core.errors import ArtifactError, BaselineError, DataError, ParamsError
+from churn.core.params import DataParams, GatesParams, Limits, Params
+from churn.data import sources, streams
 from churn.provenance.candidate import data_md5
 from churn.provenance.git import git
 
@@ -91,6 +92,42 @@ def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> No
         del limits[last]
     elif kind == "missing" and last in ours:
         limits[last] = ours[last]
+
+
+def columns_of(root: Path, revision: str) -> frozenset[str]:
+    """Return the columns that a revision's model needs: id, target and inputs.
+
+    Empty if its params.yaml cannot be read. Without an id its rows are numbered, which needs no
+    column.
+    """
+    try:
+        data = parse(git(root, "show", f"{revision}:./params.yaml"))["data"]
+        inputs = [*data["numeric"], *data.get("dates", []), *data.get("categorical", [])]
+        return frozenset(map(streams.bare, filter(None, [data["id"], data["target"], *inputs])))
+    except (ArtifactError, ParamsError, KeyError, TypeError, AttributeError):
+        return frozenset()
+
+
+def replaces(root: Path, commit: str, data: DataParams) -> bool:
+    """Tell whether the table lacks a column of a commit's model, which then cannot be compared.
+
+    The table's file counts, and not the columns that params.yaml names: a change that only names
+    others has the same customers.
+
+    Parameters
+    ----------
+    root : Path
+        Top folder of the repository.
+    commit : str
+    data : DataParams
+        The change's.
+    """
+    needed = columns_of(root, commit)
+    try:
+        files = sources.files(root / data.path)
+        return any(needed - streams.header(streams.File.local(f), data.csv) for f in files)
+    except (DataError, OSError):
+        return False
 
 
 def accepts(root: Path, gates: GatesParams, before: str) -> bool:

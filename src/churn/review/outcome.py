@@ -22,7 +22,8 @@ class Gate:
     reason : str
         Why it passed or failed, as a clause.
     undecided : bool
-        Whether there are too few customers to decide; `gates.undecided` says whether that passes.
+        Whether a person has to decide: there are too few customers, and `gates.undecided` says
+        whether that passes; or the table is another one, to which main's limit does not apply.
     """
 
     name: str

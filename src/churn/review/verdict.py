@@ -51,7 +51,9 @@ def run(workspace: Workspace, release: bool = False) -> Verdict:
     judged_by = limits.judged_by(workspace.root, main, settings)
     # A candidate for a release is on main already: then the commit before is its first parent.
     accepted = limits.accepts(workspace.root, settings.gates, main or "HEAD^1")
-    verdict = gate.judge(results, judged_by, release, _changed_limits(workspace), accepted)
+    replaced = main is not None and limits.replaces(workspace.root, main, settings.data)
+    moved = _changed_limits(workspace)
+    verdict = gate.judge(results, judged_by, release, moved, accepted, replaced)
     write(workspace, verdict)
     return verdict
 
@@ -88,7 +90,8 @@ def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
     if verdict.undecided:
         conclusion = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
     if verdict.passed and verdict.moved:
-        conclusion = f"Changes its own limits ({', '.join(verdict.moved)})"
+        moved = f"Changes its own limits ({', '.join(verdict.moved)})"
+        conclusion = f"{moved}. {conclusion}" if verdict.undecided else moved
     return [*shown, f"{conclusion}: {verdict.reason}"]
 
 

@@ -258,6 +258,11 @@ def test_a_good_model_that_moves_its_own_limits_is_not_just_to_be_merged() -> No
     verdict = {"passed": True, "outcome": "judged", "reason": "better", "gates": []}
     text = render(facts(verdict=verdict | {"moved": ["gates.minima.roc_auc"]}))
     assert text.startswith("## ⚠️ Changes its own limits: better\n")
+    gate = {"name": "a", "passed": True, "value": "", "limit": "", "reason": "b", "undecided": True}
+    asks = verdict | {"moved": ["gates.minima.roc_auc"], "gates": [gate], "undecided": True}
+    text = render(facts(verdict=asks))
+    assert text.startswith("## 🟡 Cannot tell, a person has to decide: better\n")
+    assert "moves its own limits:** `gates.minima.roc_auc`." in text.partition("###")[0]
     bad = facts()["verdict"] | {"moved": ["gates.minima.roc_auc"]}
     assert render(facts(verdict=bad)).startswith("## ❌ Do not merge: ")
     assert render(facts(verdict=verdict | {"moved": []})).startswith("## ✅ Merge: better\n")

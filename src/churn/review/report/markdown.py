@@ -71,13 +71,13 @@ def headline(facts: Facts) -> str:
     verdict, reason = facts.verdict, prose(facts.verdict.reason)
     if verdict.outcome == "unchanged" and verdict.passed:
         return f"✅ {reason[:1].upper()}{reason[1:]}"
-    if verdict.passed and verdict.moved:
-        return f"⚠️ Changes its own limits: {reason}"
     is_release = {entry.kind for entry in facts.baselines} == {"production"}
     verb = "release" if is_release else "merge"
     if verdict.undecided:
         what = "a person has to decide" if verdict.passed else f"so do not {verb} yet"
         return f"🟡 Cannot tell, {what}: {reason}"
+    if verdict.passed and verdict.moved:
+        return f"⚠️ Changes its own limits: {reason}"
     return f"✅ {verb.title()}: {reason}" if verdict.passed else f"❌ Do not {verb}: {reason}"
 
 

@@ -18,7 +18,12 @@ from churn.review.report.facts import Facts, Reason
 
 _NO_LIMIT = 10**9
 # The page has colours and words instead of emoji, for which a font may be missing.
-_SIGNS = {"✅": ("passed", "passed"), "❌": ("failed", "failed"), "⚠️": ("moved", "look first")}
+_SIGNS = {
+    "✅": ("passed", "passed"),
+    "❌": ("failed", "failed"),
+    "⚠️": ("moved", "look first"),
+    "🟡": ("open", "undecided"),
+}
 
 
 def render(facts: Facts, run: str = "") -> str:

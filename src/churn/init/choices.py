@@ -1,0 +1,91 @@
+"""Choose what params.yaml says of a table, from the table alone: columns, features, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from churn.core.params import ROW_NUMBER, CsvParams
+from churn.init.decisions import Decision
+from churn.init.table import Table
+
+_MOST_SLICES = 4
+_MOST_VALUES = 10  # of a categorical column whose values are slices
+_FEWEST_VALUES = 8  # of a numeric column that is cut into quantile bins
+_PROTECTED = "age sex gender race ethnicity nationality religion disability senior alter geschlecht"
+# Words by which people name what the scores of RFM are made of.
+_RFM = {
+    "recency": "recency since last",
+    "frequency": "frequency orders purchases transactions visits bookings invoices",
+    "monetary": "monetary spent spend revenue amount sales turnover",
+}
+_OTHERS = "average avg mean monthly daily signup registration joined start"
+
+
+def decide(table: Table, path: str) -> list[Decision]:
+    """Decide what follows from the table alone; `path` is where it will be."""
+    return [*_of_data(table, path), *_of_features(table), *_of_slices(table)]
+
+
+def _of_data(table: Table, path: str) -> Iterator[Decision]:
+    def data(key: str, value: Any, *why: str) -> Decision:
+        return Decision(("data", key), value, why)
+
+    target, share = table.target, table.churned / table.rows
+    yield data("path", path, f"{table.rows:,} rows")
+    if table.id == ROW_NUMBER:
+        yield data("id", None, "no column has another value in each row, so rows are numbered")
+    else:
+        yield data("id", table.id, "another value in each row")
+    yield data("target", target.name, f"two values; {target.positive} in {share:.1%} of the rows")
+    yield data("positive", target.setting)
+    left_out = [f"left out: {name}, {why}" for name, why in table.left_out.items()]
+    suspicious = [
+        f"{name} tells {target.name} nearly alone (ROC AUC {area:.3f}): is it known before?"
+        for name, area in table.suspicious.items()
+    ]
+    yield data("numeric", table.of_kind("numeric"), *left_out, *suspicious)
+    yield data("dates", table.of_kind("dates"))
+    yield data("categorical", table.of_kind("categorical"))
+    found = [f"{', '.join(table.missing)} found in the table"] if table.missing else []
+    yield data("missing", list(table.missing), *found)
+    for key, value in table.csv.model_dump().items():
+        is_default = value == getattr(CsvParams(), key)
+        yield Decision(("data", "csv", key), value, () if is_default else ("as the file has it",))
+
+
+def _of_features(table: Table) -> Iterator[Decision]:
+    """Decide RFM scores, by the names of numeric columns; ratios are for people to add."""
+    yield Decision(("features", "ratios"), [], ("none; add those that mean something to you",))
+    rfm = {key: _first(table, words) for key, words in _RFM.items()}
+    lacking = " or ".join(key for key, name in rfm.items() if name is None)
+    why = f"no column's name speaks of {lacking}" if lacking else "by the names of the columns"
+    yield Decision(("features", "rfm"), None if lacking else rfm, (why,))
+
+
+def _first(table: Table, words: str) -> str | None:
+    for name in table.of_kind("numeric"):
+        column = table.used[name]
+        if column.speaks_of(words) and not column.speaks_of(_OTHERS):
+            return name
+    return None
+
+
+def _of_slices(table: Table) -> Iterator[Decision]:
+    """Decide the groups of customers with metrics of their own."""
+    distinct = {name: column.distinct for name, column in table.used.items()}
+    fit = {
+        "numeric": [n for n in table.of_kind("numeric") if distinct[n] >= _FEWEST_VALUES],
+        "categorical": [n for n in table.of_kind("categorical") if distinct[n] <= _MOST_VALUES],
+    }
+    protected = {n for names in fit.values() for n in names if table.used[n].speaks_of(_PROTECTED)}
+    most = f"at most {_MOST_SLICES}, those that tell most of the target"
+    whys = {"numeric": most, "categorical": f"{most}, with at most {_MOST_VALUES} values"}
+    shown: list[str] = []
+    for key, names in fit.items():
+        ranked = sorted(names, key=lambda name: (name not in protected, -table.alone[name]))
+        chosen = [name for name in names if name in ranked[:_MOST_SLICES]]
+        shown += [name for name in chosen if name in protected]
+        yield Decision(("evaluation", "slices", key), chosen, (whys[key],))
+    why = (f"by {'their names' if len(shown) > 1 else 'its name'}",) if shown else ()
+    yield Decision(("evaluation", "slices", "protected"), shown, why)

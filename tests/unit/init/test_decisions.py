@@ -1,0 +1,163 @@
+"""params.yaml is written with a reason for each value, and keeps what people have written in it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from churn.core import params
+from churn.core.errors import ParamsError
+from churn.init import choices
+from churn.init.asking import Asker
+from churn.init.decisions import MARK, Decision, written
+from churn.init.reading import read
+from churn.init.table import Table, Wishes, describe
+from tests.conftest import ROOT
+from tests.unit.init.tables import shop
+
+SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    shop().assign(land="DE").to_csv(tmp_path / "shop.csv", index=False)
+    asker = Asker("shop.csv", True, has_terminal=False)
+    return describe(read(tmp_path / "shop.csv"), Wishes(), asker)
+
+
+def decided(table: Table) -> list[Decision]:
+    return [
+        *choices.decide(table, "data/shop.csv"),
+    ]
+
+
+def test_the_columns_are_written_and_validated(table: Table, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(written(SHIPPED, decided(table)), encoding="utf-8")
+    settings = params.load(file)
+    assert settings.data.numeric == ("days_since_last", "orders", "spent")
+    assert settings.data.categorical == ("country", "plan")
+    assert settings.data.positive == "yes"
+    assert settings.features.rfm is not None
+    assert settings.features.rfm.model_dump() == {
+        "recency": "days_since_last",
+        "frequency": "orders",
+        "monetary": "spent",
+    }
+    assert settings.features.ratios == ()
+    assert settings.evaluation.slices.categorical == ("country", "plan")
+    # DVC reads YAML 1.2, other programs 1.1, in which yes is a boolean.
+    assert yaml.safe_load(file.read_text())["data"]["positive"] == "yes"
+
+
+def test_each_decision_has_its_reason_above_it(table: Table) -> None:
+    lines = written(SHIPPED, decided(table)).splitlines()
+    for key, why in (
+        ("  id: client", "another value in each row"),
+        ("  numeric: [days_since_last", "left out: land, constant"),
+        ("  rfm:", "by the names of the columns"),
+    ):
+        place = next(i for i, line in enumerate(lines) if line.startswith(key))
+        assert lines[place - 1].strip() == MARK + why
+
+
+def test_comments_and_other_values_stay(table: Table) -> None:
+    text = written(SHIPPED, decided(table))
+    whole_lines = [line for line in SHIPPED.splitlines() if line.lstrip().startswith("#")]
+    assert [line for line in whole_lines if line not in text.splitlines()] == []
+    beside = [comment.strip() for comment in re.findall(r" (# .*)", SHIPPED)]
+    gone = [comment for comment in beside if comment not in text]
+    assert gone == []
+    before, after = yaml.safe_load(SHIPPED), yaml.safe_load(text)
+    for section in set(before) - {"data", "features", "evaluation"}:
+        assert after[section] == before[section]
+
+
+def test_what_is_below_a_replaced_list_stays() -> None:
+    text = "a:\n  b:    # beside b\n    - 1\n    - 2   # two\n\n  # above c\n  c: 3\n"
+    for value in ([], [7], None, {"x": 1}, [{"x": 1}, {"x": 2}]):
+        found = written(text, [Decision(("a", "b"), value, ("why",))])
+        assert yaml.safe_load(found) == {"a": {"b": value, "c": 3}}
+        assert "\n\n  # above c\n  c: 3\n" in found
+        assert "# beside b" in found
+
+
+def test_a_second_time_replaces_the_reasons(table: Table) -> None:
+    once = written(SHIPPED, decided(table))
+    assert written(once, decided(table)) == once
+    assert written(once, []).count(MARK) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["yes", "null", "1", "a: b", "a, b", "# a", "[a", "'", "Größe", "3.0"]
+)
+def test_any_name_of_a_column_is_read_back(name: str) -> None:
+    text = written(
+        "a:\n  b: []\n  c: x\n", [Decision(("a", "b"), [name]), Decision(("a", "c"), name)]
+    )
+    assert yaml.safe_load(text) == {"a": {"b": [name], "c": name}}
+
+
+def test_a_reason_stays_in_its_line() -> None:
+    text = written("a:\n  b: 1\n", [Decision(("a", "b"), 2, ("left out: x\ny: 3, constant",))])
+    assert text == "a:\n  # churn init: left out: x y: 3, constant\n  b: 2\n"
+
+
+def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
+    frame = shop().rename(columns={"days_since_last": "x1", "orders": "x2", "spent": "x3"})
+    frame.to_csv(tmp_path / "shop.csv", index=False)
+    asker = Asker("shop.csv", True, has_terminal=False)
+    table = describe(read(tmp_path / "shop.csv"), Wishes(), asker)
+    found = {decision.path: decision for decision in choices.decide(table, "data/shop.csv")}
+    assert found["features", "rfm"].value is None
+    assert "recency or frequency or monetary" in found["features", "rfm"].why[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value", "expected"),
+    [
+        ("a: {b: 1, c: 2}  # both\n", ("a", "b"), 3, "a: {b: 3, c: 2}  # both\n"),
+        ("a:\n- x\n- y\nb: 1\n", ("a",), ["z"], "a: [z]\nb: 1\n"),
+        ("a:\n  - {b: 1, c: {d: 2}}\n", ("a", 0, "c", "d"), 5, "a:\n  - {b: 1, c: {d: 5}}\n"),
+        (
+            "a:\n  - b: x\n    # of c\n    c: {d: 2}\n  - b: y\n",
+            ("a", 0, "c", "d"), 5,
+            "a:\n  - b: x\n    # of c\n    c: {d: 5}\n  - b: y\n",
+        ),
+        ("a:\n  b: 'x # y'   # z\n", ("a", "b"), "w", "a:\n  b: w         # z\n"),
+        ("a:\n  b: 1\n", ("a", "c"), None, "a: {b: 1, c: null}\n"),
+        ("a:\n  b: 1\n", ("a", "b"), True, "a:\n  b: true\n"),
+        ("a:\n  b: 1\n", ("a", "b"), 1e-5, "a:\n  b: 1.0e-05\n"),
+        ("a:\n  b: 1\n", ("a", "b"), ["x" * 60, "y" * 60],
+         f"a:\n  b:\n    - {'x' * 60}\n    - {'y' * 60}\n"),
+    ],
+)  # fmt: skip
+def test_a_value_is_set_in_any_layout_of_lines(
+    text: str, path: tuple[str | int, ...], value: Any, expected: str
+) -> None:
+    assert written(text, [Decision(path, value)]) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n  b: |\n    b: text\n  c:\n    d: 1\n",
+        "a:\n  x: 'one\n    c: two'\n  c:\n    d: 1\n",
+    ],
+)
+def test_a_layout_in_which_it_cannot_be_set_is_refused_or_right(text: str) -> None:
+    document = yaml.safe_load(text)
+    document["a"]["c"]["d"] = 2
+    with contextlib.suppress(ParamsError):
+        assert yaml.safe_load(written(text, [Decision(("a", "c", "d"), 2)])) == document
+
+
+def test_a_layout_in_which_another_value_would_change_is_refused() -> None:
+    text = "a: &x\n  c:\n    d: 1\nb: *x\n"
+    with pytest.raises(ParamsError, match="in a line of its own"):
+        written(text, [Decision(("b", "c", "d"), 2)])
