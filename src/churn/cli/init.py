@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from churn.cli.group import cli
+from churn.core.params import TaskName
 from churn.core.paths import Workspace
 from churn.core.progress import announce
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", metavar="NAME", help="Column that says who churned; it has two values.")
-@click.option("--positive", metavar="VALUE", help="Its value that means churned.")
+@click.option("--target", metavar="NAME", help="Column that is predicted, such as who churned.")
+@click.option("--positive", metavar="VALUE", help="Of two values the one that means churned.")
+@click.option(
+    "--task",
+    type=click.Choice(get_args(TaskName)),
+    help="What is predicted: one of two values, a number, or one of several classes.",
+)
 @click.option("--id", "ids", metavar="NAME", help="Column of the customers' ids; null for none.")
 @click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out. Repeatable.")
 @click.option(
@@ -33,6 +40,7 @@ def init(
     file: Path,
     target: str | None,
     positive: str | None,
+    task: TaskName | None,
     ids: str | None,
     drop: tuple[str, ...],
     missing: tuple[str, ...],
@@ -55,5 +63,5 @@ def init(
     from churn.init.table import Wishes
 
     csv = reading.csv_settings(settings)
-    wishes = Wishes(ids, target, positive, missing, drop, csv)
+    wishes = Wishes(ids, target, positive, task, missing, drop, csv)
     run.run(Workspace().root, file, wishes, yes, announce)

@@ -17,8 +17,10 @@ import pandas as pd
 from churn.core.files import read_json, read_parquet
 from churn.core.params import ChecksParams, Params
 from churn.core.paths import SIDES, Workspace
+from churn.evaluation.metric_names import SMALLER_IS_BETTER
 from churn.evaluation.results import Metrics
 from churn.init.decisions import Decision, Keys
+from churn.init.tasks import NEEDS
 from churn.stages import validate
 
 _ROOM = 1.25  # a limit is so much larger than what the table has
@@ -58,10 +60,11 @@ def decide(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         float((~column.dropna().str.contains(_LETTER)).sum() / len(column))
         for _, column in table[list(settings.data.categorical)].items()
     ]
-    lost = max(
-        1 - (sides["test"][metric] or 0.0) / (sides["train"][metric] or 1.0)
-        for metric in ("roc_auc", "average_precision")
-    )
+    ratios = {
+        metric: (sides["test"][metric] or 0.0) / (sides["train"][metric] or 1.0)
+        for metric in NEEDS[settings.task].lost
+    }
+    lost = max(r - 1 if m in SMALLER_IS_BETTER else 1 - r for m, r in ratios.items())
     has = {
         "PercentOfNulls": (
             float(table[columns].isna().mean().max()), "missing cells, in the emptiest column",
@@ -103,7 +106,7 @@ def _of_imbalance(labels: pd.Series, checks: ChecksParams) -> Iterator[Decision]
     for path, limit in _limits(checks, "ClassImbalance", "class_ratio_greater_than"):
         usual = max(limit, shipped)
         wanted = float(f"{ratio / 2:.1g}") if ratio <= usual * _ROOM else usual
-        why = f"{ratio:.2g} customers of the rarer kind for each other one"
+        why = f"{ratio:.2g} customers of the rarest kind for each of the most frequent one"
         yield from _chosen(path, limit, usual, wanted, why)
 
 

@@ -31,14 +31,15 @@ def _of_data(table: Table, path: str) -> Iterator[Decision]:
     def data(key: str, value: Any, *why: str) -> Decision:
         return Decision(("data", key), value, why)
 
-    target, share = table.target, table.churned / table.rows
+    target = table.target
     yield data("path", path, f"{table.rows:,} rows")
     if table.id == ROW_NUMBER:
         yield data("id", None, "no column has another value in each row, so rows are numbered")
     else:
         yield data("id", table.id, "another value in each row")
-    yield data("target", target.name, f"two values; {target.positive} in {share:.1%} of the rows")
-    yield data("positive", target.setting)
+    yield data("target", target.name, table.labels)
+    for key, value in target.settings.items():
+        yield data(key, value)
     left_out = [f"left out: {name}, {why}" for name, why in table.left_out.items()]
     suspicious = [
         f"{name} tells {target.name} nearly alone (ROC AUC {area:.3f}): is it known before?"
@@ -79,6 +80,8 @@ def _of_slices(table: Table) -> Iterator[Decision]:
         "categorical": [n for n in table.of_kind("categorical") if distinct[n] <= _MOST_VALUES],
     }
     protected = {n for names in fit.values() for n in names if table.used[n].speaks_of(_PROTECTED)}
+    if table.target.task != "binary":  # there are no measures of fairness for others
+        protected = set()
     most = f"at most {_MOST_SLICES}, those that tell most of the target"
     whys = {"numeric": most, "categorical": f"{most}, with at most {_MOST_VALUES} values"}
     shown: list[str] = []

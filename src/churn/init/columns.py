@@ -103,15 +103,18 @@ class Column:
 
         Parameters
         ----------
-        y : ndarray of bool, shape (n_rows,)
-            True where the customer churned.
+        y : ndarray of bool, int or float, shape (n_rows,)
+            True where the customer churned, the position of a class, or a number.
 
         Returns
         -------
         float
             ROC AUC in [0.5, 1], of the best of: whether it is missing, its order, and, if it has
-            few values, the share of churned customers of each.
+            few values, the mean label of each. Of several classes the best one against all others.
+            Of numbers (1 + r) / 2 with their rank correlation r.
         """
+        if y.dtype.kind == "i":
+            return max(self.auc_alone(y == label) for label in np.unique(y))
         scores = [self.values.isna().to_numpy().astype(float)]
         if self.distinct <= min(_FEW_VALUES, len(y) // 20):
             known = self.values.astype("str").fillna("(missing)")
@@ -120,8 +123,17 @@ class Column:
             numbers = self.values.astype("int64" if self.kind == "dates" else "float64")
             filled = numbers.where(self.values.notna(), numbers.min() - 1)
             scores.append(filled.to_numpy(dtype=float))
-        found = (float(roc_auc_score(y, score)) for score in scores)
+        found = (_auc(y, score) for score in scores)
         return max(max(area, 1 - area) for area in found)
+
+
+def _auc(y: np.ndarray, score: np.ndarray) -> float:
+    if y.dtype.kind != "f":
+        return float(roc_auc_score(y, score))
+    first, second = (pd.Series(values).rank().to_numpy() for values in (y, score))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.corrcoef(first, second)[0, 1]
+    return 0.5 if np.isnan(correlation) else float(1 + correlation) / 2
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,8 @@ def _rendered(line: str, value: Any) -> list[str]:
     matched = _HEAD.match(line)
     assert matched is not None
     head, comment = matched[0].rstrip(), _comment(line)
+    if isinstance(value, dict) and value and not _indent(line):  # a section
+        return [head, *(f"  {key}: {_flow(part)}" for key, part in value.items())]
     whole, items = f"{head} {_flow(value)}", list[Any]()
     if isinstance(value, (list, tuple)) and (len(whole) > _WIDTH or "{" in whole):
         whole, items = head, list(value)

@@ -6,21 +6,18 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
-from churn.evaluation.comparison import Scored
+from churn.evaluation import tasks
 from churn.evaluation.intervals import intervals
 from churn.evaluation.results import Metrics
+from churn.evaluation.tasks import Scored
 from churn.init.decisions import Decision
+from churn.init.tasks import NEEDS
 from churn.stages import margins
 
-# Differences that hardly anybody would act on: a larger table needs no narrower margin.
-_MATTERS = {"roc_auc": 0.01, "average_precision": 0.02, "cost": 0.03, "brier": 0.005}
-_SLICE_MATTERS = {"roc_auc": 0.02, "brier": 0.01}
-_SCORES = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 _GUESSES, _BY_CHANCE = 200, 0.95
 _RESAMPLES = 1000
 _ROOM = 1.15  # equal models are simulated, and a few of them only
@@ -36,11 +33,12 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     settings : Params
     """
     chosen: dict[str, float] = {}
+    small, small_of_slices = _small(workspace, settings)
     # With one rival, as `evaluate` does it before it says that a margin is too small.
     warned = {c.metric: c.supported for c in margins.measure(workspace, settings, rivals=1)}
     for check in margins.measure(workspace, settings):
         supported = max(float(f"{_ROOM * check.supported:.2g}"), warned[check.metric])
-        matters = _MATTERS.get(check.metric, check.margin)
+        matters = small.get(check.metric, check.margin)
         chosen[check.metric] = max(matters, supported)
         half = check.sensitivity.half_width
         why = f"intervals reach ±{half:.2g} with {check.rows:,} customers; "
@@ -50,7 +48,7 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
             why += f"less than {matters:g} would not matter"
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))
     for metric, limit in settings.gates.slice_margins.items():
-        usual = min(limit, _SLICE_MATTERS.get(metric, limit))
+        usual = small_of_slices.get(metric, limit)
         wanted = float(f"{2 * chosen.get(metric, 0):.2g}")
         if wanted > usual:
             why = "twice the margin of all customers, as slices are smaller"
@@ -59,28 +57,46 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
             yield Decision(("gates", "slice_margins", metric), usual)
 
 
+def _small(workspace: Workspace, settings: Params) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the differences that hardly anybody would act on: of all customers, and of slices."""
+    needs = NEEDS[settings.task]
+    if not needs.relative:
+        return needs.margins, needs.slice_margins
+    values = read_json(workspace.metrics, "evaluate", Metrics).test
+    of_all, of_slices = (
+        {name: float(f"{share * (values[name] or 0.0):.2g}") for name, share in shares.items()}
+        for shares in (needs.margins, needs.slice_margins)
+    )
+    return of_all, of_slices
+
+
 def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     """Choose minima halfway from a model that knows nothing to the first model.
 
     But at most the lower end of the first model's interval, and at least what guessing reaches in
     19 of 20 cases.
     """
+    task = tasks.of_params(settings)
     test = read_parquet(workspace.split("test"), "prepare")
     y = test[settings.data.target].to_numpy()
-    probability = read_parquet(workspace.predictions("test"), "evaluate")["probability"].to_numpy()
-    scored = Scored(probability, read_json(workspace.metrics, "evaluate", Metrics).threshold)
-    found = intervals(y, scored, settings.decision, settings.comparison.seed, _RESAMPLES)
-    rng = np.random.default_rng(settings.comparison.seed)
-    guesses = [rng.permutation(probability) for _ in range(_GUESSES)]
-    for metric, score in _SCORES.items():
-        trivial = 0.5 if metric == "roc_auc" else float(y.mean())
+    scores = task.output.scores(read_parquet(workspace.predictions("test"), "evaluate"))
+    rule = read_json(workspace.metrics, "evaluate", Metrics).rule
+    seed = settings.comparison.seed
+    found = intervals(task, y, Scored(scores, rule), seed, _RESAMPLES)
+    rng, once = np.random.default_rng(seed), np.ones((len(y), 1))
+    guesses = [
+        task.weighted(y, Scored(rng.permutation(scores), rule)).metrics(once)
+        for _ in range(_GUESSES)
+    ]
+    for metric in NEEDS[settings.task].minima:
+        guessed = [float(guess[metric][0]) for guess in guesses]
+        trivial, chance = max(0.0, float(np.mean(guessed))), float(np.quantile(guessed, _BY_CHANCE))
         value = found[metric].value or trivial
-        chance = float(np.quantile([score(y, guess) for guess in guesses], _BY_CHANCE))
         halfway = min((trivial + value) / 2, found[metric].lower or value)
-        minimum = max(math.floor(100 * halfway), math.ceil(100 * chance)) / 100
+        minimum = max(0.0, math.floor(100 * halfway), math.ceil(100 * chance)) / 100
         why = (
-            f"the first model has {value:.3f}, knowing nothing gives {trivial:.3f}, and with luck"
-            f" {chance:.3f}"
+            f"the first model has {value:.3f}, guessing gives {trivial:.3f}, and with luck"
+            f" {max(chance, trivial):.3f}"
         )
         yield Decision(("gates", "minima", metric), minimum, (why,))
 

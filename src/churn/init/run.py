@@ -16,7 +16,7 @@ from churn.core.paths import Workspace
 from churn.core.progress import Say
 from churn.data import streams
 from churn.evaluation.metric_names import TITLES
-from churn.init import choices, place, reading, show, table, trial
+from churn.init import choices, place, reading, show, table, tasks, trial
 from churn.init.asking import Asker
 from churn.init.decisions import Decision, written
 from churn.init.table import Table, Wishes
@@ -74,7 +74,7 @@ def run(
     show.understood(found, f"{path} ({how})", {q.option for q in asker.unanswered}, console)
     place.require_room(root, source)
     asker.finish(_options(found))
-    decided = choices.decide(found, path)
+    decided = [*choices.decide(found, path), *tasks.decide(found.target.task, settings)]
     text = workspace.params.read_text(encoding="utf-8")
     first = trial.run(text, decided, source, say)
     show.chosen(first.decisions, settings, console)
@@ -95,7 +95,9 @@ def run(
 
 def _options(found: Table) -> str:
     ids = "null" if found.id == params.ROW_NUMBER else found.id
-    named = {"--target": found.target.name, "--positive": found.target.positive, "--id": ids}
+    named = {"--target": found.target.name, "--task": found.target.task, "--id": ids}
+    if found.target.positive:
+        named["--positive"] = found.target.positive
     return " ".join(f"{option} {shlex.quote(value)}" for option, value in named.items())
 
 

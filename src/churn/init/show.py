@@ -41,7 +41,9 @@ def understood(table: Table, path: str, unsure: Collection[str], console: Consol
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in _lines(table, path):
-        is_unsure = f"--{label}" in unsure or (label == "target" and "--positive" in unsure)
+        is_unsure = f"--{label}" in unsure or (
+            label == "target" and bool({"--positive", "--task"} & set(unsure))
+        )
         grid.add_row(label, Text(f"{text} (?)" if is_unsure else text))
     console.print(grid)
 
@@ -52,7 +54,7 @@ def _lines(table: Table, path: str) -> Iterator[tuple[str, str]]:
     yield "file", f"{path}: {table.rows:,} rows{f' ({how})' if how else ''}"
     target = table.target
     yield "id", "none: rows are numbered" if table.id == ROW_NUMBER else table.id
-    yield "target", f"{target.name}: {target.positive} in {table.churned / table.rows:.1%}"
+    yield "target", f"{target.name}: {table.labels}"
     kinds = {"numeric": "numbers", "categorical": "categories", "dates": "dates"}
     for kind, label in kinds.items():
         names = table.of_kind(kind)  # type: ignore[arg-type]

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from churn.core.errors import DataError, ParamsError
-from churn.core.params import ROW_NUMBER, CsvParams
-from churn.data import cells
+from churn.core.params import ROW_NUMBER, CsvParams, TaskName
 from churn.init import target
 from churn.init.asking import Asker, Question
 from churn.init.columns import Column, Kind, Understood, understand
@@ -17,7 +14,7 @@ from churn.init.reading import RawTable, csv_settings
 from churn.init.target import Target
 
 _COPY, _SUSPICIOUS = 0.999, 0.97  # ROC AUC of one column alone
-_OUTPUTS = ("probability", "prediction")
+_OUTPUTS = ("probability", "prediction", "lower", "upper")
 _IDS = (
     "id ids uuid guid key customerid clientid userid accountid memberid customernumber number no nr"
     " rownumber email kundennummer nummer msisdn phone"
@@ -31,7 +28,7 @@ class Wishes:
 
     Attributes
     ----------
-    id, target, positive : str or None
+    id, target, positive, task : str or None
         An id of ``null`` numbers the rows.
     missing : tuple of str
         Words for a missing cell.
@@ -44,6 +41,7 @@ class Wishes:
     id: str | None = None
     target: str | None = None
     positive: str | None = None
+    task: TaskName | None = None
     missing: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     csv: Mapping[str, str] = field(default_factory=dict)
@@ -56,8 +54,8 @@ class Table:
     Attributes
     ----------
     rows : int
-    churned : int
-        Number of rows with the positive value.
+    labels : str
+        What the target holds, in a few words.
     id : str
         `churn.core.params.ROW_NUMBER` if there is none.
     target : Target
@@ -66,14 +64,14 @@ class Table:
     left_out : dict of str to str
         Why another column is not used, by its name.
     alone : dict of str to float
-        How well each used column alone ranks the customers: ROC AUC.
+        How well each used column alone ranks the customers (`Column.auc_alone`).
     csv : CsvParams
     missing : tuple of str
         Words for a missing cell.
     """
 
     rows: int
-    churned: int
+    labels: str
     id: str
     target: Target
     used: dict[str, Column]
@@ -84,7 +82,7 @@ class Table:
 
     @property
     def suspicious(self) -> dict[str, float]:
-        """The columns that tell the target nearly alone, with their ROC AUC."""
+        """The columns that tell the target nearly alone."""
         return {name: area for name, area in self.alone.items() if area >= _SUSPICIOUS}
 
     def of_kind(self, kind: Kind) -> list[str]:
@@ -105,9 +103,9 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     _require_columns(raw, wishes, asker.name)
     understood = _understood(raw, wishes, asker)
     columns = understood.columns
-    found = target.find(columns, wishes.target, wishes.positive, asker)
+    found = target.find(columns, wishes.target, wishes.positive, wishes.task, asker)
     ids = _id({name: c for name, c in columns.items() if name != found.name}, wishes.id, asker)
-    y = cells.texts(raw.cells[found.name]).eq(found.positive).to_numpy(dtype=bool)
+    y = found.labels(columns[found.name])
     used, left_out, alone = dict[str, Column](), dict[str, str](), dict[str, float]()
     for name, column in columns.items():
         if name not in (ids, found.name):
@@ -121,9 +119,8 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "no other"
         raise DataError(f"{asker.name}: no column is left to learn from ({why})")
     left_out = raw.unread | left_out
-    churned = int(np.count_nonzero(y))
     csv, missing = understood.csv, understood.missing
-    return Table(len(y), churned, ids, found, used, left_out, alone, csv, missing)
+    return Table(len(y), found.described(y), ids, found, used, left_out, alone, csv, missing)
 
 
 def _require_columns(raw: RawTable, wishes: Wishes, file: str) -> None:

@@ -1,14 +1,15 @@
-"""Find the target: the column that says what became of a customer, and what kind of target it is.
-
-All that `churn init` knows of kinds of targets stands here. Today there is one: two values.
-"""
+"""Find the target: the column that is predicted, and what kind of target it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
 
 from churn.core.errors import DataError
+from churn.core.params import TaskName
 from churn.data import cells
 from churn.init.asking import Asker, Question
 from churn.init.columns import Column
@@ -26,46 +27,97 @@ _POSITIVE = (
 
 @dataclass(frozen=True)
 class Target:
-    """A target with two values.
+    """What is predicted.
 
     Attributes
     ----------
     name : str
         Its column.
+    task : {"binary", "regression", "multiclass"}
     positive : str
-        The value that means churned, as a text.
+        Binary: the value that means churned, as a text.
+    classes : tuple of str
+        Multiclass: its values, as texts.
     """
 
     name: str
-    positive: str
+    task: TaskName
+    positive: str = ""
+    classes: tuple[str, ...] = ()
 
     @property
-    def setting(self) -> bool | int | str:
-        """The value for `data.positive`: 1 as a number and true as a boolean, as people write."""
-        if self.positive in ("true", "false"):
-            return self.positive == "true"
-        return int(self.positive) if self.positive in ("0", "1") else self.positive
+    def settings(self) -> dict[str, Any]:
+        """The keys of `data` that say what it holds."""
+        positive = _setting(self.positive) if self.task == "binary" else None
+        return {"positive": positive, "classes": [_setting(name) for name in self.classes]}
+
+    def labels(self, column: Column) -> np.ndarray:
+        """Return the labels: booleans, numbers, or positions of classes, shape (n_rows,)."""
+        if self.task == "regression":
+            return column.values.to_numpy(dtype=float)
+        texts = cells.texts(column.cells)
+        if self.task == "binary":
+            return texts.eq(self.positive).to_numpy(dtype=bool)
+        return texts.map({name: i for i, name in enumerate(self.classes)}).to_numpy(dtype=int)
+
+    def described(self, y: np.ndarray) -> str:
+        """Describe the labels of a table in a few words."""
+        if self.task == "regression":
+            return f"numbers from {y.min():g} to {y.max():g}, {y.mean():.4g} on average"
+        if self.task == "binary":
+            return f"two values; {self.positive} in {y.mean():.1%} of the rows"
+        shares = [f"{name} {(y == i).mean():.1%}" for i, name in enumerate(self.classes)]
+        return f"{len(shares)} classes: {', '.join(shares)}"
+
+
+def _setting(text: str) -> bool | int | str:
+    """Return a value for params.yaml: 1 as a number and true as a boolean, as people write."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.isdecimal() and str(int(text)) == text else text
 
 
 def find(
-    columns: Mapping[str, Column], named: str | None, positive: str | None, asker: Asker
+    columns: Mapping[str, Column],
+    named: str | None,
+    positive: str | None,
+    task: TaskName | None,
+    asker: Asker,
 ) -> Target:
     """Find the target, and ask where it is not clear.
 
     Parameters
     ----------
     columns : mapping of str to Column
-    named, positive : str or None
+    named, positive, task : str or None
         What the user has named.
     asker : Asker
 
     Raises
     ------
     DataError
-        If it is a target of another kind, or `positive` is none of its values.
+        If it is of no kind or of another than `task`, or `positive` is none of its values.
     """
     name = named or _likely(columns, asker)
-    return Target(name, _positive(name, _two_values(columns[name], asker.name), positive, asker))
+    column = columns[name]
+    values = _values(column, asker.name)
+    kind = task or ("binary" if positive is not None else _task(column, values, asker))
+    where = f"{asker.name}: column {name!r}"
+    if kind == "regression":
+        if column.kind != "numeric" or column.missing:
+            raise DataError(f"{where} does not hold a number in each row; --task regression does")
+        return Target(name, kind)
+    if kind == "multiclass":
+        if not 3 <= len(values) <= _MOST_CLASSES:
+            raise DataError(f"{where} holds {_other_kind(column, values)}; classes are 3 to 20")
+        return Target(name, kind, classes=tuple(sorted(values, key=_order)))
+    if len(values) != 2:
+        raise DataError(f"{where} holds {_other_kind(column, values)}; --task binary has two")
+    return Target(name, kind, _positive(name, values, positive, asker))
+
+
+def _order(value: str) -> tuple[float, str]:
+    return (float(value) if value.isdecimal() else np.inf, value)
 
 
 def _likely(columns: Mapping[str, Column], asker: Asker) -> str:
@@ -75,19 +127,14 @@ def _likely(columns: Mapping[str, Column], asker: Asker) -> str:
     two = [name for name, column in columns.items() if column.distinct == 2]
     if len(best := [name for name in two if name in by_name]) == 1:
         return best[0]
-    if not two:
-        raise DataError(
-            f"{asker.name}: no column has two values, so none says who churned; churn init is for"
-            " targets with two values"
-        )
-    what = "no column's name says that it is the target, who churned"
+    what = "no column's name says that it is the target, what is to be predicted"
     if by_name:
         what = f"several columns may be the target: {', '.join(map(repr, by_name))}"
-    return asker.answer(Question("--target", what, best or two))
+    return asker.answer(Question("--target", what, best or two or list(columns)))
 
 
-def _two_values(column: Column, file: str) -> list[str]:
-    """Return both values, the more frequent one first."""
+def _values(column: Column, file: str) -> list[str]:
+    """Return the values, the most frequent one first."""
     known = cells.texts(column.cells)
     values = [str(value) for value in known.value_counts().index]
     where = f"{file}: column {column.name!r}"
@@ -95,18 +142,33 @@ def _two_values(column: Column, file: str) -> list[str]:
         raise DataError(
             f"{where} is empty in {missing:,} rows; every customer needs a target, so remove them"
         )
-    if len(values) == 2:
-        return values
     if len(values) < 2:
-        raise DataError(f"{where} is {values[0]!r} in every row; a target has two values")
-    raise DataError(
-        f"{where} holds {_other_kind(column, values)}; churn init sets up targets with two values,"
-        " such as yes and no: name one by --target, or make such a column"
-    )
+        raise DataError(f"{where} is {values[0]!r} in every row; there is nothing to predict")
+    return values
+
+
+def _task(column: Column, values: list[str], asker: Asker) -> TaskName:
+    """Tell the kind of a target by its values, and ask where it is not clear."""
+    if len(values) == 2:
+        return "binary"
+    is_number = column.kind == "numeric"
+    if is_number and (len(values) > _MOST_CLASSES or (column.values % 1 != 0).any()):
+        return "regression"
+    if len(values) > _MOST_CLASSES:
+        raise DataError(
+            f"{asker.name}: column {column.name!r} holds {_other_kind(column, values)}; a target"
+            " has two values, 3 to 20 classes, or numbers: name another one by --target"
+        )
+    if not is_number:
+        return "multiclass"
+    what = f"column {column.name!r} holds {len(values)} whole numbers, which may be classes"
+    kinds: list[TaskName] = ["multiclass", "regression"]
+    answer = asker.answer(Question("--task", what, kinds))
+    return next(kind for kind in get_args(TaskName) if kind == answer)
 
 
 def _other_kind(column: Column, values: list[str]) -> str:
-    """Describe a target with more than two values."""
+    """Describe a target that is not of the kind that is wanted."""
     if len(values) <= _MOST_CLASSES:
         return f"{len(values)} values ({', '.join(values[:5])}{', …' if values[5:] else ''})"
     return f"{len(values):,} different {'numbers' if column.kind == 'numeric' else 'values'}"
