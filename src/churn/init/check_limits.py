@@ -77,7 +77,7 @@ def decide(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         "TrainTestSamplesMix": (
             float(next(hashed).isin(next(hashed)).mean()), "held-out rows that equal training rows",
         ),
-        "TrainTestPerformance": (lost, "what the first model loses on held-out customers"),
+        "TrainTestPerformance": (lost, "is lost by the first model on held-out customers"),
     }  # fmt: skip
     for (check, condition), shipped in SHIPPED.items():
         for path, limit in _limits(settings.checks, check, condition):

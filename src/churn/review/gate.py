@@ -146,9 +146,11 @@ def _by_limits(
     minima = list(gates_alone.minima(own, limits.gates))
     checks = gates_alone.checks(report, limits.checks)
     if replaced and not is_single and limits.whose == "main" and _is_incomparable(entries):
-        minima = list(map(gates_against.leave_to_a_person, minima))
-        if gates_alone.is_computed(report, limits.checks):
-            checks = gates_against.leave_to_a_person(checks)
+        # Main's metrics and checks of another task cannot be computed for this one.
+        other_task = limits.task != judged_by[-1].task
+        minima = [gates_against.leave_to_a_person(gate, other_task) for gate in minima]
+        if other_task or gates_alone.is_computed(report, limits.checks):
+            checks = gates_against.leave_to_a_person(checks, other_task)
     return [
         *minima,
         *gates_against.minima(compared, limits.gates, accepted),

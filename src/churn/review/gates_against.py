@@ -97,12 +97,12 @@ def accept(gate: Gate) -> Gate:
     return replace(gate, passed=True, limit=limit, reason=reason, undecided=False)
 
 
-def leave_to_a_person(gate: Gate) -> Gate:
+def leave_to_a_person(gate: Gate, other_task: bool) -> Gate:
     """Return a gate of main's limits for a table that has replaced main's: a person decides.
 
-    A metric that is undefined blocks, by whosever limits.
+    A metric that is undefined blocks, by whosever limits, unless it is one of another task.
     """
-    if gate.passed or gate.value == "undefined":
+    if gate.passed or (gate.value == "undefined" and not other_task):
         return gate
     reason = (
         "the table was replaced, main's model cannot be compared on it, and this change was judged"

@@ -60,11 +60,12 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     try:
         document = parse(git(root, "show", f"{commit}:./params.yaml"))
         limits = {key: document[key] for key in ours if key not in ("whose", "task", "decision")}
-        limits |= {"task": ours["task"], "decision": ours["decision"]}
+        task = document.get("task", "binary")
+        limits |= {"task": task, "decision": ours["decision"]}
         parts: dict[str, tuple[str, ...]] = dict(_PARTS)
         # The costs of another task say nothing here; its other limits hold, and what they limit is
         # undefined.
-        if document.get("task", "binary") == settings.task:
+        if task == settings.task:
             parts["decision"] = settings.decision.LIMITS
         for section, keys in parts.items():
             theirs = {key: document[section][key] for key in keys if key in document[section]}
