@@ -30,6 +30,16 @@ from tests.pipeline.warm import run
 pytestmark = pytest.mark.slow
 
 Lines = list[str]
+CARD = {
+    "family": "hist_gradient_boosting",
+    "threshold": 0.4,
+    "id": "customer_id",
+    "target": "churned",
+    "numeric": ["age"],
+    "features": ["age"],
+    "test_share": 0.2,
+    "salt": "churn",
+}
 
 
 @pytest.fixture
@@ -337,17 +347,17 @@ def test_json_that_does_not_hold_what_it_should_is_refused(
     assert said.startswith(f"Error: {damaged}: not what `churn {WRITTEN[damaged][0]}` writes")
 
 
-def test_metrics_without_a_threshold_are_refused(project: Path) -> None:
+def test_a_model_without_a_threshold_is_refused(project: Path) -> None:
     (project / "build/train.parquet").unlink()
     assert run(project, "prepare").returncode == 0
     for side in SIDES:
         rows = pd.read_parquet(project / f"build/{side}.parquet")[["customer_id"]]
         write_parquet(project / f"build/predictions/{side}.parquet", rows.assign(probability=0.5))
-    write_json(project / "reports/metrics.json", {})
+    write_json(project / "build/model/model.json", {**CARD, "threshold": None})
 
     said = refused(project, "validate")
 
-    assert "reports/metrics.json: not what `churn evaluate` writes (threshold: " in said
+    assert "build/model/model.json: not what `churn train` writes (no threshold)" in said
 
 
 def test_a_sample_for_the_checks_without_anybody_held_out_is_refused(project: Path) -> None:
@@ -360,6 +370,7 @@ def test_a_sample_for_the_checks_without_anybody_held_out_is_refused(project: Pa
         write_parquet(project / f"build/{side}.parquet", frame)
         scored = frame[["customer_id"]].assign(probability=0.5)
         write_parquet(project / f"build/predictions/{side}.parquet", scored)
+    write_json(project / "build/model/model.json", CARD)
     _edit(project, "max_rows: 10000 ", "max_rows: 200 ")
 
     said = refused(project, "validate")

@@ -91,8 +91,8 @@ def test_the_card_follows_what_it_is_made_from(workspace: Workspace, tmp_path: P
     none = markdown.render(replace(content, reasons=[]))
     assert "There are none for this model" in none
     assert "reasons.png" not in none
-    nothing = replace(content, intervals=dict.fromkeys(TITLES, Interval(0.5, None, None)))
-    assert markdown.render(nothing).count("| undefined |") == len(TITLES)
+    nothing = replace(content, intervals=dict.fromkeys(BINARY.metrics, Interval(0.5, None, None)))
+    assert markdown.render(nothing).count("| undefined |") == len(BINARY.metrics)
 
 
 @pytest.mark.slow

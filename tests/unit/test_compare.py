@@ -242,6 +242,14 @@ def test_an_answer_for_other_customers_is_no_comparison(
         score(pretended(), candidate)
 
 
+def test_metrics_without_a_threshold_are_an_error(candidate: Candidate) -> None:
+    candidate.workspace.metrics.write_text('{"train": {}, "test": {}}')
+    with pytest.raises(
+        ArtifactError, match=r"metrics\.json names no threshold; run churn evaluate"
+    ):
+        Candidate(candidate.workspace, candidate.settings)
+
+
 @pytest.mark.parametrize("change", [lambda p: p.iloc[::-1], lambda p: p.iloc[1:]])
 def test_predictions_of_other_customers_are_an_error(change: Any, candidate: Candidate) -> None:
     file = candidate.workspace.predictions("test")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from churn.core.errors import BaselineError
-from churn.core.params import Limits, Params
+from churn.core.params import Limits, Params, RegressionDecision
 from churn.review import limits
 from tests.conftest import ROOT
 from tests.unit.repositories import commit, write
@@ -61,6 +61,20 @@ def test_each_limit_of_main_counts(
     for key in path:
         found = found[key] if isinstance(found, dict) else getattr(found, key)
     assert found == node[path[-1]]
+
+
+def test_a_limit_that_main_leaves_to_its_default_is_not_the_candidate_s(
+    repository: Path, document: dict[str, Any], settings: Params
+) -> None:
+    costs = {"folds": 5, "max_rows": 1000}
+    document |= {"task": "regression", "decision": costs}
+    cheap = settings.model_copy(
+        update={"task": "regression", "decision": RegressionDecision(**costs, cost_too_low=0.1)}
+    )
+    main = of_main(repository, document, cheap)
+    assert isinstance(main.decision, RegressionDecision)
+    assert main.decision.cost_too_low == 1.0
+    assert not limits.own(cheap).same_as(main)
 
 
 def test_what_judges_nobody_is_the_business_of_the_change(

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from churn.core import params
 from churn.core.errors import ParamsError
-from churn.core.params import Params
+from churn.core.params import Params, whole
 from tests.conftest import ROOT
 
 SHIPPED = ROOT / "params.yaml"
@@ -37,13 +37,13 @@ def test_the_shipped_file_is_valid_and_names_the_columns_in_order(settings: Para
     [
         (
             "modell",
-            "data, split, train, features, model, decision, evaluation, checks, comparison, gates,"
-            " release, serve, monitor, tune, retrain, batch, card",
+            "task, data, split, train, features, model, decision, evaluation, checks, comparison,"
+            " gates, release, serve, monitor, tune, retrain, batch, card",
         ),
         (
             "data.nummeric",
-            "numeric, dates, categorical, path, id, target, positive, missing, csv, source,"
-            " min_share, max_label_shift",
+            "numeric, dates, categorical, path, id, target, positive, classes, missing, csv,"
+            " source, min_share, max_label_shift",
         ),
         ("split.seed", "test_share, salt"),
         ("features.rfm.money", "recency, frequency, monetary"),
@@ -97,7 +97,7 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_place(
         ("model.seed", True, "should be a valid integer, not True"),
         ("model.seed", 42.0, "should be a valid integer, not 42.0"),
         ("model.seed", -1, "should be greater than or equal to 0, not -1"),
-        ("model.family", "xgboost", "'logistic_regression', 'random_forest'"),
+        ("model.family", "xgboost", "'logistic_regression', 'ridge', 'random_forest'"),
         ("decision.strategy", "best", "'fixed', 'cost' or 'f1'"),
         ("decision.threshold", float("nan"), "should be a finite number, not nan"),
         ("decision.threshold", 1.5, "should be less than or equal to 1, not 1.5"),
@@ -309,7 +309,7 @@ def test_flatten_gives_dotted_keys() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    done = doctest.testmod(params)
+    done = doctest.testmod(whole)
     assert done.attempted > 0
     assert done.failed == 0
 

@@ -37,9 +37,9 @@ class ModelCard(Columns):
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> ModelCard:
-        rules = {"binary": self.threshold, "regression": self.half_width, "multiclass": self.costs}
-        if rules[self.task or "binary"] is None:
-            raise ValueError(f"no rule for task: {self.task or 'binary'}")
+        rules = {"binary": "threshold", "regression": "half_width", "multiclass": "costs"}
+        if getattr(self, rules[self.task or "binary"]) is None:
+            raise ValueError(f"no {rules[self.task or 'binary']}")
         return self
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from churn.core.document import first_problem, parse
 from churn.core.errors import ArtifactError, BaselineError, DataError, ParamsError
@@ -68,7 +69,8 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
         if task == settings.task:
             parts["decision"] = settings.decision.LIMITS
         for section, keys in parts.items():
-            theirs = {key: document[section][key] for key in keys if key in document[section]}
+            fields = type(getattr(settings, section)).model_fields
+            theirs = {key: _named({**document[section]}, key, fields[key]) for key in keys}
             limits[section] = ours[section] | theirs
     except (ParamsError, KeyError, TypeError) as error:
         raise BaselineError(f"{name}: its limits cannot be read ({error})") from error
@@ -81,6 +83,13 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
             for problem in error.errors():
                 _repair(problem["type"], problem["loc"], limits, ours)
     raise BaselineError(f"{name}: its limits cannot be read ({reason})")
+
+
+def _named(section: dict[str, Any], key: str, field: FieldInfo) -> Any:
+    """Return main's value of a limit; its default if main names none, never the candidate's."""
+    if key in section or field.is_required():
+        return section[key]
+    return field.get_default(call_default_factory=True)
 
 
 def _repair(kind: str, loc: tuple[int | str, ...], limits: Any, ours: Any) -> None:

@@ -292,6 +292,6 @@ def test_a_model_that_cannot_answer_is_not_served(
         raise ValueError("broken")
 
     monkeypatch.setattr(served, "_compile", lambda *_: (None, "not compiled"))
-    monkeypatch.setattr(served.Served, "probability", fail)
+    monkeypatch.setattr(served.Served, "scores", fail)
     with pytest.raises(ValueError, match="broken"):
         load()

@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_written_loses_rows_and_nothing_else(
 def test_an_entry_that_does_not_fit_loses_only_its_file(make: Make, tmp_path: Path) -> None:
     before = dropped("not writable")
     log = opened(tmp_path)
-    log.add(make(3, probability=np.zeros(2)))
+    log.add(make(3, answer={"probability": np.zeros(2), "prediction": np.zeros(3, int)}))
     log.add(make(2, moment=NOON + 86_400))
     log.close(10)
     assert dropped("not writable") == before + 3
