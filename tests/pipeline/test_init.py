@@ -96,8 +96,8 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
 @pytest.mark.slow
 def test_what_cannot_be_used_is_one_line_and_changes_nothing(clone: Clone, tmp_path: Path) -> None:
     clone = replace(clone, is_warm=True)
-    three = shop().drop(columns="plan").assign(left=["a", "b", "c", "d"] * 100)
-    for name, frame in (("three", three), ("few", shop(40)), ("good", shop())):
+    many = shop().drop(columns="plan").assign(left=[f"w{i}" for i in range(100)] * 4)
+    for name, frame in (("many", many), ("few", shop(40)), ("good", shop())):
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     twice = shop()
     twice.loc[1, "client"] = twice.loc[0, "client"]
@@ -106,12 +106,12 @@ def test_what_cannot_be_used_is_one_line_and_changes_nothing(clone: Clone, tmp_p
     before = clone.git("status", "--porcelain"), (clone.root / "params.yaml").read_text()
 
     for message, *arguments in (
-        ("holds 4 values (a, b, c, d); churn init sets up targets with two", "three.csv", "--yes"),
+        ("holds 100 different values; a target has two values", "many.csv", "--yes"),
         ("40 rows; at least 50 are needed", "few.csv", "--yes"),
         ("is also in row 1; keep one row per customer", "twice.csv", "--id", "client", "--yes"),
         ("a spreadsheet; save it as CSV", "book.xlsx", "--yes"),
         ("none.csv: not there", "none.csv", "--yes"),
-        ("--target left --positive yes --id client --yes", "good.csv"),
+        ("--target left --task binary --id client --positive yes --yes", "good.csv"),
     ):
         file, *options = arguments
         done = clone.run("churn", "init", str(tmp_path / file), *options, check=False)

@@ -591,6 +591,20 @@ def test_of_a_table_that_replaces_main_s_its_own_limits_block() -> None:
     assert failed(gate.judge(replaced(roc_auc=0.7), [main], **REPLACED)) == ["minimum of ROC AUC"]
 
 
+def test_what_another_task_cannot_have_asks_a_person() -> None:
+    main, own = both_limits()
+    main = main.model_copy(
+        update={"task": "regression", "checks": CHECKS.model_copy(update={"max_rows": 99_999})}
+    )
+    crashed = checks([*ALL_RAN[1:], ran("data_integrity", "Nulls", "crashed")])
+    found = replace(replaced(roc_auc=None), main_checks=crashed)
+    own = own.model_copy(update={"gates": own.gates.model_copy(update={"minima": {}})})
+    verdict = gate.judge(found, [main, own], **REPLACED)
+    assert verdict.passed and verdict.undecided
+    # Without the permission it blocks as before.
+    assert not gate.judge(found, [main, own], accepted=False, replaced=True).passed
+
+
 @pytest.mark.parametrize(
     "others",
     [

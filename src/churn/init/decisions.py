@@ -139,14 +139,16 @@ def _rendered(line: str, value: Any) -> list[str]:
     matched = _HEAD.match(line)
     assert matched is not None
     head, comment = matched[0].rstrip(), _comment(line)
-    if isinstance(value, dict) and value and not _indent(line):  # a section
-        return [head, *(f"  {key}: {_flow(part)}" for key, part in value.items())]
+    indent = " " * (_indent(line) + 2)
+    # What was in lines of its own stays so.
+    if isinstance(value, dict) and value and line.removesuffix(comment).rstrip() == head:
+        whole = f"{head}  ".ljust(line.rindex(comment)) + comment if comment else head
+        return [whole, *(f"{indent}{_flow(key)}: {_flow(part)}" for key, part in value.items())]
     whole, items = f"{head} {_flow(value)}", list[Any]()
     if isinstance(value, (list, tuple)) and (len(whole) > _WIDTH or "{" in whole):
         whole, items = head, list(value)
     if comment:
         whole = f"{whole}  ".ljust(line.rindex(comment)) + comment
-    indent = " " * (_indent(line) + 2)
     return [whole, *(f"{indent}- {_flow(item)}" for item in items)]
 
 

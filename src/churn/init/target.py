@@ -130,7 +130,14 @@ def _likely(columns: Mapping[str, Column], asker: Asker) -> str:
     what = "no column's name says that it is the target, what is to be predicted"
     if by_name:
         what = f"several columns may be the target: {', '.join(map(repr, by_name))}"
-    return asker.answer(Question("--target", what, best or two or list(columns)))
+    others = [name for name, column in columns.items() if _may_be_one(column)]
+    if not (best or two or others):
+        raise DataError(f"{asker.name}: no column can be a target: two values, classes or numbers")
+    return asker.answer(Question("--target", what, best or two or others))
+
+
+def _may_be_one(column: Column) -> bool:
+    return not column.is_id and (column.kind == "numeric" or 1 < column.distinct <= _MOST_CLASSES)
 
 
 def _values(column: Column, file: str) -> list[str]:

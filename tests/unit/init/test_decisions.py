@@ -130,7 +130,7 @@ def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
             "a:\n  - b: x\n    # of c\n    c: {d: 5}\n  - b: y\n",
         ),
         ("a:\n  b: 'x # y'   # z\n", ("a", "b"), "w", "a:\n  b: w         # z\n"),
-        ("a:\n  b: 1\n", ("a", "c"), None, "a: {b: 1, c: null}\n"),
+        ("a:\n  b: 1\n", ("a", "c"), None, "a:\n  b: 1\n  c: null\n"),
         ("a:\n  b: 1\n", ("a", "b"), True, "a:\n  b: true\n"),
         ("a:\n  b: 1\n", ("a", "b"), 1e-5, "a:\n  b: 1.0e-05\n"),
         ("a:\n  b: 1\n", ("a", "b"), ["x" * 60, "y" * 60],
