@@ -61,7 +61,10 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
 
     metrics = json.loads((clone.root / "reports/metrics.json").read_text())["test"]
     measure = "rmse" if task == "regression" else "macro_f1"
-    assert f"{metrics[measure]:.4f}" in clone.run("churn", "runs", "--metric", measure).stdout
+    assert (
+        f"{metrics[measure]:.4f}"
+        in clone.run("churn", "runs", "--metric", f"test_{measure}").stdout
+    )
     picture = "predicted.png" if task == "regression" else "confusion.png"
     assert (clone.root / "build/plots" / picture).stat().st_size > 5000
 

@@ -79,7 +79,7 @@ def complete(store: Path) -> str:
         "git_dirty": "true",
         "checks": "26/27",
     }
-    names = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
+    names = ("test_roc_auc", "test_average_precision", "test_brier", "test_cost")
     metrics = {name: 0.1111 * (i + 1) for i, name in enumerate(names)}
     metrics["train_average_precision"] = 0.9876
     return log_metrics(connection.connect(store), metrics, tags).run_id
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_what_matters_least(complete: str) -> None:
     def columns(width: int) -> list[str]:
         return shown(width, "test_cost").split("──")[0].split()
 
-    everything = ["test_cost", "test_roc_auc", "test_average_precision", "test_log_loss"]
+    everything = ["test_cost", "test_roc_auc", "test_average_precision", "test_brier"]
     assert columns(200) == ["run", "name", "started", *everything, "checks", "commit"]
     assert columns(150) == ["run", "started", *everything, "checks", "commit"]
     assert columns(105) == ["run", "started", *everything[:2], "checks", "commit"]

@@ -139,11 +139,13 @@ def synthesize(customers: int, seed: int, drift: float, output: Path) -> None:
 
 
 @cli.command()
-@click.option("--metric", default="test_roc_auc", show_default=True, help="Metric to sort by.")
+@click.option(
+    "--metric", help="Metric to sort by, such as test_roc_auc.  [default: the first of the task]"
+)
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of rows."
 )
-def runs(metric: str, limit: int) -> None:
+def runs(metric: str | None, limit: int) -> None:
     """List the runs of the MLflow experiment, best first."""
     from churn.cli import runs
 

@@ -10,24 +10,28 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from churn.core import params
 from churn.core.errors import ParamsError
-from churn.evaluation.metric_names import SMALLER_IS_BETTER
+from churn.core.params import METRICS
+from churn.core.paths import Workspace
+from churn.evaluation.metric_names import SHOWN, SMALLER_IS_BETTER
 from churn.registry.working_copy import working_copy
 from churn.tracking import connection, runs
 
-_SHOWN = ("test_roc_auc", "test_average_precision", "test_log_loss", "test_cost")
+_MOST_METRICS = 4
 _UNLIMITED = 10_000  # characters
 
 
-def show(root: Path, metric: str, limit: int, console: Console | None = None) -> None:
+def show(root: Path, metric: str | None, limit: int, console: Console | None = None) -> None:
     """Print the finished runs, best first.
 
     Parameters
     ----------
     root : Path
         Folder of the local MLflow store.
-    metric : str
-        Metric to sort by, as named in MLflow (``test_roc_auc``).
+    metric : str or None
+        Metric to sort by, as named in MLflow (``test_roc_auc``). None for the first one of the
+        task of params.yaml.
     limit : int
         Maximum number of rows.
     console : rich.console.Console, optional
@@ -41,6 +45,8 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
     TrackingError
         If MLflow cannot be reached.
     """
+    shown = _of_task(root)
+    metric = metric or shown[0]
     ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
     with working_copy(root):
         found = runs.search(connection.connect(root), metric, limit, ascending)
@@ -50,12 +56,20 @@ def show(root: Path, metric: str, limit: int, console: Console | None = None) ->
     known = sorted({name for run in found for name in run.data.metrics})
     if metric not in known:
         raise ParamsError(f"--metric {metric}: no run has it (valid: {', '.join(known)})")
-    _print(_columns(found, metric), metric, console or Console())
+    _print(_columns(found, [metric, *shown]), metric, console or Console())
 
 
-def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
+def _of_task(root: Path) -> list[str]:
+    """Return the metrics that are shown, as named in MLflow; without params.yaml those of binary."""
+    file = Workspace(root).params
+    known = METRICS[params.load(file).task if file.exists() else "binary"]
+    # Of the other columns, none has a _ in its name.
+    return [f"test_{name}" for name in SHOWN if name in known][:_MOST_METRICS]
+
+
+def _columns(found: list[Run], names: list[str]) -> dict[str, list[str]]:
     """Return the cells of each column by its heading, from left to right."""
-    metrics = {name: [_metric(run, name) for run in found] for name in (metric, *_SHOWN)}
+    metrics = {name: [_metric(run, name) for run in found] for name in names}
     return {
         "run": [run.info.run_id for run in found],
         "name": [runs.run_name(run) for run in found],
@@ -68,14 +82,14 @@ def _columns(found: list[Run], metric: str) -> dict[str, list[str]]:
 
 def _print(columns: dict[str, list[str]], metric: str, console: Console) -> None:
     """Print the columns that fit into a terminal, or all of them into a file or a pipe."""
-    metrics = [name for name in _SHOWN if name != metric]
+    metrics = [name for name in columns if "_" in name and name != metric]
     droppable = ["name", *reversed(metrics), "commit", "checks", "started"]
     left_out: list[str] = []
-    table = _table(columns, metric)
+    table = _table(columns)
     while console.is_terminal and _width(table, console) > console.width and droppable:
         left_out.append(droppable.pop(0))
         shown = {name: cells for name, cells in columns.items() if name not in left_out}
-        table = _table(shown, metric)
+        table = _table(shown)
     # Let the terminal wrap the line: a truncated run id is useless.
     console.width = max(console.width, _width(table, console))
     console.print(table)
@@ -84,12 +98,10 @@ def _print(columns: dict[str, list[str]], metric: str, console: Console) -> None
         console.print(f"  A wider terminal also shows: {named}")
 
 
-def _table(columns: dict[str, list[str]], metric: str) -> Table:
+def _table(columns: dict[str, list[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for name in columns:
-        table.add_column(
-            name, justify="right" if name in (metric, *_SHOWN) else "left", no_wrap=True
-        )
+        table.add_column(name, justify="right" if "_" in name else "left", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
