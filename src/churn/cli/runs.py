@@ -46,7 +46,7 @@ def show(root: Path, metric: str | None, limit: int, console: Console | None = N
         If MLflow cannot be reached.
     """
     shown = _of_task(root)
-    metric = metric or shown[0]
+    metric = shown[0] if metric is None else metric
     ascending = metric.partition("_")[2] in SMALLER_IS_BETTER  # test_log_loss: log_loss
     with working_copy(root):
         found = runs.search(connection.connect(root), metric, limit, ascending)
@@ -60,7 +60,7 @@ def show(root: Path, metric: str | None, limit: int, console: Console | None = N
 
 
 def _of_task(root: Path) -> list[str]:
-    """Return the metrics that are shown, as named in MLflow; without params.yaml those of binary."""
+    """Return the metrics that are shown, as MLflow names them; without params.yaml of binary."""
     file = Workspace(root).params
     known = METRICS[params.load(file).task if file.exists() else "binary"]
     # Of the other columns, none has a _ in its name.
