@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 from churn.core import params
 from churn.core.params import Params
 from churn.data import schema, synthesize
+from tests.exhaustive import EXHAUSTIVE
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
 if TYPE_CHECKING:  # scikit-learn and skops take seconds, and not every test wants a model
@@ -76,11 +77,15 @@ _LONG = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, or one worker is left with them at the end.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the variants for the night, and begin with the longest files.
 
-    What is long is slow as well.
+    One worker would be left with these at the end. What is long is slow as well.
     """
+    if not EXHAUSTIVE:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")

@@ -25,6 +25,7 @@ from churn.provenance.git import git
 from churn.review.baseline import Baseline
 from churn.review.registered import in_production
 from churn.review.revisions import of_revision
+from tests import warm
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
@@ -84,6 +85,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare_environment(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    warm.use(patch)
     patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     patch.setenv("TRAINED", str(folder / "trained.log"))
     patch.setenv("PATH", f"{Path(sys.executable).parent}:{Path('/usr/bin')}:/bin")
@@ -100,7 +102,8 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     copied = tmp_path / "repository"
     shutil.copytree(made, copied, symlinks=True)
-    dvc(copied, "remote", "modify", "--local", "store", "url", str(tmp_path / "remote"))
+    local = f"['remote \"store\"']\n    url = {tmp_path / 'remote'}\n"
+    (copied / ".dvc/config.local").write_text(local)
     write(copied, {"params.yaml": "a: 2\n", "build/model/model.json": "mine", "new.txt": "mine"})
     write(copied, {"src/churn/model/new.py": "mine"})
     return copied

@@ -16,6 +16,7 @@ from churn.core.errors import ArtifactError
 from churn.provenance import lockfile
 from churn.provenance.git import git
 from churn.provenance.lockfile import Lock, differences
+from tests import warm
 from tests.unit.repositories import commit, write
 
 LOCK: dict[str, Any] = {
@@ -112,8 +113,9 @@ def dvc(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-def piped(repository: Path) -> Path:
+def piped(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a repository whose pipeline has run and whose lock is committed."""
+    warm.use(monkeypatch)
     dvc(repository, "init", "--quiet")
     dvc(repository, "config", "core.analytics", "false")
     write(repository, {"dvc.yaml": PIPELINE})

@@ -19,6 +19,7 @@ from churn.provenance import machine
 from churn.provenance.git import git
 from churn.review import outputs
 from churn.review.baseline import Baseline
+from tests import warm
 from tests.unit.repositories import commit, write
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare_environment(patch: pytest.MonkeyPatch) -> None:
+    warm.use(patch)
     patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     patch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
     for who in ("AUTHOR", "COMMITTER"):

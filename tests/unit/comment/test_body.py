@@ -17,6 +17,7 @@ from churn.comment.touched import Change
 from churn.review.judging import Touched
 from churn.review.params_text import Edit
 from churn.review.report.facts import read
+from tests.exhaustive import EXHAUSTIVE
 from tests.unit.comment.samples import HEAD, NOTHING, RUN, UNTOUCHED
 from tests.unit.report.hostile import alive, cells, documents, renamed, texts
 from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts, hostile_facts
@@ -191,7 +192,7 @@ def layout(comment: str) -> list[str]:
 
 @pytest.mark.slow
 @needs_cmark
-@settings(max_examples=300)
+@settings(max_examples=300 if EXHAUSTIVE else 100)
 @given(documents, _changes, _failures, st.sampled_from(["success", "failure"]))
 def test_nothing_that_a_pull_request_can_write_comes_alive(
     document: dict[str, Any], change: Change, failures: list[Failure], conclusion: str
