@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
 # threads that spin while they wait turn moments into minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# In a repository that a test makes, each command would start a process that calls DVC's authors.
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 _MLFLOW = (
     "TRACKING_URI",

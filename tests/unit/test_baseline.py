@@ -25,7 +25,6 @@ from churn.provenance.git import git
 from churn.review.baseline import Baseline
 from churn.review.registered import in_production
 from churn.review.revisions import of_revision
-from tests import warm
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
@@ -85,7 +84,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare_environment(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    warm.use(patch)
     patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     patch.setenv("TRAINED", str(folder / "trained.log"))
     patch.setenv("PATH", f"{Path(sys.executable).parent}:{Path('/usr/bin')}:/bin")

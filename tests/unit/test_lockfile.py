@@ -16,7 +16,6 @@ from churn.core.errors import ArtifactError
 from churn.provenance import lockfile
 from churn.provenance.git import git
 from churn.provenance.lockfile import Lock, differences
-from tests import warm
 from tests.unit.repositories import commit, write
 
 LOCK: dict[str, Any] = {
@@ -113,9 +112,8 @@ def dvc(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-def piped(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def piped(repository: Path) -> Path:
     """Return a repository whose pipeline has run and whose lock is committed."""
-    warm.use(monkeypatch)
     dvc(repository, "init", "--quiet")
     dvc(repository, "config", "core.analytics", "false")
     write(repository, {"dvc.yaml": PIPELINE})

@@ -14,7 +14,6 @@ import yaml
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile, tracked_data
 from churn.provenance.git import git
-from tests import warm
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit, write
 
@@ -34,7 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         as_somebody(patch, folder)
-        warm.use(patch)
         git(root, "init", "--quiet", "--initial-branch=main")
         write(root, {"params.yaml": "a: 1\ndata: {path: data/t.csv}\n"})
         write(root, {"data/t.csv": "id\n1\n", "src/churn/x.py": "x = 1\n"})
@@ -50,7 +48,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def with_data(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     as_somebody(monkeypatch, tmp_path)
-    warm.use(monkeypatch)
     shutil.copytree(made, tmp_path / "repository", symlinks=True)
     return tmp_path / "repository"
 
