@@ -231,7 +231,7 @@ DEFECTS: dict[str, Callable[[Sides], Sides]] = {
 Checked = dict[str, dict[str, Any]]
 
 
-# These take nine tenths of the time. By default each runs on the healthy table, on its own defect,
+# These take four fifths of the time. By default each runs on the healthy table, on its own defect,
 # and on those that change what it looks at; on every one with CHURN_TESTS_EXHAUSTIVE.
 SLOW_CHECKS = {
     "MultivariateDrift": {"LabelDrift"},

@@ -40,7 +40,7 @@ def repository(_main: Clone, tmp_path: Path) -> Forge:
 @pytest.fixture
 def real_repository(repository: Forge) -> Forge:
     """Return a forge whose `churn review` is the real one, in the environments of these tests."""
-    forge.make_real_environments(repository.store / "environments")
+    forge.make_real_environments(repository.store / "environments", is_warm=True)
     return repository
 
 
