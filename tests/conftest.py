@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 from churn.core import params
 from churn.core.params import Params
 from churn.data import schema, synthesize
+from tests.exhaustive import EXHAUSTIVE
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
 if TYPE_CHECKING:  # scikit-learn and skops take seconds, and not every test wants a model
@@ -30,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
 # threads that spin while they wait turn moments into minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# In a repository that a test makes, each command would start a process that calls DVC's authors.
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 _MLFLOW = (
     "TRACKING_URI",
@@ -54,33 +57,44 @@ def _without_waiting_for_the_disk(connection: Any, record: object) -> None:
 
 # The files that take minutes, longest first.
 _LONG = (
-    "workflows/test_scenarios_defects.py",
-    "workflows/test_scenarios.py",
-    "registry/test_release.py",
-    "registry/test_unity_catalog.py",
-    "unit/orchestration/test_engines.py",
     "workflows/test_deploy.py",
+    "workflows/test_scenarios_defects.py",
+    "registry/test_release.py",
+    "workflows/test_canary.py",
+    "workflows/test_scenarios.py",
     "pipeline/test_retrain.py",
     "workflows/test_retrain.py",
-    "behaviour/test_limits.py",
     "unit/serve/test_stopping.py",
-    "unit/test_release_failures.py",
-    "unit/spark/test_predict.py",
+    "behaviour/test_limits.py",
+    "registry/test_unity_catalog.py",
     "unit/spark/test_cluster.py",
-    "registry/test_deploy.py",
-    "pipeline/test_git_layouts.py",
-    "pipeline/test_mlproject.py",
+    "unit/orchestration/test_engines.py",
+    "unit/test_release_failures.py",
     "pipeline/test_other_tables.py",
+    "registry/test_deploy.py",
+    "behaviour/test_monitor.py",
+    "workflows/test_real_review.py",
+    "pipeline/test_mlproject.py",
+    "unit/spark/test_predict.py",
+    "pipeline/test_tune.py",
+    "pipeline/test_git_layouts.py",
     "pipeline/test_init.py",
     "pipeline/test_clones.py",
+    "unit/test_baseline.py",
+    "unit/test_compare.py",
+    "unit/monitor/test_run.py",
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, or one worker is left with them at the end.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the variants for the night, and begin with the longest files.
 
-    What is long is slow as well.
+    One worker would be left with these at the end. What is long is slow as well.
     """
+    if not EXHAUSTIVE:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")

@@ -92,7 +92,14 @@ def windows(table: pd.DataFrame, rows: int, count: int) -> Iterator[pd.DataFrame
         yield table.iloc[rng.choice(len(table), rows, replace=False)].reset_index(drop=True)
 
 
-@pytest.mark.parametrize("rows", [200, 2000, 20_000])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(200, marks=pytest.mark.exhaustive),
+        2000,
+        pytest.param(20_000, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_same_population_is_no_alarm(rows: int, world: World, same: pd.DataFrame) -> None:
     alarms = [world.over(window) for window in windows(same, rows, 200)]
     wrong = sum(map(bool, alarms))

@@ -94,6 +94,7 @@ def make_clone(folder: Path, *, is_warm: bool = False) -> Clone:
             (clone.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, clone.root / name)
     clone.git("init", "--quiet", "--initial-branch=main")
+    clone.git("config", "pack.window", "0")  # each checkout of a job would look for deltas
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--message", "as it is")
     return clone

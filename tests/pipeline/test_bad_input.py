@@ -478,12 +478,12 @@ def test_a_run_that_mlflow_does_not_know_has_no_model(command: str, scoring: Pat
 
 def test_a_killed_training_leaves_the_old_model_and_can_be_run_again(scoring: Path) -> None:
     before = model_digest(scoring / "build/model")
-    # A forest, which takes seconds to write.
+    # A forest, which takes long enough to write.
     params = yaml.safe_load((scoring / "params.yaml").read_text())
-    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 120}}
+    params["model"] |= {"family": "random_forest", "hyperparameters": {"n_estimators": 40}}
     params["decision"]["strategy"] = "fixed"
     (scoring / "params.yaml").write_text(yaml.safe_dump(params))
-    write(scoring / "data/customers.csv", 8000, seed=1)
+    write(scoring / "data/customers.csv", 4000, seed=1)
     assert run(scoring, "prepare").returncode == 0
 
     process = subprocess.Popen([sys.executable, "-m", "churn", "train"], cwd=scoring)

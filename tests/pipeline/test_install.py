@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipeline.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # A build backend that needs nothing installed, for a project that stands where churn would.
 _BACKEND = """

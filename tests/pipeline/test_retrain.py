@@ -327,16 +327,24 @@ def github_branches(github: FakeGitHub) -> dict[str, str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("moment", ["check against", "dvc repro", "dvc push", "churn review"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("check against", marks=pytest.mark.exhaustive),
+        "dvc repro",
+        "dvc push",
+        pytest.param("churn review", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_killed_in_the_middle_it_leaves_nothing_and_works_the_next_time(
     shop: Shop, moment: str, tmp_path: Path
 ) -> None:
     shop.put(6300)
     before, scratch = shop.state(), tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-m", "churn", "retrain", "--no-pull-request"]
+    options = ["retrain", "--no-pull-request"]
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "churn", *options],  # a process of its own, which can be killed
         cwd=shop.clone.root,
         env=shop.clone.environment | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
@@ -350,7 +358,7 @@ def test_killed_in_the_middle_it_leaves_nothing_and_works_the_next_time(
     assert shop.state() == before
     assert [*scratch.iterdir()]
 
-    done = shop.clone.run(*command, TMPDIR=str(scratch))
+    done = shop.clone.run("churn", *options, TMPDIR=str(scratch))
 
     assert done.stdout.startswith("branch retrain/")
     assert [*scratch.iterdir()] == []

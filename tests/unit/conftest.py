@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 
 from churn.provenance.git import git
+from tests.exhaustive import EXHAUSTIVE
 from tests.unit import releases
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
 
-# The same examples each time, however busy the machine is.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+# The same examples each time, however busy the machine is; more of them every night.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, max_examples=100 if EXHAUSTIVE else 50
+)
 hypothesis.settings.load_profile("repeatable")
 
 

@@ -30,6 +30,7 @@ from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, write
 
 pytestmark = pytest.mark.slow
+# What is long here is of git and DVC: no change to data, model or gates breaks it.
 
 RELEASE = params.load(ROOT / "params.yaml").release
 PIPELINE = """
@@ -100,7 +101,8 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     copied = tmp_path / "repository"
     shutil.copytree(made, copied, symlinks=True)
-    dvc(copied, "remote", "modify", "--local", "store", "url", str(tmp_path / "remote"))
+    local = f"['remote \"store\"']\n    url = {tmp_path / 'remote'}\n"
+    (copied / ".dvc/config.local").write_text(local)
     write(copied, {"params.yaml": "a: 2\n", "build/model/model.json": "mine", "new.txt": "mine"})
     write(copied, {"src/churn/model/new.py": "mine"})
     return copied
@@ -153,6 +155,7 @@ def test_a_model_comes_from_the_cache(root: Path) -> None:
     assert times_trained(root) == 0
 
 
+@pytest.mark.long
 def test_code_that_is_the_same_is_not_run_in_another_process(root: Path) -> None:
     (root / "src" / "churn" / "model" / "new.py").unlink()
     write(root, {"src/churn/review/report.py": "of what scores nobody"})
@@ -165,6 +168,7 @@ def test_code_that_is_the_same_is_not_run_in_another_process(root: Path) -> None
         assert found.code is not None
 
 
+@pytest.mark.long
 def test_a_model_comes_from_the_remote_where_the_cache_is_empty(root: Path, made: Path) -> None:
     dvc(root, "push", "--quiet")
     empty_cache(root)
@@ -173,6 +177,7 @@ def test_a_model_comes_from_the_remote_where_the_cache_is_empty(root: Path, made
     assert times_trained(root) == 0
 
 
+@pytest.mark.long
 def test_a_model_that_nobody_has_is_made_again(root: Path) -> None:
     dvc(root, "push", "--quiet", "data.dvc")
     empty_cache(root)
@@ -184,6 +189,7 @@ def test_a_model_that_nobody_has_is_made_again(root: Path) -> None:
     assert times_trained(root) == 1
 
 
+@pytest.mark.long
 def test_a_runner_takes_main_s_model_from_the_remote_of_main_alone(root: Path) -> None:
     """A pull request's settings, code and cache have put another model under main's name."""
     dvc(root, "push", "--quiet")
@@ -217,6 +223,7 @@ def test_a_model_of_a_stale_lock_is_not_taken_for_the_commit_s(root: Path) -> No
     assert times_trained(root) == 1
 
 
+@pytest.mark.long
 def test_a_commit_without_a_lock_is_reproduced(root: Path) -> None:
     git(root, "rm", "--quiet", "dvc.lock")
     git(root, "commit", "--quiet", "--message", "no lock")
@@ -226,6 +233,7 @@ def test_a_commit_without_a_lock_is_reproduced(root: Path) -> None:
     assert card == {"made": "a: 1"}
 
 
+@pytest.mark.long
 def test_what_cannot_be_had_at_all_is_an_error_and_leaves_nothing(root: Path) -> None:
     empty_cache(root)
     with (
@@ -236,6 +244,7 @@ def test_what_cannot_be_had_at_all_is_an_error_and_leaves_nothing(root: Path) ->
         pytest.fail("there is no such model")
 
 
+@pytest.mark.long
 def test_an_error_while_a_baseline_is_used_leaves_nothing(root: Path) -> None:
     def use() -> None:
         with of_revision(root, "main") as found:
@@ -248,6 +257,7 @@ def test_an_error_while_a_baseline_is_used_leaves_nothing(root: Path) -> None:
     assert of_main(root) == ("stored", {"made": "a: 1"})  # the cache has kept its own
 
 
+@pytest.mark.long
 def test_attributes_of_the_change_decide_nothing(root: Path) -> None:
     git(root, "config", "filter.evil.smudge", "echo evil; cat")
     (root / ".gitattributes").write_text("* text eol=crlf filter=evil ident\n")
@@ -258,6 +268,7 @@ def test_attributes_of_the_change_decide_nothing(root: Path) -> None:
     assert text == git(root, "show", "main:params.yaml").encode()
 
 
+@pytest.mark.long
 def test_hooks_of_the_user_do_not_run(root: Path) -> None:
     for name in ("post-checkout", "post-index-change"):
         hook = root / ".git" / "hooks" / name
@@ -270,6 +281,7 @@ def test_hooks_of_the_user_do_not_run(root: Path) -> None:
     assert not (root.parent / "hooked").exists()
 
 
+@pytest.mark.long
 def test_the_local_configuration_of_dvc_counts(root: Path) -> None:
     dvc(root, "remote", "add", "--local", "store", str(root.parent / "elsewhere"), "--force")
     dvc(root, "push", "--quiet")
@@ -279,11 +291,13 @@ def test_the_local_configuration_of_dvc_counts(root: Path) -> None:
         assert of_main(root)[0] == "stored"
 
 
+@pytest.mark.long
 def test_a_commit_without_a_pipeline_is_no_baseline(root: Path) -> None:
     with nothing_touched(root), of_revision(root, "empty") as found:
         assert found is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", ["", "stages: {}\n", "stages:\n", "[]\n", "stages: {fit: {}}"])
 def test_a_pipeline_that_does_not_train_is_no_baseline(content: str, root: Path) -> None:
     write(root, {"dvc.yaml": content})
@@ -292,6 +306,7 @@ def test_a_pipeline_that_does_not_train_is_no_baseline(content: str, root: Path)
         assert found is None
 
 
+@pytest.mark.long
 def test_a_pipeline_that_cannot_be_read_is_not_taken_for_none(root: Path) -> None:
     write(root, {"dvc.yaml": "stages: [\n"})
     commit(root)
@@ -299,6 +314,7 @@ def test_a_pipeline_that_cannot_be_read_is_not_taken_for_none(root: Path) -> Non
         pytest.fail("nobody knows whether it trains")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["absent", "", "--all", "HEAD:README.md", "HEAD~99"])
 def test_an_unknown_revision_is_an_error(name: str, root: Path) -> None:
     with (
@@ -309,6 +325,7 @@ def test_an_unknown_revision_is_an_error(name: str, root: Path) -> None:
         pytest.fail("there is no such revision")
 
 
+@pytest.mark.long
 def test_without_dvc_there_is_an_error(root: Path) -> None:
     shutil.rmtree(root / ".dvc")
     with pytest.raises(BaselineError, match=r"no \.dvc there"), of_revision(root, "main"):

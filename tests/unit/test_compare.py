@@ -32,6 +32,7 @@ from churn.review.pair import Pair
 from churn.review.report import gather, markdown, mermaid
 from churn.review.report.facts import read
 from churn.stages import train
+from tests import warm
 from tests.binary import DECISION, measure
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
@@ -467,8 +468,11 @@ def test_other_folds_are_no_comparison(candidate: Candidate, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def workspace(repository: Path, planned: pd.DataFrame, small: Params) -> Workspace:
+def workspace(
+    repository: Path, planned: pd.DataFrame, small: Params, monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
     """Return a work tree in which the small model was trained and evaluated."""
+    warm.use(monkeypatch)
     made = Workspace(repository)
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["data"]["categorical"] = ["plan"]
@@ -511,9 +515,14 @@ def test_the_same_code_says_the_same_here_as_in_another_process(workspace: Works
 
 @pytest.mark.parametrize("is_categorical", [True, False])
 def test_here_as_there_columns_are_what_the_baseline_s_card_says(
-    is_categorical: bool, planned: pd.DataFrame, small: Params, tmp_path: Path
+    is_categorical: bool,
+    planned: pd.DataFrame,
+    small: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A change of params.yaml alone makes other columns numeric, and no other code."""
+    warm.use(monkeypatch)
     rated = planned.assign(rating=planned["customer_id"].str[-1].str.extract(r"(\d)")[0])
     rated["rating"] = rated["rating"].fillna("0").astype(float) / 2
     as_text = rated.assign(rating=[f"{one:g}" for one in rated["rating"]])

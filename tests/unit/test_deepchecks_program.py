@@ -16,6 +16,7 @@ from churn.core.params import Check, ChecksParams, DataParams, Params
 from churn.validation import program as deepchecks_program
 from churn.validation.program import PYTHON_VARIABLE, sample
 from churn.validation.results import CheckResult
+from tests import warm
 from tests.binary import OUTPUT, predicted
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,14 @@ def test_a_check_of_one_side_gets_the_held_out_one(
     assert f"AUC found is {round(auc, 2):g} " in reported[0][5].outcomes[0].details
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program start at once; `reported` has one that is started as users' are."""
+    if warm.is_possible():
+        python = warm.checks_python(deepchecks_program.checks_python())
+        monkeypatch.setenv(PYTHON_VARIABLE, str(python))
+
+
 def judged(
     frames: dict[str, pd.DataFrame], settings: Params, suite: str, check: dict[str, Any]
 ) -> tuple[str, list[str]]:
@@ -143,6 +152,7 @@ def judged(
     return result.status, [outcome.details for outcome in result.outcomes]
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     ("churned", "status", "details"),
     [
@@ -162,6 +172,7 @@ def test_too_few_customers_who_churned_are_found_by_their_number(
     assert judged(frames, settings, "data_integrity", check) == (status, [details])
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -282,6 +293,7 @@ EQUAL_ROWS = {
 }
 
 
+@pytest.mark.usefixtures("at_once")
 def test_equal_rows_are_found_however_small_the_sample_is(
     frames: dict[str, pd.DataFrame], settings: Params
 ) -> None:
@@ -305,6 +317,7 @@ def test_equal_rows_are_found_however_small_the_sample_is(
         )
 
 
+@pytest.mark.usefixtures("at_once")
 def test_customers_who_stand_twice_under_other_ids_are_found(
     frames: dict[str, pd.DataFrame], settings: Params
 ) -> None:
@@ -317,6 +330,7 @@ def test_customers_who_stand_twice_under_other_ids_are_found(
     assert result.status == "failed"
 
 
+@pytest.mark.usefixtures("at_once")
 def test_long_ids_and_ids_that_differ_in_zeros_stay_what_they_are(
     frames: dict[str, pd.DataFrame], settings: Params
 ) -> None:

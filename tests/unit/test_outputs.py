@@ -155,6 +155,17 @@ def test_a_forged_model_is_found(workspace: Workspace) -> None:
     assert found.notes == ("build/model: differs, although the machine is equal",)
 
 
+@pytest.fixture(scope="module")
+def forged(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository whose model is forged, and is said to come from another machine."""
+    root = tmp_path_factory.mktemp("forged") / "repository"
+    shutil.copytree(made, root, symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        prepare_environment(patch)
+        forge(Workspace(root), "build/model", elsewhere=True)
+    return root
+
+
 PROBABILITY = np.linspace(0, 1, 200)
 
 
@@ -174,8 +185,14 @@ PROBABILITY = np.linspace(0, 1, 200)
     ids=["same", "rounded", "two rows", "three rows", "another", "none", "fewer", "fails"],
 )
 def test_a_model_that_was_made_elsewhere_is_asked_what_it_says(
-    says: np.ndarray | Exception, how: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    says: np.ndarray | Exception,
+    how: str,
+    forged: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    prepare_environment(monkeypatch)
+
     def predict(self: Baseline, rows: Path) -> pd.DataFrame:
         assert self.code == self.model.parent.parent / "src"  # apart from here
         if isinstance(says, Exception):
@@ -183,7 +200,7 @@ def test_a_model_that_was_made_elsewhere_is_asked_what_it_says(
         return pd.DataFrame({"probability": says})
 
     monkeypatch.setattr(Baseline, "predict", predict)
-    forge(workspace, "build/model", elsewhere=True)
+    workspace = Workspace(shutil.copytree(forged, tmp_path / "repository", symlinks=True))
     ids = [f"C{i:03}" for i in range(200)]
     here = pd.DataFrame({"customer_id": ids, "probability": PROBABILITY})
     here.to_parquet(workspace.predictions("test"))

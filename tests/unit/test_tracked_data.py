@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from churn.core.errors import ArtifactError
 from churn.provenance import lockfile, tracked_data
 from churn.provenance.git import git
+from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit, write
 
 pytestmark = pytest.mark.slow
@@ -23,17 +25,31 @@ def dvc(root: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=root, check=True, capture_output=True)
 
 
-@pytest.fixture
-def with_data(repository: Path) -> Path:
-    """Return a repository with a table that data.dvc names."""
-    root = repository
-    dvc(root, "init", "--quiet")
-    dvc(root, "remote", "add", "--quiet", "--default", "embedded", "dvc-remote")
-    write(root, {"params.yaml": "a: 1\ndata: {path: data/t.csv}\n", "data/t.csv": "id\n1\n"})
-    dvc(root, "add", "--quiet", "data")
-    dvc(root, "push", "--quiet")
-    commit(root)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository with a table that data.dvc names; tests copy it."""
+    folder = tmp_path_factory.mktemp("made")
+    root = folder / "repository"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, folder)
+        git(root, "init", "--quiet", "--initial-branch=main")
+        write(root, {"params.yaml": "a: 1\ndata: {path: data/t.csv}\n"})
+        write(root, {"data/t.csv": "id\n1\n", "src/churn/x.py": "x = 1\n"})
+        write(root, {".gitignore": "*.pyc\n/build\n/reports/report.*\n"})
+        dvc(root, "init", "--quiet")
+        dvc(root, "remote", "add", "--quiet", "--default", "embedded", "dvc-remote")
+        dvc(root, "add", "--quiet", "data")
+        dvc(root, "push", "--quiet")
+        commit(root)
     return root
+
+
+@pytest.fixture
+def with_data(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    as_somebody(monkeypatch, tmp_path)
+    shutil.copytree(made, tmp_path / "repository", symlinks=True)
+    return tmp_path / "repository"
 
 
 def test_data_that_data_dvc_names_are_good_and_absent_ones_are_no_fault(with_data: Path) -> None:

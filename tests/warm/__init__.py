@@ -23,6 +23,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.warm import client
 
 _HERE = Path(__file__).resolve().parent
@@ -62,6 +64,12 @@ def programs() -> Path:
     folder = _folder() / "bin"
     install(folder, str(Path(sys.executable).parent))
     return folder
+
+
+def use(patch: pytest.MonkeyPatch) -> None:
+    """Let start at once what this process starts by the name of its own Python."""
+    if is_possible():
+        patch.setattr(sys, "executable", str(programs() / "python"))
 
 
 @functools.cache

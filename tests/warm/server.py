@@ -32,6 +32,8 @@ OWN = ("churn", "checks")
 _OF_DVC = ("dvc.cli", "dvc.cli.parser", "dvc.commands", "dvc.repo", "dvc.stage", "dvc.output",
            "dvc.dependency", "dvc.cachemgr", "dvc.fs", "dvc.ignore", "dvc.rwlock",
            "dvc_data.index", "dvc_data.hashfile", "dvc.parsing")  # fmt: skip
+_LATE = ("dvc.data_cloud", "dvc.dirs", "dvc.utils.strictyaml", "dulwich.ignore", "dulwich.worktree",
+         "fsspec.implementations.memory", "platformdirs.unix", "ruamel.yaml")  # fmt: skip
 _PR_SET_PDEATHSIG = 1
 
 
@@ -63,6 +65,8 @@ def _preload(package: str, sources: str) -> None:
                 importlib.import_module(name)
             sqlalchemy = importlib.import_module("sqlalchemy")
             sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _without_waiting_for_the_disk)
+            for name in _LATE:
+                importlib.import_module(name)
             for parent in _OF_DVC:
                 for name in (parent, *_modules(parent)):
                     with suppress(ImportError):  # of a remote that is not installed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.exhaustive import EXHAUSTIVE
 from tests.pipeline.conftest import Clone, make_clone
 from tests.pipeline.small import make_small
 from tests.workflows import forge, reviews
@@ -40,7 +40,7 @@ def repository(_main: Clone, tmp_path: Path) -> Forge:
 @pytest.fixture
 def real_repository(repository: Forge) -> Forge:
     """Return a forge whose `churn review` is the real one, in the environments of these tests."""
-    forge.make_real_environments(repository.store / "environments")
+    forge.make_real_environments(repository.store / "environments", is_warm=True)
     return repository
 
 
@@ -96,10 +96,10 @@ def review(request: pytest.FixtureRequest) -> Review:
     """Return what reviews a branch: locally, or locally and by the workflow, which have to agree.
 
     Both where the test is marked, for what only the workflow does; every test with
-    CHURN_TESTS_BOTH_WAYS, as every night. Without act locally alone. A test in which they differ on
-    purpose names them as parameters.
+    CHURN_TESTS_EXHAUSTIVE, as every night. Without act locally alone. A test in which they differ
+    on purpose names them as parameters.
     """
-    wanted = request.node.get_closest_marker("both_ways") or os.environ.get("CHURN_TESTS_BOTH_WAYS")
+    wanted = request.node.get_closest_marker("both_ways") or EXHAUSTIVE
     how = getattr(request, "param", "both" if wanted and not forge.missing() else "local")
     if how == "local":
         return reviews.locally

@@ -29,6 +29,7 @@ def headline(repository: Forge) -> str:
     return markdown.headline(artifact.unpack(repository.artifact("comment").read_bytes()))
 
 
+@pytest.mark.exhaustive
 def test_documents_alone_train_nothing(real_repository: Forge) -> None:
     real_repository.open_pull_request({"docs/note.md": "a word"})
 

@@ -55,7 +55,11 @@ def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: 
     assert "run dvc repro and dvc push, and commit dvc.lock" in reviewed.head
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "review",
+    ["local", pytest.param("workflow", marks=pytest.mark.exhaustive)],
+    indirect=True,
+)
 def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> None:
     with (branch.root / "src/churn/model/threshold.py").open("a") as file:
         file.write("\n# changed\n")
@@ -68,7 +72,6 @@ def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> 
     assert "identical" in reviewed.report
 
 
-@pytest.mark.both_ways
 def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
     crashing = {
         "check": "TrainTestPerformance",
@@ -195,7 +198,6 @@ def test_checks_that_a_change_takes_out_are_run_all_the_same(branch: Clone, revi
     assert reviewed.failed == ["deepchecks, main's limits"]
 
 
-@pytest.mark.both_ways
 def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) -> None:
     (branch.root / ".dvcignore").write_text("data/customers.csv\n")
     branch.git("add", "--force", "data/customers.csv")

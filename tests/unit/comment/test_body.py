@@ -17,6 +17,7 @@ from churn.comment.touched import Change
 from churn.review.judging import Touched
 from churn.review.params_text import Edit
 from churn.review.report.facts import read
+from tests.exhaustive import EXHAUSTIVE
 from tests.unit.comment.samples import HEAD, NOTHING, RUN, UNTOUCHED
 from tests.unit.report.hostile import alive, cells, documents, renamed, texts
 from tests.unit.report.samples import CMARK_GFM, Seen, as_github, facts, hostile_facts
@@ -191,7 +192,7 @@ def layout(comment: str) -> list[str]:
 
 @pytest.mark.slow
 @needs_cmark
-@settings(max_examples=300)
+@settings(max_examples=300 if EXHAUSTIVE else 100)
 @given(documents, _changes, _failures, st.sampled_from(["success", "failure"]))
 def test_nothing_that_a_pull_request_can_write_comes_alive(
     document: dict[str, Any], change: Change, failures: list[Failure], conclusion: str
@@ -255,15 +256,15 @@ def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
 
 @pytest.mark.slow
 def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None:
-    loud = "*" * 5000
-    gates = [dict.fromkeys(("name", "value", "limit", "reason"), loud) | {"passed": True}] * 500
+    loud, many = "*" * 5000, 500 if EXHAUSTIVE else 100
+    gates = [dict.fromkeys(("name", "value", "limit", "reason"), loud) | {"passed": True}] * many
     verdict = {"passed": True, "outcome": "judged", "reason": loud, "gates": gates}
-    many = read(facts(verdict=verdict))
-    files = Touched(*[(loud,) * 500] * 5, True)
-    change = Change(files, False, [Edit(loud, (loud,) * 50, (loud,) * 50)] * 500)
+    review = read(facts(verdict=verdict))
+    files = Touched(*[(loud,) * many] * 5, True)
+    change = Change(files, False, [Edit(loud, (loud,) * 50, (loud,) * 50)] * many)
     failures = [Failure(loud, "failed", loud)] * 100
     for run in (RUN, FAILED):
-        comment = body.compose(many, run, change, failures)
+        comment = body.compose(review, run, change, failures)
         assert len(comment) < 65_000
         assert comment.startswith("## ")
         assert "---\n\n<sub>[Run 12]" in comment

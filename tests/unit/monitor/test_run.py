@@ -19,6 +19,7 @@ from churn.core.paths import Workspace
 from churn.data import synthesize
 from churn.model import artifact
 from churn.model.artifact import Model
+from churn.monitor import page
 from tests.unit.monitor import logs
 from tests.unit.releases import Candidates
 from tests.workflows.fake_github import TOKEN, FakeGitHub
@@ -26,6 +27,7 @@ from tests.workflows.fake_github import TOKEN, FakeGitHub
 pytestmark = pytest.mark.slow
 
 Day = Callable[..., pd.DataFrame]
+RENDER = page.render
 
 
 def run(*arguments: str) -> int:
@@ -51,7 +53,11 @@ def alarms() -> set[str]:
 
 @pytest.fixture
 def model(released: Candidates, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """Work where version 1 is in Production, and return its model."""
+    """Work where version 1 is in Production, and return its model.
+
+    Without the page, whose pictures take half of the time; `test_the_page…` looks at it.
+    """
+    monkeypatch.setattr(page, "render", lambda found: "")
     monkeypatch.chdir(released.roots[0])
     return artifact.load(Workspace().candidate / "model")
 
@@ -323,14 +329,15 @@ def test_what_could_not_be_measured_leaves_an_issue_open(
     assert {issue["state"] for issue in served_github.issues} == {"open"}
 
 
-def test_the_page_needs_nothing_from_elsewhere(model: Model, day: Day) -> None:
+def test_the_page_needs_nothing_from_elsewhere(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "render", RENDER)
     for number in range(2):
         day(number, older=20)
     run("--log", "log")
-    page = Path("build/monitor/monitor.html").read_text()
-    assert page.count("<img ") >= 2
-    assert "<script" not in page
-    assert "http" not in page.split("</style>")[1].replace("data:image/png", "")
+    text = Path("build/monitor/monitor.html").read_text()
+    assert text.count("<img ") >= 2
+    assert "<script" not in text
+    assert "http" not in text.split("</style>")[1].replace("data:image/png", "")
 
 
 def test_the_same_log_gives_the_same_report(day: Day) -> None:

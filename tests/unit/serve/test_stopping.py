@@ -36,6 +36,7 @@ from tests.unit.serve.running import Record, Running, eventually, serving
 pytestmark = pytest.mark.long
 
 NO_REGISTRY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+WORKERS = [pytest.param(1, marks=pytest.mark.exhaustive), 2]
 LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}
 
 
@@ -106,7 +107,7 @@ class Caller(threading.Thread):
                 return
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Record]) -> None:
     with serving(folder, "--model", "model", "--workers", str(workers)) as running:
         callers = [Caller(running, record) for record in records[:8]]
@@ -159,7 +160,7 @@ def received(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_whoever_is_connected_when_it_stops_is_answered(
     workers: int, folder: Path, records: list[Record]
 ) -> None:
@@ -396,7 +397,7 @@ def slow(planned: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("shadow", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
 def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
     shadow: bool, stored: Path, slow: Path, records: list[Record], tmp_path: Path
 ) -> None:
