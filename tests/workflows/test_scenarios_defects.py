@@ -91,7 +91,7 @@ def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
 
 def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) -> None:
     branch.edit(
-        "src/churn/model/artifact.py",
+        "src/churn/model/outputs/binary.py",
         "        return probability\n",
         "        return probability * float('nan')\n",
     )
