@@ -127,8 +127,9 @@ def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
     edit(branch, {"model.hyperparameters": {"max_iter": 40, "max_depth": 4}})
     # Everybody who is older than 54 gets a guess, all others a far better model than before.
     branch.edit(
-        "src/churn/model/outputs/binary.py",
-        "        return probability\n",
+        "src/churn/model/artifact.py",
+        "        return self.output.score(self.pipeline, X)\n",
+        "        probability = self.output.score(self.pipeline, X)\n"
         "        old = X['age'].to_numpy() > 54\n"
         "        guess = (X['monetary_value'].to_numpy() * 7919 % 1)\n"
         "        return np.where(old, guess, probability)\n",

@@ -91,9 +91,9 @@ def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
 
 def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) -> None:
     branch.edit(
-        "src/churn/model/outputs/binary.py",
-        "        return probability\n",
-        "        return probability * float('nan')\n",
+        "src/churn/model/artifact.py",
+        "        return self.output.score(self.pipeline, X)\n",
+        "        return self.output.score(self.pipeline, X) * float('nan')\n",
     )
     commit(branch, "nan")
 
