@@ -124,7 +124,7 @@ def test_who_moves_a_limit_is_told_so(key: str) -> None:
     [one] = parameter_changes(texts(before), texts(after))
     limits = ("gates", "checks", "comparison", "release", "split", "task")
     # Who is held out, and what is churn.
-    whose = ("data.path", "data.id", "data.target", "data.positive")
+    whose = ("data.path", "data.id", "data.target", "data.positive", "data.classes")
     decides = key.startswith((*limits, *whose)) or "slices" in key or "cost_" in key
     assert one.limit == decides
 

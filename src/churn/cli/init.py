@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from churn.cli.group import cli
-from churn.core.params import TaskName
 from churn.core.paths import Workspace
 from churn.core.progress import announce
+
+if TYPE_CHECKING:
+    from churn.core.params import TaskName
 
 
 @cli.command()
@@ -19,7 +21,7 @@ from churn.core.progress import announce
 @click.option("--positive", metavar="VALUE", help="Of two values the one that means churned.")
 @click.option(
     "--task",
-    type=click.Choice(get_args(TaskName)),
+    type=click.Choice(["binary", "regression", "multiclass"]),
     help="What is predicted: one of two values, a number, or one of several classes.",
 )
 @click.option("--id", "ids", metavar="NAME", help="Column of the customers' ids; null for none.")
