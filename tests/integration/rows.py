@@ -91,6 +91,5 @@ def held_out(root: Path, settings: Params, model: Model) -> Rows:
     customers = table.read_table(source, settings.data)
     customers = schema.validate(customers, settings.data, source)
     card = model.card
-    share = card.test_share if card.held_out_below is None else card.held_out_below
-    chosen = split.is_test(customers[card.id], share, card.salt)
+    chosen = split.is_test(customers[card.id], card.unseen_below, card.salt)
     return Rows.of(model, customers[chosen], settings.release.parity_rows)

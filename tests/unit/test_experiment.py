@@ -93,3 +93,33 @@ def test_a_smaller_holdout_of_the_same_split_is_as_good(repository: Path, traine
     )
 
     assert 0.5 < tried.sides["test"]["roc_auc"] < 1
+
+
+def test_a_model_of_numbers_is_measured_on_those_that_the_hash_proves_unseen(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tried_with(
+        repository,
+        {
+            "task": "regression",
+            "data.target": "monetary_value",
+            "data.positive": None,
+            "data.numeric": ["recency_days", "frequency", "total_orders", "age"],
+            "features": {},
+            "model.family": "ridge",
+            "model.hyperparameters": {},
+            "decision": {"folds": 5, "max_rows": 1000},
+            "evaluation.slices.numeric": ["age"],
+            "evaluation.importance.repeats": 1,
+            "gates.minima": {"r2": 0.0},
+            "gates.margins": {"rmse": 1.0},
+            "gates.slice_margins": {},
+            "tune.metric": "rmse",
+        },
+    )
+    tried = experiment.train_with(repository, settings)
+    measured = experiment.evaluate_model(repository, f"runs:/{tried.run.run_id}/model", settings)
+    said = capsys.readouterr().err
+    assert "held-out customers, on whom this model was certainly not trained" in said
+    expected = tried.sides["test"]["rmse"]
+    assert measured.sides["test"]["rmse"] == pytest.approx(expected, rel=0.5)

@@ -32,9 +32,9 @@ from churn.cli.group import cli
 def explain(model: str, source: Path, output: Path) -> None:
     """Give the reasons of each prediction by column.
 
-    They are SHAP values: what each column adds to it. Writes id, probability, prediction, score,
-    base, and reason_… for each column: base and the reasons sum to the score, in log-odds (in
-    probability for a random forest).
+    They are SHAP values: what each column adds to it. Writes id, the prediction, score, base, and
+    reason_… for each column: base and the reasons sum to the score, in log-odds (in probability for
+    a random forest, in the target's unit for numbers).
     """
     from churn.explanation import table
     from churn.registry.loading import load_model

@@ -58,7 +58,6 @@ def compare(
     (percentile interval). For the widening see `tail_share`, for the moments see
     `churn.evaluation.bootstrap`. `scipy.stats.bootstrap` would sort the customers for each draw.
     """
-    n_rarest = task.n_rarest(y)
     models = [task.weighted(y, scored) for scored in (baseline, candidate)]
     everybody = np.ones((len(y), 1))
     first, second = (model.metrics(everybody) for model in models)
@@ -87,7 +86,7 @@ def compare(
             of_draws,
             of_line,
             of_each,
-            n_rarest,
+            task.n_behind(name, y),
         )
         for name, of_draws, of_line, of_each in by_metric
     ]

@@ -43,7 +43,6 @@ def intervals(
     dict of str to Interval
         By metric, as `churn.evaluation.comparison.compare` does it for differences.
     """
-    n_rarest = task.n_rarest(y)
     model = task.weighted(y, scored)
     values = {name: float(found[0]) for name, found in model.metrics(np.ones((len(y), 1))).items()}
     names, influence = list(values), model.influence()
@@ -58,7 +57,7 @@ def intervals(
         names, np.concatenate(drawn, axis=1), np.concatenate(linear, axis=1), of_each.T, strict=True
     )
     return {
-        name: _interval(name, values[name], of_draws, of_line, by_customer, n_rarest)
+        name: _interval(name, values[name], of_draws, of_line, by_customer, task.n_behind(name, y))
         for name, of_draws, of_line, by_customer in rows
     }
 

@@ -12,9 +12,9 @@ from churn.init.asking import Asker, Question
 from churn.init.columns import Column, Kind, Understood, understand
 from churn.init.reading import RawTable, csv_settings
 from churn.init.target import Target
+from churn.model import outputs
 
 _COPY, _SUSPICIOUS = 0.999, 0.97  # ROC AUC of one column alone
-_OUTPUTS = ("probability", "prediction", "lower", "upper")
 _IDS = (
     "id ids uuid guid key customerid clientid userid accountid memberid customernumber number no nr"
     " rownumber email kundennummer nummer msisdn phone"
@@ -110,7 +110,7 @@ def describe(raw: RawTable, wishes: Wishes, asker: Asker) -> Table:
     for name, column in columns.items():
         if name not in (ids, found.name):
             area = column.auc_alone(y)
-            why = "as --drop says" if name in wishes.drop else _no_use(column, area, found.name)
+            why = "as --drop says" if name in wishes.drop else _no_use(column, area, found)
             if why is None:
                 used[name], alone[name] = column, area
             else:
@@ -150,9 +150,9 @@ def _understood(raw: RawTable, wishes: Wishes, asker: Asker) -> Understood:
     return understand(raw, missing, csv.model_dump(exclude_defaults=True))
 
 
-def _no_use(column: Column, area: float, target: str) -> str | None:
+def _no_use(column: Column, area: float, target: Target) -> str | None:
     """Return why a column is not used; None if it is."""
-    if column.name in _OUTPUTS:
+    if column.name in outputs.of(target.task, target.classes).answered:
         return "has the name of an output; rename it to use it"
     if column.is_counter:
         return "numbers the rows"
@@ -160,7 +160,9 @@ def _no_use(column: Column, area: float, target: str) -> str | None:
         return "another id"
     if (why := column.says_nothing()) is not None:
         return why
-    return f"tells {target} alone (ROC AUC {area:.3f}): a copy of it" if area >= _COPY else None
+    return (
+        f"tells {target.name} alone (ROC AUC {area:.3f}): a copy of it" if area >= _COPY else None
+    )
 
 
 def _id(columns: Mapping[str, Column], named: str | None, asker: Asker) -> str:

@@ -43,6 +43,11 @@ class ModelCard(Columns):
         return self
 
     @property
+    def unseen_below(self) -> float:
+        """The hash below which a customer was certainly not trained on (`split.is_test`)."""
+        return self.test_share if self.held_out_below is None else self.held_out_below
+
+    @property
     def rule(self) -> float | tuple[float, ...]:
         """The rule by which an output answers."""
         for learned in (self.threshold, self.half_width, self.costs):

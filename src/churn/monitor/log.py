@@ -101,6 +101,17 @@ class Log:
         """Return the addresses of files of the log, for who does not read them by fsspec."""
         return [self._files.unstrip_protocol(path) for path in paths]
 
+    def fitting(self, paths: Sequence[str]) -> list[str]:
+        """Return the files without those of a model of another task, which answers otherwise."""
+
+        def fits(path: str) -> bool:
+            with self._reading(), self._files.open(path, "rb") as file:
+                there = pq.read_schema(file)
+            both = ((there.field(n).type, self._own[n]) for n in self.answered if n in there.names)
+            return all(_is_text(one) == _is_text(other) for one, other in both)
+
+        return [path for path in paths if fits(path)]
+
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
     ) -> Iterator[pa.Table]:
@@ -125,7 +136,9 @@ class Log:
         ArtifactError
             If a file is damaged.
         """
-        schema = self.schema(own, columns)
+        schema, paths = self.schema(own, columns), self.fitting(paths)
+        if not paths:
+            return
         with self._reading():
             rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []
@@ -141,6 +154,10 @@ class Log:
 
     def _reading(self) -> AbstractContextManager[None]:
         return in_one_line(ArtifactError, f"{self.address}: the log cannot be read")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _may_hold(footer: pq.FileMetaData, version: str) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from churn.core import process
 from churn.core.errors import ChurnError, IncomparableError
 from churn.core.files import Shape, read_json, read_parquet
+from churn.core.params.table import Label
 from churn.core.paths import Workspace
 from churn.model.card import CARD_FILE
 
@@ -25,6 +26,7 @@ class Card(Shape):
     id: str | None = None
     target: str | None = None
     task: str | None = None
+    classes: tuple[Label, ...] | None = None
     threshold: float | None = None
     half_width: float | None = None
     costs: tuple[float, ...] | None = None

@@ -14,6 +14,7 @@ from churn.core.errors import ParamsError
 from churn.core.files import read_json, read_parquet, write_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
+from churn.core.progress import announce
 from churn.data import split
 from churn.evaluation import tasks
 from churn.evaluation.results import Metrics, Values
@@ -96,7 +97,7 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     model = load_model(uri, root)
     with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
-    _require_unseen(test, settings, model.card)
+    test = _unseen(test, settings, model.card)
     if (model.card.task or "binary") != settings.task:
         raise ParamsError(f"task: the model's is {model.card.task or 'binary'}")
     task = tasks.of_params(settings)
@@ -109,20 +110,30 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     return Experiment(tracked, model.card.threshold, {"test": values})
 
 
-def _require_unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> None:
-    """Check that the model was not trained on any of these customers."""
+def _unseen(test: pd.DataFrame, settings: Params, card: ModelCard) -> pd.DataFrame:
+    """Return the customers on whom the model was certainly not trained.
+
+    All of them, or it is an error; but where strata were held out, those that the hash proves.
+    """
     if settings.data.id != card.id:
         raise ParamsError(
             f"data.id: the model identifies customers by {card.id!r}, not"
             f" {settings.data.id!r}; so its training rows are unknown"
         )
-    unseen = split.is_test(test[card.id], card.test_share, card.salt)
+    unseen = split.is_test(test[card.id], card.unseen_below, card.salt)
+    if card.held_out_below is not None and unseen.any():
+        announce(
+            f"measured on {unseen.sum():,} of {len(test):,} held-out customers, on whom this model"
+            " was certainly not trained"
+        )
+        return test[unseen]
     if not unseen.all():
         raise ParamsError(
             f"split: {(~unseen).sum():,} of {len(test):,} held-out customers may be training rows"
             f" of this model; it was trained with --set split.test_share={card.test_share}"
             f" --set split.salt={card.salt}"
         )
+    return test
 
 
 @contextmanager

@@ -160,7 +160,7 @@ def data_change(found: Baseline, candidate: Candidate) -> DataChange | None:
         categorical=(*data.categorical, *new_dates),
     )
     label_rate = None
-    if data.target in before and data.positive is not None:
+    if data.target in before and data.positive is not None and card.task in (None, "binary"):
         was, now = (round(float(table[data.target].mean()), 4) for table in (before, after))
         label_rate = was, now
     return DataChange(

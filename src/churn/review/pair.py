@@ -84,6 +84,8 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         )
     if (card.task or "binary") != candidate.settings.task:
         raise IncomparableError(f"{found.name}: its task is {card.task or 'binary'}")
+    if (card.classes or ()) != data.classes:
+        raise IncomparableError(f"{found.name}: its classes are other ones, or in another order")
     if (card.target or data.target) != data.target:
         raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")
     if exam.problem:

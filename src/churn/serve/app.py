@@ -309,6 +309,9 @@ class App:
         champion, trial, predict = serving.champion, serving.trial, self._predictor.predict
         if trial is None:
             return await predict(asked, champion, rows, _CHAMPION)
+        if trial.served.output.answered != champion.output.answered:  # of another task
+            metrics.count("churn_challenger_failures", trial.served.version)
+            return await predict(asked, champion, rows, _CHAMPION)
         chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
         if not chosen.any():
             return await predict(asked, champion, rows, _CHAMPION)

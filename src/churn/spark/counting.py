@@ -50,7 +50,9 @@ class SparkCounter:
         from pyspark.sql.types import LongType, StructField, StructType
 
         stored = log.schema((*COUNTED, *log.answered), sorted(logged))
-        rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*log.addresses(paths))
+        if not (fitting := log.addresses(log.fitting(paths))):
+            return Counts(reference, logged)
+        rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*fitting)
         ordered = rows.select(
             *stored.names,
             f.col("_metadata.file_path").alias(_FILE),

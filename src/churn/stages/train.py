@@ -175,4 +175,6 @@ def _out_of_fold(
         if output.fallback(decision) is not None:
             nothing = output.columns(np.empty((0, len(output.scored))))
             return pd.DataFrame({**nothing, "fold": np.empty(0, dtype=int)})
+        if not isinstance(decision, DecisionParams):
+            raise
         raise DataError(f"{error}; set decision.strategy to fixed in params.yaml") from error

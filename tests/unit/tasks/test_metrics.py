@@ -164,3 +164,31 @@ def test_importance_is_measured_where_each_class_is(classes: MulticlassDecision)
     places = task.sampled(y, 100, np.random.default_rng(0))
     assert set(y[places]) == {0, 1, 2}
     assert len(places) == pytest.approx(100, abs=2)
+
+
+def test_r2_is_undefined_where_only_rounding_differs(numbers: RegressionDecision) -> None:
+    y = np.zeros(60)
+    y[0] = 0.37
+    weighted = tasks.of(numbers).weighted(y, Scored(np.full(60, 0.01), 1.0))
+    counts = np.ones((60, 2))
+    counts[0, 1] = 0  # a draw without the only other number
+    assert np.isfinite(weighted.metrics(counts)["r2"]).tolist() == [True, False]
+
+
+def test_a_mean_over_all_customers_is_certain_however_rare_a_class_is(
+    classes: MulticlassDecision,
+) -> None:
+    task, y, first, _ = of_classes(classes, n=400)
+    second = Scored(np.random.default_rng(0).permutation(first.scores), first.rule)
+    kept = y < 2  # nobody is of the last class
+    y, first, second = y[kept], first.of(kept), second.of(kept)
+    found = {one.metric: one for one in compare(task, y, first, second, 1, 1000)}
+    assert found["accuracy"].word == "worse"
+    assert found["accuracy"].p is not None and found["accuracy"].p < 0.001
+    assert found["macro_f1"].word is None or found["macro_f1"].p == 1.0
+
+
+def test_a_held_out_share_within_the_intervals_is_told(numbers: RegressionDecision) -> None:
+    task, y, scored, _ = of_numbers(numbers)
+    share = task.coverage(y, scored)
+    assert share == pytest.approx(np.mean(np.abs(y - scored.scores) <= 12.0))

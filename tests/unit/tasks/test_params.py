@@ -29,6 +29,7 @@ REGRESSION = {
     "gates.slice_margins": {},
     "tune.metric": "rmse",
 }
+_ALONE = {"features": {}, "evaluation.slices.numeric": [], "evaluation.slices.protected": []}
 MULTICLASS = REGRESSION | {
     "task": "multiclass",
     "data.classes": ["low", 2, True],
@@ -72,6 +73,8 @@ def test_each_task_has_its_own_decision(tmp_path: Path) -> None:
         (REGRESSION, {"tune.metric": "brier"}, "tune.metric: brier is no metric"),
         (REGRESSION, {"gates.fairness": {"recall": 0.1}}, "gates.fairness is not for task"),
         (REGRESSION, {"release.canary": {"share": 0.1}}, "release.canary is not for task"),
+        (REGRESSION, {"data.numeric": ["lower"], **_ALONE}, "'lower' has the name of an output"),
+        (MULTICLASS, {"data.categorical": ["probability_2"]}, "'probability_2' has the name"),
         (MULTICLASS, {"data.classes": []}, "data.classes is needed for task: multiclass"),
         (MULTICLASS, {"decision.costs": {"low": 0}}, "decision.costs.low"),
         (MULTICLASS, {"decision.costs": {"huge": 2}}, "decision.costs: 'huge' is not in data.cla"),

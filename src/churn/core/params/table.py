@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from churn.core.params.section import Section, Share
 
 ROW_NUMBER = "(row)"  # the id of a table that has none
-_OUTPUT_COLUMNS = ("probability", "prediction", "lower", "upper")
+_OUTPUT_COLUMNS = ("probability", "prediction")
 Label = bool | int | float | str
 OneCharacter = Annotated[str, Field(min_length=1, max_length=1)]
 

@@ -102,6 +102,11 @@ class Params(Section):
         if bool(data.classes) != (task == "multiclass"):
             is_not = "is needed for" if task == "multiclass" else "is not for"
             raise ValueError(f"data.classes {is_not} task: {task}")
+        answers = {"regression": ["lower", "upper"]}.get(task, [])
+        answers += [f"probability_{name}" for name in data.classes]
+        for name in (data.id, data.target, *data.inputs):
+            if name in answers:
+                raise ValueError(f"data: column {name!r} has the name of an output; rename it")
         if isinstance(self.decision, MulticlassDecision):
             _require_declared(
                 "decision.costs", list(self.decision.costs), "data.classes", data.classes

@@ -86,6 +86,9 @@ class Multiclass(Task):
     def n_rarest(self, y: np.ndarray) -> int:
         return int(np.bincount(y, minlength=len(self.classes)).min())
 
+    def n_behind(self, metric: str, y: np.ndarray) -> int:
+        return len(y) if metric in _OF_CUSTOMERS else self.n_rarest(y)
+
     def rival(
         self, y: np.ndarray, scores: np.ndarray, correlation: float, rng: np.random.Generator
     ) -> np.ndarray:
@@ -180,6 +183,8 @@ class _WeightedClasses:
         return in_order(ratios | found)
 
 
+# Means over all customers, however rare a class is.
+_OF_CUSTOMERS = ("log_loss", "brier", "accuracy", "cost")
 _METRICS = (
     "log_loss",
     "brier",

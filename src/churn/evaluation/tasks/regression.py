@@ -85,6 +85,10 @@ class Regression(Task):
     def goodness(self, y: np.ndarray, scores: np.ndarray) -> float:
         return float(sk.r2_score(y, scores))
 
+    def coverage(self, y: np.ndarray, scored: Scored) -> float | None:
+        answer = self.output.answer(scored.scores, scored.rule)
+        return float(((answer["lower"] <= y) & (y <= answer["upper"])).mean())
+
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         return {"mean": significant(float(y.mean()), 6)}
 
@@ -129,7 +133,8 @@ class _WeightedErrors:
         error, first, second, n = self._moments.T @ counts
         spread = second - first**2 / n
         with np.errstate(divide="ignore", invalid="ignore"):
-            found["r2"] = np.where(spread > 0, 1 - error / spread, np.nan)
+            # Of equal numbers only rounding is left.
+            found["r2"] = np.where(spread > 1e-12 * second, 1 - error / spread, np.nan)
         found["median_error"] = self._medians(counts)
         return in_order(found)
 

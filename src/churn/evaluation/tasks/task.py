@@ -117,6 +117,10 @@ class Task(ABC):
         Those of the rarest class; of numbers all.
         """
 
+    def n_behind(self, metric: str, y: np.ndarray) -> int:
+        """Return the number of customers on which the width of a metric's interval depends."""
+        return self.n_rarest(y)
+
     @abstractmethod
     def rival(
         self, y: np.ndarray, scores: np.ndarray, correlation: float, rng: np.random.Generator
@@ -143,6 +147,10 @@ class Task(ABC):
     def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return the places of `n` customers, in order, on whom a metric is defined."""
         return np.sort(rng.permutation(len(y))[:n])
+
+    def coverage(self, y: np.ndarray, scored: Scored) -> float | None:
+        """Return the share of the customers whose number is in its interval; None without one."""
+        return None
 
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         """Describe the labels of a slice, as the fields of `SliceMetrics`."""

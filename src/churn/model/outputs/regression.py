@@ -24,9 +24,10 @@ class Regression(Output):
     Notes
     -----
     The interval is the prediction plus and minus the absolute error that `decision.coverage` of the
-    out-of-fold predictions do not exceed (split conformal prediction with cross-validated errors).
+    out-of-fold predictions do not exceed. It holds about that share, as the model of all rows errs
+    about as much as those of the folds; for a share that holds for any model see the source.
     Source: Barber, R. F., Candès, E. J., Ramdas, A. and Tibshirani, R. J. (2021), Predictive
-    inference with the jackknife+, Annals of Statistics 49 (1), "CV+".
+    inference with the jackknife+, Annals of Statistics 49 (1), section 1 (cross-validation).
     """
 
     task = "regression"

@@ -58,6 +58,7 @@ class Content:
     metrics: Metrics
     intervals: dict[str, Interval]
     slices: Slices
+    coverage: float | None
     fairness: list[Fairness]
     checks: Checks
     reasons: list[Reason]
@@ -91,6 +92,10 @@ def gather(workspace: Workspace) -> Content:
             Scored(task.output.scores(predictions), model.rule),
             comparison.seed,
             comparison.resamples,
+        ),
+        coverage=task.coverage(
+            test[settings.data.target].to_numpy(),
+            Scored(task.output.scores(predictions), model.rule),
         ),
         slices=read_json(workspace.slices, "evaluate", Slices),
         fairness=from_json(Comparison, read_any_json(workspace.comparison, "compare")).fairness,

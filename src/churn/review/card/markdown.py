@@ -82,9 +82,14 @@ def _model(content: Content) -> str:
         ["family", code(model.family)],
         ["hyperparameters", hyperparameters or "those of scikit-learn"],
         ["decision", _decision(model, settings)],
+        *([] if content.coverage is None else [_interval_row(content.coverage)]),
         ["features", listed(model.features, _MOST_NAMES)],
     ]
     return table(["", ""], rows)
+
+
+def _interval_row(coverage: float) -> list[str]:
+    return ["interval", f"holds {coverage:.1%} of the held-out customers' numbers"]
 
 
 def _predicts(model: ModelCard, settings: Params) -> str:
@@ -127,10 +132,17 @@ def _data(content: Content) -> str:
     return "\n\n".join(
         [
             table(["customers", "number", _kind(stats.train)], sides, numbers=(1, 2)),
-            f"A hash of the id holds out {model.test_share:.0%} of the customers, always the same.",
+            _held_out(model),
             first_rows(["column", "kind", "missing", "in training rows"], columns, numbers=(2,)),
         ]
     )
+
+
+def _held_out(model: ModelCard) -> str:
+    share = f"A hash of the id holds out {model.test_share:.0%}"
+    if model.held_out_below is not None:
+        return f"{share} of each tenth of the customers by their number."
+    return f"{share} of the customers, always the same."
 
 
 def _kind(side: TableStats) -> str:
