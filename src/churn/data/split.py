@@ -68,7 +68,8 @@ def is_test_by_stratum(
     """Tell which customers are held out, if they are the same share of each stratum.
 
     In each stratum those with the smallest hash, as in `is_test`. So a customer changes sides only
-    where the table has changed around `test_share`: a few of a thousand. Which customers a model
+    where the table has changed around `test_share`: when it grows by a tenth, fewer than one in a
+    hundred. Which customers a model
     was certainly not trained on is known without its table: those whose hash is below that of all
     its training rows.
 

@@ -18,6 +18,7 @@ from churn.core.rounding import significant
 from churn.data import dates
 from churn.evaluation.slices import Cuts, cuts, divide
 from churn.evaluation.tasks import Scored, Task
+from churn.model.rule import Rule, rule_of
 
 _DIGITS = 8  # of numbers in files
 _BINS = 100  # of a numeric column, each with a hundredth of the customers
@@ -145,12 +146,11 @@ class Reference(Shape):
     groups: list[GroupMetrics]
 
     @property
-    def rule(self) -> float | tuple[float, ...]:
+    def rule(self) -> Rule:
         """The rule of the model's output (`churn.model.outputs`)."""
-        for learned in (self.threshold, self.half_width, self.costs):
-            if learned is not None:
-                return learned
-        raise ArtifactError("reference.json names no threshold; run churn evaluate again")
+        if (rule := rule_of(self)) is None:
+            raise ArtifactError("reference.json names no threshold; run churn evaluate again")
+        return rule
 
 
 def describe(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape
+from churn.model.rule import Rule, rule_of
 
 # By metric; null where one is undefined.
 Values = dict[str, float | None]
@@ -22,12 +23,11 @@ class Metrics(Shape):
     undefined: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @property
-    def rule(self) -> float | tuple[float, ...]:
+    def rule(self) -> Rule:
         """The rule of the model's output (`churn.model.outputs`)."""
-        for learned in (self.threshold, self.half_width, self.costs):
-            if learned is not None:
-                return learned
-        raise ArtifactError("metrics.json names no threshold; run churn evaluate again")
+        if (rule := rule_of(self)) is None:
+            raise ArtifactError("metrics.json names no threshold; run churn evaluate again")
+        return rule
 
     @property
     def sides(self) -> dict[str, Values]:

@@ -107,10 +107,12 @@ class Ranking:
         1 where the customer belongs to the class, else 0.
     probability : ndarray of float, shape (n_customers,)
         Predicted probability that the customer does.
+    area : bool, default=True
+        Whether average precision is computed, which takes as long as ROC AUC.
     """
 
-    def __init__(self, y: np.ndarray, probability: np.ndarray) -> None:
-        p = probability
+    def __init__(self, y: np.ndarray, probability: np.ndarray, area: bool = True) -> None:
+        p, self._has_area = probability, area
         order = np.argsort(-p, kind="stable")
         is_positive = y[order] == 1
         self._positives, self._negatives = order[is_positive], order[~is_positive]
@@ -124,19 +126,20 @@ class Ranking:
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """See `Weighted`."""
         positives = counts[self._positives]
-        found = np.cumsum(positives, axis=0)
         others = np.zeros((len(self._negatives) + 1, counts.shape[1]))
         np.cumsum(counts[self._negatives], axis=0, out=others[1:])
         total, n_others = positives.sum(axis=0), others[-1]
         above, beside = others[self._others_above], others[self._others_with]
-        found = found[self._with]
-        # A draw may miss the first customers; the precision there has no weight.
-        precision = found / np.maximum(found + beside, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            area = np.einsum("ij,ij->j", positives, precision) / total
             # A negative above a positive loses that pair, and one with an equal rank half of it.
             lost = np.einsum("ij,ij->j", positives, above + beside) / 2
             auc = (total * n_others - lost) / (total * n_others)
+            if not self._has_area:
+                return {"roc_auc": auc}
+            found = np.cumsum(positives, axis=0)[self._with]
+            # A draw may miss the first customers; the precision there has no weight.
+            precision = found / np.maximum(found + beside, 1)
+            area = np.einsum("ij,ij->j", positives, precision) / total
         return {"roc_auc": auc, "average_precision": area}
 
     def influence(self) -> dict[str, np.ndarray]:

@@ -49,6 +49,8 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))
     for metric, limit in settings.gates.slice_margins.items():
         usual = small_of_slices.get(metric, limit)
+        if not NEEDS[settings.task].relative:  # then a smaller one is somebody's own
+            usual = min(usual, limit)
         wanted = float(f"{2 * chosen.get(metric, 0):.2g}")
         if wanted > usual:
             why = "twice the margin of all customers, as slices are smaller"

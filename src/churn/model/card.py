@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from churn.core.params import Columns, CsvParams, TaskName
 from churn.core.params.table import Label
+from churn.model.rule import Rule, rule_of
 
 CARD_FILE = "model.json"
 
@@ -45,12 +46,11 @@ class ModelCard(Columns):
     @property
     def unseen_below(self) -> float:
         """The hash below which a customer was certainly not trained on (`split.is_test`)."""
-        return self.test_share if self.held_out_below is None else self.held_out_below
+        return self.held_out_below or self.test_share
 
     @property
-    def rule(self) -> float | tuple[float, ...]:
+    def rule(self) -> Rule:
         """The rule by which an output answers."""
-        for learned in (self.threshold, self.half_width, self.costs):
-            if learned is not None:
-                return learned
-        raise AssertionError("the validator has seen one")
+        rule = rule_of(self)
+        assert rule is not None  # the validator has seen one
+        return rule

@@ -16,6 +16,7 @@ from churn.core.files import Shape, read_json, read_parquet
 from churn.core.params.table import Label
 from churn.core.paths import Workspace
 from churn.model.card import CARD_FILE
+from churn.model.rule import Rule, rule_of
 
 PRODUCTION = "Production"
 
@@ -39,10 +40,9 @@ class Card(Shape):
     categorical: tuple[str, ...] = ()
 
     @property
-    def rule(self) -> float | tuple[float, ...] | None:
+    def rule(self) -> Rule | None:
         """The rule of the model's output (`churn.model.outputs`)."""
-        known = (self.threshold, self.half_width, self.costs)
-        return next((rule for rule in known if rule is not None), None)
+        return rule_of(self)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")
     if exam.problem:
         raise IncomparableError(exam.problem)
-    share = card.test_share if card.held_out_below is None else card.held_out_below
+    share = card.held_out_below or card.test_share
     unseen = split.is_test(exam.rows[data.id], share, card.salt)
     if card.held_out_below is not None and found.workspace is not None:
         trained = read_parquet(found.workspace.split("train"), "prepare")[card.id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from churn.core import params
@@ -14,7 +13,6 @@ from churn.core.progress import bar
 from churn.data.dates import days_before_newest
 from churn.model import outputs
 from churn.model.card import CARD_FILE, ModelCard
-from churn.model.outputs import Output
 from churn.validation import program as deepchecks_program
 from churn.validation.page import render
 from churn.validation.results import Checks
@@ -48,32 +46,27 @@ def check(workspace: Workspace, settings: Params, checks: ChecksParams) -> Check
     checks : ChecksParams
         Which checks, and the number of customers that they are run on.
     """
-    frames = {side: _scored(workspace, side, settings) for side in SIDES}
+    card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
+    frames = {side: _scored(workspace, side, settings.data.id, card) for side in SIDES}
     data, train = settings.data, frames["train"]
     frames = {side: days_before_newest(f, train, data.dates) for side, f in frames.items()}
     sampled = deepchecks_program.sample(frames, data, checks.max_rows)
-    output = outputs.of(settings.task, data.classes)
+    output = outputs.of_card(card)
     with bar("checking", sum(map(len, checks.suites.values()))) as advance:
         results = deepchecks_program.run(sampled, data, checks, output, advance, frames)
     return Checks.of(results, {side: len(frame) for side, frame in sampled.items()})
 
 
-def _scored(workspace: Workspace, side: str, settings: Params) -> pd.DataFrame:
-    """Read one side with its predictions."""
+def _scored(workspace: Workspace, side: str, ids: str, card: ModelCard) -> pd.DataFrame:
+    """Read one side with its predictions; ``prediction`` is what the labels are."""
     frame = read_parquet(workspace.split(side), "prepare")
     predictions = read_parquet(workspace.predictions(side), "evaluate")
-    if not frame[settings.data.id].equals(predictions[settings.data.id]):
+    if not frame[ids].equals(predictions[ids]):
         raise ArtifactError(
             f"{workspace.predictions(side)}: its customers differ from"
             f" {workspace.split(side)}; run `churn evaluate` again"
         )
-    output = outputs.of(settings.task, settings.data.classes)
+    output = outputs.of_card(card)
     scores = output.scores(predictions)
-    predicted = {**output.columns(scores), "prediction": _decided(output, scores, workspace)}
+    predicted = {**output.columns(scores), "prediction": output.decided(scores, card.rule)}
     return frame.assign(**predicted)
-
-
-def _decided(output: Output, scores: np.ndarray, workspace: Workspace) -> np.ndarray:
-    """Return what is predicted: 0 or 1, a number, or the position of a class, as the labels."""
-    card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
-    return output.decided(scores, card.rule)

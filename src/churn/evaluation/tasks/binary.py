@@ -53,12 +53,6 @@ class Binary(Task):
     def goodness(self, y: np.ndarray, scores: np.ndarray) -> float:
         return float(roc_auc_score(y, scores))
 
-    def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        # Stratified, so that both classes occur.
-        chosen = [rng.permutation(np.flatnonzero(y == label)) for label in (0, 1)]
-        parts = [ids[: max(1, round(n * len(ids) / len(y)))] for ids in chosen]
-        return np.sort(np.concatenate(parts))
-
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         return {"churned": int(y.sum())}
 

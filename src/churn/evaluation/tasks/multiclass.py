@@ -9,13 +9,12 @@ import numpy as np
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import MulticlassDecision
+from churn.core.params import METRICS, MulticlassDecision
 from churn.evaluation import class_curves
 from churn.evaluation.curves import Points
 from churn.evaluation.metric_names import AT_COSTS
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
-from churn.model.outputs import Output
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
 
 
@@ -23,15 +22,22 @@ from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
 class Multiclass(Task):
     """The probability of each class.
 
-    =================  ===============================================================
-    accuracy           share of customers whose class is predicted, as all below but the last three
-    balanced_accuracy  mean over the classes of the share of their customers
+    Of the probabilities p:
+
+    =============  ==================================================================
+    log_loss       -mean(log p of the customer's class), natural logarithm, p clipped
+    brier          mean(sum over the classes of (p - y)^2), in [0, 2]
+    macro_roc_auc  mean over the classes of ROC AUC, each against all others
+    =============  ==================================================================
+
+    Of the predicted class:
+
+    =================  =================================================================
+    accuracy           share of the customers for whom it is theirs
+    balanced_accuracy  mean over the classes of that share of their customers
     macro_f1           mean over the classes of 2 TP / (2 TP + FP + FN)
-    cost               mean of `costs` of the class, where another one is predicted
-    macro_roc_auc      mean over the classes of ROC AUC, each against all others
-    log_loss           -mean(log p of the customer's class), natural logarithm, p clipped
-    brier              mean(sum over the classes of (p - y)^2), in [0, 2]
-    =================  ===============================================================
+    cost               mean of `costs` of the customer's class, where another one is it
+    =================  =================================================================
 
     Parameters
     ----------
@@ -46,11 +52,7 @@ class Multiclass(Task):
     quality = "macro_roc_auc"
 
     @property
-    def output(self) -> Output:
-        return self._output
-
-    @property
-    def _output(self) -> MulticlassOutput:
+    def output(self) -> MulticlassOutput:
         return MulticlassOutput(self.classes)
 
     def measure(self, y: np.ndarray, scored: Scored) -> Measured:
@@ -58,7 +60,7 @@ class Multiclass(Task):
         p, labels = scored.scores, np.arange(len(self.classes))
         if not _are_probabilities(p):
             raise DataError("a predicted probability is not a number from 0 to 1")
-        decided = self._output.decided(p, scored.rule)
+        decided = self.output.decided(p, scored.rule)
         absent = self.output.problem(y) or ""
         results: dict[str, tuple[str, Callable[[], float]]] = {
             "log_loss": ("", lambda: sk.log_loss(y, p, labels=labels)),
@@ -75,11 +77,11 @@ class Multiclass(Task):
         return Measured.of(results)
 
     def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
-        decided = self._output.decided(scored.scores, scored.rule)
+        decided = self.output.decided(scored.scores, scored.rule)
         return _WeightedClasses(y, scored.scores, decided, self._costs(y, decided))
 
     def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        costs = np.array(self._output.choose(y, y, self.decision))
+        costs = np.array(self.output.choose(y, y, self.decision))
         missed: np.ndarray = costs[y] * (decided != y)
         return missed
 
@@ -111,14 +113,8 @@ class Multiclass(Task):
             )
         )
 
-    def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        labels = range(len(self.classes))
-        chosen = [rng.permutation(np.flatnonzero(y == label)) for label in labels]
-        parts = [ids[: max(1, round(n * len(ids) / len(y)))] for ids in chosen]
-        return np.sort(np.concatenate(parts))
-
     def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
-        decided = self._output.decided(scored.scores, scored.rule)
+        decided = self.output.decided(scored.scores, scored.rule)
         return self.compared(y, scored) | {
             "confusion": class_curves.confusion(y, decided, self.classes),
             "classes": class_curves.recall_and_precision(y, decided, self.classes),
@@ -154,19 +150,22 @@ class _WeightedClasses:
             definitions[f"recall{k}"] = ({f"tp{k}": 1.0}, {f"y{k}": 1.0})
             definitions[f"f1{k}"] = ({f"tp{k}": 2.0}, {f"y{k}": 1.0, f"d{k}": 1.0})
         self._ratios = Ratios(columns, definitions)
-        self._rankings = [Ranking((y == k).astype(int), p[:, k]) for k in range(self._k)]
+        self._rankings = [
+            Ranking((y == k).astype(int), p[:, k], area=False) for k in range(self._k)
+        ]
 
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """See `Weighted`."""
         if not self._is_valid:
-            return {name: np.full(counts.shape[1], np.nan) for name in _METRICS}
+            nothing = np.full(counts.shape[1], np.nan)
+            return in_order(dict.fromkeys(METRICS["multiclass"], nothing))
         rankings = [ranking.metrics(counts) for ranking in self._rankings]
         return self._means(self._ratios.metrics(counts), rankings)
 
     def influence(self) -> dict[str, np.ndarray]:
         """See `Weighted`."""
         if not self._is_valid:
-            return {name: np.full(self._n, np.nan) for name in _METRICS}
+            return in_order(dict.fromkeys(METRICS["multiclass"], np.full(self._n, np.nan)))
         rankings = [ranking.influence() for ranking in self._rankings]
         return self._means(self._ratios.influence(), rankings)
 
@@ -185,15 +184,6 @@ class _WeightedClasses:
 
 # Means over all customers, however rare a class is.
 _OF_CUSTOMERS = ("log_loss", "brier", "accuracy", "cost")
-_METRICS = (
-    "log_loss",
-    "brier",
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "macro_roc_auc",
-    "cost",
-)
 
 
 def _are_probabilities(p: np.ndarray) -> bool:

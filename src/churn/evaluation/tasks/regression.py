@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import RegressionDecision
+from churn.core.params import METRICS, RegressionDecision
 from churn.core.rounding import significant
 from churn.evaluation import error_curves
 from churn.evaluation.curves import Points, calibration
@@ -127,7 +127,7 @@ class _WeightedErrors:
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """See `Weighted`."""
         if not self._is_valid:
-            return {name: np.full(counts.shape[1], np.nan) for name in _METRICS}
+            return in_order(dict.fromkeys(METRICS["regression"], np.full(counts.shape[1], np.nan)))
         found = self._ratios.metrics(counts)
         found["rmse"] = np.sqrt(found.pop("mse"))
         error, first, second, n = self._moments.T @ counts
@@ -151,7 +151,7 @@ class _WeightedErrors:
         """See `Weighted`; the median has none."""
         nothing = np.full(self._n, np.nan)
         if not self._is_valid:
-            return dict.fromkeys(_METRICS, nothing)
+            return in_order(dict.fromkeys(METRICS["regression"], nothing))
         found = self._ratios.influence()
         error, _, spread, _ = self._moments.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -159,6 +159,3 @@ class _WeightedErrors:
             each_error, each_spread = self._moments[:, 0], self._moments[:, 2]
             found["r2"] = (error * each_spread / spread - each_error) / spread
         return in_order(found | {"median_error": nothing})
-
-
-_METRICS = ("r2", "rmse", "mae", "median_error", "cost")

@@ -112,10 +112,7 @@ class Task(ABC):
 
     @abstractmethod
     def n_rarest(self, y: np.ndarray) -> int:
-        """Return the number of customers on which the width of an interval depends.
-
-        Those of the rarest class; of numbers all.
-        """
+        """Return the number of customers of the rarest class; of numbers, of all customers."""
 
     def n_behind(self, metric: str, y: np.ndarray) -> int:
         """Return the number of customers on which the width of a metric's interval depends."""
@@ -145,8 +142,12 @@ class Task(ABC):
         """Return the metric `quality`, of which more is better."""
 
     def sampled(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the places of `n` customers, in order, on whom a metric is defined."""
-        return np.sort(rng.permutation(len(y))[:n])
+        """Return the places of about `n` customers, in order; of each class as large a share."""
+        classes = np.unique(y) if y.dtype.kind == "i" else [None]
+        members = [np.arange(len(y)) if c is None else np.flatnonzero(y == c) for c in classes]
+        chosen = [rng.permutation(places) for places in members]
+        parts = [places[: max(1, round(n * len(places) / len(y)))] for places in chosen]
+        return np.sort(np.concatenate(parts))
 
     def coverage(self, y: np.ndarray, scored: Scored) -> float | None:
         """Return the share of the customers whose number is in its interval; None without one."""

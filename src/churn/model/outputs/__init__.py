@@ -13,8 +13,8 @@ from churn.model.card import ModelCard
 from churn.model.outputs.binary import Binary
 from churn.model.outputs.multiclass import Multiclass
 from churn.model.outputs.output import Output as Output
-from churn.model.outputs.output import Rule as Rule
 from churn.model.outputs.regression import Regression
+from churn.model.rule import Rule as Rule
 
 
 def of(task: TaskName, classes: Sequence[Label] = ()) -> Output:

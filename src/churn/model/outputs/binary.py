@@ -16,7 +16,8 @@ from sklearn.pipeline import Pipeline
 
 from churn.core.params import Decision, DecisionParams
 from churn.model import threshold
-from churn.model.outputs.output import Output, Rule
+from churn.model.outputs.output import Output
+from churn.model.rule import Rule
 
 
 class Binary(Output):

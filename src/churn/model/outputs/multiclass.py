@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from churn.core.params import Decision, MulticlassDecision
 from churn.data import targets
 from churn.model.outputs.binary import Binary
-from churn.model.outputs.output import Output, Rule
+from churn.model.outputs.output import Output
+from churn.model.rule import Rule
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from churn.core.params import Decision, Family, TaskName
 from churn.data import targets
-
-# What is learned from out-of-fold predictions, beside the pipeline.
-Rule = float | tuple[float, ...]
+from churn.model.rule import Rule
 
 
 class Output(ABC):

@@ -15,7 +15,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from churn.core.params import RegressionDecision
-from churn.model.outputs.output import Output, Rule
+from churn.model.outputs.output import Output
+from churn.model.rule import Rule
 
 
 class Regression(Output):
