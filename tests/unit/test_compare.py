@@ -220,6 +220,11 @@ def test_a_model_of_another_task_is_no_comparison(candidate: Candidate) -> None:
         score(pretended(task="regression"), candidate)
 
 
+def test_a_model_of_classes_in_another_order_is_no_comparison(candidate: Candidate) -> None:
+    with pytest.raises(IncomparableError, match="main: its classes are other ones, or in another"):
+        score(pretended(classes=("high", "low")), candidate)
+
+
 @pytest.mark.parametrize("key", ["id", "test_share", "salt", "threshold"])
 def test_a_model_that_does_not_know_its_split_is_no_comparison(
     key: str, candidate: Candidate

@@ -37,7 +37,7 @@ def prepare() -> None:
 @cli.command()
 @_SETTINGS
 def train(settings: tuple[str, ...]) -> None:
-    """Stage 2: fit the model, and choose the threshold or the interval.
+    """Stage 2: fit the model, choose threshold or interval.
 
     With --set: an experiment. Prepares, trains and evaluates in a temporary folder, and logs an
     MLflow run; the pipeline's files do not change.

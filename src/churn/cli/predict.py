@@ -90,7 +90,9 @@ def predict(
     engine: Literal["local", "spark"],
     master: str | None,
 ) -> None:
-    """Predict for customers: id, and the answer, such as probability and 0 or 1.
+    """Predict for customers: id, and what the model answers.
+
+    That is probability and 0 or 1; with other tasks a number and its interval, or a class.
 
     Into a folder: any number of rows, read and written in parts, by all cores, with the version and
     the time of the run in each row. Only whole parts are ever there, and _SUCCESS when all are.

@@ -129,8 +129,8 @@ def by_fold(
     chosen = order[place[order] < max_rows / len(y)]
     fold = (hash_share(ids, "fold") * n_folds).astype(int)[chosen]
     for number in range(n_folds):
-        if output.problem(y[chosen][fold != number]):
-            raise DataError("too few customers of one kind to cross-validate a model")
+        if problem := output.problem(y[chosen][fold != number]):
+            raise DataError(f"too few customers to cross-validate: without one fold, {problem}")
     for number in range(n_folds):
         # In the order of the table, as for the model itself: a fit may depend on the order.
         seen, unseen = np.sort(chosen[fold != number]), chosen[fold == number]

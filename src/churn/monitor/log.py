@@ -101,16 +101,17 @@ class Log:
         """Return the addresses of files of the log, for who does not read them by fsspec."""
         return [self._files.unstrip_protocol(path) for path in paths]
 
-    def fitting(self, paths: Sequence[str]) -> list[str]:
+    def fitting(self, paths: Sequence[str], schema: pa.Schema) -> ds.FileSystemDataset:
         """Return the files without those of a model of another task, which answers otherwise."""
+        found = ds.dataset(list(paths), schema, format="parquet", filesystem=self._files)
+        with self._reading():
+            # A fragment keeps the footer that it is judged by, so that none is read twice.
+            files = [file for file in found.get_fragments() if self._fits(file.physical_schema)]
+        return ds.FileSystemDataset(files, schema, found.format, found.filesystem)
 
-        def fits(path: str) -> bool:
-            with self._reading(), self._files.open(path, "rb") as file:
-                there = pq.read_schema(file)
-            both = ((there.field(n).type, self._own[n]) for n in self.answered if n in there.names)
-            return all(_is_text(one) == _is_text(other) for one, other in both)
-
-        return [path for path in paths if fits(path)]
+    def _fits(self, there: pa.Schema) -> bool:
+        answered = [name for name in self.answered if name in there.names]
+        return all(_values(there.field(name).type) == self._own[name] for name in answered)
 
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
@@ -136,11 +137,8 @@ class Log:
         ArtifactError
             If a file is damaged.
         """
-        schema, paths = self.schema(own, columns), self.fitting(paths)
-        if not paths:
-            return
+        rows = self.fitting(paths, self.schema(own, columns))
         with self._reading():
-            rows = ds.dataset(list(paths), schema=schema, format="parquet", filesystem=self._files)
             waiting: list[pa.RecordBatch] = []
             count = 0
             for batch in rows.to_batches(batch_size=_ROWS):
@@ -156,8 +154,8 @@ class Log:
         return in_one_line(ArtifactError, f"{self.address}: the log cannot be read")
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+def _values(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _may_hold(footer: pq.FileMetaData, version: str) -> bool:

@@ -50,9 +50,9 @@ class SparkCounter:
         from pyspark.sql.types import LongType, StructField, StructType
 
         stored = log.schema((*COUNTED, *log.answered), sorted(logged))
-        if not (fitting := log.addresses(log.fitting(paths))):
+        if not (files := log.fitting(paths, stored).files):
             return Counts(reference, logged)
-        rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*fitting)
+        rows = self.spark.read.schema(from_arrow_schema(stored)).parquet(*log.addresses(files))
         ordered = rows.select(
             *stored.names,
             f.col("_metadata.file_path").alias(_FILE),

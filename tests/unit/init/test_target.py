@@ -100,6 +100,13 @@ def test_a_copy_of_a_number_is_left_out() -> None:
     assert list(found.used) == ["noise"]
 
 
+def test_limits_of_two_classes_are_those_that_are_shipped() -> None:
+    gates, needs = params.load(ROOT / "params.yaml").gates, tasks.NEEDS["binary"]
+    assert needs.margins == gates.margins
+    assert needs.slice_margins == gates.slice_margins
+    assert set(needs.minima) == set(gates.minima)
+
+
 @pytest.mark.parametrize("first", ["regression", "multiclass"])
 def test_params_are_valid_for_each_task_and_back(first: TaskName, tmp_path: Any) -> None:
     file = tmp_path / "params.yaml"

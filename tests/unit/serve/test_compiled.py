@@ -57,7 +57,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "kind"), cases())
+@pytest.mark.parametrize(("family", "kind"), list(cases()))
 def test_every_family_with_every_kind_of_column_has_the_same_bits(
     family: Family, kind: str, rich: pd.DataFrame
 ) -> None:

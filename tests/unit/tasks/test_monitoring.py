@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from churn.core.params import EffectsParams, MulticlassDecision, RegressionDecision, SlicesParams
@@ -18,9 +20,12 @@ from churn.model.artifact import Model
 from churn.monitor import performance
 from churn.monitor.counting import Counts
 from churn.monitor.labels import Labels
+from churn.monitor.log import Log
 from churn.monitor.measuring import Measurer
 from churn.serve.prediction_log import Entry, table
 from churn.serve.rows import from_frame
+from tests.unit.monitor import logs
+from tests.unit.serve.models import fitted
 from tests.unit.tasks.conftest import CLASSES, Fit
 
 SLICES = SlicesParams(numeric=("age",), bins=2, min_rows=50)
@@ -133,3 +138,19 @@ def test_numbers_are_calibrated_by_tenths_and_classes_are_not(
     assert len(tenths) == 10
     assert [one[0] for one in tenths] == sorted(one[0] for one in tenths)
     assert classes_watched.with_labels(classes_watched.rows).calibration == []
+
+
+def test_files_of_a_model_of_another_task_are_passed_over(
+    numbers_watched: Watched, classes_watched: Watched, spenders: pd.DataFrame, tmp_path: Path
+) -> None:
+    both = {"numbers": numbers_watched, "classes": classes_watched}
+    for name, watched in both.items():
+        pq.write_table(watched.log(watched.rows), tmp_path / f"{name}.parquet")
+    logs.write(tmp_path, logs.FIRST, spenders, fitted(spenders, data__categorical=["plan"]))
+    paths = [str(path) for path in tmp_path.rglob("*.parquet")]
+    assert len(paths) == 3
+    for name, watched in both.items():
+        log = Log(str(tmp_path), watched.model.card, watched.model.output.answered)
+        found = pa.concat_tables(log.parts(paths, ["prediction"], ["age"]))
+        assert found.num_rows == len(watched.rows), name
+        assert found["prediction"].null_count == 0

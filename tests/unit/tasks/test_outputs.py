@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.core.errors import DataError
 from churn.core.params import FAMILIES, MulticlassDecision, RegressionDecision
 from churn.model import artifact, outputs
 from tests.unit.tasks.conftest import CLASSES, Fit
@@ -92,3 +93,12 @@ def test_classes_are_learned_stored_and_answered(
     assert (answer["prediction"] == "high").sum() > (labels == "high").sum()  # costs three times
     artifact.save(model, tmp_path / "model")
     pd.testing.assert_frame_equal(artifact.load(tmp_path / "model").predict(spenders), answer)
+
+
+def test_numbers_that_hardly_differ_are_refused_without_advice_for_two_classes(
+    fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = np.arange(len(spenders)) == 0
+    monkeypatch.setitem(spenders, "spend", np.where(first, 2.0, 1.0))
+    with pytest.raises(DataError, match=r"without one fold, they all have the same target$"):
+        fit_numbers("ridge")

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 from churn.core.errors import ExplanationError
-from churn.core.params import FAMILIES
+from churn.core.params import FAMILIES, ServeParams
 from churn.explanation.values import Explainer
-from churn.serve import parity
+from churn.serve import metrics, parity
+from churn.serve.access import Keys
+from churn.serve.app import App, Serving, Trial
 from churn.serve.compiled import CompileError, compile_model
-from tests.unit.serve.models import same_bits
+from tests.unit.serve.asgi import asked
+from tests.unit.serve.models import fitted, same_bits, unproven
 from tests.unit.tasks.conftest import Fit
 
 
@@ -107,3 +110,27 @@ def test_there_are_no_reasons_for_a_loss_that_multiplies(
     model = fit_numbers("hist_gradient_boosting", loss="gamma")
     with pytest.raises(ExplanationError, match="loss: gamma"):
         Explainer(model)
+
+
+def test_a_challenger_of_another_task_answers_nobody(
+    fit_numbers: Fit, spenders: pd.DataFrame
+) -> None:
+    champion = unproven(fitted(spenders, data__categorical=["plan"]), "3")
+    trial = Trial(unproven(fit_numbers("ridge"), "4"), share=1.0, shadow=False)
+    app = App(ServeParams(), Keys(), None)
+    app.serving = Serving("churn", champion, trial)
+    rows = spenders[list(champion.model.card.inputs)].head(5).to_dict("records")
+
+    def failures() -> float:
+        label = {"version": "4"}
+        return (
+            metrics.collected(None).get_sample_value("churn_challenger_failures_total", label)
+            or 0.0
+        )
+
+    before = failures()
+    answer = asked(app, "/invocations", {"dataframe_records": rows})
+    assert answer.status == 200
+    expected = champion.model.scores(spenders.head(5))
+    np.testing.assert_allclose(answer.probabilities, expected, rtol=1e-12)
+    assert failures() == before + 1
