@@ -80,23 +80,16 @@ def gather(workspace: Workspace) -> Content:
     test = read_parquet(workspace.split("test"), "prepare")
     predictions = read_parquet(workspace.predictions("test"), "evaluate")
     task = tasks.of_params(settings)
+    y = test[settings.data.target].to_numpy()
+    scored = Scored(task.output.scores(predictions), model.rule)
     comparison = settings.comparison
     return Content(
         settings=settings,
         model=model,
         stats=read_json(workspace.data_stats, "prepare", DataStats),
         metrics=read_json(workspace.metrics, "evaluate", Metrics),
-        intervals=intervals(
-            task,
-            test[settings.data.target].to_numpy(),
-            Scored(task.output.scores(predictions), model.rule),
-            comparison.seed,
-            comparison.resamples,
-        ),
-        coverage=task.coverage(
-            test[settings.data.target].to_numpy(),
-            Scored(task.output.scores(predictions), model.rule),
-        ),
+        intervals=intervals(task, y, scored, comparison.seed, comparison.resamples),
+        coverage=task.coverage(y, scored),
         slices=read_json(workspace.slices, "evaluate", Slices),
         fairness=from_json(Comparison, read_any_json(workspace.comparison, "compare")).fairness,
         checks=read_json(workspace.checks, "validate", Checks),
