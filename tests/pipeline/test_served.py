@@ -52,7 +52,7 @@ KIND = "test_a_body_of_another_kind_is_refused"
 UNSEEN = "test_texts_that_were_never_seen_are_answered_and_are_all_one"
 CLIENTS = "test_sixteen_clients_at_once_each_get_their_own_answers"
 LATENCY = "test_of_single_requests_95_in_100_are_answered_in_time"
-THRESHOLD = "test_churn_is_predicted_from_the_threshold_on"
+THRESHOLD = "test_the_prediction_follows_from_the_scores"
 # Mistakes that show in different requests, so that one server makes all of a group, and the tests
 # that find them: these, and no others.
 GROUPS: dict[str, dict[str, set[str]]] = {
@@ -71,7 +71,7 @@ GROUPS: dict[str, dict[str, set[str]]] = {
         "TakesAnyKind": each(KIND, "text/plain", "application/json; charset=latin-1"),
     },
     "group-2": {
-        "PredictsHalves": {"test_a_prediction_is_a_whole_number_and_a_probability_is_not"},
+        "PredictsHalves": {"test_each_part_of_an_answer_has_its_type"},
         "BlamesItselfForBrokenJson": each(BODY, "empty", "broken JSON", "not UTF-8"),
         "DoesNotNameMissingColumns": MISSING,
         "RefusesTruthValues": each(WRITTEN, "True-1"),

@@ -94,7 +94,7 @@ def test_metrics_of_a_run_that_is_gone_are_unknown(candidates: Candidates) -> No
     version = candidates.release(1).version
     assert candidates.registry.metrics(replace(version, run_id="0" * 32)) == {}
     text = status.markdown(candidates.registry.versions(), True, "done", {})
-    assert "| ROC AUC | unknown |" in text
+    assert "| all metrics | unknown |" in text
 
 
 def test_the_audit_trail_is_in_the_order_of_time(released: Candidates) -> None:

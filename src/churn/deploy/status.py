@@ -140,6 +140,7 @@ def _metrics(decision: Decision, metrics: Mapping[int, Metrics]) -> str:
         if not any(value is not None for value in values):
             continue
         rows.append([TITLES[name], *("unknown" if v is None else number(v) for v in values)])
+    rows = rows or [["all metrics", *("unknown" for _ in columns)]]
     return table(
         ["held-out customers", *(f"version {version.number}" for version in columns)], rows
     )
