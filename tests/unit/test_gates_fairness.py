@@ -13,7 +13,7 @@ import pytest
 
 from churn.core import params
 from churn.core.errors import ParamsError
-from churn.core.params import Limits
+from churn.core.params import Limits, MulticlassDecision, RegressionDecision
 from churn.core.shapes import to_json
 from churn.evaluation.group_gaps import TITLES, Fairness, Gap, Group
 from churn.review import fairness, gate, gates_fairness, limits
@@ -27,6 +27,10 @@ from tests.unit.report.samples import facts
 from tests.unit.report.test_markdown import render
 
 SETTINGS = params.load(ROOT / "params.yaml")
+REGRESSION_DECISION = RegressionDecision(
+    coverage=0.9, cost_too_low=1.0, cost_too_high=1.0, folds=5, max_rows=1000
+)
+MULTICLASS_DECISION = MulticlassDecision(costs={}, folds=5, max_rows=1000)
 # What is asked of a candidate: where its labels are, and its threshold.
 CANDIDATE: Any = SimpleNamespace(settings=SETTINGS, rule=0.4)
 
@@ -196,8 +200,7 @@ def test_an_unfair_model_is_blocked(unfair: Exam) -> None:
     measured = fairness.measure(unfair, by, CANDIDATE)
     [one] = measured
     assert [group.rows for group in one.groups] == pytest.approx([1000, 1000], abs=80)
-    assert one.groups[0].selection_rate == 0.0
-    assert one.groups[1].selection_rate == 1.0
+    assert [group.values["selection_rate"] for group in one.groups] == [0.0, 1.0]
     assert all(gap.significant for gap in one.gaps)
     [blocked] = gates_fairness.judge(measured, by)
     assert not blocked.passed
@@ -211,6 +214,63 @@ def test_a_fair_one_passes(unfair: Exam) -> None:
     measured = fairness.measure(fair, by, CANDIDATE)
     [one] = gates_fairness.judge(measured, by)
     assert one.passed, one.reason
+
+
+def other_task(task: str, decision: Any, scores: np.ndarray, rule: Any, **most: float) -> Gate:
+    """Judge a model of another task on customers of two shops."""
+    shops = np.array(["east", "west"] * 500)
+    # The first 500 customers of the east and the west alternate between three labels.
+    rows = pd.DataFrame({"shop": shops, "churned": np.arange(1000) // 2 % 3})
+    by = judging(most, numeric=(), categorical=("shop",), protected=("shop",))
+    by = by.model_copy(update={"task": task, "decision": decision})
+    data = SETTINGS.data.model_copy(update={"classes": ("low", "mid", "high")})
+    settings = SETTINGS.model_copy(update={"task": task, "data": data})
+    candidate: Any = SimpleNamespace(settings=settings, rule=rule)
+    measured = fairness.measure(Exam("own", rows, scores, rows), by, candidate)
+    [gate] = gates_fairness.judge(measured, by)
+    return gate
+
+
+@pytest.mark.parametrize(
+    ("most", "blocks"),
+    [
+        ({"mean_prediction": 0.5}, "shop east and west: Mean prediction -1.00"),
+        ({"mae": 0.5}, "shop east and west: MAE -0.96"),
+        ({"calibration": 0.5}, "shop east and west: Calibration -1.00"),
+        ({"mae": 1.2}, None),
+    ],
+)
+def test_numbers_are_judged(most: dict[str, float], blocks: str | None) -> None:
+    west, y = np.arange(1000) % 2, np.arange(1000) // 2 % 3
+    scores = y + west + np.random.default_rng(1).normal(0, 0.05, 1000) * (1 - west)
+    one = other_task("regression", REGRESSION_DECISION, scores, 0.5, **most)
+    assert one.passed == (blocks is None)
+    assert blocks is None or blocks in one.reason
+
+
+@pytest.mark.parametrize("most", [{"recall": 0.3}, {"selection_rate": 0.2}, {"calibration": 0.1}])
+def test_each_class_is_judged(most: dict[str, float]) -> None:
+    """In the west nobody is predicted to be high."""
+    west, y = np.arange(1000) % 2, np.arange(1000) // 2 % 3
+    scores = np.eye(3)[np.where((west == 1) & (y == 2), 0, y)] * 0.7 + 0.1
+    one = other_task("multiclass", MULTICLASS_DECISION, scores, (1.0, 1.0, 1.0), **most)
+    assert not one.passed
+    assert f"{TITLES[next(iter(most))]} of high" in one.reason
+    fair = np.eye(3)[y] * 0.7 + 0.1
+    assert other_task("multiclass", MULTICLASS_DECISION, fair, (1.0, 1.0, 1.0), **most).passed
+
+
+def test_a_class_of_few_customers_blocks_a_limit_on_recall_and_is_named() -> None:
+    few = Group("west", 500, 9, {"recall": None}, "high")
+    many = Group("east", 500, 90, {"recall": 0.5}, "high")
+    [one] = judged(
+        found(replace(gap(None, None, "recall"), of="high"), groups=[few, many]),
+        most={"recall": 0.5},
+    )
+    assert not one.passed
+    assert one.reason.endswith(
+        "age west: Recall of high is undefined, 9 customers of it, fewer than 10"
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,11 +297,11 @@ def test_what_cannot_be_measured_says_why_and_blocks(
     assert not blocked.passed
 
 
-def test_groups_of_another_task_are_not_compared_and_a_limit_blocks(unfair: Exam) -> None:
+def test_limits_of_another_task_cannot_be_judged_and_block(unfair: Exam) -> None:
     by = judging({"recall": 0.2})
     numbers = SimpleNamespace(settings=SETTINGS.model_copy(update={"task": "regression"}), rule=0.4)
     [one] = fairness.measure(unfair, by, cast("Any", numbers))
-    assert one.problem == "groups are compared for task: binary only"
+    assert one.problem == "these limits are of task: binary"
     [blocked] = gates_fairness.judge([one], by)
     assert not blocked.passed
 
@@ -385,8 +445,9 @@ def test_without_a_gap_the_report_says_nothing_of_gaps() -> None:
 
 @pytest.mark.parametrize("text", ["<script>", "[a](http://b)", "a|b", "@octo"])
 def test_names_in_the_report_do_not_come_alive(text: str) -> None:
-    known = Gap("recall", text, text, 0.5, 0.4, 0.6, 0.0, significant=True)
-    one = Fairness(text, text, text, None, 1, [Group(text, 5, 1, 0.1, None, 0.2)], [known])
+    known = Gap("recall", text, text, 0.5, 0.4, 0.6, 0.0, text, significant=True)
+    group = Group(text, 5, 1, {"selection_rate": 0.1, "recall": None}, text)
+    one = Fairness(text, text, text, None, 1, [group], [known])
     one = replace(one, small={text: 3})
     document = {"baselines": [], "fairness": [one, replace(one, problem=text)]}
     rendered = render(facts(comparison=to_json(document)))

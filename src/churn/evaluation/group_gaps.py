@@ -10,34 +10,40 @@ from dataclasses import dataclass, field, replace
 TITLES = {
     "selection_rate": "Selection rate",
     "recall": "Recall",
+    "mean_prediction": "Mean prediction",
+    "mae": "MAE",
     "calibration": "Calibration",
 }
-LEAST_CHURNED = 10  # of a slice, so that its recall counts as measured
+LEAST_POSITIVE = 10  # of a slice, so that its recall counts as measured
+
+
+def titled(metric: str, of: str | None) -> str:
+    """Return a metric's title, and the class if there are several."""
+    return TITLES.get(metric, metric) + (f" of {of}" if of is not None else "")
 
 
 @dataclass(frozen=True)
 class Group:
-    """A slice of a protected column.
+    """A slice of a protected column; of several classes, one for each class.
 
     Attributes
     ----------
     slice : str
-    rows, churned : int
-        Its customers, and those of them who churned.
-    selection_rate : float or None
-        Share of its customers who are predicted to churn.
-    recall : float or None
-        Share of those who churned who were predicted to; None if fewer than `LEAST_CHURNED` did.
-    calibration : float or None
-        Mean probability minus the share that churned: above 0 the risk is overstated.
+    rows : int
+        Its customers.
+    positive : int or None
+        Those of them who churned, or are of the class; None for numbers.
+    values : dict of str to float or None
+        By metric, one of `TITLES`; None where it is not measured.
+    of : str or None
+        The class, if there are several.
     """
 
     slice: str
     rows: int
-    churned: int
-    selection_rate: float | None
-    recall: float | None
-    calibration: float | None
+    positive: int | None
+    values: dict[str, float | None]
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Gap:
         The 95% interval; None if it cannot be computed.
     p : float or None
         Two-sided p-value of no difference.
+    of : str or None
+        The class, if there are several.
     significant : bool
         Whether it is one, among all that are looked at.
     """
@@ -67,7 +75,13 @@ class Gap:
     lower: float | None
     upper: float | None
     p: float | None
+    of: str | None = None
     significant: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its metric, and the class."""
+        return titled(self.metric, self.of)
 
     def called(self, significant: bool) -> Gap:
         """Return it, called significant or not."""

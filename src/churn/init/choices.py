@@ -80,8 +80,6 @@ def _of_slices(table: Table) -> Iterator[Decision]:
         "categorical": [n for n in table.of_kind("categorical") if distinct[n] <= _MOST_VALUES],
     }
     protected = {n for names in fit.values() for n in names if table.used[n].speaks_of(_PROTECTED)}
-    if table.target.task != "binary":  # there are no measures of fairness for others
-        protected = set()
     most = f"at most {_MOST_SLICES}, those that tell most of the target"
     whys = {"numeric": most, "categorical": f"{most}, with at most {_MOST_VALUES} values"}
     shown: list[str] = []

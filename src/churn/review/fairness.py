@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from churn.core.params import Limits, SlicesParams
-from churn.evaluation import fairness
+from churn.evaluation import fairness, tasks
 from churn.evaluation.group_gaps import Fairness
 from churn.evaluation.slices import cuts, divide
+from churn.evaluation.tasks import Scored
 from churn.review.exam import Candidate, Exam
 
 
@@ -23,7 +24,7 @@ def measure(exam: Exam, judging: Limits, candidate: Candidate) -> list[Fairness]
         Held-out customers with the candidate's predictions.
     judging : Limits
     candidate : Candidate
-        Names the column with the labels, and the threshold.
+        Names the column with the labels, and has the rule.
 
     Returns
     -------
@@ -36,11 +37,13 @@ def measure(exam: Exam, judging: Limits, candidate: Candidate) -> list[Fairness]
 
 
 def _columns(exam: Exam, judging: Limits, candidate: Candidate) -> Iterator[Fairness]:
-    wanted = judging.evaluation.slices
+    wanted, data = judging.evaluation.slices, candidate.settings.data
+    task = tasks.of(judging.decision, data.classes)
+    scored = Scored(exam.scores, candidate.rule)
     for column in wanted.protected:
         empty = Fairness(column, exam.whose, judging.whose)
-        if not isinstance(candidate.rule, float | int) or candidate.settings.task != "binary":
-            yield replace(empty, problem="groups are compared for task: binary only")
+        if judging.task != candidate.settings.task:
+            yield replace(empty, problem=f"these limits are of task: {judging.task}")
             continue
         if exam.problem is not None:
             yield replace(empty, problem=exam.problem)
@@ -53,12 +56,8 @@ def _columns(exam: Exam, judging: Limits, candidate: Candidate) -> Iterator[Fair
             few = f"fewer than two slices of {column!r} have {wanted.min_rows} customers"
             yield replace(empty, problem=few)
             continue
-        groups, gaps = fairness.groups(
-            large,
-            exam.rows[candidate.settings.data.target].to_numpy(),
-            exam.scores,
-            candidate.rule,
-        )
+        measures = task.treatment(exam.rows[data.target].to_numpy(), scored)
+        groups, gaps = fairness.groups(large, measures)
         yield replace(empty, groups=groups, gaps=gaps)
 
 

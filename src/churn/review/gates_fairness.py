@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from churn.core.params import FairnessName, Limits
 from churn.evaluation.bootstrap import LEVEL
-from churn.evaluation.group_gaps import LEAST_CHURNED, TITLES, Fairness, Gap
+from churn.evaluation.group_gaps import LEAST_POSITIVE, TITLES, Fairness, Gap, Group, titled
 from churn.evaluation.many_looks import holm
 from churn.review.gates_against import accept, p_beyond
 from churn.review.gates_alone import first_three
@@ -89,13 +89,18 @@ def _judged(
 
 
 def _small(one: Fairness, wanted: Mapping[FairnessName, float]) -> Iterator[str]:
-    """Name the slices that have too few customers, or too few who churned for a limit on recall."""
+    """Name the slices with too few customers, or too few of a class for a limit on recall."""
     for name, n in one.small.items():
         yield f"{one.column} {name}: {_customers(n)} held out, too few"
     for group in one.groups:
-        if "recall" in wanted and group.recall is None:
-            few = f"{_customers(group.churned)} churned, fewer than {LEAST_CHURNED}"
-            yield f"{one.column} {group.slice}: Recall is undefined, {few}"
+        if "recall" in wanted and _has_no_recall(group):
+            who = "churned" if group.of is None else "of it"
+            few = f"{_customers(group.positive or 0)} {who}, fewer than {LEAST_POSITIVE}"
+            yield f"{one.column} {group.slice}: {titled('recall', group.of)} is undefined, {few}"
+
+
+def _has_no_recall(group: Group) -> bool:
+    return group.positive is not None and group.values.get("recall") is None
 
 
 def _customers(n: int) -> str:
@@ -105,18 +110,19 @@ def _customers(n: int) -> str:
 def _of_column(one: Fairness, wanted: Mapping[FairnessName, float]) -> Iterator[_Tested | str]:
     """Yield what is to be tested of each gap with a limit, or why it cannot be."""
     for metric, most in wanted.items():
-        few = {group.slice for group in one.groups if metric == "recall" and group.recall is None}
+        few = {(group.slice, group.of) for group in one.groups if _has_no_recall(group)}
+        few = few if metric == "recall" else set()
         gaps = [gap for gap in one.gaps if gap.metric == metric]
         if not gaps:
             yield f"{one.column}: {TITLES[metric]} was not measured"
         for gap in gaps:
-            if not few & {gap.first, gap.second}:  # `_small` names these
+            if not few & {(gap.first, gap.of), (gap.second, gap.of)}:  # `_small` names these
                 yield _tested(one.column, gap, most)
 
 
 def _tested(column: str, gap: Gap, most: float) -> _Tested | str:
     """Return what is to be tested of a gap, or why it cannot be."""
-    title = f"{column} {gap.first} and {gap.second}: {TITLES.get(gap.metric, gap.metric)}"
+    title = f"{column} {gap.first} and {gap.second}: {gap.title}"
     if gap.difference is None:
         return f"{title} is undefined"
     if gap.lower is None or gap.upper is None:

@@ -71,7 +71,7 @@ def test_each_task_has_its_own_decision(tmp_path: Path) -> None:
         (REGRESSION, {"decision.threshold": 0.5}, "decision.threshold: unknown key"),
         (REGRESSION, {"gates.minima": {"roc_auc": 0.5}}, "gates.minima: roc_auc is no metric"),
         (REGRESSION, {"tune.metric": "brier"}, "tune.metric: brier is no metric"),
-        (REGRESSION, {"gates.fairness": {"recall": 0.1}}, "gates.fairness is not for task"),
+        (REGRESSION, {"gates.fairness": {"recall": 0.1}}, "gates.fairness: recall is no metric of"),
         (REGRESSION, {"release.canary": {"share": 0.1}}, "release.canary is not for task"),
         (REGRESSION, {"data.numeric": ["lower"], **_ALONE}, "'lower' has the name of an output"),
         (MULTICLASS, {"data.categorical": ["probability_2"]}, "'probability_2' has the name"),

@@ -162,8 +162,10 @@ class GatesParams(Section):
     fairness : dict of str to float
         By how much two slices of a protected column may differ: in the share predicted to churn
         (selection_rate), in recall, and in the mean probability minus the share that churned
-        (calibration). A candidate is only blocked for a gap that is larger and significant among
-        all, or that could not be measured. Empty for no limits.
+        (calibration); of several classes, in those of each class; of numbers, in the mean
+        prediction (mean_prediction), the mean absolute error (mae), and the mean of prediction
+        minus number (calibration). A candidate is only blocked for a gap that is larger and
+        significant among all, or that could not be measured. Empty for no limits.
     undecided : {"block", "ask"}
         If there are too few customers to tell whether a margin is kept: block, or ask, which
         passes with a yellow headline, so that a person decides.

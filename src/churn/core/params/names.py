@@ -16,7 +16,9 @@ _BinaryMetric = Literal[_BinaryGated, "log_loss", "brier", "cost"]
 _RegressionMetric = Literal[_RegressionGated, "rmse", "mae", "median_error", "cost"]
 _MulticlassMetric = Literal[_MulticlassGated, "log_loss", "brier", "cost"]
 MetricName = Literal[_BinaryMetric, _RegressionMetric, _MulticlassMetric]
-FairnessName = Literal["selection_rate", "recall", "calibration"]
+_OfClass = Literal["selection_rate", "recall", "calibration"]
+_OfNumber = Literal["mean_prediction", "mae", "calibration"]
+FairnessName = Literal[_OfClass, _OfNumber]
 
 _LINEAR: dict[TaskName, Family] = {
     "binary": "logistic_regression",
@@ -30,4 +32,10 @@ METRICS: dict[TaskName, tuple[MetricName, ...]] = {
     "binary": get_args(_BinaryMetric),
     "regression": get_args(_RegressionMetric),
     "multiclass": get_args(_MulticlassMetric),
+}
+# What slices of a protected column are compared by.
+FAIRNESS: dict[TaskName, tuple[FairnessName, ...]] = {
+    "binary": get_args(_OfClass),
+    "regression": get_args(_OfNumber),
+    "multiclass": get_args(_OfClass),
 }

@@ -29,7 +29,7 @@ from churn.core.params.model import (
     RegressionDecision,
     TuneParams,
 )
-from churn.core.params.names import FAMILIES, METRICS, TaskName
+from churn.core.params.names import FAIRNESS, FAMILIES, METRICS, TaskName
 from churn.core.params.section import Scalar, Section
 from churn.core.params.table import DataParams, SplitParams, TrainParams
 
@@ -118,16 +118,17 @@ class Params(Section):
             "gates.slice_margins": gates.slice_margins,
             "tune.metric": [self.tune.metric] if "tune" in self.model_fields_set else [],
         }
+        valid = dict.fromkeys(named, known) | {"gates.fairness": FAIRNESS[task]}
+        named["gates.fairness"] = gates.fairness
         for key, names in named.items():
             for name in names:
-                if name not in known:
+                if name not in valid[key]:
                     raise ValueError(
-                        f"{key}: {name} is no metric of task: {task} (valid: {', '.join(known)})"
+                        f"{key}: {name} is no metric of task: {task} (valid:"
+                        f" {', '.join(valid[key])})"
                     )
         if self.release.canary is not None and task != "binary":
             raise ValueError(f"release.canary is not for task: {task}")
-        if self.gates.fairness and task != "binary":
-            raise ValueError(f"gates.fairness is not for task: {task}")
         if self.model.family not in FAMILIES[task]:
             raise ValueError(
                 f"model.family: {self.model.family} is not for task: {task} (valid:"

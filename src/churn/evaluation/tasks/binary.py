@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from churn.core.params import DecisionParams
-from churn.evaluation import curves, metrics, sensitivity
+from churn.evaluation import curves, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
+from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.tasks.task import Measured, Scored, Task
 from churn.evaluation.weighted import Weighted, WeightedMetrics
@@ -55,6 +56,10 @@ class Binary(Task):
 
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         return {"churned": int(y.sum())}
+
+    def treatment(self, y: np.ndarray, scored: Scored) -> list[Measure]:
+        decided = self.output.decided(scored.scores, scored.rule) == 1
+        return fairness.of_class(y == 1, decided, scored.scores)
 
     def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return self.compared(y, scored) | {

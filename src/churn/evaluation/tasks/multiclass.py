@@ -10,8 +10,9 @@ from sklearn import metrics as sk
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS, MulticlassDecision
-from churn.evaluation import class_curves
+from churn.evaluation import class_curves, fairness
 from churn.evaluation.curves import Points
+from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import AT_COSTS
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
@@ -112,6 +113,14 @@ class Multiclass(Task):
                 ]
             )
         )
+
+    def treatment(self, y: np.ndarray, scored: Scored) -> list[Measure]:
+        decided = self.output.decided(scored.scores, scored.rule)
+        return [
+            measure
+            for k, name in enumerate(self.classes)
+            for measure in fairness.of_class(y == k, decided == k, scored.scores[:, k], name)
+        ]
 
     def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         decided = self.output.decided(scored.scores, scored.rule)

@@ -11,8 +11,9 @@ from sklearn import metrics as sk
 from churn.core.errors import DataError
 from churn.core.params import METRICS, RegressionDecision
 from churn.core.rounding import significant
-from churn.evaluation import error_curves
+from churn.evaluation import error_curves, fairness
 from churn.evaluation.curves import Points, calibration
+from churn.evaluation.fairness import Measure
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ratios, Weighted, in_order
 from churn.model import outputs
@@ -91,6 +92,9 @@ class Regression(Task):
 
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         return {"mean": significant(float(y.mean()), 6)}
+
+    def treatment(self, y: np.ndarray, scored: Scored) -> list[Measure]:
+        return fairness.of_numbers(y, scored.scores)
 
     def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return self.compared(y, scored) | {

@@ -12,6 +12,7 @@ import numpy as np
 from churn.core.errors import DataError
 from churn.core.params import METRICS
 from churn.evaluation.curves import Points
+from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Values
 from churn.evaluation.weighted import Weighted
@@ -156,6 +157,10 @@ class Task(ABC):
     def of_labels(self, y: np.ndarray) -> dict[str, int | float]:
         """Describe the labels of a slice, as the fields of `SliceMetrics`."""
         return {}
+
+    @abstractmethod
+    def treatment(self, y: np.ndarray, scored: Scored) -> list[Measure]:
+        """Return what the slices of a protected column are compared by."""
 
     @abstractmethod
     def plots(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from churn.evaluation.group_gaps import TITLES, Fairness, Gap
+from churn.evaluation.group_gaps import TITLES, Fairness, Gap, Group
 from churn.review.report.tables import first_rows
 from churn.review.report.text import code, interval, number, prose
 
@@ -23,7 +23,8 @@ def section(found: Sequence[Fairness]) -> str:
         parts.append(
             f"Of {n_gaps:,} gaps between two slices, significant ones are so together (Holm's"
             " correction); of each metric the largest of them is shown, or else the largest gap."
-            " Calibration is the mean probability minus the share that churned."
+            " Calibration is the mean of what was predicted, a probability or a number, minus the"
+            " mean of what came true."
         )
     return "\n\n".join(parts)
 
@@ -36,20 +37,12 @@ def _column(one: Fairness, several: bool) -> str:
     more = _too_small(one)
     if one.problem is not None:
         return f"{title}: could not be measured: {prose(one.problem)}.{more}"
-    rows = [
-        [
-            *(code(group.slice), f"{group.rows:,}", f"{group.churned:,}"),
-            *(number(group.selection_rate), number(group.recall)),
-            number(group.calibration, sign=True),
-        ]
-        for group in one.groups
-    ]
-    header = ["slice", "customers", "churned", *TITLES.values()]
-    parts = [f"{title}.{more}", first_rows(header, rows, numbers=range(1, 6))]
-    largest = [gap for metric in TITLES if (gap := _largest(one.gaps, metric)) is not None]
+    parts = [f"{title}.{more}", _groups(one.groups)]
+    measures = dict.fromkeys((gap.metric, gap.of) for gap in one.gaps)
+    largest = [gap for measure in measures if (gap := _largest(one.gaps, *measure)) is not None]
     gap_rows = [
         [
-            *(TITLES[gap.metric], code(gap.first), code(gap.second)),
+            *(prose(gap.title), code(gap.first), code(gap.second)),
             *(number(gap.difference, sign=True), interval(gap.lower, gap.upper)),
             "**significant**" if gap.significant else "inconclusive",
         ]
@@ -57,6 +50,29 @@ def _column(one: Fairness, several: bool) -> str:
     ]
     header = ["gap", "of", "minus", "difference", "95% interval", ""]
     return "\n\n".join([*parts, first_rows(header, gap_rows, numbers=(3, 4))])
+
+
+def _groups(groups: Sequence[Group]) -> str:
+    """Render the slices, with columns for what there is of them."""
+    several = any(group.of is not None for group in groups)
+    has_positive = any(group.positive is not None for group in groups)
+    metrics = [name for name in TITLES if any(name in group.values for group in groups)]
+    header = ["slice", *(["class"] if several else []), "customers"]
+    n_texts = len(header) - 1
+    if has_positive:
+        header.append("of the class" if several else "churned")
+    header += [TITLES[name] for name in metrics]
+    rows = [
+        [
+            code(group.slice),
+            *([code(group.of or "")] if several else []),
+            f"{group.rows:,}",
+            *([f"{group.positive or 0:,}"] if has_positive else []),
+            *(number(group.values.get(name), sign=name == "calibration") for name in metrics),
+        ]
+        for group in groups
+    ]
+    return first_rows(header, rows, numbers=range(n_texts, len(header)))
 
 
 def _too_small(one: Fairness) -> str:
@@ -68,7 +84,8 @@ def _too_small(one: Fairness) -> str:
     return f" Too small to be measured: {', '.join(named)}." if named else ""
 
 
-def _largest(gaps: Sequence[Gap], metric: str) -> Gap | None:
-    known = [gap for gap in gaps if gap.metric == metric and gap.difference is not None]
+def _largest(gaps: Sequence[Gap], metric: str, of: str | None) -> Gap | None:
+    known = [gap for gap in gaps if (gap.metric, gap.of) == (metric, of)]
+    known = [gap for gap in known if gap.difference is not None]
     # A significant gap first: between small slices larger ones come by chance.
     return max(known, key=lambda gap: (gap.significant, abs(gap.difference or 0.0)), default=None)
