@@ -67,6 +67,10 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     )
     picture = "predicted.png" if task == "regression" else "confusion.png"
     assert (clone.root / "build/plots" / picture).stat().st_size > 5000
+    shown = clone.run("dvc", "plots", "show", "--out", str(tmp_path / "shown"))
+    assert "failed to load" not in shown.stdout + shown.stderr
+    titles = {"regression": "True against predicted", "multiclass": "Recall of each class"}
+    assert titles[task] in (tmp_path / "shown/index.html").read_text()
 
     done = clone.run("churn", "release", "--embedded")
     assert "integration tests passed" in done.stdout

@@ -16,7 +16,7 @@ from churn.core.paths import Workspace
 from churn.core.progress import Say
 from churn.data import streams
 from churn.evaluation.metric_names import TITLES
-from churn.init import choices, place, reading, show, table, tasks, trial
+from churn.init import choices, place, plots, reading, show, table, tasks, trial
 from churn.init.asking import Asker
 from churn.init.decisions import Decision, written
 from churn.init.table import Table, Wishes
@@ -33,8 +33,8 @@ def run(
     """Set the project up for a table.
 
     Everything is decided, with a first model in a temporary folder, before anything changes. Then
-    the table is put into ``data/``, ``data.dvc`` and params.yaml are written, and the pipeline
-    runs. If it is killed in between, the same command does the rest.
+    the table is put into ``data/``; ``data.dvc``, params.yaml and the plots in dvc.yaml are
+    written, and the pipeline runs. If it is killed in between, the same command does the rest.
 
     Parameters
     ----------
@@ -86,6 +86,7 @@ def run(
     decided += [*first.decisions, *_accepted(root, root / path, found)]
     with atomic(workspace.params) as fresh:
         fresh.write_text(written(text, decided), encoding="utf-8")
+    plots.write(root / "dvc.yaml", found.target.task)
     if place.remove_original(root, file):
         say(f"{file}: is in data/ now, where git does not take it into a commit")
     say("dvc repro")
