@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,7 @@ from churn.core.errors import ParamsError
 from churn.core.paths import Workspace
 
 if TYPE_CHECKING:
-    from churn.core.params import Params
+    from churn.core.params import Overrides, Params
     from churn.review.experiment import Experiment
 
 _SETTINGS = click.option(
@@ -186,7 +186,7 @@ def _with(settings: tuple[str, ...]) -> Params:
     return params.load(Workspace().params, _overrides(settings))
 
 
-def _overrides(settings: tuple[str, ...]) -> dict[str, Any]:  # any keys, any values
+def _overrides(settings: tuple[str, ...]) -> Overrides:
     """Parse ``key=value`` arguments to dotted keys and YAML values."""
     from churn.core.document import parse
 

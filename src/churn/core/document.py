@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from churn.core.errors import ParamsError
 from churn.core.files import atomic
 
+Document = dict[str, Any]  # what a YAML file holds, not validated yet
 # Deeper than any section of params.yaml, and far below the recursion limits of Python and pydantic.
 _MAX_DEPTH = 30
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep, or refers to itself"
@@ -19,7 +20,7 @@ _SCALAR_TYPES = ("bool", "int", "float", "str")
 _CONFLICT_MARKER = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
-def read_document(path: Path) -> dict[str, Any]:  # any YAML
+def read_document(path: Path) -> Document:
     """Read a YAML file into dictionaries and lists, without validation.
 
     Raises

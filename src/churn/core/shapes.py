@@ -5,7 +5,7 @@ Standard library only: the comment on a pull request is written where no package
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -97,7 +97,7 @@ def described(shape: Any) -> dict[str, tuple[Any, bool]]:
     }
 
 
-def _fields_read(shape: Any, value: dict[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+def _fields_read(shape: Any, value: Mapping[str, object], where: str) -> Iterator[tuple[str, Any]]:
     for name, (kind, is_required) in described(shape).items():
         path = f"{where}.{name}".removeprefix("the whole.")
         if name in value:

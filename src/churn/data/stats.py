@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,13 @@ def describe(table: pd.DataFrame, data: DataParams) -> TableStats:
     )
 
 
-def _labels(y: pd.Series, data: DataParams) -> dict[str, Any]:
+class _Labels(TypedDict, total=False):
+    label_rate: float
+    label_mean: float | None
+    label_counts: dict[str, int]
+
+
+def _labels(y: pd.Series, data: DataParams) -> _Labels:
     if data.positive is not None:
         return {"label_rate": round(float(y.mean()), 6)}
     if not data.classes:

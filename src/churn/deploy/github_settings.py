@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 Plan = Literal["free", "pro", "team", "enterprise"]
 REPOSITORY = "repos/{owner}/{repo}"  # gh fills in the folder's remote
@@ -29,7 +29,7 @@ class Call:
     why: str
     method: Literal["PATCH", "POST", "PUT"]
     path: str
-    body: dict[str, Any]  # see GitHub's documentation of the call
+    body: Mapping[str, object]  # see GitHub's documentation of the call
 
     @property
     def command(self) -> str:
@@ -99,7 +99,7 @@ class Wanted:
         lets them approve some as well then; a code owner's approval stays necessary.
     """
 
-    ruleset: dict[str, Any]  # GitHub's format
+    ruleset: Mapping[str, object]  # GitHub's format
     reviewers: tuple[dict[str, str | int], ...]
     variables: dict[str, str]
     is_alone: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Target:
     classes: tuple[str, ...] = ()
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The keys of `data` that say what it holds."""
         positive = _setting(self.positive) if self.task == "binary" else None
         return {"positive": positive, "classes": [_setting(name) for name in self.classes]}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from churn.core.document import Document
 from churn.core.params import FAMILIES, Check, Params, TaskName
 from churn.init.decisions import Decision
 
@@ -45,7 +45,7 @@ class Needs:
         What a search optimises.
     """
 
-    decision: dict[str, Any]
+    decision: dict[str, object]
     minima: tuple[str, ...]
     margins: dict[str, float]
     slice_margins: dict[str, float]
@@ -126,7 +126,7 @@ def decide(task: TaskName, settings: Params) -> Iterator[Decision]:
         yield Decision(("checks", suite), list(_checks(suite, listed, task)), why)
 
 
-def _checks(suite: str, listed: tuple[Check, ...], task: TaskName) -> Iterator[dict[str, Any]]:
+def _checks(suite: str, listed: tuple[Check, ...], task: TaskName) -> Iterator[Document]:
     """Return the checks of a suite for a task, as params.yaml holds them."""
     needs = NEEDS[task]
     for one in listed:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 Rule = float | tuple[float, ...]
+
+
+class Named(TypedDict, total=False):
+    """A rule under the name that its task has for it, one of these."""
+
+    threshold: float
+    half_width: float
+    costs: tuple[float, ...]
 
 
 class Learned(Protocol):

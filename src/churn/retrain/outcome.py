@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from churn.core.files import atomic
 from churn.core.paths import Workspace
@@ -32,7 +32,7 @@ class Outcome:
     branch: str | None = None
     commit: str | None = None
     pull_request: str | None = None
-    change: dict[str, Any] = field(default_factory=dict)
+    change: dict[str, object] = field(default_factory=dict)
     markdown: str = ""
 
     @property
@@ -43,7 +43,7 @@ class Outcome:
         return [self.line, *([self.pull_request] if self.pull_request else [])]
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What is printed as JSON."""
         return {name: value for name, value in asdict(self).items() if name != "markdown"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def of_commit(root: Path, commit: str, settings: Params) -> Limits:
     raise BaselineError(f"{name}: its limits cannot be read ({reason})")
 
 
-def _named(section: dict[str, Any], key: str, field: FieldInfo) -> Any:
+def _named(section: Mapping[str, object], key: str, field: FieldInfo) -> Any:
     """Return main's value of a limit; its default if main names none, never the candidate's."""
     if key in section or field.is_required():
         return section[key]

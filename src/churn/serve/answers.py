@@ -56,7 +56,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, and not a fault of the serve
 
     def answer(self, *, v2: bool) -> Answer:
         """Return it in the form of a protocol."""
-        body: dict[str, Any] = {"error": self.message}
+        body = {"error": self.message}
         if not v2:
             code = "BAD_REQUEST" if self.status < 500 else "TEMPORARILY_UNAVAILABLE"
             body = {"error_code": code, "message": self.message}

@@ -41,8 +41,9 @@ _CHAMPION = "champion"
 _FOR_PEOPLE = ("/", "/docs", "/openapi.json")
 _SHADOWS = 64  # requests that a shadow may be behind
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Message = dict[str, Any]  # of ASGI
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 Read = Callable[[Served], Rows]
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ class App:
             "/": (self._root, "GET", False),
         }
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI calls it."""
         begun = time.perf_counter()
         path, headers = scope["path"], dict(scope["headers"])
@@ -425,7 +426,7 @@ class App:
     async def _openapi(self, _: Request) -> Answer:
         return Answer(200, answers.encode(self._description()))
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> openapi.Document:
         serving = self._serving()
         champion = serving.champion
         return openapi.description(serving.name, champion.model, champion.example, bool(self._keys))

@@ -17,6 +17,7 @@ from churn.model.outputs import Output
 from churn.serve.answers import encode
 from churn.serve.rows import Cell
 
+Document = dict[str, Any]  # a part of OpenAPI's format, or of a body in it
 _PREDICTS = {
     "binary": "Predicts whether customers churn.",
     "regression": "Predicts a number for customers.",
@@ -31,9 +32,7 @@ _ERRORS = {
 }
 
 
-def description(
-    name: str, model: Model, example: Mapping[str, Cell], with_keys: bool
-) -> dict[str, Any]:
+def description(name: str, model: Model, example: Mapping[str, Cell], with_keys: bool) -> Document:
     """Describe the server for the model that it serves.
 
     Parameters
@@ -52,9 +51,9 @@ def description(
         An OpenAPI 3.1 document.
     """
     card = model.card
-    number: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
-    text: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
-    day: dict[str, Any] = {"type": ["string", "null"], "description": "ISO 8601"}
+    number: Document = {"type": ["number", "string", "boolean", "null"]}
+    text: Document = {"type": ["string", "number", "boolean", "null"]}
+    day: Document = {"type": ["string", "null"], "description": "ISO 8601"}
     columns = {
         **dict.fromkeys(card.numeric, number),
         **dict.fromkeys(card.dates, day),
@@ -65,9 +64,9 @@ def description(
         "required": list(card.inputs),
         "properties": {**columns, card.id: text},
     }
-    security: dict[str, Any] = {"security": [{"key": []}]} if with_keys else {}
+    security: Document = {"security": [{"key": []}]} if with_keys else {}
     infer = f"/v2/models/{name}/infer"
-    document: dict[str, Any] = {
+    document: Document = {
         "openapi": "3.1.0",
         "info": {
             "title": name,
@@ -123,7 +122,7 @@ def description(
     return document
 
 
-def _tensors(customer: Mapping[str, Cell], card: ModelCard) -> dict[str, Any]:
+def _tensors(customer: Mapping[str, Cell], card: ModelCard) -> Document:
     """Return the body of the Open Inference Protocol for a customer."""
     inputs = [
         {
@@ -137,14 +136,14 @@ def _tensors(customer: Mapping[str, Cell], card: ModelCard) -> dict[str, Any]:
     return {"inputs": inputs}
 
 
-def _body(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+def _body(schema: Document, shown: Document) -> Document:
     return {
         "required": True,
         "content": {"application/json": {"schema": schema, "example": shown}},
     }
 
 
-def _invocations(customer: dict[str, Any]) -> dict[str, Any]:
+def _invocations(customer: Document) -> Document:
     customers = {"type": "array", "items": customer, "minItems": 1}
     rows = {
         "type": "object",
@@ -167,7 +166,7 @@ def _invocations(customer: dict[str, Any]) -> dict[str, Any]:
     return {"oneOf": one_of}
 
 
-def _inference() -> dict[str, Any]:
+def _inference() -> Document:
     tensor = {
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
@@ -190,9 +189,9 @@ def _inference() -> dict[str, Any]:
     }
 
 
-def _answered(output: Output) -> dict[str, Any]:
+def _answered(output: Output) -> Document:
     """Describe the columns of an answer."""
-    kinds: dict[type, dict[str, Any]] = {
+    kinds: dict[type, Document] = {
         float: {"type": "number"},
         int: {"enum": [0, 1]},
         str: {"type": "string"},
@@ -204,7 +203,7 @@ def _answered(output: Output) -> dict[str, Any]:
     }
 
 
-def _predictions(output: Output) -> dict[str, Any]:
+def _predictions(output: Output) -> Document:
     properties = _answered(output)
     items = {"type": "object", "required": list(properties), "properties": properties}
     return {
@@ -214,7 +213,7 @@ def _predictions(output: Output) -> dict[str, Any]:
     }
 
 
-def _explanations(model: Model) -> dict[str, Any]:
+def _explanations(model: Model) -> Document:
     number = {"type": "number"}
     explanation = {
         **_answered(model.output),
@@ -232,7 +231,7 @@ def _explanations(model: Model) -> dict[str, Any]:
     }
 
 
-def _inferred() -> dict[str, Any]:
+def _inferred() -> Document:
     return {
         "type": "object",
         "required": ["model_name", "model_version", "outputs"],
@@ -245,7 +244,7 @@ def _inferred() -> dict[str, Any]:
     }
 
 
-def _responses(schema: dict[str, Any]) -> dict[str, Any]:
+def _responses(schema: Document) -> Document:
     headers = {"X-Model-Version": {"schema": {"type": "string"}}}
     answered = {
         "description": "the predictions, in the order of the customers",
@@ -255,12 +254,12 @@ def _responses(schema: dict[str, Any]) -> dict[str, Any]:
     return {"200": answered, **{code: {"description": why} for code, why in _ERRORS.items()}}
 
 
-def _get(summary: str, security: dict[str, Any]) -> dict[str, Any]:
+def _get(summary: str, security: Document) -> Document:
     responses = {"200": {"description": "yes"}, "503": {"description": "not now"}}
     return {"get": {"summary": summary, "responses": responses, **security}}
 
 
-def page(document: dict[str, Any]) -> str:
+def page(document: Document) -> str:
     """Return the page for people: endpoints, and requests to try."""
     template = files(__package__).joinpath("docs.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
@@ -282,7 +281,7 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _example_of(operation: dict[str, Any]) -> str:
+def _example_of(operation: Document) -> str:
     body = operation.get("requestBody")
     if body is None:
         return ""

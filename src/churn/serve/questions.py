@@ -346,7 +346,7 @@ def _is_plain(cell: str) -> bool:
     return is_trimmed and not cell.endswith(".0") and cell.lower() not in ("true", "false")
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> dict[str, object]:
     """Read any JSON object, as MLflow's server does: with NaN, which JSON does not have."""
     try:
         document = json.loads(body)
@@ -357,7 +357,7 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _table(document: dict[str, Any]) -> pd.DataFrame:
+def _table(document: dict[str, object]) -> pd.DataFrame:
     given = [name for name in FORMATS if name in document]
     if len(given) != 1:
         raise QuestionError(
@@ -387,7 +387,7 @@ def _split(found: Any) -> pd.DataFrame:
     return pd.DataFrame(data, columns=pd.Index(list(map(str, columns))), dtype=object)
 
 
-def _framed(columns: dict[str, Any]) -> pd.DataFrame:
+def _framed(columns: dict[str, object]) -> pd.DataFrame:
     """Make a table of columns; a single cell is a column of one."""
     listed = {
         name: list(column) if isinstance(column, (list, tuple)) else [column]

@@ -233,7 +233,7 @@ def answer(
     outputs, tails = [], []
     for output, binary in inference.outputs.items():
         values = found[output]
-        tensor: dict[str, Any] = {
+        tensor: dict[str, object] = {
             "name": output,
             "datatype": _OF_DTYPE[values.dtype.kind],
             "shape": [len(values)],
@@ -245,7 +245,7 @@ def answer(
         else:
             tensor["data"] = values.tolist()
         outputs.append(tensor)
-    body: dict[str, Any] = {"model_name": name, "model_version": version}
+    body: dict[str, object] = {"model_name": name, "model_version": version}
     if inference.id is not None:
         body["id"] = inference.id
     head = encode({**body, "outputs": outputs})
@@ -280,5 +280,5 @@ def metadata(name: str, versions: list[str], model: Model) -> Answer:
     return Answer(200, encode(body), JSON)
 
 
-def _tensor(name: str, kind: str) -> dict[str, Any]:
+def _tensor(name: str, kind: str) -> dict[str, object]:
     return {"name": name, "datatype": kind, "shape": [-1]}

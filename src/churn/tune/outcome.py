@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,8 +51,8 @@ class Outcome:
     pruned: int
     failed: int
     family: str
-    current: dict[str, Any]
-    winner: dict[str, Any]
+    current: dict[str, object]
+    winner: dict[str, object]
     chosen_by: int
     compared_on: int
     optimistic: float

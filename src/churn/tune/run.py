@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from churn.core import document, params
 from churn.core.errors import ParamsError
 from churn.core.files import read_parquet, write_json
-from churn.core.params import Params
+from churn.core.params import Overrides, Params
 from churn.core.paths import Workspace
 from churn.core.progress import Say, announce, bar
 from churn.evaluation import tasks
@@ -28,10 +27,7 @@ from churn.tune.outcome import Outcome
 from churn.tune.records import Records, Trial
 
 
-# Overrides are any keys, and any values: they are validated with the rest of params.yaml.
-def run(
-    root: Path, overrides: dict[str, Any], write: bool, console: Console | None = None
-) -> Outcome:
+def run(root: Path, overrides: Overrides, write: bool, console: Console | None = None) -> Outcome:
     """Search, print what was found, and with `write` write the winner into params.yaml.
 
     Parameters
@@ -135,7 +131,7 @@ def _step(best: Trial | None, settings: Params) -> str:
 def _notes(workspace: Workspace, settings: Params) -> Notes:
     # What may change while a search goes on is no parameter of its run.
     tune = settings.tune.model_dump(mode="json", exclude={"trials", "timeout_s"})
-    used: dict[str, Any] = {"tune": tune, "model": settings.model.model_dump(mode="json")}
+    used = {"tune": tune, "model": settings.model.model_dump(mode="json")}
     tags = git_tags(workspace.root)
     return Notes(f"tune-{settings.model.family}", params.flatten(used), tags)
 

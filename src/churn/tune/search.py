@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import optuna
@@ -12,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from churn.core.errors import ParamsError
-from churn.core.params import Params, TuneParams
+from churn.core.params import Params, Scalar, TuneParams
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
 from churn.tune import space
 from churn.tune.candidate import Rows, UnfitError, always, evaluate
@@ -132,7 +131,7 @@ def _try(
     again: Trial | None,
 ) -> Trial:
     """Evaluate a candidate and record it; one that was tried before is copied."""
-    suggested: dict[str, Any] = dict(asked.params)
+    suggested: dict[str, Scalar] = dict(asked.params)
     if again:
         trial = again.model_copy(update={"number": number, "suggested": suggested})
         records.write(trial, None if again.state == "failed" else records.predictions(again))

@@ -129,6 +129,7 @@ from churn.core.params.table import (
     TrainParams as TrainParams,
 )
 from churn.core.params.whole import BY_TASK as BY_TASK
+from churn.core.params.whole import Overrides as Overrides
 from churn.core.params.whole import Params as Params
 from churn.core.params.whole import flatten as flatten
 from churn.core.params.whole import load as load

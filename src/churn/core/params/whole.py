@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from churn.core.document import first_problem, read_document
+from churn.core.document import Document, first_problem, read_document
 from churn.core.errors import ParamsError
 from churn.core.params.deployed import (
     BatchParams,
@@ -167,8 +167,11 @@ def _require_declared(
             )
 
 
-# Overrides are any keys, and any values: they are validated with the rest of the file.
-def load(path: Path, overrides: dict[str, Any] | None = None) -> Params:
+# Dotted keys of params.yaml with any values: they are validated with the rest of the file.
+Overrides = Mapping[str, Any]
+
+
+def load(path: Path, overrides: Overrides | None = None) -> Params:
     """Read and validate a params.yaml.
 
     Parameters
@@ -226,7 +229,7 @@ def flatten(document: Any, prefix: str = "") -> dict[str, Scalar]:
     return flat
 
 
-def _replace(document: dict[str, Any], keys: list[str], value: Any) -> None:  # not valid yet
+def _replace(document: Document, keys: list[str], value: Any) -> None:
     *parents, last = keys
     for depth, key in enumerate(parents):
         document = document.setdefault(key, {})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import (
@@ -17,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from churn.core.params import Decision, DecisionParams
 from churn.model import threshold
 from churn.model.outputs.output import Output
-from churn.model.rule import Rule
+from churn.model.rule import Named, Rule
 
 
 class Binary(Output):
@@ -58,5 +56,6 @@ class Binary(Output):
     def answer(self, scores: np.ndarray, rule: Rule) -> dict[str, np.ndarray]:
         return {"probability": scores, "prediction": self.decided(scores, rule)}
 
-    def learned(self, rule: Rule) -> dict[str, Any]:
+    def learned(self, rule: Rule) -> Named:
+        assert isinstance(rule, float | int)
         return {"threshold": rule}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from churn.core.params import Decision, MulticlassDecision
 from churn.data import targets
 from churn.model.outputs.binary import Binary
 from churn.model.outputs.output import Output
-from churn.model.rule import Rule
+from churn.model.rule import Named, Rule
 
 
 @dataclass(frozen=True)
@@ -61,5 +60,6 @@ class Multiclass(Output):
         names = np.array(self.classes, dtype=object)
         return {"prediction": names[self.decided(scores, rule)], **self.columns(scores)}
 
-    def learned(self, rule: Rule) -> dict[str, Any]:
+    def learned(self, rule: Rule) -> Named:
+        assert isinstance(rule, tuple)
         return {"costs": rule}

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from churn.core.params import Decision, Family, TaskName
 from churn.data import targets
-from churn.model.rule import Rule
+from churn.model.rule import Named, Rule
 
 
 class Output(ABC):
@@ -76,7 +76,7 @@ class Output(ABC):
         """Return the answer: an array for each column of `answered`."""
 
     @abstractmethod
-    def learned(self, rule: Rule) -> dict[str, Any]:
+    def learned(self, rule: Rule) -> Named:
         """Return the rule under its name, as model.json and metrics.json hold it."""
 
     def columns(self, scores: np.ndarray) -> dict[str, np.ndarray]:

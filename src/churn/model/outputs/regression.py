@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import (
@@ -16,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from churn.core.params import RegressionDecision
 from churn.model.outputs.output import Output
-from churn.model.rule import Rule
+from churn.model.rule import Named, Rule
 
 
 class Regression(Output):
@@ -63,5 +61,6 @@ class Regression(Output):
         assert isinstance(rule, float | int)
         return {"prediction": scores, "lower": scores - rule, "upper": scores + rule}
 
-    def learned(self, rule: Rule) -> dict[str, Any]:
+    def learned(self, rule: Rule) -> Named:
+        assert isinstance(rule, float | int)
         return {"half_width": rule}

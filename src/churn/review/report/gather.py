@@ -21,7 +21,7 @@ from churn.review.outcome import Verdict
 from churn.review.report.facts import FORMAT, Checks, Metrics, Reason, Sample
 
 
-def gather(workspace: Workspace) -> dict[str, Any]:
+def gather(workspace: Workspace) -> dict[str, object]:
     """Read the results of the stages, `compare` and `gate` as the JSON of `Facts`.
 
     A missing or damaged result is null, so that the verdict is always reported.
