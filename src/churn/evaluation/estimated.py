@@ -8,15 +8,15 @@ is seen; a change of *why they leave* is not, before there are labels.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from churn.evaluation.reference import Estimate, ScoreCounts, score_middles
-from churn.evaluation.tasks import Scored, Task
-from churn.model.outputs import Rule
+from churn.evaluation.held_out import Estimate, ScoreCounts, score_middles
+from churn.evaluation.weighted import Weighted
 
-_DRAWS = 200
+DRAWS = 200
 _STEPS = 25  # of Newton's method, which needs fewer
 _RIDGE = 1e-3  # customers; keeps the slope finite where all of one class have the same probability
 _LEAST = 1e-4  # probabilities are clipped before their logit is taken
@@ -39,24 +39,21 @@ class Estimated:
 
 
 def estimate(
-    task: Task,
+    weighted: Callable[[np.ndarray, np.ndarray], Weighted],
     scores: ScoreCounts,
     window: np.ndarray,
-    rule: Rule,
     rng: np.random.Generator,
 ) -> dict[str, Estimated]:
-    """Estimate the metrics of a window's customers.
+    """Estimate the metrics of a window's customers, of a binary model.
 
     Parameters
     ----------
-    task : Task
-        Binary, with the costs.
+    weighted : callable
+        Returns the metrics for labels and probabilities.
     scores : ScoreCounts
         Probabilities and labels of the held-out customers.
     window : ndarray of int, shape (n_bins,)
         The window's customers by the bin of their probability.
-    rule : float
-        The threshold.
     rng : Generator
 
     Returns
@@ -78,16 +75,34 @@ def estimate(
         return {}
     middles = score_middles(scores)
     held = np.concatenate([churned, stayed])
-    drawn = rng.multinomial(held.sum(), held / held.sum(), _DRAWS)
+    drawn = rng.multinomial(held.sum(), held / held.sum(), DRAWS)
     sides = np.vstack([held, drawn]).reshape(-1, 2, len(middles))
     calibrated = calibrate(middles, sides[:, 0], sides[:, 1])
-    windows = np.vstack([window, rng.multinomial(window.sum(), window / window.sum(), _DRAWS)])
+    windows = np.vstack([window, rng.multinomial(window.sum(), window / window.sum(), DRAWS)])
     expected = windows * calibrated
     # What becomes of the customers of each bin: its expectation first, then a draw.
     left = np.vstack([expected[:1], rng.binomial(windows[1:], calibrated[1:])])
-    weighted = task.weighted(np.repeat([1, 0], len(middles)), Scored(np.tile(middles, 2), rule))
-    now = weighted.metrics(np.hstack([left, windows - left]).T)
-    before = weighted.metrics(np.hstack([sides[:, 0], sides[:, 1]]).T.astype(float))
+    metrics = weighted(np.repeat([1, 0], len(middles)), np.tile(middles, 2)).metrics
+    now = metrics(np.hstack([left, windows - left]).T)
+    before = metrics(np.hstack([sides[:, 0], sides[:, 1]]).T.astype(float))
+    return compared(now, before)
+
+
+def compared(
+    now: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray]
+) -> dict[str, Estimated]:
+    """Return what draws say of each metric.
+
+    Parameters
+    ----------
+    now, before : mapping of str to ndarray of float, shape (1 + n_draws,)
+        Metrics of the window and of the held-out customers: as they are, then of each draw.
+
+    Returns
+    -------
+    dict of str to Estimated
+        Without metrics that are undefined, or are so in one of twenty draws.
+    """
     found = {}
     for name, values in now.items():
         change = values - before[name]
@@ -116,15 +131,39 @@ def calibrate(middles: np.ndarray, churned: np.ndarray, stayed: np.ndarray) -> n
     ndarray of float, shape (n_draws, n_bins)
         Calibrated probability of each bin, in (0, 1).
     """
+    X = np.column_stack([np.ones(len(middles)), logits(middles)])
+    return fitted(X, churned, stayed)
+
+
+def logits(middles: np.ndarray) -> np.ndarray:
+    """Return the logit of each probability, which is clipped first."""
     clipped = np.clip(middles, _LEAST, 1 - _LEAST)
-    X = np.column_stack([np.ones(len(middles)), np.log(clipped / (1 - clipped))])
-    total = churned + stayed
-    line = np.tile([0.0, 1.0], (len(churned), 1))  # the probabilities as they are
+    found: np.ndarray = np.log(clipped / (1 - clipped))
+    return found
+
+
+def fitted(X: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Fit logistic regressions to counts, for several draws of them at once.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n_bins, n_terms)
+        Ones, the logit of the probability, and any other terms.
+    positives, negatives : ndarray of int, shape (n_draws, n_bins)
+        Number of customers.
+
+    Returns
+    -------
+    ndarray of float, shape (n_draws, n_bins)
+        Fitted probability of each bin, in (0, 1).
+    """
+    total, as_they_are = positives + negatives, np.eye(X.shape[1])[1]  # the probabilities
+    line = np.tile(as_they_are, (len(positives), 1))
     for _ in range(_STEPS):
-        fitted = _sigmoid(line @ X.T)
-        slope = (churned - total * fitted) @ X - _RIDGE * (line - [0.0, 1.0])
-        weights = total * fitted * (1 - fitted)
-        curvature = np.einsum("dn,ni,nj->dij", weights, X, X) + _RIDGE * np.eye(2)
+        found = _sigmoid(line @ X.T)
+        slope = (positives - total * found) @ X - _RIDGE * (line - as_they_are)
+        weights = total * found * (1 - found)
+        curvature = np.einsum("dn,ni,nj->dij", weights, X, X) + _RIDGE * np.eye(X.shape[1])
         step = np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
         line = line + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-8:

@@ -16,6 +16,14 @@ from churn.core.files import Shape
 from churn.core.params import Columns, SlicesParams
 from churn.core.rounding import significant
 from churn.data import dates
+from churn.evaluation.held_out import (
+    Basis,
+    ClassCounts,
+    ErrorCounts,
+    Estimate,
+    ScoreCounts,
+    number_places,
+)
 from churn.evaluation.slices import Cuts, cuts, divide
 from churn.evaluation.tasks import Scored, Task
 from churn.model.rule import Rule, rule_of
@@ -23,7 +31,6 @@ from churn.model.rule import Rule, rule_of
 _DIGITS = 8  # of numbers in files
 _BINS = 100  # of a numeric column, each with a hundredth of the customers
 _TAILS = (0.001, 0.005, 0.995, 0.999)
-_SCORE_BINS = 500
 _MAX_CATEGORIES = 1000
 
 
@@ -73,30 +80,6 @@ class CategoryCounts(Shape):
     once: int
 
 
-class ScoreCounts(Shape):
-    """Predicted probabilities of the held-out customers.
-
-    Attributes
-    ----------
-    edges : list of float
-        Inner edges, ascending; the decision threshold is among them. A bin holds the probabilities
-        from one edge on, up to the next.
-    churned, stayed : list of int
-        Customers in each bin; one more than edges.
-    """
-
-    edges: list[float]
-    churned: list[int]
-    stayed: list[int]
-
-
-class Estimate(Shape):
-    """A value with its standard error."""
-
-    value: float
-    error: float
-
-
 class GroupMetrics(Shape):
     """Held-out metrics of a slice; of all customers if column and slice are empty."""
 
@@ -126,6 +109,10 @@ class Reference(Shape):
     categorical : dict of str to CategoryCounts
     scores : ScoreCounts or None
         Of a binary model.
+    classes : ClassCounts or None
+        Of a model of several classes.
+    errors : ErrorCounts or None
+        Of a model of numbers.
     predicted : NumberCounts or CategoryCounts or None
         Of another model, what it predicts for the held-out customers.
     cuts : Cuts
@@ -141,9 +128,16 @@ class Reference(Shape):
     dates: list[str]
     categorical: dict[str, CategoryCounts]
     scores: ScoreCounts | None = None
+    classes: ClassCounts | None = None
+    errors: ErrorCounts | None = None
     predicted: NumberCounts | CategoryCounts | None = None
     cuts: Cuts
     groups: list[GroupMetrics]
+
+    @property
+    def basis(self) -> Basis | None:
+        """What estimates before labels lean on; None if it was not stored yet."""
+        return self.scores or self.classes or self.errors
 
     @property
     def rule(self) -> Rule:
@@ -198,7 +192,8 @@ def describe(
         numeric={name: _numbers(values) for name, values in (numbers | ages).items()},
         dates=list(columns.dates),
         categorical={name: _categories(train[name]) for name in columns.categorical},
-        **_predictions(task, y, scored),
+        **_predictions(task, scored),
+        **task.held_out(y, scored),
         cuts=chosen,
         groups=groups,
     )
@@ -230,23 +225,6 @@ def estimates(task: Task, y: np.ndarray, scored: Scored) -> dict[str, Estimate]:
         for name, value in values.items()
         if np.isfinite(value[0]) and np.isfinite(errors[name])
     }
-
-
-def number_places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the bin of each value, in [0, len(edges)]; see `NumberCounts`."""
-    return np.searchsorted(edges, values, side="left")
-
-
-def score_places(edges: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Return the bin of each probability, in [0, len(edges)]; see `ScoreCounts`."""
-    return np.searchsorted(edges, probability, side="right")
-
-
-def score_middles(scores: ScoreCounts) -> np.ndarray:
-    """Return the middle of each bin of probabilities."""
-    edges = np.array([0.0, *scores.edges, 1.0])
-    middles: np.ndarray = (edges[1:] + edges[:-1]) / 2
-    return middles
 
 
 def _ages(column: pd.Series) -> np.ndarray:
@@ -285,23 +263,12 @@ def _categories(values: pd.Series) -> CategoryCounts:
     )
 
 
-def _predictions(task: Task, y: np.ndarray, scored: Scored) -> dict[str, Any]:
-    """Describe what is predicted, as the fields of `Reference`."""
+def _predictions(task: Task, scored: Scored) -> dict[str, Any]:
+    """Describe what is predicted, as the fields of `Reference`; nothing of probabilities."""
     answer = task.output.answer(scored.scores, scored.rule)
     if "probability" in answer:
-        assert isinstance(scored.rule, float | int)
-        return {"scores": _scores(y, answer["probability"], scored.rule)}
+        return {}
     predicted = pd.Series(answer["prediction"])
     if task.output.answered["prediction"] is str:
         return {"predicted": _categories(predicted)}
     return {"predicted": _numbers(predicted.to_numpy(dtype=float))}
-
-
-def _scores(y: np.ndarray, probability: np.ndarray, threshold: float) -> ScoreCounts:
-    inner = np.linspace(0, 1, _SCORE_BINS + 1)[1:-1]
-    edges = np.unique([*inner, *([threshold] if 0 < threshold < 1 else [])])
-    places = score_places(edges, probability)
-    churned, stayed = (
-        np.bincount(places[y == label], minlength=len(edges) + 1).tolist() for label in (1, 0)
-    )
-    return ScoreCounts(edges=edges.tolist(), churned=churned, stayed=stayed)

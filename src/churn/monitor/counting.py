@@ -12,13 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.core.errors import ArtifactError
-from churn.evaluation.reference import (
-    CategoryCounts,
-    NumberCounts,
-    Reference,
-    number_places,
-    score_places,
-)
+from churn.evaluation.held_out import Basis, number_places
+from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference
 from churn.serve.prediction_log import named
 
 _PLACES = 2**24  # for different customers of a window: 16 MB
@@ -57,7 +52,7 @@ class Counts:
     missing : dict of str to int
         By column.
     scores : ndarray of int
-        As `ScoreCounts`; empty if the model is not binary.
+        The customers for an estimate of metrics (`Reference.basis`); empty if there can be none.
     predicted : int
         Customers who are predicted to churn, if it is.
     latency : ndarray of int
@@ -67,7 +62,7 @@ class Counts:
     def __init__(self, reference: Reference, logged: frozenset[str]) -> None:
         self._edges = {name: np.array(of.edges) for name, of in reference.numeric.items()}
         self._dates = frozenset(reference.dates)
-        self._score_edges = None if reference.scores is None else np.array(reference.scores.edges)
+        self._basis = reference.basis
         predicted = reference.predicted
         if isinstance(predicted, NumberCounts):
             self._edges[PREDICTED] = np.array(predicted.edges)
@@ -86,8 +81,9 @@ class Counts:
             self._known[PREDICTED] = set(predicted.counts)
         self.categories: dict[str, dict[str | None, int]] = {name: {} for name in self._known}
         self.missing = dict.fromkeys([*self.numbers, *self._known], 0)
-        n_scores = 0 if self._score_edges is None else len(self._score_edges) + 1
-        self.scores = np.zeros(n_scores, dtype=np.int64)
+        self.scores = np.zeros(0, dtype=np.int64)
+        if self._basis is not None:
+            self.scores = self._basis.counted(dict.fromkeys(self._basis.columns, np.empty(0)))
         self.latency = np.zeros(len(_LATENCY_EDGES) + 1, dtype=np.int64)
 
     def add(self, table: pa.Table, version: str | None) -> None:
@@ -124,15 +120,14 @@ class Counts:
             self._add_number(name, counts, values)
         for name in self.categories:
             self._add_category(name, table[_logged(name)])
-        if self._score_edges is not None:
-            self._add_scores(table, self._score_edges)
+        if self._basis is not None:
+            self._add_scores(table, self._basis)
 
-    def _add_scores(self, table: pa.Table, edges: np.ndarray) -> None:
-        scores = _floats(table["probability"])
-        if np.isnan(scores).any():
-            raise ArtifactError("the log has answers without a probability")
-        self.scores += np.bincount(score_places(edges, scores), minlength=len(self.scores))
-        self.predicted += int(pc.sum(table["prediction"]).as_py() or 0)
+    def _add_scores(self, table: pa.Table, basis: Basis) -> None:
+        answers = {name: _answer(name, table[name]) for name in basis.columns}
+        self.scores += basis.counted(answers)
+        if "probability" in answers:
+            self.predicted += int(pc.sum(table["prediction"]).as_py() or 0)
 
     def merge(self, other: Counts) -> None:
         """Add what was counted of another part of the window.
@@ -243,6 +238,17 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray:
     moments = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
     days: np.ndarray = moments.cast(pa.float64()).to_numpy() / _DAY_US
     return days
+
+
+def _answer(name: str, column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of the answer: numbers, or classes."""
+    if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
+        classes: np.ndarray = column.to_numpy()
+        return classes
+    numbers = _floats(column)
+    if name != "prediction" and np.isnan(numbers).any():
+        raise ArtifactError("the log has answers without a probability")
+    return numbers
 
 
 def _moments(table: pa.Table) -> np.ndarray:

@@ -11,17 +11,11 @@ from scipy import stats
 
 from churn.core.params import EffectsParams, Margin, MetricName
 from churn.core.rounding import significant
-from churn.evaluation import estimated, noise
+from churn.evaluation import noise
+from churn.evaluation.held_out import Estimate, ScoreCounts, score_middles
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.evaluation.noise import Noise, Statistic
-from churn.evaluation.reference import (
-    CategoryCounts,
-    Estimate,
-    NumberCounts,
-    Reference,
-    ScoreCounts,
-    score_middles,
-)
+from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference
 from churn.evaluation.tasks import Task
 from churn.monitor.counting import PREDICTED, Counts
 from churn.monitor.results import Interval, Kind, Measure
@@ -30,6 +24,10 @@ _DIGITS = 6  # of numbers in files
 _DAYS_A_WEEK = 7
 _SEED = 20_061  # any; the same for all, so that the same log gives the same report
 LEVEL = 0.95
+_NO_BASIS = (
+    "metrics before labels are not estimated: what they lean on was not stored with this version;"
+    " train and release again"
+)
 
 
 @dataclass(frozen=True)
@@ -121,10 +119,10 @@ class Measurer:
 
     def estimate(self, counts: Counts) -> tuple[dict[str, Interval], list[Measure]]:
         """Estimate the metrics of a window, and measure how much worse they are than promised."""
-        scores, rng = self._reference.scores, np.random.default_rng(_SEED)
-        if scores is None:  # only probabilities of two classes tell how many of them are wrong
+        basis, rng = self._reference.basis, np.random.default_rng(_SEED)
+        if basis is None:
             return {}, []
-        found = estimated.estimate(self._task, scores, counts.scores, self._reference.rule, rng)
+        found = self._task.estimate(basis, counts.scores, self._reference.rule, rng)
         intervals = {
             name: interval(entry.value.value, entry.value.error, np.inf)
             for name, entry in found.items()
@@ -135,6 +133,19 @@ class Measurer:
             if name in found
         ]
         return intervals, measures
+
+    def doubts(self, counts: Counts) -> Iterator[str]:
+        """Yield why there are no estimates, or which customers they are least sure for."""
+        basis = self._reference.basis
+        if basis is None:
+            yield _NO_BASIS
+            return
+        share = basis.outside(counts.scores)
+        if share > self._effects.out_of_range:
+            yield (
+                f"{share:.0%} of the customers have a prediction beyond those for the held-out"
+                " customers: their errors are estimated by those at the nearest predictions"
+            )
 
     def loss(
         self,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from churn.evaluation.reference import Estimate, GroupMetrics, Reference, estimates
+from churn.evaluation.held_out import Estimate
+from churn.evaluation.reference import GroupMetrics, Reference, estimates
 from churn.evaluation.slices import divide
 from churn.evaluation.tasks import Scored, Task
 from churn.monitor.measuring import Measurer, interval

@@ -11,9 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from churn.evaluation.held_out import ScoreCounts
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.pictures import BLUE, GREY, ORANGE, STYLE
-from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference, ScoreCounts
+from churn.evaluation.reference import CategoryCounts, NumberCounts, Reference
 from churn.monitor.counting import PREDICTED, Counts
 from churn.monitor.results import Interval, Report
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from churn.evaluation.estimated import calibrate, estimate
-from churn.evaluation.reference import ScoreCounts, score_middles, score_places
+from churn.evaluation.estimated import calibrate
+from churn.evaluation.held_out import ScoreCounts, score_middles, score_places
 from tests.binary import BINARY, DECISION, measure
 
 THRESHOLD = 0.4
@@ -32,7 +32,7 @@ def scores(y: np.ndarray, p: np.ndarray) -> ScoreCounts:
 
 def test_of_the_held_out_customers_themselves_it_is_what_they_are() -> None:
     y, p = drawn(20_000, 1)
-    found = estimate(BINARY, scores(y, p), bins(p), THRESHOLD, np.random.default_rng(0))
+    found = BINARY.estimate(scores(y, p), bins(p), THRESHOLD, np.random.default_rng(0))
     real = measure(y, p, THRESHOLD, DECISION).values
     for name in ("roc_auc", "brier", "cost", "recall"):
         assert found[name].value.value == pytest.approx(real[name], abs=0.01), name
@@ -45,7 +45,7 @@ def test_other_customers_are_estimated_right_and_the_interval_says_how_well() ->
     for seed in range(40):
         y, p = drawn(1500, 100 + seed, shift=0.8)
         rng = np.random.default_rng(seed)
-        found = estimate(BINARY, held, bins(p), THRESHOLD, rng)
+        found = BINARY.estimate(held, bins(p), THRESHOLD, rng)
         real = measure(y, p, THRESHOLD, DECISION).values
         for name in inside:
             value = found[name].value
@@ -69,5 +69,5 @@ def test_without_both_classes_nothing_is_estimated() -> None:
     _, p = drawn(100, 3)
     held = scores(np.zeros(100, dtype=int), p)
     rng = np.random.default_rng(0)
-    assert estimate(BINARY, held, bins(p), THRESHOLD, rng) == {}
-    assert estimate(BINARY, scores(*drawn(100, 3)), 0 * bins(p), THRESHOLD, rng) == {}
+    assert BINARY.estimate(held, bins(p), THRESHOLD, rng) == {}
+    assert BINARY.estimate(scores(*drawn(100, 3)), 0 * bins(p), THRESHOLD, rng) == {}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from churn.core.params import DecisionParams
-from churn.evaluation import curves, fairness, metrics, sensitivity
+from churn.evaluation import curves, estimated, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
+from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
+from churn.evaluation.held_out import Basis, ScoreCounts, score_places
 from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.tasks.task import Measured, Scored, Task
 from churn.evaluation.weighted import Weighted, WeightedMetrics
 from churn.model import outputs
-from churn.model.outputs import Output
+from churn.model.outputs import Output, Rule
+
+_BINS = 500  # of the probability
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,23 @@ class Binary(Task):
 
     def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
         return WeightedMetrics(y, scored.scores, _threshold(scored), self.decision)
+
+    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+        threshold, inner = _threshold(scored), np.linspace(0, 1, _BINS + 1)[1:-1]
+        edges = np.unique([*inner, *([threshold] if 0 < threshold < 1 else [])])
+        places = score_places(edges, scored.scores)
+        churned, stayed = (
+            np.bincount(places[y == label], minlength=len(edges) + 1).tolist() for label in (1, 0)
+        )
+        return {"scores": ScoreCounts(edges=edges.tolist(), churned=churned, stayed=stayed)}
+
+    def estimate(
+        self, basis: Basis, window: np.ndarray, rule: Rule, rng: np.random.Generator
+    ) -> dict[str, Estimated]:
+        assert isinstance(basis, ScoreCounts)
+        return estimated.estimate(
+            lambda y, p: self.weighted(y, Scored(p, rule)), basis, window, rng
+        )
 
     def n_rarest(self, y: np.ndarray) -> int:
         return int(min(y.sum(), len(y) - y.sum()))

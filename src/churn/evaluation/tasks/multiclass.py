@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS, MulticlassDecision
-from churn.evaluation import class_curves, fairness
+from churn.evaluation import class_curves, estimated_classes, fairness
 from churn.evaluation.curves import Points
+from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
+from churn.evaluation.held_out import Basis, ClassCounts
 from churn.evaluation.metric_names import AT_COSTS
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
+from churn.model.outputs import Rule
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
 
 
@@ -51,6 +55,11 @@ class Multiclass(Task):
     classes: tuple[str, ...]
     at_rule = AT_COSTS
     quality = "macro_roc_auc"
+    assumption = (
+        "They are estimated from the probabilities of the classes. It is assumed that customers"
+        " with the same columns belong to each class as often as the held-out ones did: a change of"
+        " who the customers are is seen, a change of which class such customers belong to is not."
+    )
 
     @property
     def output(self) -> MulticlassOutput:
@@ -82,9 +91,22 @@ class Multiclass(Task):
         return _WeightedClasses(y, scored.scores, decided, self._costs(y, decided))
 
     def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        costs = np.array(self.output.choose(y, y, self.decision))
-        missed: np.ndarray = costs[y] * (decided != y)
+        missed: np.ndarray = self._missing()[y] * (decided != y)
         return missed
+
+    def _missing(self) -> np.ndarray:
+        """Return what it costs to miss each class."""
+        return np.array(self.output.fallback(self.decision))
+
+    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+        decided = self.output.decided(scored.scores, scored.rule)
+        return {"classes": estimated_classes.count(y, scored.scores, decided, self.classes)}
+
+    def estimate(
+        self, basis: Basis, window: np.ndarray, rule: Rule, rng: np.random.Generator
+    ) -> dict[str, Estimated]:
+        assert isinstance(basis, ClassCounts)
+        return estimated_classes.estimate(basis, window, self._missing(), rng)
 
     def n_rarest(self, y: np.ndarray) -> int:
         return int(np.bincount(y, minlength=len(self.classes)).min())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
@@ -11,13 +12,15 @@ from sklearn import metrics as sk
 from churn.core.errors import DataError
 from churn.core.params import METRICS, RegressionDecision
 from churn.core.rounding import significant
-from churn.evaluation import error_curves, fairness
+from churn.evaluation import error_curves, estimated_numbers, fairness
 from churn.evaluation.curves import Points, calibration
+from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
+from churn.evaluation.held_out import Basis, ErrorCounts
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ratios, Weighted, in_order
 from churn.model import outputs
-from churn.model.outputs import Output
+from churn.model.outputs import Output, Rule
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Regression(Task):
 
     decision: RegressionDecision
     quality = "r2"
+    assumption = (
+        "They are estimated from the errors for the held-out customers. It is assumed that errors"
+        " at a given prediction are distributed as those were: a change of who the customers are is"
+        " seen, as far as it changes what is predicted; a change of what becomes of such customers"
+        " is not. R² is not estimated: it needs the spread of the target, which labels alone show."
+    )
 
     @property
     def output(self) -> Output:
@@ -67,6 +76,16 @@ class Regression(Task):
         low, high = self.decision.cost_too_low, self.decision.cost_too_high
         costs: np.ndarray = low * np.maximum(y - p, 0.0) + high * np.maximum(p - y, 0.0)
         return costs
+
+    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+        return {"errors": estimated_numbers.count(y, scored.scores)}
+
+    def estimate(
+        self, basis: Basis, window: np.ndarray, rule: Rule, rng: np.random.Generator
+    ) -> dict[str, Estimated]:
+        assert isinstance(basis, ErrorCounts)
+        costs = (self.decision.cost_too_low, self.decision.cost_too_high)
+        return estimated_numbers.estimate(basis, window, costs, rng)
 
     def n_rarest(self, y: np.ndarray) -> int:
         return len(y)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS
 from churn.evaluation.curves import Points
+from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
+from churn.evaluation.held_out import Basis
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Values
 from churn.evaluation.weighted import Weighted
@@ -80,11 +82,14 @@ class Task(ABC):
         Metrics that may be undefined on a side of the split.
     quality : str
         The metric by which the importance of a column is measured.
+    assumption : str
+        What metrics before labels lean on, in words; empty: on the probabilities of two classes.
     """
 
     at_rule: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[frozenset[str]] = frozenset()
     quality: ClassVar[str]
+    assumption: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -110,6 +115,32 @@ class Task(ABC):
     @abstractmethod
     def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
         """Return the metrics for weighted customers, as in bootstrap samples."""
+
+    @abstractmethod
+    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+        """Count the held-out customers for `estimate`, as a field of `Reference`."""
+
+    @abstractmethod
+    def estimate(
+        self, basis: Basis, window: np.ndarray, rule: Rule, rng: np.random.Generator
+    ) -> dict[str, Estimated]:
+        """Estimate the metrics of customers without labels.
+
+        Parameters
+        ----------
+        basis : Basis
+            What `held_out` has counted.
+        window : ndarray of int
+            The customers (`basis.counted`).
+        rule : float or tuple of float
+            The model's.
+        rng : Generator
+
+        Returns
+        -------
+        dict of str to Estimated
+            Without the metrics that cannot be estimated.
+        """
 
     @abstractmethod
     def n_rarest(self, y: np.ndarray) -> int:
