@@ -132,7 +132,7 @@ def calibrate(middles: np.ndarray, churned: np.ndarray, stayed: np.ndarray) -> n
         Calibrated probability of each bin, in (0, 1).
     """
     X = np.column_stack([np.ones(len(middles)), logits(middles)])
-    return fitted(X, churned, stayed)
+    return fitted(X, churned, stayed, start=np.array([0.0, 1.0]))
 
 
 def logits(middles: np.ndarray) -> np.ndarray:
@@ -142,7 +142,9 @@ def logits(middles: np.ndarray) -> np.ndarray:
     return found
 
 
-def fitted(X: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def fitted(
+    X: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: np.ndarray
+) -> np.ndarray:
     """Fit logistic regressions to counts, for several draws of them at once.
 
     Parameters
@@ -151,6 +153,8 @@ def fitted(X: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.nd
         Ones, the logit of the probability, and any other terms.
     positives, negatives : ndarray of int, shape (n_draws, n_bins)
         Number of customers.
+    start : ndarray of float, shape (n_terms,)
+        Coefficients to begin with.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def fitted(X: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.nd
         Fitted probability of each bin, in (0, 1).
     """
     total, as_they_are = positives + negatives, np.eye(X.shape[1])[1]  # the probabilities
-    line = np.tile(as_they_are, (len(positives), 1))
+    line = np.tile(start, (len(positives), 1))
     for _ in range(_STEPS):
         found = _sigmoid(line @ X.T)
         slope = (positives - total * found) @ X - _RIDGE * (line - as_they_are)

@@ -113,10 +113,12 @@ def _calibrated(middles: np.ndarray, cells: np.ndarray) -> np.ndarray:
     n_draws, _, n_classes, n_bins = cells.shape
     predicted = np.repeat([1.0, 0.0], n_bins)
     X = np.column_stack([np.ones(2 * n_bins), np.tile(logits(middles), 2), predicted])
-    found = [
-        fitted(X, cells[:, :2, k].reshape(n_draws, -1), cells[:, 2:, k].reshape(n_draws, -1))
-        for k in range(n_classes)
-    ]
+    own, others = (
+        part.transpose(0, 2, 1, 3).reshape(n_draws, n_classes, -1)
+        for part in (cells[:, :2], cells[:, 2:])
+    )
+    # Newton's method may diverge from probabilities that are far from right; from zero it does not.
+    found = [fitted(X, own[:, k], others[:, k], np.zeros(3)) for k in range(n_classes)]
     return np.stack(found, axis=1).reshape(n_draws, n_classes, 2, n_bins)
 
 

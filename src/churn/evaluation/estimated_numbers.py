@@ -17,8 +17,9 @@ from churn.evaluation.estimated import DRAWS, Estimated, compared
 from churn.evaluation.held_out import ErrorCounts, number_places
 
 _DIGITS = 8  # of numbers in files
-_MOST_BINS, _LEAST_CUSTOMERS = 20, 25  # of predictions; in each
-_LEVELS = 50  # of the error, in each bin
+_BINS, _LEAST_CUSTOMERS = 20, 25  # of predictions; in each
+_TAILS = (0.0125, 0.025, 0.975, 0.9875)  # further bins, if they have as many
+_LEVELS = 40  # of the error in each bin, and some more for the largest errors
 
 
 def count(y: np.ndarray, predicted: np.ndarray) -> ErrorCounts:
@@ -33,8 +34,10 @@ def count(y: np.ndarray, predicted: np.ndarray) -> ErrorCounts:
     ErrorCounts
         Bins have about as many customers each: at least 25, if there are so many.
     """
-    bins = int(np.clip(len(y) // _LEAST_CUSTOMERS, 1, _MOST_BINS))
-    quantiles = np.unique(np.quantile(predicted, np.linspace(0, 1, bins + 1)))
+    bins = int(np.clip(len(y) // _LEAST_CUSTOMERS, 1, _BINS))
+    tails = _TAILS if len(y) * min(_TAILS) >= _LEAST_CUSTOMERS else ()
+    shares = np.unique([*np.linspace(0, 1, bins + 1), *tails])
+    quantiles = np.unique(np.quantile(predicted, shares))
     edges = np.array([np.nextafter(quantiles[0], -np.inf), *quantiles[1:]])
     places, errors = number_places(edges, predicted), y - predicted
     found = [_by_level(np.sort(errors[places == place])) for place in range(1, len(edges))]
@@ -48,18 +51,23 @@ def count(y: np.ndarray, predicted: np.ndarray) -> ErrorCounts:
     )
 
 
-def _by_level(
-    errors: np.ndarray,
-) -> tuple[list[int], list[float], list[float], list[float]]:
-    """Return customers, and sums of their errors, by groups of about as many."""
-    groups = [group for group in np.array_split(errors, _LEVELS) if len(group)]
+def _by_level(errors: np.ndarray) -> tuple[list[int], list[float], list[float], list[float]]:
+    """Return customers, and sums of their errors, by groups: of sorted errors."""
     parts = (np.maximum(errors, 0), np.maximum(-errors, 0), errors**2)
+    starts = _starts(len(errors))
     too_low, too_high, squares = (
-        [significant(float(part.sum()), _DIGITS) for part in np.array_split(of, _LEVELS)]
+        [significant(float(total), _DIGITS) for total in np.add.reduceat(of, starts)]
         for of in parts
     )
-    size = len(groups)
-    return [len(group) for group in groups], too_low[:size], too_high[:size], squares[:size]
+    return np.diff([*starts, len(errors)]).tolist(), too_low, too_high, squares
+
+
+def _starts(customers: int) -> np.ndarray:
+    """Return where each group begins: large errors are few, and squares depend on them most."""
+    tail = 2 ** np.arange(int(np.log2(customers)) + 1)
+    evenly = np.linspace(0, customers, _LEVELS + 1).astype(int)
+    starts = np.unique([*evenly, *tail, *(customers - tail)])
+    return starts[starts < customers]
 
 
 def estimate(
