@@ -37,8 +37,9 @@ def count(y: np.ndarray, predicted: np.ndarray) -> ErrorCounts:
     bins = int(np.clip(len(y) // _LEAST_CUSTOMERS, 1, _BINS))
     tails = _TAILS if len(y) * min(_TAILS) >= _LEAST_CUSTOMERS else ()
     shares = np.unique([*np.linspace(0, 1, bins + 1), *tails])
-    quantiles = np.unique(np.quantile(predicted, shares))
-    edges = np.array([np.nextafter(quantiles[0], -np.inf), *quantiles[1:]])
+    # Predictions that there are, so that no bin is empty: trees predict few different numbers.
+    upper = np.unique(np.quantile(predicted, shares[1:], method="inverted_cdf"))
+    edges = np.array([np.nextafter(predicted.min(), -np.inf), *upper])
     places, errors = number_places(edges, predicted), y - predicted
     found = [_by_level(np.sort(errors[places == place])) for place in range(1, len(edges))]
     customers, too_low, too_high, squares = (list(part) for part in zip(*found, strict=True))

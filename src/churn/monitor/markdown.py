@@ -40,7 +40,16 @@ def summary(report: Report, run: str = "") -> str:
 
 def alarms(report: Report, found: Sequence[Alarm], run: str) -> str:
     """Return the text of an issue: the alarms of one kind, and what to do."""
-    return "\n\n".join([_about(report), _table(found), _ADVICE[found[0].kind], link(run)])
+    return "\n\n".join([_about(report), _table(found), _advice(report, found[0].kind), link(run)])
+
+
+def _advice(report: Report, kind: Kind) -> str:
+    if kind == "estimate" and report.assumption:
+        return (
+            f"No labels yet: these metrics are estimated. {report.assumption} Get labels for a"
+            " sample, and train on new data: `churn retrain`."
+        )
+    return _ADVICE[kind]
 
 
 def link(run: str) -> str:

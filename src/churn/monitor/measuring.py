@@ -74,6 +74,8 @@ class Measurer:
         Probability with which one quantity is above its limit on one day by chance, at most: the
         week's is divided among all quantities and days (Bonferroni), which holds however they
         depend on each other. That an alarm needs several days makes it rarer still.
+    assumption : str
+        What estimates lean on (`Task.assumption`); empty if there are none.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Measurer:
         count = len(self._quantities) + 2 * len(margins)
         self.level = false_alarms / _DAYS_A_WEEK / count
         self._noises: dict[str, Noise] = {}
+        self.assumption = "" if reference.basis is None else task.assumption
 
     def measure(self, counts: Counts) -> list[Measure]:
         """Measure data and predictions of a window."""

@@ -196,6 +196,9 @@ class Report(Shape):
         Names of the quantities that were measured to be as before; an alarm of these is over.
     notes : list of str
         What could not be measured, and why.
+    assumption : str
+        What the estimated metrics lean on; empty: on the probabilities of two classes, or there are
+        none.
     """
 
     model: str
@@ -210,6 +213,7 @@ class Report(Shape):
     alarms: list[Alarm]
     settled: list[str]
     notes: list[str]
+    assumption: str = ""
 
     @property
     def headline(self) -> str:

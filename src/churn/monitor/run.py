@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -154,8 +154,13 @@ def run(options: Options, settings: Params, count: Count = count) -> Found:
     if options.table is not None:
         if options.labels or options.metrics or options.until or options.log:
             raise ParamsError("--input is a table alone: no --log, --until, --labels or --metrics")
-        return _of_table(options.table, watched, measurer, settings)
-    return _Watch(options, settings, watched, measurer, count).run()
+        found = _of_table(options.table, watched, measurer, settings)
+    else:
+        found = _Watch(options, settings, watched, measurer, count).run()
+    if not measurer.assumption:
+        return found
+    report = found.report.model_copy(update={"assumption": measurer.assumption})
+    return replace(found, report=report)
 
 
 def _watched(options: Options, settings: Params) -> Watched:
@@ -206,7 +211,7 @@ def _of_table(path: Path, watched: Watched, measurer: Measurer, settings: Params
         server=[],
         alarms=list(alarms.of_windows([window], 1, 1)),
         settled=alarms.settled([window], [], 1),
-        notes=[],
+        notes=[] if window.skipped else list(measurer.doubts(counts)),
     )
     return Found(report, watched.reference, None if window.skipped else counts)
 
@@ -273,6 +278,8 @@ class _Watch:
             measured = self._performance(first, last)
             advance("labels")
         monitor, server = self._settings.monitor, self._server()
+        if self._newest is not None:
+            self._notes += self._measurer.doubts(self._newest)
         once = [*server, *(measured.measures if measured is not None else [])]
         period = f"{first} to {last}"
         at_once = [alarms.alarm(measure, [period]) for measure in once if measure.is_over]

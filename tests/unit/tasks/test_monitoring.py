@@ -14,17 +14,20 @@ import pytest
 
 from churn.core.params import EffectsParams, MulticlassDecision, RegressionDecision, SlicesParams
 from churn.evaluation import reference, tasks
+from churn.evaluation.metric_names import SHOWN, TITLES
 from churn.evaluation.reference import Reference
 from churn.evaluation.tasks import Scored, Task
 from churn.model.artifact import Model
-from churn.monitor import performance
+from churn.monitor import markdown, page, performance, textfile
 from churn.monitor.counting import Counts
 from churn.monitor.labels import Labels
 from churn.monitor.log import Log
 from churn.monitor.measuring import Measurer
+from churn.monitor.results import Alarm
+from churn.monitor.run import Found
 from churn.serve.prediction_log import Entry, table
 from churn.serve.rows import from_frame
-from tests.unit.monitor import logs
+from tests.unit.monitor import logs, reports
 from tests.unit.serve.models import fitted
 from tests.unit.tasks.conftest import CLASSES, Fit
 
@@ -62,13 +65,20 @@ class Watched:
         )
         return table([entry], self.model.card, frozenset())
 
-    def over(self, rows: pd.DataFrame) -> set[str]:
-        """Return the names of the quantities that have changed."""
+    def counts(self, rows: pd.DataFrame) -> Counts:
+        """Count the log of customers."""
         counts = Counts(self.reference, frozenset(self.model.card.inputs))
         counts.add(self.log(rows), "1")
         assert counts.customers == len(rows)
-        assert self.measurer.estimate(counts) == ({}, [])  # no probabilities of two classes
-        return {one.name for one in self.measurer.measure(counts) if one.is_over}
+        return counts
+
+    def over(self, rows: pd.DataFrame) -> set[str]:
+        """Return the names of the quantities that have changed."""
+        counts = self.counts(rows)
+        estimated, losses = self.measurer.estimate(counts)
+        assert len(losses) == 1 and set(estimated) == set(self.task.metrics) - {"r2"}
+        measured = [*self.measurer.measure(counts), *losses]
+        return {one.name for one in measured if one.is_over}
 
     def with_labels(self, rows: pd.DataFrame) -> performance.Performance:
         """Measure customers whose labels came in the evening."""
@@ -106,6 +116,89 @@ def watched(request: pytest.FixtureRequest) -> Watched:
 
 def test_what_has_not_changed_is_no_alarm(watched: Watched) -> None:
     assert watched.over(watched.rows) == set()
+
+
+def test_estimates_of_the_held_out_customers_are_what_they_promised(watched: Watched) -> None:
+    estimated, [loss] = watched.measurer.estimate(watched.counts(watched.rows))
+    promised = watched.reference.groups[0].metrics
+    for name, of in promised.items():
+        if name != "r2":
+            assert estimated[name].value == pytest.approx(of.value, rel=0.03), name
+            assert estimated[name].lower < of.value < estimated[name].upper
+    assert loss.kind == "estimate" and "promised" in loss.shown
+    assert list(watched.measurer.doubts(watched.counts(watched.rows))) == []
+
+
+def test_harder_customers_are_an_alarm_before_there_are_labels(watched: Watched) -> None:
+    """Those for whom the held-out predictions were wrong, three times each."""
+    rows, model = watched.rows, watched.model
+    decided = model.output.decided(model.scores(rows), model.card.rule)
+    errors = np.abs(decided - rows[model.card.target].to_numpy())
+    # By what is predicted alone: whole bins of it are right or wrong more often.
+    places = pd.qcut(pd.Series(model.scores(rows).reshape(len(rows), -1).max(axis=1)), 10)
+    hard = pd.Series(errors).groupby(places, observed=True).transform("mean")
+    worst = rows[(hard >= hard.quantile(0.7)).to_numpy()]
+    often = pd.concat([worst] * 3, ignore_index=True)
+    often["customer_id"] = [f"hard-{i}" for i in range(len(often))]
+    _, [loss] = watched.measurer.estimate(watched.counts(often))
+    found = watched.with_labels(often).measures
+    assert loss.value > 0
+    assert loss.value == pytest.approx(found[0].value, rel=0.5)
+
+
+def test_parts_of_a_window_add_up_to_the_whole(watched: Watched) -> None:
+    whole, part = watched.counts(watched.rows), watched.counts(watched.rows.iloc[::2])
+    part.merge(watched.counts(watched.rows.iloc[1::2]))
+    assert (part.scores == whole.scores).all() and whole.scores.any()
+    assert watched.measurer.estimate(part) == watched.measurer.estimate(whole)
+
+
+def test_a_version_without_the_basis_says_so_and_is_watched_all_the_same(watched: Watched) -> None:
+    old = watched.reference.model_copy(update={"classes": None, "errors": None})
+    measurer = Measurer(old, EffectsParams(), watched.measurer.margins, watched.task, 0.05)
+    counts = Counts(old, frozenset(watched.model.card.inputs))
+    counts.add(watched.log(watched.rows), "1")
+    assert measurer.estimate(counts) == ({}, [])
+    assert measurer.assumption == ""
+    [why] = measurer.doubts(counts)
+    assert "was not stored with this version" in why
+    assert measurer.measure(counts)
+
+
+def test_customers_beyond_the_held_out_predictions_are_told(numbers_watched: Watched) -> None:
+    rows = numbers_watched.rows
+    rich = rows.assign(
+        monetary_value=rows["monetary_value"].where(np.arange(len(rows)) % 4 > 0, 1e5)
+    )
+    [told] = numbers_watched.measurer.doubts(numbers_watched.counts(rich))
+    assert told.startswith("25% of the customers have a prediction beyond")
+
+
+def test_the_page_has_numbers_pictures_and_the_assumption(watched: Watched) -> None:
+    counts, labelled = watched.counts(watched.rows), watched.with_labels(watched.rows)
+    estimated, losses = watched.measurer.estimate(counts)
+    window = reports.window("2026-03-01", *losses).model_copy(update={"estimated": estimated})
+    report = reports.report(
+        windows=[window], performance=labelled, assumption=watched.measurer.assumption
+    )
+    written = page.render(Found(report, watched.reference, counts))
+    assert "who the customers are is seen" in written and "churn as often" not in written
+    for name in estimated:
+        assert f"<td>{TITLES[name]}</td>" in written
+    shown = [TITLES[name] for name in SHOWN if name in estimated]
+    assert len(shown) >= 3
+    for title in shown:
+        assert f'alt="{title} by day"' in written
+    assert ("R² is not estimated" in written) == ("rmse" in estimated)
+    metrics = textfile.render(report)
+    for name, interval in estimated.items():
+        sample = f'churn_monitor_metric{{how="estimated",metric="{name}"}}'
+        assert f"{sample} {interval.value}" in metrics
+    alarm = Alarm(
+        kind="estimate", name="", column="", windows=[], value=1.0, limit=0.5, shown="worse"
+    )
+    issue = markdown.alarms(report, [alarm], "")
+    assert watched.measurer.assumption in issue and "probabilities, under" not in issue
 
 
 def test_other_predictions_are_named(watched: Watched) -> None:

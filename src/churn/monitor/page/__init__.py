@@ -14,6 +14,9 @@ from churn.monitor.measuring import interval
 from churn.monitor.results import TITLES, Interval, Measure, Report
 from churn.monitor.run import Found
 
+# Of slices there is room for two: a model has those of its task.
+_SLICED = ("roc_auc", "macro_roc_auc", "rmse", "mae", "brier")
+
 
 def render(found: Found) -> str:
     """Render a report: alarms first, then pictures, then every measure.
@@ -38,6 +41,8 @@ def render(found: Found) -> str:
         over=over,
         drifted=list(_distributions(found.reference, found.newest, over)),
         quality=list(_quality(report, promised)),
+        sliced=[name for name in _SLICED if name in promised],
+        has_probability=found.reference.scores is not None,
     )
 
 
