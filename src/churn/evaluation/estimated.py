@@ -132,7 +132,7 @@ def calibrate(middles: np.ndarray, churned: np.ndarray, stayed: np.ndarray) -> n
         Calibrated probability of each bin, in (0, 1).
     """
     X = np.column_stack([np.ones(len(middles)), logits(middles)])
-    return fitted(X, churned, stayed, start=np.array([0.0, 1.0]))
+    return fitted(X, churned, stayed, np.array([0.0, 1.0]), _RIDGE)
 
 
 def logits(middles: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ def logits(middles: np.ndarray) -> np.ndarray:
 
 
 def fitted(
-    X: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: np.ndarray
+    X: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: np.ndarray, ridge: float
 ) -> np.ndarray:
     """Fit logistic regressions to counts, for several draws of them at once.
 
@@ -155,6 +155,8 @@ def fitted(
         Number of customers.
     start : ndarray of float, shape (n_terms,)
         Coefficients to begin with.
+    ridge : float
+        How many customers' worth the probabilities as they are have.
 
     Returns
     -------
@@ -165,9 +167,9 @@ def fitted(
     line = np.tile(start, (len(positives), 1))
     for _ in range(_STEPS):
         found = _sigmoid(line @ X.T)
-        slope = (positives - total * found) @ X - _RIDGE * (line - as_they_are)
+        slope = (positives - total * found) @ X - ridge * (line - as_they_are)
         weights = total * found * (1 - found)
-        curvature = np.einsum("dn,ni,nj->dij", weights, X, X) + _RIDGE * np.eye(X.shape[1])
+        curvature = np.einsum("dn,ni,nj->dij", weights, X, X) + ridge * np.eye(X.shape[1])
         step = np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
         line = line + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-8:

@@ -16,6 +16,7 @@ from churn.evaluation.held_out import ClassCounts, score_middles, score_places
 from churn.evaluation.weighted import in_order
 
 # Edges at even steps of the logit: of many classes most probabilities are small.
+_RIDGE = 1.0  # customers; few of a class may all be told apart, which sets the slope no limit
 _EDGES = expit(np.linspace(-8, 8, 199))
 
 
@@ -118,7 +119,7 @@ def _calibrated(middles: np.ndarray, cells: np.ndarray) -> np.ndarray:
         for part in (cells[:, :2], cells[:, 2:])
     )
     # Newton's method may diverge from probabilities that are far from right; from zero it does not.
-    found = [fitted(X, own[:, k], others[:, k], np.zeros(3)) for k in range(n_classes)]
+    found = [fitted(X, own[:, k], others[:, k], np.zeros(3), _RIDGE) for k in range(n_classes)]
     return np.stack(found, axis=1).reshape(n_draws, n_classes, 2, n_bins)
 
 

@@ -22,6 +22,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _BARS = 20
 _CATEGORIES = 10
 _SIZE = (5.2, 3.2)
+_TRAINING, _HELD_OUT = "training rows", "held-out customers"  # what a window is compared with
 
 
 def distribution(column: str, reference: Reference, window: Counts) -> bytes:
@@ -103,12 +104,12 @@ def _intervals(
     axes.errorbar(x, y, yerr=ends, color=color, fmt="o", markersize=4, linewidth=1.2, label=label)
 
 
-def _numbers(axes: Axes, numbers: NumberCounts, window: np.ndarray) -> None:
+def _numbers(axes: Axes, numbers: NumberCounts, window: np.ndarray, label: str = _TRAINING) -> None:
     edges, counts = np.array(numbers.edges), np.array(numbers.counts)
     if len(edges) <= _BARS + 2:  # few values: a bar for each
         shares = [_shares(part[1:-1]) for part in (counts, window)]
         labels = [f"{edge:g}" for edge in edges[1:]]
-        _bars(axes, labels, *shares)
+        _bars(axes, labels, *shares, label=label)
         return
     # Tails would leave no room for the others.
     cumulative = np.cumsum(counts) / counts.sum()
@@ -118,16 +119,16 @@ def _numbers(axes: Axes, numbers: NumberCounts, window: np.ndarray) -> None:
     for part in (counts, window):
         below = np.cumsum(part)[:-1] / max(part.sum(), 1)
         shares.append(np.diff(np.interp(places, edges, below)))
-    _steps(axes, places, *shares)
+    _steps(axes, places, *shares, label=label)
 
 
 def _predictions(axes: Axes, reference: Reference, window: Counts) -> None:
     if reference.scores is not None:
         _scores(axes, reference.scores, window.scores)
     elif isinstance(reference.predicted, NumberCounts):
-        _numbers(axes, reference.predicted, window.numbers[PREDICTED])
+        _numbers(axes, reference.predicted, window.numbers[PREDICTED], _HELD_OUT)
     elif reference.predicted is not None:
-        _categories(axes, reference.predicted, window.categories[PREDICTED])
+        _categories(axes, reference.predicted, window.categories[PREDICTED], _HELD_OUT)
 
 
 def _scores(axes: Axes, scores: ScoreCounts, window: np.ndarray) -> None:
@@ -137,10 +138,15 @@ def _scores(axes: Axes, scores: ScoreCounts, window: np.ndarray) -> None:
     for part in (np.array(scores.churned) + np.array(scores.stayed), window):
         below = np.concatenate([[0], np.cumsum(part)]) / max(part.sum(), 1)
         shares.append(np.diff(np.interp(places, edges, below)))
-    _steps(axes, places, *shares, label="held-out customers")
+    _steps(axes, places, *shares, label=_HELD_OUT)
 
 
-def _categories(axes: Axes, categories: CategoryCounts, window: Mapping[str | None, int]) -> None:
+def _categories(
+    axes: Axes,
+    categories: CategoryCounts,
+    window: Mapping[str | None, int],
+    label: str = _TRAINING,
+) -> None:
     names = list(categories.counts)[:_CATEGORIES]
     others = sum(categories.counts.values()) + categories.others
     counts = [categories.counts[name] for name in names]
@@ -148,7 +154,8 @@ def _categories(axes: Axes, categories: CategoryCounts, window: Mapping[str | No
     found = [window.get(name, 0) for name in names]
     found.append(sum(window.values()) - sum(found))
     labels = [_plain(name if len(name) <= 12 else f"{name[:11]}…") for name in names]
-    _bars(axes, [*labels, "others"], _shares(np.array(counts)), _shares(np.array(found)))
+    shares = [_shares(np.array(part)) for part in (counts, found)]
+    _bars(axes, [*labels, "others"], *shares, label=label)
 
 
 def _steps(
@@ -157,16 +164,18 @@ def _steps(
     before: np.ndarray,
     now: np.ndarray,
     *,
-    label: str = "training rows",
+    label: str,
 ) -> None:
     axes.stairs(100 * before, edges, fill=True, color=GREY, alpha=0.5, label=label)
     axes.stairs(100 * now, edges, color=BLUE, linewidth=1.8, label="newest window")
     axes.set_ylabel("customers, %")
 
 
-def _bars(axes: Axes, labels: Sequence[str], before: np.ndarray, now: np.ndarray) -> None:
+def _bars(
+    axes: Axes, labels: Sequence[str], before: np.ndarray, now: np.ndarray, *, label: str
+) -> None:
     x = np.arange(len(labels))
-    axes.bar(x - 0.2, 100 * before, width=0.4, color=GREY, label="training rows")
+    axes.bar(x - 0.2, 100 * before, width=0.4, color=GREY, label=label)
     axes.bar(x + 0.2, 100 * now, width=0.4, color=BLUE, label="newest window")
     axes.set_xticks(x, labels, rotation=45 if len(labels) > 8 else 0, fontsize=8)
     axes.set_ylabel("customers, %")

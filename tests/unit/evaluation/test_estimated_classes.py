@@ -99,6 +99,16 @@ def test_the_interval_is_not_too_wide() -> None:
         assert np.mean(errors[name]) < 1.35 * np.std(differences), name
 
 
+def test_few_customers_who_are_all_told_apart_leave_the_interval_narrow() -> None:
+    """Nothing limits the slope of their calibration, which might then be anything."""
+    y = np.arange(107) % 3
+    p = np.full((107, 3), 0.02) + 0.94 * np.eye(3)[y]
+    found = estimate(held(y, p), np.concatenate([p, p]))
+    assert found["accuracy"].value.value == pytest.approx(1.0, abs=0.01)
+    assert found["accuracy"].value.error < 0.02
+    assert found["log_loss"].value.error < 0.1
+
+
 def test_other_customers_are_seen_and_another_relation_is_not() -> None:
     basis = held(*drawn(5000, 1))
     y, p = drawn(5000, 2, shift=1.0)
