@@ -160,7 +160,7 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _others(expected: np.ndarray, middles: np.ndarray) -> np.ndarray:
-    """Return the squares of the other classes' errors, as a multiple of those of one's own."""
+    """Return the squared errors of the other classes, as a multiple of those of the customer's."""
     own = (expected[:, :2].sum(axis=(1, 2)) * (1 - middles) ** 2).sum(axis=1)
     found: np.ndarray = (expected[:, 2:].sum(axis=(1, 2)) * middles**2).sum(axis=1) / own
     return found
