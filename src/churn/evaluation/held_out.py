@@ -7,7 +7,7 @@ long for any number of customers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -125,6 +125,14 @@ class ErrorCounts(Shape):
 # customers as an array of int that adds up; and `outside`, the share of a window's customers with
 # predictions that no held-out customer has.
 Basis = ScoreCounts | ClassCounts | ErrorCounts
+
+
+class NamedBasis(TypedDict, total=False):
+    """What a task has counted under the name that `Reference` has for it, one of these."""
+
+    scores: ScoreCounts
+    classes: ClassCounts
+    errors: ErrorCounts
 
 
 class Estimate(Shape):

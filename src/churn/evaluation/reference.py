@@ -6,7 +6,7 @@ the model to wherever that is watched.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -147,6 +147,10 @@ class Reference(Shape):
         return rule
 
 
+class _Predicted(TypedDict, total=False):
+    predicted: NumberCounts | CategoryCounts
+
+
 def describe(
     train: pd.DataFrame,
     test: pd.DataFrame,
@@ -263,7 +267,7 @@ def _categories(values: pd.Series) -> CategoryCounts:
     )
 
 
-def _predictions(task: Task, scored: Scored) -> dict[str, Any]:
+def _predictions(task: Task, scored: Scored) -> _Predicted:
     """Describe what is predicted, as the fields of `Reference`; nothing of probabilities."""
     answer = task.output.answer(scored.scores, scored.rule)
     if "probability" in answer:

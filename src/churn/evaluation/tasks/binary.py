@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -13,7 +12,7 @@ from churn.evaluation import curves, estimated, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
-from churn.evaluation.held_out import Basis, ScoreCounts, score_places
+from churn.evaluation.held_out import Basis, NamedBasis, ScoreCounts, score_places
 from churn.evaluation.metric_names import AT_THRESHOLD
 from churn.evaluation.tasks.task import Measured, Scored, Task
 from churn.evaluation.weighted import Weighted, WeightedMetrics
@@ -48,7 +47,7 @@ class Binary(Task):
     def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
         return WeightedMetrics(y, scored.scores, _threshold(scored), self.decision)
 
-    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+    def held_out(self, y: np.ndarray, scored: Scored) -> NamedBasis:
         threshold, inner = _threshold(scored), np.linspace(0, 1, _BINS + 1)[1:-1]
         edges = np.unique([*inner, *([threshold] if 0 < threshold < 1 else [])])
         places = score_places(edges, scored.scores)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
@@ -15,7 +14,7 @@ from churn.evaluation import class_curves, estimated_classes, fairness
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
-from churn.evaluation.held_out import Basis, ClassCounts
+from churn.evaluation.held_out import Basis, ClassCounts, NamedBasis
 from churn.evaluation.metric_names import AT_COSTS
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
@@ -98,7 +97,7 @@ class Multiclass(Task):
         """Return what it costs to miss each class."""
         return np.array(self.output.fallback(self.decision))
 
-    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+    def held_out(self, y: np.ndarray, scored: Scored) -> NamedBasis:
         decided = self.output.decided(scored.scores, scored.rule)
         return {"classes": estimated_classes.count(y, scored.scores, decided, self.classes)}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
@@ -16,7 +15,7 @@ from churn.evaluation import error_curves, estimated_numbers, fairness
 from churn.evaluation.curves import Points, calibration
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
-from churn.evaluation.held_out import Basis, ErrorCounts
+from churn.evaluation.held_out import Basis, ErrorCounts, NamedBasis
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ratios, Weighted, in_order
 from churn.model import outputs
@@ -77,7 +76,7 @@ class Regression(Task):
         costs: np.ndarray = low * np.maximum(y - p, 0.0) + high * np.maximum(p - y, 0.0)
         return costs
 
-    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+    def held_out(self, y: np.ndarray, scored: Scored) -> NamedBasis:
         return {"errors": estimated_numbers.count(y, scored.scores)}
 
     def estimate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from churn.core.params import METRICS
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
-from churn.evaluation.held_out import Basis
+from churn.evaluation.held_out import Basis, NamedBasis
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Values
 from churn.evaluation.weighted import Weighted
@@ -117,7 +117,7 @@ class Task(ABC):
         """Return the metrics for weighted customers, as in bootstrap samples."""
 
     @abstractmethod
-    def held_out(self, y: np.ndarray, scored: Scored) -> dict[str, Any]:
+    def held_out(self, y: np.ndarray, scored: Scored) -> NamedBasis:
         """Count the held-out customers for `estimate`, as a field of `Reference`."""
 
     @abstractmethod
