@@ -95,3 +95,14 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     why = pd.read_csv(tmp_path / "why.csv")
     reasons = [name for name in why if name.startswith("reason_")]
     np.testing.assert_allclose(why[reasons].sum(axis=1) + why["base"], why["score"], rtol=1e-6)
+
+    whole = tmp_path / "whole.csv"
+    table.drop(columns=target).to_csv(whole, index=False)
+    # Whether a table of mostly training rows is an alarm, does not matter here.
+    watched = ("--input", str(whole), "--output", str(tmp_path / "watched"))
+    assert clone.run("churn", "monitor", *watched, check=False).returncode in (0, 1)
+    report = json.loads((tmp_path / "watched" / "monitor.json").read_text())
+    estimated = report["windows"][0]["estimated"]
+    assert set(estimated) == set(metrics) - {"r2"}
+    assert estimated[measure]["lower"] < metrics[measure] < estimated[measure]["upper"]
+    assert report["assumption"] in (tmp_path / "watched" / "monitor.html").read_text()

@@ -15,8 +15,8 @@ from churn.evaluation.estimated import DRAWS, Estimated, compared, fitted, logit
 from churn.evaluation.held_out import ClassCounts, score_middles, score_places
 from churn.evaluation.weighted import in_order
 
-# Edges at even steps of the logit: of many classes most probabilities are small.
 _RIDGE = 1.0  # customers; few of a class may all be told apart, which sets the slope no limit
+# Edges at even steps of the logit: of many classes most probabilities are small.
 _EDGES = expit(np.linspace(-8, 8, 199))
 
 
@@ -118,7 +118,7 @@ def _calibrated(middles: np.ndarray, cells: np.ndarray) -> np.ndarray:
         part.transpose(0, 2, 1, 3).reshape(n_draws, n_classes, -1)
         for part in (cells[:, :2], cells[:, 2:])
     )
-    # Newton's method may diverge from probabilities that are far from right; from zero it does not.
+    # Newton's method may diverge if it begins at probabilities that are far from right.
     found = [fitted(X, own[:, k], others[:, k], np.zeros(3), _RIDGE) for k in range(n_classes)]
     return np.stack(found, axis=1).reshape(n_draws, n_classes, 2, n_bins)
 

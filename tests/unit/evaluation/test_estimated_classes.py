@@ -65,6 +65,7 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are(too_sure: floa
         assert abs(found[name].difference.value) < 0.02 * value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 @pytest.mark.parametrize("too_sure", [1.0, 2.0])
 def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
@@ -84,6 +85,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
     assert min(inside.values()) >= 33, inside
 
 
+@pytest.mark.slow
 def test_the_interval_is_not_too_wide() -> None:
     """Errors are those that repeated samples have."""
     basis = held(*drawn(50_000, 1))

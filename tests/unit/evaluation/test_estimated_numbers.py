@@ -61,6 +61,7 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are(rows: int) -> 
     assert found["cost"].value.value == pytest.approx(real["cost"], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.8])
 def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(shift: float) -> None:
     inside: Counter[str] = Counter()
@@ -77,6 +78,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(shift
     assert min(inside.values()) >= 51, inside
 
 
+@pytest.mark.slow
 def test_the_interval_is_not_too_wide() -> None:
     """Errors are those that repeated samples have."""
     basis = held(*drawn(50_000, 1))
