@@ -26,7 +26,7 @@ _SEED = 20_061  # any; the same for all, so that the same log gives the same rep
 LEVEL = 0.95
 _NO_BASIS = (
     "metrics before labels are not estimated: what they lean on was not stored with this version;"
-    " train and release again"
+    " the next model that is released has it"
 )
 
 
