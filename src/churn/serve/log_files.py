@@ -8,8 +8,10 @@ import re
 import socket
 import threading
 from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from churn.core import addresses
@@ -19,6 +21,8 @@ from churn.core.files import is_alive
 _logger = logging.getLogger("churn.serve")
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
 _LOOK_S = 3600.0
+# What a column of an answer is in a file, by its type in `churn.model.outputs.Output.answered`.
+ANSWERED = {float: pa.float64(), int: pa.int8(), str: pa.string()}
 # The host is there because a folder may be shared, and a process id is one machine's.
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
 _PART = re.compile(rf"\..*@{re.escape(_HOST)}@(\d+)\.part")
@@ -47,6 +51,19 @@ def of_days(files: Any, folder: str, first: str = "", last: str = "9999") -> dic
         if match and first <= match[1] <= last:
             found.setdefault(match[1], []).append(path)
     return found
+
+
+def fits(there: pa.Schema, answered: Mapping[str, type]) -> bool:
+    """Tell whether a file is of models that answer so; those of another task answer otherwise."""
+    return all(
+        _values(there.field(name).type) == ANSWERED[kind]
+        for name, kind in answered.items()
+        if name in there.names
+    )
+
+
+def _values(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def day_folder(folder: str, moment: float) -> str:

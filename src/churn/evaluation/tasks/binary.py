@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from churn.core.params import DecisionParams
@@ -12,6 +14,16 @@ from churn.evaluation import curves, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.tasks.contrast import (
+    LARGEST_LOG_LOSS,
+    LEAST_PROBABILITY,
+    Contrast,
+    Contrasts,
+    Row,
+    Scale,
+    Summary,
+    in_percent,
+)
 from churn.evaluation.tasks.task import Measured, Scored, Task
 from churn.evaluation.weighted import Weighted, WeightedMetrics
 from churn.model import outputs
@@ -73,6 +85,44 @@ class Binary(Task):
             "precision_recall": curves.precision_recall(y, scored.scores),
             "calibration": curves.calibration(y, scored.scores),
         }
+
+    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+        largest = max(self.decision.cost_false_negative, self.decision.cost_false_positive)
+        return Contrasts(
+            [
+                Contrast("cost", largest, self._cost, margins.get("cost", 0.0)),
+                Contrast("log_loss", LARGEST_LOG_LOSS, _log_loss, 0.0),
+            ],
+            Contrast("predicted", 1.0, _predicted),
+        )
+
+    def _cost(self, answers: pd.DataFrame) -> np.ndarray:
+        decided = _predicted(answers)
+        return np.where(
+            answers["y"] == 1,
+            self.decision.cost_false_negative * (1 - decided),
+            self.decision.cost_false_positive * decided,
+        )
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(float(answers["prediction"].mean()), float(answers["probability"].mean()))
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        return (
+            ("predicted to churn", lambda side: in_percent(side.predicted)),
+            ("mean probability", lambda side: f"{side.probability:.3f}"),
+        )
+
+
+def _predicted(answers: pd.DataFrame) -> np.ndarray:
+    return answers["prediction"].to_numpy(dtype=float)
+
+
+def _log_loss(answers: pd.DataFrame) -> np.ndarray:
+    y, p = (answers[name].to_numpy(dtype=float) for name in ("y", "probability"))
+    p = np.clip(p, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    losses: np.ndarray = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    return losses
 
 
 def _threshold(scored: Scored) -> float:

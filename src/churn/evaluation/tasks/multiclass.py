@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
@@ -14,9 +17,23 @@ from churn.evaluation import class_curves, fairness
 from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import AT_COSTS
+from churn.evaluation.tasks.contrast import (
+    ALPHA,
+    LARGEST_LOG_LOSS,
+    LEAST_PROBABILITY,
+    Contrast,
+    Contrasts,
+    Row,
+    Scale,
+    Summary,
+    in_percent,
+)
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
+
+if TYPE_CHECKING:
+    from churn.evaluation.trial import Side
 
 
 @dataclass(frozen=True)
@@ -82,8 +99,7 @@ class Multiclass(Task):
         return _WeightedClasses(y, scored.scores, decided, self._costs(y, decided))
 
     def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        costs = np.array(self.output.choose(y, y, self.decision))
-        missed: np.ndarray = costs[y] * (decided != y)
+        missed: np.ndarray = self._missed[y] * (decided != y)
         return missed
 
     def n_rarest(self, y: np.ndarray) -> int:
@@ -131,6 +147,55 @@ class Multiclass(Task):
 
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return {"class_calibration": class_curves.calibration(y, scored.scores)}
+
+    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+        # Of each class an interval, and all of them hold together (Bonferroni).
+        alpha = ALPHA / len(self.classes)
+        largest = float(max(self._missed))
+        losses = [
+            Contrast("cost", largest, self._cost, margins.get("cost", 0.0)),
+            Contrast("log_loss", LARGEST_LOG_LOSS, self._log_loss, margins.get("log_loss", 0.0)),
+        ]
+        return Contrasts(
+            losses,
+            classes=[
+                Contrast(name, 1.0, partial(_is_predicted, name), alpha=alpha)
+                for name in self.classes
+            ],
+        )
+
+    @property
+    def _missed(self) -> np.ndarray:
+        """What it costs to miss each class."""
+        nobody = np.empty(0)
+        return np.array(self.output.choose(nobody, nobody, self.decision))
+
+    def _cost(self, answers: pd.DataFrame) -> np.ndarray:
+        y = answers["y"].to_numpy(dtype=int)
+        own = np.array(self.classes, dtype=object)[y]
+        missed: np.ndarray = self._missed[y] * (answers["prediction"].to_numpy() != own)
+        return missed
+
+    def _log_loss(self, answers: pd.DataFrame) -> np.ndarray:
+        y, p = answers["y"].to_numpy(dtype=int), self.output.scores(answers)
+        losses: np.ndarray = -np.log(np.clip(p[np.arange(len(y)), y], LEAST_PROBABILITY, 1.0))
+        return losses
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(
+            classes={name: float(_is_predicted(name, answers).mean()) for name in self.classes}
+        )
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        return [(f"predicted {name}", partial(_share, name)) for name in self.classes]
+
+
+def _share(name: str, side: Side) -> str:
+    return in_percent(side.classes[name])
+
+
+def _is_predicted(name: str, answers: pd.DataFrame) -> np.ndarray:
+    return (answers["prediction"] == name).to_numpy(dtype=float)
 
 
 class _WeightedClasses:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
@@ -14,10 +16,15 @@ from churn.core.rounding import significant
 from churn.evaluation import error_curves, fairness
 from churn.evaluation.curves import Points, calibration
 from churn.evaluation.fairness import Measure
+from churn.evaluation.tasks.clipped import Clipped, scale_of
+from churn.evaluation.tasks.contrast import Contrasts, Row, Scale, Summary
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ratios, Weighted, in_order
 from churn.model import outputs
 from churn.model.outputs import Output
+
+if TYPE_CHECKING:
+    from churn.evaluation.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Regression(Task):
 
     decision: RegressionDecision
     quality = "r2"
+    needs_scale = True
 
     @property
     def output(self) -> Output:
@@ -107,6 +115,24 @@ class Regression(Task):
             "errors": error_curves.errors(y, scored.scores),
             "tenths": calibration(y, scored.scores),
         }
+
+    def scale(self, reference: Reference) -> Scale:
+        return scale_of(reference)
+
+    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+        assert scale is not None
+        found = Clipped(self.decision, scale)
+        costs = found.cost(margins.get("cost", 0.0))
+        errors = found.absolute_error(margins.get("mae", 0.0))
+        return Contrasts([costs, errors], found.prediction())
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(float(answers["prediction"].mean()))
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        assert scale is not None
+        form = Clipped(self.decision, scale).form
+        return [("mean prediction", lambda side: format(side.predicted, form))]
 
 
 class _WeightedErrors:

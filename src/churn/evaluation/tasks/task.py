@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS
@@ -15,8 +16,12 @@ from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Values
+from churn.evaluation.tasks.contrast import Contrasts, Row, Scale, Summary
 from churn.evaluation.weighted import Weighted
 from churn.model.outputs import Output, Rule
+
+if TYPE_CHECKING:
+    from churn.evaluation.reference import Reference
 
 _DIGITS = 6
 
@@ -80,11 +85,14 @@ class Task(ABC):
         Metrics that may be undefined on a side of the split.
     quality : str
         The metric by which the importance of a column is measured.
+    needs_scale : bool
+        Whether a trial needs `scale`.
     """
 
     at_rule: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[frozenset[str]] = frozenset()
     quality: ClassVar[str]
+    needs_scale: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -169,6 +177,41 @@ class Task(ABC):
     @abstractmethod
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         """Compute the points of the curves in which two models are compared."""
+
+    def scale(self, reference: Reference) -> Scale | None:
+        """Return the limits that a trial needs; None if its values have limits by themselves.
+
+        Parameters
+        ----------
+        reference : Reference
+            The champion's.
+
+        Raises
+        ------
+        ArtifactError
+            If it is of another task, or gives no limits.
+        """
+        return None
+
+    @abstractmethod
+    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+        """Return what a trial compares.
+
+        Parameters
+        ----------
+        margins : mapping of str to float
+            By metric, by how much a challenger may be worse.
+        scale : Scale or None
+            As `scale` returns it.
+        """
+
+    @abstractmethod
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        """Summarise what a version has predicted; of one customer at least."""
+
+    @abstractmethod
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        """Return the rows of a trial's table that show the summary: titles, and text of a side."""
 
     def require_all(self, measured: Measured, where: str) -> Values:
         """Return the metrics of a side of the split, which must all be defined.
