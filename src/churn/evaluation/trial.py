@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from churn.core.params import Decision
+from churn.core.params import Decision, MetricName
 from churn.core.params.table import Label
 from churn.evaluation import tasks, trial_rows
 from churn.evaluation.tasks import Task
@@ -95,7 +95,7 @@ def compare(
     labels: pd.Series | None,
     tried: Tried,
     decision: Decision,
-    margin: float | Mapping[str, float],
+    margin: float | Mapping[MetricName, float],
     classes: Sequence[Label] = (),
     scale: Scale | None = None,
 ) -> Comparison:
@@ -124,7 +124,9 @@ def compare(
         What a champion that predicts numbers gives (`churn.evaluation.tasks.Task.scale`).
     """
     task = tasks.of(decision, classes)
-    margins = margin if isinstance(margin, Mapping) else {"cost": margin}
+    margins: Mapping[MetricName, float] = (
+        margin if isinstance(margin, Mapping) else {"cost": margin}
+    )
     contrasts = task.contrasts(margins, scale)
     is_shadow = tried.shadow
     own = log if is_shadow else trial_rows.assigned(log, tried)

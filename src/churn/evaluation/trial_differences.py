@@ -32,8 +32,6 @@ class Interval:
         The difference, and the ends of an interval that holds at every look.
     word : {"better", "not worse", "worse", "cannot tell"} or None
         None where neither is better.
-    margin : float or None
-        By how much the challenger may be worse, for the word.
     form : str
         How the numbers are written.
     clipped : tuple of float, or None
@@ -46,7 +44,6 @@ class Interval:
     lower: float
     upper: float
     word: Word | None
-    margin: float | None = None
     form: str = ".4f"
     clipped: tuple[float, float] | None = None
 
@@ -77,8 +74,7 @@ class Differences(ABC):
             word = _WORDS[found.decisions(contrast.margin)[-1]]
         mean, lower, upper = (float(ends[-1]) for ends in (found.mean, found.lower, found.upper))
         clipped = self._clipped(contrast)
-        margin, form = contrast.margin, contrast.form
-        return Interval(int(found.n[-1]), mean, lower, upper, word, margin, form, clipped)
+        return Interval(int(found.n[-1]), mean, lower, upper, word, contrast.form, clipped)
 
     @abstractmethod
     def _values(self, contrast: Contrast) -> tuple[np.ndarray, float, float]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from churn.core.addresses import in_one_line, public
 from churn.core.errors import ArtifactError
 from churn.core.params import Columns
-from churn.serve.log_files import ANSWERED, file_system, fits, of_days
+from churn.serve.log_files import file_system, fits, of_days
 from churn.serve.prediction_log import named
 
 _ROWS = 100_000  # of a part: enough that a part's cost is that of its rows
@@ -26,6 +26,8 @@ _OWN = {
     "role": pa.string(),
     "latency_ms": pa.float32(),
 }
+
+_ANSWERED = {float: pa.float64(), int: pa.int8(), str: pa.string()}
 
 
 class Log:
@@ -45,7 +47,7 @@ class Log:
         self.address = public(address)
         self._files, self._folder = file_system(address)
         self._types = {**dict.fromkeys(columns.numeric, pa.float64())}
-        self._own = _OWN | {name: ANSWERED[kind] for name, kind in answered.items()}
+        self._own = _OWN | {name: _ANSWERED[kind] for name, kind in answered.items()}
         self._answered, self.answered = answered, tuple(answered)
         self._types |= dict.fromkeys(columns.dates, _TIME)
         self._types |= dict.fromkeys(columns.categorical, pa.string())

@@ -7,8 +7,8 @@ import os
 import re
 import socket
 import threading
-from datetime import UTC, date, datetime, timedelta
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +21,6 @@ from churn.core.files import is_alive
 _logger = logging.getLogger("churn.serve")
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
 _LOOK_S = 3600.0
-# What a column of an answer is in a file, by its type in `churn.model.outputs.Output.answered`.
-ANSWERED = {float: pa.float64(), int: pa.int8(), str: pa.string()}
 # The host is there because a folder may be shared, and a process id is one machine's.
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
 _PART = re.compile(rf"\..*@{re.escape(_HOST)}@(\d+)\.part")
@@ -55,15 +53,19 @@ def of_days(files: Any, folder: str, first: str = "", last: str = "9999") -> dic
 
 def fits(there: pa.Schema, answered: Mapping[str, type]) -> bool:
     """Tell whether a file is of models that answer so; those of another task answer otherwise."""
-    return all(
-        _values(there.field(name).type) == ANSWERED[kind]
-        for name, kind in answered.items()
-        if name in there.names
-    )
+    names = [name for name in answered if name in there.names]
+    return all(_kind(there.field(name).type) is answered[name] for name in names)
 
 
-def _values(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _kind(stored: pa.DataType) -> type | None:
+    """Return the type in `churn.model.outputs.Output.answered` of a column in a file."""
+    values = stored.value_type if pa.types.is_dictionary(stored) else stored
+    if pa.types.is_integer(values):
+        return int
+    if pa.types.is_floating(values):
+        return float
+    is_text = pa.types.is_string(values) or pa.types.is_large_string(values)
+    return str if is_text else None
 
 
 def day_folder(folder: str, moment: float) -> str:

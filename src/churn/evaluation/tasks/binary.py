@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from churn.core.params import DecisionParams
+from churn.core.params import DecisionParams, MetricName
 from churn.evaluation import curves, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
@@ -86,14 +86,16 @@ class Binary(Task):
             "calibration": curves.calibration(y, scored.scores),
         }
 
-    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
         largest = max(self.decision.cost_false_negative, self.decision.cost_false_positive)
         return Contrasts(
             [
-                Contrast("cost", largest, self._cost, margins.get("cost", 0.0)),
-                Contrast("log_loss", LARGEST_LOG_LOSS, _log_loss, 0.0),
+                Contrast(
+                    "cost", "cost of a customer", largest, self._cost, margins.get("cost", 0.0)
+                ),
+                Contrast("log_loss", "log loss", LARGEST_LOG_LOSS, _log_loss, 0.0),
             ],
-            Contrast("predicted", 1.0, _predicted),
+            Contrast("predicted", "predicted to churn", 1.0, _predicted),
         )
 
     def _cost(self, answers: pd.DataFrame) -> np.ndarray:

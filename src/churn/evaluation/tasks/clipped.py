@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn.core.errors import ArtifactError
 from churn.core.params import RegressionDecision
-from churn.evaluation.tasks.contrast import Contrast, Scale
+from churn.evaluation.tasks.contrast import Contrast, Scale, Values
 
 if TYPE_CHECKING:
     from churn.evaluation.reference import Reference
@@ -47,11 +47,11 @@ class Clipped:
     bound of the variance: Wang, H. and Ramdas, A. (2023), Catoni-Style Confidence Sequences for
     Heavy-Tailed Mean Estimation, Stochastic Processes and their Applications 163.
 
-    With a coverage of 0.9, less than one in 10,000 normal errors is clipped, 2 in 1,000 of Student's
-    t with 3 degrees of freedom, and 1 in 100 of a log-normal distribution. A limit of 2 or 5 half
-    widths changes the width of an interval of 4,000 customers in the shadow by a tenth at most.
-    Squared errors make it two to three times as wide, for their size, because their limit is the
-    square.
+    With a coverage of 0.9, less than one in 10,000 normal errors is clipped, 2 in 1,000 of
+    Student's t with 3 degrees of freedom, and 1 in 100 of a log-normal distribution. A limit of 2
+    or 5 half widths changes the width of an interval of 4,000 customers in the shadow by a tenth at
+    most. Squared errors make it two to three times as wide, for their size, because their limit is
+    the square.
     """
 
     decision: RegressionDecision
@@ -61,24 +61,37 @@ class Clipped:
         """Return what is compared without labels."""
         lowest, highest = self.scale.lowest, self.scale.highest
         return Contrast(
-            "predicted", highest - lowest, self._above_lowest, form=self.form, clipped=self._is_out
+            "predicted",
+            "mean prediction",
+            highest - lowest,
+            self._above_lowest,
+            form=self.form,
+            clipped=self._is_out,
+            limits=f"predictions count from {lowest:{self.form}} to {highest:{self.form}}",
         )
 
     def cost(self, margin: float) -> Contrast:
         """Return the cost of a customer."""
-        low, high = self.decision.cost_too_low, self.decision.cost_too_high
-        largest = max(low, high) * self.scale.error
-        return Contrast("cost", largest, self._cost, margin, form=self.form, clipped=self._is_large)
+        largest = max(self.decision.cost_too_low, self.decision.cost_too_high) * self.scale.error
+        return self._loss("cost", "cost of a customer", largest, self._cost, margin)
 
     def absolute_error(self, margin: float) -> Contrast:
         """Return the absolute error."""
-        return Contrast(
+        return self._loss(
             "absolute_error",
+            "absolute error",
             self.scale.error,
             lambda answers: np.abs(self._error(answers)),
             margin,
-            form=self.form,
-            clipped=self._is_large,
+        )
+
+    def _loss(
+        self, name: str, title: str, largest: float, values: Values, margin: float
+    ) -> Contrast:
+        limits = f"errors count up to {self.scale.error:{self.form}}"
+        clipped, form = self._is_large, self.form
+        return Contrast(
+            name, title, largest, values, margin, form=form, clipped=clipped, limits=limits
         )
 
     @property
@@ -98,8 +111,8 @@ class Clipped:
         return is_out
 
     def _cost(self, answers: pd.DataFrame) -> np.ndarray:
-        low, high, error = self.decision.cost_too_low, self.decision.cost_too_high, self._error
-        errors = error(answers)
+        low, high = self.decision.cost_too_low, self.decision.cost_too_high
+        errors = self._error(answers)
         costs: np.ndarray = np.where(errors > 0, low * errors, -high * errors)
         # A prediction that is no number is as wrong as can be.
         costs[np.isnan(_predicted(answers))] = max(low, high) * self.scale.error

@@ -48,6 +48,8 @@ class Contrast:
     ----------
     name : str
         Of a loss, the field of `churn.evaluation.trial.Comparison`; of several classes, the class.
+    title : str
+        What a reader is told that it is.
     largest : float
         The values are from 0 to this.
     values : callable
@@ -60,15 +62,19 @@ class Contrast:
         How numbers of its unit are written.
     clipped : callable or None
         Tells of which customers the value is larger in truth; None if it never is.
+    limits : str
+        What is clipped, and where, for a reader.
     """
 
     name: str
+    title: str
     largest: float
     values: Values
     margin: float | None = None
     alpha: float = ALPHA
     form: str = ".4f"
     clipped: Values | None = None
+    limits: str = ""
 
 
 @dataclass(frozen=True)

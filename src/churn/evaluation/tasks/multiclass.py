@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS, MulticlassDecision
+from churn.core.params import METRICS, MetricName, MulticlassDecision
 from churn.evaluation import class_curves, fairness
 from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
@@ -148,18 +148,24 @@ class Multiclass(Task):
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return {"class_calibration": class_curves.calibration(y, scored.scores)}
 
-    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
         # Of each class an interval, and all of them hold together (Bonferroni).
         alpha = ALPHA / len(self.classes)
         largest = float(max(self._missed))
         losses = [
-            Contrast("cost", largest, self._cost, margins.get("cost", 0.0)),
-            Contrast("log_loss", LARGEST_LOG_LOSS, self._log_loss, margins.get("log_loss", 0.0)),
+            Contrast("cost", "cost of a customer", largest, self._cost, margins.get("cost", 0.0)),
+            Contrast(
+                "log_loss",
+                "log loss",
+                LARGEST_LOG_LOSS,
+                self._log_loss,
+                margins.get("log_loss", 0.0),
+            ),
         ]
         return Contrasts(
             losses,
             classes=[
-                Contrast(name, 1.0, partial(_is_predicted, name), alpha=alpha)
+                Contrast(name, f"predicted {name}", 1.0, partial(_is_predicted, name), alpha=alpha)
                 for name in self.classes
             ],
         )

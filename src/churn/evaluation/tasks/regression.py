@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS, RegressionDecision
+from churn.core.params import METRICS, MetricName, RegressionDecision
 from churn.core.rounding import significant
 from churn.evaluation import error_curves, fairness
 from churn.evaluation.curves import Points, calibration
@@ -119,7 +119,7 @@ class Regression(Task):
     def scale(self, reference: Reference) -> Scale:
         return scale_of(reference)
 
-    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
         assert scale is not None
         found = Clipped(self.decision, scale)
         costs = found.cost(margins.get("cost", 0.0))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS
+from churn.core.params import METRICS, MetricName
 from churn.evaluation.curves import Points
 from churn.evaluation.fairness import Measure
 from churn.evaluation.metric_names import TITLES
@@ -194,7 +194,7 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def contrasts(self, margins: Mapping[str, float], scale: Scale | None) -> Contrasts:
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
         """Return what a trial compares.
 
         Parameters
