@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churn.evaluation import always_valid
+from churn.evaluation.always_valid import ConfidenceSequence
 from churn.evaluation.tasks.contrast import Contrast
 
 Word = Literal["better", "not worse", "worse", "cannot tell"]
@@ -64,17 +65,19 @@ class Differences(ABC):
         if not len(self):
             return None
         if not contrast.largest:  # costs that are all 0
-            return Interval(len(self), 0.0, 0.0, 0.0, None if contrast.margin is None else _SAME)
-        values, least, greatest = self._values(contrast)
-        found = always_valid.bounded(
-            values, least, greatest, contrast.alpha, looks=np.array([len(values)])
-        )
+            return Interval(len(self), 0.0, 0.0, 0.0, "not worse", contrast.form)
+        found = self.sequence(contrast, np.array([len(self)]))
         word = None
         if contrast.margin is not None:
             word = _WORDS[found.decisions(contrast.margin)[-1]]
         mean, lower, upper = (float(ends[-1]) for ends in (found.mean, found.lower, found.upper))
         clipped = self._clipped(contrast)
         return Interval(int(found.n[-1]), mean, lower, upper, word, contrast.form, clipped)
+
+    def sequence(self, contrast: Contrast, looks: np.ndarray) -> ConfidenceSequence:
+        """Return the mean differences after numbers of customers, as `always_valid.bounded`."""
+        values, least, greatest = self._values(contrast)
+        return always_valid.bounded(values, least, greatest, contrast.alpha, looks)
 
     @abstractmethod
     def _values(self, contrast: Contrast) -> tuple[np.ndarray, float, float]:
@@ -91,9 +94,6 @@ class Differences(ABC):
             float(contrast.clipped(side).mean()) if len(side) else 0.0 for side in self._sides()
         )
         return champion, challenger
-
-
-_SAME: Word = "not worse"
 
 
 class Pairs(Differences):
