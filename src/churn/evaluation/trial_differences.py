@@ -157,7 +157,8 @@ class Groups(Differences):
         share, largest = self._share, contrast.largest
         challenger = (self._rows["role"] == "challenger").to_numpy()
         values = always_valid.unpaired(contrast.values(self._rows), challenger, share, largest)
-        return values, -largest / (1 - share), largest / share
+        least, greatest = -largest / (1 - share), largest / share
+        return np.clip(values, least, greatest), least, greatest  # they may exceed them by a bit
 
     def _sides(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         is_challenger = self._rows["role"] == "challenger"

@@ -486,3 +486,13 @@ def test_only_the_log_loss_of_classes_blocks_too() -> None:
     now = datetime.now(UTC)
     standing = trial_gate.decide(found, settings, now + timedelta(hours=9), now)
     assert standing.reason.startswith("its log loss is worse by ")
+
+
+def test_a_first_customer_at_the_limit_is_within_it() -> None:
+    # Divided by the share, 0.3 exceeds its own limit in the last digit.
+    assert 0.3 * (1 / 0.1) > 0.3 / 0.1
+    rows = pd.DataFrame({"value": [0.3, 0.1], "role": ["challenger", "champion"]})
+    contrast = Contrast("x", "x", 0.3, lambda answers: answers["value"].to_numpy())
+    found = Groups(rows, 0.1).of(contrast)
+    assert found is not None
+    assert found.lower < found.difference < found.upper
