@@ -287,6 +287,15 @@ def test_a_prediction_that_is_no_number_is_as_wrong_as_can_be() -> None:
     assert found.absolute_error.clipped[1] == 1.0
 
 
+def test_a_probability_that_is_none_is_as_wrong_as_can_be() -> None:
+    drawn = levels(np.random.default_rng(3), 300)
+    columns = [f"probability_{name}" for name in CLASSES]
+    broken = replace(drawn, challenger=drawn.challenger.assign(**dict.fromkeys(columns, np.nan)))
+    found = in_the_shadow(broken, LEVELS, classes=CLASSES)
+    assert found.log_loss is not None
+    assert found.log_loss.word == "worse"
+
+
 def test_errors_that_cost_nothing_are_not_worse() -> None:
     free = NUMBERS.model_copy(update={"cost_too_low": 0.0, "cost_too_high": 0.0})
     found = in_the_shadow(numbers(np.random.default_rng(3), 300), free, limits=scale())

@@ -183,7 +183,8 @@ class Multiclass(Task):
         return missed
 
     def _log_loss(self, answers: pd.DataFrame) -> np.ndarray:
-        y, p = answers["y"].to_numpy(dtype=int), self.output.scores(answers)
+        y = answers["y"].to_numpy(dtype=int)
+        p = np.nan_to_num(self.output.scores(answers))  # a probability that is none is 0
         losses: np.ndarray = -np.log(np.clip(p[np.arange(len(y)), y], LEAST_PROBABILITY, 1.0))
         return losses
 
