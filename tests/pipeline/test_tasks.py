@@ -50,6 +50,7 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     if task == "regression":  # through params.yaml alone
         params["model"] |= {"family": "random_forest"}
         params["model"]["hyperparameters"] = {"n_estimators": 100, "max_depth": 5}
+        params["split"]["test_share"] = 0.3  # two versions are compared on 50 patients at least
     else:
         assert params["data"]["classes"] == ["Bianchi", "Rossi", "Verdi"]
         params["decision"]["costs"] = {"Verdi": 2.0}
@@ -106,3 +107,18 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     assert set(estimated) == set(metrics) - {"r2"}
     assert estimated[measure]["lower"] < metrics[measure] < estimated[measure]["upper"]
     assert report["assumption"] in (tmp_path / "watched" / "monitor.html").read_text()
+    # Another version is tried in front of customers before it replaces the first.
+    params["release"]["canary"] = {"share": 0.5, "hours": 0, "customers": 50}
+    trees = "n_estimators" if task == "regression" else "max_iter"
+    params["model"]["hyperparameters"][trees] += 1
+    (clone.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    clone.run("dvc", "repro")
+    clone.run("dvc", "push")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "One tree more")
+    done = clone.run("churn", "release", "--embedded")
+    assert "version 2 is tried until" in done.stdout + done.stderr
+    refused = clone.run("churn", "canary", "promote", "--when-due", check=False)
+    assert refused.returncode == 1
+    assert "it has predicted for 0 customers, and 50 are needed" in refused.stdout
+    assert "version 2 is in Production" in clone.run("churn", "canary", "promote").stdout

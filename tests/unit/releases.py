@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,21 +72,32 @@ class Candidates:
         return self.registry.production()
 
 
-def make(folder: Path, customers: pd.DataFrame, **release: Any) -> Candidates:
-    """Make both commits with small models that fit in a moment; `release` is for params.yaml."""
+def make(
+    folder: Path,
+    customers: pd.DataFrame,
+    changes: Mapping[str, Any] | None = None,
+    trees: tuple[int, int] = (12, 14),
+    **release: Any,
+) -> Candidates:
+    """Make both commits with small models that fit in a moment.
+
+    `changes` are sections of params.yaml, and `release` keys of that section.
+    """
     first, second = folder / "first", folder / "second"
     (first / "data").mkdir(parents=True)
     git(first, "init", "--quiet", "--initial-branch=main")
     customers.to_csv(first / "data" / "customers.csv", index=False)
     (first / "data.dvc").write_text("outs:\n- md5: 0123.dir\n  path: data\n")
     (first / ".gitignore").write_text("/build\n/reports\n/data\n")
-    make_candidate(first, 12, **release)
+    make_candidate(first, trees[0], changes, **release)
     shutil.copytree(first, second)
-    make_candidate(second, 14, **release)
+    make_candidate(second, trees[1], changes, **release)
     return Candidates((first, second))
 
 
-def make_candidate(root: Path, trees: int, **release: Any) -> None:
+def make_candidate(
+    root: Path, trees: int, changes: Mapping[str, Any] | None = None, **release: Any
+) -> None:
     """Commit a model of that many trees, and judge and pack it."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["model"]["hyperparameters"] = {"max_iter": trees, "max_depth": 2}
@@ -96,6 +108,7 @@ def make_candidate(root: Path, trees: int, **release: Any) -> None:
     document["gates"] |= {"minima": {"roc_auc": 0.5}, "margins": {"roc_auc": 0.2}}
     document["gates"]["slice_margins"] = {}
     document["checks"] |= {suite: [{"check": c, **_CHECK}] for suite, c in _SUITES.items()}
+    document |= changes or {}
     (root / "params.yaml").write_text(yaml.safe_dump(document))
     commit(root)
     workspace = Workspace(root)

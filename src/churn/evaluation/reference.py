@@ -146,6 +146,16 @@ class Reference(Shape):
             raise ArtifactError("reference.json names no threshold; run churn evaluate again")
         return rule
 
+    @property
+    def predicted_range(self) -> tuple[float, float] | None:
+        """Smallest and largest number that is predicted for the held-out customers.
+
+        None of a model that predicts no numbers.
+        """
+        if not isinstance(self.predicted, NumberCounts) or len(self.predicted.edges) < 2:
+            return None
+        return self.predicted.edges[1], self.predicted.edges[-1]  # the first is below all
+
 
 class _Predicted(TypedDict, total=False):
     predicted: NumberCounts | CategoryCounts

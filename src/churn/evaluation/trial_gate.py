@@ -69,11 +69,14 @@ def _fault(found: Comparison, limits: ReleaseParams, is_over: bool) -> str:
             f"5 of 100 predictions take more than {its.p95_ms:.0f} ms, and {limits.p95_ms:g} ms are"
             " allowed (release.p95_ms)"
         )
-    for name, interval in (("cost", found.cost), ("log loss", found.log_loss)):
-        if interval is not None and interval.word == "worse":
+    for name, interval in found.losses.items():
+        if interval.word == "worse":
+            difference, least = (
+                format(value, interval.form) for value in (interval.difference, interval.lower)
+            )
             return (
-                f"its {name} is worse by {interval.difference:.4f}, at least"
-                f" {interval.lower:.4f}, of {interval.customers:,} customers with a label"
+                f"its {name} is worse by {difference}, at least {least}, of"
+                f" {interval.customers:,} customers with a label"
             )
     return ""
 

@@ -121,7 +121,6 @@ def decide(task: TaskName, settings: Params) -> Iterator[Decision]:
     yield Decision(("gates", "slice_margins"), dict(needs.slice_margins))
     if task != "binary":
         yield Decision(("gates", "fairness"), {})
-        yield Decision(("release", "canary"), None)
     for suite, listed in settings.checks.suites.items():
         yield Decision(("checks", suite), list(_checks(suite, listed, task)), why)
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from churn.core.addresses import in_one_line, public
 from churn.core.errors import ArtifactError
 from churn.core.params import Columns
-from churn.serve.log_files import file_system, of_days
+from churn.serve.log_files import file_system, fits, of_days
 from churn.serve.prediction_log import named
 
 _ROWS = 100_000  # of a part: enough that a part's cost is that of its rows
@@ -48,7 +48,7 @@ class Log:
         self._files, self._folder = file_system(address)
         self._types = {**dict.fromkeys(columns.numeric, pa.float64())}
         self._own = _OWN | {name: _ANSWERED[kind] for name, kind in answered.items()}
-        self.answered = tuple(answered)
+        self._answered, self.answered = answered, tuple(answered)
         self._types |= dict.fromkeys(columns.dates, _TIME)
         self._types |= dict.fromkeys(columns.categorical, pa.string())
 
@@ -106,12 +106,10 @@ class Log:
         found = ds.dataset(list(paths), schema, format="parquet", filesystem=self._files)
         with self._reading():
             # A fragment keeps the footer that it is judged by, so that none is read twice.
-            files = [file for file in found.get_fragments() if self._fits(file.physical_schema)]
+            files = [
+                file for file in found.get_fragments() if fits(file.physical_schema, self._answered)
+            ]
         return ds.FileSystemDataset(files, schema, found.format, found.filesystem)
-
-    def _fits(self, there: pa.Schema) -> bool:
-        answered = [name for name in self.answered if name in there.names]
-        return all(_values(there.field(name).type) == self._own[name] for name in answered)
 
     def parts(
         self, paths: Sequence[str], own: Sequence[str], columns: Sequence[str]
@@ -152,10 +150,6 @@ class Log:
 
     def _reading(self) -> AbstractContextManager[None]:
         return in_one_line(ArtifactError, f"{self.address}: the log cannot be read")
-
-
-def _values(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _may_hold(footer: pq.FileMetaData, version: str) -> bool:

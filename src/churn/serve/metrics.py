@@ -56,7 +56,9 @@ METRICS: Mapping[str, Meaning] = {
         "counter", "Requests for which a shadow was too slow to predict, by version.", ("version",)
     ),
     "churn_predictions": Meaning(
-        "counter", "Customers by role and prediction.", ("role", "prediction")
+        "counter",
+        "Customers by role and prediction; where numbers are predicted, number.",
+        ("role", "prediction"),
     ),
     "churn_scoring_duration_seconds": Meaning(
         "histogram",

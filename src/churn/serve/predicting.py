@@ -176,12 +176,14 @@ class Predictor:
 
 
 def _outcomes(predicted: np.ndarray) -> list[tuple[str, int]]:
-    """Count what was predicted; numbers are not counted."""
+    """Count what was predicted; numbers are all one."""
     if predicted.dtype.kind == "i":
         positive = int(np.count_nonzero(predicted))
         both = [("1", positive), ("0", len(predicted) - positive)]
         return [(outcome, number) for outcome, number in both if number]
-    return list(Counter(predicted.tolist()).items()) if predicted.dtype == object else []
+    if predicted.dtype.kind == "f":
+        return [("number", len(predicted))]
+    return list(Counter(predicted.tolist()).items())
 
 
 def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:

@@ -6,22 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from churn.core import params
-from churn.core.errors import ParamsError, RegistryError
-from churn.core.params import DecisionParams, Params
+from churn.core.errors import ArtifactError, ParamsError, RegistryError
+from churn.core.files import read_json
+from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import labels as labels_file
 from churn.deploy import canary
-from churn.evaluation import trial_gate
-from churn.evaluation.trial import Comparison, Interval, Side, Tried, compare
+from churn.evaluation import tasks, trial_gate
+from churn.evaluation.reference import Reference
+from churn.evaluation.tasks import Task
+from churn.evaluation.tasks.contrast import Scale
+from churn.evaluation.trial import Comparison, Tried, compare
 from churn.evaluation.trial_gate import Standing
-from churn.registry import Canary, Registry
+from churn.registry import Canary, Registry, Version, verified
 from churn.registry.version import in_production
 from churn.registry.working_copy import working_copy
-from churn.serve import prediction_log
+from churn.serve import prediction_log, trial_lines
+
+# The log's own columns that are needed.
+_OWN = ("request_id", "time", "row", "customer_id", "version", "role", "scoring_ms")
 
 _OUTCOMES = {
     "promote": "ready for Production",
@@ -44,6 +52,8 @@ class Seen:
         None if nothing was logged.
     standing : Standing
         The decision on it.
+    scale : Scale or None
+        Limits that the champion gives.
     """
 
     version: int
@@ -52,6 +62,7 @@ class Seen:
     begun: str
     found: Comparison | None
     standing: Standing
+    scale: Scale | None = None
 
 
 def look(root: Path, log: str | None, labels: str | None, settings: Params) -> Seen:
@@ -73,32 +84,56 @@ def look(root: Path, log: str | None, labels: str | None, settings: Params) -> S
         If no version is tried.
     ParamsError
         If there is no prediction log.
+    RegistryError
+        If nothing is in Production, or its version cannot be compared with.
+    ArtifactError, DataError
+        If log or labels cannot be read.
+    CandidateError, TrackingError
+        If the version's files were changed, or the registry cannot be reached.
     """
     address = log or settings.serve.log
     if address is None:
         raise ParamsError("serve.log is null: a trial is compared by the prediction log")
+    task = tasks.of_params(settings)
     with working_copy(root):
-        registry = Registry(root, settings.release)
-        versions = registry.versions()
-    version, champion = canary.require_running(versions), in_production(versions)
+        versions = Registry(root, settings.release).versions()
+        version, champion = canary.require_running(versions), in_production(versions)
+        scale = None if champion is None else _scale(task, champion)
     begun, trial = version.last("canary"), version.canary
     if champion is None or begun is None or trial is None:
         raise RegistryError("nothing is in Production to compare with")
     since = datetime.fromisoformat(begun.when)
-    rows = prediction_log.read(address, since, prediction_log.COLUMNS)
+    rows = prediction_log.read(address, since, _OWN, task.output.answered)
     numbers = {str(version.number), str(champion.number)}
     rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
     named = labels or settings.monitor.labels
     known = None if named is None else _known(named, since, settings)
     tried = Tried(trial.share, trial.shadow, str(version.number))
-    margin = _margin(settings)
-    if not isinstance(settings.decision, DecisionParams):
-        raise ParamsError(f"a trial compares probabilities of two classes; task: {settings.task}")
-    found = None if rows.empty else compare(rows, known, tried, settings.decision, margin)
+    found = None
+    if not rows.empty:
+        margins, classes = settings.gates.margins, settings.data.classes
+        found = compare(rows, known, tried, settings.decision, margins, classes, scale)
     limits = settings.release
     ends = None if limits.canary is None else canary.due(version, limits.canary)
     standing = trial_gate.decide(found, limits, ends, datetime.now(UTC))
-    return Seen(version.number, champion.number, trial, begun.when, found, standing)
+    return Seen(version.number, champion.number, trial, begun.when, found, standing, scale)
+
+
+def _scale(task: Task, champion: Version) -> Scale | None:
+    """Return the limits that the champion gives, if the task's values have none by themselves."""
+    if not task.needs_scale:
+        return None
+    with TemporaryDirectory(prefix="churn-canary-") as folder:
+        file = verified.companion(champion, Workspace().reference.name, Path(folder))
+        if file is None:
+            raise RegistryError(
+                f"version {champion.number} was registered before there was a reference to compare"
+                " with; release its commit again"
+            )
+        try:
+            return task.scale(read_json(file, "evaluate", Reference))
+        except ArtifactError as error:
+            raise RegistryError(f"version {champion.number}: {error}") from error
 
 
 def show(root: Path, log: str | None, labels: str | None, say: Callable[[str], None]) -> None:
@@ -118,13 +153,11 @@ def show(root: Path, log: str | None, labels: str | None, say: Callable[[str], N
     if seen.found is None:
         say(f"{log or settings.serve.log} has no predictions since then")
     else:
-        for line in lines(seen.found, seen.champion, seen.version, _margin(settings)):
+        task, versions = tasks.of_params(settings), (seen.champion, seen.version)
+        contrasts = task.contrasts(settings.gates.margins, seen.scale)
+        for line in trial_lines.lines(seen.found, *versions, contrasts, task.rows(seen.scale)):
             say(line)
     say(f"{_OUTCOMES[seen.standing.outcome]}: {seen.standing.reason}")
-
-
-def _margin(settings: Params) -> float:
-    return settings.gates.margins.get("cost", 0.0)
 
 
 def _known(address: str, since: datetime, settings: Params) -> pd.Series:
@@ -135,43 +168,3 @@ def _known(address: str, since: datetime, settings: Params) -> pd.Series:
         "known", kind="stable"
     )
     return later.drop_duplicates("id", keep="last").set_index("id")["y"]
-
-
-def lines(found: Comparison, champion: int, challenger: int, margin: float) -> list[str]:
-    """Describe a trial in lines."""
-    names = [f"version {number}" for number in (champion, challenger)]
-    shown = [f"{'':28}{names[0]:>14}{names[1]:>14}"]
-    rows: list[tuple[str, Callable[[Side], str]]] = [
-        ("customers", lambda side: f"{side.customers:,}"),
-        ("predicted to churn", lambda side: _share(side.predicted)),
-        ("mean probability", lambda side: f"{side.probability:.3f}"),
-        ("95 of 100 predicted within", lambda side: f"{side.p95_ms:.1f} ms"),
-    ]
-    for name, text in rows:
-        cells = [
-            text(side) if side.customers else "-" for side in (found.champion, found.challenger)
-        ]
-        shown.append(f"{name:28}{cells[0]:>14}{cells[1]:>14}")
-    if found.failures:
-        shown.append(f"version {challenger} has not predicted for {found.failures:,} customers")
-    if found.predicted is not None:
-        shown.append(f"predicted to churn: {_interval(found.predicted)}")
-    if found.cost is None:
-        shown.append("with --labels: cost and log loss")
-        return shown
-    shown.append(f"cost of a customer: {_interval(found.cost)} (margin {margin:g})")
-    if found.log_loss is not None:
-        shown.append(f"log loss: {_interval(found.log_loss)}")
-    return shown
-
-
-def _interval(found: Interval) -> str:
-    word = f": {found.word}" if found.word else ""
-    return (
-        f"difference {found.difference:+.4f}, within {found.lower:+.4f} and {found.upper:+.4f},"
-        f" of {found.customers:,} customers{word}"
-    )
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"

@@ -47,7 +47,7 @@ def spenders(planned: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def fit_numbers(small: Params, spenders: pd.DataFrame, numbers: RegressionDecision) -> Fit:
     def fit(family: str, **hyperparameters: Any) -> Model:
-        return _fit(small, spenders, "regression", numbers, family, hyperparameters)
+        return fitted(small, spenders, "regression", numbers, family, hyperparameters)
 
     return fit
 
@@ -55,14 +55,15 @@ def fit_numbers(small: Params, spenders: pd.DataFrame, numbers: RegressionDecisi
 @pytest.fixture(scope="session")
 def fit_classes(small: Params, spenders: pd.DataFrame, classes: MulticlassDecision) -> Fit:
     def fit(family: str, **hyperparameters: Any) -> Model:
-        return _fit(small, spenders, "multiclass", classes, family, hyperparameters)
+        return fitted(small, spenders, "multiclass", classes, family, hyperparameters)
 
     return fit
 
 
-def _fit(
+def fitted(
     small: Params, rows: pd.DataFrame, task: str, decision: Any, family: str, given: dict[str, Any]
 ) -> Model:
+    """Fit a small model of a task."""
     target = {"regression": "spend", "multiclass": "level"}[task]
     data = {"target": target, "positive": None}
     data |= {"classes": CLASSES} if task == "multiclass" else {}

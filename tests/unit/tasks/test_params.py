@@ -72,7 +72,7 @@ def test_each_task_has_its_own_decision(tmp_path: Path) -> None:
         (REGRESSION, {"gates.minima": {"roc_auc": 0.5}}, "gates.minima: roc_auc is no metric"),
         (REGRESSION, {"tune.metric": "brier"}, "tune.metric: brier is no metric"),
         (REGRESSION, {"gates.fairness": {"recall": 0.1}}, "gates.fairness: recall is no metric of"),
-        (REGRESSION, {"release.canary": {"share": 0.1}}, "release.canary is not for task"),
+        (REGRESSION, {"release.canary": {"share": 0}}, "release.canary.share"),
         (REGRESSION, {"data.numeric": ["lower"], **_ALONE}, "'lower' has the name of an output"),
         (MULTICLASS, {"data.categorical": ["probability_2"]}, "'probability_2' has the name"),
         (MULTICLASS, {"data.classes": []}, "data.classes is needed for task: multiclass"),
@@ -87,6 +87,12 @@ def test_what_a_task_does_not_have_is_refused(
         load(base | changes, tmp_path)
     assert problem in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("base", [{}, REGRESSION, MULTICLASS])
+def test_each_task_may_be_tried_before_production(base: dict[str, Any], tmp_path: Path) -> None:
+    loaded = load(base | {"release.canary": {"share": 0.1}}, tmp_path)
+    assert loaded.release.canary is not None
 
 
 def test_each_metric_of_each_task_has_a_title_and_a_direction() -> None:

@@ -127,8 +127,6 @@ class Params(Section):
                         f"{key}: {name} is no metric of task: {task} (valid:"
                         f" {', '.join(valid[key])})"
                     )
-        if self.release.canary is not None and task != "binary":
-            raise ValueError(f"release.canary is not for task: {task}")
         if self.model.family not in FAMILIES[task]:
             raise ValueError(
                 f"model.family: {self.model.family} is not for task: {task} (valid:"

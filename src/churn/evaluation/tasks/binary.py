@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from churn.core.params import DecisionParams
+from churn.core.params import DecisionParams, MetricName
 from churn.evaluation import curves, estimated, fairness, metrics, sensitivity
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
 from churn.evaluation.held_out import Basis, NamedBasis, ScoreCounts, score_places
 from churn.evaluation.metric_names import AT_THRESHOLD
+from churn.evaluation.tasks.contrast import (
+    LARGEST_LOG_LOSS,
+    LEAST_PROBABILITY,
+    Contrast,
+    Contrasts,
+    Row,
+    Scale,
+    Summary,
+    in_percent,
+)
 from churn.evaluation.tasks.task import Measured, Scored, Task
 from churn.evaluation.weighted import Weighted, WeightedMetrics
 from churn.model import outputs
@@ -94,6 +106,46 @@ class Binary(Task):
             "precision_recall": curves.precision_recall(y, scored.scores),
             "calibration": curves.calibration(y, scored.scores),
         }
+
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
+        largest = max(self.decision.cost_false_negative, self.decision.cost_false_positive)
+        return Contrasts(
+            [
+                Contrast(
+                    "cost", "cost of a customer", largest, self._cost, margins.get("cost", 0.0)
+                ),
+                Contrast("log_loss", "log loss", LARGEST_LOG_LOSS, _log_loss, 0.0),
+            ],
+            Contrast("predicted", "predicted to churn", 1.0, _predicted),
+        )
+
+    def _cost(self, answers: pd.DataFrame) -> np.ndarray:
+        decided = _predicted(answers)
+        return np.where(
+            answers["y"] == 1,
+            self.decision.cost_false_negative * (1 - decided),
+            self.decision.cost_false_positive * decided,
+        )
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(float(answers["prediction"].mean()), float(answers["probability"].mean()))
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        return (
+            ("predicted to churn", lambda side: in_percent(side.predicted)),
+            ("mean probability", lambda side: f"{side.probability:.3f}"),
+        )
+
+
+def _predicted(answers: pd.DataFrame) -> np.ndarray:
+    return answers["prediction"].to_numpy(dtype=float)
+
+
+def _log_loss(answers: pd.DataFrame) -> np.ndarray:
+    y, p = (answers[name].to_numpy(dtype=float) for name in ("y", "probability"))
+    p = np.clip(p, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    losses: np.ndarray = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    return losses
 
 
 def _threshold(scored: Scored) -> float:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS, MulticlassDecision
+from churn.core.params import METRICS, MetricName, MulticlassDecision
 from churn.evaluation import class_curves, estimated_classes, fairness
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
 from churn.evaluation.held_out import Basis, ClassCounts, NamedBasis
 from churn.evaluation.metric_names import AT_COSTS
+from churn.evaluation.tasks.contrast import (
+    ALPHA,
+    LARGEST_LOG_LOSS,
+    LEAST_PROBABILITY,
+    Contrast,
+    Contrasts,
+    Row,
+    Scale,
+    Summary,
+    in_percent,
+)
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ranking, Ratios, Weighted, in_order
 from churn.model.outputs import Rule
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
+
+if TYPE_CHECKING:
+    from churn.evaluation.trial import Side
 
 
 @dataclass(frozen=True)
@@ -89,13 +106,14 @@ class Multiclass(Task):
         decided = self.output.decided(scored.scores, scored.rule)
         return _WeightedClasses(y, scored.scores, decided, self._costs(y, decided))
 
-    def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
-        missed: np.ndarray = self._missing()[y] * (decided != y)
-        return missed
-
-    def _missing(self) -> np.ndarray:
-        """Return what it costs to miss each class."""
+    @property
+    def _missed(self) -> np.ndarray:
+        """What it costs to miss each class."""
         return np.array(self.output.fallback(self.decision))
+
+    def _costs(self, y: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        missed: np.ndarray = self._missed[y] * (decided != y)
+        return missed
 
     def held_out(self, y: np.ndarray, scored: Scored) -> NamedBasis:
         decided = self.output.decided(scored.scores, scored.rule)
@@ -105,7 +123,7 @@ class Multiclass(Task):
         self, basis: Basis, window: np.ndarray, rule: Rule, rng: np.random.Generator
     ) -> dict[str, Estimated]:
         assert isinstance(basis, ClassCounts)
-        return estimated_classes.estimate(basis, window, self._missing(), rng)
+        return estimated_classes.estimate(basis, window, self._missed, rng)
 
     def n_rarest(self, y: np.ndarray) -> int:
         return int(np.bincount(y, minlength=len(self.classes)).min())
@@ -152,6 +170,56 @@ class Multiclass(Task):
 
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return {"class_calibration": class_curves.calibration(y, scored.scores)}
+
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
+        # Of each class an interval, and all of them hold together (Bonferroni).
+        alpha = ALPHA / len(self.classes)
+        largest = float(max(self._missed))
+        losses = [
+            Contrast("cost", "cost of a customer", largest, self._cost, margins.get("cost", 0.0)),
+            Contrast(
+                "log_loss",
+                "log loss",
+                LARGEST_LOG_LOSS,
+                self._log_loss,
+                margins.get("log_loss", 0.0),
+            ),
+        ]
+        return Contrasts(
+            losses,
+            classes=[
+                Contrast(name, f"predicted {name}", 1.0, partial(_is_predicted, name), alpha=alpha)
+                for name in self.classes
+            ],
+        )
+
+    def _cost(self, answers: pd.DataFrame) -> np.ndarray:
+        y = answers["y"].to_numpy(dtype=int)
+        own = np.array(self.classes, dtype=object)[y]
+        missed: np.ndarray = self._missed[y] * (answers["prediction"].to_numpy() != own)
+        return missed
+
+    def _log_loss(self, answers: pd.DataFrame) -> np.ndarray:
+        y = answers["y"].to_numpy(dtype=int)
+        p = np.nan_to_num(self.output.scores(answers))  # a probability that is none is 0
+        losses: np.ndarray = -np.log(np.clip(p[np.arange(len(y)), y], LEAST_PROBABILITY, 1.0))
+        return losses
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(
+            classes={name: float(_is_predicted(name, answers).mean()) for name in self.classes}
+        )
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        return [(f"predicted {name}", partial(_share, name)) for name in self.classes]
+
+
+def _share(name: str, side: Side) -> str:
+    return in_percent(side.classes[name])
+
+
+def _is_predicted(name: str, answers: pd.DataFrame) -> np.ndarray:
+    return (answers["prediction"] == name).to_numpy(dtype=float)
 
 
 class _WeightedClasses:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics as sk
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS, RegressionDecision
+from churn.core.params import METRICS, MetricName, RegressionDecision
 from churn.core.rounding import significant
 from churn.evaluation import error_curves, estimated_numbers, fairness
 from churn.evaluation.curves import Points, calibration
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
 from churn.evaluation.held_out import Basis, ErrorCounts, NamedBasis
+from churn.evaluation.tasks.clipped import Clipped, scale_of
+from churn.evaluation.tasks.contrast import Contrasts, Row, Scale, Summary
 from churn.evaluation.tasks.task import Measured, Scored, Task, require_customers
 from churn.evaluation.weighted import Ratios, Weighted, in_order
 from churn.model import outputs
 from churn.model.outputs import Output, Rule
+
+if TYPE_CHECKING:
+    from churn.evaluation.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Regression(Task):
         " seen, as far as it changes what is predicted; a change of what becomes of such customers"
         " is not. R² is not estimated: it needs the spread of the target, which labels alone show."
     )
+    needs_scale = True
 
     @property
     def output(self) -> Output:
@@ -125,6 +133,24 @@ class Regression(Task):
             "errors": error_curves.errors(y, scored.scores),
             "tenths": calibration(y, scored.scores),
         }
+
+    def scale(self, reference: Reference) -> Scale:
+        return scale_of(reference)
+
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
+        assert scale is not None
+        found = Clipped(self.decision, scale)
+        costs = found.cost(margins.get("cost", 0.0))
+        errors = found.absolute_error(margins.get("mae", 0.0))
+        return Contrasts([costs, errors], found.prediction())
+
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        return Summary(float(answers["prediction"].mean()))
+
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        assert scale is not None
+        form = Clipped(self.decision, scale).form
+        return [("mean prediction", lambda side: format(side.predicted, form))]
 
 
 class _WeightedErrors:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from churn.core.errors import DataError
-from churn.core.params import METRICS
+from churn.core.params import METRICS, MetricName
 from churn.evaluation.curves import Points
 from churn.evaluation.estimated import Estimated
 from churn.evaluation.fairness import Measure
 from churn.evaluation.held_out import Basis, NamedBasis
 from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Values
+from churn.evaluation.tasks.contrast import Contrasts, Row, Scale, Summary
 from churn.evaluation.weighted import Weighted
 from churn.model.outputs import Output, Rule
+
+if TYPE_CHECKING:
+    from churn.evaluation.reference import Reference
 
 _DIGITS = 6
 
@@ -84,12 +89,15 @@ class Task(ABC):
         The metric by which the importance of a column is measured.
     assumption : str
         What metrics before labels lean on, in words; empty: on the probabilities of two classes.
+    needs_scale : bool
+        Whether a trial needs `scale`.
     """
 
     at_rule: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[frozenset[str]] = frozenset()
     quality: ClassVar[str]
     assumption: ClassVar[str] = ""
+    needs_scale: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -200,6 +208,41 @@ class Task(ABC):
     @abstractmethod
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         """Compute the points of the curves in which two models are compared."""
+
+    def scale(self, reference: Reference) -> Scale | None:
+        """Return the limits that a trial needs; None if its values have limits by themselves.
+
+        Parameters
+        ----------
+        reference : Reference
+            The champion's.
+
+        Raises
+        ------
+        ArtifactError
+            If it is of another task, or gives no limits.
+        """
+        return None
+
+    @abstractmethod
+    def contrasts(self, margins: Mapping[MetricName, float], scale: Scale | None) -> Contrasts:
+        """Return what a trial compares.
+
+        Parameters
+        ----------
+        margins : mapping of str to float
+            By metric, by how much a challenger may be worse.
+        scale : Scale or None
+            As `scale` returns it.
+        """
+
+    @abstractmethod
+    def summary(self, answers: pd.DataFrame) -> Summary:
+        """Summarise what a version has predicted; of one customer at least."""
+
+    @abstractmethod
+    def rows(self, scale: Scale | None) -> Sequence[Row]:
+        """Return the rows of a trial's table that show the summary: titles, and text of a side."""
 
     def require_all(self, measured: Measured, where: str) -> Values:
         """Return the metrics of a side of the split, which must all be defined.
