@@ -50,7 +50,6 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     if task == "regression":  # through params.yaml alone
         params["model"] |= {"family": "random_forest"}
         params["model"]["hyperparameters"] = {"n_estimators": 100, "max_depth": 5}
-        params["split"]["test_share"] = 0.3  # two versions are compared on 50 patients at least
     else:
         assert params["data"]["classes"] == ["Bianchi", "Rossi", "Verdi"]
         params["decision"]["costs"] = {"Verdi": 2.0}

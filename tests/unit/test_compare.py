@@ -145,6 +145,29 @@ def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> Candidate:
 
 
 @pytest.mark.parametrize(
+    ("of_table", "split_of_candidate", "n_unseen"),
+    [
+        (True, {"held_out_below": 0.12}, "all"),
+        (False, {"held_out_below": 0.12}, "below"),
+        (True, {"held_out_below": 0.13}, "below"),
+        (True, {"held_out_below": 0.12, "salt": "another"}, "below"),
+        (True, {"held_out_below": 0.12, "test_share": 0.3}, "below"),
+    ],
+)
+def test_strata_of_the_same_table_hold_out_the_same_customers(
+    of_table: bool, split_of_candidate: dict[str, Any], n_unseen: str, candidate: Candidate
+) -> None:
+    """Of another table only those below the least hash of a training row are certainly unseen."""
+    card = {"test_share": 0.2, "salt": "churn", **split_of_candidate}
+    (candidate.workspace.model / "model.json").write_text(json.dumps(card))
+    found = replace(pretended(held_out_below=0.12), has_this_table=of_table)
+    below = split.is_test(candidate.test["customer_id"], 0.12, "churn").sum()
+    expected = {"all": len(candidate.test), "below": below}
+    assert below < len(candidate.test)
+    assert len(score(found, candidate).rows) == expected[n_unseen]
+
+
+@pytest.mark.parametrize(
     ("salt", "share"),
     [
         ("churn", 0.2),

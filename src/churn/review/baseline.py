@@ -71,6 +71,8 @@ class Baseline:
         Of its commit, with both sides of the split; None if these are unavailable.
     out_of_fold : Path or None
         Out-of-fold predictions of its training rows; None if they were not kept.
+    has_this_table : bool
+        Whether it was trained on the table that is in ``data/``, byte for byte.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Baseline:
     code: Path | None
     workspace: Workspace | None
     out_of_fold: Path | None = None
+    has_this_table: bool = False
 
     def card(self) -> Card:
         """Return the model's card."""

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from churn.core.errors import IncomparableError
-from churn.core.files import read_parquet
+from churn.core.files import read_json, read_parquet
 from churn.data import split
 from churn.evaluation.tasks import Scored
 from churn.model import out_of_fold
+from churn.model.card import CARD_FILE
 from churn.review import customers
-from churn.review.baseline import Baseline
+from churn.review.baseline import Baseline, Card
 from churn.review.exam import Candidate, Exam
 
 _MIN_ROWS = 50
@@ -90,11 +91,7 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")
     if exam.problem:
         raise IncomparableError(exam.problem)
-    share = card.held_out_below or card.test_share
-    unseen = split.is_test(exam.rows[data.id], share, card.salt)
-    if card.held_out_below is not None and found.workspace is not None:
-        trained = read_parquet(found.workspace.split("train"), "prepare")[card.id]
-        unseen = ~exam.rows[data.id].isin(trained).to_numpy()
+    unseen = _unseen(found, card, exam.rows[data.id], candidate)
     rows = exam.rows[unseen].reset_index(drop=True)
     problem = candidate.output.problem(rows[data.target].to_numpy()) if len(rows) else ""
     if len(rows) < _MIN_ROWS or problem:
@@ -106,6 +103,26 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
     theirs = Scored(_predictions(found, rows, candidate), card.rule)
     ours = Scored(exam.scores[unseen], candidate.rule)
     return Pair.of(rows, data.id, theirs, ours)
+
+
+def _unseen(found: Baseline, card: Card, ids: pd.Series, candidate: Candidate) -> np.ndarray:
+    """Tell for each customer whether the baseline was certainly not trained on that one."""
+    assert card.test_share is not None
+    assert card.salt is not None
+    if card.held_out_below is None:
+        return split.is_test(ids, card.test_share, card.salt)
+    if found.workspace is not None:
+        trained = read_parquet(found.workspace.split("train"), "prepare")[card.id]
+        return ~ids.isin(trained).to_numpy()
+    unseen = split.is_test(ids, card.held_out_below, card.salt)
+    ours = read_json(candidate.workspace.model / CARD_FILE, "train", Card)
+    if found.has_this_table and _split(card) == _split(ours):
+        unseen |= ids.isin(candidate.test[card.id]).to_numpy()
+    return unseen
+
+
+def _split(card: Card) -> tuple[object, ...]:
+    return card.test_share, card.salt, card.held_out_below
 
 
 def _predictions(found: Baseline, rows: pd.DataFrame, candidate: Candidate) -> np.ndarray:

@@ -7,16 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from churn.core.params import ReleaseParams
 from churn.core.paths import Workspace
 from churn.provenance.candidate import SERVED, table_digest, work_tree_fingerprint
 from churn.review.baseline import PRODUCTION, Baseline
 from churn.tracking import local_store
-
-if TYPE_CHECKING:
-    from churn.registry import Version
 
 
 @contextmanager
@@ -52,6 +48,10 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
             return
         has_same_code = version.tags.get("served") == work_tree_fingerprint(root, SERVED)
         stored = verified.fetch(registry, version, Path(folder))
+        # The registry holds no customers, so rows can only be matched by the digest of the table.
+        digest = table_digest(root)
+        has_this_table = digest != "absent" and version.tags.get("data_sha256") == digest
+        out_of_fold = Workspace().out_of_fold.name
         yield Baseline(
             PRODUCTION,
             str(version.number),
@@ -59,18 +59,8 @@ def in_production(root: Path, settings: ReleaseParams) -> Iterator[Baseline | No
             model=stored / MODEL_FILES,
             code=None if has_same_code else stored / "code",
             workspace=None,
-            out_of_fold=_out_of_fold_of(version, root, Path(folder)),
+            out_of_fold=verified.companion(version, out_of_fold, Path(folder))
+            if has_this_table
+            else None,
+            has_this_table=has_this_table,
         )
-
-
-def _out_of_fold_of(version: Version, root: Path, folder: Path) -> Path | None:
-    """Return a version's out-of-fold predictions if it was trained on the table that is here.
-
-    The registry holds no customers, so rows can only be matched by the digest of the whole table.
-    """
-    from churn.registry import verified
-
-    digest = table_digest(root)
-    if digest == "absent" or version.tags.get("data_sha256") != digest:
-        return None
-    return verified.companion(version, Workspace().out_of_fold.name, folder)
