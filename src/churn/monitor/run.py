@@ -15,9 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from churn.core.errors import ArtifactError, ParamsError, RegistryError
-from churn.core.files import read_json
 from churn.core.params import Params
-from churn.core.paths import Workspace
 from churn.core.progress import bar
 from churn.data import labels
 from churn.evaluation import tasks
@@ -168,16 +166,11 @@ def _watched(options: Options, settings: Params) -> Watched:
     with working_copy(options.root), TemporaryDirectory(prefix="churn-monitor-") as folder:
         registry = Registry(options.root, settings.release)
         version = _chosen(registry, options.version)
-        file = verified.companion(version, Workspace().reference.name, Path(folder))
-        if file is None:
-            raise RegistryError(
-                f"version {version.number} was registered before there was a reference to compare"
-                " with; release its commit again"
-            )
+        expected = verified.reference(version, Path(folder))
         stored = verified.fetch(registry, version, Path(folder) / "model")
         return Watched(
             version.number,
-            read_json(file, "evaluate", Reference),
+            expected,
             artifact.load(stored / MODEL_FILES),
         )
 

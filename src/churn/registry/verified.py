@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn.core.errors import ArtifactError, CandidateError
+from churn.core.errors import ArtifactError, CandidateError, RegistryError
+from churn.core.files import read_json
 from churn.core.params import ReleaseParams
+from churn.core.paths import Workspace
 from churn.provenance.candidate import model_digest
 from churn.registry.moves import Registry
 from churn.registry.reader import MODEL_FILES
@@ -18,6 +20,7 @@ from churn.registry.version import Version
 from churn.tracking import pyfunc, runs
 
 if TYPE_CHECKING:
+    from churn.evaluation.reference import Reference
     from churn.provenance.bundle import Manifest
 
 CANDIDATE_FOLDER = "candidate"  # in the version's run
@@ -116,6 +119,27 @@ def companion(version: Version, name: str, folder: Path) -> Path | None:
     if bundle.file_digest(found) != manifest.files[name]:
         raise _changed(version, name)
     return found
+
+
+def reference(version: Version, folder: Path) -> Reference:
+    """Download what a version's customers are compared with (`churn.evaluation.reference`).
+
+    Raises
+    ------
+    RegistryError
+        If none was packed with it.
+    CandidateError, TrackingError
+        As `companion`.
+    """
+    from churn.evaluation.reference import Reference
+
+    file = companion(version, Workspace().reference.name, folder)
+    if file is None:
+        raise RegistryError(
+            f"version {version.number} was registered before there was a reference to compare"
+            " with; release another model, which brings one"
+        )
+    return read_json(file, "evaluate", Reference)
 
 
 def candidate(version: Version, folder: Path) -> tuple[Path, Manifest]:

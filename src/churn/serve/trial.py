@@ -12,13 +12,11 @@ import pandas as pd
 
 from churn.core import params
 from churn.core.errors import ArtifactError, ParamsError, RegistryError
-from churn.core.files import read_json
 from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.data import labels as labels_file
 from churn.deploy import canary
 from churn.evaluation import tasks, trial_gate
-from churn.evaluation.reference import Reference
 from churn.evaluation.tasks import Task
 from churn.evaluation.tasks.contrast import Scale
 from churn.evaluation.trial import Comparison, Tried, compare
@@ -124,14 +122,8 @@ def _scale(task: Task, champion: Version) -> Scale | None:
     if not task.needs_scale:
         return None
     with TemporaryDirectory(prefix="churn-canary-") as folder:
-        file = verified.companion(champion, Workspace().reference.name, Path(folder))
-        if file is None:
-            raise RegistryError(
-                f"version {champion.number} was registered before there was a reference to compare"
-                " with; release its commit again"
-            )
         try:
-            return task.scale(read_json(file, "evaluate", Reference))
+            return task.scale(verified.reference(champion, Path(folder)))
         except ArtifactError as error:
             raise RegistryError(f"version {champion.number}: {error}") from error
 
