@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from scipy.special import logit
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from churn.core.errors import ExplanationError
 from churn.explanation.division import Division
 from churn.model.artifact import Model
 
-Unit = Literal["log-odds", "probability", "number", "raw score"]
+Unit = Literal["log-odds", "probability", "number", "logarithm", "raw score"]
+_OF_LOGARITHMS = ("poisson", "gamma")  # losses of models whose predictions are exponentials
 _CHUNK = 4096  # rows whose features are held at once
 # Of what is summed: a thousand times what rounding does, and far less than anybody reads.
 _TOLERANCE = 1e-8
@@ -36,10 +37,11 @@ class Explained:
         them (`class_weight`, the rows that a tree was grown on).
     score : ndarray of float64, shape (n_customers,)
         ``base`` and the sum of the values.
-    unit : {"log-odds", "probability", "number", "raw score"}
+    unit : {"log-odds", "probability", "number", "logarithm", "raw score"}
         Of all these: of the probability p it is log(p / (1 - p)), or p itself; or the predicted
-        number. Of several classes, those of the predicted one: its probability, or its raw score,
-        which is the logarithm of the probability up to a number that all classes share.
+        number, or its natural logarithm. Of several classes, those of the predicted one: its
+        probability, or its raw score, which is the logarithm of the probability up to a number that
+        all classes share.
     """
 
     values: np.ndarray
@@ -80,7 +82,8 @@ class Explainer:
 
     A forest averages probabilities, so its values are differences of probability; those of other
     families are differences of log-odds, of which these models are sums. Those of a predicted
-    number are differences of that number. For several classes the predicted one is explained, by
+    number are differences of that number, or of its logarithm, of which a model with the losses
+    poisson and gamma is a sum. For several classes the predicted one is explained, by
     its probability or its raw score.
     """
 
@@ -98,8 +101,8 @@ class Explainer:
         self.unit: Unit = units.get(model.card.task, "log-odds")
         if isinstance(estimator, RandomForestClassifier):
             self.unit = "probability"
-        if getattr(estimator, "loss", None) in ("poisson", "gamma"):
-            raise ExplanationError(f"no reasons for loss: {estimator.loss}")
+        if getattr(estimator, "loss", None) in _OF_LOGARITHMS:
+            self.unit = "logarithm"
         self._per_score = _per_score(estimator)
         self._of_features, self.base = _method(estimator)
 
@@ -151,8 +154,9 @@ class Explainer:
 
     def _score(self, features: np.ndarray) -> np.ndarray:
         score: np.ndarray
-        if self.unit == "number":
+        if self.unit in ("number", "logarithm"):
             score = np.asarray(self._estimator.predict(features), dtype=np.float64)
+            score = np.log(score) if self.unit == "logarithm" else score
         elif self.unit == "probability":
             score = self._estimator.predict_proba(features)
             score = score[:, 1] if score.shape[1] == 2 else score
@@ -177,6 +181,8 @@ def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndar
         if n_classes > 2:
             return lambda features: features[:, :, None] * weights.T, base
         return lambda features: features * weights[0], base
+    if isinstance(estimator, GradientBoostingClassifier) and n_classes > 2:
+        return _of_classes(estimator)
     import shap  # takes a second, and only who asks for reasons needs it
 
     try:
@@ -197,6 +203,47 @@ def _method(estimator: Any) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndar
     # shap takes the log-odds of the training rows for what these trees start from, which is half.
     start = float(logit(estimator.init_.class_prior_[1]))
     return lambda features: 2.0 * of_features(features), 2.0 * base - start
+
+
+def _of_classes(
+    estimator: GradientBoostingClassifier,
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """As `_method`, for trees of several classes: shap reads this estimator for two only."""
+    import shap
+
+    explainers = [
+        shap.TreeExplainer(
+            {
+                "trees": [_described(one.tree_, estimator.learning_rate) for one in of_class],
+                "input_dtype": np.float32,  # to which scikit-learn rounds features
+            },
+            feature_perturbation="tree_path_dependent",
+        )
+        for of_class in estimator.estimators_.T
+    ]
+
+    def of_features(features: np.ndarray) -> np.ndarray:
+        each = [of.shap_values(features, check_additivity=False) for of in explainers]
+        return np.stack(each, axis=-1).astype(np.float64)
+
+    # What the trees start from is what is left of the score of any row.
+    row = np.zeros((1, estimator.n_features_in_))
+    grown = [sum(one.predict(row)[0] for one in of_class) for of_class in estimator.estimators_.T]
+    start = estimator.decision_function(row)[0] - estimator.learning_rate * np.array(grown)
+    return of_features, start + np.ravel([of.expected_value for of in explainers])
+
+
+def _described(tree: Any, learning_rate: float) -> dict[str, np.ndarray]:
+    """Return a tree of scikit-learn as shap reads one."""
+    return {
+        "children_left": tree.children_left,
+        "children_right": tree.children_right,
+        "children_default": tree.children_left,  # of a missing value, which there is none of
+        "features": tree.feature,
+        "thresholds": tree.threshold,
+        "values": learning_rate * tree.value[:, 0],
+        "node_sample_weight": tree.weighted_n_node_samples,
+    }
 
 
 def _per_score(estimator: Any) -> float:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.core.errors import ExplanationError
 from churn.core.params import FAMILIES, ServeParams
 from churn.explanation.values import Explainer
 from churn.serve import metrics, parity
@@ -82,10 +81,6 @@ def test_reasons_and_base_sum_to_the_score_of_the_predicted_class(
     family: str, fit_classes: Fit, spenders: pd.DataFrame
 ) -> None:
     model = fit_classes(family)
-    if family == "gradient_boosting":
-        with pytest.raises(ExplanationError, match="GradientBoostingClassifier"):
-            Explainer(model)
-        return
     found = Explainer(model).explain(model.inputs(spenders))
     np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
     probability = model.scores(spenders)
@@ -103,13 +98,25 @@ def test_reasons_and_base_sum_to_the_score_of_the_predicted_class(
         np.testing.assert_allclose(found.score[[first, second]], expected, rtol=1e-9)
 
 
-def test_there_are_no_reasons_for_a_loss_that_multiplies(
-    fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("loss", ["gamma", "poisson"])
+def test_reasons_of_a_loss_that_multiplies_sum_to_the_logarithm(
+    loss: str, fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(spenders, "spend", spenders["spend"].clip(lower=1.0))
-    model = fit_numbers("hist_gradient_boosting", loss="gamma")
-    with pytest.raises(ExplanationError, match="loss: gamma"):
-        Explainer(model)
+    model = fit_numbers("hist_gradient_boosting", loss=loss)
+    found = Explainer(model).explain(model.inputs(spenders))
+    assert found.unit == "logarithm"
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, rtol=1e-9)
+    np.testing.assert_allclose(np.exp(found.score), model.scores(spenders), rtol=1e-9)
+
+
+def test_the_base_of_a_class_is_its_mean_score_of_the_training_rows(
+    fit_classes: Fit, spenders: pd.DataFrame
+) -> None:
+    model = fit_classes("gradient_boosting")
+    explainer = Explainer(model)
+    raw = model.pipeline.decision_function(model.inputs(spenders))
+    np.testing.assert_allclose(explainer.base, raw.mean(axis=0), rtol=1e-6)
 
 
 def test_a_challenger_of_another_task_answers_nobody(
