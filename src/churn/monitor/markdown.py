@@ -18,9 +18,7 @@ _ADVICE: dict[Kind, str] = {
     "predictions": "Customers are predicted otherwise than the held-out ones were. If the"
     " customers have changed as well, begin there; if not, look at which version answers"
     " (`churn status`).",
-    "estimate": "No labels yet: this is estimated from the probabilities, under the assumption"
-    " that customers with the same columns churn as often as before. Get labels for a sample, and"
-    " train on new data: `churn retrain`.",
+    "estimate": "Get labels for a sample, and train on new data: `churn retrain`.",
     "performance": "The labels say that the model is worse than the review promised. Put the"
     " version before it back if it was better (`churn rollback`), and train on new data:"
     " `churn retrain`.",
@@ -40,16 +38,11 @@ def summary(report: Report, run: str = "") -> str:
 
 def alarms(report: Report, found: Sequence[Alarm], run: str) -> str:
     """Return the text of an issue: the alarms of one kind, and what to do."""
-    return "\n\n".join([_about(report), _table(found), _advice(report, found[0].kind), link(run)])
-
-
-def _advice(report: Report, kind: Kind) -> str:
-    if kind == "estimate" and report.assumption:
-        return (
-            f"No labels yet: these metrics are estimated. {report.assumption} Get labels for a"
-            " sample, and train on new data: `churn retrain`."
-        )
-    return _ADVICE[kind]
+    kind = found[0].kind
+    advice = _ADVICE[kind]
+    if kind == "estimate":
+        advice = f"No labels yet: these metrics are estimated. {report.assumption} {advice}"
+    return "\n\n".join([_about(report), _table(found), advice, link(run)])
 
 
 def link(run: str) -> str:

@@ -155,8 +155,6 @@ def run(options: Options, settings: Params, count: Count = count) -> Found:
         found = _of_table(options.table, watched, measurer, settings)
     else:
         found = _Watch(options, settings, watched, measurer, count).run()
-    if not measurer.assumption:
-        return found
     report = found.report.model_copy(update={"assumption": measurer.assumption})
     return replace(found, report=report)
 

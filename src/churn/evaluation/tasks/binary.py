@@ -45,6 +45,10 @@ class Binary(Task):
     """
 
     decision: DecisionParams
+    assumption = (
+        "They assume that customers with the same columns churn as often as the held-out ones did:"
+        " a change of who the customers are is seen, a change of why they leave is not."
+    )
     at_rule = AT_THRESHOLD
     optional = frozenset({"precision"})  # of a model that predicts churn for nobody
     quality = "roc_auc"

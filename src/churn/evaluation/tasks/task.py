@@ -88,7 +88,7 @@ class Task(ABC):
     quality : str
         The metric by which the importance of a column is measured.
     assumption : str
-        What metrics before labels lean on, in words; empty: on the probabilities of two classes.
+        What metrics before labels lean on, in sentences.
     needs_scale : bool
         Whether a trial needs `scale`.
     """
@@ -96,7 +96,7 @@ class Task(ABC):
     at_rule: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[frozenset[str]] = frozenset()
     quality: ClassVar[str]
-    assumption: ClassVar[str] = ""
+    assumption: ClassVar[str]
     needs_scale: ClassVar[bool] = False
 
     @property
