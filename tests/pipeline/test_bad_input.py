@@ -159,7 +159,9 @@ def test_a_bad_table_is_refused(case: str, project: Path) -> None:
 def test_a_missing_table_is_refused(project: Path) -> None:
     (project / "data/customers.csv").unlink()
 
-    assert "data/customers.csv: not there; get it with `dvc pull`" in refused(project, "prepare")
+    assert "data/customers.csv: not there; correct the path, or get it with `dvc pull`" in refused(
+        project, "prepare"
+    )
 
 
 @pytest.mark.parametrize(

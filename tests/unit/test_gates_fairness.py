@@ -79,6 +79,7 @@ def test_a_gap_that_may_be_within_its_limit_passes(size: float) -> None:
     [one] = judged(found(gap(size, 0.1)))
     assert one.passed
     assert one.value == "none of 1 gaps beyond a limit"
+    assert one.reason.endswith(f"each may be up to {size + 0.1:.3g} in Selection rate")
 
 
 def test_many_gaps_are_judged_together() -> None:
@@ -372,7 +373,7 @@ def test_a_slice_that_is_too_small_does_not_hide_a_gap(unfair: Exam) -> None:
     [one] = judged(lost)
     assert not one.passed
     assert one.value == "1 of 1 gaps beyond a limit"
-    assert one.reason.endswith("not judged: age west: 3 customers held out, too few")
+    assert one.reason.endswith("not judged: age west: 3 customers held out, fewer than min_rows")
 
 
 def test_few_missing_values_and_new_ones_are_said_and_do_not_block(unfair: Exam) -> None:

@@ -47,7 +47,7 @@ class Group(click.Group):
 @click.version_option(package_name="churn", prog_name="churn")
 @_TRACEBACK
 def cli() -> None:
-    """Train, test, track and release a churn model.
+    """Train, test, track and release a model of your customers.
 
     The stages are prepare, train, evaluate, validate and track. `dvc repro` runs each stage whose
     inputs have changed. Run commands in the project's folder.

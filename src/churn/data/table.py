@@ -54,7 +54,9 @@ def read_table(path: Path, data: DataParams, labelled: bool = True) -> pd.DataFr
     found = sources.files(path)
     if not found:
         what = "a folder without Parquet files" if path.is_dir() else "not there"
-        raise DataError(f"{path}: {what}; get it with `dvc pull`, or correct the path")
+        raise DataError(
+            f"{path}: {what}; correct the path, or get it with `dvc pull` if DVC has it"
+        )
     parts = [_read_file(file, columns, data.csv) for file in found]
     table = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     if data.id not in table:

@@ -68,9 +68,20 @@ class Ratios:
         What is known of each customer, and summed.
     definitions : mapping
         By metric, the weights of the columns above and below the line.
+
+    Raises
+    ------
+    ValueError
+        If a definition names a column that there is not.
     """
 
     def __init__(self, columns: Mapping[str, np.ndarray], definitions: Definitions) -> None:
+        for metric, sides in definitions.items():
+            if unknown := {*sides[0], *sides[1]} - {*columns}:
+                raise ValueError(
+                    f"{metric} needs {', '.join(sorted(unknown))}, and the columns are"
+                    f" {', '.join(columns)}"
+                )
         self._names = list(definitions)
         self._sums = np.column_stack(list(columns.values())).astype(float)
         self._above, self._below = (
@@ -187,7 +198,7 @@ class WeightedMetrics:
         self._is_valid = bool(((p >= 0) & (p <= 1)).all())
         predicted = decide(p, threshold)
         false_positive, false_negative = predicted * (1 - y), (1 - predicted) * y
-        # log_loss clips as `churn.evaluation.metrics.measure` does.
+        # log_loss clips as `churn.evaluation.metrics.results` does.
         clipped = np.clip(p, np.finfo(p.dtype).eps, 1 - np.finfo(p.dtype).eps)
         columns = {
             "loss": -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)),

@@ -60,7 +60,9 @@ def _sources(step: Any) -> np.ndarray:
         found: np.ndarray = step.sources()
         return found.astype(float)
     if not isinstance(step, SimpleImputer | OneHotEncoder):
-        raise ExplanationError(f"no reasons for a model with a {type(step).__name__}")
+        raise ExplanationError(
+            f"no reasons for a model with a {type(step).__name__}, which has no method sources"
+        )
     numbered = [f"{i}:" for i in range(step.n_features_in_)]
     if isinstance(step, SimpleImputer):
         names = list(getattr(step, "feature_names_in_", numbered))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from churn.core.params import ROW_NUMBER, CsvParams
+from churn.core.params import ROW_NUMBER, CardParams, CsvParams
 from churn.init.decisions import Decision
 from churn.init.table import Table
 
 _MOST_SLICES = 4
+_BINS, _LEAST_BINS, _LEAST_ROWS, _ENOUGH_ROWS = 4, 2, 10, 50  # of slices
+_HELD_OUT = 0.2  # about the share of customers who are held out, for the size of slices
 _MOST_VALUES = 10  # of a categorical column whose values are slices
 _FEWEST_VALUES = 8  # of a numeric column that is cut into quantile bins
 _PROTECTED = "age sex gender race ethnicity nationality religion disability senior alter geschlecht"
@@ -24,7 +26,12 @@ _OTHERS = "average avg mean monthly daily signup registration joined start"
 
 def decide(table: Table, path: str) -> list[Decision]:
     """Decide what follows from the table alone; `path` is where it will be."""
-    return [*_of_data(table, path), *_of_features(table), *_of_slices(table)]
+    return [
+        *_of_data(table, path),
+        *_of_features(table),
+        *_of_slices(table),
+        *_of_size(table),
+    ]
 
 
 def _of_data(table: Table, path: str) -> Iterator[Decision]:
@@ -90,3 +97,23 @@ def _of_slices(table: Table) -> Iterator[Decision]:
         yield Decision(("evaluation", "slices", key), chosen, (whys[key],))
     why = (f"by {'their names' if len(shown) > 1 else 'its name'}",) if shown else ()
     yield Decision(("evaluation", "slices", "protected"), shown, why)
+
+
+def _of_size(table: Table) -> Iterator[Decision]:
+    """Decide how many slices a column has, so that a slice has held-out customers enough."""
+    # Bins are about equally large, in the training rows: some have fewer held-out customers.
+    sure = table.rows * _HELD_OUT / 1.5
+    bins = int(min(max(sure / _ENOUGH_ROWS, _LEAST_BINS), _BINS))
+    least = int(min(max(sure / bins, _LEAST_ROWS), _ENOUGH_ROWS))
+    why = () if (bins, least) == (_BINS, _ENOUGH_ROWS) else (f"for {table.rows:,} rows",)
+    yield Decision(("evaluation", "slices", "bins"), bins, why)
+    yield Decision(("evaluation", "slices", "min_rows"), least, why)
+
+
+def of_card(table: Table, before: str) -> Iterator[Decision]:
+    """Forget what was said of the model, if that predicted another column, named `before`."""
+    if table.target.name == before:
+        return
+    for key in CardParams.model_fields:
+        why = ("say it: the model card shows it",) if key == "purpose" else ()
+        yield Decision(("card", key), "", why)

@@ -74,7 +74,11 @@ def run(
     show.understood(found, f"{path} ({how})", {q.option for q in asker.unanswered}, console)
     place.require_room(root, source)
     asker.finish(_options(found))
-    decided = [*choices.decide(found, path), *tasks.decide(found.target.task, settings)]
+    decided = [
+        *choices.decide(found, path),
+        *choices.of_card(found, settings.data.target),
+        *tasks.decide(found.target.task, settings),
+    ]
     text = workspace.params.read_text(encoding="utf-8")
     first = trial.run(text, decided, source, say)
     show.chosen(first.decisions, settings, console)

@@ -76,7 +76,7 @@ def baselines(entries: Sequence[Entry], gates: GatesParams, accepted: bool) -> I
             yield Gate(f"against {entry.name}", True, "no baseline", limit, entry.absent)
         elif isinstance(entry, Incomparable):
             gate = _incomparable(entry.name, entry.incomparable)
-            yield accept(gate) if accepted else gate
+            yield accept(gate) if accepted else _advised(gate)
         else:
             where = _WHERE[entry.exam] if both and entry.exam else ""
             for gate in _against(entry, gates, where):
@@ -112,11 +112,15 @@ def leave_to_a_person(gate: Gate, other_task: bool) -> Gate:
 
 
 def _incomparable(baseline: str, reason: str) -> Gate:
-    reason += (
+    return Gate(f"against {baseline}", False, "incomparable", "comparable", reason)
+
+
+def _advised(gate: Gate) -> Gate:
+    advice = (
         "; if this change replaces the table on purpose, set gates.accept to the md5 in its"
         " data.dvc"
     )
-    return Gate(f"against {baseline}", False, "incomparable", "comparable", reason)
+    return replace(gate, reason=gate.reason + advice)
 
 
 def _against(entry: Compared, gates: GatesParams, where: str) -> Iterator[Gate]:

@@ -83,15 +83,30 @@ def _judged(
     if unknown:
         value = f"unknown: {first_three(small)}" if small else "undefined"
         reason = f"fairness could not be judged{where}: {first_three(unknown)}"
+        if any(one.small for one in found):
+            reason += " (evaluation.slices.min_rows, bins)"
         return Gate(name, False, value, limit, reason)
     value = f"none of {len(tested)} gaps beyond a limit"
-    return Gate(name, True, value, limit, f"{len(tested)} gaps between slices judged")
+    reason = (
+        f"{len(tested)} gaps between slices judged; each may be up to {_possible(found, wanted)}"
+    )
+    return Gate(name, True, value, limit, reason)
+
+
+def _possible(found: Sequence[Fairness], wanted: Mapping[FairnessName, float]) -> str:
+    """Say how large gaps may be that were not found: the farthest ends of their intervals."""
+    ends: dict[str, float] = {}
+    for gap in (gap for one in found for gap in one.gaps if gap.metric in wanted):
+        if gap.lower is not None and gap.upper is not None:
+            farthest = max(abs(gap.lower), abs(gap.upper))
+            ends[gap.metric] = max(ends.get(gap.metric, 0.0), farthest)
+    return ", ".join(f"{end:.3g} in {TITLES[metric]}" for metric, end in ends.items())
 
 
 def _small(one: Fairness, wanted: Mapping[FairnessName, float]) -> Iterator[str]:
     """Name the slices with too few customers, or too few of a class for a limit on recall."""
     for name, n in one.small.items():
-        yield f"{one.column} {name}: {_customers(n)} held out, too few"
+        yield f"{one.column} {name}: {_customers(n)} held out, fewer than min_rows"
     for group in one.groups:
         if "recall" in wanted and _has_no_recall(group):
             who = "churned" if group.of is None else "of it"

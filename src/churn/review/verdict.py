@@ -90,9 +90,14 @@ def lines(verdict: Verdict, verb: str = "Merge") -> Sequence[str]:
     if verdict.undecided:
         conclusion = "Cannot tell, a person has to decide" if verdict.passed else "Cannot tell"
     if verdict.passed and verdict.moved:
-        moved = f"Changes its own limits ({', '.join(verdict.moved)})"
+        moved = f"Changes its own limits ({_first(verdict.moved)})"
         conclusion = f"{moved}. {conclusion}" if verdict.undecided else moved
     return [*shown, f"{conclusion}: {verdict.reason}"]
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _sign(gate: Gate) -> str:

@@ -96,7 +96,9 @@ def test_usual_dialects_are_read(content: bytes, file: Path) -> None:
 
 
 def test_a_missing_file_is_refused(file: Path) -> None:
-    with pytest.raises(DataError, match=r"t\.csv: not there; get it with `dvc pull`"):
+    with pytest.raises(
+        DataError, match=r"t\.csv: not there; correct the path, or get it with `dvc pull`"
+    ):
         read_table(file, DATA)
     with pytest.raises(DataError, match="a folder without Parquet files"):
         read_table(file.parent, DATA)

@@ -17,7 +17,7 @@ from churn.evaluation.differences import Difference
 from churn.evaluation.metric_names import SMALLER_IS_BETTER
 from churn.evaluation.tasks import Scored
 from churn.evaluation.tasks.binary import Binary
-from churn.evaluation.weighted import WeightedMetrics
+from churn.evaluation.weighted import Ratios, WeightedMetrics
 from churn.model.threshold import decide
 from tests.binary import measure
 
@@ -355,3 +355,10 @@ def test_probabilities_are_left_as_they_are() -> None:
     run(y, *told, resamples=20)
     for one, other in zip(before, [y, *told], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_metric_of_a_column_that_is_not_summed_is_an_error() -> None:
+    with pytest.raises(ValueError, match="specificity needs tn, and the columns are n, fp"):
+        Ratios(
+            {"n": np.ones(3), "fp": np.ones(3)}, {"specificity": ({"tn": 1}, {"tn": 1, "fp": 1})}
+        )

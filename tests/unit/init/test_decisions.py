@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def test_any_name_of_a_column_is_read_back(name: str) -> None:
         "a:\n  b: []\n  c: x\n", [Decision(("a", "b"), [name]), Decision(("a", "c"), name)]
     )
     assert yaml.safe_load(text) == {"a": {"b": [name], "c": name}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "bins", "min_rows"),
+    [(100, 2, 10), (442, 2, 29), (600, 2, 40), (1500, 4, 50), (7043, 4, 50)],
+)
+def test_slices_are_as_many_as_have_held_out_customers(
+    rows: int, bins: int, min_rows: int, table: Table
+) -> None:
+    found = {d.path: d for d in choices.decide(replace(table, rows=rows), "data/shop.csv")}
+    slices = ("evaluation", "slices")
+    assert (found[*slices, "bins"].value, found[*slices, "min_rows"].value) == (bins, min_rows)
+
+
+def test_what_was_said_of_another_target_is_forgotten(table: Table, tmp_path: Path) -> None:
+    assert not [*choices.of_card(table, table.target.name)]
+    file = tmp_path / "params.yaml"
+    file.write_text(written(SHIPPED, [*choices.of_card(table, "churned")]), encoding="utf-8")
+    assert params.load(file).card == params.CardParams()
+    assert "retention" not in file.read_text().lower()
 
 
 def test_a_reason_stays_in_its_line() -> None:

@@ -38,9 +38,10 @@ class SlicesParams(Section):
     @model_validator(mode="after")
     def _protected_are_slices(self) -> SlicesParams:
         for column in self.protected:
-            if column not in (*self.numeric, *self.categorical):
+            if column not in (valid := (*self.numeric, *self.categorical)):
                 raise ValueError(
-                    f"protected: column {column!r} is not among numeric or categorical"
+                    f"protected: column {column!r} is not among numeric or categorical (valid:"
+                    f" {', '.join(valid) or 'none'})"
                 )
         return self
 
