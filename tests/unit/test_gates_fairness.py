@@ -424,6 +424,7 @@ def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
     assert text.count("**significant**") == 3
     assert "Of 3 gaps between two slices" in text
     assert report.section([]) == ""
+    assert report.section([one, replace(one, limits="main")]) == text
     lost = report.section([replace(one, problem="lost"), replace(one, exam="main")])
     assert "could not be measured: lost." in lost
     assert "on main's held-out customers, by this change's limits" in lost

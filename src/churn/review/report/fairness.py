@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from churn.evaluation.group_gaps import TITLES, Fairness, Gap, Group
 from churn.review.report.tables import first_rows
@@ -16,6 +17,7 @@ def section(found: Sequence[Fairness]) -> str:
     """Render each protected column: its slices, and of each metric the gap that says most."""
     if not found:
         return ""
+    found = _different(found)
     several = len({(one.exam, one.limits) for one in found}) > 1
     n_gaps = sum(len(one.gaps) for one in found)
     parts = [_column(one, several) for one in found]
@@ -27,6 +29,15 @@ def section(found: Sequence[Fairness]) -> str:
             " mean of what came true."
         )
     return "\n\n".join(parts)
+
+
+def _different(found: Sequence[Fairness]) -> list[Fairness]:
+    """Leave out what other limits measure in the same way."""
+    kept: list[Fairness] = []
+    for one in found:
+        if all(replace(one, limits=other.limits) != other for other in kept):
+            kept.append(one)
+    return kept
 
 
 def _column(one: Fairness, several: bool) -> str:
