@@ -40,10 +40,13 @@ def write(folder: str, rows: str) -> None:
     model = load_model(f"models:/{settings.release.model}/{champion.number}", root)
     card: ModelCard = model.card
 
+    # Some for each day: a day without would be an alarm.
+    size = min(_FILE_ROWS, int(rows) // (4 * _DAYS))
+
     def files() -> Iterator[Entry]:
         for chunk in synthesize.customers(int(rows), seed=77):
-            for start in range(0, len(chunk), _FILE_ROWS):
-                customers = chunk.slice(start, _FILE_ROWS).to_pandas()
+            for start in range(0, len(chunk), size):
+                customers = chunk.slice(start, size).to_pandas()
                 predicted = model.predict(customers)
                 count = len(customers)
                 yield Entry(
@@ -60,9 +63,8 @@ def write(folder: str, rows: str) -> None:
                     role="champion",
                 )
 
-    n_files = -(-int(rows) // _FILE_ROWS)
     for number, entry in enumerate(files()):
-        day = _FIRST + timedelta(days=number * _DAYS // n_files)
+        day = _FIRST + timedelta(days=number % _DAYS)
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
         entry.moments[:] = [noon + moment for moment in entry.moments]  # type: ignore[index]
         target = Path(folder) / f"day={day}"
