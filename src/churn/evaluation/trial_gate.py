@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from churn.core.params import CanaryParams, ReleaseParams
-from churn.evaluation.trial import Comparison
+
+if TYPE_CHECKING:
+    # Not otherwise: each worker of the server imports this module, and none compares.
+    from churn.evaluation.trial import Comparison
 
 _FAILURES = 3  # fewer may be an accident
 _FAILURE_SHARE = 0.01
