@@ -95,7 +95,7 @@ def compare(
     labels: pd.Series | None,
     tried: Tried,
     decision: Decision,
-    margin: float | Mapping[MetricName, float],
+    margins: Mapping[MetricName, float],
     classes: Sequence[Label] = (),
     scale: Scale | None = None,
 ) -> Comparison:
@@ -116,17 +116,14 @@ def compare(
     tried : Tried
     decision : Decision
         The costs.
-    margin : float, or mapping of str to float
-        By how much the cost of a customer may be higher, or by metric.
+    margins : mapping of str to float
+        By metric, by how much it may be worse.
     classes : sequence, optional
         Those of `data.classes`.
     scale : Scale, optional
         What a champion that predicts numbers gives (`churn.evaluation.tasks.Task.scale`).
     """
     task = tasks.of(decision, classes)
-    margins: Mapping[MetricName, float] = (
-        margin if isinstance(margin, Mapping) else {"cost": margin}
-    )
     contrasts = task.contrasts(margins, scale)
     is_shadow = tried.shadow
     own = log if is_shadow else trial_rows.assigned(log, tried)

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from churn.core import params
+from churn.core.params import MetricName
 from churn.data.split import hash_share
 from churn.evaluation.trial import Comparison, Tried, compare
 from tests.conftest import ROOT
 
+MARGINS: dict[MetricName, float] = {"cost": 0.03}
 DECISION = params.load(ROOT / "params.yaml").decision
 COUNT = 6000
 
@@ -48,7 +50,7 @@ def labels(customers: pd.DataFrame) -> pd.Series:
 
 def in_the_shadow(customers: pd.DataFrame, champion: str, challenger: str) -> Comparison:
     log = pd.concat([rows(customers, champion, "champion"), rows(customers, challenger, "shadow")])
-    return compare(log, labels(customers), Tried(1.0, True, "4"), DECISION, 0.03)
+    return compare(log, labels(customers), Tried(1.0, True, "4"), DECISION, MARGINS)
 
 
 def divided(customers: pd.DataFrame, champion: str, challenger: str, share: float) -> Comparison:
@@ -60,7 +62,7 @@ def divided(customers: pd.DataFrame, champion: str, challenger: str, share: floa
         ]
     )
     mixed = log.sample(frac=1, random_state=0)
-    return compare(mixed, labels(customers), Tried(share, False, "4"), DECISION, 0.03)
+    return compare(mixed, labels(customers), Tried(share, False, "4"), DECISION, MARGINS)
 
 
 def test_in_the_shadow_a_worse_version_is_told_customer_by_customer(
@@ -118,7 +120,7 @@ def test_two_groups_of_which_one_gets_a_worse_version_are_told_apart(
 
 def test_without_labels_only_the_predictions_are_compared(customers: pd.DataFrame) -> None:
     log = pd.concat([rows(customers, "good", "champion"), rows(customers, "bad", "shadow")])
-    found = compare(log, None, Tried(1.0, True, "4"), DECISION, 0.03)
+    found = compare(log, None, Tried(1.0, True, "4"), DECISION, MARGINS)
     assert (found.cost, found.log_loss) == (None, None)
     assert found.predicted is not None
     expected = (customers["bad"] >= 0.3).mean() - (customers["good"] >= 0.3).mean()
@@ -135,7 +137,7 @@ def test_each_customer_counts_once_and_on_its_own_side(customers: pd.DataFrame) 
     )
     again = then.assign(request_id="again")
     whole = pd.concat([first, then, again])
-    found = compare(whole, None, Tried(0.5, False, "4"), DECISION, 0.03)
+    found = compare(whole, None, Tried(0.5, False, "4"), DECISION, MARGINS)
     assert found.champion.customers == int((~chosen).sum())
     assert found.challenger.customers == int(chosen.sum())
 
@@ -143,7 +145,7 @@ def test_each_customer_counts_once_and_on_its_own_side(customers: pd.DataFrame) 
 def test_customers_without_an_id_are_told_apart_by_their_requests(customers: pd.DataFrame) -> None:
     few = rows(customers.head(9), "good", "champion").assign(customer_id=None, request_id="same")
     few["time"] += pd.to_timedelta(range(9), unit="s")
-    found = compare(few, None, Tried(0.5, False, "4"), DECISION, 0.03)
+    found = compare(few, None, Tried(0.5, False, "4"), DECISION, MARGINS)
     assert found.champion.customers == 9
     assert (found.challenger.customers, found.predicted) == (0, None)
 
@@ -153,7 +155,7 @@ def test_what_the_challenger_could_not_answer_is_counted_apart(customers: pd.Dat
     log = pd.concat(
         [rows(few.head(30), "good", "champion"), rows(few.tail(10), "good", "fallback")]
     )
-    found = compare(log, None, Tried(1e-9, False, "4"), DECISION, 0.03)
+    found = compare(log, None, Tried(1e-9, False, "4"), DECISION, MARGINS)
     assert found.failures == 10
     assert found.champion.customers == 30
 
@@ -166,14 +168,14 @@ def test_customers_whom_the_shadow_was_to_predict_and_has_not_are_counted(
     its = rows(few[chosen], "good", "shadow")
     champion = rows(few, "good", "champion")
     tried = Tried(0.5, True, "4")
-    assert compare(pd.concat([champion, its]), None, tried, DECISION, 0.03).failures == 0
+    assert compare(pd.concat([champion, its]), None, tried, DECISION, MARGINS).failures == 0
     log = pd.concat([champion, its.iloc[7:]])
-    assert compare(log, None, tried, DECISION, 0.03).failures == 7
+    assert compare(log, None, tried, DECISION, MARGINS).failures == 7
     # Those after its last prediction may be on their way.
     later = champion.assign(time=champion["time"] + pd.Timedelta(seconds=1), request_id="later")
     later["customer_id"] = "D" + later["customer_id"]
     log = pd.concat([champion, its, later])
-    assert compare(log, None, tried, DECISION, 0.03).failures == 0
+    assert compare(log, None, tried, DECISION, MARGINS).failures == 0
 
 
 def request(name: str, roles: list[str], scoring_ms: dict[str, float]) -> pd.DataFrame:
@@ -202,7 +204,7 @@ def test_both_sides_are_timed_by_requests_about_one_customer() -> None:
             *(request(f"b{i}", ["challenger"], {"challenger": 1.5}) for i in range(3)),
         ]
     )
-    found = compare(log, None, Tried(0.1, False, "4"), DECISION, 0.03)
+    found = compare(log, None, Tried(0.1, False, "4"), DECISION, MARGINS)
     assert (found.champion.requests, found.challenger.requests) == (9, 3)
     assert (found.champion.p95_ms, found.challenger.p95_ms) == (1.0, 1.5)
 
@@ -214,13 +216,13 @@ def test_without_such_requests_each_request_counts_once() -> None:
         [request(f"l{i}", ["champion", "challenger"], few) for i in range(39)]
         + [request("slow", ["champion"] * 900 + ["challenger"] * 100, slow)]
     )
-    found = compare(log, None, Tried(0.1, False, "4"), DECISION, 0.03)
+    found = compare(log, None, Tried(0.1, False, "4"), DECISION, MARGINS)
     assert (found.champion.requests, found.challenger.requests) == (40, 40)
     assert (found.champion.p95_ms, found.challenger.p95_ms) == (1.0, 2.0)
 
 
 def test_a_log_without_times_says_so(customers: pd.DataFrame) -> None:
     log = rows(customers.head(9), "good", "champion").assign(scoring_ms=None)
-    found = compare(log, None, Tried(0.5, False, "4"), DECISION, 0.03)
+    found = compare(log, None, Tried(0.5, False, "4"), DECISION, MARGINS)
     assert found.champion.requests == 0
     assert np.isnan(found.champion.p95_ms)
