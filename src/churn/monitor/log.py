@@ -15,7 +15,7 @@ from churn.core.params import Columns
 from churn.serve.log_files import file_system, fits, of_days
 from churn.serve.prediction_log import named
 
-_ROWS = 100_000  # of a part: enough that a part's cost is that of its rows
+_ROWS = 20_000  # of a part: enough that a part's cost is that of its rows
 _TIME = pa.timestamp("us", tz="UTC")
 _OWN = {
     "request_id": pa.string(),
@@ -128,7 +128,7 @@ class Log:
         Yields
         ------
         Table
-            At least 100,000 rows, but for the last part.
+            At least 20,000 rows, but for the last part.
 
         Raises
         ------
@@ -139,7 +139,10 @@ class Log:
         with self._reading():
             waiting: list[pa.RecordBatch] = []
             count = 0
-            for batch in rows.to_batches(batch_size=_ROWS):
+            # What reads ahead fills memory, and counting takes longer than reading.
+            for batch in rows.to_batches(
+                batch_size=_ROWS, batch_readahead=1, fragment_readahead=1, use_threads=False
+            ):
                 waiting.append(batch)
                 count += len(batch)
                 if count >= _ROWS:
