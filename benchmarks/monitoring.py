@@ -75,9 +75,9 @@ def write(folder: str, rows: str) -> None:
 
 def read(folder: str) -> None:
     """Read the log into a frame."""
-    from churn.serve import prediction_log
+    from churn.serve import log_reading
 
-    prediction_log.read(folder, datetime(2020, 1, 1, tzinfo=UTC))
+    log_reading.read(folder, datetime(2020, 1, 1, tzinfo=UTC))
 
 
 def compare(folder: Path, rows: int) -> tuple[dict[int, measure.Usage], measure.Usage]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.serve import log_files, prediction_log
+from churn.serve import log_files, log_reading
 from churn.serve.log_files import Retention
 from churn.serve.prediction_log import Entry, PredictionLog
 from churn.serve.rows import from_frame
@@ -50,12 +50,12 @@ def test_old_days_of_a_log_in_an_object_store_are_removed(customers: pd.DataFram
     for days_ago in (0, 30, 31, 90):
         written(customers, days_ago)
     since = NOW - timedelta(days=365)
-    assert len(prediction_log.read(ADDRESS, since)) == 12
+    assert len(log_reading.read(ADDRESS, since)) == 12
     assert log_files.remove_parts(ADDRESS) == 0
     today: date = NOW.date()
     Retention(ADDRESS, 30).look(today)
-    left = prediction_log.read(ADDRESS, since)
+    left = log_reading.read(ADDRESS, since)
     assert set(left["time"].dt.date) == {today, today - timedelta(days=30)}
     assert len(left) == 6
     Retention(ADDRESS, 30).look(today)
-    assert len(prediction_log.read(ADDRESS, since)) == 6
+    assert len(log_reading.read(ADDRESS, since)) == 6

@@ -110,7 +110,7 @@ def compare(
     log : DataFrame
         ``request_id``, ``time``, ``row``, ``customer_id``, ``role``, ``scoring_ms`` and the columns
         of an answer (`churn.model.outputs.Output.answered`) of the trial, in order of time
-        (`churn.serve.prediction_log.read`).
+        (`churn.serve.log_reading.read`).
     labels : Series, or None
         What became of customers, by id, as `churn.data.targets.encoded` returns it.
     tried : Tried

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from churn.core.addresses import in_one_line, public
 from churn.core.errors import ArtifactError
 from churn.core.params import Columns
-from churn.serve.log_files import file_system, fits, of_days
+from churn.serve.log_files import file_system, of_days
+from churn.serve.log_reading import fits
 from churn.serve.prediction_log import named
 
 _ROWS = 20_000  # of a part: enough that a part's cost is that of its rows

@@ -7,11 +7,9 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from churn.core import addresses
@@ -49,23 +47,6 @@ def of_days(files: Any, folder: str, first: str = "", last: str = "9999") -> dic
         if match and first <= match[1] <= last:
             found.setdefault(match[1], []).append(path)
     return found
-
-
-def fits(there: pa.Schema, answered: Mapping[str, type]) -> bool:
-    """Tell whether a file is of models that answer so; those of another task answer otherwise."""
-    names = [name for name in answered if name in there.names]
-    return all(_kind(there.field(name).type) is answered[name] for name in names)
-
-
-def _kind(stored: pa.DataType) -> type | None:
-    """Return the type in `churn.model.outputs.Output.answered` of a column in a file."""
-    values = stored.value_type if pa.types.is_dictionary(stored) else stored
-    if pa.types.is_integer(values):
-        return int
-    if pa.types.is_floating(values):
-        return float
-    is_text = pa.types.is_string(values) or pa.types.is_large_string(values)
-    return str if is_text else None
 
 
 def day_folder(folder: str, moment: float) -> str:

@@ -12,23 +12,18 @@ import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from churn.core.addresses import in_one_line, public
-from churn.core.errors import ArtifactError
 from churn.model.card import ModelCard
 from churn.serve import metrics
-from churn.serve.log_files import day_folder, file_system, fits, of_days, part
+from churn.serve.log_files import day_folder, file_system, part
 from churn.serve.rows import Rows, numbers_of
 
 _logger = logging.getLogger(__name__)
@@ -280,71 +275,3 @@ def _numbers(column: np.ndarray) -> pa.Array:
 def _dates(days: np.ndarray) -> pa.Array:
     moments = np.round(np.where(np.isnan(days), 0, days) * _DAY_US).astype(np.int64)
     return pa.array(moments, pa.timestamp("us", tz="UTC"), mask=np.isnan(days))
-
-
-def read(
-    address: str,
-    since: datetime,
-    columns: Sequence[str] | None = None,
-    answered: Mapping[str, type] | None = None,
-) -> pd.DataFrame:
-    """Read the log.
-
-    Parameters
-    ----------
-    address : str
-        As for `PredictionLog`.
-    since : datetime
-        With a time zone; earlier predictions are left out.
-    columns : sequence of str, optional
-        Default is all that every file has.
-    answered : mapping of str to type, optional
-        Columns of an answer (`churn.model.outputs.Output.answered`); they are read too, and files
-        of models that answer otherwise are passed over.
-
-    Returns
-    -------
-    DataFrame
-        In order of time; empty if nothing was logged.
-
-    Raises
-    ------
-    ArtifactError
-        If a file is damaged.
-    """
-    if columns is not None and answered is not None:
-        columns = list(dict.fromkeys([*columns, *answered]))
-    files, folder = file_system(address)
-    first = since.astimezone(UTC)
-    with in_one_line(ArtifactError, f"{public(address)}: the log cannot be read"):
-        days = of_days(files, folder, first.date().isoformat())
-        found = [_read(files, path, columns, answered) for paths in days.values() for path in paths]
-    tables = [table for table in found if table is not None]
-    if not tables:
-        return pd.DataFrame({name: [] for name in columns or ()})
-    whole = pa.concat_tables(tables, promote_options="permissive")
-    later = whole.filter(pc.field("time") >= pa.scalar(first, pa.timestamp("us", tz="UTC")))
-    for name in columns or ():
-        if name not in later.schema.names:
-            later = later.append_column(name, pa.nulls(len(later), pa.string()))
-    ordered: pd.DataFrame = later.sort_by(
-        [("time", "ascending"), ("request_id", "ascending"), ("row", "ascending")]
-    ).to_pandas()
-    return ordered
-
-
-def _read(
-    files: Any, path: str, columns: Sequence[str] | None, answered: Mapping[str, type] | None
-) -> pa.Table | None:
-    """Read a file; None if its models answer otherwise than `answered`."""
-    with files.open(path, "rb") as file:
-        stored = pq.ParquetFile(file)
-        if answered is not None and not fits(stored.schema_arrow, answered):
-            return None
-        there = stored.schema_arrow.names
-        # A column that is redacted is not there.
-        found = stored.read(None if columns is None else [n for n in columns if n in there])
-    # Dictionaries of several files are joined as texts.
-    texts = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in found.schema]
-    names = found.schema.names
-    return found.cast(pa.schema(list(zip(names, texts, strict=True))))

@@ -13,13 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from churn.core.errors import ArtifactError
 from churn.core.files import Shape, atomic, read_json, write_json
 from churn.provenance.candidate import model_digest
 from churn.serve.verdict import Verdict, key_of
+
+if TYPE_CHECKING:  # the process that starts the workers needs no table
+    import pandas as pd
 
 try:
     import fcntl
@@ -226,4 +228,6 @@ class Store:
         path = self._file(version, _SAMPLE)
         if not path.exists():
             return None
+        import pandas as pd
+
         return pd.DataFrame(**json.loads(path.read_text(encoding="utf-8")), dtype=object)

@@ -24,7 +24,7 @@ from churn.evaluation.trial_gate import Standing
 from churn.registry import Canary, Registry, Version, verified
 from churn.registry.version import in_production
 from churn.registry.working_copy import working_copy
-from churn.serve import prediction_log, trial_lines
+from churn.serve import log_reading, trial_lines
 
 # The log's own columns that are needed.
 _OWN = ("request_id", "time", "row", "customer_id", "version", "role", "scoring_ms")
@@ -101,7 +101,7 @@ def look(root: Path, log: str | None, labels: str | None, settings: Params) -> S
     if champion is None or begun is None or trial is None:
         raise RegistryError("nothing is in Production to compare with")
     since = datetime.fromisoformat(begun.when)
-    rows = prediction_log.read(address, since, _OWN, task.output.answered)
+    rows = log_reading.read(address, since, _OWN, task.output.answered)
     numbers = {str(version.number), str(champion.number)}
     rows = rows[rows["version"].isin(numbers) & (rows["role"] != "named")]
     named = labels or settings.monitor.labels

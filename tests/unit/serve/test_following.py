@@ -15,7 +15,7 @@ from churn.deploy import canary, canary_release, promotion
 from churn.deploy.canary_release import Ending
 from churn.provenance.candidate import model_digest
 from churn.registry import Canary, Registry, Version
-from churn.serve import prediction_log
+from churn.serve import log_reading
 from tests.unit.releases import Candidates
 from tests.unit.serve.running import Record, Running, eventually, serving
 
@@ -135,8 +135,8 @@ def test_a_challenger_in_the_shadow_predicts_and_does_not_answer(
     eventually(lambda: running.number("churn_canary_share") == 1)
     assert answered(running, records) == offline(released, 1, records)
     since = datetime.now(UTC) - timedelta(minutes=1)
-    eventually(lambda: len(prediction_log.read(str(root / "log"), since)) == 2 * len(records))
-    log = prediction_log.read(str(root / "log"), since)
+    eventually(lambda: len(log_reading.read(str(root / "log"), since)) == 2 * len(records))
+    log = log_reading.read(str(root / "log"), since)
     shadow = log[log["role"] == "shadow"]
     assert list(shadow["probability"]) == offline(released, 2, records)
     assert list(shadow["customer_id"]) == [record["customer_id"] for record in records]

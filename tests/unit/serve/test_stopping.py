@@ -27,7 +27,7 @@ from sklearn.preprocessing import RobustScaler
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
-from churn.serve import log_files, prediction_log
+from churn.serve import log_files, log_reading
 from churn.serve.store import Challenger, Loadable, State, Store
 from tests.conftest import ROOT
 from tests.unit.serve.models import fitted
@@ -120,7 +120,7 @@ def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Recor
     assert all(caller.answered > 10 for caller in callers)
     assert [loss for caller in callers for loss in caller.lost] == []
     since = datetime.now(UTC) - timedelta(minutes=5)
-    log = prediction_log.read(str(folder / "log"), since)
+    log = log_reading.read(str(folder / "log"), since)
     assert len(log) == sum(caller.answered for caller in callers)
 
 
@@ -176,7 +176,7 @@ def test_whoever_is_connected_when_it_stops_is_answered(
     assert all(caller.refused for caller in callers)  # it was asked to the very end
     assert sum(caller.answered for caller in callers) > 100
     since = datetime.now(UTC) - timedelta(minutes=5)
-    log = prediction_log.read(str(folder / "log"), since)
+    log = log_reading.read(str(folder / "log"), since)
     assert len(log) == sum(caller.answered for caller in callers)
 
 
@@ -211,7 +211,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
         assert running.ask(records[:1]).status_code == 200
         assert f"worker {worker} ended with -9" in running.text
     since = datetime.now(UTC) - timedelta(minutes=5)
-    log = prediction_log.read(str(folder / "log"), since)
+    log = log_reading.read(str(folder / "log"), since)
     assert set(log["customer_id"][:20]) == {record["customer_id"] for record in records[:20]}
     assert len(log) in (21, 51)  # what came after the last flush may be lost, and only whole
 
@@ -420,7 +420,7 @@ def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
         assert "the canary of version 2 is stopped: 5 of 100" in running.text
     require_refused(store, "5 of 100 predictions take more than ")
     since = datetime.now(UTC) - timedelta(minutes=15)
-    log = prediction_log.read(str(folder / "log"), since)
+    log = log_reading.read(str(folder / "log"), since)
     times = log.groupby("role")["scoring_ms"].median()
     assert times[role] > 10
 

@@ -26,7 +26,7 @@ from churn.evaluation.reference import Reference
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.registry import Canary, verified
-from churn.serve import prediction_log
+from churn.serve import log_reading
 from tests.conftest import ROOT
 from tests.unit import releases
 from tests.unit.conftest import working_in
@@ -122,7 +122,7 @@ class Story:
 
     def logged(self) -> pd.DataFrame:
         since = datetime.now(UTC) - timedelta(minutes=15)
-        return prediction_log.read(str(self.root / "log"), since)
+        return log_reading.read(str(self.root / "log"), since)
 
 
 @pytest.fixture(scope="module", params=TASKS)
