@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import py_compile
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,9 +26,9 @@ from churn.review.registered import in_production
 from churn.review.revisions import of_revision
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
-from tests.unit.repositories import commit, write
+from tests.unit.repositories import commit, dvc, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 # What is long here is of git and DVC: no change to data, model or gates breaks it.
 
 RELEASE = params.load(ROOT / "params.yaml").release
@@ -55,15 +54,8 @@ with open(os.environ["TRAINED"], "a") as log:
 """
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True
-    )
-    assert not done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository with a model on `main`, its cache full and its remote empty."""
     root = tmp_path_factory.mktemp("made") / "repository"
     root.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from churn.provenance import machine
 from churn.provenance.git import git
 from churn.review import outputs
 from churn.review.baseline import Baseline
-from tests.unit.repositories import commit, write
+from tests.unit.repositories import commit, dvc, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 
 PIPELINE = """
 stages:
@@ -64,14 +63,8 @@ pathlib.Path("reports/machine.json").write_text(json.dumps(machine.describe()))
 """
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository whose outputs are committed and pushed, as CONTRIBUTING asks."""
     root = tmp_path_factory.mktemp("made") / "repository"
     root.mkdir()
