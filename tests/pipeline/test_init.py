@@ -96,6 +96,7 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
 @pytest.mark.slow
 def test_what_cannot_be_used_is_one_line_and_changes_nothing(tmp_path: Path) -> None:
     clone = make_clone(tmp_path, is_warm=True)
+    clone.run("dvc", "pull", "--quiet", "data.dvc")
     many = shop().drop(columns="plan").assign(left=[f"w{i}" for i in range(100)] * 4)
     for name, frame in (("many", many), ("few", shop(40)), ("good", shop())):
         frame.to_csv(tmp_path / f"{name}.csv", index=False)

@@ -224,7 +224,15 @@ BROKEN: dict[str, tuple[Callable[[Table], Table], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a column is gone",
+        pytest.param("an id twice", marks=pytest.mark.exhaustive),
+        pytest.param("rows are gone", marks=pytest.mark.exhaustive),
+        "labels are swapped",
+    ],
+)
 def test_a_broken_table_is_refused_and_nothing_is_left(name: str, unchanged: Shop) -> None:
     change, said = BROKEN[name]
     change(pd.read_csv(unchanged.export)).to_csv(unchanged.export, index=False)

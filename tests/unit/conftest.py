@@ -47,11 +47,20 @@ def as_somebody(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
 
 
+@pytest.fixture(scope="session")
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make it once: four programs are started for it."""
+    root = tmp_path_factory.mktemp("repository") / "repository"
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, root.parent)
+        return new_repository(root)
+
+
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a git repository with one commit, on `main`."""
     as_somebody(monkeypatch, tmp_path)
-    return new_repository(tmp_path / "repository")
+    return Path(shutil.copytree(_repository, tmp_path / "repository", symlinks=True))
 
 
 def new_repository(root: Path) -> Path:
