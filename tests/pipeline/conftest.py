@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +110,14 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which the pipeline has run, as `make run` does it; tests leave it as it is."""
+    """A clone in which the pipeline has run, as `make run` does it; tests leave it as it is.
+
+    The first stage runs as the real programs run it, the others are forked: `tests.warm`.
+    """
     fresh = make_clone(tmp_path_factory.mktemp("built"))
     fresh.run("dvc", "pull", "--quiet", "data.dvc")
-    fresh.run("dvc", "repro")
-    fresh.run("churn", "track")  # where dvc.lock is current, DVC skips that stage
+    fresh.run("dvc", "repro", "prepare")
+    forked = replace(fresh, is_warm=True)
+    forked.run("dvc", "repro")
+    forked.run("churn", "track")  # where dvc.lock is current, DVC skips that stage
     return fresh

@@ -40,6 +40,13 @@ def _made() -> Clone:
     """Make it once, for all who copy it."""
     folder = Path(tempfile.mkdtemp(prefix="churn-small-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    clone = make_untrained(folder)
+    commit_with_lock(clone, "small")
+    return clone
+
+
+def make_untrained(folder: Path) -> Clone:
+    """Make one with the small table and what suits it, and with no model; all is committed."""
     clone = make_clone(folder, is_warm=True)
     clone.run("churn", "synthesize", "--customers", "6000", "--seed", "3",
               "--output", "data/customers.csv")  # fmt: skip
@@ -55,7 +62,7 @@ def _made() -> Clone:
         "gates.slice_margins": {"roc_auc": 0.03, "brier": 0.02},
     })  # fmt: skip
     clone.run("dvc", "add", "--quiet", "data")
-    commit_with_lock(clone, "small")
+    commit(clone, "small, and not trained")
     return clone
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def at_once(built: Clone) -> Clone:
-    """The clone that the real programs have built; here they start at once."""
+    """The same clone, in which programs start at once."""
     return replace(built, is_warm=True)
 
 

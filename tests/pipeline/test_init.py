@@ -13,7 +13,7 @@ import pytest
 
 from churn.core import params
 from churn.review import params_text
-from tests.pipeline.conftest import Clone
+from tests.pipeline.conftest import Clone, make_clone
 from tests.unit.init.tables import shop, telco
 
 
@@ -94,8 +94,9 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
 
 
 @pytest.mark.slow
-def test_what_cannot_be_used_is_one_line_and_changes_nothing(clone: Clone, tmp_path: Path) -> None:
-    clone = replace(clone, is_warm=True)
+def test_what_cannot_be_used_is_one_line_and_changes_nothing(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path, is_warm=True)
+    clone.run("dvc", "pull", "--quiet", "data.dvc")
     many = shop().drop(columns="plan").assign(left=[f"w{i}" for i in range(100)] * 4)
     for name, frame in (("many", many), ("few", shop(40)), ("good", shop())):
         frame.to_csv(tmp_path / f"{name}.csv", index=False)

@@ -21,7 +21,7 @@ import yaml
 from churn.data.synthesize import write
 from churn.provenance import listing
 from tests.pipeline.conftest import Clone
-from tests.pipeline.small import commit_with_lock, edit, make_small
+from tests.pipeline.small import commit, commit_with_lock, edit, make_small, make_untrained
 from tests.workflows.fake_github import TOKEN, FakeGitHub, serving
 
 pytestmark = pytest.mark.slow
@@ -83,12 +83,47 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(_made: Path, tmp_path: Path) -> Shop:
-    shutil.copytree(_made, tmp_path, dirs_exist_ok=True, symlinks=True)
-    clone = Clone(tmp_path / "clone", tmp_path / "home", is_warm=True)
+    """Return one whose main has a model and a current lock."""
+    return opened(_made, tmp_path)
+
+
+def opened(made: Path, folder: Path) -> Shop:
+    """Copy one, and push it."""
+    shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
+    clone = Clone(folder / "clone", folder / "home", is_warm=True)
     clone.git("init", "--quiet", "--bare", "../origin.git")
     clone.git("remote", "add", "origin", "../origin.git")
     clone.git("push", "--quiet", "origin", "main")
-    return Shop(clone, tmp_path / "export.csv")
+    return Shop(clone, folder / "export.csv")
+
+
+@pytest.fixture(scope="module")
+def _untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("untrained")
+    clone = make_untrained(folder)
+    edit(clone, {"data.source": "../export.csv"})
+    commit(clone, "where newer tables are")
+    shutil.copy(clone.root / "data/customers.csv", folder / "export.csv")
+    return folder
+
+
+@pytest.fixture
+def untrained(_untrained: Path, tmp_path: Path) -> Shop:
+    """Return one without a model, for what ends before anything is trained."""
+    return opened(_untrained, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def _unchanged(_untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return opened(_untrained, tmp_path_factory.mktemp("unchanged"))
+
+
+@pytest.fixture
+def unchanged(_unchanged: Shop) -> Iterator[Shop]:
+    """Return one without a model that tests share: they change the newer table alone."""
+    kept = _unchanged.export.read_bytes()
+    yield _unchanged
+    _unchanged.export.write_bytes(kept)
 
 
 @pytest.fixture
@@ -106,51 +141,51 @@ def github(shop: Shop, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield state
 
 
-def test_nothing_new_ends_in_one_line_and_loads_nothing_heavy(shop: Shop) -> None:
-    before = shop.state()
+def test_nothing_new_ends_in_one_line_and_loads_nothing_heavy(unchanged: Shop) -> None:
+    before = unchanged.state()
     program = (
         "import json, sys\nfrom churn.cli.main import main\nmain(sys.argv[1:])\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
     )
-    done = shop.clone.run(sys.executable, "-c", program, "retrain", "--no-pull-request")
+    done = unchanged.clone.run(sys.executable, "-c", program, "retrain", "--no-pull-request")
     line, loaded = done.stdout.splitlines()
     assert line == "nothing new: main has this table (../export.csv)"
     assert done.stderr == ""
     assert "yaml" in json.loads(loaded)
     assert not HEAVY & set(json.loads(loaded))
-    assert shop.state() == before
-    assert shop.note.startswith("## Nothing new\n")
+    assert unchanged.state() == before
+    assert unchanged.note.startswith("## Nothing new\n")
 
 
-def test_the_listing_is_what_dvc_makes_of_the_folder(shop: Shop) -> None:
-    root = shop.clone.root
+def test_the_listing_is_what_dvc_makes_of_the_folder(untrained: Shop) -> None:
+    root = untrained.clone.root
     (root / "data/ä b").mkdir()
     (root / "data/ä b/c.txt").write_text("one\r\n")
-    shop.clone.run("dvc", "add", "--quiet", "data")
+    untrained.clone.run("dvc", "add", "--quiet", "data")
     found = listing.files(root)
     assert sorted(found) == ["customers.csv", "ä b/c.txt"]
     assert listing.folder_md5(found) == listing.data_md5((root / "data.dvc").read_text())
     assert found["ä b/c.txt"] == hashlib.md5(b"one\r\n").hexdigest()
 
 
-def test_without_a_source_it_says_how_to_set_one(shop: Shop) -> None:
-    shop.clone.git("switch", "--quiet", "--create", "none")
-    edit(shop.clone, {"data.source": None})
-    shop.clone.git("commit", "--quiet", "--all", "--message", "none")
-    edit(shop.clone, {"data.source": "elsewhere.csv"})
+def test_without_a_source_it_says_how_to_set_one(untrained: Shop) -> None:
+    untrained.clone.git("switch", "--quiet", "--create", "none")
+    edit(untrained.clone, {"data.source": None})
+    untrained.clone.git("commit", "--quiet", "--all", "--message", "none")
+    edit(untrained.clone, {"data.source": "elsewhere.csv"})
     local = ("--no-pull-request", "--base", "none")
-    assert "no data.source, as there is in this folder; merge it" in shop.retrain(
+    assert "no data.source, as there is in this folder; merge it" in untrained.retrain(
         *local, check=False
     )
-    shop.clone.git("checkout", "--quiet", "params.yaml")
-    line = shop.retrain(*local, check=False)
+    untrained.clone.git("checkout", "--quiet", "params.yaml")
+    line = untrained.retrain(*local, check=False)
     assert line.startswith("Error: params.yaml on none: data.source is null")
     assert "set it to a file, an address such as s3://" in line
-    assert shop.note.startswith("## ❌ No pull request\n")
-    assert "nothing new" in shop.retrain(*local, "--source", "../export.csv")
-    said = shop.retrain(*local, "--skip-if-not-set-up")
+    assert untrained.note.startswith("## ❌ No pull request\n")
+    assert "nothing new" in untrained.retrain(*local, "--source", "../export.csv")
+    said = untrained.retrain(*local, "--skip-if-not-set-up")
     assert said == "not set up: data.source in params.yaml on none is null (docs/retraining.md)\n"
-    assert shop.note.startswith("## Not set up\n")
+    assert untrained.note.startswith("## Not set up\n")
 
 
 @pytest.mark.parametrize(
@@ -161,22 +196,22 @@ def test_without_a_source_it_says_how_to_set_one(shop: Shop) -> None:
         (["--alarm", "gone.json"], "Error: gone.json: cannot be read"),
     ],
 )
-def test_bad_options_are_one_line(shop: Shop, options: list[str], said: str) -> None:
-    before = shop.state()
-    assert shop.retrain("--no-pull-request", *options, check=False).startswith(said)
-    assert shop.state() == before
+def test_bad_options_are_one_line(unchanged: Shop, options: list[str], said: str) -> None:
+    before = unchanged.state()
+    assert unchanged.retrain("--no-pull-request", *options, check=False).startswith(said)
+    assert unchanged.state() == before
 
 
-def test_a_pattern_is_refused(shop: Shop) -> None:
-    edit(shop.clone, {"data.path": "data/*.csv"})
-    shop.clone.git("commit", "--quiet", "--all", "--message", "a pattern")
-    line = shop.retrain("--no-pull-request", check=False)
+def test_a_pattern_is_refused(untrained: Shop) -> None:
+    edit(untrained.clone, {"data.path": "data/*.csv"})
+    untrained.clone.git("commit", "--quiet", "--all", "--message", "a pattern")
+    line = untrained.retrain("--no-pull-request", check=False)
     assert "data/*.csv is a pattern; churn retrain replaces one file or one folder" in line
 
 
-def test_origin_that_is_no_github_is_told_before_anything_is_trained(shop: Shop) -> None:
-    shop.put(6100)
-    line = shop.retrain(check=False)
+def test_origin_that_is_no_github_is_told_before_anything_is_trained(unchanged: Shop) -> None:
+    unchanged.put(6100)
+    line = unchanged.retrain(check=False)
     assert line.startswith("Error: origin is no repository on GitHub; --no-pull-request")
 
 
@@ -189,26 +224,34 @@ BROKEN: dict[str, tuple[Callable[[Table], Table], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_table_is_refused_and_nothing_is_left(name: str, shop: Shop) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a column is gone",
+        pytest.param("an id twice", marks=pytest.mark.exhaustive),
+        pytest.param("rows are gone", marks=pytest.mark.exhaustive),
+        "labels are swapped",
+    ],
+)
+def test_a_broken_table_is_refused_and_nothing_is_left(name: str, unchanged: Shop) -> None:
     change, said = BROKEN[name]
-    change(pd.read_csv(shop.export)).to_csv(shop.export, index=False)
-    before = shop.state()
+    change(pd.read_csv(unchanged.export)).to_csv(unchanged.export, index=False)
+    before = unchanged.state()
 
-    line = shop.retrain("--no-pull-request", check=False)
+    line = unchanged.retrain("--no-pull-request", check=False)
 
     assert line.startswith("Error: ../export.csv: refused: ")
     assert said in line
-    assert shop.state() == before
-    assert said in re.sub("&#39;|&#x27;", "'", shop.note)
+    assert unchanged.state() == before
+    assert said in re.sub("&#39;|&#x27;", "'", unchanged.note)
 
 
-def test_the_same_customers_in_another_file_are_nothing_new(shop: Shop) -> None:
-    table = pd.read_csv(shop.export).sample(frac=1, random_state=1)
-    table.to_csv(shop.export, index=False, lineterminator="\r\n")
-    before = shop.state()
-    assert "nothing new: main has these customers" in shop.retrain("--no-pull-request")
-    assert shop.state() == before
+def test_the_same_customers_in_another_file_are_nothing_new(unchanged: Shop) -> None:
+    table = pd.read_csv(unchanged.export).sample(frac=1, random_state=1)
+    table.to_csv(unchanged.export, index=False, lineterminator="\r\n")
+    before = unchanged.state()
+    assert "nothing new: main has these customers" in unchanged.retrain("--no-pull-request")
+    assert unchanged.state() == before
 
 
 @pytest.mark.long

@@ -16,7 +16,20 @@ from pathlib import Path
 TIMEOUT_S = 120
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["churn.cli.main", "churn.stages.evaluate", "churn.stages.track", "churn.stages.train"]
+    [
+        "pytest",  # each process looks for the main program's module
+        "churn.cli.main",
+        "churn.cli.runs",
+        "churn.explanation.table",
+        "churn.model.prediction",
+        "churn.stages.evaluate",
+        "churn.stages.prepare",
+        "churn.stages.track",
+        "churn.stages.train",
+        "churn.tune.run",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "ruamel.yaml",
+    ]
 )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from churn.provenance.git import git
+from tests import warm
 from tests.exhaustive import EXHAUSTIVE
 from tests.unit import releases
 from tests.unit.releases import Candidates
@@ -46,17 +47,38 @@ def as_somebody(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
 
 
+@pytest.fixture(scope="session")
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make it once: four programs are started for it."""
+    root = tmp_path_factory.mktemp("repository") / "repository"
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, root.parent)
+        return new_repository(root)
+
+
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a git repository with one commit, on `main`."""
     as_somebody(monkeypatch, tmp_path)
-    root = tmp_path / "repository"
+    return Path(shutil.copytree(_repository, tmp_path / "repository", symlinks=True))
+
+
+def new_repository(root: Path) -> Path:
+    """Make one there."""
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=main")
     files = {"params.yaml": "a: 1\n", "src/churn/x.py": "x = 1\n", "README.md": "hello\n"}
     write(root, {**files, ".gitignore": "*.pyc\n/build\n/reports/report.*\n"})
     commit(root)
     return root
+
+
+@pytest.fixture(scope="module")
+def warm_programs() -> Iterator[None]:
+    """Let `dvc` and `churn`, which a module starts often, start at once; see `tests.warm`."""
+    with pytest.MonkeyPatch.context() as patch:
+        warm.use(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

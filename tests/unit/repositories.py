@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from churn.provenance.git import git
@@ -19,3 +21,10 @@ def commit(root: Path) -> str:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "change")
     return git(root, "rev-parse", "HEAD").strip()
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    """Run DVC; with the fixture `warm_programs` it starts at once."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert not done.returncode, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import py_compile
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,9 +26,9 @@ from churn.review.registered import in_production
 from churn.review.revisions import of_revision
 from tests.conftest import ROOT
 from tests.unit.releases import Candidates
-from tests.unit.repositories import commit, write
+from tests.unit.repositories import commit, dvc, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 # What is long here is of git and DVC: no change to data, model or gates breaks it.
 
 RELEASE = params.load(ROOT / "params.yaml").release
@@ -55,15 +54,8 @@ with open(os.environ["TRAINED"], "a") as log:
 """
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True
-    )
-    assert not done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository with a model on `main`, its cache full and its remote empty."""
     root = tmp_path_factory.mktemp("made") / "repository"
     root.mkdir()
@@ -404,16 +396,16 @@ def test_a_store_without_the_model_has_nothing_in_production(store: Path) -> Non
         assert found is None
 
 
-def code_of_production(candidates: Candidates) -> Path:
-    """Release a model and let it be scored by its own code; return that code in the store."""
-    version = candidates.release(1).version
-    candidates.registry.tag(version, {"served": "by other code"})
+def code_of_production(released: Candidates) -> Path:
+    """Let the model in Production be scored by its own code; return that code in the store."""
+    assert released.production is not None
+    released.registry.tag(released.production, {"served": "by other code"})
     [code] = Path().glob("**/mlruns/**/models/*/artifacts/code")
     return code
 
 
-def score_production(candidates: Candidates) -> pd.DataFrame:
-    root = candidates.roots[0]
+def score_production(released: Candidates) -> pd.DataFrame:
+    root = released.roots[0]
     rows = root / "build" / "test.parquet"
     with in_production(root, params.load(root / "params.yaml").release) as found:
         assert found is not None
@@ -426,10 +418,10 @@ def score_production(candidates: Candidates) -> pd.DataFrame:
     return scored
 
 
-def test_the_model_in_production_brings_its_code(candidates: Candidates) -> None:
-    code_of_production(candidates)
-    said = pd.read_parquet(candidates.roots[0] / "build/predictions/test.parquet")
-    scored = score_production(candidates)
+def test_the_model_in_production_brings_its_code(released: Candidates) -> None:
+    code_of_production(released)
+    said = pd.read_parquet(released.roots[0] / "build/predictions/test.parquet")
+    scored = score_production(released)
     assert scored["probability"].tolist() == said["probability"].tolist()
 
 
@@ -447,26 +439,26 @@ MARKS = "import pathlib\npathlib.Path({!r}).touch()\n"
 
 
 def test_code_that_was_swapped_in_the_store_does_not_run(
-    candidates: Candidates, tmp_path: Path
+    released: Candidates, tmp_path: Path
 ) -> None:
     file, marker = (
-        code_of_production(candidates) / "churn/model/prediction.py",
+        code_of_production(released) / "churn/model/prediction.py",
         tmp_path / "it-ran",
     )
     source = file.read_text()
     start = source.index("import pandas")
     file.write_text(source[:start] + MARKS.format(str(marker)) + source[start:])
     with pytest.raises(CandidateError, match="the code beside its model"):
-        score_production(candidates)
+        score_production(released)
     assert not marker.exists()
 
 
 def test_what_was_compiled_from_other_code_does_not_run(
-    candidates: Candidates, tmp_path: Path
+    released: Candidates, tmp_path: Path
 ) -> None:
     # given, beside the unchanged source, byte code that Python never compares with it
     file, marker = (
-        code_of_production(candidates) / "churn/model/prediction.py",
+        code_of_production(released) / "churn/model/prediction.py",
         tmp_path / "it-ran",
     )
     source, other = file.read_text(), tmp_path / "prediction.py"
@@ -477,7 +469,7 @@ def test_what_was_compiled_from_other_code_does_not_run(
         cache_from_source(str(file)),
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
-    score_production(candidates)
+    score_production(released)
     assert not marker.exists()
 
 
@@ -485,14 +477,14 @@ def test_what_was_compiled_from_other_code_does_not_run(
     "name", ["artifacts/model/more.py", "artifacts/more.bin", "code/churn/more.pyc", "MLmodel.py"]
 )
 def test_a_file_that_was_added_in_the_store_stops_the_comparison(
-    name: str, candidates: Candidates
+    name: str, released: Candidates
 ) -> None:
-    (code_of_production(candidates).parent / name).write_text("")
+    (code_of_production(released).parent / name).write_text("")
     with pytest.raises(CandidateError, match="its files were changed"):
-        score_production(candidates)
+        score_production(released)
 
 
-def test_a_link_in_a_version_is_refused(candidates: Candidates) -> None:
-    (code_of_production(candidates) / "link").symlink_to("/etc")
+def test_a_link_in_a_version_is_refused(released: Candidates) -> None:
+    (code_of_production(released) / "link").symlink_to("/etc")
     with pytest.raises(CandidateError, match="version 1: code/link is a link"):
-        score_production(candidates)
+        score_production(released)

@@ -35,6 +35,7 @@ from churn.stages import train
 from tests import warm
 from tests.binary import DECISION, measure
 from tests.conftest import ROOT
+from tests.unit.conftest import as_somebody, new_repository
 from tests.unit.repositories import commit
 
 pytestmark = pytest.mark.slow
@@ -495,13 +496,28 @@ def test_other_folds_are_no_comparison(candidate: Candidate, tmp_path: Path) -> 
 # the whole command
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, planned: pd.DataFrame, small: Params) -> Path:
+    """Return a repository in which the small model was trained and evaluated; tests copy it."""
+    root = tmp_path_factory.mktemp("trained") / "repository"
+    made = Workspace(root)
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, root.parent)
+        new_repository(root)
+        fill(made, planned, small)
+        commit(root)
+    return root
+
+
 @pytest.fixture
-def workspace(
-    repository: Path, planned: pd.DataFrame, small: Params, monkeypatch: pytest.MonkeyPatch
-) -> Workspace:
-    """Return a work tree in which the small model was trained and evaluated."""
+def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     warm.use(monkeypatch)
-    made = Workspace(repository)
+    as_somebody(monkeypatch, tmp_path)
+    return Workspace(shutil.copytree(trained, tmp_path / "repository", symlinks=True))
+
+
+def fill(made: Workspace, planned: pd.DataFrame, small: Params) -> None:
+    """Do what the stages up to `evaluate` do."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["data"]["categorical"] = ["plan"]
     document["comparison"]["resamples"] = 1000
@@ -520,8 +536,6 @@ def workspace(
     made.reports.mkdir()
     nothing = {"train": {}, "test": {}}
     made.metrics.write_text(json.dumps({"threshold": model.card.threshold, **nothing}))
-    commit(repository)
-    return made
 
 
 def gives(found: Baseline | None) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from churn.core.errors import ArtifactError
 from churn.provenance import lockfile
 from churn.provenance.git import git
 from churn.provenance.lockfile import Lock, differences
-from tests.unit.repositories import commit, write
+from tests.unit.conftest import as_somebody, new_repository
+from tests.unit.repositories import commit, dvc, write
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",
@@ -105,21 +105,24 @@ stages:
 """.replace("cp params.yaml first.txt", "mkdir -p build && cp params.yaml build/first.txt")
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True
-    )
+@pytest.fixture(scope="module")
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository whose pipeline has run and whose lock is committed; tests copy it."""
+    root = tmp_path_factory.mktemp("made") / "repository"
+    with pytest.MonkeyPatch.context() as patch:
+        as_somebody(patch, root.parent)
+        new_repository(root)
+        dvc(root, "init", "--quiet")
+        write(root, {"dvc.yaml": PIPELINE})
+        dvc(root, "repro", "--quiet")
+        commit(root)
+    return root
 
 
 @pytest.fixture
-def piped(repository: Path) -> Path:
-    """Return a repository whose pipeline has run and whose lock is committed."""
-    dvc(repository, "init", "--quiet")
-    dvc(repository, "config", "core.analytics", "false")
-    write(repository, {"dvc.yaml": PIPELINE})
-    dvc(repository, "repro", "--quiet")
-    commit(repository)
-    return repository
+def piped(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    as_somebody(monkeypatch, tmp_path)
+    return Path(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
 @pytest.mark.slow

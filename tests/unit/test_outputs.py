@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from churn.provenance import machine
 from churn.provenance.git import git
 from churn.review import outputs
 from churn.review.baseline import Baseline
-from tests.unit.repositories import commit, write
+from tests.unit.repositories import commit, dvc, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 
 PIPELINE = """
 stages:
@@ -39,10 +38,11 @@ stages:
       - reports/checks.json: {cache: false}
       - reports/machine.json: {cache: false}
 """
+# With little to import, as it runs often.
 MAKE = """
 import json, pathlib
-import numpy as np, pandas as pd, yaml
-from churn.provenance import machine
+import numpy as np, pyarrow as pa, yaml
+from pyarrow.parquet import write_table
 
 seed = yaml.safe_load(open("params.yaml"))["seed"]
 rng = np.random.default_rng(seed)
@@ -50,28 +50,22 @@ for folder in ("build/predictions", "build/model", "reports"):
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
 for side in ("train", "test"):
     ids = [f"C{i:03}" for i in range(200)]
-    rows = pd.DataFrame({"customer_id": ids, "age": rng.integers(18, 90, 200)})
-    rows.to_parquet(f"build/{side}.parquet")
-    scored = pd.DataFrame({"customer_id": ids, "probability": rng.random(200)})
-    scored.to_parquet(f"build/predictions/{side}.parquet")
+    rows = pa.table({"customer_id": ids, "age": rng.integers(18, 90, 200)})
+    write_table(rows, f"build/{side}.parquet")
+    scored = pa.table({"customer_id": ids, "probability": rng.random(200)})
+    write_table(scored, f"build/predictions/{side}.parquet")
 pathlib.Path("build/model/model.json").write_text(json.dumps({"seed": seed}))
 pathlib.Path("build/picture.png").write_text(str(seed))
 measured = {"threshold": 0.2, "test": {"roc_auc": 0.8, "precision": None}}
 pathlib.Path("reports/metrics.json").write_text(json.dumps(measured))
 checks = [{"suite": "model", "check": "RocReport", "status": "passed"}]
 pathlib.Path("reports/checks.json").write_text(json.dumps({"passed": 1, "checks": checks}))
-pathlib.Path("reports/machine.json").write_text(json.dumps(machine.describe()))
+pathlib.Path("reports/machine.json").write_text(json.dumps(MACHINE))
 """
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository whose outputs are committed and pushed, as CONTRIBUTING asks."""
     root = tmp_path_factory.mktemp("made") / "repository"
     root.mkdir()
@@ -80,7 +74,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         git(root, "init", "--quiet", "--initial-branch=main")
         dvc(root, "init", "--quiet")
         dvc(root, "remote", "add", "--quiet", "--default", "embedded", "dvc-remote")
-        write(root, {"dvc.yaml": PIPELINE, "src/make.py": MAKE, "params.yaml": "seed: 1\n"})
+        make = MAKE.replace("MACHINE", repr(machine.describe()))
+        write(root, {"dvc.yaml": PIPELINE, "src/make.py": make, "params.yaml": "seed: 1\n"})
         write(root, {".gitignore": "/build\n/dvc-remote/tmp\n"})
         dvc(root, "repro", "--quiet")
         dvc(root, "push", "--quiet")

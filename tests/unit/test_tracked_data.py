@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,13 @@ from churn.core.errors import ArtifactError
 from churn.provenance import lockfile, tracked_data
 from churn.provenance.git import git
 from tests.unit.conftest import as_somebody
-from tests.unit.repositories import commit, write
+from tests.unit.repositories import commit, dvc, write
 
-pytestmark = pytest.mark.slow
-
-
-def dvc(root: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(warm_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository with a table that data.dvc names; tests copy it."""
     folder = tmp_path_factory.mktemp("made")
     root = folder / "repository"

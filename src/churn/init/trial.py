@@ -8,7 +8,6 @@ from pathlib import Path
 
 from churn.core import params
 from churn.core.files import read_json, scratch
-from churn.core.params import Params
 from churn.core.paths import Workspace
 from churn.core.progress import Say
 from churn.evaluation.results import Metrics
@@ -59,7 +58,7 @@ def run(text: str, decisions: Sequence[Decision], table: Path, say: Say) -> Tria
         say("a first model, in a temporary folder, to choose the limits by")
         prepare.write(workspace, settings, table)
         train.write(workspace, settings)
-        evaluate.write(workspace, _quick(settings), artifact.load(workspace.model))
+        evaluate.write(workspace, settings, artifact.load(workspace.model), with_plots=False)
         minima = list(limits.of_minima(workspace, settings))
         margins, checks = limits.of_margins(workspace, settings), check_limits.decide
         metrics = read_json(workspace.metrics, "evaluate", Metrics)
@@ -67,10 +66,3 @@ def run(text: str, decisions: Sequence[Decision], table: Path, say: Say) -> Tria
             (*margins, *minima, *checks(workspace, settings)),
             tuple(limits.learns_nothing(minima, metrics)),
         )
-
-
-def _quick(settings: Params) -> Params:
-    """Return parameters without the importance of columns, which no limit depends on."""
-    few = settings.evaluation.importance.model_copy(update={"repeats": 1, "max_rows": 50})
-    evaluation = settings.evaluation.model_copy(update={"importance": few})
-    return settings.model_copy(update={"evaluation": evaluation})

@@ -39,10 +39,14 @@ def run(workspace: Workspace) -> None:
         announce(warning)
 
 
-def write(workspace: Workspace, settings: Params, model: Model) -> None:
-    """Evaluate `model` on the prepared rows and write the results to the workspace."""
+def write(workspace: Workspace, settings: Params, model: Model, *, with_plots: bool = True) -> None:
+    """Evaluate `model` on the prepared rows and write the results to the workspace.
+
+    The plots, with the importance of columns and the reasons, take the most time; without them
+    there is all that a limit depends on.
+    """
     frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
-    steps = 2 + len(settings.data.inputs) + 2
+    steps = 3 + with_plots * (len(settings.data.inputs) + 1)
     with threads.limited(len(frames["train"])), bar("evaluating", steps) as advance:
         scored = {}
         for side, frame in frames.items():
@@ -60,7 +64,9 @@ def write(workspace: Workspace, settings: Params, model: Model) -> None:
             model.card,
             settings.evaluation.slices,
         )
-        plots = plot_points(task, frames["test"], scored["test"], model, settings, advance)
+        plots = {}
+        if with_plots:
+            plots = plot_points(task, frames["test"], scored["test"], model, settings, advance)
         for side, frame in frames.items():
             predictions = frame[[settings.data.id]].assign(
                 **task.output.columns(scored[side].scores)

@@ -66,8 +66,15 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are(too_sure: floa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [0.0, 1.0])
-@pytest.mark.parametrize("too_sure", [1.0, 2.0])
+@pytest.mark.parametrize(
+    ("shift", "too_sure"),
+    [
+        pytest.param(0.0, 1.0, marks=pytest.mark.exhaustive),
+        pytest.param(1.0, 1.0, marks=pytest.mark.exhaustive),
+        pytest.param(0.0, 2.0, marks=pytest.mark.exhaustive),
+        (1.0, 2.0),
+    ],
+)
 def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
     shift: float, too_sure: float
 ) -> None:

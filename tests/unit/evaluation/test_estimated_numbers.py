@@ -62,7 +62,7 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are(rows: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [0.0, 0.8])
+@pytest.mark.parametrize("shift", [pytest.param(0.0, marks=pytest.mark.exhaustive), 0.8])
 def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(shift: float) -> None:
     inside: Counter[str] = Counter()
     for seed in range(60):

@@ -116,7 +116,7 @@ def test_recall_of_few_who_churned_is_not_measured(churned: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("churned", [10, 12])
+@pytest.mark.parametrize("churned", [10, pytest.param(12, marks=pytest.mark.exhaustive)])
 def test_equal_recalls_of_a_small_and_a_large_slice_are_rarely_called_different(
     churned: int,
 ) -> None:

@@ -89,6 +89,7 @@ def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
     assert from_json(Facts, known).baselines == []
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
 @pytest.mark.parametrize("content", [None, "{", "[]", '"x"'])
 def test_a_result_that_is_missing_or_broken_does_not_keep_the_verdict_from_being_told(
