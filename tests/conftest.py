@@ -60,7 +60,6 @@ _LONG = (
     "workflows/test_deploy.py",
     "workflows/test_scenarios_defects.py",
     "registry/test_release.py",
-    "workflows/test_canary.py",
     "workflows/test_scenarios.py",
     "pipeline/test_retrain.py",
     "workflows/test_retrain.py",

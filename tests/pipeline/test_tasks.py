@@ -36,7 +36,9 @@ def wines() -> pd.DataFrame:
     return table.assign(target=table["target"].map({0: "Rossi", 1: "Bianchi", 2: "Verdi"}))
 
 
-@pytest.mark.parametrize("task", ["regression", "multiclass"])
+@pytest.mark.parametrize(
+    "task", ["regression", pytest.param("multiclass", marks=pytest.mark.exhaustive)]
+)
 def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> None:
     clone = replace(clone, is_warm=True)
     without_slow_checks(clone)

@@ -20,7 +20,6 @@ from tests.workflows.reviews import Review
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.both_ways
 def test_a_better_model_passes(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 1})
     commit_with_lock(branch, "hardly a model")
@@ -101,7 +100,6 @@ def test_the_drift_of_other_data_is_visible_and_named(branch: Clone, review: Rev
     assert "`data.dvc`" in reviewed.report
 
 
-@pytest.mark.both_ways
 def test_the_first_pull_request_ever_is_decided_by_minima_and_checks(
     branch: Clone, review: Review
 ) -> None:
