@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
+import os
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,19 +27,39 @@ CHECKS = {
 
 
 def make_small(folder: Path) -> Clone:
-    """Make one whose main has a model and a current lock; all is pushed."""
-    made = _made()
+    """Make one whose main has a model and a current lock; all is pushed.
+
+    `folder` is one of pytest's.
+    """
+    made = _made(_shared(folder))
     clone = replace(made, root=folder / "clone", home=folder / "home")
     shutil.copytree(made.root, clone.root, symlinks=True)
     clone.home.mkdir()
     return clone
 
 
+def _shared(folder: Path) -> Path:
+    """Return where all workers of a run look for it; pytest removes it after some runs."""
+    own = f"popen-{os.environ.get('PYTEST_XDIST_WORKER')}"
+    return next((base.parent for base in folder.parents if base.name == own), folder.parent)
+
+
 @functools.cache
-def _made() -> Clone:
+def _made(base: Path) -> Clone:
     """Make it once, for all who copy it."""
-    folder = Path(tempfile.mkdtemp(prefix="churn-small-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = base / "small"
+    clone = Clone(folder / "clone", folder / "home", is_warm=True)
+    with (base / "small.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        if os.fstat(lock.fileno()).st_size:
+            return clone
+        shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
+        _make(folder)
+        lock.write("made\n")
+    return clone
+
+
+def _make(folder: Path) -> None:
     clone = make_clone(folder, is_warm=True)
     clone.run("churn", "synthesize", "--customers", "6000", "--seed", "3",
               "--output", "data/customers.csv")  # fmt: skip
@@ -56,7 +76,6 @@ def _made() -> Clone:
     })  # fmt: skip
     clone.run("dvc", "add", "--quiet", "data")
     commit_with_lock(clone, "small")
-    return clone
 
 
 def edit(clone: Clone, values: dict) -> None:

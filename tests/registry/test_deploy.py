@@ -28,7 +28,7 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
 ) -> None:
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
-    clone = make_small(tmp_path / "shop")
+    clone = make_small(tmp_path)
     clone.git("remote", "add", "origin", "https://github.com/octo/shop")
     standin.install(clone.root)
     commit(clone, "quick tests")
