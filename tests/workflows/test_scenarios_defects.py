@@ -244,7 +244,7 @@ def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
         assert "@here" not in outside
 
 
-@pytest.mark.exhaustive  # tests/unit/report has the same for made-up facts
+@pytest.mark.exhaustive  # tests/unit/report has the same for synthetic facts
 def test_a_report_that_is_too_long_is_cut_at_its_least_important_and_says_so(
     branch: Clone, review: Review
 ) -> None:
