@@ -12,6 +12,7 @@ import pytest
 
 from churn.comment import artifact
 from churn.review.report import markdown
+from tests.conftest import ROOT
 from tests.pipeline.conftest import Clone
 from tests.workflows import forge
 from tests.workflows.fake_github import BASE, FakeGitHub, ended
@@ -24,6 +25,13 @@ pytestmark = [
         reason=".venv-checks is not installed beside the environment of these tests: make setup",
     ),
 ]
+
+
+def stump(params: str) -> str:
+    """Return params.yaml with one tree of one split."""
+    return re.sub(
+        r"max_iter: \d+", "max_iter: 1", re.sub(r"max_depth: \d+", "max_depth: 1", params)
+    )
 
 
 def headline(repository: Forge) -> str:
@@ -66,10 +74,8 @@ def test_a_worse_model_is_blocked_and_the_comment_says_why(
     github = served_github
     reviewing.environment["SSL_CERT_FILE"] = str(github.certificate)
     params = (reviewing.origin.root / "params.yaml").read_text()
-    stump = re.sub(r"max_depth: \d+", "max_depth: 1", params)
-    stump = re.sub(r"max_iter: \d+", "max_iter: 1", stump)
-    assert stump != params
-    head = reviewing.open_pull_request({"params.yaml": stump})
+    assert stump(params) != params
+    head = reviewing.open_pull_request({"params.yaml": stump(params)})
 
     ran = reviewing.pull_request()
 
@@ -82,7 +88,8 @@ def test_a_worse_model_is_blocked_and_the_comment_says_why(
     github.open_pull(3, "octo/shop", "better", head)
     github.add_artifact(reviewing.artifact("comment").read_bytes())
     github.files = [{"filename": "params.yaml", "status": "modified"}]
-    github.texts = {BASE: params, head: stump}
+    written = (ROOT / "params.yaml").read_text()  # as people do, and not as YAML is dumped
+    github.texts = {BASE: written, head: stump(written)}
     told = reviewing.comment(ended(head, conclusion="failure"), github.host)
 
     assert told.code == 0, told.log
