@@ -70,7 +70,6 @@ _LONG = (
     "workflows/test_comment.py",
     "pipeline/test_mlproject.py",
     "workflows/test_retrain.py",
-    "registry/test_deploy.py",
     "behaviour/test_monitor.py",
     "pipeline/test_other_tables.py",
     "unit/test_release_failures.py",

@@ -1,4 +1,7 @@
-"""deploy.yml and rollback.yml with a server: a variable and secrets, nothing else."""
+"""deploy.yml and rollback.yml with a server: a variable and secrets, nothing else.
+
+By default they run with the registry as a branch, in tests/workflows/test_deploy.py.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ pytestmark = pytest.mark.long
 JOBS = ("candidate", "staging", "integration", "production")
 
 
+@pytest.mark.exhaustive
 def test_a_push_is_released_there_and_a_rollback_asks_there(
     empty_registry: MlflowClient,
     anyone: Releaser,

@@ -87,6 +87,7 @@ def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
     assert "inconclusive" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_the_drift_of_other_data_is_visible_and_named(branch: Clone, review: Review) -> None:
     branch.run("churn", "synthesize", "--customers", "6000", "--seed", "4", "--drift", "14",
                "--output", "data/customers.csv")  # fmt: skip

@@ -402,6 +402,7 @@ def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
     assert times[role] > 10
 
 
+@pytest.mark.exhaustive
 def test_a_canary_as_slow_as_it_may_be_goes_on(
     stored: Path, slow: Path, records: list[Record], tmp_path: Path
 ) -> None:
