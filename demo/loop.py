@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,7 +84,9 @@ class Loop:
         return next(line for line in shown.splitlines() if "(version" in line)
 
 
-def run(folder: Path, say: Callable[[str], None]) -> Path:
+def run(
+    folder: Path, say: Callable[[str], None], environment: Mapping[str, str] | None = None
+) -> Path:
     """Go once around, and return the folder with the pages.
 
     Parameters
@@ -93,14 +95,18 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
         Empty, for everything that is made.
     say : callable
         Gets a line for each step.
+    environment : mapping of str to str, optional
+        Further variables of each command, but not of the server.
     """
     with ExitStack() as stack:
         github = stack.enter_context(serving(make_certificate(folder)))
         loop = _begin(folder, github, say)
+        server = loop.environment
+        loop = replace(loop, environment=server | dict(environment or {}))
         say("train and release")
         loop.run("dvc", "repro", "--quiet")
         loop.run("churn", "release", "--embedded")
-        url = stack.enter_context(_served(loop))
+        url = stack.enter_context(_served(loop, server))
         say(f"version 1 is served on {url}")
         traffic = Traffic(url, loop.shop / "served/log", folder / "log")
         same, other = population(91, 0.0, "S"), population(92, DRIFT, "D")
@@ -180,13 +186,13 @@ def _release(loop: Loop) -> None:
 
 
 @contextmanager
-def _served(loop: Loop) -> Iterator[str]:
+def _served(loop: Loop, environment: dict[str, str]) -> Iterator[str]:
     """Serve Production until the block ends, and give the address."""
     with (loop.folder / "serve.log").open("w") as log:
         server = subprocess.Popen(
             ["churn", "serve", "--port", "0"],
             cwd=loop.shop,
-            env=loop.environment,
+            env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

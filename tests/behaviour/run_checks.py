@@ -1,7 +1,7 @@
 """Run the checks over many pairs of frames: importing deepchecks takes longer than running them.
 
-Runs in the checks' environment: ``python run_checks.py FOLDER``, which has a folder for each pair
-with ``specification.json``, and gets ``results.json`` in each.
+Runs in the checks' environment: ``python -m tests.behaviour.run_checks FOLDER``, which has a folder
+for each pair with ``specification.json``, and gets ``results.json`` in each.
 """
 
 from __future__ import annotations

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from demo import loop
 
+from churn.validation.program import checks_python
+from tests import warm
+
 pytestmark = pytest.mark.long
+
+
+def programs_that_start_at_once() -> dict[str, str]:
+    """Return the variables by which commands find them."""
+    if not warm.is_possible():
+        return {}
+    return {
+        "PATH": f"{warm.programs()}{os.pathsep}{os.environ['PATH']}",
+        "CHURN_CHECKS_PYTHON": str(warm.checks_python(checks_python())),
+    }
 
 
 def test_the_loop_closes(tmp_path: Path) -> None:
@@ -17,7 +31,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
         pytest.skip(f"GitHub cannot be asked here; install {', '.join(lacking)}")
     steps: list[str] = []
 
-    pages = loop.run(tmp_path, steps.append)
+    pages = loop.run(tmp_path, steps.append, programs_that_start_at_once())
 
     told = "\n".join(steps)
     order = [

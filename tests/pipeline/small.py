@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
+import os
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,22 +27,40 @@ CHECKS = {
 
 
 def make_small(folder: Path) -> Clone:
-    """Make one whose main has a model and a current lock; all is pushed."""
-    made = _made()
+    """Make one whose main has a model and a current lock; all is pushed.
+
+    `folder` is one of pytest's.
+    """
+    made = _made(_shared(folder))
     clone = replace(made, root=folder / "clone", home=folder / "home")
     shutil.copytree(made.root, clone.root, symlinks=True)
     clone.home.mkdir()
     return clone
 
 
+def _shared(folder: Path) -> Path:
+    """Return where all workers of a run look for it; pytest removes it after some runs."""
+    own = f"popen-{os.environ.get('PYTEST_XDIST_WORKER')}"
+    return next((base.parent for base in folder.parents if base.name == own), folder.parent)
+
+
 @functools.cache
-def _made() -> Clone:
+def _made(base: Path) -> Clone:
     """Make it once, for all who copy it."""
-    folder = Path(tempfile.mkdtemp(prefix="churn-small-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    clone = make_untrained(folder)
-    commit_with_lock(clone, "small")
+    folder = base / "small"
+    clone = Clone(folder / "clone", folder / "home", is_warm=True)
+    with (base / "small.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        if os.fstat(lock.fileno()).st_size:
+            return clone
+        shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
+        _make(folder)
+        lock.write("made\n")
     return clone
+
+
+def _make(folder: Path) -> None:
+    commit_with_lock(make_untrained(folder), "small")
 
 
 def make_untrained(folder: Path) -> Clone:

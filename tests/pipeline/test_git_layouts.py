@@ -58,6 +58,7 @@ def test_the_project_in_a_subfolder_of_a_repository(small: Clone, tmp_path: Path
     assert review(project, "HEAD")["outcome"] == "unchanged"
 
 
+@pytest.mark.exhaustive
 def test_the_project_as_a_submodule(small: Clone, tmp_path: Path) -> None:
     whole = replace(small, root=tmp_path / "company")
     whole.root.mkdir()

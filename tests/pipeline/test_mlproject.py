@@ -1,4 +1,7 @@
-"""MLproject's entry points, run by MLflow itself, from the folder and from a git address."""
+"""MLproject's entry points, run by MLflow itself, from the folder and from a git address.
+
+By default train, and main, which are the others' kind.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ def test_train_logs_a_run_with_the_values_given(project: Clone) -> None:
     assert not (project.root / "build/model").exists()
 
 
+@pytest.mark.exhaustive
 def test_train_takes_another_table_and_evaluate_another_model(
     project: Clone, tmp_path: Path
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_value_that_the_family_does_not_take_fails_the_run(project: Clone) -> 
     assert latest(project)[3] == "FAILED"
 
 
+@pytest.mark.exhaustive
 def test_tune_tries_as_many_candidates_as_given(project: Clone) -> None:
     mlflow_run(project, ".", "-e", "tune", "-P", "trials=2")
 
@@ -102,6 +107,7 @@ def test_tune_tries_as_many_candidates_as_given(project: Clone) -> None:
     assert sorted(run["mlflow.runName"] for run in below) == ["candidate-1", "candidate-2"]
 
 
+@pytest.mark.exhaustive
 def test_retrain_ends_with_a_branch_or_with_nothing_new(project: Clone) -> None:
     done = project.run(
         "mlflow", "run", ".", "--env-manager", "local", "-e", "retrain",
@@ -111,6 +117,7 @@ def test_retrain_ends_with_a_branch_or_with_nothing_new(project: Clone) -> None:
     assert "nothing new: main has this table (data/customers.csv)" in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_predict_writes_a_folder_and_goes_on_if_it_is_there(project: Clone) -> None:
     project.run("dvc", "pull", "--quiet")
     arguments = [".", "-e", "predict", "-P", "model_uri=build/model", "-P", "output=build/scored"]
@@ -120,6 +127,7 @@ def test_predict_writes_a_folder_and_goes_on_if_it_is_there(project: Clone) -> N
     assert {path.name for path in written.iterdir()} == {"customers.csv", "_SUCCESS", "_run.json"}
 
 
+@pytest.mark.exhaustive
 def test_monitor_fails_the_run_where_nothing_is_in_production(project: Clone) -> None:
     done = project.run(
         "mlflow", "run", ".", "--env-manager", "local", "-e", "monitor", "-P", "since=3d",

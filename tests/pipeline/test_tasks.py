@@ -12,6 +12,7 @@ import pytest
 import yaml
 from sklearn.datasets import load_diabetes, load_wine
 
+from tests.exhaustive import EXHAUSTIVE
 from tests.pipeline.conftest import Clone
 from tests.pipeline.test_init import without_slow_checks
 
@@ -36,7 +37,9 @@ def wines() -> pd.DataFrame:
     return table.assign(target=table["target"].map({0: "Rossi", 1: "Bianchi", 2: "Verdi"}))
 
 
-@pytest.mark.parametrize("task", ["regression", "multiclass"])
+@pytest.mark.parametrize(
+    "task", ["regression", pytest.param("multiclass", marks=pytest.mark.exhaustive)]
+)
 def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> None:
     clone = replace(clone, is_warm=True)
     without_slow_checks(clone)
@@ -106,7 +109,12 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     assert set(estimated) == set(metrics) - {"r2"}
     assert estimated[measure]["lower"] < metrics[measure] < estimated[measure]["upper"]
     assert report["assumption"] in (tmp_path / "watched" / "monitor.html").read_text()
-    # Another version is tried in front of customers before it replaces the first.
+    if EXHAUSTIVE:  # else tests/unit/tasks/test_canary.py has to do
+        is_tried_before_it_replaces_the_first(clone, task, params)
+
+
+def is_tried_before_it_replaces_the_first(clone: Clone, task: str, params: dict) -> None:
+    """Let another version be tried in front of customers."""
     params["release"]["canary"] = {"share": 0.5, "hours": 0, "customers": 50}
     trees = "n_estimators" if task == "regression" else "max_iter"
     params["model"]["hyperparameters"][trees] += 1

@@ -117,6 +117,27 @@ def server(
 
 
 @pytest.fixture(scope="session")
+def anyone(server: Server, passwords: dict[str, str], unspoken: Secrets, folder: Path) -> Releaser:
+    """Return the releaser's credentials, without a clone."""
+    clone = Clone(folder, folder)
+    return Releaser(clone, folder, unspoken, server.url, _RELEASER, passwords[_RELEASER])
+
+
+@pytest.fixture(scope="session")
+def reader(anyone: Releaser, passwords: dict[str, str]) -> Releaser:
+    """Return those of a user who may see everything and change nothing."""
+    return replace(anyone, user=_READER, password=passwords[_READER])
+
+
+@pytest.fixture
+def empty_registry(anyone: Releaser, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """Return a client of a registry without models."""
+    client = _client(anyone, monkeypatch)
+    state.put_back(client, [])
+    return client
+
+
+@pytest.fixture(scope="session")
 def first(
     server: Server,
     passwords: dict[str, str],
@@ -178,12 +199,6 @@ def following(begun: Begun, first: Releaser, server: Server, passwords: dict[str
 def second(following: Next) -> Releaser:
     """Return a releaser at that commit, with its candidate."""
     return following.releaser
-
-
-@pytest.fixture
-def reader(second: Releaser, passwords: dict[str, str]) -> Releaser:
-    """Return a releaser whose user may see everything and change nothing."""
-    return replace(second, user=_READER, password=passwords[_READER])
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""deploy.yml and rollback.yml with a server: a variable and secrets, nothing else."""
+"""deploy.yml and rollback.yml with a server: a variable and secrets, nothing else.
+
+By default they run with the registry as a branch, in tests/workflows/test_deploy.py.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,10 @@ pytestmark = pytest.mark.long
 JOBS = ("candidate", "staging", "integration", "production")
 
 
+@pytest.mark.exhaustive
 def test_a_push_is_released_there_and_a_rollback_asks_there(
-    registry: MlflowClient,
-    first: Releaser,
+    empty_registry: MlflowClient,
+    anyone: Releaser,
     reader: Releaser,
     unspoken: Secrets,
     served_github: FakeGitHub,
@@ -28,8 +32,7 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
 ) -> None:
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
-    state.put_back(registry, [])
-    clone = make_small(tmp_path / "shop")
+    clone = make_small(tmp_path)
     clone.git("remote", "add", "origin", "https://github.com/octo/shop")
     standin.install(clone.root)
     commit(clone, "quick tests")
@@ -40,11 +43,11 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
         clone,
         store,
         {"SSL_CERT_FILE": str(served_github.certificate)},
-        {"MLFLOW_TRACKING_URI": first.url},
+        {"MLFLOW_TRACKING_URI": anyone.url},
         {
             "MLFLOW_READER_URI": reader.address,
-            "MLFLOW_TRACKING_USERNAME": first.user,
-            "MLFLOW_TRACKING_PASSWORD": first.password,
+            "MLFLOW_TRACKING_USERNAME": anyone.user,
+            "MLFLOW_TRACKING_PASSWORD": anyone.password,
         },
     )
     served_github.commits[clone.git("rev-parse", "main")] = []
@@ -52,7 +55,7 @@ def test_a_push_is_released_there_and_a_rollback_asks_there(
     ran = there.push_to_main(served_github.host)
 
     assert ran.jobs == dict.fromkeys(JOBS, "succeeded"), ran.log
-    [version] = state.look(registry)
+    [version] = state.look(empty_registry)
     assert (version.stage, version.aliases) == ("Production", ("champion",))
     assert version.tags["commit"] == clone.git("rev-parse", "main")
     assert "No MLflow server" not in ran.log

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +84,27 @@ def test_a_candidate_is_found_again_rather_than_logged_twice(
     [run] = logged_runs(experiment)
     assert run.data.tags["git_commit"] == "b" * 40
     assert run.data.tags["git_dirty"] == "true"
+
+
+def test_with_the_code_beside_a_model_alone_a_file_is_predicted(
+    experiment: str, record: Record, model: Model, planned: pd.DataFrame, tmp_path: Path
+) -> None:
+    tracked = runs.log_once(experiment, CANDIDATE, record)
+    assert tracked.model is not None
+    kept = Path(mlflow.artifacts.download_artifacts(tracked.model, dst_path=str(tmp_path / "kept")))
+    assert not (kept / "code/churn/review").exists()
+    planned.to_parquet(tmp_path / "in.parquet")
+    command = [sys.executable, "-m", "churn", "predict", "--model", kept / "artifacts/model"]
+    command += ["--input", tmp_path / "in.parquet", "--output", tmp_path / "out.parquet"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(kept / "code")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (pd.read_parquet(tmp_path / "out.parquet")["probability"] == model.scores(planned)).all()
 
 
 def test_another_candidate_is_another_run(experiment: str, record: Record) -> None:

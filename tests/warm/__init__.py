@@ -11,16 +11,15 @@ clones have the real programs.
 
 from __future__ import annotations
 
-import atexit
-import ctypes
+import fcntl
 import functools
+import hashlib
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,9 @@ from tests.warm import client
 
 _HERE = Path(__file__).resolve().parent
 ROOT = _HERE.parents[1]
-_PR_SET_PDEATHSIG = 1
+# That of a run with several workers, which share what is warm.
+_RUN = "PYTEST_XDIST_TESTRUNUID"
+_started: list[subprocess.Popen[bytes]] = []  # nobody waits for them
 # As `validate` starts the checks.
 _OF_CHECKS = {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore", "MPLBACKEND": "agg"}
 
@@ -82,42 +83,49 @@ def checks_python(python: Path) -> Path:
 
 @functools.cache
 def _folder() -> Path:
+    """Return the folder of all that is warm, which goes with the process that owns it."""
     # The address of a socket has to be short.
-    folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    if run := os.environ.get(_RUN):
+        folder = Path(tempfile.gettempdir(), f"warm-{run[:12]}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+    return Path(tempfile.mkdtemp(prefix="warm-"))
+
+
+def _owner() -> int:
+    """Return who may use it: these tests, or the process that has started all of their workers."""
+    return os.getppid() if os.environ.get(_RUN) else os.getpid()
 
 
 @functools.cache
 def _server(package: str, python: Path) -> client.Server:
-    """Start the process from which commands are forked; it ends with this one."""
+    """Return the process from which commands are forked; start it if no other worker has."""
     at_start = client.at_start(os.environ) | (_OF_CHECKS if package == "checks" else {})
-    address = str(_folder() / f"{package}.socket")
+    variables = hashlib.sha256(json.dumps(at_start, sort_keys=True).encode()).hexdigest()
+    address = str(_folder() / f"{package}-{variables[:8]}.socket")
+    with Path(f"{address}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        if not os.fstat(lock.fileno()).st_size:
+            _start(package, python, address, at_start)
+            lock.write("started\n")
+    return client.Server(address, at_start)
+
+
+def _start(package: str, python: Path, address: str, at_start: Mapping[str, str]) -> None:
     kept = {k: v for k, v in os.environ.items() if not client.is_at_start(k)}
     kept |= {"OMP_WAIT_POLICY": "passive", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [str(python), str(_HERE / "server.py"), address, package, str(ROOT / "src")]
     with Path(f"{address}.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(python), str(_HERE / "server.py"), address, package, str(ROOT / "src")],
+            [*command, str(_owner())],
             env=kept | at_start,
             cwd=_folder(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
         )
-    atexit.register(_end, process)
-    return client.Server(address, at_start)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
-def _end_with_parent() -> None:
-    """Let Linux end the process where the tests are killed and cannot."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _started.append(process)
 
 
 def _write(program: Path, cold: str, server: client.Server) -> None:

@@ -1,6 +1,6 @@
 """Fork commands from a process that has imported all packages.
 
-``server.py ADDRESS PACKAGE SOURCES``.
+``server.py ADDRESS PACKAGE SOURCES OWNER``. It ends when the process of that number has ended.
 
 Runs in the environment whose packages these are, by itself; nothing of this project is imported
 when a command is forked.
@@ -16,6 +16,7 @@ import os
 import pkgutil
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sqlite3
@@ -25,7 +26,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 OWN = ("churn", "checks")
 # What `dvc` imports when it runs a command.
@@ -37,9 +38,13 @@ _LATE = ("dvc.data_cloud", "dvc.dirs", "dvc.utils.strictyaml", "dulwich.ignore",
 _PR_SET_PDEATHSIG = 1
 
 
-def main(address: str, package: str, sources: str) -> None:
+def main(address: str, package: str, sources: str, owner: str) -> None:
     """Import, listen, and, in a forked process, run a command to its end."""
-    before = dict(os.environ)
+    before, folder = dict(os.environ), Path(address).parent
+    try:
+        owner_handle = os.pidfd_open(int(owner))
+    except ProcessLookupError:
+        _end(folder)
     sys.path.pop(0)  # the folder of this file
     _preload(package, sources)
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
@@ -47,7 +52,7 @@ def main(address: str, package: str, sources: str) -> None:
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)  # from now on somebody answers
-    _run(_next_command(listener), set_by_imports)
+    _run(_next_command(listener, owner_handle, folder), set_by_imports)
 
 
 def _preload(package: str, sources: str) -> None:
@@ -94,14 +99,23 @@ def _modules(package: str) -> Iterator[str]:
             yield found.name
 
 
-def _next_command(listener: socket.socket) -> dict[str, Any]:
+def _end(folder: Path) -> NoReturn:
+    """End, as nobody is there any more who could ask; what was forked ends with this process."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def _next_command(listener: socket.socket, owner: int, folder: Path) -> dict[str, Any]:
     """Fork for each command, and tell how it has ended; return in the forked process alone."""
     selector = selectors.DefaultSelector()
     selector.register(listener, selectors.EVENT_READ)
+    selector.register(owner, selectors.EVENT_READ)
     running: dict[socket.socket, tuple[int, int]] = {}  # its process, by number and by handle
     while True:
         for key, _ in selector.select():
-            if key.fileobj is listener:
+            if key.fileobj == owner:
+                _end(folder)
+            elif key.fileobj is listener:
                 connection, _ = listener.accept()
                 command, streams = _received(connection)
                 if command is None:
@@ -116,7 +130,7 @@ def _next_command(listener: socket.socket) -> dict[str, Any]:
                 else:
                     for open_socket in (listener, connection, *running):
                         open_socket.close()
-                    for _, handle in running.values():
+                    for handle in (owner, *(handle for _, handle in running.values())):
                         os.close(handle)
                     selector.close()
                     for number, stream in enumerate(streams):

@@ -51,12 +51,18 @@ def github(repository: Forge, served_github: FakeGitHub) -> FakeGitHub:
     return served_github
 
 
-@pytest.fixture(params=["cml", "gh"])
+@pytest.fixture(params=["cml", pytest.param("gh", marks=pytest.mark.exhaustive)])
 def poster(request: pytest.FixtureRequest, repository: Forge) -> str:
-    """Return who posts: CML, or gh where CML cannot be installed."""
+    """Return who posts: CML, or gh where CML cannot be installed.
+
+    gh by default only in a test that asks for `both_post`.
+    """
     if request.param == "cml":
         install_cml(repository)
     return str(request.param)
+
+
+both_post = pytest.mark.parametrize("poster", ["cml", "gh"], indirect=True)
 
 
 def install_cml(repository: Forge) -> None:

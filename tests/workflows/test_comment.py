@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.unit.report.samples import facts, zipped
-from tests.workflows.conftest import install_cml
+from tests.workflows.conftest import both_post, install_cml
 from tests.workflows.fake_github import BASE, BOT, HEAD, FakeGitHub, ended
 from tests.workflows.forge import Forge
 
@@ -36,6 +36,7 @@ def reviewed(reason: str = "passed", passed: bool = True, **others: Any) -> byte
 REVIEW = reviewed()
 
 
+@both_post
 def test_two_pushes_leave_one_comment(repository: Forge, github: FakeGitHub, poster: str) -> None:
     github.add_comment("a word of a reviewer", "reviewer")
     head = repository.open_pull_request({"standin.sh": "reason=better"})
@@ -224,6 +225,7 @@ def test_a_run_without_a_report_is_told(repository: Forge, github: FakeGitHub, p
     assert "/actions/runs/77)" in comment["body"]
 
 
+@both_post
 def test_another_ones_comment_with_the_mark_is_left_alone(
     repository: Forge, github: FakeGitHub, poster: str
 ) -> None:
@@ -256,6 +258,7 @@ def test_the_comment_is_found_behind_a_hundred_others(
     assert mine["body"].startswith("## ✅ Merge: passed")
 
 
+@both_post
 def test_what_a_stranger_writes_into_the_review_stays_dead(
     repository: Forge, github: FakeGitHub, poster: str
 ) -> None:

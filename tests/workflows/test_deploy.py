@@ -1,4 +1,4 @@
-"""From a pull request to Production and back, by the workflows as they are and the real commands.
+"""From a pull request to Production, back, and there again by a trial: the workflows as they are.
 
 One story, told in order: what one test leaves in the registry is where the next one begins. The
 tests of a served model are replaced by a quick one; they have their own.
@@ -11,12 +11,11 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
 from churn.core import params
@@ -88,11 +87,8 @@ class Story:
         return {n: (v.stage, set(v.aliases)) for n, v in self.registry.items()}
 
 
-@contextmanager
-def begun(
-    tmp_path_factory: pytest.TempPathFactory, certificate: Path, settings: dict[str, Any]
-) -> Iterator[Story]:
-    """Begin a story of a repository with some settings."""
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Story]:
     if lacking := forge.missing():
         pytest.skip(f"the workflows cannot be run here; install {', '.join(lacking)}")
     clone = make_small(tmp_path_factory.mktemp("shop"))
@@ -102,23 +98,13 @@ def begun(
     (clone.root / "tests/conftest.py").write_text("")
     (clone.root / "tests/integration/conftest.py").write_text(QUICK)
     (clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
-    if settings:
-        edit(clone, settings)
-        commit_with_lock(clone, "quick tests")
-    else:
-        commit(clone, "quick tests")
+    commit(clone, "quick tests")
     store = forge.make_store(tmp_path_factory.mktemp("forge") / "store")
     forge.make_real_environments(store / "environments", is_warm=True)
     forge.install_standins(clone)
     with serving(certificate) as github:
         made = Forge(clone, store, {"SSL_CERT_FILE": str(certificate)})
         yield Story(made, github)
-
-
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Story]:
-    with begun(tmp_path_factory, certificate, {}) as made:
-        yield made
 
 
 def test_a_first_push_is_made_judged_and_released(story: Story) -> None:
@@ -219,6 +205,7 @@ def test_a_rollback_puts_the_one_before_back(story: Story) -> None:
     assert "| Production | `1` |" in ran.summary
 
 
+@pytest.mark.exhaustive
 def test_the_same_commands_locally_end_in_the_same_state(story: Story, tmp_path: Path) -> None:
     clone = replace(story.clone, root=tmp_path / "local")
     story.clone.git("clone", "--quiet", ".", str(clone.root))
@@ -281,3 +268,92 @@ def log_of_other_customers(story: Story, folder: Path) -> None:
         customers = pool.iloc[2000 * number :][:2000]
         customers = customers.assign(age=customers["age"] + 20)
         logs.write(folder, today - timedelta(days=3 - number), customers, model)
+
+
+# A trial before Production, on what the story has left: version 1 in Production, 3 in Staging.
+ON_TRIAL = {
+    1: ("Production", {"champion"}),
+    2: ("Archived", set()),
+    3: ("Staging", {"staging", "challenger"}),
+}
+
+
+def test_a_push_begins_a_trial_and_production_stays(story: Story, tmp_path: Path) -> None:
+    story.seen["log"] = str(tmp_path / "log")  # as a bucket is: a runner can read it
+    edit(story.clone, {
+        "release.canary": {"share": 0.2, "hours": 0, "customers": 100},
+        "serve": {"log": story.seen["log"]},
+    })  # fmt: skip
+    (story.clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
+    commit(story.clone, "a trial, and tests that pass")
+    ran = story.deploy()
+    assert ran.jobs == dict.fromkeys(JOBS, "succeeded"), ran.log
+    assert "## version 3 is tried until " in ran.summary
+    assert story.standing == ON_TRIAL
+
+
+def test_the_schedule_promotes_nothing_of_which_too_little_is_known(story: Story) -> None:
+    file = story.clone.root / ".github/workflows/canary.yml"
+    lines = file.read_text().replace("  # schedule:", "  schedule:")
+    file.write_text(lines.replace("  #   - cron:", "    - cron:"))
+    commit(story.clone, "end trials by themselves")
+    ran = story.forge.end_canary_when_due()
+    assert ran.jobs == {"decide": "failed"}, ran.log
+    said = "not promoted: version 3: it has predicted for 0 customers, and 100 are needed"
+    assert said in ran.log
+    assert story.standing == ON_TRIAL
+
+
+def test_a_version_that_fails_its_tests_is_not_promoted_by_hand_either(story: Story) -> None:
+    (story.clone.root / "tests/integration/test_served.py").write_text(TEST.format("False"))
+    commit(story.clone, "served otherwise")
+    ran = story.forge.end_canary("promote", "it looks good")
+    assert ran.jobs == {"decide": "failed"}, ran.log
+    assert "not promoted: integration tests failed: test_parity" in ran.log
+    assert story.standing == ON_TRIAL
+
+
+def test_the_schedule_promotes_when_nothing_speaks_against_it(story: Story) -> None:
+    (story.clone.root / "tests/integration/test_served.py").write_text(TEST.format("True"))
+    commit(story.clone, "served as before")
+    write_predictions(Path(story.seen["log"]))
+    ran = story.forge.end_canary_when_due()
+    assert ran.jobs == {"decide": "succeeded"}, ran.log
+    assert "version 3: nothing speaks against it after 200 customers" in ran.log
+    assert "version 3 is in Production" in ran.log
+    assert "| Production | `3` |" in ran.summary
+    assert story.standing == {
+        1: ("Archived", {"previous"}),
+        2: ("Archived", set()),
+        3: ("Production", {"champion"}),
+    }
+    assert story.registry[3].tags["smoke"] == "passed"
+
+
+def test_without_a_trial_the_schedule_does_nothing(story: Story) -> None:
+    ran = story.forge.end_canary_when_due()
+    assert ran.jobs == {"decide": "succeeded"}, ran.log
+    assert "not promoted: no version is being tried" in ran.log
+    assert story.standing[3] == ("Production", {"champion"})
+
+
+def write_predictions(log: Path) -> None:
+    """Write what a server has logged: 1,000 customers, 200 of them of version 3."""
+    its = pd.Series(range(1000)) % 5 == 0
+    rows = pd.DataFrame(
+        {
+            "request_id": [f"r{i}" for i in range(1000)],
+            "time": pd.Timestamp.now("UTC").as_unit("us"),
+            "row": 0,
+            "customer_id": pd.Series([None] * 1000, dtype="str"),
+            "probability": 0.2,
+            "prediction": 0,
+            "version": its.map({True: "3", False: "1"}),
+            "role": its.map({True: "challenger", False: "champion"}),
+            "latency_ms": 1.0,
+            "scoring_ms": 0.5,
+        }
+    )
+    folder = log / f"day={datetime.now(UTC):%Y-%m-%d}"
+    folder.mkdir(parents=True)
+    rows.to_parquet(folder / "a.parquet", index=False)

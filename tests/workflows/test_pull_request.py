@@ -60,7 +60,7 @@ def test_nothing_that_an_earlier_push_has_left_is_there(repository: Forge) -> No
     assert ran.code == 0, ran.log
 
 
-@pytest.mark.parametrize("code", [1, 2])
+@pytest.mark.parametrize("code", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_a_blocked_candidate_blocks_and_is_told_all_the_same(repository: Forge, code: int) -> None:
     repository.open_pull_request({"standin.sh": f"code={code} passed=false reason='cost rose'"})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def story(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterat
         yield Story(made, github, folder / "export.csv")
 
 
+@contextmanager
+def app(story: Story) -> Iterator[None]:
+    """Let the repository have an app, whose token is asked for."""
+    story.forge.variables["RETRAIN_APP_ID"] = "Iv1.app"
+    story.forge.secrets["RETRAIN_APP_KEY"] = "the-key"
+    yield
+    del story.forge.variables["RETRAIN_APP_ID"], story.forge.secrets["RETRAIN_APP_KEY"]
+
+
 def test_on_another_branch_nothing_is_run(story: Story) -> None:
     story.clone.git("branch", "other", "main")
     ran = story.forge.retrain(story.github.host, branch="other")
@@ -68,9 +78,12 @@ def test_on_another_branch_nothing_is_run(story: Story) -> None:
     story.clone.git("branch", "--delete", "other")
 
 
-def test_the_schedule_finds_nothing_new(story: Story) -> None:
+def test_the_schedule_finds_nothing_new_with_the_token_of_an_app(story: Story) -> None:
     before = story.branches
-    ran = story.forge.retrain(story.github.host, trigger="schedule")
+    with app(story):
+        ran = story.forge.retrain(story.github.host, trigger="schedule")
+    assert "app Iv1.app the-key contents=write pull-requests=write" in story.forge.calls
+    assert "the-key" not in ran.log
     assert ran.jobs == {"retrain": "succeeded"}, ran.log
     assert "## Nothing new" in ran.summary
     assert "nothing new: main has this table" in ran.log
@@ -109,6 +122,7 @@ def test_a_newer_table_becomes_a_pull_request(story: Story) -> None:
     assert pull["head"]["sha"] == story.branches[name]
 
 
+@pytest.mark.exhaustive
 def test_it_goes_through_the_gates(story: Story) -> None:
     [pull] = story.github.pulls
     clone = story.clone
@@ -121,20 +135,18 @@ def test_it_goes_through_the_gates(story: Story) -> None:
     assert "Running stage 'train'" in ran.log
 
 
+@pytest.mark.exhaustive
 def test_the_next_run_updates_it_with_the_token_of_an_app(story: Story) -> None:
     [pull] = story.github.pulls
     first = story.branches[pull["head"]["ref"]]
     write(story.export, 6400, 3)
-    story.forge.variables["RETRAIN_APP_ID"] = "Iv1.app"
-    story.forge.secrets["RETRAIN_APP_KEY"] = "the-key"
     story.github.author = "our-app[bot]"
 
-    ran = story.forge.retrain(story.github.host, trigger="schedule")
+    with app(story):
+        ran = story.forge.retrain(story.github.host, trigger="schedule")
 
     assert ran.jobs == {"retrain": "succeeded"}, ran.log
     assert story.github.pulls == [pull]
     assert pull["title"].startswith("Retrain on 6,400 customers (+400)")
     assert story.branches[pull["head"]["ref"]] != first
     assert "wait" not in ran.summary
-    assert "app Iv1.app the-key contents=write pull-requests=write" in story.forge.calls
-    assert "the-key" not in ran.log

@@ -20,7 +20,6 @@ from tests.workflows.reviews import Review
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.both_ways
 def test_a_better_model_passes(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 1})
     commit_with_lock(branch, "hardly a model")
@@ -88,6 +87,7 @@ def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
     assert "inconclusive" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_the_drift_of_other_data_is_visible_and_named(branch: Clone, review: Review) -> None:
     branch.run("churn", "synthesize", "--customers", "6000", "--seed", "4", "--drift", "14",
                "--output", "data/customers.csv")  # fmt: skip
@@ -101,7 +101,6 @@ def test_the_drift_of_other_data_is_visible_and_named(branch: Clone, review: Rev
     assert "`data.dvc`" in reviewed.report
 
 
-@pytest.mark.both_ways
 def test_the_first_pull_request_ever_is_decided_by_minima_and_checks(
     branch: Clone, review: Review
 ) -> None:

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.long
 BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
 
 
-@pytest.mark.both_ways
 @BOTH
 def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
@@ -41,8 +40,11 @@ def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     assert reviewed.manifest["model_digest"] is None
 
 
-@pytest.mark.both_ways
-@BOTH
+@pytest.mark.parametrize(
+    "review",
+    [pytest.param("local", marks=pytest.mark.exhaustive), "workflow"],
+    indirect=True,
+)
 def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
     commit(branch, "and no dvc repro")
@@ -213,7 +215,6 @@ def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
 
 
-@pytest.mark.both_ways
 def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
     table = branch.root / "data/customers.csv"
     lines = table.read_text().splitlines()
@@ -243,6 +244,7 @@ def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
         assert "@here" not in outside
 
 
+@pytest.mark.exhaustive  # tests/unit/report has the same for synthetic facts
 def test_a_report_that_is_too_long_is_cut_at_its_least_important_and_says_so(
     branch: Clone, review: Review
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ _REQUIREMENTS = (
 )
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE.parent
+# The subpackages that `churn predict` imports to predict for a file, as a later review does it with
+# a version's own code. A release transfers each file several times.
+_STORED = ("cli", "core", "data", "model", "provenance", "registry", "spark", "tracking")
 _DESCRIPTION = "MLmodel"
 _KINDS = {float: DataType.double, int: DataType.long, str: DataType.string}
 _MODEL = f"artifacts/{MODEL_NAME}/"  # has its own digest
@@ -94,23 +98,33 @@ def log(
     gives: list[ColSpec | TensorSpec] = [
         ColSpec(_KINDS[kind], name) for name, kind in answered.items()
     ]
-    logged = Model.log(
-        artifact_path=None,
-        run_id=run_id,
-        name=MODEL_NAME,
-        flavor=_Flavor,
-        flavor_name="pyfunc",
-        validate_serving_input=False,
-        python_model=str(_HERE / "serving.py"),
-        artifacts={"model": str(model)},
-        code_paths=[str(_PACKAGE)],
-        signature=ModelSignature(Schema(takes), Schema(gives)),
-        input_example=example,
-        metadata={kind: list(names) for kind, names in inputs.items()},
-        # Without this MLflow would load the model in another process to guess them.
-        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
-    )
+    with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
+        code = shutil.copytree(_PACKAGE, Path(folder) / _PACKAGE.name, ignore=_not_stored)
+        logged = Model.log(
+            artifact_path=None,
+            run_id=run_id,
+            name=MODEL_NAME,
+            flavor=_Flavor,
+            flavor_name="pyfunc",
+            validate_serving_input=False,
+            python_model=str(_HERE / "serving.py"),
+            artifacts={"model": str(model)},
+            code_paths=[str(code)],
+            signature=ModelSignature(Schema(takes), Schema(gives)),
+            input_example=example,
+            metadata={kind: list(names) for kind, names in inputs.items()},
+            # Without this MLflow would load the model in another process to guess them.
+            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+        )
     return f"models:/{logged.model_id}"
+
+
+def _not_stored(folder: str, names: list[str]) -> list[str]:
+    """Return what is left out of a folder of the package, as `shutil.copytree` asks."""
+    place = Path(folder)
+    if place != _PACKAGE:
+        return [name for name in names if name == "__pycache__"]
+    return [name for name in names if (place / name).is_dir() and name not in _STORED]
 
 
 def remove_bytecode(folder: Path) -> None:

@@ -107,7 +107,9 @@ def environment(project: Path, home: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("engine", ["prefect", "dagster", "airflow"])
+@pytest.mark.parametrize(
+    "engine", [pytest.param("prefect", marks=pytest.mark.exhaustive), "dagster", "airflow"]
+)
 def test_the_jobs_run_and_a_failure_says_why(
     engine: str, project: Path, alerts: tuple[str, list[str]], tmp_path: Path
 ) -> None:

@@ -107,23 +107,6 @@ class Caller(threading.Thread):
                 return
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_stop_loses_no_request(workers: int, folder: Path, records: list[Record]) -> None:
-    with serving(folder, "--model", "model", "--workers", str(workers)) as running:
-        callers = [Caller(running, record) for record in records[:8]]
-        for caller in callers:
-            caller.start()
-        time.sleep(1)
-        assert running.stop() == 0
-        for caller in callers:
-            caller.join(30)
-    assert all(caller.answered > 10 for caller in callers)
-    assert [loss for caller in callers for loss in caller.lost] == []
-    since = datetime.now(UTC) - timedelta(minutes=5)
-    log = log_reading.read(str(folder / "log"), since)
-    assert len(log) == sum(caller.answered for caller in callers)
-
-
 class NewCaller(threading.Thread):
     """Opens a connection for each request, as fast as it can; whoever is connected is answered."""
 
@@ -161,23 +144,24 @@ def received(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_whoever_is_connected_when_it_stops_is_answered(
+def test_a_stop_loses_no_request_and_answers_whoever_is_connected(
     workers: int, folder: Path, records: list[Record]
 ) -> None:
     with serving(folder, "--model", "model", "--workers", str(workers)) as running:
-        callers = [NewCaller(running, record) for record in records[:24]]
-        for caller in callers:
+        kept = [Caller(running, record) for record in records[:8]]
+        new = [NewCaller(running, record) for record in records[8:24]]
+        for caller in (*kept, *new):
             caller.start()
-        time.sleep(1)
+        eventually(lambda: all(caller.answered > 10 for caller in kept))
+        eventually(lambda: sum(caller.answered for caller in new) > 100)
         assert running.stop() == 0
-        for caller in callers:
+        for caller in (*kept, *new):
             caller.join(30)
-    assert [loss for caller in callers for loss in caller.lost] == []
-    assert all(caller.refused for caller in callers)  # it was asked to the very end
-    assert sum(caller.answered for caller in callers) > 100
+    assert [loss for caller in (*kept, *new) for loss in caller.lost] == []
+    assert all(caller.refused for caller in new)  # it was asked to the very end
     since = datetime.now(UTC) - timedelta(minutes=5)
     log = log_reading.read(str(folder / "log"), since)
-    assert len(log) == sum(caller.answered for caller in callers)
+    assert len(log) == sum(caller.answered for caller in (*kept, *new))
 
 
 def test_a_signal_to_all_processes_at_once_loses_nobody_either(
@@ -197,10 +181,25 @@ def test_a_signal_to_all_processes_at_once_loses_nobody_either(
     assert all(caller.refused for caller in callers)
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
-    folder: Path, records: list[Record]
+def test_a_worker_that_is_killed_is_replaced_and_the_log_is_whole_and_tidy(
+    stored: Path, records: list[Record], tmp_path: Path
 ) -> None:
+    folder = folder_with(stored, tmp_path, log_days=30)
+    now = datetime.now(UTC).date()
+    days = {back: folder / "log" / f"day={now - timedelta(days=back)}" for back in (0, 30, 31)}
+    for day in days.values():
+        day.mkdir(parents=True)
+    for back in (30, 31):
+        (days[back] / "a.parquet").write_bytes(b"")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = days[0] / log_files.part("b.parquet").replace(f"@{os.getpid()}.", f"@{dead.pid}.")
+    left.write_bytes(b"half")
     with serving(folder, "--model", "model") as running:
+        # What is old, or was left by a worker that was killed, is removed.
+        assert not left.exists()
+        eventually(lambda: not days[31].exists())
+        assert "1 unfinished files of ended workers removed" in running.text
         for record in records[:20]:
             assert running.ask([record]).status_code == 200
         time.sleep(1)  # more than flush_s
@@ -210,46 +209,20 @@ def test_a_worker_that_is_killed_is_replaced_and_its_log_is_whole(
         eventually(lambda: running.workers() not in ([], [worker]))
         assert running.ask(records[:1]).status_code == 200
         assert f"worker {worker} ended with -9" in running.text
+    assert days[0].exists() and days[30].exists()
     since = datetime.now(UTC) - timedelta(minutes=5)
     log = log_reading.read(str(folder / "log"), since)
     assert set(log["customer_id"][:20]) == {record["customer_id"] for record in records[:20]}
     assert len(log) in (21, 51)  # what came after the last flush may be lost, and only whole
 
 
-def test_what_is_old_or_was_left_by_a_killed_worker_is_removed_from_the_log(
-    stored: Path, records: list[Record], tmp_path: Path
-) -> None:
-    folder = folder_with(stored, tmp_path, log_days=30)
-    now = datetime.now(UTC).date()
-    days = {back: folder / "log" / f"day={now - timedelta(days=back)}" for back in (0, 30, 31)}
-    for day in days.values():
-        day.mkdir(parents=True)
-        (day / "a.parquet").write_bytes(b"")
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    left = days[0] / log_files.part("b.parquet").replace(f"@{os.getpid()}.", f"@{dead.pid}.")
-    left.write_bytes(b"half")
-    with serving(folder, "--model", "model") as running:
-        assert not left.exists()
-        eventually(lambda: not days[31].exists())
-        assert running.ask(records[:1]).status_code == 200
-        assert "1 unfinished files of ended workers removed" in running.text
-    assert days[0].exists() and days[30].exists()
-
-
-def test_workers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
-    with serving(folder, "--model", "model", "--workers", "2") as running:
-        workers = running.workers()
-        assert len(workers) == 2
-        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
-        eventually(lambda: not any(is_running(worker) for worker in workers), 15)
-
-
 def is_running(pid: int) -> bool:
     return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
 
 
-def test_workers_count_together(folder: Path, records: list[Record]) -> None:
+def test_workers_count_together_and_end_with_a_supervisor_that_is_killed(
+    folder: Path, records: list[Record]
+) -> None:
     with serving(folder, "--model", "model", "--workers", "2") as running:
         eventually(lambda: running.number("churn_model_served") == 2)
         for record in records[:40]:
@@ -263,6 +236,11 @@ def test_workers_count_together(folder: Path, records: list[Record]) -> None:
         eventually(lambda: worker not in running.workers())
         eventually(lambda: running.number("churn_model_served") == 2)
         assert running.number("churn_requests_total", **answered) == 40  # what it has counted stays
+        eventually(lambda: len(running.workers()) == 2)
+        workers = running.workers()
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        # The new one may be starting, and sees it when it has started.
+        eventually(lambda: not any(is_running(worker) for worker in workers))
 
 
 def test_a_request_beyond_the_limits_is_refused(limited: Running, records: list[Record]) -> None:
@@ -425,6 +403,7 @@ def test_a_canary_that_is_slow_is_stopped_and_the_champion_goes_on(
     assert times[role] > 10
 
 
+@pytest.mark.exhaustive
 def test_a_canary_as_slow_as_it_may_be_goes_on(
     stored: Path, slow: Path, records: list[Record], tmp_path: Path
 ) -> None:

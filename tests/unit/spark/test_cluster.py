@@ -38,6 +38,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.exhaustive
 def test_a_cluster_of_two_workers(
     planned: pd.DataFrame, model: Model, stored: Path, tmp_path: Path
 ) -> None:
@@ -69,17 +70,26 @@ def test_a_cluster_of_two_workers(
     assert_same(found, expected(model, customers))
 
 
-def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
-    spark: Spark, planned: pd.DataFrame, model: Model, stored: Path, tmp_path: Path
-) -> None:
-    customers, target = planned.drop(columns="churned"), tmp_path / "out"
-    by_day(customers, tmp_path / "in")
-    words = ("--model", stored, "--input", tmp_path / "in", "--output", target)
-    command = ["predict", "--engine", "spark", "--master", "local[1]", *map(str, words)]
+Job = tuple[list[str], Path]  # the words of `churn predict --engine spark`, and its output
 
-    # While it predicts: there is nothing that is read.
+
+@pytest.fixture
+def job(planned: pd.DataFrame, stored: Path, tmp_path: Path) -> Job:
+    """Return a job on two days of customers."""
+    target = tmp_path / "out"
+    by_day(planned.drop(columns="churned"), tmp_path / "in")
+    words = ("--model", stored, "--input", tmp_path / "in", "--output", target)
+    return [*map(str, words)], target
+
+
+ENGINE = ("predict", "--engine", "spark", "--master", "local[1]")
+
+
+@pytest.mark.exhaustive
+def test_a_driver_that_is_killed_while_it_predicts_leaves_nothing_that_is_read(job: Job) -> None:
+    words, target = job
     with subprocess.Popen(
-        [cluster.PROGRAMS / "churn", *command], env=cluster.environment()
+        [cluster.PROGRAMS / "churn", *ENGINE, *words], env=cluster.environment()
     ) as process:
         end = time.monotonic() + 120
         while not list(target.glob("_unfinished/*/*/new/_temporary")):
@@ -88,8 +98,13 @@ def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
         process.kill()
     assert {path.name for path in target.iterdir()} == {"_unfinished"}
 
+
+def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
+    spark: Spark, job: Job, planned: pd.DataFrame, model: Model, tmp_path: Path
+) -> None:
     # While it moves partitions, of which the first is whole then.
-    done = cluster.run(cluster.PROGRAMS / "python", "-c", KILLED_WHILE_IT_MOVES, *command)
+    words, target = job
+    done = cluster.run(cluster.PROGRAMS / "python", "-c", KILLED_WHILE_IT_MOVES, *ENGINE, *words)
     assert done.returncode == -signal.SIGKILL, done.stderr
     moved = pd.read_parquet(target)
     assert set(moved["shop.day"]) == {1} and len(moved) == 300
@@ -100,4 +115,4 @@ def test_a_driver_that_is_killed_leaves_nothing_that_passes_as_whole(
     again = spark.predict(*words, "--overwrite", folder=tmp_path)
     assert again.code == 0, again.err
     assert (target / "_SUCCESS").exists() and not (target / "_unfinished").exists()
-    assert_same(pd.read_parquet(target), expected(model, customers))
+    assert_same(pd.read_parquet(target), expected(model, planned.drop(columns="churned")))

@@ -22,6 +22,7 @@ from tests.unit.tasks.conftest import CLASSES, Fit
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.exhaustive
 def test_numbers(
     numbers: RegressionDecision, fit_numbers: Fit, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:
