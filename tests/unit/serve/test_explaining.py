@@ -328,7 +328,7 @@ def test_a_worker_starts_without_what_explains() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_killed", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_the_process_ends_with_its_worker(
     is_killed: bool, champion: Served, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:

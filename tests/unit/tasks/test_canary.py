@@ -28,6 +28,7 @@ from churn.model.artifact import Model
 from churn.registry import Canary, verified
 from churn.serve import log_reading
 from tests.conftest import ROOT
+from tests.exhaustive import rest_by_night
 from tests.unit import releases
 from tests.unit.conftest import working_in
 from tests.unit.releases import Candidates
@@ -191,6 +192,7 @@ def require_words(story: Story, lines: list[str]) -> None:
         assert any(line.startswith(f"{title}: difference ") for line in lines), text
 
 
+@pytest.mark.parametrize("made", rest_by_night(TASKS, ["multiclass"]), indirect=True)
 def test_a_trial_in_the_shadow_is_decided_by_what_became_of_the_customers(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +253,7 @@ def test_a_trial_in_the_shadow_is_decided_by_what_became_of_the_customers(
     assert story.candidates.registry.version(2).tags["smoke"] == "passed"
 
 
+@pytest.mark.parametrize("made", rest_by_night(TASKS, ["regression"]), indirect=True)
 def test_a_trial_on_half_of_the_customers_is_stopped_by_hand(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,7 +352,7 @@ def of_task(task: str, fit_numbers: Fit, fit_classes: Fit, **hyperparameters: An
     return fit("hist_gradient_boosting", **hyperparameters)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", rest_by_night(TASKS, ["regression"]))
 def test_a_challenger_that_is_slow_is_stopped(
     task: str, fit_numbers: Fit, fit_classes: Fit, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -371,7 +374,7 @@ def test_a_challenger_that_is_slow_is_stopped(
     require_refused(store, "5 of 100 predictions take more than ")
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", rest_by_night(TASKS, ["multiclass"]))
 def test_a_challenger_that_cannot_answer_is_stopped(
     task: str,
     request: pytest.FixtureRequest,

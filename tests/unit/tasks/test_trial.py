@@ -25,6 +25,7 @@ from churn.evaluation.trial_differences import Differences, Groups, Pairs
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
 from churn.serve.trial_lines import lines
 from tests.conftest import ROOT
+from tests.exhaustive import rest_by_night
 from tests.unit.tasks.conftest import CLASSES, Fit
 from tests.unit.tasks.test_monitoring import SLICES
 
@@ -178,7 +179,7 @@ def test_equal_versions_are_told_apart_in_at_most_a_twentieth_of_trials(case: st
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", rest_by_night(CASES, QUICK))
 def test_they_are_also_if_looked_at_after_each_customer(case: str) -> None:
     assert false_stops(case, 200, np.arange(1, LOOKS + 1)) <= 0.05
 
