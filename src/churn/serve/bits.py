@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 _MAX_DEPTH = 6  # of a tree; there are up to 2 ** depth comparisons in it
-_ROWS = 32_768  # are compared at once: their features fit into the processor's cache
+_ROWS = 65_536  # are compared at once: their bits fit into the processor's cache
 
 Bits = np.ndarray | None  # None: 0 for every customer
 
@@ -79,7 +79,7 @@ class Trees:
             path = _path(tree.root, tree.depth, answers)
             leaf = np.zeros(len(total), dtype=np.uint8)
             for bits in reversed(path):
-                leaf <<= 1
+                leaf += leaf  # a shift, which NumPy does at a tenth of the speed
                 if bits is not None:
                     leaf |= np.unpackbits(bits, count=len(total))
             tree.values.take(leaf, out=value, mode="clip")
