@@ -71,14 +71,20 @@ class Shop:
         return (self.clone.root / "build/retrain.md").read_text()
 
 
-@pytest.fixture(scope="module")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shop")
-    clone = make_small(folder)
+def with_a_source(
+    folder: Path, make: Callable[[Path], Clone], save: Callable[[Clone, str], None]
+) -> Path:
+    """Make a repository that gets newer tables from a file beside it."""
+    clone = make(folder)
     edit(clone, {"data.source": "../export.csv"})
-    commit_with_lock(clone, "where newer tables are")
+    save(clone, "where newer tables are")
     shutil.copy(clone.root / "data/customers.csv", folder / "export.csv")
     return folder
+
+
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_a_source(tmp_path_factory.mktemp("shop"), make_small, commit_with_lock)
 
 
 @pytest.fixture
@@ -99,12 +105,7 @@ def opened(made: Path, folder: Path) -> Shop:
 
 @pytest.fixture(scope="module")
 def _untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("untrained")
-    clone = make_untrained(folder)
-    edit(clone, {"data.source": "../export.csv"})
-    commit(clone, "where newer tables are")
-    shutil.copy(clone.root / "data/customers.csv", folder / "export.csv")
-    return folder
+    return with_a_source(tmp_path_factory.mktemp("untrained"), make_untrained, commit)
 
 
 @pytest.fixture

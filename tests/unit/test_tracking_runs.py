@@ -86,16 +86,24 @@ def test_a_candidate_is_found_again_rather_than_logged_twice(
     assert run.data.tags["git_dirty"] == "true"
 
 
-def test_with_the_code_beside_a_model_alone_a_file_is_predicted(
+# Runs a command as `python -m churn`, and says what it has imported.
+TOLD = (
+    "import atexit, runpy, sys;"
+    "atexit.register(lambda: print(*sys.modules));"
+    "runpy.run_module('churn', run_name='__main__')"
+)
+
+
+def test_what_is_stored_beside_a_model_is_what_predicting_for_a_file_imports(
     experiment: str, record: Record, model: Model, planned: pd.DataFrame, tmp_path: Path
 ) -> None:
     tracked = runs.log_once(experiment, CANDIDATE, record)
     assert tracked.model is not None
     kept = Path(mlflow.artifacts.download_artifacts(tracked.model, dst_path=str(tmp_path / "kept")))
-    assert not (kept / "code/churn/review").exists()
     planned.to_parquet(tmp_path / "in.parquet")
-    command = [sys.executable, "-m", "churn", "predict", "--model", kept / "artifacts/model"]
+    command = [sys.executable, "-c", TOLD, "predict", "--model", kept / "artifacts/model"]
     command += ["--input", tmp_path / "in.parquet", "--output", tmp_path / "out.parquet"]
+
     done = subprocess.run(
         command,
         cwd=tmp_path,
@@ -103,8 +111,14 @@ def test_with_the_code_beside_a_model_alone_a_file_is_predicted(
         capture_output=True,
         text=True,
     )
+
     assert done.returncode == 0, done.stderr
     assert (pd.read_parquet(tmp_path / "out.parquet")["probability"] == model.scores(planned)).all()
+    package = kept / "code/churn"
+    stored = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    names = [name.split(".") for name in done.stdout.splitlines()[-1].split()]
+    imported = {name[1] for name in names if name[0] == "churn" and len(name) > 1}
+    assert stored - imported <= {"tracking"}  # by which MLflow loads a model
 
 
 def test_another_candidate_is_another_run(experiment: str, record: Record) -> None:

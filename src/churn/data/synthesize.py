@@ -86,13 +86,13 @@ class _Draws:
         return self._rng.random(CHUNK_ROWS)[: self.rows]
 
     def normal(self, mean: np.ndarray | float = 0.0, deviation: float = 1.0) -> np.ndarray:
-        return self._rng.normal(self._whole(mean), deviation, CHUNK_ROWS)[: self.rows]
+        return mean + deviation * self._rng.standard_normal(CHUNK_ROWS)[: self.rows]
 
     def gamma(self, shape: float, scale: float) -> np.ndarray:
-        return self._rng.gamma(shape, scale, CHUNK_ROWS)[: self.rows]
+        return scale * self._rng.standard_gamma(shape, CHUNK_ROWS)[: self.rows]
 
     def exponential(self, mean: np.ndarray) -> np.ndarray:
-        return self._rng.exponential(self._whole(mean), CHUNK_ROWS)[: self.rows]
+        return mean * self._rng.standard_exponential(CHUNK_ROWS)[: self.rows]
 
     def poisson(self, mean: np.ndarray) -> np.ndarray:
         """Draw counts by inversion, one uniform number each.
@@ -102,12 +102,6 @@ class _Draws:
         """
         counts: np.ndarray = stats.poisson.ppf(self.uniform(), mean)
         return counts
-
-    def _whole(self, mean: np.ndarray | float) -> np.ndarray:
-        """Return a mean for each customer of the chunk; it decides not how much is drawn."""
-        whole = np.ones(CHUNK_ROWS)
-        whole[: self.rows] = mean
-        return whole
 
 
 def _chunk(draws: _Draws, start: int, drift: float) -> pa.Table:

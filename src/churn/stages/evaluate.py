@@ -46,7 +46,7 @@ def write(workspace: Workspace, settings: Params, model: Model, *, with_plots: b
     there is all that a limit depends on.
     """
     frames = {side: read_parquet(workspace.split(side), "prepare") for side in SIDES}
-    steps = 3 + with_plots * (len(settings.data.inputs) + 1)
+    steps = 3 + (len(settings.data.inputs) + 1 if with_plots else 0)
     with threads.limited(len(frames["train"])), bar("evaluating", steps) as advance:
         scored = {}
         for side, frame in frames.items():
