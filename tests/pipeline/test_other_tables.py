@@ -13,7 +13,6 @@ import pytest
 import yaml
 from sklearn.datasets import load_breast_cancer
 
-from tests.exhaustive import EXHAUSTIVE
 from tests.pipeline.conftest import Clone
 
 pytestmark = pytest.mark.long
@@ -97,8 +96,6 @@ def test_breast_cancer_as_a_spreadsheet_from_table_to_production(
     assert lines[0] == "(row),probability,prediction"
     assert len(lines) == len(table) + 1
     assert [one["check"] for one in checks["checks"] if one["status"] != "passed"] == []
-    if not EXHAUSTIVE:
-        return  # what follows has a table of numbers in test_tasks
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--message", "our patients")
     assert "version 1 is in Production" in clone.run("churn", "release", "--embedded").stdout

@@ -109,7 +109,7 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     assert set(estimated) == set(metrics) - {"r2"}
     assert estimated[measure]["lower"] < metrics[measure] < estimated[measure]["upper"]
     assert report["assumption"] in (tmp_path / "watched" / "monitor.html").read_text()
-    if EXHAUSTIVE:  # else tests/unit/tasks/test_canary.py has to do
+    if EXHAUSTIVE:  # by default tests/unit/tasks/test_canary.py shows it, on a smaller table
         is_tried_before_it_replaces_the_first(clone, task, params)
 
 
