@@ -8,62 +8,41 @@ import random
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from churn.core.errors import DataError
 from churn.core.params import ServeParams
 from churn.serve import answers, metrics, openapi, v2
 from churn.serve.access import Keys
 from churn.serve.answers import RETRY, Answer, Refusal
-from churn.serve.assignment import to_challenger
 from churn.serve.explaining import Explaining
 from churn.serve.monitored import Monitored
-from churn.serve.predicting import Asked, Found, Predictor
+from churn.serve.predicting import Asked, Found, Predictor, is_small
 from churn.serve.prediction_log import PredictionLog
 from churn.serve.questions import QuestionError, TooManyRowsError
 from churn.serve.rows import Rows
 from churn.serve.served import Served
+from churn.serve.versions import CHAMPION, Read, Serving, Versions, by_version
 
 _logger = logging.getLogger(__name__)
-_LARGE_BODY = 64_000  # bytes that take so long to decode that another thread does it
+SMALL_BODY = 64_000  # bytes; more take so long to decode that another thread does it
 _DISCARD, _DISCARD_S = 4, 5.0  # times the limit, and seconds, that are read of a larger body
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
 _JSON, _CSV, _PLAIN_JSON = "application/json", "text/csv", b"application/json"
-_CHAMPION = "champion"
 _FOR_PEOPLE = ("/", "/docs", "/openapi.json")
-_SHADOWS = 64  # requests that a shadow may be behind
 
 Message = dict[str, Any]  # of ASGI
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Read = Callable[[Served], Rows]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A challenger that is loaded: `share` of the customers, and whether in the shadow."""
-
-    served: Served
-    share: float
-    shadow: bool
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What a worker serves; replaced as a whole, between two requests."""
-
-    name: str
-    champion: Served
-    trial: Trial | None = None
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -110,7 +89,7 @@ class App:
         self._max_body = int(settings.max_body_mb * 1_000_000)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="predict")
         self._predictor = Predictor(self._threads, settings.timeout_s, log)
-        self._shadows: set[asyncio.Task[object]] = set()
+        self._versions = Versions(self._predictor)
         self._explaining = Explaining(settings.timeout_s)
         self._monitored = Monitored(settings.monitor)
         # By path: what answers, with which method, and whether it is about the server's health,
@@ -142,7 +121,7 @@ class App:
             try:
                 answer = await self._handler(request, scope["method"])(request)
             except Exception as error:
-                refusal = self._refusal(request, error)
+                refusal = self._refusal(asked, error)
                 metrics.count("churn_errors", refusal.kind)
                 answer = refusal.answer(v2=path.startswith("/v2"))
             metrics.count("churn_requests", endpoint, str(answer.status))
@@ -156,7 +135,64 @@ class App:
             self.in_flight -= 1
         metrics.observe("churn_request_duration_seconds", time.perf_counter() - begun, endpoint)
 
-    def _refusal(self, request: Request, error: Exception) -> Refusal:
+    def begin(
+        self, headers: dict[bytes, bytes], body: bytes, send: Callable[[bytes], None]
+    ) -> bool:
+        """Begin to answer a usual request for predictions, without ASGI.
+
+        Parameters
+        ----------
+        headers : dict of bytes to bytes
+            By names in lower case.
+        body : bytes
+            Fewer than `SMALL_BODY`.
+        send : callable
+            Gets the answer, HTTP's head and all.
+
+        Returns
+        -------
+        bool
+            Whether it will be answered; if not, it is for ASGI.
+        """
+        begun, serving = time.perf_counter(), self.serving
+        if (
+            serving is None
+            or serving.trial is not None
+            or self.draining
+            or self.in_flight >= self._settings.max_in_flight
+            or len(body) > self._max_body
+            or headers.get(b"content-type") != _PLAIN_JSON
+            or b"content-encoding" in headers
+            or not self._keys.admit(headers)
+        ):
+            return False
+        champion = serving.champion
+        try:
+            rows = champion.questions.read_json(body)
+        except DataError:
+            return False
+        if not is_small(champion, rows):
+            return False
+        self.in_flight += 1
+        asked = Asked(_request_id(headers.get(b"x-request-id")), begun, time.time())
+
+        def tell(found: Found | Exception) -> None:
+            self.in_flight -= 1
+            if isinstance(found, Found):
+                answer = _predicted(found)
+            else:
+                refusal = self._refusal(asked, found)
+                metrics.count("churn_errors", refusal.kind)
+                answer = refusal.answer(v2=False)
+            send(_whole(answer, asked.id))
+            metrics.count("churn_requests", "/invocations", str(answer.status))
+            taken = time.perf_counter() - begun
+            metrics.observe("churn_request_duration_seconds", taken, "/invocations")
+
+        self._predictor.begin(asked, champion, rows, CHAMPION, tell)
+        return True
+
+    def _refusal(self, asked: Asked, error: Exception) -> Refusal:
         if isinstance(error, Refusal):
             return error
         if isinstance(error, TooManyRowsError):
@@ -169,8 +205,8 @@ class App:
             return Refusal(503, f"no answer within {limit} (serve.timeout_s)", "timeout", RETRY)
         # The type and the place, and not the message, which may hold a customer's data.
         place = "".join(traceback.format_tb(error.__traceback__))
-        _logger.error("request %s: %s\n%s", request.asked.id, type(error).__name__, place)
-        return Refusal(500, f"the server has failed; request {request.asked.id}", "server")
+        _logger.error("request %s: %s\n%s", asked.id, type(error).__name__, place)
+        return Refusal(500, f"the server has failed; request {asked.id}", "server")
 
     def _handler(self, request: Request, method: str) -> Callable[[Request], Awaitable[Answer]]:
         """Return what answers a request; refuse it, if nothing may."""
@@ -244,9 +280,7 @@ class App:
     async def _invocations(self, request: Request) -> Answer:
         serving = self._serving()
         rows, read = await self._question(request, serving)
-        found = await self._predict(request.asked, serving, rows, read)
-        body = answers.predictions(found.answer)
-        return Answer(200, body, headers=_version_header(found.version))
+        return _predicted(await self._versions.predict(request.asked, serving, rows, read))
 
     async def _explain(self, request: Request) -> Answer:
         serving = self._serving()
@@ -256,7 +290,7 @@ class App:
             raise TooManyRowsError(f"{len(rows)} customers; a request for reasons may have {most}")
         parts = everything = [(serving.champion, rows, np.arange(len(rows)))]
         try:
-            parts = _by_version(serving, rows, read)
+            parts = by_version(serving, rows, read)
             found = await self._explaining.answer(parts, len(rows))
         except (DataError, Refusal) as error:
             is_busy = isinstance(error, Refusal) and error.kind == "overload"
@@ -291,7 +325,7 @@ class App:
 
         rows = await self._decoded(len(body), read, wanted or serving.champion)
         if wanted is None:
-            found = await self._predict(request.asked, serving, rows, read)
+            found = await self._versions.predict(request.asked, serving, rows, read)
         else:  # that one, whoever the customers are
             found = await self._predictor.predict(request.asked, wanted, rows, "named")
         headers = _version_header(found.version)
@@ -299,63 +333,11 @@ class App:
 
     async def _decoded(self, size: int, work: Callable[..., T], *arguments: Any) -> T:
         """Decode a body, a large one in another thread."""
-        if size < _LARGE_BODY:
+        if size < SMALL_BODY:
             return work(*arguments)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
             return await loop.run_in_executor(self._threads, work, *arguments)
-
-    async def _predict(self, asked: Asked, serving: Serving, rows: Rows, read: Read) -> Found:
-        """Predict by the champion, and by a challenger for its customers."""
-        champion, trial, predict = serving.champion, serving.trial, self._predictor.predict
-        if trial is None:
-            return await predict(asked, champion, rows, _CHAMPION)
-        if trial.served.output.answered != champion.output.answered:  # of another task
-            metrics.count("churn_challenger_failures", trial.served.version)
-            return await predict(asked, champion, rows, _CHAMPION)
-        chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
-        if not chosen.any():
-            return await predict(asked, champion, rows, _CHAMPION)
-        same = trial.served.questions.reads_as(champion.questions)
-        its_rows = rows if same else None
-        if trial.shadow:
-            found = await predict(asked, champion, rows, _CHAMPION)
-            if len(self._shadows) < _SHADOWS:
-                self._in_background(self._by_challenger(asked, trial, its_rows, chosen, read))
-            else:
-                metrics.count("churn_shadows_dropped", trial.served.version)
-            return found
-        its = await self._by_challenger(asked, trial, its_rows, chosen, read)
-        others = np.flatnonzero(~chosen)
-        if its is None:
-            places = np.flatnonzero(chosen)
-            its = await predict(asked, champion, rows.take(places), "fallback", places)
-        if chosen.all():
-            return its
-        rest = await predict(asked, champion, rows.take(others), _CHAMPION, others)
-        answer = {}
-        for name, values in its.answer.items():
-            answer[name] = np.empty(len(rows), dtype=values.dtype)
-            answer[name][chosen], answer[name][~chosen] = values, rest.answer[name]
-        versions = dict.fromkeys((rest.version, its.version))
-        return Found(answer, ",".join(versions))
-
-    async def _by_challenger(
-        self, asked: Asked, trial: Trial, rows: Rows | None, chosen: np.ndarray, read: Read
-    ) -> Found | None:
-        """Predict by the challenger; None if it fails, which no caller shall notice."""
-        served = trial.served
-        try:
-            its, places = read(served) if rows is None else rows, None
-            if not chosen.all():
-                places = np.flatnonzero(chosen)
-                its = its.take(places)
-            role = "shadow" if trial.shadow else "challenger"
-            return await self._predictor.predict(asked, served, its, role, places)
-        except Exception as error:
-            metrics.count("churn_challenger_failures", served.version)
-            _logger.warning("version %s: no answer: %s", served.version, type(error).__name__)
-            return None
 
     @property
     def log_queue(self) -> int:
@@ -364,17 +346,11 @@ class App:
 
     async def settle(self, timeout_s: float) -> None:
         """Wait for the predictions of shadows."""
-        if self._shadows:
-            await asyncio.wait(self._shadows, timeout=timeout_s)
+        await self._versions.settle(timeout_s)
 
     async def close(self) -> None:
         """End the process that finds reasons."""
         await self._explaining.close()
-
-    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._shadows.add(task)  # the loop itself holds no reference
-        task.add_done_callback(self._shadows.discard)
 
     def _named(self, request: Request) -> tuple[Serving, Served | None]:
         """Return what is served, and the version that the path names."""
@@ -435,6 +411,23 @@ class App:
         return Answer(307, b"", headers=((b"location", b"/docs"),))
 
 
+def _predicted(found: Found) -> Answer:
+    body = answers.predictions(found.answer)
+    return Answer(200, body, headers=_version_header(found.version))
+
+
+def _whole(answer: Answer, request_id: str) -> bytes:
+    more = b"".join([b"\r\n%b: %b" % header for header in answer.headers])
+    return b"%bcontent-type: %b\r\ncontent-length: %d%b\r\nx-request-id: %b\r\n\r\n%b" % (
+        STATUS_LINE[answer.status],
+        answer.kind,
+        len(answer.body),
+        more,
+        request_id.encode(),
+        answer.body,
+    )
+
+
 def _endpoint(path: str) -> str:
     """Return the name of a path in the metrics, of which there may not be any number."""
     found = _V2.fullmatch(path)
@@ -444,22 +437,6 @@ def _endpoint(path: str) -> str:
 def _loaded(serving: Serving) -> list[Served]:
     trial = serving.trial
     return [serving.champion, *([trial.served] if trial else [])]
-
-
-def _by_version(serving: Serving, rows: Rows, read: Read) -> list[tuple[Served, Rows, np.ndarray]]:
-    """Return who answers which customers, and their positions; nobody sees what a shadow says."""
-    champion, trial, everyone = serving.champion, serving.trial, np.arange(len(rows))
-    if trial is None or trial.shadow:
-        return [(champion, rows, everyone)]
-    chosen = to_challenger(rows.ids, len(rows), trial.share, trial.served.version)
-    same = trial.served.questions.reads_as(champion.questions)
-    its_rows = rows if same or not chosen.any() else read(trial.served)
-    parts = [(champion, rows, ~chosen), (trial.served, its_rows, chosen)]
-    return [
-        (served, its.take(np.flatnonzero(members)), np.flatnonzero(members))
-        for served, its, members in parts
-        if members.any()
-    ]
 
 
 def _version_header(served: str) -> tuple[tuple[bytes, bytes], ...]:

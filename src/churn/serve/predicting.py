@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 import msgspec
@@ -51,7 +52,7 @@ class _Waiting(msgspec.Struct, frozen=True, eq=False):
     rows: Rows
     places: np.ndarray | None
     role: str
-    found: asyncio.Future[Found]
+    tell: Callable[[Found | Exception], None]
 
 
 class Predictor:
@@ -101,16 +102,40 @@ class Predictor:
             If a large request is not predicted in time.
         """
         loop = asyncio.get_running_loop()
-        one = _Waiting(asked, served, rows, places, role, loop.create_future())
-        if len(rows) > LARGE or served.compiled is None:
+        found: asyncio.Future[Found] = loop.create_future()
+
+        def tell(result: Found | Exception) -> None:
+            if found.done():  # the request may have been given up
+                return
+            if isinstance(result, Exception):
+                found.set_exception(result)
+            else:
+                found.set_result(result)
+
+        one = _Waiting(asked, served, rows, places, role, tell)
+        if is_small(served, rows):
+            self._collect(one)
+        else:
             async with asyncio.timeout(self._timeout_s):
                 scored = await loop.run_in_executor(self._threads, _score, served, rows)
             self._finish([one], rows, *scored)
-        else:
-            if not self._waiting:
-                loop.call_soon(self._look, 1)
-            self._waiting.append(one)
-        return await one.found
+        return await found
+
+    def begin(
+        self,
+        asked: Asked,
+        served: Served,
+        rows: Rows,
+        role: str,
+        tell: Callable[[Found | Exception], None],
+    ) -> None:
+        """Predict for the customers of a small request, and call `tell` then."""
+        self._collect(_Waiting(asked, served, rows, None, role, tell))
+
+    def _collect(self, one: _Waiting) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._look, 1)
+        self._waiting.append(one)
 
     def _look(self, before: int) -> None:
         """Predict, unless the last turn has brought further requests: then see what the next does.
@@ -135,8 +160,7 @@ class Predictor:
                 self._finish(group, rows, *_score(group[0].served, rows))
             except Exception as error:
                 for one in group:
-                    if not one.found.done():  # its request may have been given up
-                        one.found.set_exception(error)
+                    one.tell(error)
 
     def _finish(
         self, group: list[_Waiting], rows: Rows, scores: np.ndarray, scoring_s: float
@@ -154,9 +178,8 @@ class Predictor:
         end = 0
         for one in group:
             start, end = end, end + len(one.rows)
-            if not one.found.done():
-                its = {name: values[start:end] for name, values in answer.items()}
-                one.found.set_result(Found(its, served.version))
+            its = {name: values[start:end] for name, values in answer.items()}
+            one.tell(Found(its, served.version))
         if self._log is not None:
             self._log.add(
                 Entry(
@@ -173,6 +196,11 @@ class Predictor:
                     role=role,
                 )
             )
+
+
+def is_small(served: Served, rows: Rows) -> bool:
+    """Tell whether the event loop itself may predict for some customers."""
+    return len(rows) <= LARGE and served.compiled is not None
 
 
 def _outcomes(predicted: np.ndarray) -> list[tuple[str, int]]:

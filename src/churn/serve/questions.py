@@ -61,6 +61,7 @@ class Questions:
     def __init__(self, model: Model, max_rows: int) -> None:
         self._model, self._card, self._max_rows = model, model.card, max_rows
         self._numeric, self._dates = model.card.numeric, model.card.dates
+        self._n_inputs = len(model.card.inputs)
         self._known = known_categories(model)
         # A number or a date may be a word for a missing cell, such as -999 and 9999-12-31.
         self._missing = frozenset(self._card.missing)
@@ -182,7 +183,7 @@ class Questions:
         if not customers:
             raise _Unusual
         table = [msgspec.structs.astuple(customer) for customer in customers]
-        n, n_inputs = len(self._numeric), len(self._card.inputs)
+        n, n_inputs = len(self._numeric), self._n_inputs
         numbers = np.array([row[:n] for row in table], dtype=np.float64)
         ids = [row[n_inputs] for row in table] if len(table[0]) > n_inputs else None
         if n == n_inputs:

@@ -12,21 +12,21 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from churn.core.errors import ChurnError
 from churn.serve import metrics, served
 from churn.serve.access import Keys
-from churn.serve.app import App, Serving, Trial
+from churn.serve.app import App
 from churn.serve.orders import Orders
 from churn.serve.prediction_log import PredictionLog
+from churn.serve.protocol import Protocol, close_slow
 from churn.serve.served import Served
 from churn.serve.store import Loadable, State, Store
+from churn.serve.versions import Serving, Trial
 
 _logger = logging.getLogger("churn.serve")
 _LOOK_S = 0.2  # between two looks at the state
@@ -153,39 +153,6 @@ def _scorer(one: Served) -> str:
     return "compiled" if one.compiled else "reference"
 
 
-class TimedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also knows since when a request is coming in.
-
-    uvicorn closes connections that are idle after an answer, and not those that send nothing, or a
-    byte a minute; `close_slow` does.
-    """
-
-    since: float | None = None  # None between requests
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self.since = self.loop.time()
-
-    def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a request."""
-        self.since = self.loop.time()
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        """Wait no more."""
-        self.since = None
-        super().on_message_complete()
-
-
-def close_slow(connections: Iterable[Any], before: float) -> None:
-    """Close the connections whose request began to come in before a moment, and is not there."""
-    for one in list(connections):
-        if one.since is not None and one.since < before and not one.transport.is_closing():
-            metrics.count("churn_errors", "slow caller")
-            one.transport.close()
-
-
 class Server(uvicorn.Server):
     """uvicorn's server, whose stop is up to the worker."""
 
@@ -193,6 +160,24 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `serve`, which drains first."""
         yield
+
+
+def config(app: App, drain_s: float) -> uvicorn.Config:
+    """Return how uvicorn serves the application; it finishes requests for `drain_s` at the end."""
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+        backlog=2048,
+    )
 
 
 async def serve(orders: Orders) -> None:
@@ -216,21 +201,7 @@ async def serve(orders: Orders) -> None:
 
     loader = Loader(Store(orders.store), settings.max_rows, swap)
     loader.start()
-    config = uvicorn.Config(
-        app,
-        http=TimedProtocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
-        backlog=2048,
-    )
-    server = Server(config)
+    server = Server(config(app, settings.drain_s))
 
     def stop() -> None:
         app.draining = True

@@ -27,9 +27,10 @@ from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
 from churn.serve import explaining, served
 from churn.serve.access import Keys
-from churn.serve.app import App, Serving, Trial
+from churn.serve.app import App
 from churn.serve.assignment import to_challenger
 from churn.serve.served import Served
+from churn.serve.versions import Serving, Trial
 from tests.conftest import ROOT
 from tests.unit.serve.asgi import Response, ask
 from tests.unit.serve.models import KEY, fitted

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from churn.core.params import ServeParams
 from churn.serve.access import Keys
-from churn.serve.app import App, Serving, Trial
+from churn.serve.app import App
 from churn.serve.served import Served
+from churn.serve.versions import Serving, Trial
 from tests.unit.serve.asgi import Response, asked
 from tests.unit.serve.models import KEY, unproven
 

@@ -14,8 +14,9 @@ from churn.core.params import ServeParams
 from churn.model.artifact import Model
 from churn.serve import v2
 from churn.serve.access import Keys
-from churn.serve.app import App, Serving
+from churn.serve.app import App
 from churn.serve.questions import QuestionError
+from churn.serve.versions import Serving
 from tests.binary import OUTPUT
 from tests.unit.serve.asgi import Response, asked
 from tests.unit.serve.models import same_bits, unproven

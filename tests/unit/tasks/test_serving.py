@@ -10,8 +10,9 @@ from churn.core.params import FAMILIES, ServeParams
 from churn.explanation.values import Explainer
 from churn.serve import metrics, parity
 from churn.serve.access import Keys
-from churn.serve.app import App, Serving, Trial
+from churn.serve.app import App
 from churn.serve.compiled import CompileError, compile_model
+from churn.serve.versions import Serving, Trial
 from tests.unit.serve.asgi import asked
 from tests.unit.serve.models import fitted, same_bits, unproven
 from tests.unit.tasks.conftest import Fit

@@ -1,0 +1,127 @@
+"""How the server speaks HTTP: uvicorn's protocol, with a short way for the usual request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from churn.serve import metrics
+from churn.serve.app import SMALL_BODY, App
+
+_MOST_WAITING = 1000  # requests of a connection
+
+
+class _Event:
+    """What uvicorn sets when more of a request has come; nobody waits for it here."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+class _Pending:
+    """A request that is answered the short way, as uvicorn sees the one of a connection."""
+
+    message_event = _Event()
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = self.disconnected = False
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also knows since when a request is coming in, and has a short way.
+
+    uvicorn closes connections that are idle after an answer, and not those that send nothing, or a
+    byte a minute; `close_slow` does. It keeps any number of requests that came before the answers
+    to those before them; here a caller who never reads the answers is cut off.
+
+    A small request for predictions is held until it is whole. Where the application can answer it
+    at once, the answer is written as it is; a task, messages and the check of each header, as ASGI
+    has them, would take as long as the prediction. Every other request goes to ASGI.
+    """
+
+    app: App
+    since: float | None = None  # None between requests
+    _held: list[bytes] | None = None  # the body so far of a request that may go the short way
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; end the connection if it is too much at once."""
+        super().data_received(data)
+        if len(self.pipeline) > _MOST_WAITING:
+            metrics.count("churn_errors", "too many at once")
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a request."""
+        self.since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Hold a small request for predictions; begin to answer any other one."""
+        if self.url == b"/invocations" and self._is_idle():
+            headers = dict(self.headers)
+            if self._is_small(headers):
+                self._held, self._of_held = [], headers
+                return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
+
+    def on_message_complete(self) -> None:
+        """Wait no more; answer what was held."""
+        self.since = None
+        if self._held is None:
+            super().on_message_complete()
+            return
+        body, self._held = b"".join(self._held), None
+        pending = _Pending(self.parser.should_keep_alive())
+        if self.app.begin(self._of_held, body, lambda answer: self._answer(pending, answer)):
+            self.cycle = pending  # type: ignore[assignment]  # as much of one as uvicorn looks at
+            return
+        super().on_headers_complete()
+        super().on_body(body)
+        super().on_message_complete()
+
+    def _is_small(self, headers: dict[bytes, bytes]) -> bool:
+        length = headers.get(b"content-length", b"")
+        return (
+            length.isdigit()
+            and int(length) < SMALL_BODY
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+        )
+
+    def _is_idle(self) -> bool:
+        """Tell whether the answers before have been sent, and taken by the caller."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return is_answered and not self.flow.write_paused
+
+    def _answer(self, pending: _Pending, answer: bytes) -> None:
+        pending.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if not pending.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+def close_slow(connections: Iterable[Any], before: float) -> None:
+    """Close the connections whose request began to come in before a moment, and is not there."""
+    for one in list(connections):
+        if one.since is not None and one.since < before and not one.transport.is_closing():
+            metrics.count("churn_errors", "slow caller")
+            one.transport.close()

@@ -1,0 +1,346 @@
+"""The short way of a usual request says the same as the long one, and nothing else takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pandas as pd
+import pytest
+
+from churn.core.params import ServeParams
+from churn.model.artifact import Model
+from churn.serve import metrics
+from churn.serve.access import Keys
+from churn.serve.app import SMALL_BODY, App
+from churn.serve.served import Served
+from churn.serve.versions import Serving, Trial
+from churn.serve.worker import Server, config
+from tests.unit.serve.models import KEY
+
+T = TypeVar("T")
+SECRET = "a name"
+LONG = "application/json; charset=utf-8"  # means the same, and is not written as usual
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Watched(App):
+    """The application, which notes what came through ASGI and what did not."""
+
+    def __init__(self, champion: Served, keys: Keys, **settings: Any) -> None:
+        super().__init__(ServeParams(**settings), keys)
+        self.serving = Serving("churn", champion)
+        self.ways: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.ways.append("long")
+        await super().__call__(scope, receive, send)
+
+    def begin(self, *arguments: Any) -> bool:
+        is_begun = super().begin(*arguments)
+        if is_begun:
+            self.ways.append("short")
+        return is_begun
+
+
+@pytest.fixture
+def app(champion: Served) -> App:
+    return Watched(champion, Keys())
+
+
+@pytest.fixture(scope="module")
+def customer(planned: pd.DataFrame, model: Model) -> bytes:
+    cells = planned[[*model.card.inputs, "customer_id"]].head(1).astype(object)
+    return json.dumps({"dataframe_records": cells.to_dict("records")}).encode()
+
+
+def request(body: bytes, *headers: str, kind: str = "application/json") -> bytes:
+    lines = [
+        "POST /invocations HTTP/1.1",
+        "Host: churn",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def served(app: App, work: Callable[[Callable[[], Awaitable[Connection]]], Awaitable[T]]) -> T:
+    """Serve on a port while some work is done, which may open connections."""
+
+    async def run() -> T:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            server = Server(config(app, 1))
+            running = asyncio.create_task(server._serve([listening]))
+            port = listening.getsockname()[1]
+            try:
+                return await work(lambda: asyncio.open_connection("127.0.0.1", port))
+            finally:
+                server.should_exit = True
+                await running
+                await app.close()
+
+    return asyncio.run(run())
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Read the head and the body of an answer."""
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        return head, await reader.readexactly(int(length))
+
+
+def answers(app: App, *requests: bytes) -> list[tuple[bytes, bytes]]:
+    """Send requests one after the other through one connection."""
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[tuple[bytes, bytes]]:
+        reader, writer = await connect()
+        found = []
+        for one in requests:
+            writer.write(one)
+            found.append(await answer(reader))
+        writer.close()
+        return found
+
+    return served(app, work)
+
+
+def test_both_ways_give_the_same_bytes(app: Watched, customer: bytes) -> None:
+    short, long = answers(
+        app,
+        request(customer, "X-Request-ID: abc"),
+        request(customer, "X-Request-ID: abc", kind=LONG),
+    )
+    assert app.ways == ["short", "long"]
+    assert short == long
+    assert short[0].startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_both_ways_count_alike(app: Watched, customer: bytes) -> None:
+    def counted() -> list[float]:
+        registry = metrics.collected(None)
+        labels = {"endpoint": "/invocations"}
+        return [
+            registry.get_sample_value(name, {**labels, **more}) or 0
+            for name, more in [
+                ("churn_requests_total", {"status": "200"}),
+                ("churn_request_duration_seconds_count", {}),
+            ]
+        ]
+
+    before = counted()
+    answers(app, request(customer))
+    between = counted()
+    answers(app, request(customer, kind=LONG))
+    assert app.ways == ["short", "long"]
+    assert [b - a for a, b in zip(before, between, strict=True)] == [1, 1]
+    assert [b - a for a, b in zip(between, counted(), strict=True)] == [1, 1]
+    assert app.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"dataframe_records": []}',
+        b'{"dataframe_records": [{"age": "old"}]}',
+        b'{"dataframe_records": [{"age": 1}]}',
+        b'{"inputs": 3}',
+    ],
+)
+def test_what_is_refused_is_refused_by_the_long_way(body: bytes, app: Watched) -> None:
+    one, other = answers(
+        app,
+        request(body, "X-Request-ID: abc"),
+        request(body, "X-Request-ID: abc", kind=LONG),
+    )
+    assert app.ways == ["long", "long"]
+    assert one == other
+    assert one[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_key_is_asked_for(champion: Served, customer: bytes) -> None:
+    app = Watched(champion, Keys([KEY]))
+    without, wrong, right = answers(
+        app,
+        request(customer),
+        request(customer, "X-API-Key: " + "x" * len(KEY)),
+        request(customer, f"X-API-Key: {KEY}"),
+    )
+    assert app.ways == ["long", "long", "short"]
+    for head, _ in (without, wrong):
+        assert head.startswith(b"HTTP/1.1 401 ")
+    assert right[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_limits_hold(champion: Served, customer: bytes) -> None:
+    body = Watched(champion, Keys(), max_body_mb=len(customer) / 1e6)
+    busy = Watched(champion, Keys(), max_in_flight=1)
+    busy.in_flight = 1
+    rows = Watched(replace(champion, questions=_of_one(champion)), Keys())
+    two = json.dumps({"dataframe_records": json.loads(customer)["dataframe_records"] * 2}).encode()
+    heads = [
+        answers(body, request(customer))[0][0],
+        answers(body, request(customer + b" "))[0][0],
+        answers(busy, request(customer))[0][0],
+        answers(rows, request(two))[0][0],
+    ]
+    assert [head.split()[1] for head in heads] == [b"200", b"413", b"503", b"413"]
+
+
+def _of_one(champion: Served) -> Any:
+    return type(champion.questions)(champion.model, 1)
+
+
+def test_others_go_the_long_way(app: Watched, customer: bytes, champion: Served) -> None:
+    padded = customer + b" " * SMALL_BODY
+    chunked = request(customer, "Transfer-Encoding: chunked").replace(
+        f"Content-Length: {len(customer)}\r\n".encode(), b""
+    )
+    head, _, _ = chunked.partition(b"\r\n\r\n")
+    in_chunks = head + b"\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(customer), customer)
+    found = answers(app, request(padded), in_chunks)
+    app.serving = Serving("churn", champion, Trial(champion, 0.0, False))
+    found += answers(app, request(customer))
+    app.serving, app.draining = Serving("churn", champion), True
+    found += answers(app, request(customer))
+    assert app.ways == ["long"] * 4
+    assert {head.split()[1] for head, _ in found} == {b"200"}
+    assert len({body for _, body in found}) == 1
+    assert b"connection: close" in found[-1][0]
+
+
+def test_requests_that_are_sent_at_once_are_answered_in_their_order(
+    app: Watched, customer: bytes
+) -> None:
+    ids = [f"id-{i}" for i in range(6)]
+    kinds = ["application/json", LONG, "application/json", "application/json", LONG, LONG]
+    sent = b"".join(
+        request(customer, f"X-Request-ID: {name}", kind=kind)
+        for name, kind in zip(ids, kinds, strict=True)
+    )
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        writer.write(sent)
+        found = [(await answer(reader))[0] for _ in ids]
+        writer.close()
+        return found
+
+    heads = served(app, work)
+    shown = [head.partition(b"x-request-id: ")[2].split()[0].decode() for head in heads]
+    assert shown == ids
+    assert app.ways[0] == "short"
+
+
+def test_a_request_in_pieces_is_answered(app: Watched, customer: bytes) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        for byte in request(customer):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        head, _ = await answer(reader)
+        writer.close()
+        return head
+
+    assert served(app, work).startswith(b"HTTP/1.1 200 ")
+    assert app.ways == ["short"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "way"), [("Connection: close", "short"), ("Connection: keep-alive", "short")]
+)
+def test_the_connection_ends_if_the_caller_wants_that(
+    sent: str, way: str, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bool:
+        reader, writer = await connect()
+        writer.write(request(customer, sent))
+        head, _ = await answer(reader)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        try:
+            return await asyncio.wait_for(reader.read(1), 0.2) == b""
+        except TimeoutError:
+            return False
+        finally:
+            writer.close()
+
+    assert served(app, work) is (sent == "Connection: close")
+    assert app.ways == [way]
+
+
+def test_a_caller_that_asks_before_it_sends_is_told(app: Watched, customer: bytes) -> None:
+    head, _, body = request(customer, "Expect: 100-continue").partition(b"\r\n\r\n")
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        writer.write(head + b"\r\n\r\n")
+        async with asyncio.timeout(10):
+            told = await reader.readuntil(b"\r\n\r\n")
+        writer.write(body)
+        found = [told, (await answer(reader))[0]]
+        writer.close()
+        return found
+
+    told, head = served(app, work)
+    assert told.startswith(b"HTTP/1.1 100 ")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert app.ways == ["long"]
+
+
+def test_a_caller_who_goes_takes_nothing_along(app: Watched, customer: bytes) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        for _ in range(20):
+            _, gone = await connect()
+            gone.write(request(customer))
+            gone.transport.abort()
+        reader, writer = await connect()
+        writer.write(request(customer))
+        head, _ = await answer(reader)
+        writer.close()
+        return head
+
+    assert served(app, work).startswith(b"HTTP/1.1 200 ")
+    assert app.in_flight == 0
+
+
+def test_a_failure_tells_nothing_of_a_customer(
+    champion: Served, customer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        by_row = True
+
+        def scores(self, *_: Any) -> Any:
+            raise ValueError(SECRET)
+
+    app = Watched(replace(champion, compiled=Broken()), Keys())  # type: ignore[arg-type]
+    [(head, body)] = answers(app, request(customer, "X-Request-ID: abc"))
+    assert app.ways == ["short"]
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert b"request abc" in body
+    assert SECRET not in caplog.text + body.decode()
+    assert app.in_flight == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+def test_a_caller_that_never_reads_is_cut_off(kind: str, app: Watched, customer: bytes) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bool:
+        _, writer = await connect()
+        many = request(customer, kind=kind) * 200
+        try:
+            async with asyncio.timeout(30):
+                for _ in range(1000):
+                    writer.write(many)
+                    await writer.drain()
+        except ConnectionError:
+            return True
+        return False
+
+    assert served(app, work)
