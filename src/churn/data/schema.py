@@ -175,7 +175,7 @@ def sifted(
         errors: list[cells.CellError] = []
         found[name] = _converted(table[name], data, errors)
         wrong += [(name, error) for error in errors]
-    fit = pd.DataFrame(found)
+    fit = pd.DataFrame(found, copy=False)
     reasons: dict[int, str] = {}
     for name, error in wrong:
         reasons.setdefault(error.row, _bad_cell(fit, data, name, error, first_row))
