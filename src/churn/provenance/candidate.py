@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -104,10 +105,18 @@ def identity(workspace: Workspace) -> Identity:
 def table_path(root: Path) -> Path | None:
     """Return the path of the table that params.yaml names; None if it names none."""
     try:
-        params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-        return root / str(params["data"]["path"])
+        named = _named_table((root / "params.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return None if named is None else root / named
+
+
+@lru_cache(maxsize=4)  # a review asks for the same one again and again
+def _named_table(params: str) -> str | None:
+    try:
+        return str(yaml.safe_load(params)["data"]["path"])
     # Validating params.yaml is not this function's job.
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+    except (ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def locks(root: Path) -> tuple[Lock, Lock]:
     return parse(git(root, "show", f"HEAD:./{LOCK}") if is_committed else ""), parse(current)
 
 
+@lru_cache(maxsize=4)  # a review asks for the same ones again and again; each takes 50 ms
 def parse(text: str) -> Lock:
     """Parse a lock; a text that is no lock gives an empty one."""
     try:
