@@ -165,6 +165,7 @@ def test_three_months_of_drift_are_an_alarm(world: World) -> None:
     assert found >= 95
 
 
+@pytest.mark.exhaustive
 def test_labels_of_the_same_population_are_no_alarm(world: World, same: pd.DataFrame) -> None:
     wrong = sum(bool(world.with_labels(window)) for window in windows(same, 1000, 200))
     assert wrong <= 200 * 0.05

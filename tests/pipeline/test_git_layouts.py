@@ -85,6 +85,7 @@ def test_a_shallow_clone_of_one_branch_says_how_to_get_main(small: Clone, tmp_pa
     assert is_a_verdict_over_both_models(review(shallow, "origin/main"))
 
 
+@pytest.mark.exhaustive
 def test_a_merge_of_two_branches_that_trained_is_ended_by_one_command(
     small: Clone, tmp_path: Path
 ) -> None:

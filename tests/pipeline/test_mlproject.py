@@ -46,6 +46,7 @@ def mlflow_run(clone: Clone, address: str, *arguments: str, **environment: str) 
     clone.run(*command, **environment)
 
 
+@pytest.mark.exhaustive
 def test_train_logs_a_run_with_the_values_given(project: Clone) -> None:
     mlflow_run(project, ".", "-e", "train", "-P", "max_depth=2", "-P", "learning_rate=0.2")
 
@@ -80,6 +81,7 @@ def test_train_takes_another_table_and_evaluate_another_model(
     assert evaluated["test_cost"] == trained["test_cost"]
 
 
+@pytest.mark.exhaustive
 def test_a_value_that_the_family_does_not_take_fails_the_run(project: Clone) -> None:
     done = project.run(
         "mlflow", "run", ".", "--env-manager", "local", "-e", "train", "-P", "max_depth=-3",

@@ -307,6 +307,7 @@ def test_a_newer_table_becomes_a_branch_that_is_whole(shop: Shop) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_second_run_updates_the_pull_request_of_the_first(
     shop: Shop, github: FakeGitHub, tmp_path: Path
 ) -> None:
@@ -421,6 +422,7 @@ def _tune(write: bool) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_hyperparameters_are_searched_for_if_that_is_wanted(shop: Shop) -> None:
     """With a stand-in for the search, which has tests of its own."""
     shop.clone.git("switch", "--quiet", "main")
@@ -437,6 +439,7 @@ def test_hyperparameters_are_searched_for_if_that_is_wanted(shop: Shop) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_table_that_dvc_tracks_elsewhere(shop: Shop, tmp_path: Path) -> None:
     other = Clone(tmp_path / "other", shop.clone.home, is_warm=True)
     other.root.mkdir()

@@ -44,6 +44,7 @@ def runs(clone: Clone) -> list[Run]:
     return list(client.search_runs(experiments))
 
 
+@pytest.mark.exhaustive
 def test_a_search_from_a_kill_to_the_review(clone: Clone) -> None:
     before = (clone.root / "params.yaml").read_text()
     (clone.root / "build/test.parquet").unlink()

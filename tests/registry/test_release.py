@@ -48,6 +48,7 @@ def test_the_first_release_ends_in_production_with_rows_in_postgresql_and_files_
     assert list(store.bucket.rglob(f"{version.run_id}/artifacts/candidate/manifest.json"))
 
 
+@pytest.mark.exhaustive
 def test_a_review_compares_with_what_is_in_production_there(following: Next) -> None:
     assert "against Production" in following.said.out
     assert "nothing is in Production" not in following.said.out
@@ -208,6 +209,7 @@ def test_a_server_that_is_killed_leaves_production_until_a_try_gets_through(
     assert not state.is_locked(registry)
 
 
+@pytest.mark.exhaustive
 def test_a_server_that_hangs_is_given_up_before_long(
     registry: MlflowClient, second: Releaser, server: Server
 ) -> None:

@@ -23,7 +23,7 @@ from churn.core.errors import ChurnError
 from churn.core.paths import Workspace
 from churn.deploy import promotion
 from churn.registry import Registry, Version, lock
-from tests.exhaustive import EXHAUSTIVE
+from tests.exhaustive import EXHAUSTIVE, rest_by_night
 from tests.unit import releases
 from tests.unit.releases import Candidates
 
@@ -123,7 +123,7 @@ def require_in_step(registry: Registry, champion: int, previous: int | None) -> 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", ["refused", "lost", "killed"])
+@pytest.mark.parametrize("how", rest_by_night(["refused", "lost", "killed"], ["killed"]))
 def test_whatever_write_fails_production_stays_whole_and_the_next_try_finishes(
     how: str, second: Candidates, tmp_path: Path
 ) -> None:

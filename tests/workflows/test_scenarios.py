@@ -46,6 +46,7 @@ def test_a_stump_is_blocked_and_named(branch: Clone, review: Review) -> None:
     assert "**worse**" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_main_s_limit_on_protected_slices_blocks_a_change_that_lifts_it(
     branch: Clone, review: Review
 ) -> None:
@@ -74,6 +75,7 @@ def test_main_s_limit_on_protected_slices_blocks_a_change_that_lifts_it(
     assert "**significant**" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_what_is_equal_within_noise_is_inconclusive_and_allowed(
     branch: Clone, review: Review
 ) -> None:
@@ -180,6 +182,7 @@ def test_a_stump_that_relabels_its_exam_is_worse_than_main_on_that_of_main(
     assert re.search(r"[1-9]\d\d relabelled", top), top
 
 
+@pytest.mark.exhaustive
 def test_a_table_that_is_accepted_is_decided_by_its_own_exam_for_this_once(
     branch: Clone, review: Review
 ) -> None:

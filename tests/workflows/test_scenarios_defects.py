@@ -62,6 +62,7 @@ def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: 
     ["local", pytest.param("workflow", marks=pytest.mark.exhaustive)],
     indirect=True,
 )
+@pytest.mark.exhaustive
 def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> None:
     with (branch.root / "src/churn/model/threshold.py").open("a") as file:
         file.write("\n# changed\n")
@@ -107,7 +108,12 @@ def test_a_metric_that_is_no_number_is_blocked(branch: Clone, review: Review) ->
 
 
 @pytest.mark.parametrize(
-    "forged", [pytest.param("model", marks=pytest.mark.both_ways), "metrics", "rows"]
+    "forged",
+    [
+        pytest.param("model", marks=[pytest.mark.both_ways, pytest.mark.exhaustive]),
+        pytest.param("metrics", marks=pytest.mark.exhaustive),
+        "rows",
+    ],
 )
 def test_results_that_the_inputs_do_not_give_are_blocked(
     forged: str, branch: Clone, review: Review
@@ -174,6 +180,7 @@ def test_a_change_that_brings_its_own_limits_is_judged_by_those_of_main(
     assert reviewed.head.startswith("## ❌ Do not merge: ROC AUC is 0.")
 
 
+@pytest.mark.exhaustive
 def test_a_change_of_limits_alone_is_for_a_person_to_decide(branch: Clone, review: Review) -> None:
     edit(branch, LOWER)
     commit_with_lock(branch, "looser")
@@ -186,6 +193,7 @@ def test_a_change_of_limits_alone_is_for_a_person_to_decide(branch: Clone, revie
     assert "`gates.minima.roc_auc`" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_checks_that_a_change_takes_out_are_run_all_the_same(branch: Clone, review: Review) -> None:
     strict = {"check": "RocReport", "conditions": {"auc_greater_than": 0.99}}
     edit(branch, {"checks.model": [strict]})

@@ -108,7 +108,12 @@ def environment(project: Path, home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "engine", [pytest.param("prefect", marks=pytest.mark.exhaustive), "dagster", "airflow"]
+    "engine",
+    [
+        pytest.param("prefect", marks=pytest.mark.exhaustive),
+        "dagster",
+        pytest.param("airflow", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_the_jobs_run_and_a_failure_says_why(
     engine: str, project: Path, alerts: tuple[str, list[str]], tmp_path: Path

@@ -187,6 +187,7 @@ def test_input_that_is_refused_leaves_the_output_as_it_was(
     assert not set(before) & set(out.rglob("part-*"))
 
 
+@pytest.mark.exhaustive
 def test_tables_by_name(
     spark: Spark, planned: pd.DataFrame, model: Model, stored: Path, tmp_path: Path
 ) -> None:

@@ -253,7 +253,8 @@ def test_a_trial_in_the_shadow_is_decided_by_what_became_of_the_customers(
     assert story.candidates.registry.version(2).tags["smoke"] == "passed"
 
 
-@pytest.mark.parametrize("made", rest_by_night(TASKS, ["regression"]), indirect=True)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("made", TASKS, indirect=True)
 def test_a_trial_on_half_of_the_customers_is_stopped_by_hand(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ def test_numbers(
     assert counted == len(spenders)
 
 
+@pytest.mark.exhaustive
 def test_classes(
     classes: MulticlassDecision, fit_classes: Fit, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:
