@@ -141,6 +141,7 @@ def test_a_changed_module_retrains_and_a_changed_document_does_not(tmp_path: Pat
     assert "prepare" not in changed
 
 
+@pytest.mark.long
 def test_the_run_holds_all_that_the_candidate_is(built: Clone) -> None:
     script = """
 import json, mlflow

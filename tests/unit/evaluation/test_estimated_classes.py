@@ -75,6 +75,7 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are(too_sure: floa
         (1.0, 2.0),
     ],
 )
+@pytest.mark.long
 def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
     shift: float, too_sure: float
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_interval_is_not_too_wide() -> None:
     """Errors are those that repeated samples have."""
     basis = held(*drawn(50_000, 1))

@@ -79,6 +79,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(shift
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_interval_is_not_too_wide() -> None:
     """Errors are those that repeated samples have."""
     basis = held(*drawn(50_000, 1))

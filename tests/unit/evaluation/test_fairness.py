@@ -143,6 +143,7 @@ def _p(k: int, n: int, j: int, m: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_intervals_cover_the_truth_and_equal_groups_are_rarely_called_different() -> None:
     rng = np.random.default_rng(5)
     n_tables, covered, called = 300, dict.fromkeys(OF_A_CLASS, 0), 0

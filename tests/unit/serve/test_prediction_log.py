@@ -361,6 +361,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_reader_finds_no_half_of_a_file_after_a_kill(dated: Model, tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text(dated.card.model_dump_json())
     folder = tmp_path / "log"
