@@ -9,8 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import parent_process
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -77,6 +80,8 @@ class Pool:
         arguments = (store, loadable, reasons)
         self._pool = ProcessPoolExecutor(workers, processes.context(), _start, arguments)
         self._ahead = _AHEAD * workers
+        self._temporary = TemporaryDirectory(prefix="churn-predict-")
+        self._folder = Path(self._temporary.name)
         for _ in range(workers):
             self._pool.submit(_nothing)  # starts one
 
@@ -85,6 +90,7 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._temporary.cleanup()
 
     def scored(self, parts: Iterable[Part], is_compiled: bool) -> Iterator[tuple[Part, Scored]]:
         """Predict for parts, in their order.
@@ -103,8 +109,10 @@ class Pool:
         """
         waiting: deque[tuple[Part, Future[Scored]]] = deque()
         try:
-            for part in parts:
-                words = (_packed(part.rows), part.first_row, is_compiled)
+            for number, part in enumerate(parts):
+                path = self._folder / f"{number}.arrow"
+                _write(part.rows, path)
+                words = (path, part.first_row, is_compiled)
                 waiting.append((part, self._pool.submit(_score, *words)))
                 if len(waiting) >= self._ahead:
                     yield _next(waiting)
@@ -122,13 +130,10 @@ def _next(waiting: deque[tuple[Part, Future[Scored]]]) -> tuple[Part, Scored]:
     return part, future.result()
 
 
-def _packed(rows: pa.Table) -> bytes:
-    # Pickle would send all of a table of which this is a slice.
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
+def _write(rows: pa.Table, path: Path) -> None:
+    """Write rows where a process maps them into its memory: a pipe would copy them five times."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
 
 
 _loaded: list[tuple[Served, Top | None]] = []  # of a process of the pool
@@ -160,7 +165,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(packed: bytes, first_row: int, is_compiled: bool) -> Scored:
+def _score(path: Path, first_row: int, is_compiled: bool) -> Scored:
     [(model, top)] = _loaded
     model = model if is_compiled else replace(model, compiled=None)
-    return score(model, pa.ipc.open_stream(packed).read_all(), first_row, top)
+    with pa.memory_map(str(path)) as source:
+        rows = pa.ipc.open_file(source).read_all()
+    with suppress(PermissionError):  # Windows removes none that is mapped; the folder goes later
+        path.unlink()
+    return score(model, rows, first_row, top)

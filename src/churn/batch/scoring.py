@@ -111,7 +111,7 @@ def _reasons(found: Mapping[str, np.ndarray], top: Top | None) -> dict[str, pa.A
 def _rows(card: ModelCard, customers: pd.DataFrame) -> Rows:
     """Return converted customers as arrays; `churn.serve.rows.from_frame` converts them as well."""
     days = [dates.days(dates.timestamps(customers[name])) for name in card.dates]
-    numbers = np.empty((len(customers), len(card.numeric) + len(days)))
+    numbers = np.empty((len(customers), len(card.numeric) + len(days)), order="F")
     for place, column in enumerate([*(customers[name] for name in card.numeric), *days]):
         numbers[:, place] = column
     return Rows(

@@ -72,8 +72,7 @@ def predictions(answer: dict[str, np.ndarray]) -> bytes:
         By column, as `churn.model.outputs.Output.answer` returns it.
     """
     of = _prediction(tuple(answer))
-    rows = zip(*(values.tolist() for values in answer.values()), strict=True)
-    return encode({"predictions": [of(*row) for row in rows]})
+    return encode({"predictions": list(map(of, *[one.tolist() for one in answer.values()]))})
 
 
 @cache

@@ -115,7 +115,8 @@ class Compiled:
             else _of_numbers(block, numbers)
             for block in self._blocks
         ]
-        return self._estimate(np.concatenate(blocks, axis=1))
+        by_column = self.by_row and len(numbers) >= _MANY
+        return self._estimate(_beside(blocks) if by_column else np.concatenate(blocks, axis=1))
 
 
 def compile_model(model: Model) -> Compiled:
@@ -151,6 +152,15 @@ def _of_numbers(block: Numeric, numbers: np.ndarray) -> np.ndarray:
 
 def _of_category(block: Category, cells: Sequence[str | None]) -> np.ndarray:
     return np.array([block.rows.get(cell, block.unseen) for cell in cells])
+
+
+def _beside(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Put blocks side by side, with each column in one piece: trees compare whole columns."""
+    widths = [block.shape[1] for block in blocks]
+    found = np.empty((len(blocks[0]), sum(widths)), order="F")
+    for block, end, width in zip(blocks, np.cumsum(widths), widths, strict=True):
+        found[:, end - width : end] = block
+    return found
 
 
 def _chain(*operations: Operation) -> Operation:

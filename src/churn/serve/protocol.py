@@ -44,6 +44,7 @@ class Protocol(HttpToolsProtocol):
 
     app: App
     since: float | None = None  # None between requests
+    idle_since: float | None = None  # after an answer of the short way
     _held: list[bytes] | None = None  # the body so far of a request that may go the short way
 
     def connection_made(self, transport: Any) -> None:
@@ -53,6 +54,7 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; end the connection if it is too much at once."""
+        self.idle_since = None
         super().data_received(data)
         if len(self.pipeline) > _MOST_WAITING:
             metrics.count("churn_errors", "too many at once")
@@ -116,7 +118,10 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(answer)
         if not pending.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        elif self.pipeline:
+            self.on_response_complete()
+        else:
+            self.idle_since = self.loop.time()
 
 
 def close_slow(connections: Iterable[Any], before: float) -> None:
@@ -124,4 +129,14 @@ def close_slow(connections: Iterable[Any], before: float) -> None:
     for one in list(connections):
         if one.since is not None and one.since < before and not one.transport.is_closing():
             metrics.count("churn_errors", "slow caller")
+            one.transport.close()
+
+
+def close_idle(connections: Iterable[Any], before: float) -> None:
+    """Close the connections without a request since an answer before a moment.
+
+    uvicorn does it after an answer of its own, by a timer for each.
+    """
+    for one in list(connections):
+        if one.idle_since is not None and one.idle_since < before:
             one.transport.close()

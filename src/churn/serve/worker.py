@@ -23,7 +23,7 @@ from churn.serve.access import Keys
 from churn.serve.app import App
 from churn.serve.orders import Orders
 from churn.serve.prediction_log import PredictionLog
-from churn.serve.protocol import Protocol, close_slow
+from churn.serve.protocol import Protocol, close_idle, close_slow
 from churn.serve.served import Served
 from churn.serve.store import Loadable, State, Store
 from churn.serve.versions import Serving, Trial
@@ -243,7 +243,9 @@ async def _look_after(
     """Show the numbers to others, close slow connections, collect garbage, from time to time."""
     loop = asyncio.get_running_loop()
     for turn in itertools.count(1):
-        close_slow(server.server_state.connections, loop.time() - timeout_s)
+        connections, now = server.server_state.connections, loop.time()
+        close_slow(connections, now - timeout_s)
+        close_idle(connections, now - server.config.timeout_keep_alive)
         metrics.put("churn_requests_in_progress", app.in_flight)
         metrics.put("churn_log_queue_rows", app.log_queue)
         try:

@@ -17,6 +17,7 @@ from churn.model.artifact import Model
 from churn.serve import metrics
 from churn.serve.access import Keys
 from churn.serve.app import SMALL_BODY, App
+from churn.serve.protocol import close_idle
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
 from churn.serve.worker import Server, config
@@ -35,6 +36,7 @@ class Watched(App):
         super().__init__(ServeParams(**settings), keys)
         self.serving = Serving("churn", champion)
         self.ways: list[str] = []
+        self.server: Server
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.ways.append("long")
@@ -48,7 +50,7 @@ class Watched(App):
 
 
 @pytest.fixture
-def app(champion: Served) -> App:
+def app(champion: Served) -> Watched:
     return Watched(champion, Keys())
 
 
@@ -69,12 +71,12 @@ def request(body: bytes, *headers: str, kind: str = "application/json") -> bytes
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def served(app: App, work: Callable[[Callable[[], Awaitable[Connection]]], Awaitable[T]]) -> T:
+def served(app: Watched, work: Callable[[Callable[[], Awaitable[Connection]]], Awaitable[T]]) -> T:
     """Serve on a port while some work is done, which may open connections."""
 
     async def run() -> T:
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            server = Server(config(app, 1))
+            app.server = server = Server(config(app, 1))
             running = asyncio.create_task(server._serve([listening]))
             port = listening.getsockname()[1]
             try:
@@ -95,7 +97,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
         return head, await reader.readexactly(int(length))
 
 
-def answers(app: App, *requests: bytes) -> list[tuple[bytes, bytes]]:
+def answers(app: Watched, *requests: bytes) -> list[tuple[bytes, bytes]]:
     """Send requests one after the other through one connection."""
 
     async def work(connect: Callable[[], Awaitable[Connection]]) -> list[tuple[bytes, bytes]]:
@@ -309,6 +311,34 @@ def test_a_caller_who_goes_takes_nothing_along(app: Watched, customer: bytes) ->
 
     assert served(app, work).startswith(b"HTTP/1.1 200 ")
     assert app.in_flight == 0
+
+
+def test_a_connection_that_is_idle_is_closed_and_not_one_that_asks(
+    app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bool]:
+        idle, asks = await connect(), await connect()
+        for reader, writer in (idle, asks):
+            writer.write(request(customer))
+            await answer(reader)
+        asks[1].write(request(customer)[:-1])  # the rest of it is on its way
+        await asyncio.sleep(0.1)
+        now, connections = asyncio.get_running_loop().time(), app.server.server_state.connections
+        close_idle(connections, now - 60)
+        await asyncio.sleep(0.1)
+        before = [reader.at_eof() for reader, _ in (idle, asks)]
+        close_idle(connections, now)
+        await asyncio.sleep(0.1)
+        after = [reader.at_eof() for reader, _ in (idle, asks)]
+        asks[1].write(b"}")
+        head, _ = await answer(asks[0])
+        assert head.startswith(b"HTTP/1.1 200 ")
+        for _, writer in (idle, asks):
+            writer.close()
+        return before + after
+
+    assert served(app, work) == [False, False, True, False]
+    assert app.ways == ["short"] * 3
 
 
 def test_a_failure_tells_nothing_of_a_customer(
