@@ -103,8 +103,10 @@ class RatioFeatures(_NumericTransformer):
         """Compute the ratios of float64 numbers in the order of the columns, without checks."""
         above, below = numbers[:, self.pairs_[:, 0]], numbers[:, self.pairs_[:, 1]] + 1.0
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            ratios: np.ndarray = above / below
-            ratios[np.abs(ratios) > np.finfo(np.float32).max] = np.nan
+            ratios: np.ndarray = np.divide(above, below, out=above)
+            beyond = np.abs(ratios, out=below) > np.finfo(np.float32).max
+        if beyond.any():
+            ratios[beyond] = np.nan
         return ratios
 
     def sources(self) -> np.ndarray:

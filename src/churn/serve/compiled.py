@@ -182,12 +182,19 @@ def _operation(step: Any) -> Operation:
         compute: Operation = step.compute
         return compute
     if isinstance(step, SimpleImputer):
-        values = step.statistics_
-        return lambda numbers: np.where(np.isnan(numbers), values, numbers)
+        return _imputing(step.statistics_)
     if isinstance(step, StandardScaler):
         mean, scale = step.mean_, step.scale_
         return lambda numbers: (numbers - mean) / scale
     raise CompileError(f"no array operation for {type(step).__name__}")
+
+
+def _imputing(values: np.ndarray) -> Operation:
+    def impute(numbers: np.ndarray) -> np.ndarray:
+        missing = np.isnan(numbers)
+        return np.where(missing, values, numbers) if missing.any() else numbers
+
+    return impute
 
 
 def _categories(branch: Any, columns: Sequence[str]) -> list[Category]:
