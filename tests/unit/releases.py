@@ -32,7 +32,7 @@ from churn.validation.results import Checks
 from tests.conftest import ROOT
 from tests.unit.repositories import commit
 
-MADE = Source(how="main", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
+MADE = Source(how="commit", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
 PASSED = Findings(True, "16 integration tests passed", "")
 _CHECK = {"conditions": {"a_condition": None}}
 _SUITES = {"data_integrity": "IsSingleValue", "train_test": "LabelDrift", "model": "RocReport"}

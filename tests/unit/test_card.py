@@ -56,7 +56,7 @@ def test_every_number_is_that_of_a_result(workspace: Workspace) -> None:
     assert model_digest(workspace.model) in text
     assert input_fingerprint(workspace.root) in text
     assert "| pull request | number 12 |" in text
-    assert "made on main from the merge commit of pull request #12" in text
+    assert "made in a clean checkout of the commit of pull request #12" in text
     few = "**`age`**: could not be measured: fewer than two slices of 'age' have 50 customers."
     assert few in text
     assert "3 of 3 checks of deepchecks passed." in text

@@ -813,6 +813,21 @@ def test_a_column_that_is_new_comes_from_the_table_of_the_change(
     assert asked[0]["age"].equals(own["age"] + 1)
 
 
+def test_a_new_column_that_is_missing_for_all_of_main_s_customers_is_no_comparison(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def others(test: pd.DataFrame) -> pd.DataFrame:
+        return test.drop(columns="plan").assign(customer_id="M" + test["customer_id"])
+
+    found = of_main(workspace, tmp_path / "main", others, ROOT / "src")
+    monkeypatch.setattr(revisions, "of_revision", gives(found))
+    on_main, _ = compare.run(workspace, "main", production=False).baselines
+    assert on_main.incomparable == (
+        "the customers of main have no column 'plan', and none of them is in the table of this"
+        " change"
+    )
+
+
 def test_a_table_whose_label_has_another_name_is_no_exam(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

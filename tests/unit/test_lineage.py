@@ -35,7 +35,7 @@ def test_which_pull_request_was_merged_is_one_question(
     served_github.merge_pull(3, COMMIT)
     source, unknown = lineage.of_commit(COMMIT, environment)
     run = f"https://{served_github.host}/octo/shop/actions/runs/77"
-    assert (source, unknown) == (Source(how="main", pull_request=3, run=run), None)
+    assert (source, unknown) == (Source(how="commit", pull_request=3, run=run), None)
     assert len(served_github.asked) == 1
 
 
@@ -56,7 +56,7 @@ def test_where_github_does_not_answer_it_is_said_and_is_no_failure(
 
 
 def test_another_ci_has_no_github_to_ask() -> None:
-    assert lineage.of_commit(COMMIT, {}) == (Source(how="main"), None)
+    assert lineage.of_commit(COMMIT, {}) == (Source(how="commit"), None)
 
 
 @pytest.mark.parametrize("answer", [[], [{}], [{"merged_at": "x"}], [{"number": 3}], [1]])
@@ -75,10 +75,10 @@ def test_of_several_pull_requests_it_is_the_one_that_was_merged_as_this_commit()
 
 def test_a_note_is_read_and_a_candidate_without_one_was_made_locally(tmp_path: Path) -> None:
     assert lineage.read(tmp_path) == Source()
-    made = {"how": "main", "pull_request": 12, "run": "https://github.com/o/r/actions/runs/7"}
+    made = {"how": "commit", "pull_request": 12, "run": "https://github.com/o/r/actions/runs/7"}
     (tmp_path / lineage.FILE).write_text(json.dumps(made))
     assert lineage.read(tmp_path) == Source(**made)
-    assert Source(**made).summary == "made on main from the merge commit of pull request #12"
+    assert Source(**made).summary == "made in a clean checkout of the commit of pull request #12"
     assert Source().summary == "made locally"
 
 

@@ -55,7 +55,7 @@ def test_it_is_made_from_scratch_and_judged_against_production(
     [plan] = made
     assert (plan.revision, plan.production, plan.from_scratch) == (None, True, True)
     assert plan.source is not None
-    assert plan.source.how == "main"
+    assert plan.source.how == "commit"
     digest = bundle.read_manifest(tmp_path / "candidate").digest
     assert (done.code, done.needed, done.digest) == (0, True, digest)
     assert (tmp_path / "output").read_text() == f"needed=true\ndigest={digest}\n"
@@ -143,7 +143,9 @@ def test_an_earlier_candidate_is_not_taken_for_this_one(
 
 def test_where_it_came_from_goes_with_it(candidates: Candidates) -> None:
     version = candidates.release(1).version
-    assert json.loads((candidates.plan(1).candidate / "lineage.json").read_text())["how"] == "main"
-    assert version.tags["candidate"] == "main"
+    assert (
+        json.loads((candidates.plan(1).candidate / "lineage.json").read_text())["how"] == "commit"
+    )
+    assert version.tags["candidate"] == "commit"
     head = Commit.of(candidates.roots[0], "HEAD").id
     assert version.tags["commit"] == head == git(candidates.roots[0], "rev-parse", "HEAD").strip()

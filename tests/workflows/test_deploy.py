@@ -115,7 +115,7 @@ def test_a_first_push_is_made_judged_and_released(story: Story) -> None:
     ), ran.log
     assert story.standing == {1: ("Production", {"champion"})}
     version = story.registry[1]
-    assert version.tags["candidate"] == "main"
+    assert version.tags["candidate"] == "commit"
     assert version.tags["commit"] == story.clone.git("rev-parse", "main")
     assert "## version 1 is in Production" in ran.summary
     assert version.digest in ran.summary

@@ -21,7 +21,7 @@ class Source(Shape):
     Attributes
     ----------
     how : str
-        ``main`` if `churn candidate make` built it from a commit on main; else ``local``.
+        ``commit`` if `churn candidate make` built it from a commit; else ``local``.
     pull_request : int or None
         The pull request that was merged as that commit, if GitHub knows it.
     run : str
@@ -37,10 +37,10 @@ class Source(Shape):
     @property
     def summary(self) -> str:
         """The source in one line."""
-        if self.how != "main":
+        if self.how == "local":
             return "made locally"
         of = f" of pull request #{self.pull_request}" if self.pull_request else ""
-        return f"made on main from the merge commit{of}"
+        return f"made in a clean checkout of the commit{of}"
 
     @property
     def lines(self) -> list[str]:
@@ -72,7 +72,7 @@ def read(candidate: Path) -> Source:
 
 
 def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str | None]:
-    """Return the source of a candidate that is made from a commit on main.
+    """Return the source of a candidate that is made from a commit.
 
     Asks GitHub once for the pull request. Without an answer the number stays unknown, which does
     not invalidate the candidate.
@@ -94,12 +94,12 @@ def of_commit(commit: str, environment: Mapping[str, str]) -> tuple[Source, str 
     run = environment.get("GITHUB_RUN_ID")
     address = f"{server}/{name}/actions/runs/{run}" if name and run else ""
     if not (name and token):
-        return Source(how="main", run=address), None
+        return Source(how="commit", run=address), None
     try:
         pulls = Repository(f"{server}/{name}", token).pull_requests_of(commit)
-        return Source(how="main", pull_request=merged_pull(pulls, commit), run=address), None
+        return Source(how="commit", pull_request=merged_pull(pulls, commit), run=address), None
     except GitHubError as error:
-        return Source(how="main", run=address), f"the pull request is unknown: {error}"
+        return Source(how="commit", run=address), f"the pull request is unknown: {error}"
 
 
 def merged_pull(pulls: list[MergedPull], commit: str) -> int | None:

@@ -98,6 +98,14 @@ def _main_exam(candidate: Candidate, main: Baseline) -> tuple[Exam, Changed | No
         )
         return Exam("main", test, _NONE, train, problem), changed
     rows = customers.main_exam(test, candidate.train, candidate.test, data)
+    new = [name for name in data.inputs if name not in test]
+    if new and len(rows) and not rows[data.id].isin(candidate.test[data.id]).any():
+        # Every cell of it would be missing, and the comparison would say nothing of the model.
+        problem = (
+            f"the customers of {main.name} have no column {new[0]!r}, and none of them is in the"
+            " table of this change"
+        )
+        return Exam("main", rows, _NONE, train, problem), changed
     try:
         scores = artifact.load(candidate.workspace.model).scores(rows)
     except (ChurnError, ValueError) as error:

@@ -11,6 +11,8 @@ import numpy as np
 JSON = b"application/json"
 _TEXT = b"text/plain; charset=utf-8"
 RETRY = ((b"retry-after", b"1"),)
+# Of MLflow's errors; any other status is of a bad request.
+_CODES = {500: "INTERNAL_ERROR", 501: "NOT_IMPLEMENTED", 503: "TEMPORARILY_UNAVAILABLE"}
 encode = msgspec.json.Encoder().encode
 Headers = list[tuple[bytes, bytes]]
 
@@ -58,7 +60,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, and not a fault of the serve
         """Return it in the form of a protocol."""
         body = {"error": self.message}
         if not v2:
-            code = "BAD_REQUEST" if self.status < 500 else "TEMPORARILY_UNAVAILABLE"
+            code = _CODES.get(self.status, "BAD_REQUEST")
             body = {"error_code": code, "message": self.message}
         return Answer(self.status, encode(body), headers=self.headers)
 

@@ -119,11 +119,13 @@ class Explaining:
             raise Refusal(503, "the reasons could not be found; see the log", "reasons", RETRY)
         if isinstance(reply, str):
             raise Refusal(501, reply, "reasons")
-        answer = served.answer(await asyncio.to_thread(served.scores, rows))
+        scores = await asyncio.to_thread(served.scores, rows)
+        # As Python's own: a number is encoded as one, and a class is a text already.
+        answer = {name: values.tolist() for name, values in served.answer(scores).items()}
         columns = served.model.card.inputs
         return [
             {
-                **{name: values[i].item() for name, values in answer.items()},
+                **{name: values[i] for name, values in answer.items()},
                 "version": served.version,
                 "score": float(reply.score[i]),
                 "base": float(reply.base[i]),

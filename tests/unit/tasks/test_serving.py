@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from churn.core.params import FAMILIES, ServeParams
 from churn.explanation.values import Explainer
+from churn.model import artifact
 from churn.serve import metrics, parity
 from churn.serve.access import Keys
 from churn.serve.app import App
@@ -118,6 +122,30 @@ def test_the_base_of_a_class_is_its_mean_score_of_the_training_rows(
     explainer = Explainer(model)
     raw = model.pipeline.decision_function(model.inputs(spenders))
     np.testing.assert_allclose(explainer.base, raw.mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["regression", "multiclass"])
+def test_the_server_gives_reasons_for_what_it_predicts(
+    task: str, fit_numbers: Fit, fit_classes: Fit, spenders: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = (fit_numbers if task == "regression" else fit_classes)("hist_gradient_boosting")
+    artifact.save(model, tmp_path / "model")
+    app = App(ServeParams(timeout_s=60.0), Keys())
+    app.serving = Serving("churn", replace(unproven(model), folder=tmp_path / "model"))
+    rows = spenders[list(model.card.inputs)].head(5)
+    body = {"dataframe_records": rows.to_dict("records")}
+
+    explained = asked(app, "/explain", body)
+    assert explained.status == 200, explained.body
+    predicted = asked(app, "/invocations", body).json["predictions"]
+    expected = Explainer(model).explain(model.inputs(rows))
+    for place, (one, said) in enumerate(
+        zip(explained.json["explanations"], predicted, strict=True)
+    ):
+        assert {name: one[name] for name in model.output.answered} == said
+        assert list(one["reasons"].values()) == expected.values[place].tolist()
+        assert one["base"] + sum(one["reasons"].values()) == pytest.approx(one["score"])
 
 
 def test_a_challenger_of_another_task_answers_nobody(

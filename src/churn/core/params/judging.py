@@ -101,7 +101,7 @@ class ChecksParams(Section):
     Attributes
     ----------
     max_rows : int
-        Maximum number of customers of both sides together.
+        Maximum number of customers of both sides together; checks of equal rows get all of them.
     seed : int
         For checks that sample.
     data_integrity : tuple of Check
