@@ -118,7 +118,7 @@ class Predictor:
         else:
             async with asyncio.timeout(self._timeout_s):
                 scored = await loop.run_in_executor(self._threads, _score, served, rows)
-            self._finish([one], rows, *scored)
+            self._finish([one], rows, *_decided([one], *scored))
         return await found
 
     def begin(
@@ -157,24 +157,19 @@ class Predictor:
         for group in groups.values():
             try:
                 rows = joined([one.rows for one in group])
-                self._finish(group, rows, *_score(group[0].served, rows))
+                decided = _decided(group, *_score(group[0].served, rows))
             except Exception as error:
                 for one in group:
                     one.tell(error)
+            else:
+                self._finish(group, rows, *decided)
 
     def _finish(
-        self, group: list[_Waiting], rows: Rows, scores: np.ndarray, scoring_s: float
+        self, group: list[_Waiting], rows: Rows, answer: dict[str, np.ndarray], scoring_s: float
     ) -> None:
-        """Decide, count, log, and tell those who wait."""
+        """Tell those who wait, and log."""
         first, ended = group[0], time.perf_counter()
         served, role = first.served, first.role
-        answer = served.answer(scores)
-        if role != "shadow":
-            metrics.count("churn_rows", served.version, by=len(scores))
-        for outcome, number in _outcomes(answer["prediction"]):
-            metrics.count("churn_predictions", role, outcome, by=number)
-        # Not how long they have waited: for the other version, too, which is predicted first.
-        metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
         end = 0
         for one in group:
             start, end = end, end + len(one.rows)
@@ -218,6 +213,21 @@ def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:
     """Return the scores, and the seconds that they took."""
     begun = time.perf_counter()
     return served.scores(rows), time.perf_counter() - begun
+
+
+def _decided(
+    group: list[_Waiting], scores: np.ndarray, scoring_s: float
+) -> tuple[dict[str, np.ndarray], float]:
+    """Return the answer, and the seconds; count both."""
+    served, role = group[0].served, group[0].role
+    answer = served.answer(scores)
+    if role != "shadow":
+        metrics.count("churn_rows", served.version, by=len(scores))
+    for outcome, number in _outcomes(answer["prediction"]):
+        metrics.count("churn_predictions", role, outcome, by=number)
+    # Not how long they have waited: for the other version, too, which is predicted first.
+    metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
+    return answer, scoring_s
 
 
 def _places(group: list[_Waiting]) -> np.ndarray | None:
