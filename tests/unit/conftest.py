@@ -121,12 +121,19 @@ def released(
     _one_released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Candidates]:
     """The same, with the first candidate in Production as version 1."""
+    with released_in(tmp_path, _one_released, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def released_in(folder: Path, made: Path, patch: pytest.MonkeyPatch) -> Iterator[Candidates]:
+    """Work in a copy of what `_one_released` has made."""
     from churn.tracking import local_store
 
-    shutil.copytree(_one_released, tmp_path, dirs_exist_ok=True)
-    local_store.relocate_artifact_uris(tmp_path)
-    with working_in(tmp_path, monkeypatch):
-        yield _candidates(tmp_path)
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    local_store.relocate_artifact_uris(folder)
+    with working_in(folder, patch):
+        yield _candidates(folder)
 
 
 def _candidates(folder: Path) -> Candidates:
