@@ -20,7 +20,7 @@ from churn.deploy.canary_release import Ending
 from churn.provenance.candidate import model_digest
 from churn.registry import Canary, Registry, Version
 from churn.serve import log_reading
-from tests.unit.conftest import released_in, working_in
+from tests.unit.conftest import copied, working_in
 from tests.unit.releases import Candidates
 from tests.unit.serve.running import Record, Running, eventually, serving
 
@@ -65,10 +65,9 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def _story(_one_released: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def _story(_second_tested: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("story")
-    with pytest.MonkeyPatch.context() as patch, released_in(folder, _one_released, patch) as found:
-        found.release(2, until="integration")
+    with pytest.MonkeyPatch.context() as patch, copied(_second_tested, folder, patch) as found:
         root = looking_often(found, folder / "server")
         with serving(root) as running:
             yield Story(found, root, running)
