@@ -52,7 +52,7 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     assert params["task"] == task
     if task == "regression":  # through params.yaml alone
         params["model"] |= {"family": "random_forest"}
-        params["model"]["hyperparameters"] = {"n_estimators": 30, "max_depth": 5}
+        params["model"]["hyperparameters"] = {"n_estimators": 100, "max_depth": 5}
     else:
         assert params["data"]["classes"] == ["Bianchi", "Rossi", "Verdi"]
         params["decision"]["costs"] = {"Verdi": 2.0}
