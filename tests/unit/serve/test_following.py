@@ -135,16 +135,6 @@ def test_a_challenger_answers_always_the_same_customers_until_it_is_promoted(
     assert released.registry.production() == released.registry.version(2)
 
 
-def test_callers_get_each_version_and_its_very_bits(story: Story, records: list[Record]) -> None:
-    released, running = story.released, story.running
-    assert answered(running, records) == offline(released, 2, records)
-    promotion.rollback(released.registry, None, "me", "it was not better")
-    eventually(lambda: running.version(records[0]) == "1", 5)
-    assert answered(running, records) == offline(released, 1, records)
-    assert running.number("churn_model_served", version="1", scorer="compiled") == 1
-    assert running.number("churn_model_served", version="2") == 0
-
-
 def test_it_goes_on_without_the_registry_and_starts_without_it(
     story: Story, records: list[Record]
 ) -> None:
@@ -153,11 +143,27 @@ def test_it_goes_on_without_the_registry_and_starts_without_it(
     assert running.stop() == 0
     gone = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     with serving(story.root, environment=gone) as again:
-        assert "begins with version 1 of the local copy" in again.text
+        assert "begins with version 2 of the local copy" in again.text
         assert answered(again, records) == expected
         eventually(lambda: again.number("churn_registry_failures_total") >= 1)
         assert answered(again, records) == expected
         assert "what is served goes on" in again.text
+
+
+def test_callers_get_each_version_and_its_very_bits(
+    released: Candidates, records: list[Record], tmp_path: Path
+) -> None:
+    with serving(looking_often(released, tmp_path / "server")) as running:
+        assert running.version(records[0]) == "1"
+        assert answered(running, records) == offline(released, 1, records)
+        released.release(2)
+        eventually(lambda: running.version(records[0]) == "2")
+        assert answered(running, records) == offline(released, 2, records)
+        promotion.rollback(released.registry, None, "me", "it was not better")
+        eventually(lambda: running.version(records[0]) == "1", 5)
+        assert answered(running, records) == offline(released, 1, records)
+        assert running.number("churn_model_served", version="1", scorer="compiled") == 1
+        assert running.number("churn_model_served", version="2") == 0
 
 
 def test_a_version_whose_files_were_changed_stays_out(
