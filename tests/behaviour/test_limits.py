@@ -34,7 +34,7 @@ from churn.validation.results import CheckResult, Checks
 from tests import warm
 from tests.binary import BINARY
 from tests.conftest import ROOT
-from tests.exhaustive import EXHAUSTIVE
+from tests.exhaustive import EXHAUSTIVE, rest_by_night
 
 pytestmark = pytest.mark.long
 Frame = pd.DataFrame
@@ -396,7 +396,10 @@ def test_a_table_of_fifty_rows_passes(settings: Params, tmp_path: Path) -> None:
     assert details.endswith("held-out rows of the rarest label; it takes 10")
 
 
-@pytest.mark.parametrize("check", ["FeatureLabelCorrelationChange", "SimpleModelComparison"])
+BY_LABEL = ("FeatureLabelCorrelationChange", "SimpleModelComparison")
+
+
+@pytest.mark.parametrize("check", rest_by_night(BY_LABEL, ["SimpleModelComparison"]))
 def test_from_ten_held_out_customers_of_a_label_a_check_by_label_counts(
     check: str, healthy: Sides, settings: Params, tmp_path: Path
 ) -> None:

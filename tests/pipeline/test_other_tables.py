@@ -13,7 +13,9 @@ import pytest
 import yaml
 from sklearn.datasets import load_breast_cancer
 
+from tests.exhaustive import EXHAUSTIVE
 from tests.pipeline.conftest import Clone
+from tests.pipeline.test_init import without_slow_checks
 
 pytestmark = pytest.mark.long
 
@@ -53,6 +55,8 @@ def test_breast_cancer_as_a_spreadsheet_from_table_to_production(
     clone: Clone, tmp_path: Path
 ) -> None:
     """No id, semicolons, decimal commas, dates, blanks, another encoding, a line of nothing."""
+    if not EXHAUSTIVE:
+        without_slow_checks(clone)
     bunch = load_breast_cancer(as_frame=True)
     # Its first rows are of other patients than its last ones, which a check of the ids finds.
     shuffled = bunch.frame.sample(frac=1, random_state=0, ignore_index=True)

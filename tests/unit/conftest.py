@@ -103,6 +103,15 @@ def _one_released(_both: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+@pytest.fixture(scope="session")
+def _second_tested(_one_released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first in Production, the second in Staging with its tests passed; tests copy it."""
+    folder = tmp_path_factory.mktemp("tested")
+    with pytest.MonkeyPatch.context() as patch, copied(_one_released, folder, patch) as found:
+        found.release(2, until="integration")
+    return folder
+
+
 @pytest.fixture
 def candidates(
     _both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,12 +130,28 @@ def released(
     _one_released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Candidates]:
     """The same, with the first candidate in Production as version 1."""
+    with copied(_one_released, tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def tested(
+    _second_tested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Candidates]:
+    """The same, with the second as version 2, which has passed its tests."""
+    with copied(_second_tested, tmp_path, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def copied(made: Path, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Candidates]:
+    """Work in a copy of a folder with both candidates and a registry."""
     from churn.tracking import local_store
 
-    shutil.copytree(_one_released, tmp_path, dirs_exist_ok=True)
-    local_store.relocate_artifact_uris(tmp_path)
-    with working_in(tmp_path, monkeypatch):
-        yield _candidates(tmp_path)
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    local_store.relocate_artifact_uris(folder)
+    with working_in(folder, patch):
+        yield _candidates(folder)
 
 
 def _candidates(folder: Path) -> Candidates:

@@ -73,46 +73,43 @@ def test_an_older_commit_s_model_is_not_tried(candidates: Candidates) -> None:
 
 
 def test_one_version_is_tried_at_a_time_and_the_same_command_again_changes_nothing(
-    released: Candidates,
+    tested: Candidates,
 ) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
-    begin(released, 2)
-    assert released.registry.version(2).canary == TENTH
-    assert trail(released, 2).count("canary") == 1
-    begin(released, 2, Canary(0.5, shadow=True))  # another share is a new trial
-    assert trail(released, 2).count("canary") == 2
-    canary.stop(released.registry, "me", "seen enough")
-    assert tried(released) == []
-    assert released.registry.version(2).canary is None
-    assert trail(released, 2)[-1] == "canary_stopped"
-    assert released.production is not None
-    assert released.production.number == 1
+    begin(tested, 2)
+    begin(tested, 2)
+    assert tested.registry.version(2).canary == TENTH
+    assert trail(tested, 2).count("canary") == 1
+    begin(tested, 2, Canary(0.5, shadow=True))  # another share is a new trial
+    assert trail(tested, 2).count("canary") == 2
+    canary.stop(tested.registry, "me", "seen enough")
+    assert tried(tested) == []
+    assert tested.registry.version(2).canary is None
+    assert trail(tested, 2)[-1] == "canary_stopped"
+    assert tested.production is not None
+    assert tested.production.number == 1
 
 
 def test_a_promotion_ends_the_trial_and_so_does_a_change_of_production(
-    released: Candidates,
+    tested: Candidates,
 ) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
-    promote(released)
-    assert tried(released) == []
-    assert trail(released, 2)[-1] == "production"  # which says it
-    promotion.rollback(released.registry, None, "me", "it was not")
-    begin_again = released.registry
+    begin(tested, 2)
+    promote(tested)
+    assert tried(tested) == []
+    assert trail(tested, 2)[-1] == "production"  # which says it
+    promotion.rollback(tested.registry, None, "me", "it was not")
+    begin_again = tested.registry
     with begin_again.locked("me"):
         begin_again.start_canary(begin_again.version(2), TENTH, "me", "once more")
-    assert tried(released) == [2]
-    promotion.promote(released.roots[1], released.registry, 2, "production", "me", "now")
-    promotion.rollback(released.registry, 1, "me", "no")
-    assert tried(released) == []
+    assert tried(tested) == [2]
+    promotion.promote(tested.roots[1], tested.registry, 2, "production", "me", "now")
+    promotion.rollback(tested.registry, 1, "me", "no")
+    assert tried(tested) == []
 
 
 def test_a_promotion_tests_the_version_as_it_is_served_and_in_production(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
+    begin(tested, 2)
     served: list[str] = []
 
     def run(root: Path, model: Path, *_: object) -> Findings:
@@ -120,45 +117,43 @@ def test_a_promotion_tests_the_version_as_it_is_served_and_in_production(
         return PASSED
 
     monkeypatch.setattr(integration, "run", run)
-    promote(released)
-    assert served == [released.digest(2)]
-    version = released.production
+    promote(tested)
+    assert served == [tested.digest(2)]
+    version = tested.production
     assert version is not None
     assert (version.number, version.tags["smoke"], version.replaced) == (2, "passed", 1)
-    assert trail(released, 2)[-3:] == ["canary", "tested", "production"]
+    assert trail(tested, 2)[-3:] == ["canary", "tested", "production"]
 
 
 def test_a_version_that_fails_its_tests_is_not_promoted(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
+    begin(tested, 2)
     failed = Findings(False, "integration tests failed: test_parity", "")
     monkeypatch.setattr(integration, "run", lambda *_: failed)
     with pytest.raises(BlockedError, match="integration tests failed: test_parity"):
-        promote(released)
-    assert released.production is not None
-    assert (released.production.number, tried(released)) == (1, [2])
+        promote(tested)
+    assert tested.production is not None
+    assert (tested.production.number, tried(tested)) == (1, [2])
 
 
 def test_a_version_that_fails_in_production_is_taken_back(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
+    begin(tested, 2)
 
     def fail(*_: object) -> None:
         raise BlockedError("it predicts differently")
 
     monkeypatch.setattr(production, "require_same_predictions", fail)
     with pytest.raises(BlockedError, match="version 1 was put back into Production"):
-        promote(released)
-    assert released.production is not None
-    assert (released.production.number, tried(released)) == (1, [])
+        promote(tested)
+    assert tested.production is not None
+    assert (tested.production.number, tried(tested)) == (1, [])
 
 
 def test_a_promotion_that_is_killed_after_the_move_is_completed_by_the_next(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class KilledError(BaseException):
         pass
@@ -166,56 +161,52 @@ def test_a_promotion_that_is_killed_after_the_move_is_completed_by_the_next(
     def die(*_: object) -> None:
         raise KilledError
 
-    released.release(2, until="integration")
-    begin(released, 2)
+    begin(tested, 2)
     with monkeypatch.context() as patch:
         patch.setattr(production, "smoke", die)
         with pytest.raises(KilledError):
-            promote(released)
-    assert released.registry.version(2).tags["smoke"] == "pending"
-    promote(released)
-    assert released.registry.version(2).tags["smoke"] == "passed"
-    assert trail(released, 2).count("production") == 1
+            promote(tested)
+    assert tested.registry.version(2).tags["smoke"] == "pending"
+    promote(tested)
+    assert tested.registry.version(2).tags["smoke"] == "passed"
+    assert trail(tested, 2).count("production") == 1
 
 
-def test_a_trial_that_was_stopped_or_is_another_s_is_not_promoted(released: Candidates) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
+def test_a_trial_that_was_stopped_or_is_another_s_is_not_promoted(tested: Candidates) -> None:
+    begin(tested, 2)
     with pytest.raises(RegistryError, match="version 2 is being tried, and no longer 3"):
-        promote(released, 3)
-    canary.stop(released.registry, "churn serve", "it could not answer 9 of 90 requests")
+        promote(tested, 3)
+    canary.stop(tested.registry, "churn serve", "it could not answer 9 of 90 requests")
     with pytest.raises(NoTrialError, match=r"2 was stopped by churn serve \(it could not answer 9"):
-        promote(released)
-    assert released.production is not None
-    assert released.production.number == 1
+        promote(tested)
+    assert tested.production is not None
+    assert tested.production.number == 1
 
 
 def test_another_commit_promotes_with_the_parameters_of_the_version_s_own(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
-    released.release(2, until="integration")
-    begin(released, 2)
-    shutil.rmtree(released.roots[0] / "build")
-    promote(released, at=1)
-    assert released.production is not None
-    assert released.production.tags["smoke"] == "passed"
+    begin(tested, 2)
+    shutil.rmtree(tested.roots[0] / "build")
+    promote(tested, at=1)
+    assert tested.production is not None
+    assert tested.production.tags["smoke"] == "passed"
 
 
 def test_other_data_than_those_of_the_review_block_a_promotion(
-    released: Candidates, monkeypatch: pytest.MonkeyPatch
+    tested: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracked_data, "require_data", lambda root: None)
-    released.release(2, until="integration")
-    begin(released, 2)
-    root = released.roots[1]
+    begin(tested, 2)
+    root = tested.roots[1]
     shutil.rmtree(root / "build")
     table = pd.read_csv(root / "data" / "customers.csv")
     table.assign(frequency=table["frequency"] + 1).to_csv(root / "data/customers.csv", index=False)
     with pytest.raises(CandidateError, match="predicts differently for the held-out customers"):
-        promote(released)
-    assert released.production is not None
-    assert released.production.number == 1
+        promote(tested)
+    assert tested.production is not None
+    assert tested.production.number == 1
 
 
 @pytest.mark.parametrize("tag", ["", "{}", '{"share": 0, "shadow": false}', '{"share": 2}', "x"])
@@ -270,10 +261,9 @@ def test_a_trial_that_was_stopped_blocks_the_release(candidates: Candidates) -> 
     assert candidates.production.number == 1
 
 
-def test_a_trial_is_due_after_its_hours(released: Candidates) -> None:
-    released.release(2, until="integration")
-    begin(released, 2)
-    version = released.registry.version(2)
+def test_a_trial_is_due_after_its_hours(tested: Candidates) -> None:
+    begin(tested, 2)
+    version = tested.registry.version(2)
     begun = version.last("canary")
     assert isinstance(begun, Event)
     expected = datetime.fromisoformat(begun.when) + timedelta(hours=3)

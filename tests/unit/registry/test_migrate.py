@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -18,6 +18,7 @@ from churn.registry import Registry
 from churn.registry import migrate as module
 from churn.registry.migrate import migrate
 from churn.tracking import connection
+from tests.unit.conftest import copied
 from tests.unit.releases import Candidates
 
 pytestmark = pytest.mark.long
@@ -25,13 +26,21 @@ pytestmark = pytest.mark.long
 Move = Callable[[], int]
 
 
+@pytest.fixture(scope="module")
+def _source(_one_released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two releases, of which the second was rolled back and came back by hand; tests copy it."""
+    folder = tmp_path_factory.mktemp("source")
+    with pytest.MonkeyPatch.context() as patch, copied(_one_released, folder, patch) as found:
+        found.release(2)
+        promotion.rollback(found.registry, None, "night shift", "it was slow")
+        promotion.promote(found.roots[1], found.registry, 2, "production", "me", "it is fine")
+    return folder
+
+
 @pytest.fixture
-def source(released: Candidates) -> Candidates:
-    """Two releases, of which the second was rolled back and came back by hand."""
-    released.release(2)
-    promotion.rollback(released.registry, None, "night shift", "it was slow")
-    promotion.promote(released.roots[1], released.registry, 2, "production", "me", "it is fine")
-    return released
+def source(_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Candidates]:
+    with copied(_source, tmp_path, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

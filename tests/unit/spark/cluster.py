@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import ROOT
 
 PROGRAMS = ROOT / ".venv-spark" / "bin"
+# A compiler that is quick itself, and one thread that tidies up: no JVM lives long here.
+_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _MASTER = re.compile(r"Starting Spark master at (spark://\S+)")
 _PATIENCE = 90  # seconds, on a busy machine
 
@@ -33,7 +35,7 @@ def environment(**other: str) -> dict[str, str]:
     path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
     local = {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "SPARK_LOCAL_IP": "127.0.0.1"}
-    return kept | local | other
+    return kept | local | {"SPARK_SUBMIT_OPTS": _JVM, "SPARK_DAEMON_JAVA_OPTS": _JVM} | other
 
 
 def run(*command: str | Path, **other: str) -> subprocess.CompletedProcess[str]:

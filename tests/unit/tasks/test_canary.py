@@ -39,6 +39,8 @@ from tests.unit.tasks.conftest import CLASSES, Fit, fitted
 pytestmark = pytest.mark.long
 
 TASKS = ("regression", "multiclass")
+# By default one repository is made; a champion of classes needs no limits.
+MOST_BY_NIGHT = rest_by_night(TASKS, ["regression"])
 TARGETS = {"regression": "spend", "multiclass": "level"}
 FOLDS = {"folds": 5, "max_rows": 1000}
 SECTIONS: dict[str, dict[str, Any]] = {
@@ -126,7 +128,7 @@ class Story:
         return log_reading.read(str(self.root / "log"), since)
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module")
 def made(
     request: pytest.FixtureRequest,
     spenders: pd.DataFrame,
@@ -192,7 +194,7 @@ def require_words(story: Story, lines: list[str]) -> None:
         assert any(line.startswith(f"{title}: difference ") for line in lines), text
 
 
-@pytest.mark.parametrize("made", rest_by_night(TASKS, ["multiclass"]), indirect=True)
+@pytest.mark.parametrize("made", MOST_BY_NIGHT, indirect=True)
 def test_a_trial_in_the_shadow_is_decided_by_what_became_of_the_customers(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +286,7 @@ def test_a_trial_on_half_of_the_customers_is_stopped_by_hand(
     assert what[-2:] == ["canary", "canary_stopped"]
 
 
+@pytest.mark.parametrize("made", MOST_BY_NIGHT, indirect=True)
 def test_files_of_another_task_in_the_log_are_passed_over(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,6 +315,7 @@ def test_files_of_another_task_in_the_log_are_passed_over(
     assert "it has predicted for 0 customers" in lines[-1]
 
 
+@pytest.mark.parametrize("made", MOST_BY_NIGHT, indirect=True)
 def test_a_champion_that_gives_no_limits_is_told_in_one_line(
     story: Story, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
