@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 from demo import loop
 
-from churn.provenance.git import git
 from churn.validation.program import checks_python
 from tests import warm
-from tests.exhaustive import EXHAUSTIVE
-from tests.registry import standin
 
 pytestmark = pytest.mark.long
 
@@ -29,26 +26,12 @@ def programs_that_start_at_once() -> dict[str, str]:
     }
 
 
-def with_quick_integration_tests(clone: Path, step: str) -> None:
-    """Let the first release, of the two, be tested in a moment; `git` has the tests that ship."""
-    if step == "train and release":
-        standin.install(clone)
-    elif "version 1 is served" in step:
-        shutil.rmtree(clone / "tests")
-        git(clone, "checkout", "--quiet", "--", "tests")
-
-
 def test_the_loop_closes(tmp_path: Path) -> None:
     if lacking := [name for name in ("gh", "openssl") if not shutil.which(name)]:
         pytest.skip(f"GitHub cannot be asked here; install {', '.join(lacking)}")
     steps: list[str] = []
 
-    def say(step: str) -> None:
-        steps.append(step)
-        if not EXHAUSTIVE:
-            with_quick_integration_tests(tmp_path / "shop", step)
-
-    pages = loop.run(tmp_path, say, programs_that_start_at_once())
+    pages = loop.run(tmp_path, steps.append, programs_that_start_at_once())
 
     told = "\n".join(steps)
     order = [
