@@ -20,9 +20,12 @@ Next:
   git add --all
   git commit -m "Our own customers"
   churn review --baseline main     # what the pull request's comment will say
+  git push --set-upstream origin our-customers    # then open a pull request; its merge deploys
+Without GitHub: merge, then `churn candidate make --output candidate` and `churn release candidate`
+(docs/operations.md). `churn serve` answers with the model that is in Production.
 
 params.yaml says why each value was chosen. Set what only you know: the costs in decision, the
-purpose in card. docs/tables.md goes on from there."""
+texts in card. docs/tables.md goes on from there."""
 
 
 def understood(table: Table, path: str, unsure: Collection[str], console: Console) -> None:
