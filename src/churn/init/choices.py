@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from churn.core.params import ROW_NUMBER, CardParams, CsvParams
+from churn.core.params import ROW_NUMBER, CsvParams, Params
 from churn.init.decisions import Decision
 from churn.init.table import Table
 
@@ -20,6 +20,13 @@ _RFM = {
     "recency": "recency since last",
     "frequency": "frequency orders purchases transactions visits bookings invoices",
     "monetary": "monetary spent spend revenue amount sales turnover",
+}
+# What the template says of its own table; a test compares them.
+SHIPPED_CARD = {
+    "purpose": "Ranks customers by the risk that they leave; the retention team offers discounts"
+    " by it.",
+    "out_of_scope": "Prices, credit or terms of a customer; customers of whom little is known yet.",
+    "owner": "Retention team, retention@example.com",
 }
 _OTHERS = "average avg mean monthly daily signup registration joined start"
 
@@ -110,10 +117,18 @@ def _of_size(table: Table) -> Iterator[Decision]:
     yield Decision(("evaluation", "slices", "min_rows"), least, why)
 
 
-def of_card(table: Table, before: str) -> Iterator[Decision]:
-    """Forget what was said of the model, if that predicted another column, named `before`."""
-    if table.target.name == before:
-        return
-    for key in CardParams.model_fields:
-        why = ("say it: the model card shows it",) if key == "purpose" else ()
-        yield Decision(("card", key), "", why)
+def of_card(table: Table, settings: Params) -> Iterator[Decision]:
+    """Empty what is not known of this table: what the template says of its own, or of a target.
+
+    Parameters
+    ----------
+    table : Table
+    settings : Params
+        Of params.yaml as it is.
+    """
+    is_another = table.target.name != settings.data.target
+    is_shipped = not is_another and set(settings.data.inputs) == set(table.used)
+    for key, text in settings.card.model_dump().items():
+        if is_another or text == "" or (text == SHIPPED_CARD[key] and not is_shipped):
+            why = "not known of this table: fill it in; until then the model card says \"Not said\""
+            yield Decision(("card", key), "", (why,))

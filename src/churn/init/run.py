@@ -76,7 +76,7 @@ def run(
     asker.finish(_options(found))
     decided = [
         *choices.decide(found, path),
-        *choices.of_card(found, settings.data.target),
+        *choices.of_card(found, settings),
         *tasks.decide(found.target.task, settings),
     ]
     text = workspace.params.read_text(encoding="utf-8")

@@ -116,12 +116,40 @@ def test_slices_are_as_many_as_have_held_out_customers(
     assert (found[*slices, "bins"].value, found[*slices, "min_rows"].value) == (bins, min_rows)
 
 
-def test_what_was_said_of_another_target_is_forgotten(table: Table, tmp_path: Path) -> None:
-    assert not [*choices.of_card(table, table.target.name)]
+def settings_with(folder: Path, text: str = SHIPPED, **texts: str) -> params.Params:
+    file = folder / "before.yaml"
+    file.write_text(written(text, [Decision(("card", k), v) for k, v in texts.items()]))
+    return params.load(file)
+
+
+def test_the_texts_of_the_card_that_are_known_are_those_that_are_shipped() -> None:
+    assert yaml.safe_load(SHIPPED)["card"] == choices.SHIPPED_CARD
+
+
+@pytest.mark.parametrize("target", ["left", "churned"])
+def test_what_was_said_of_another_table_is_emptied(
+    target: str, table: Table, tmp_path: Path
+) -> None:
+    """Of another target, and of the same one where the template says it of its own table."""
+    table = replace(table, target=replace(table.target, name=target))
+    settings = settings_with(tmp_path)
     file = tmp_path / "params.yaml"
-    file.write_text(written(SHIPPED, [*choices.of_card(table, "churned")]), encoding="utf-8")
+    file.write_text(written(SHIPPED, [*choices.of_card(table, settings)]), encoding="utf-8")
     assert params.load(file).card == params.CardParams()
-    assert "retention" not in file.read_text().lower()
+    text = file.read_text()
+    assert "retention" not in text.lower()
+    assert text.count("# churn init: not known of this table") == 3
+    # A second time as well.
+    assert written(text, [*choices.of_card(table, params.load(file))]) == text
+
+
+def test_what_is_known_of_a_table_stays(table: Table, tmp_path: Path) -> None:
+    table = replace(table, target=replace(table.target, name="churned"))
+    shipped = settings_with(tmp_path)
+    same = replace(table, used=dict.fromkeys(shipped.data.inputs, table.used["spent"]))
+    assert [*choices.of_card(same, shipped)] == []
+    own = settings_with(tmp_path, owner="Ann, ann@example.org")
+    assert [d.path[-1] for d in choices.of_card(table, own)] == ["purpose", "out_of_scope"]
 
 
 def test_a_reason_stays_in_its_line() -> None:
