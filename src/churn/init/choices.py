@@ -130,5 +130,5 @@ def of_card(table: Table, settings: Params) -> Iterator[Decision]:
     is_shipped = not is_another and set(settings.data.inputs) == set(table.used)
     for key, text in settings.card.model_dump().items():
         if is_another or text == "" or (text == SHIPPED_CARD[key] and not is_shipped):
-            why = "not known of this table: fill it in; until then the model card says \"Not said\""
+            why = 'not known of this table: fill it in; until then the model card says "Not said"'
             yield Decision(("card", key), "", (why,))
