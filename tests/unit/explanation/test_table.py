@@ -29,7 +29,10 @@ def test_each_customer_gets_reasons_that_sum(
     unlabelled = planned.head(30).drop(columns="churned")
     unlabelled.to_csv(source) if ending == "csv" else unlabelled.to_parquet(source)
     main(["explain", "--model", str(stored), "--input", str(source), "--output", str(target)])
-    assert "reasons of 30 predictions, in log-odds beside -" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "reasons of 30 predictions, in log-odds; the base (-" in said
+    assert said.endswith(") and the reasons of a row sum to its score\n")
+    assert "by the class" not in said
 
     found = read(target)
     reasons = [f"reason_{name}" for name in model.card.inputs]
