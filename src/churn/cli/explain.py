@@ -10,7 +10,7 @@ import click
 from churn.cli.group import cli
 
 if TYPE_CHECKING:
-    from churn.explanation.values import Unit
+    from churn.explanation.values import Explained, Unit
 
 _UNITS: dict[Unit, str] = {
     "log-odds": "in log-odds",
@@ -53,9 +53,14 @@ def explain(model: str, source: Path, output: Path) -> None:
     from churn.registry.loading import load_model
 
     found = table.explain(load_model(model, Path()), source, output)
-    bases = [f"{base:.4g}" for base in (found.base.min(), found.base.max())]
-    base = bases[0] if bases[0] == bases[1] else f"{bases[0]} to {bases[1]}, by the class"
-    click.echo(
+    click.echo(_summary(output, found))
+
+
+def _summary(output: Path, found: Explained) -> str:
+    """Say in one line what the columns of the table mean."""
+    low, high = (f"{base:.4g}" for base in (found.base.min(), found.base.max()))
+    base = low if low == high else f"{low} to {high}, by the class"
+    return (
         f"{output}: reasons of {len(found.score):,} predictions, {_UNITS[found.unit]}; the base"
         f" ({base}) and the reasons of a row sum to its score"
     )

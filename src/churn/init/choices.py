@@ -63,7 +63,8 @@ def _of_data(table: Table, path: str) -> Iterator[Decision]:
     ]
     for kind, what in _KINDS.items():
         names = table.of_kind(kind)
-        why = f"the {len(names):,} with {what}" if names else f"no other column has {what}"
+        columns = "1 column" if len(names) == 1 else f"{len(names):,} columns"
+        why = f"{columns} with {what}" if names else f"no other column has {what}"
         more = [*left_out, *suspicious] if kind == "numeric" else []
         yield data(kind, names, why, *more)
     found = [f"{', '.join(table.missing)} found in the table"] if table.missing else []

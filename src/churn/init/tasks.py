@@ -96,8 +96,8 @@ NEEDS: dict[TaskName, Needs] = {
         "rmse",
         {
             "coverage": "the interval of a prediction is to hold this share of the numbers",
-            "cost_too_low": "of each unit by which a prediction is too low",
-            "cost_too_high": "of each unit by which a prediction is too high",
+            "cost_too_low": "cost of each unit by which a prediction is too low",
+            "cost_too_high": "cost of each unit by which a prediction is too high",
         },
         relative=True,
     ),
@@ -110,7 +110,7 @@ NEEDS: dict[TaskName, Needs] = {
         "f1_macro",
         ("macro_roc_auc", "macro_f1"),
         "log_loss",
-        {"costs": "of a customer of a class for whom another one is predicted; 1 if not named"},
+        {"costs": "of a customer of a class, if another one is predicted; 1 if not named"},
     ),
 }
 
@@ -144,7 +144,7 @@ def decide(task: TaskName, settings: Params) -> Iterator[Decision]:
     if is_new:
         yield Decision(("gates", "minima"), dict.fromkeys(needs.minima, 0.0))
         yield Decision(("gates", "margins"), dict(needs.margins))
-    why = "smaller losses of a slice hardly anybody would act on"
+    why = "hardly anybody would act on a smaller loss of a slice"
     yield decided(("gates", "slice_margins"), dict(needs.slice_margins), why)
     if task != SHIPPED and (is_new or not settings.gates.fairness):
         yield Decision(("gates", "fairness"), {}, ("none yet; docs/fairness.md has its metrics",))
