@@ -10,7 +10,6 @@ from rich.console import Console
 
 from churn.core import params
 from churn.core.paths import Workspace
-from churn.evaluation.sensitivity import Sensitivity
 from churn.stages import margins
 from churn.stages.margins import MarginCheck
 from tests.unit.releases import Candidates
@@ -67,8 +66,16 @@ def test_no_more_customers_are_compared_than_churn_compare_does(root: Path) -> N
     assert 220 < len(rows) < 380
 
 
+def test_the_first_of_several_rivals_is_the_only_one_of_one(root: Path) -> None:
+    settings = params.load(Workspace(root).params)
+    [one] = margins.measure(Workspace(root), settings, rivals=1)
+    [several] = margins.measure(Workspace(root), settings)
+    assert several.of_rivals(1) == one != several
+    assert len(several.half_widths) == 5
+
+
 @pytest.mark.parametrize(
     ("half_width", "supported"), [(0.0, 0.0), (0.0031, 0.0052), (0.031, 0.052)]
 )
 def test_a_supported_margin_is_rounded_up(half_width: float, supported: float) -> None:
-    assert MarginCheck("roc_auc", 0.01, Sensitivity(half_width), rows=100).supported == supported
+    assert MarginCheck("roc_auc", 0.01, (half_width,), rows=100).supported == supported

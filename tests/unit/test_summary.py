@@ -154,3 +154,12 @@ def test_metrics_that_are_text_or_missing_are_refused(
 def test_a_check_that_failed_without_a_reason_is_shown(workspace: Workspace) -> None:
     write_json(workspace.checks, report({**CHECK, "check": "LabelDrift", "status": "failed"}))
     assert "LabelDrift failed: no reason given" in shown(workspace)
+
+
+def test_one_blank_line_stands_above_the_checks(workspace: Workspace) -> None:
+    """With a threshold below the metrics, and without one, as of numbers and classes."""
+    for threshold in (0.6, None):
+        write_json(workspace.metrics, {"threshold": threshold, "train": METRICS, "test": METRICS})
+        lines = [line.strip("│ ") for line in shown(workspace).splitlines()]
+        place = next(i for i, line in enumerate(lines) if "checks passed" in line)
+        assert lines[place - 1] == "" != lines[place - 2]

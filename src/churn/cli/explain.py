@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from churn.cli.group import cli
+
+if TYPE_CHECKING:
+    from churn.explanation.values import Explained, Unit
+
+_UNITS: dict[Unit, str] = {
+    "log-odds": "in log-odds",
+    "probability": "as parts of the probability",
+    "number": "in the unit of the number",
+    "logarithm": "in natural logarithms of the number",
+    "raw score": "in raw scores (logarithms of the probability, up to a number that all classes"
+    " share)",
+}
 
 
 @cli.command()
@@ -40,7 +53,14 @@ def explain(model: str, source: Path, output: Path) -> None:
     from churn.registry.loading import load_model
 
     found = table.explain(load_model(model, Path()), source, output)
-    click.echo(
-        f"{output}: reasons of {len(found.score):,} predictions, in {found.unit} beside"
-        f" {found.base.mean():.4f}"
+    click.echo(_summary(output, found))
+
+
+def _summary(output: Path, found: Explained) -> str:
+    """Say in one line what the columns of the table mean."""
+    low, high = (f"{base:.4g}" for base in (found.base.min(), found.base.max()))
+    base = low if low == high else f"{low} to {high}, by the class"
+    return (
+        f"{output}: reasons of {len(found.score):,} predictions, {_UNITS[found.unit]}; the base"
+        f" ({base}) and the reasons of a row sum to its score"
     )

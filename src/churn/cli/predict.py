@@ -181,6 +181,10 @@ def _predict_at_once(
             f"{output}: one file is for a table on this machine, whose rows are all good; name a"
             " folder, such as " + f"{output.rpartition('.')[0]}/"
         )
+    if Path(output).suffix not in (".csv", ".parquet"):
+        raise DataError(
+            f"{output}: the name must end in .csv or .parquet; for a folder, write {output}/"
+        )
     loaded = load_model(model, Path())
     if reasons:
         from churn.explanation import table

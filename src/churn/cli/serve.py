@@ -12,6 +12,7 @@ from churn.cli.group import FOLDER, Group, cli
 if TYPE_CHECKING:
     from churn.core.params import Params
 
+_DIGITS = 6  # of a number that people read
 _WHY = click.option(
     "--why", default="by hand", show_default=True, help="Reason, for the audit trail."
 )
@@ -98,10 +99,15 @@ def _request(settings: Params, url: str) -> str:
 
     from churn.core.files import read_parquet
     from churn.core.paths import Workspace
+    from churn.core.rounding import significant
     from churn.data.typical import typical
 
     rows = read_parquet(Workspace().split("test"), "prepare")
-    [customer] = typical(rows, settings.data).to_dict(orient="records")
+    [middle] = typical(rows, settings.data).to_dict(orient="records")
+    customer = {
+        name: significant(cell, _DIGITS) if isinstance(cell, float) else cell
+        for name, cell in middle.items()
+    }
     body = json.dumps({"dataframe_records": [customer]})
     kind = "Content-Type: application/json"
     return f"curl {url}/invocations --header {shlex.quote(kind)} --data {shlex.quote(body)}"

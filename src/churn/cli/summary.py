@@ -43,7 +43,7 @@ def show(workspace: Workspace, console: Console) -> None:
         title += f", trained on {stats.train.rows:,} of {stats.training_rows:,}"
     parts: list[RenderableType] = [
         metrics_table(metrics.threshold, metrics.sides),
-        Text(),
+        *([] if metrics.threshold is None else [Text()]),  # a table without caption ends in one
         _checks_line(checks),
         Text(),
         _places(workspace),
@@ -106,9 +106,8 @@ def _comparison_table(entry: Entry) -> RenderableType:
 
 
 def _checks_line(checks: Checks) -> Text:
-    total = len(checks.checks)
-    line = Text(f"{checks.passed} of {total} checks passed")
-    line.stylize("green" if 0 < total == checks.passed else "bold red")
+    line = Text(checks.summary)
+    line.stylize("green" if 0 < len(checks.checks) == checks.passed else "bold red")
     for check in checks.checks:
         if check.status != "passed":
             details = check.error or check.details or "no reason given"

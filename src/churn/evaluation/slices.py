@@ -45,7 +45,10 @@ def cuts(train: pd.DataFrame, params: SlicesParams) -> Cuts:
 
     def edges(column: str) -> list[float]:
         known = train[column].dropna()
-        return np.unique(known.quantile(inner)).tolist() if len(known) else []
+        if known.empty:
+            return []
+        found: list[float] = np.unique(_short(known.quantile(inner), known)).tolist()
+        return found
 
     def frequent(column: str) -> list[str]:
         return sorted(str(name) for name in train[column].value_counts().index[:_MAX_CATEGORIES])
@@ -54,6 +57,21 @@ def cuts(train: pd.DataFrame, params: SlicesParams) -> Cuts:
         numeric={column: edges(column) for column in params.numeric},
         categorical={column: frequent(column) for column in params.categorical},
     )
+
+
+def _short(edges: pd.Series, known: pd.Series) -> np.ndarray:
+    """Round edges up, so that a value that is an edge stays below it.
+
+    To a hundredth of what eight of ten values span, as it takes digits; never above whole numbers.
+    """
+    exact = edges.to_numpy(dtype=float)
+    span = float(known.quantile(0.9) - known.quantile(0.1))
+    if not 0 < span < np.inf:
+        return exact
+    step = 10.0 ** max(0, 2 - np.floor(np.log10(span)))
+    # Without the inner rounding 1.1 would be just above eleven tenths.
+    short = np.ceil(np.round(exact * step, 6)) / step
+    return np.where(short < exact, exact, short)
 
 
 def slices(

@@ -25,6 +25,9 @@ _MOST_MISSING = 0.95
 _RARE = 0.01  # features.rare_category_share
 _NOT_RARE_ROWS = 0.05
 _ONE_VALUE_ROWS = 0.999
+# Of people, by whatever numbers they are coded. Not age, which is a number.
+GROUPS = "sex gender race ethnicity nationality religion disability senior geschlecht"
+MOST_CODES = 10
 _FEW_VALUES = 50  # each of which may have its own share of churned customers
 
 
@@ -81,6 +84,17 @@ class Column:
         if self.kind != "numeric" or self.missing or not self.is_id:
             return False
         return bool((np.diff(np.sort(self.values.to_numpy())) == 1).all())
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether its numbers are codes of groups, such as 1 and 2 in a column ``sex``."""
+        known = self.values.dropna()
+        return (
+            self.kind == "numeric"
+            and self.speaks_of(GROUPS)
+            and 1 < self.distinct <= MOST_CODES
+            and bool((known == np.floor(known)).all())
+        )
 
     def says_nothing(self) -> str | None:
         """Return why a model cannot learn from it, whatever the target; None if it can."""
@@ -196,10 +210,20 @@ def understand(raw: RawTable, missing: tuple[str, ...], given: Mapping[str, str]
         used.update(each.text_markers if kinds[name] == "categorical" else each.markers)
     markers = tuple(sorted(used))
     columns = {
-        name: Column(name, kind, raw.cells[name], _converted(raw.cells[name], kind, csv, markers))
-        for name, kind in kinds.items()
+        name: _column(name, raw.cells[name], kind, csv, markers) for name, kind in kinds.items()
     }
     return Understood(columns, csv, markers, questions)
+
+
+def _column(
+    name: str, column: pd.Series, kind: Kind, csv: CsvParams, missing: tuple[str, ...]
+) -> Column:
+    found = Column(name, kind, column, _converted(column, kind, csv, missing))
+    if not found.is_coded:
+        return found
+    as_text = Column(name, "categorical", column, _converted(column, "categorical", csv, missing))
+    # NA is missing among numbers, and a text among texts.
+    return as_text if as_text.missing == found.missing else found
 
 
 def _number_style(csv: CsvParams) -> cells.NumberStyle:

@@ -20,6 +20,7 @@ _LONGEST_REASON = 300
 _HEAD = re.compile(r" *(?:- |[\w.-]+:)")
 _PLAIN = re.compile(r"[^\W\d_]\w*(?:[ ./-]\w+)*")
 Keys = tuple[str | int, ...]
+KEPT = object()  # as a value: the one that is there
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Decision:
     ----------
     path : tuple of str or int
         The keys, and positions in lists, that lead to it.
-    value : any YAML
+    value : any YAML, or KEPT
     why : tuple of str
         A comment of so many lines; empty if the value says it.
     """
@@ -60,7 +61,8 @@ def written(text: str, decisions: Sequence[Decision]) -> str:
     document = parse(text)
     lines = [line for line in text.splitlines() if not line.lstrip().startswith(MARK)]
     for decision in decisions:
-        _set(lines, document, decision.path, decision.value)
+        if decision.value is not KEPT:
+            _set(lines, document, decision.path, decision.value)
     above: dict[int, list[str]] = {}
     for decision in decisions:
         _, start, _ = _nearest(lines, decision.path)
@@ -80,12 +82,33 @@ def written(text: str, decisions: Sequence[Decision]) -> str:
 def _set(lines: list[str], document: Any, path: Keys, value: Any) -> None:
     node, last = _at(document, path[:-1]), path[-1]
     old = node.get(last) if isinstance(node, dict) else node[last]
-    if isinstance(old, dict) and isinstance(value, dict) and list(old) == list(value):
+    if isinstance(old, dict) and isinstance(value, dict) and {*old} & {*value}:
+        for key in [key for key in old if key not in value]:
+            _remove(lines, document, path, key)
         for key, part in value.items():  # what is said beside each key stays
             _set(lines, document, (*path, key), part)
     # What stays is left as it is written. 1 and true are equal for Python.
     elif json.dumps(old) != json.dumps(value) or (isinstance(node, dict) and last not in node):
+        beside = [span for key in node if (span := _span(lines, (*path[:-1], key)))]
+        is_new = isinstance(node, dict) and last not in node
         node[last] = value
+        if is_new and beside:  # below the others, which stay as they are written
+            end, indent = beside[-1][1], " " * _indent(lines[beside[-1][0]])
+            lines[end:end] = _rendered(f"{indent}{_flow(last)}:", value)
+            return
+        nearest, start, end = _nearest(lines, path)
+        lines[start:end] = _rendered(lines[start], _at(document, nearest))
+
+
+def _remove(lines: list[str], document: Any, path: Keys, key: str) -> None:
+    node = _at(document, path)
+    del node[key]
+    if span := _span(lines, (*path, key)):
+        start = span[0]
+        while lines[start - 1].lstrip().startswith("#"):  # what is said above it
+            start -= 1
+        del lines[start : span[1]]
+    else:
         nearest, start, end = _nearest(lines, path)
         lines[start:end] = _rendered(lines[start], _at(document, nearest))
 

@@ -10,8 +10,10 @@ import numpy as np
 from churn.core.files import read_json, read_parquet
 from churn.core.params import Params
 from churn.core.paths import Workspace
+from churn.data.stats import DataStats
 from churn.evaluation import tasks
 from churn.evaluation.intervals import intervals
+from churn.evaluation.metric_names import TITLES
 from churn.evaluation.results import Metrics
 from churn.evaluation.tasks import Scored
 from churn.init.decisions import Decision
@@ -34,29 +36,44 @@ def of_margins(workspace: Workspace, settings: Params) -> Iterator[Decision]:
     """
     chosen: dict[str, float] = {}
     small, small_of_slices = _small(workspace, settings)
-    # With one rival, as `evaluate` does it before it says that a margin is too small.
-    warned = {c.metric: c.supported for c in margins.measure(workspace, settings, rivals=1)}
+    customers = read_json(workspace.data_stats, "prepare", DataStats).rows
     for check in margins.measure(workspace, settings):
-        supported = max(float(f"{_ROOM * check.supported:.2g}"), warned[check.metric])
+        # With one rival, as `evaluate` does it before it says that a margin is too small.
+        warned = check.of_rivals(1).supported
+        supported = max(float(f"{_ROOM * check.supported:.2g}"), warned)
         matters = small.get(check.metric, check.margin)
         chosen[check.metric] = max(matters, supported)
         half = check.sensitivity.half_width
-        why = f"intervals reach ±{half:.2g} with {check.rows:,} customers; "
+        why = f"a difference is known to ±{half:.2g} with {_compared(check.rows, customers)}; "
         if chosen[check.metric] > matters:
-            why += f"9 of 10 equal models keep {check.supported:g}, and some room"
+            why += (
+                f"9 of 10 equally good models lose at most {check.supported:g}, and a little more"
+            )
+            why += " is allowed"
         else:
-            why += f"less than {matters:g} would not matter"
+            why += f"a loss of less than {matters:g} would not matter"
         yield Decision(("gates", "margins", check.metric), chosen[check.metric], (why,))
+    relative = NEEDS[settings.task].slice_margins if NEEDS[settings.task].relative else {}
     for metric, limit in settings.gates.slice_margins.items():
         usual = small_of_slices.get(metric, limit)
-        if not NEEDS[settings.task].relative:  # then a smaller one is somebody's own
+        if not relative:  # then a smaller one is somebody's own
             usual = min(usual, limit)
         wanted = float(f"{2 * chosen.get(metric, 0):.2g}")
         if wanted > usual:
             why = "twice the margin of all customers, as slices are smaller"
             yield Decision(("gates", "slice_margins", metric), wanted, (why,))
+        elif metric in relative:
+            why = f"{relative[metric]:.0%} of the first model's {TITLES[metric]}"
+            yield Decision(("gates", "slice_margins", metric), usual, (why,))
         elif limit != usual:
             yield Decision(("gates", "slice_margins", metric), usual)
+
+
+def _compared(rows: int, customers: int) -> str:
+    """Say how many customers are compared, and of how many if that is a part."""
+    if rows == customers:
+        return f"{rows:,} customers"
+    return f"{rows:,} of the {customers:,} customers (decision.max_rows, comparison.max_rows)"
 
 
 def _small(workspace: Workspace, settings: Params) -> tuple[dict[str, float], dict[str, float]]:
@@ -96,10 +113,11 @@ def of_minima(workspace: Workspace, settings: Params) -> Iterator[Decision]:
         value = found[metric].value or trivial
         halfway = min((trivial + value) / 2, found[metric].lower or value)
         minimum = max(0.0, math.floor(100 * halfway), math.ceil(100 * chance)) / 100
-        why = (
-            f"the first model has {value:.3f}, guessing gives {trivial:.3f}, and with luck"
-            f" {max(chance, trivial):.3f}"
-        )
+        why = f"the first model has {value:.3f}; its predictions in random order have "
+        if max(trivial, chance) > 0:
+            why += f"{trivial:.3f}, and at most {max(chance, trivial):.3f} in 19 of 20 cases"
+        else:
+            why += "nothing above 0"
         yield Decision(("gates", "minima", metric), minimum, (why,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from configparser import ConfigParser
 from pathlib import Path
 
 from churn.core.errors import ArtifactError, DataError
@@ -111,6 +112,16 @@ def remove_original(root: Path, file: Path) -> bool:
 def is_inside(root: Path, file: Path) -> bool:
     """Tell whether a file, or a link to one, lies in the project's folder."""
     return root.resolve() in (file.parent.resolve() / file.name).parents
+
+
+def remote_is_in_git(root: Path) -> bool:
+    """Tell whether DVC's default remote is a folder of this repository, as it is shipped."""
+    config = ConfigParser(interpolation=None)
+    config.read([root / ".dvc/config", root / ".dvc/config.local"], encoding="utf-8")
+    name = config.get("core", "remote", fallback="")
+    url = config.get(f"'remote \"{name}\"'", "url", fallback="")
+    is_folder = bool(url) and "://" not in url
+    return is_folder and root.resolve() in (root / ".dvc" / url).resolve().parents
 
 
 def _is_stored(root: Path, md5: str) -> bool:

@@ -16,6 +16,7 @@ from churn.core.paths import Workspace
 from churn.core.progress import Say
 from churn.data import streams
 from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Metrics
 from churn.init import choices, place, plots, reading, show, table, tasks, trial
 from churn.init.asking import Asker
 from churn.init.decisions import Decision, written
@@ -76,7 +77,7 @@ def run(
     asker.finish(_options(found))
     decided = [
         *choices.decide(found, path),
-        *choices.of_card(found, settings.data.target),
+        *choices.of_card(found, settings),
         *tasks.decide(found.target.task, settings),
     ]
     text = workspace.params.read_text(encoding="utf-8")
@@ -95,7 +96,15 @@ def run(
         say(f"{file}: is in data/ now, where git does not take it into a commit")
     say("dvc repro")
     reproduce(root, environment=os.environ)  # `track` may need the registry's credentials
-    show.next_steps(read_json(workspace.checks, "validate", Checks), console)
+    _conclude(workspace, root / path, console)
+
+
+def _conclude(workspace: Workspace, table: Path, console: Console) -> None:
+    """Print what the pipeline has found, and what to do next."""
+    metrics = read_json(workspace.metrics, "evaluate", Metrics)
+    checks = read_json(workspace.checks, "validate", Checks)
+    show.results(metrics, params.load(workspace.params).gates, checks, console)
+    show.next_steps(table, place.remote_is_in_git(workspace.root), console)
 
 
 def _options(found: Table) -> str:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from churn.core.params import ROW_NUMBER, CsvParams, Params
+from churn.core.params import ROW_NUMBER, CsvParams, GatesParams, Params
+from churn.evaluation.metric_names import TITLES
+from churn.evaluation.results import Metrics
 from churn.init.decisions import Decision
 from churn.init.table import Table
+from churn.review.report.text import number
 from churn.validation.results import Checks
 
+_LARGE_MB = 20  # of a table that git keeps a copy of, and every clone fetches
 _NEXT = """\
-Next:
+Next (`git add --all` takes what DVC names above, and more):
   git switch -c our-customers
   dvc push                         # to the remote, which is in this repository unless you moved it
   git add --all
   git commit -m "Our own customers"
   churn review --baseline main     # what the pull request's comment will say
+  git push --set-upstream origin our-customers    # then open a pull request; its merge deploys
+Without GitHub: merge, then `churn candidate make --output candidate` and `churn release candidate`
+(docs/operations.md). `churn serve` answers with the model that is in Production.
 
 params.yaml says why each value was chosen. Set what only you know: the costs in decision, the
-purpose in card. docs/tables.md goes on from there."""
+texts in card. docs/tables.md goes on from there."""
 
 
 def understood(table: Table, path: str, unsure: Collection[str], console: Console) -> None:
@@ -74,8 +82,7 @@ def chosen(decisions: Sequence[Decision], settings: Params, console: Console) ->
     console.print("\nLimits that suit this table:")
     for decision in filter(lambda one: one.why, decisions):
         where = " ".join(_named(decision, settings))
-        what = f"  {where}: {decision.value}, because {'; '.join(decision.why)}"
-        console.print(what, highlight=False, soft_wrap=True, markup=False)
+        _print(f"  {where}: {decision.value}, because {'; '.join(decision.why)}", console)
     console.print()
 
 
@@ -90,11 +97,33 @@ def _named(decision: Decision, settings: Params) -> Iterator[str]:
     yield from (str(name) for name in keys[-1:])
 
 
-def next_steps(checks: Checks, console: Console) -> None:
-    """Print which checks have not passed, and what to do next."""
+def results(metrics: Metrics, gates: GatesParams, checks: Checks, console: Console) -> None:
+    """Print the metrics that have limits, and how many checks have passed, and which have not."""
+    limited = {*gates.minima, *gates.margins}
+    values = [f"{TITLES[m]} {number(metrics.test[m])}" for m in TITLES if m in limited]
+    lines = [
+        f"The first candidate, on held-out customers: {', '.join(values)}",
+        f"deepchecks: {checks.summary}",
+    ]
     for check in checks.checks:
         if check.status != "passed":
             why = f"which blocks the review: {check.details or check.error}"
-            text = f"deepchecks: {check.check} {check.status}, {why}"
-            console.print(text, highlight=False, soft_wrap=True, markup=False)
-    console.print(_NEXT, highlight=False, soft_wrap=True)
+            lines.append(f"deepchecks: {check.check} {check.status}, {why}")
+    lines.append("`churn summary` shows all metrics, and where pages and pictures are.")
+    _print("\n".join(["", *lines, ""]), console)
+
+
+def next_steps(file: Path, in_git: bool, console: Console) -> None:
+    """Print what to do next; `in_git` says whether git takes what ``dvc push`` stores."""
+    megabytes = file.stat().st_size / 1e6
+    if in_git and megabytes > _LARGE_MB:
+        _print(
+            f"{file.name}: {megabytes:,.0f} MB, which `dvc push` and `git add --all` put into git's"
+            " history for good. Name another remote first: docs/setup.md, Where things run.\n",
+            console,
+        )
+    _print(_NEXT, console)
+
+
+def _print(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)

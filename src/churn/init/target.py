@@ -51,6 +51,14 @@ class Target:
         positive = _setting(self.positive) if self.task == "binary" else None
         return {"positive": positive, "classes": [_setting(name) for name in self.classes]}
 
+    def why(self, key: str) -> str:
+        """Say why a key of `settings` is as it is."""
+        if key == "positive" and self.task == "binary":
+            return "what is predicted; --positive names the other value"
+        if key == "classes" and self.task == "multiclass":
+            return "all values of the target"
+        return f"not for task: {self.task}"
+
     def labels(self, column: Column) -> np.ndarray:
         """Return the labels: booleans, numbers, or positions of classes, shape (n_rows,)."""
         if self.task == "regression":

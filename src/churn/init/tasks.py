@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from churn.core.document import Document
 from churn.core.params import FAMILIES, Check, Params, TaskName
-from churn.init.decisions import Decision
+from churn.init.decisions import KEPT, Decision, Keys
 
 # Of labels that are classes.
 _OF_CLASSES = {
@@ -43,6 +43,8 @@ class Needs:
         The metrics that these scorers compute.
     tune : str
         What a search optimises.
+    keys : dict of str to str
+        What the keys of `decision` mean, if the comments of params.yaml do not say so.
     """
 
     decision: dict[str, object]
@@ -53,9 +55,19 @@ class Needs:
     scorer: str
     lost: tuple[str, ...]
     tune: str
+    keys: dict[str, str] = field(default_factory=dict)
     relative: bool = False
 
 
+SHIPPED: TaskName = "binary"  # what the comments of params.yaml are written for
+_HAS = {"binary": "two values", "regression": "numbers", "multiclass": "several classes"}
+# How their checks differ from those of two values.
+_OF_CHECKS = {
+    ("regression", "data_integrity"): f"without {' and '.join(_OF_CLASSES)}, which need classes",
+    ("regression", "model"): "with scorers of numbers and the distribution of errors; without"
+    f" {_OF_RATES}, which compares scores above 0",
+    ("multiclass", "model"): "with scorers of several classes",
+}
 NEEDS: dict[TaskName, Needs] = {
     "binary": Needs(
         {
@@ -82,6 +94,11 @@ NEEDS: dict[TaskName, Needs] = {
         "neg_rmse",
         ("rmse", "mae"),
         "rmse",
+        {
+            "coverage": "the interval of a prediction is to hold this share of the numbers",
+            "cost_too_low": "cost of each unit by which a prediction is too low",
+            "cost_too_high": "cost of each unit by which a prediction is too high",
+        },
         relative=True,
     ),
     "multiclass": Needs(
@@ -93,12 +110,13 @@ NEEDS: dict[TaskName, Needs] = {
         "f1_macro",
         ("macro_roc_auc", "macro_f1"),
         "log_loss",
+        {"costs": "of a customer of a class, if another one is predicted; 1 if not named"},
     ),
 }
 
 
 def decide(task: TaskName, settings: Params) -> Iterator[Decision]:
-    """Decide what another task needs; nothing if params.yaml is for this one.
+    """Decide what another task needs; if params.yaml is for this one already, only say why.
 
     Parameters
     ----------
@@ -106,23 +124,34 @@ def decide(task: TaskName, settings: Params) -> Iterator[Decision]:
     settings : Params
         Of params.yaml as it is.
     """
-    if task == settings.task:
+    needs, is_new = NEEDS[task], task != settings.task
+    yield Decision(("task",), task, (f"the target has {_HAS[task]}",))
+    if not is_new and task == SHIPPED:
         return
-    needs, why = NEEDS[task], ("that of the target",)
-    yield Decision(("task",), task, why)
-    if settings.model.family not in FAMILIES[task]:
+
+    def decided(path: Keys, value: object, why: str) -> Decision:
+        return Decision(path, value if is_new else KEPT, (why,))
+
+    if is_new and settings.model.family not in FAMILIES[task]:
         yield Decision(("model", "family"), "hist_gradient_boosting", ("the usual one",))
         yield Decision(("model", "hyperparameters"), {"max_iter": 120, "max_depth": 4})
         yield Decision(("tune", "space"), {"max_depth": {"low": 2, "high": 8}})
-    yield Decision(("decision",), needs.decision, ("docs/tasks.md has its keys",))
-    yield Decision(("tune", "metric"), needs.tune)
-    yield Decision(("gates", "minima"), dict.fromkeys(needs.minima, 0.0))
-    yield Decision(("gates", "margins"), dict(needs.margins))
-    yield Decision(("gates", "slice_margins"), dict(needs.slice_margins))
-    if task != "binary":
-        yield Decision(("gates", "fairness"), {})
+    yield decided(("decision",), needs.decision, f"the keys of task: {task}, see docs/tasks.md")
+    for key, why in needs.keys.items():
+        yield Decision(("decision", key), KEPT, (why,))
+    if is_new or settings.tune.metric == needs.tune:
+        yield Decision(("tune", "metric"), needs.tune, (f"the usual one of task: {task}",))
+    if is_new:
+        yield Decision(("gates", "minima"), dict.fromkeys(needs.minima, 0.0))
+        yield Decision(("gates", "margins"), dict(needs.margins))
+    why = "hardly anybody would act on a smaller loss of a slice"
+    yield decided(("gates", "slice_margins"), dict(needs.slice_margins), why)
+    if task != SHIPPED and (is_new or not settings.gates.fairness):
+        yield Decision(("gates", "fairness"), {}, ("none yet; docs/fairness.md has its metrics",))
     for suite, listed in settings.checks.suites.items():
-        yield Decision(("checks", suite), list(_checks(suite, listed, task)), why)
+        checks = list(_checks(suite, listed, task)) if is_new else KEPT
+        whys = [why for of, why in _OF_CHECKS.items() if of == (task, suite)]
+        yield Decision(("checks", suite), checks, tuple(whys))
 
 
 def _checks(suite: str, listed: tuple[Check, ...], task: TaskName) -> Iterator[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +37,25 @@ class MarginCheck:
     metric : str
     margin : float
         From params.yaml.
-    sensitivity : Sensitivity
-        Of a comparison on this table, in this metric.
+    half_widths : tuple of float
+        Of the interval of the difference to each rival, in this metric.
     rows : int
         Customers that were compared.
     """
 
     metric: str
     margin: float
-    sensitivity: Sensitivity
+    half_widths: tuple[float, ...]
     rows: int
+
+    @property
+    def sensitivity(self) -> Sensitivity:
+        """Of a comparison on this table, in this metric."""
+        return Sensitivity(float(np.mean(self.half_widths)))
+
+    def of_rivals(self, n: int) -> MarginCheck:
+        """Return what `measure` finds with the first `n` of these rivals."""
+        return replace(self, half_widths=self.half_widths[:n])
 
     @property
     def supported(self) -> float:
@@ -99,7 +108,7 @@ def measure(workspace: Workspace, settings: Params, rivals: int = _RIVALS) -> li
             if difference.metric in widths and lower is not None and upper is not None:
                 widths[difference.metric].append((upper - lower) / 2)
     return [
-        MarginCheck(metric, margin, Sensitivity(float(np.mean(widths[metric]))), len(rows))
+        MarginCheck(metric, margin, tuple(widths[metric]), len(rows))
         for metric, margin in settings.gates.margins.items()
         if widths[metric]
     ]

@@ -54,6 +54,11 @@ class Checks(Shape):
     crashed: int = 0
     checks: list[CheckResult]
 
+    @property
+    def summary(self) -> str:
+        """How many have passed, of how many."""
+        return f"{self.passed} of {len(self.checks)} checks passed"
+
     @classmethod
     def of(cls, checks: list[CheckResult], rows: dict[str, int]) -> Checks:
         """Count how the checks have ended."""

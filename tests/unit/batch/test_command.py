@@ -104,7 +104,9 @@ def test_one_file_is_predicted_as_before_and_says_what_needs_a_folder(
     assert predict(source, "s3://bucket/out.parquet", model=str(stored)) == 2
     assert "name a folder, such as s3://bucket/out/" in capsys.readouterr().err
     assert predict(source, "out.xlsx", model=str(stored)) == 2
-    assert "must end in .csv or .parquet" in capsys.readouterr().err
+    assert "must end in .csv or .parquet; for a folder, write out.xlsx/" in capsys.readouterr().err
+    assert predict(source, "out.a", model="models:/none/1") == 2  # before a model is looked for
+    assert "for a folder, write out.a/" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -90,3 +90,25 @@ def test_every_customer_is_in_one_slice_a_column(planned: pd.DataFrame, bins: in
         assert members.dtype == bool
         counts[column] += members
     assert all((count == 1).all() for count in counts.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        (np.linspace(0, 4.3, 1000) ** 2, ["1.2", "4.7", "10.5"]),
+        (np.linspace(10.001, 10.002, 999), ["10.00125", "10.0015", "10.00175"]),
+        (np.arange(100_001) * 1.5, ["37500", "75000", "112500"]),
+        (np.arange(1001) + 0.25, ["251", "501", "751"]),
+        ([1 / 3] * 40 + [2 / 3] * 40 + [1.0] * 20, ["0.334", "0.667"]),
+        ([0.1 + 0.2] * 60 + [1.0] * 40, ["0.3", "1"]),
+    ],
+)
+def test_edges_have_as_many_digits_as_tell_something(values: object, edges: list[str]) -> None:
+    train = pd.DataFrame({"x": np.asarray(values, dtype=float)})
+    found = of(train, train, numeric=("x",))
+    assert next(iter(found)) == f"<= {edges[0]}"
+    assert list(found)[-2] == f"> {edges[-1]}"
+    assert [name.split(" to ")[0] for name in list(found)[1:-2]] == edges[:-1]
+    # Values that many share stay below an edge that was one of them.
+    assert len(found[f"<= {edges[0]}"]) >= 0.25 * len(train)
+    assert sum(map(len, found.values())) == len(train)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.cli.explain import _summary
 from churn.cli.main import main
 from churn.core.errors import DataError
 from churn.explanation import table
+from churn.explanation.values import Explained
 from churn.model.artifact import Model
 from churn.model.prediction import predict
 
@@ -29,7 +31,10 @@ def test_each_customer_gets_reasons_that_sum(
     unlabelled = planned.head(30).drop(columns="churned")
     unlabelled.to_csv(source) if ending == "csv" else unlabelled.to_parquet(source)
     main(["explain", "--model", str(stored), "--input", str(source), "--output", str(target)])
-    assert "reasons of 30 predictions, in log-odds beside -" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "reasons of 30 predictions, in log-odds; the base (-" in said
+    assert said.endswith(") and the reasons of a row sum to its score\n")
+    assert "by the class" not in said
 
     found = read(target)
     reasons = [f"reason_{name}" for name in model.card.inputs]
@@ -63,3 +68,13 @@ def test_a_column_that_would_be_written_twice_is_refused(model: Model, tmp_path:
     other = Model(model.pipeline, named)
     with pytest.raises(DataError, match="the id is called 'reason_age'"):
         table.explain(other, tmp_path / "in.csv", tmp_path / "why.csv")
+
+
+def test_of_classes_with_bases_of_their_own_both_ends_are_told(tmp_path: Path) -> None:
+    base = np.array([-0.7313, 0.51, -0.7313])
+    found = Explained(np.zeros((3, 1)), base, base, "raw score")
+    assert _summary(tmp_path / "why.csv", found) == (
+        f"{tmp_path}/why.csv: reasons of 3 predictions, in raw scores (logarithms of the"
+        " probability, up to a number that all classes share); the base (-0.7313 to 0.51, by the"
+        " class) and the reasons of a row sum to its score"
+    )

@@ -13,11 +13,12 @@ import yaml
 
 from churn.core import params
 from churn.core.errors import ParamsError
-from churn.init import choices
+from churn.init import choices, tasks
 from churn.init.asking import Asker
-from churn.init.decisions import MARK, Decision, written
+from churn.init.decisions import KEPT, MARK, Decision, written
 from churn.init.reading import read
 from churn.init.table import Table, Wishes, describe
+from churn.init.target import Target
 from tests.conftest import ROOT
 from tests.unit.init.tables import shop
 
@@ -59,7 +60,7 @@ def test_the_columns_are_written_and_validated(table: Table, tmp_path: Path) -> 
 def test_each_decision_has_its_reason_above_it(table: Table) -> None:
     lines = written(SHIPPED, decided(table)).splitlines()
     for key, why in (
-        ("  id: client", "another value in each row"),
+        ("  id: client", "no two rows have the same value in it"),
         ("  numeric: [days_since_last", "left out: land, constant"),
         ("  rfm:", "by the names of the columns"),
     ):
@@ -116,17 +117,82 @@ def test_slices_are_as_many_as_have_held_out_customers(
     assert (found[*slices, "bins"].value, found[*slices, "min_rows"].value) == (bins, min_rows)
 
 
-def test_what_was_said_of_another_target_is_forgotten(table: Table, tmp_path: Path) -> None:
-    assert not [*choices.of_card(table, table.target.name)]
+def settings_with(folder: Path, text: str = SHIPPED, **texts: str) -> params.Params:
+    file = folder / "before.yaml"
+    file.write_text(written(text, [Decision(("card", k), v) for k, v in texts.items()]))
+    return params.load(file)
+
+
+def test_the_texts_of_the_card_that_are_known_are_those_that_are_shipped() -> None:
+    assert yaml.safe_load(SHIPPED)["card"] == choices.SHIPPED_CARD
+
+
+@pytest.mark.parametrize("target", ["left", "churned"])
+def test_what_was_said_of_another_table_is_emptied(
+    target: str, table: Table, tmp_path: Path
+) -> None:
+    """Of another target, and of the same one where the template says it of its own table."""
+    table = replace(table, target=replace(table.target, name=target))
+    settings = settings_with(tmp_path)
     file = tmp_path / "params.yaml"
-    file.write_text(written(SHIPPED, [*choices.of_card(table, "churned")]), encoding="utf-8")
+    file.write_text(written(SHIPPED, [*choices.of_card(table, settings)]), encoding="utf-8")
     assert params.load(file).card == params.CardParams()
-    assert "retention" not in file.read_text().lower()
+    text = file.read_text()
+    assert "retention" not in text.lower()
+    assert text.count("# churn init: not known of this table") == 3
+    # A second time as well.
+    assert written(text, [*choices.of_card(table, params.load(file))]) == text
+
+
+def test_what_is_known_of_a_table_stays(table: Table, tmp_path: Path) -> None:
+    table = replace(table, target=replace(table.target, name="churned"))
+    shipped = settings_with(tmp_path)
+    same = replace(table, used=dict.fromkeys(shipped.data.inputs, table.used["spent"]))
+    assert [*choices.of_card(same, shipped)] == []
+    own = settings_with(tmp_path, owner="Ann, ann@example.org")
+    assert [d.path[-1] for d in choices.of_card(table, own)] == ["purpose", "out_of_scope"]
 
 
 def test_a_reason_stays_in_its_line() -> None:
     text = written("a:\n  b: 1\n", [Decision(("a", "b"), 2, ("left out: x\ny: 3, constant",))])
     assert text == "a:\n  # churn init: left out: x y: 3, constant\n  b: 2\n"
+
+
+@pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
+def test_each_decision_says_why(task: params.TaskName, table: Table, tmp_path: Path) -> None:
+    """Those of the first model and of another family say it later."""
+    classes = ("a", "b", "c") if task == "multiclass" else ()
+    table = replace(table, target=Target("left", task, "yes", classes))
+    settings = settings_with(tmp_path)
+
+    def all_of(settings: params.Params) -> list[Decision]:
+        return [*choices.decide(table, "data/shop.csv"), *tasks.decide(task, settings)]
+
+    decided = all_of(settings)
+    later = {("gates", "minima"), ("gates", "margins")}  # by the first model
+    silent = {d.path for d in decided if not d.why} - later
+    as_shipped = {("data", "csv"), ("data", "missing")}
+    as_shipped |= {("checks", "data_integrity"), ("checks", "train_test")}
+    assert {path[:2] for path in silent} <= as_shipped
+    file = tmp_path / "params.yaml"
+    text = written(SHIPPED, decided)
+    file.write_text(text, encoding="utf-8")
+    # What is said beside a key that stays, stays; and a second time says the same.
+    for key in ("folds: 5  ", "max_rows: 100000  "):
+        assert re.search(
+            rf"  {key} +# ", text.partition("decision:")[2].partition("evaluation:")[0]
+        )
+    assert written(text, all_of(params.load(file))).count(MARK) == text.count(MARK)
+
+
+def test_of_a_mapping_with_other_keys_those_that_stay_keep_what_is_beside_them() -> None:
+    text = "a:\n  x: 1  # of x\n  y: 2  # of y\n  # of z\n  z: 3\n\nb: 1\n"
+    found = written(text, [Decision(("a",), {"w": 0, "y": 5, "v": []})])
+    assert found == "a:\n  y: 5  # of y\n  w: 0\n  v: []\n\nb: 1\n"
+    flow = written("a: {x: 1, y: 2}\n", [Decision(("a",), {"y": 5, "v": 1})])
+    assert flow == "a: {y: 5, v: 1}\n"
+    kept = written(text, [Decision(("a", "x"), KEPT, ("why",))])
+    assert kept == text.replace("  x", "  # churn init: why\n  x")
 
 
 def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
@@ -136,7 +202,10 @@ def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
     table = describe(read(tmp_path / "shop.csv"), Wishes(), asker)
     found = {decision.path: decision for decision in choices.decide(table, "data/shop.csv")}
     assert found["features", "rfm"].value is None
-    assert "recency or frequency or monetary" in found["features", "rfm"].why[0]
+    assert (
+        "no numeric column has a name for recency, frequency, monetary"
+        in found["features", "rfm"].why[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from churn.core.errors import ArtifactError, DataError
 from churn.init import place
 from churn.provenance.listing import folder_md5
+from tests.conftest import ROOT
 
 OLD = b"customer_id,churned\n1,0\n"
 NEW = b"client,left\na,yes\n"
@@ -150,3 +151,15 @@ def test_what_a_killed_copy_has_left_is_removed(project: Path, table: Path) -> N
     (left / "My_shop_1_.csv").write_bytes(NEW[:5])
     place.put(project, table)
     assert here(project) == {"My_shop_1_.csv": NEW}
+
+
+def test_a_remote_that_git_takes_is_told_from_others(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    config, local = tmp_path / ".dvc/config", tmp_path / ".dvc/config.local"
+    assert not place.remote_is_in_git(tmp_path)
+    config.write_text((ROOT / ".dvc/config").read_text())
+    assert place.remote_is_in_git(tmp_path)
+    for url in ("s3://bucket/churn", "../../elsewhere", "/mnt/elsewhere"):
+        text = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {url}\n"
+        local.write_text(text)
+        assert not place.remote_is_in_git(tmp_path)

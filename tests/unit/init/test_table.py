@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from churn.core.errors import ChurnError, DataError, ParamsError
 from churn.core.params import ROW_NUMBER
-from churn.init import reading, table
+from churn.init import choices, reading, table
 from churn.init.asking import Asker
 from churn.init.reading import csv_settings
 from churn.init.table import Table, Wishes
@@ -35,8 +35,8 @@ def understood(
 def test_a_table_of_the_telco_kind_needs_no_answer(tmp_path: Path) -> None:
     found = understood(telco(500), tmp_path)
     assert (found.id, found.target.name, found.target.positive) == ("customerID", "Churn", "Yes")
-    assert found.of_kind("numeric") == ["SeniorCitizen", "tenure", "MonthlyCharges", "TotalCharges"]
-    assert found.of_kind("categorical") == ["gender", "Partner", "Contract"]
+    assert found.of_kind("numeric") == ["tenure", "MonthlyCharges", "TotalCharges"]
+    assert found.of_kind("categorical") == ["gender", "SeniorCitizen", "Partner", "Contract"]
     blanks = int((telco(500)["TotalCharges"] == " ").sum())
     assert found.used["TotalCharges"].missing == blanks > 0
     assert found.left_out == {}
@@ -101,6 +101,32 @@ def test_dates_are_found_and_an_ambiguous_one_is_asked_for(tmp_path: Path) -> No
 def test_codes_with_leading_zeros_are_texts(tmp_path: Path) -> None:
     found = understood(shop().assign(zip=["01234", "50667"] * 200), tmp_path)
     assert "zip" in found.of_kind("categorical")
+
+
+@pytest.mark.parametrize(
+    ("name", "codes", "kind"),
+    [
+        ("sex", [1, 2], "categorical"),
+        ("GenderCode", [0.0, 1.0], "categorical"),
+        ("ethnicity", [1, 2, 3, None], "categorical"),
+        ("sex", [1, "NA", 2, 2], "numeric"),  # as a text NA would be one of them
+        ("sex", [0.5, 1.5], "numeric"),
+        ("race_result", list(range(20)), "numeric"),
+        ("age", [20, 30], "numeric"),
+        ("sexes", [1, 2], "numeric"),
+    ],
+)
+def test_numbers_that_are_codes_of_groups_are_categories(
+    name: str, codes: list[object], kind: str, tmp_path: Path
+) -> None:
+    cells = (codes * 400)[:400]
+    found = understood(shop().assign(**{name: pd.Series(cells, dtype=object)}), tmp_path)
+    assert found.used[name].kind == kind
+    slices = {d.path[-1]: d.value for d in choices.decide(found, "data/shop.csv")}
+    if kind == "categorical":
+        assert found.used[name].distinct == len([code for code in codes if code is not None])
+        assert name in slices["categorical"]
+        assert slices["protected"] == [name]
 
 
 def test_known_markers_mean_missing_and_other_words_are_asked_for(tmp_path: Path) -> None:
