@@ -422,7 +422,7 @@ def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:
     assert "| slice | customers | churned | Selection rate | Recall | Calibration |" in text
     assert "| Selection rate | `<= 39" in text or "| Selection rate | `<= 40" in text
     assert text.count("**significant**") == 3
-    assert "Of 3 gaps between two slices" in text
+    assert "tested together (Holm's correction): 3." in text
     assert report.section([]) == ""
     assert report.section([one, replace(one, limits="main")]) == text
     lost = report.section([replace(one, problem="lost"), replace(one, exam="main")])

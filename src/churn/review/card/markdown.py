@@ -193,7 +193,8 @@ def _metrics(content: Content) -> str:
         )
     note = (
         "The intervals are of a bootstrap over the held-out customers: they cover which customers"
-        " were held out, and not another table of training rows."
+        " were held out, and not another table of training rows. Where too few of some kind were"
+        " held out, a number or an interval is undefined."
     )
     header = ["", "held-out customers", "95% interval", "training rows"]
     return f"{table(header, rows, numbers=(1, 2, 3))}\n\n{note}"
@@ -208,14 +209,19 @@ def _slices(slices: Sequence[SliceMetrics]) -> str:
             small += one.rows > 0
             continue
         values = [number(one.metrics.get(name)) for name in names]
-        label = "" if one.churned is None else f"{one.churned / one.rows:.1%}"
-        label = label if one.mean is None else number(one.mean)
-        rows.append([code(one.column), code(one.slice), f"{one.rows:,}", label, *values])
-    is_binary = any(one.churned is not None for one in slices)
-    header = ["column", "slice", "customers", "churned" if is_binary else "mean"]
-    header += [TITLES[name] for name in names]
+        rows.append([code(one.column), code(one.slice), f"{one.rows:,}", *_outcome(one), *values])
+    outcomes = ["churned"] * any(one.churned is not None for one in slices)
+    outcomes += ["mean"] * any(one.mean is not None for one in slices)
+    header = ["column", "slice", "customers", *outcomes, *(TITLES[name] for name in names)]
     shown = first_rows(header, rows, numbers=range(2, len(header))) or "No slices are measured."
     return f"{shown}\n\nToo small to be measured: {small:,}." if small else shown
+
+
+def _outcome(one: SliceMetrics) -> list[str]:
+    """Return what became of a slice's customers, in one number; of classes there is none."""
+    if one.churned is not None:
+        return [f"{one.churned / one.rows:.1%}"]
+    return [] if one.mean is None else [number(one.mean)]
 
 
 def _checks(content: Content) -> str:
@@ -243,7 +249,7 @@ def _limits(content: Content) -> str:
     lines += [
         f"Slices of fewer than {settings.evaluation.slices.min_rows:,} held-out customers are not"
         " measured.",
-        "Reasons say what the model goes by, and not what makes customers leave.",
+        "Reasons say what the model goes by, and not what causes the outcome.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 

@@ -23,8 +23,8 @@ def section(found: Sequence[Fairness]) -> str:
     parts = [_column(one, several) for one in found]
     if n_gaps:
         parts.append(
-            f"Of {n_gaps:,} gaps between two slices, significant ones are so together (Holm's"
-            " correction); of each metric the largest of them is shown, or else the largest gap."
+            f"Gaps between two slices that were tested together (Holm's correction): {n_gaps:,}. Of"
+            " each metric the largest significant one is shown, or else the largest."
             " Calibration is the mean of what was predicted, a probability or a number, minus the"
             " mean of what came true."
         )

@@ -227,7 +227,7 @@ def reason_table(reasons: Sequence[Reason]) -> str:
     counted = "" if customers is None else f"{customers:,} "
     note = (
         f"Mean absolute SHAP values on {counted}held-out customers. They say what the model goes"
-        " by, and not what makes customers leave."
+        " by, and not what causes the outcome."
     )
     return f"{first_rows(header, rows, numbers=(1,), most=MOST_COLUMNS)}\n\n{note}"
 
