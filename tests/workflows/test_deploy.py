@@ -154,7 +154,7 @@ def test_a_merged_pull_request_is_made_again_with_the_bytes_that_were_reviewed(
     }
     version = story.registry[2]
     assert version.digest == manifest["model_digest"]
-    assert version.tags["candidate"] == "main"
+    assert version.tags["candidate"] == "commit"
     assert version.tags["pull_request"] == "3"
     assert "compared with what was reviewed" in ran.summary
     story.seen["second"] = version.digest
