@@ -33,9 +33,8 @@ from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_programs")]
+pytestmark = pytest.mark.long
 
-PYTHON = sys.executable  # whose processes can be killed, which those that start at once cannot
 BRANCH = "registry"
 CLONES = ("first", "second", "third")
 
@@ -78,13 +77,11 @@ class Shared:
     def standing(self) -> dict[int, tuple[str, set[str]]]:
         return {v.number: (v.stage, set(v.aliases)) for v in self.versions}
 
-    def start(
-        self, number: int, *words: str, python: str = PYTHON, **environment: str
-    ) -> subprocess.Popen[str]:
+    def start(self, number: int, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command in one of the clones, as a process of its own."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
         return subprocess.Popen(
-            [python, "-m", "churn", *words],
+            [sys.executable, "-m", "churn", *words],
             cwd=self.root(number),
             env=kept | {local_store.BRANCH: BRANCH} | environment,
             stdin=subprocess.DEVNULL,
@@ -95,7 +92,7 @@ class Shared:
 
     def churn(self, number: int, *words: str, code: int = 0, **environment: str) -> str:
         """Run a command, and return what it has said, the errors last."""
-        process = self.start(number, *words, python=sys.executable, **environment)
+        process = self.start(number, *words, **environment)
         out, err = process.communicate(timeout=300)
         assert process.returncode == code, (out, err)
         return out + err
