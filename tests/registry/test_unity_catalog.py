@@ -115,7 +115,6 @@ def test_a_release_ends_in_production_by_its_alias(story: Story) -> None:
     assert len(story.catalog.tags(NAME, 1)) < 35
 
 
-@pytest.mark.exhaustive
 def test_the_next_release_and_a_rollback(story: Story) -> None:
     said = story.churn(2, "release", "build/candidate")
     assert "version 2 is in Production (version 1 before)" in said

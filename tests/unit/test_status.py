@@ -36,7 +36,7 @@ def test_production_is_shown_with_its_lineage(released: Candidates) -> None:
     assert production.split()[1:4] == ["2", version.digest[:12], version.tags["commit"][:12]]
     assert version.digest in text
     assert version.tags["data_md5"] in text
-    assert "main, run https://github.com/octo/shop/actions/runs/77" in text
+    assert "commit, run https://github.com/octo/shop/actions/runs/77" in text
     assert "number 12" in text
     assert "16 integration tests passed" in text
 

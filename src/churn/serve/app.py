@@ -135,6 +135,18 @@ class App:
             self.in_flight -= 1
         metrics.observe("churn_request_duration_seconds", time.perf_counter() - begun, endpoint)
 
+    def may_begin(self, headers: dict[bytes, bytes]) -> bool:
+        """Tell from a request's headers whether `begin` may be asked when its body is there."""
+        return (
+            self.serving is not None
+            and self.serving.trial is None
+            and not self.draining
+            and self.in_flight < self._settings.max_in_flight
+            and headers.get(b"content-type") == _PLAIN_JSON
+            and b"content-encoding" not in headers
+            and self._keys.admit(headers)
+        )
+
     def begin(
         self, headers: dict[bytes, bytes], body: bytes, send: Callable[[bytes], None]
     ) -> bool:
@@ -143,7 +155,7 @@ class App:
         Parameters
         ----------
         headers : dict of bytes to bytes
-            By names in lower case.
+            By names in lower case, of which `may_begin` has told that it may.
         body : bytes
             Fewer than `SMALL_BODY`.
         send : callable
@@ -155,16 +167,7 @@ class App:
             Whether it will be answered; if not, it is for ASGI.
         """
         begun, serving = time.perf_counter(), self.serving
-        if (
-            serving is None
-            or serving.trial is not None
-            or self.draining
-            or self.in_flight >= self._settings.max_in_flight
-            or len(body) > self._max_body
-            or headers.get(b"content-type") != _PLAIN_JSON
-            or b"content-encoding" in headers
-            or not self._keys.admit(headers)
-        ):
+        if serving is None or serving.trial is not None or len(body) > self._max_body:
             return False
         champion = serving.champion
         try:

@@ -69,8 +69,9 @@ class Protocol(HttpToolsProtocol):
         """Hold a small request for predictions; begin to answer any other one."""
         if self.url == b"/invocations" and self._is_idle():
             headers = dict(self.headers)
-            if self._is_small(headers):
+            if self._is_small(headers) and self.app.may_begin(headers):
                 self._held, self._of_held = [], headers
+                self.app.in_flight += 1  # while its body is on its way, as one of ASGI
                 return
         super().on_headers_complete()
 
@@ -87,7 +88,8 @@ class Protocol(HttpToolsProtocol):
         if self._held is None:
             super().on_message_complete()
             return
-        body, self._held = b"".join(self._held), None
+        body = b"".join(self._held)
+        self._let_go()  # and it is counted again by what answers it
         pending = _Pending(self.parser.should_keep_alive())
         if self.app.begin(self._of_held, body, lambda answer: self._answer(pending, answer)):
             self.cycle = pending  # type: ignore[assignment]  # as much of one as uvicorn looks at
@@ -95,6 +97,16 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         super().on_body(body)
         super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was held."""
+        if self._held is not None:
+            self._let_go()
+        super().connection_lost(exc)
+
+    def _let_go(self) -> None:
+        self._held = None
+        self.app.in_flight -= 1
 
     def _is_small(self, headers: dict[bytes, bytes]) -> bool:
         length = headers.get(b"content-length", b"")

@@ -341,6 +341,21 @@ def test_a_connection_that_is_idle_is_closed_and_not_one_that_asks(
     assert app.ways == ["short"] * 3
 
 
+def test_a_request_whose_body_is_on_its_way_counts_until_its_caller_goes(
+    app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[int]:
+        _, writer = await connect()
+        writer.write(request(customer)[:-1])
+        await asyncio.sleep(0.1)
+        found = [app.in_flight]
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        return [*found, app.in_flight]
+
+    assert served(app, work) == [1, 0]
+
+
 def test_a_failure_tells_nothing_of_a_customer(
     champion: Served, customer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
