@@ -118,7 +118,7 @@ class Predictor:
         else:
             async with asyncio.timeout(self._timeout_s):
                 scored = await loop.run_in_executor(self._threads, _score, served, rows)
-            self._finish([one], rows, *_decided([one], *scored))
+            self._finish([one], rows, _decided([one], *scored), scored[1])
         return await found
 
     def begin(
@@ -157,12 +157,13 @@ class Predictor:
         for group in groups.values():
             try:
                 rows = joined([one.rows for one in group])
-                decided = _decided(group, *_score(group[0].served, rows))
+                scores, seconds = _score(group[0].served, rows)
+                answer = _decided(group, scores, seconds)
             except Exception as error:
                 for one in group:
                     one.tell(error)
             else:
-                self._finish(group, rows, *decided)
+                self._finish(group, rows, answer, seconds)
 
     def _finish(
         self, group: list[_Waiting], rows: Rows, answer: dict[str, np.ndarray], scoring_s: float
@@ -215,10 +216,8 @@ def _score(served: Served, rows: Rows) -> tuple[np.ndarray, float]:
     return served.scores(rows), time.perf_counter() - begun
 
 
-def _decided(
-    group: list[_Waiting], scores: np.ndarray, scoring_s: float
-) -> tuple[dict[str, np.ndarray], float]:
-    """Return the answer, and the seconds; count both."""
+def _decided(group: list[_Waiting], scores: np.ndarray, scoring_s: float) -> dict[str, np.ndarray]:
+    """Return the answer, and count it."""
     served, role = group[0].served, group[0].role
     answer = served.answer(scores)
     if role != "shadow":
@@ -227,7 +226,7 @@ def _decided(
         metrics.count("churn_predictions", role, outcome, by=number)
     # Not how long they have waited: for the other version, too, which is predicted first.
     metrics.observe(_SCORING, scoring_s, role, served.version, by=len(group))
-    return answer, scoring_s
+    return answer
 
 
 def _places(group: list[_Waiting]) -> np.ndarray | None:

@@ -20,13 +20,25 @@ class _Event:
         """Do nothing."""
 
 
-class _Pending:
-    """A request that is answered the short way, as uvicorn sees the one of a connection."""
+class _Direct:
+    """A request that goes the short way, as uvicorn sees the one of a connection.
+
+    Attributes
+    ----------
+    headers : dict of bytes to bytes
+    parts : list of bytes
+        Of the body, as far as it is there.
+    keep_alive : bool
+        Whether the connection stays after the answer; uvicorn sets it to False when it ends.
+    response_complete : bool
+        Whether it was answered, or was left to ASGI.
+    """
 
     message_event = _Event()
 
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
+    def __init__(self, headers: dict[bytes, bytes], keep_alive: bool) -> None:
+        self.headers, self.keep_alive = headers, keep_alive
+        self.parts: list[bytes] = []
         self.response_complete = self.disconnected = False
 
 
@@ -39,13 +51,13 @@ class Protocol(HttpToolsProtocol):
 
     A small request for predictions is held until it is whole. Where the application can answer it
     at once, the answer is written as it is; a task, messages and the check of each header, as ASGI
-    has them, would take as long as the prediction. Every other request goes to ASGI.
+    has them, take longer than the prediction. Every other request goes to ASGI.
     """
 
     app: App
     since: float | None = None  # None between requests
     idle_since: float | None = None  # after an answer of the short way
-    _held: list[bytes] | None = None  # the body so far of a request that may go the short way
+    _held: _Direct | None = None  # whose body is on its way
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
@@ -70,7 +82,8 @@ class Protocol(HttpToolsProtocol):
         if self.url == b"/invocations" and self._is_idle():
             headers = dict(self.headers)
             if self._is_small(headers) and self.app.may_begin(headers):
-                self._held, self._of_held = [], headers
+                self._held = _Direct(headers, self.parser.should_keep_alive())
+                self.cycle = self._held  # type: ignore[assignment]  # as far as uvicorn looks at it
                 self.app.in_flight += 1  # while its body is on its way, as one of ASGI
                 return
         super().on_headers_complete()
@@ -80,21 +93,22 @@ class Protocol(HttpToolsProtocol):
         if self._held is None:
             super().on_body(body)
         else:
-            self._held.append(body)
+            self._held.parts.append(body)
 
     def on_message_complete(self) -> None:
         """Wait no more; answer what was held."""
         self.since = None
-        if self._held is None:
+        held = self._held
+        if held is None:
             super().on_message_complete()
             return
-        body = b"".join(self._held)
+        body = b"".join(held.parts)
         self._let_go()  # and it is counted again by what answers it
-        pending = _Pending(self.parser.should_keep_alive())
-        if self.app.begin(self._of_held, body, lambda answer: self._answer(pending, answer)):
-            self.cycle = pending  # type: ignore[assignment]  # as much of one as uvicorn looks at
+        if self.app.begin(held.headers, body, lambda answer: self._answer(held, answer)):
             return
+        held.response_complete = True  # of it there will be nothing to wait for
         super().on_headers_complete()
+        self.cycle.keep_alive &= held.keep_alive
         super().on_body(body)
         super().on_message_complete()
 
@@ -123,12 +137,12 @@ class Protocol(HttpToolsProtocol):
         is_answered = self.cycle is None or self.cycle.response_complete
         return is_answered and not self.flow.write_paused
 
-    def _answer(self, pending: _Pending, answer: bytes) -> None:
-        pending.response_complete = True
+    def _answer(self, request: _Direct, answer: bytes) -> None:
+        request.response_complete = True
         if self.transport.is_closing():
             return
         self.transport.write(answer)
-        if not pending.keep_alive:
+        if not request.keep_alive:
             self.transport.close()
         elif self.pipeline:
             self.on_response_complete()

@@ -356,6 +356,24 @@ def test_a_request_whose_body_is_on_its_way_counts_until_its_caller_goes(
     assert served(app, work) == [1, 0]
 
 
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+def test_a_request_whose_body_is_on_its_way_is_answered_before_the_server_ends(
+    kind: str, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        writer.write(request(customer, kind=kind)[:-1])
+        await asyncio.sleep(0.1)
+        app.server.should_exit = True
+        await asyncio.sleep(0.5)  # it closes connections that ask nothing
+        writer.write(customer[-1:])
+        head, _ = await answer(reader)
+        assert await reader.read(1) == b""
+        return head
+
+    assert served(app, work).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_failure_tells_nothing_of_a_customer(
     champion: Served, customer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
