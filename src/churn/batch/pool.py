@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -69,7 +68,8 @@ class Pool:
     Parameters
     ----------
     store, loadable
-        From which they load it.
+        From which they load it. Rows go to them through a folder in it, which is its owner's to
+        remove.
     workers : int
         Number of processes.
     reasons : int
@@ -80,8 +80,8 @@ class Pool:
         arguments = (store, loadable, reasons)
         self._pool = ProcessPoolExecutor(workers, processes.context(), _start, arguments)
         self._ahead = _AHEAD * workers
-        self._temporary = TemporaryDirectory(prefix="churn-predict-")
-        self._folder = Path(self._temporary.name)
+        self._folder = store.folder / "rows"
+        self._folder.mkdir()
         for _ in range(workers):
             self._pool.submit(_nothing)  # starts one
 
@@ -90,7 +90,6 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._temporary.cleanup()
 
     def scored(self, parts: Iterable[Part], is_compiled: bool) -> Iterator[tuple[Part, Scored]]:
         """Predict for parts, in their order.
@@ -170,6 +169,6 @@ def _score(path: Path, first_row: int, is_compiled: bool) -> Scored:
     model = model if is_compiled else replace(model, compiled=None)
     with pa.memory_map(str(path)) as source:
         rows = pa.ipc.open_file(source).read_all()
-    with suppress(PermissionError):  # Windows removes none that is mapped; the folder goes later
+    with suppress(PermissionError):  # Windows removes none that is mapped
         path.unlink()
     return score(model, rows, first_row, top)

@@ -173,6 +173,7 @@ def _predict_at_once(
     """Predict for a table that fits into memory, into one file."""
     from churn.core.addresses import is_address
     from churn.core.errors import DataError
+    from churn.data.table import require_known_suffix
     from churn.model import prediction
     from churn.registry.loading import load_model
 
@@ -181,10 +182,10 @@ def _predict_at_once(
             f"{output}: one file is for a table on this machine, whose rows are all good; name a"
             " folder, such as " + f"{output.rpartition('.')[0]}/"
         )
-    if Path(output).suffix not in (".csv", ".parquet"):
-        raise DataError(
-            f"{output}: the name must end in .csv or .parquet; for a folder, write {output}/"
-        )
+    try:
+        require_known_suffix(Path(output))
+    except DataError as error:
+        raise DataError(f"{error}; for a folder, write {output}/") from error
     loaded = load_model(model, Path())
     if reasons:
         from churn.explanation import table

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from churn.core.params import DataParams
@@ -75,8 +73,12 @@ def main_exam(
         The candidate's.
     """
     rows = main[~main[data.id].isin(train[data.id])].reset_index(drop=True)
-    new: Sequence[str] = [name for name in data.inputs if name not in rows]
-    if new:
+    if new := new_columns(main, data):
         own = pd.concat([train, test])[[data.id, *new]]
         rows = rows.merge(own, on=data.id, how="left")
     return rows
+
+
+def new_columns(main: pd.DataFrame, data: DataParams) -> list[str]:
+    """Return the candidate's columns that main's customers do not have."""
+    return [name for name in data.inputs if name not in main]

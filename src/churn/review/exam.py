@@ -98,7 +98,7 @@ def _main_exam(candidate: Candidate, main: Baseline) -> tuple[Exam, Changed | No
         )
         return Exam("main", test, _NONE, train, problem), changed
     rows = customers.main_exam(test, candidate.train, candidate.test, data)
-    new = [name for name in data.inputs if name not in test]
+    new = customers.new_columns(test, data)
     if new and len(rows) and not rows[data.id].isin(candidate.test[data.id]).any():
         # Every cell of it would be missing, and the comparison would say nothing of the model.
         problem = (
