@@ -203,6 +203,52 @@ def test_a_model_that_was_made_elsewhere_is_asked_what_it_says(
     assert outputs.compare(workspace).how == how
 
 
+CARDS = {
+    "regression": {"task": "regression"},
+    "multiclass": {"task": "multiclass", "classes": ["high", "low"]},
+}
+# Of numbers the unit of the tolerance is their standard deviation, about 290 here.
+SCORES = {
+    "regression": {"prediction": 1000 * PROBABILITY},
+    "multiclass": {"probability_high": PROBABILITY, "probability_low": 1 - PROBABILITY},
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("task", CARDS)
+@pytest.mark.parametrize(
+    ("factor", "rows", "how"),
+    [
+        pytest.param(1.0002, 200, "rounded", id="rounded"),
+        pytest.param(1.5, 2, "rounded", id="two rows", marks=pytest.mark.exhaustive),
+        pytest.param(1.5, 4, "other", id="four rows"),
+        pytest.param(1.002, 200, "other", id="all a little", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_numbers_and_classes_of_another_machine_have_room_for_rounding(
+    task: str, factor: float, rows: int, how: str, workspace: Workspace
+) -> None:
+    root, ids = workspace.root, [f"C{i:03}" for i in range(200)]
+    true = pd.DataFrame({"customer_id": ids, **SCORES[task]})
+    first = true.columns[1]
+    said = true.assign(**{first: np.where(np.arange(200) >= 200 - rows, factor, 1) * true[first]})
+    for side in ("train", "test"):
+        said.to_parquet(workspace.predictions(side))
+    write(root, {"build/model/model.json": json.dumps(CARDS[task])})
+    dvc(root, "commit", "--quiet", "--force", "all")
+    commit_as_of(workspace, elsewhere=True)
+    for side in ("train", "test"):
+        true.to_parquet(workspace.predictions(side))
+    dvc(root, "commit", "--quiet", "--force", "all")
+
+    found = outputs.compare(workspace)
+
+    assert found.how == how, found
+    if how == "other":
+        differ = "build/predictions: its predictions differ from those of the inputs"
+        assert found.notes == (differ,)
+
+
 def test_a_committed_model_that_nobody_has_blocks(workspace: Workspace) -> None:
     forge(workspace, "build/model", elsewhere=True)
     lock = yaml.safe_load(git(workspace.root, "show", "HEAD:dvc.lock"))

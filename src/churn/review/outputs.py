@@ -10,32 +10,32 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from churn.core.errors import ChurnError, IncomparableError
 from churn.core.files import read_any_json, read_json, read_parquet
+from churn.core.params import TaskName
 from churn.core.paths import SIDES, Workspace
+from churn.model.card import CARD_FILE
+from churn.model.outputs import Output, of
 from churn.provenance import lockfile
 from churn.provenance.candidate import holds_commit
 from churn.provenance.git import changed, git
 from churn.provenance.worktree import worktree
 from churn.review import revisions
-from churn.review.baseline import Baseline
+from churn.review.baseline import Baseline, Card
 from churn.review.gates_alone import Outputs
 from churn.validation.results import Checks
 
 # Other machines may round differently, which changes a few splits of trees.
 _METRIC_TOLERANCE = 0.005
 _NUMBER_TOLERANCE = 0.02  # of slices and curves, which have fewer customers
-_PROBABILITY_TOLERANCE = 0.001
+_SCORE_TOLERANCE = 0.001  # of probabilities; of numbers in standard deviations of these
 _MAX_DIFFERENT_SHARE = 0.01
-_TOLERANCE = (
-    f"probabilities within {_PROBABILITY_TOLERANCE:g} for {1 - _MAX_DIFFERENT_SHARE:.0%} of"
-    " customers"
-)
+_SAME_SHARE = f"for {1 - _MAX_DIFFERENT_SHARE:.0%} of customers"
 
 
 def compare(workspace: Workspace) -> Outputs:
@@ -64,7 +64,21 @@ def compare(workspace: Workspace) -> Outputs:
         reason = "not in dvc.lock" if missing else "differs, although the machine is equal"
         return Outputs("other", tuple(f"{path}: {reason}" for path in missing or sorted(differing)))
     mismatches = tuple(_beyond_tolerance(workspace, sorted(differing)))
-    return Outputs("other", mismatches) if mismatches else Outputs("rounded", (_TOLERANCE,))
+    if mismatches:
+        return Outputs("other", mismatches)
+    return Outputs("rounded", (_tolerance(_output(workspace)),))
+
+
+def _output(workspace: Workspace) -> Output:
+    """Return what the workspace's model answers."""
+    card = read_json(workspace.model / CARD_FILE, "train", Card)
+    return of(cast(TaskName, card.task or "binary"), card.classes or ())
+
+
+def _tolerance(output: Output) -> str:
+    if output.task == "regression":
+        return f"predictions within {_SCORE_TOLERANCE:g} standard deviations {_SAME_SHARE}"
+    return f"probabilities within {_SCORE_TOLERANCE:g} {_SAME_SHARE}"
 
 
 def _machine(workspace: Workspace) -> Any:
@@ -107,11 +121,13 @@ def _rows(here: Workspace, committed: Workspace, path: str) -> str | None:
 
 
 def _predictions(here: Workspace, committed: Workspace, path: str) -> str | None:
+    output = _output(here)
+    scored = list(output.scored)
     for side in SIDES:
         ours, theirs = (read_parquet(w.predictions(side), "evaluate") for w in (here, committed))
-        if not ours.drop(columns="probability").equals(theirs.drop(columns="probability")):
+        if not ours.drop(columns=scored).equals(theirs.drop(columns=scored)):
             return "its customers differ"
-        if _differ(ours, theirs):
+        if _differ(output, ours, theirs):
             return "its predictions differ from those of the inputs"
     return None
 
@@ -120,7 +136,8 @@ def _out_of_fold(here: Workspace, committed: Workspace, path: str) -> str | None
     ours, theirs = (read_parquet(w.out_of_fold, "train") for w in (here, committed))
     if not ours["fold"].equals(theirs["fold"]):
         return "its customers or folds differ"
-    return "its predictions differ from those of the inputs" if _differ(ours, theirs) else None
+    differ = _differ(_output(here), ours, theirs)
+    return "its predictions differ from those of the inputs" if differ else None
 
 
 def _model(here: Workspace, committed: Workspace, path: str) -> str | None:
@@ -133,17 +150,20 @@ def _model(here: Workspace, committed: Workspace, path: str) -> str | None:
         predictions = model.predict(here.split("test"))
     except IncomparableError as error:
         return f"the committed model fails ({error})"
-    if _differ(predictions, read_parquet(here.predictions("test"), "evaluate")):
+    if _differ(_output(here), read_parquet(here.predictions("test"), "evaluate"), predictions):
         return "dvc.lock names a model that the inputs do not give"
     return None
 
 
-def _differ(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+def _differ(output: Output, ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    """Tell whether scores differ by more than the tolerance for too many customers."""
     if len(ours) != len(theirs):
         return True
-    gap = np.abs(ours["probability"].to_numpy() - theirs["probability"].to_numpy())
-    # Not `gap > …`, which is false for NaN.
-    return bool(np.mean(~(gap <= _PROBABILITY_TOLERANCE)) > _MAX_DIFFERENT_SHARE)
+    first, second = (np.atleast_2d(output.scores(table).T) for table in (ours, theirs))
+    unit = float(np.std(first)) if output.task == "regression" else 1.0
+    # Not `gap > …`, which is false for NaN. Of several classes each has to be equal.
+    is_equal = (np.abs(first - second) <= _SCORE_TOLERANCE * unit).all(axis=0)
+    return bool(np.mean(~is_equal) > _MAX_DIFFERENT_SHARE)
 
 
 def _numbers(tolerance: float) -> Callable[[Workspace, Workspace, str], str | None]:
