@@ -51,8 +51,8 @@ def release(
     the work tree is run, judged and packed first. After an interruption, the same command
     continues.
 
-    Exit code 0: it is in Production, or where --until says. 1: a gate or a test has failed. 2: an
-    error.
+    Exit code 0: it is in Production, on trial, or where --until says. 1: a gate or a test has
+    failed. 2: an error.
     """
     from churn.tracking.local_store import reason_not_to_release
 

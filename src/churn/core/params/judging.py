@@ -69,7 +69,7 @@ class EvaluationParams(Section):
     slices : SlicesParams
         Groups of customers with metrics of their own.
     importance : ImportanceParams
-        Loss of ROC AUC when a column is shuffled.
+        Loss of ROC AUC (of numbers R²) when a column is shuffled.
     """
 
     slices: SlicesParams

@@ -139,7 +139,7 @@ class DataParams(Columns):
         Column with one value per customer, which decides who is held out. With null the rows are
         numbered.
     target : str
-        Column that is predicted. Binary: it has two values, who has churned; regression: numbers.
+        Column that is predicted: two values (binary), numbers (regression) or classes (multiclass).
     positive : bool, int, float, str or None
         Binary: the value of the target that means churned.
     classes : tuple of bool, int, float or str
@@ -155,11 +155,17 @@ class DataParams(Columns):
         A newest table with a smaller share of today's rows is refused.
     max_label_shift : float
         A newest table is refused if its share of churned customers differs from today's by more
-        than this (Cohen's h: 0.2 is small, 0.5 is medium), beyond what chance does.
+        than this (Cohen's h: 0.2 is small, 0.5 is medium; d of numbers, w of classes), beyond what
+        chance does.
     """
 
     path: str
-    id: Annotated[str, BeforeValidator(lambda name: ROW_NUMBER if name is None else name)]
+    id: Annotated[
+        str,
+        BeforeValidator(
+            lambda name: ROW_NUMBER if name is None else name, json_schema_input_type=str | None
+        ),
+    ]
     target: str
     positive: Label | None = None
     classes: tuple[Label, ...] = ()
