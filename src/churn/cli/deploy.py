@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from churn.cli.group import COMMIT, FOLDER, Group, cli
+from churn.cli.group import BY_HAND, COMMIT, FOLDER, Group, cli
 from churn.core.paths import Workspace
 
 
@@ -22,11 +22,11 @@ from churn.core.paths import Workspace
     show_default=True,
     help="The last step; the same command without --until goes on from there.",
 )
-@click.option("--why", default="released", help="Reason, for the audit trail.")
+@click.option("--why", default="released", show_default=True, help="Reason, for the audit trail.")
 @click.option(
     "--embedded",
     is_flag=True,
-    help="Do nothing if the registry is a server, or something is not committed.",
+    help="Do nothing if the registry is a server or a branch, or something is not committed.",
 )
 @click.option(
     "--confirm",
@@ -79,7 +79,7 @@ def release(
 @click.argument("folder", type=FOLDER, default=Workspace().candidate)
 @COMMIT
 def register(folder: Path, commit: str) -> None:
-    """Register the candidate in FOLDER.
+    """Register the candidate in FOLDER, by default build/candidate.
 
     A candidate that has a version already is not registered again.
     """
@@ -96,7 +96,7 @@ def register(folder: Path, commit: str) -> None:
     required=True,
     help="The stage to move it to.",
 )
-@click.option("--why", default="by hand", help="Reason, for the audit trail.")
+@BY_HAND
 def promote(version: int, to: str, why: str) -> None:
     """Move VERSION to Staging or Production manually.
 
@@ -117,7 +117,7 @@ def promote(version: int, to: str, why: str) -> None:
     metavar="VERSION",
     help="Version number, or previous.",
 )
-@click.option("--why", default="by hand", help="Reason, for the audit trail.")
+@BY_HAND
 def rollback(version: str, why: str) -> None:
     """Put an earlier version back into Production.
 

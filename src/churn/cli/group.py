@@ -20,6 +20,9 @@ CANDIDATE = click.option(
 COMMIT = click.option(
     "--commit", metavar="REV", default="HEAD", show_default=True, help="Commit of the model."
 )
+BY_HAND = click.option(
+    "--why", default="by hand", show_default=True, help="Reason, for the audit trail."
+)
 # Accepted before and after the command's name. It is stored in an object of `main`, because click's
 # context no longer exists when `main` handles an error.
 _TRACEBACK = click.option(

@@ -59,7 +59,7 @@ def evaluate(model: str | None, settings: tuple[str, ...]) -> None:
     """Stage 3: predictions, metrics, slices and plots.
 
     With --model: evaluates that model on the held-out customers, and logs an MLflow run; the
-    pipeline's files do not change.
+    pipeline's files do not change. Only then --set is allowed.
     """
     if model is None:
         if settings:

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from churn.cli.group import FOLDER, Group, cli
+from churn.cli.group import BY_HAND, FOLDER, Group, cli
 
 if TYPE_CHECKING:
     from churn.core.params import Params
 
 _DIGITS = 6  # of a number that people read
-_WHY = click.option(
-    "--why", default="by hand", show_default=True, help="Reason, for the audit trail."
-)
-
 _LOG = click.option("--log", metavar="ADDRESS", help="The prediction log.  [default: serve.log]")
 _LABELS = click.option(
     "--labels",
@@ -128,7 +124,7 @@ def canary() -> None:
     help="Part of the customers for whom it predicts.",
 )
 @click.option("--shadow", is_flag=True, help="Predict, and let Production's version answer.")
-@_WHY
+@BY_HAND
 def start(version: int, share: float, shadow: bool, why: str) -> None:
     """Begin the trial of VERSION.
 
@@ -155,7 +151,7 @@ def status(log: str | None, labels: str | None) -> None:
 
 
 @canary.command()
-@_WHY
+@BY_HAND
 @click.option(
     "--when-due",
     is_flag=True,
@@ -203,7 +199,7 @@ def _promote_when_due(why: str, log: str | None, labels: str | None) -> int:
 
 
 @canary.command()
-@_WHY
+@BY_HAND
 def stop(why: str) -> None:
     """End the trial; Production's version answers everybody."""
     from churn.deploy import commands
