@@ -1,4 +1,4 @@
-"""What estimates before labels lean on: held-out customers, by prediction and label, as counts.
+"""What estimates before labels need: held-out customers, by prediction and label, as counts.
 
 A window's customers are counted in the same bins. Counts of parts of a window add up, and are as
 long for any number of customers.

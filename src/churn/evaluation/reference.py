@@ -136,7 +136,7 @@ class Reference(Shape):
 
     @property
     def basis(self) -> Basis | None:
-        """What estimates before labels lean on; None if it was not stored yet."""
+        """What estimates before labels are made from; None if it was not stored yet."""
         return self.scores or self.classes or self.errors
 
     @property

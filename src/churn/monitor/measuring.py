@@ -25,7 +25,7 @@ _DAYS_A_WEEK = 7
 _SEED = 20_061  # any; the same for all, so that the same log gives the same report
 LEVEL = 0.95
 _NO_BASIS = (
-    "metrics before labels are not estimated: what they lean on was not stored with this version;"
+    "metrics before labels are not estimated: what they require was not stored with this version;"
     " the next model that is released has it"
 )
 
@@ -75,7 +75,7 @@ class Measurer:
         week's is divided among all quantities and days (Bonferroni), which holds however they
         depend on each other. That an alarm needs several days makes it rarer still.
     assumption : str
-        What estimates lean on (`Task.assumption`); empty if there are none.
+        What estimates assume (`Task.assumption`); empty if there are none.
     """
 
     def __init__(

@@ -197,7 +197,7 @@ class Report(Shape):
     notes : list of str
         What could not be measured, and why.
     assumption : str
-        What the estimated metrics lean on; empty if there are none.
+        What the estimated metrics assume; empty if there are none.
     """
 
     model: str

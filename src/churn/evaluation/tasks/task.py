@@ -88,7 +88,7 @@ class Task(ABC):
     quality : str
         The metric by which the importance of a column is measured.
     assumption : str
-        What metrics before labels lean on, in sentences.
+        What metrics before labels assume, in sentences.
     needs_scale : bool
         Whether a trial needs `scale`.
     """
