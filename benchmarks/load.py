@@ -1,13 +1,15 @@
 """A locustfile: requests as callers send them, good and bad, and every answer is checked.
 
 `make load` runs it and writes a report; docs/load.md says how to run it with locust's own page. It
-asks the server for the model's columns, so it needs nothing but locust and fits every model.
+asks the server for the columns of the model and of its answers, so it needs nothing but locust and
+fits every model.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import random
 import time
@@ -37,6 +39,10 @@ PHASES = {"ramp": (0.25, 1.0), "steady": (0.6, 1.0), "burst": (0.75, 4.0), "calm
 _ONE_ROW_BODIES, _LARGE_BODIES = 500, 10
 
 
+# What each column of an answer may hold, in JSON Schema.
+Answered = dict[str, dict[str, Any]]
+
+
 class Bad(NamedTuple):
     """A request that has to be refused."""
 
@@ -61,6 +67,8 @@ class Model:
 
     def __init__(self, document: dict[str, Any], too_large_mb: float, seed: int = 0) -> None:
         paths = document["paths"]
+        predictions = document["components"]["schemas"]["Predictions"]["properties"]["predictions"]
+        self.answered: Answered = predictions["items"]["properties"]
         self.infer = next(path for path in paths if path.endswith("/infer"))
         content = paths["/invocations"]["post"]["requestBody"]["content"]
         [self._typical] = content["application/json"]["example"]["dataframe_records"]
@@ -120,7 +128,7 @@ def _records(customer: dict[str, Any]) -> bytes:
     return json.dumps({"dataframe_records": [customer]}).encode()
 
 
-def wrong_predictions(body: bytes | None, count: int) -> str | None:
+def wrong_predictions(body: bytes | None, count: int, answered: Answered) -> str | None:
     """Say what is wrong with an answer in MLflow's protocol; None if nothing is.
 
     Parameters
@@ -128,34 +136,51 @@ def wrong_predictions(body: bytes | None, count: int) -> str | None:
     body : bytes or None
     count : int
         The number of customers that were asked about.
+    answered : dict
+        What each column may hold.
     """
     try:
         found = json.loads(body or b"")["predictions"]
-        pairs = [(one["probability"], one["prediction"]) for one in found]
+        columns = {name: [one[name] for one in found] for name in answered}
     except (ValueError, KeyError, TypeError):
         return "wrong answer: no predictions"
-    return _wrong([p for p, _ in pairs], [d for _, d in pairs], count)
+    return _wrong(columns, count, answered)
 
 
-def wrong_outputs(body: bytes | None, count: int) -> str | None:
+def wrong_outputs(body: bytes | None, count: int, answered: Answered) -> str | None:
     """Say what is wrong with an answer in the Open Inference Protocol; None if nothing is."""
     try:
-        outputs = {one["name"]: one["data"] for one in json.loads(body or b"")["outputs"]}
-        probability, prediction = outputs["probability"], outputs["prediction"]
+        outputs = {one["name"]: list(one["data"]) for one in json.loads(body or b"")["outputs"]}
+        columns = {name: outputs[name] for name in answered}
     except (ValueError, KeyError, TypeError):
         return "wrong answer: no outputs"
-    return _wrong(probability, prediction, count)
+    return _wrong(columns, count, answered)
 
 
-def _wrong(probability: list[Any], prediction: list[Any], count: int) -> str | None:
-    if not len(probability) == len(prediction) == count:
+def _wrong(columns: dict[str, list[Any]], count: int, answered: Answered) -> str | None:
+    if any(len(values) != count for values in columns.values()):
         return "wrong answer: another number of customers"
-    # NaN is not in the range either.
-    if not all(isinstance(p, float | int) and 0 <= p <= 1 for p in probability):
-        return "wrong answer: a probability outside of [0, 1]"
-    if not all(d in (0, 1) for d in prediction):
-        return "wrong answer: a prediction that is not 0 or 1"
+    for name, kind in answered.items():
+        if not all(_is_valid(value, kind) for value in columns[name]):
+            return f"wrong answer: {name} is not {_described(kind)}"
     return None
+
+
+def _is_valid(value: Any, kind: dict[str, Any]) -> bool:
+    if "enum" in kind:
+        return value in kind["enum"]
+    if kind["type"] == "string":
+        return isinstance(value, str)
+    is_number = isinstance(value, float | int) and math.isfinite(value)
+    return is_number and kind.get("minimum", -math.inf) <= value <= kind.get("maximum", math.inf)
+
+
+def _described(kind: dict[str, Any]) -> str:
+    if "enum" in kind:
+        return " or ".join(map(str, kind["enum"]))
+    if kind["type"] == "string":
+        return "a text"
+    return f"in [{kind['minimum']}, {kind['maximum']}]" if "minimum" in kind else "a number"
 
 
 def phase_at(part: float) -> tuple[str, float]:
@@ -233,7 +258,7 @@ class Caller(FastHttpUser):
         """Ask about ten customers in the Open Inference Protocol."""
         body = random.choice(self.model.v2)  # noqa: S311
         with self._post(self.model.infer, "/v2 infer, 10 rows", body) as answer:
-            self._judge(answer, wrong_outputs(answer.content, 10))
+            self._judge(answer, wrong_outputs(answer.content, 10, self.model.answered))
 
     @task(20)
     def bad(self) -> None:
@@ -247,7 +272,7 @@ class Caller(FastHttpUser):
 
     def _ask(self, name: str, body: bytes, count: int) -> None:
         with self._post("/invocations", name, body) as answer:
-            self._judge(answer, wrong_predictions(answer.content, count))
+            self._judge(answer, wrong_predictions(answer.content, count, self.model.answered))
 
     def _post(self, path: str, name: str, body: bytes) -> Any:
         headers = {"Content-Type": "application/json", **_key()}
