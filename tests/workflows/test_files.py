@@ -276,6 +276,23 @@ def test_what_asks_the_registry_is_told_which_one() -> None:
             if step.get("run", "").startswith("churn "):
                 assert step["env"]["CHURN_REGISTRY_BRANCH"] == "registry", name
                 assert step["env"]["GH_TOKEN"] == "${{ github.token }}", name
+    # Without the token a private repository's branch is not read; without the server's address
+    # that branch would be taken for the registry where the reader's secret is missing.
+    readers = []
+    for name, job in jobs():
+        for step in job.get("steps", ()):
+            env = step.get("env", {})
+            assert ("CHURN_REGISTRY_BRANCH" in env) <= ("GH_TOKEN" in env), name
+            if env.get("MLFLOW_TRACKING_URI") == "${{ secrets.MLFLOW_READER_URI }}":
+                readers.append(name)
+                assert env["CHURN_REGISTRY_SERVER"] == "${{ vars.MLFLOW_TRACKING_URI }}", name
+    assert readers == [
+        "batch/predict",
+        "deploy/candidate",
+        "monitor/monitor",
+        "pull-request/candidate",
+        "retrain/retrain",
+    ]
     candidate = dict(jobs("deploy"))["deploy/candidate"]
     [make] = [step for step in candidate["steps"] if step.get("id") == "make"]
     assert re.findall(r"secrets\.\w+", str(make)) == ["secrets.MLFLOW_READER_URI"]
