@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 
 from churn.core import params
 from churn.core.params import Params
-from churn.data import schema, synthesize
+from churn.data import schema
 from tests.exhaustive import EXHAUSTIVE
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
@@ -143,6 +143,8 @@ def settings() -> Params:
 @pytest.fixture(scope="session")
 def customers(settings: Params) -> pd.DataFrame:
     """Return 600 customers as `prepare` has checked them; tests do not change them."""
+    from churn.data import synthesize  # with scipy.stats, which a release does not wait for
+
     made = pa.concat_tables(synthesize.customers(600, seed=1)).to_pandas()
     return schema.validate(made, settings.data, Path("customers.csv"))
 

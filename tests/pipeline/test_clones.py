@@ -62,6 +62,7 @@ def test_an_object_of_the_remote_that_was_altered_is_refused(tmp_path: Path) -> 
     assert not (clone.root / "data/customers.csv").exists()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_two_clones_build_the_same_bytes(built: Clone, tmp_path: Path) -> None:
     other = make_clone(tmp_path / "elsewhere")

@@ -36,6 +36,7 @@ def is_a_verdict_over_both_models(verdict: dict) -> bool:
     return verdict["outcome"] == "judged" and len(verdict["gates"]) > 5
 
 
+@pytest.mark.exhaustive
 def test_the_project_in_a_subfolder_of_a_repository(small: Clone, tmp_path: Path) -> None:
     whole = replace(small, root=tmp_path / "company")
     project = replace(small, root=whole.root / "models" / "churn project")

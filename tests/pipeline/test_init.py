@@ -48,6 +48,7 @@ def without_slow_checks(clone: Clone) -> None:
     clone.git("commit", "--all", "--quiet", "--message", "Fewer checks")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_path: Path) -> None:
     """Killed twice on the way; nobody opens an editor."""

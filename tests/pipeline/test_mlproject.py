@@ -139,6 +139,7 @@ def test_monitor_fails_the_run_where_nothing_is_in_production(project: Clone) ->
     assert "Error: nothing is in Production" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_main_runs_the_pipeline_from_a_git_address(project: Clone, tmp_path: Path) -> None:
     bare = tmp_path / "churn.git"
     project.git("clone", "--quiet", "--bare", ".", str(bare))

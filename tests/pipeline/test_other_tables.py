@@ -51,6 +51,7 @@ def ended(clone: Clone) -> tuple[dict, dict]:
     return metrics, checks
 
 
+@pytest.mark.exhaustive
 def test_breast_cancer_as_a_spreadsheet_from_table_to_production(
     clone: Clone, tmp_path: Path
 ) -> None:

@@ -255,6 +255,7 @@ def test_the_same_customers_in_another_file_are_nothing_new(unchanged: Shop) -> 
     assert unchanged.state() == before
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_a_newer_table_becomes_a_branch_that_is_whole(shop: Shop) -> None:
     shop.put(6300, drift=1)

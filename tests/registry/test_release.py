@@ -110,6 +110,7 @@ def test_the_model_is_tested_as_it_is_served_from_there(
     assert int(re.search(r"(\d+) integration tests", tested)[1]) > 40
 
 
+@pytest.mark.exhaustive
 def test_versions_move_from_the_file_to_the_server(registry: MlflowClient, first: Releaser) -> None:
     state.put_back(registry, [])
     file = replace(first, url="", user="", password="")

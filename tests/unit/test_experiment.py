@@ -66,7 +66,11 @@ def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"split.salt": "another"}, "may be training rows.*split.salt=churn"),
+        pytest.param(
+            {"split.salt": "another"},
+            "may be training rows.*split.salt=churn",
+            marks=pytest.mark.exhaustive,
+        ),
         ({"split.test_share": 0.3}, "may be training rows.*split.test_share=0.2"),
         (
             {"data.id": "age", "data.numeric": ["recency_days"]},

@@ -118,6 +118,7 @@ def test_the_first_pull_request_ever_is_decided_by_minima_and_checks(
     assert "minima and checks pass; main has no pipeline yet" in reviewed.head
 
 
+@pytest.mark.exhaustive
 def test_a_slice_that_collapses_while_the_average_rises_is_blocked(
     branch: Clone, review: Review
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_changed_helper_module_is_retrained(branch: Clone, review: Review) -> 
     assert "identical" in reviewed.report
 
 
+@pytest.mark.exhaustive
 def test_a_check_that_crashes_is_blocked(branch: Clone, review: Review) -> None:
     crashing = {
         "check": "TrainTestPerformance",

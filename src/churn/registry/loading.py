@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from churn.model import artifact
-from churn.model.artifact import Model
 from churn.model.card import CARD_FILE
 from churn.registry import verified
 from churn.registry.reader import MODEL_FILES
 from churn.registry.working_copy import working_copy
 from churn.tracking import connection, runs
+
+if TYPE_CHECKING:
+    from churn.model.artifact import Model
 
 _MLFLOW_FILE = "MLmodel"  # in every model folder that MLflow writes
 
@@ -72,5 +74,7 @@ def fetch(uri: str, root: Path, folder: Path) -> Fetched:
 
 def load_model(uri: str, root: Path) -> Model:
     """Load a model; parameters and errors as for `fetch`."""
+    from churn.model import artifact  # who only wants the files does not wait for scikit-learn
+
     with tempfile.TemporaryDirectory(prefix="churn-model-") as folder:
         return artifact.load(fetch(uri, root, Path(folder)).model)

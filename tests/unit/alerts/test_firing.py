@@ -97,6 +97,7 @@ def newest(found: Prometheus, root: Path) -> None:
         found.wait_for(f'min_over_time({name}{{job="{job}"}}[3s]) == {float(value)!r}')
 
 
+@pytest.mark.exhaustive
 def test_drift_fires_and_the_same_population_does_not(
     root: Path, running: Running, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(
     assert min(inside.values()) >= 33, inside
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_interval_is_not_too_wide() -> None:

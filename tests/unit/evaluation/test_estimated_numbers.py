@@ -78,6 +78,7 @@ def test_the_interval_holds_the_metric_of_the_same_customers_and_of_others(shift
     assert min(inside.values()) >= 51, inside
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_interval_is_not_too_wide() -> None:

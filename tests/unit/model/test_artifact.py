@@ -25,6 +25,7 @@ from churn.model.artifact import CARD_FILE, PIPELINE_FILE, Model
 from churn.provenance.candidate import model_digest
 from churn.stages import train
 from tests.binary import FAMILIES, OUTPUT
+from tests.exhaustive import rest_by_night
 
 FEW = {"random_forest": {"n_estimators": 5}, "gradient_boosting": {"n_estimators": 5}}
 
@@ -223,7 +224,7 @@ def of(family: Family, hyperparameters: dict[str, Any], settings: Params) -> Par
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # a few iterations do not converge, and need not
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", rest_by_night(FAMILIES, ["hist_gradient_boosting"]))
 def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
     family: Family, customers: pd.DataFrame, settings: Params, tmp_path: Path
 ) -> None:

@@ -443,6 +443,7 @@ def test_workers_believe_a_verdict_only_if_it_is_on_what_they_load(
     assert scorer() == "compiled"
 
 
+@pytest.mark.exhaustive
 def test_two_servers_do_not_share_a_local_copy(folder: Path, stored: Path) -> None:
     store = Store(folder / "served")
     version = Loadable(version="1", digest=model_digest(stored))

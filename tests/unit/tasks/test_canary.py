@@ -357,7 +357,8 @@ def of_task(task: str, fit_numbers: Fit, fit_classes: Fit, **hyperparameters: An
     return fit("hist_gradient_boosting", **hyperparameters)
 
 
-@pytest.mark.parametrize("task", rest_by_night(TASKS, ["regression"]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("task", TASKS)
 def test_a_challenger_that_is_slow_is_stopped(
     task: str, fit_numbers: Fit, fit_classes: Fit, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -179,7 +179,7 @@ def test_equal_versions_are_told_apart_in_at_most_a_twentieth_of_trials(case: st
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("case", rest_by_night(CASES, QUICK))
+@pytest.mark.parametrize("case", rest_by_night(CASES, ["prediction", "cost, t3"]))
 def test_they_are_also_if_looked_at_after_each_customer(case: str) -> None:
     assert false_stops(case, 200, np.arange(1, LOOKS + 1)) <= 0.05
 

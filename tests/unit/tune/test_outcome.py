@@ -134,6 +134,7 @@ def test_one_candidate_that_nobody_chose_is_right_on_all_rows(settings: Params) 
     assert honest <= 0.05
 
 
+@pytest.mark.exhaustive
 def test_nor_is_one_that_a_search_has_found_in_noise(settings: Params) -> None:
     naive, honest, optimistic, unbiased = called_better(settings, searched, 30, 60)
     assert naive > 0.2  # one model that nobody chose: 0.025

@@ -104,8 +104,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     "place",
     [
-        "write",
-        "log_child",
+        pytest.param("write", marks=pytest.mark.exhaustive),
+        pytest.param("log_child", marks=pytest.mark.exhaustive),
         "note",
     ],
 )
