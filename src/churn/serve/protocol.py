@@ -8,7 +8,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from churn.serve import metrics
-from churn.serve.app import SMALL_BODY, App
+from churn.serve.app import ASKED, SMALL_BODY, App, asked_now
+from churn.serve.predicting import Asked
 
 _MOST_WAITING = 1000  # requests of a connection
 
@@ -25,7 +26,7 @@ class _Direct:
 
     Attributes
     ----------
-    headers : dict of bytes to bytes
+    asked : Asked
     parts : list of bytes
         Of the body, as far as it is there.
     keep_alive : bool
@@ -36,8 +37,8 @@ class _Direct:
 
     message_event = _Event()
 
-    def __init__(self, headers: dict[bytes, bytes], keep_alive: bool) -> None:
-        self.headers, self.keep_alive = headers, keep_alive
+    def __init__(self, asked: Asked, keep_alive: bool) -> None:
+        self.asked, self.keep_alive = asked, keep_alive
         self.parts: list[bytes] = []
         self.response_complete = self.disconnected = False
 
@@ -82,7 +83,7 @@ class Protocol(HttpToolsProtocol):
         if self.url == b"/invocations" and self._is_idle():
             headers = dict(self.headers)
             if self._is_small(headers) and self.app.may_begin(headers):
-                self._held = _Direct(headers, self.parser.should_keep_alive())
+                self._held = _Direct(asked_now(headers), self.parser.should_keep_alive())
                 self.cycle = self._held  # type: ignore[assignment]  # as far as uvicorn looks at it
                 self.app.in_flight += 1  # while its body is on its way, as one of ASGI
                 return
@@ -98,29 +99,32 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Wait no more; answer what was held."""
         self.since = None
-        held = self._held
-        if held is None:
-            super().on_message_complete()
-            return
-        body = b"".join(held.parts)
-        self._let_go()  # and it is counted again by what answers it
-        if self.app.begin(held.headers, body, lambda answer: self._answer(held, answer)):
-            return
-        held.response_complete = True  # of it there will be nothing to wait for
-        super().on_headers_complete()
-        self.cycle.keep_alive &= held.keep_alive
-        super().on_body(body)
+        if (held := self._held) is not None:
+            body = b"".join(held.parts)
+            self._let_go()
+            if self.app.begin(held.asked, body, lambda answer: self._answer(held, answer)):
+                return
+            self._leave(held, body)
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was held."""
-        if self._held is not None:
+        """Have ASGI count what was held: its caller has gone."""
+        if (held := self._held) is not None:
             self._let_go()
+            self._leave(held, b"")
         super().connection_lost(exc)
 
     def _let_go(self) -> None:
         self._held = None
-        self.app.in_flight -= 1
+        self.app.in_flight -= 1  # and it is counted again by what answers it
+
+    def _leave(self, held: _Direct, body: bytes) -> None:
+        """Leave to ASGI what was held."""
+        held.response_complete = True  # of it there will be nothing to wait for
+        self.scope["state"][ASKED] = held.asked
+        super().on_headers_complete()
+        self.cycle.keep_alive &= held.keep_alive
+        super().on_body(body)
 
     def _is_small(self, headers: dict[bytes, bytes]) -> bool:
         length = headers.get(b"content-length", b"")
@@ -141,6 +145,8 @@ class Protocol(HttpToolsProtocol):
         request.response_complete = True
         if self.transport.is_closing():
             return
+        if not request.keep_alive:
+            answer = answer.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
         self.transport.write(answer)
         if not request.keep_alive:
             self.transport.close()

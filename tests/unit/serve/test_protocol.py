@@ -17,6 +17,7 @@ from churn.model.artifact import Model
 from churn.serve import metrics
 from churn.serve.access import Keys
 from churn.serve.app import SMALL_BODY, App
+from churn.serve.prediction_log import Entry, PredictionLog
 from churn.serve.protocol import close_idle
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
@@ -32,8 +33,10 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Watched(App):
     """The application, which notes what came through ASGI and what did not."""
 
-    def __init__(self, champion: Served, keys: Keys, **settings: Any) -> None:
-        super().__init__(ServeParams(**settings), keys)
+    def __init__(
+        self, champion: Served, keys: Keys, log: PredictionLog | None = None, **settings: Any
+    ) -> None:
+        super().__init__(ServeParams(**settings), keys, log)
         self.serving = Serving("churn", champion)
         self.ways: list[str] = []
         self.server: Server
@@ -407,3 +410,82 @@ def test_a_caller_that_never_reads_is_cut_off(kind: str, app: Watched, customer:
         return False
 
     assert served(app, work)
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("ends", ["between", "within"])
+def test_an_answer_says_that_the_connection_ends(
+    ends: str, kind: str, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        if ends == "between":
+            writer.write(request(customer, "Connection: close", kind=kind))
+        else:  # the server begins to end while the body is on its way
+            writer.write(request(customer, kind=kind)[:-1])
+            await asyncio.sleep(0.1)
+            app.draining = True
+            writer.write(customer[-1:])
+        head, _ = await answer(reader)
+        writer.close()
+        return head
+
+    head = served(app, work)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert head.endswith(b"\r\nconnection: close\r\n\r\n")
+    assert head.count(b"connection") == 1
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("sent", [b"{", None])
+def test_the_time_of_a_request_begins_with_its_headers(
+    sent: bytes | None, kind: str, champion: Served, customer: bytes
+) -> None:
+    entries: list[Entry] = []
+    body = customer if sent is None else sent
+
+    class Log:
+        add = staticmethod(entries.append)
+        waiting = 0
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> None:
+        reader, writer = await connect()
+        writer.write(request(body, kind=kind)[:-1])
+        await asyncio.sleep(0.3)
+        writer.write(body[-1:])
+        await answer(reader)
+        writer.close()
+
+    app = Watched(champion, Keys(), log=Log())
+    labels = {"endpoint": "/invocations"}
+    name = "churn_request_duration_seconds_sum"
+    before = metrics.collected(None).get_sample_value(name, labels) or 0
+    served(app, work)
+    after = metrics.collected(None).get_sample_value(name, labels) or 0
+    assert after - before > 0.25
+    assert [entry.latencies_ms[0] > 250 for entry in entries] == [True] * (sent is None)
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+def test_a_caller_who_goes_while_the_body_is_on_its_way_is_counted(
+    kind: str, app: Watched, customer: bytes
+) -> None:
+    def counted() -> list[float]:
+        registry = metrics.collected(None)
+        refused = {"endpoint": "/invocations", "status": "400"}
+        return [
+            registry.get_sample_value("churn_errors_total", {"kind": "caller gone"}) or 0,
+            registry.get_sample_value("churn_requests_total", refused) or 0,
+        ]
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> None:
+        _, writer = await connect()
+        writer.write(request(customer, kind=kind)[:-1])
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+    before = counted()
+    served(app, work)
+    assert [b - a for a, b in zip(before, counted(), strict=True)] == [1, 1]
+    assert app.in_flight == 0
