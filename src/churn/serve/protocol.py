@@ -57,7 +57,7 @@ class Protocol(HttpToolsProtocol):
 
     app: App
     since: float | None = None  # None between requests
-    idle_since: float | None = None  # after an answer of the short way
+    idle_since: float | None = None  # after the short way, and where uvicorn's timer has ended
     _held: _Direct | None = None  # whose body is on its way
 
     def connection_made(self, transport: Any) -> None:
@@ -67,15 +67,23 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; end the connection if it is too much at once."""
-        self.idle_since = None
         super().data_received(data)
         if len(self.pipeline) > _MOST_WAITING:
             metrics.count("churn_errors", "too many at once")
             self.transport.abort()
+        elif self.idle_since is None:  # uvicorn's timer has ended, also if it was no new request
+            self._rest()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer whole requests of a caller who sends no more, and end the connection then."""
+        is_waited_for = self.since is None and not self._is_answered()
+        if is_waited_for:
+            self.cycle.keep_alive = False
+        return is_waited_for
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a request."""
-        self.since = self.loop.time()
+        self.since, self.idle_since = self.loop.time(), None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -138,8 +146,15 @@ class Protocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         """Tell whether the answers before have been sent, and taken by the caller."""
-        is_answered = self.cycle is None or self.cycle.response_complete
-        return is_answered and not self.flow.write_paused
+        return self._is_answered() and not self.flow.write_paused
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _rest(self) -> None:
+        """Be idle from now on, unless a request is there or comes in."""
+        if self.since is None and self._is_answered():
+            self.idle_since = self.loop.time()
 
     def _answer(self, request: _Direct, answer: bytes) -> None:
         request.response_complete = True
@@ -153,7 +168,7 @@ class Protocol(HttpToolsProtocol):
         elif self.pipeline:
             self.on_response_complete()
         else:
-            self.idle_since = self.loop.time()
+            self._rest()
 
 
 def close_slow(connections: Iterable[Any], before: float) -> None:

@@ -489,3 +489,52 @@ def test_a_caller_who_goes_while_the_body_is_on_its_way_is_counted(
     served(app, work)
     assert [b - a for a, b in zip(before, counted(), strict=True)] == [1, 1]
     assert app.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("application/json", b"POST"), (LONG, b"POST"), (LONG, b"PUT")]
+)
+def test_what_is_no_new_request_keeps_no_connection(
+    kind: str, method: bytes, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bool]:
+        reader, writer = await connect()
+        whole = request(customer, kind=kind).replace(b"POST", method) + b"\r\n"
+        # The last is refused before its body comes; after the others there is an empty line.
+        size = len(customer) + 2 if method == b"PUT" else 2
+        writer.write(whole[:-size])
+        await answer(reader)
+        writer.write(whole[-size:])
+        await asyncio.sleep(0.1)
+        now, connections = asyncio.get_running_loop().time(), app.server.server_state.connections
+        found = []
+        for before in (now - 60, now):
+            close_idle(connections, before)
+            await asyncio.sleep(0.1)
+            found.append(reader.at_eof())
+        writer.close()
+        return found
+
+    assert served(app, work) == [False, True]
+
+
+@pytest.mark.parametrize("n", [1, 300])  # the event loop and a thread predict
+def test_a_caller_who_sends_no_more_is_answered(n: int, app: Watched, customer: bytes) -> None:
+    many = json.dumps({"dataframe_records": json.loads(customer)["dataframe_records"] * n}).encode()
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        writer.write(request(many) * 2)
+        writer.write_eof()
+        found = [(await answer(reader))[0] for _ in range(2)]
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        _, half = await connect()
+        half.write(request(many)[:-1])
+        half.write_eof()
+        await asyncio.sleep(0.1)
+        assert app.in_flight == 0  # there is nothing to wait for
+        writer.close()
+        half.close()
+        return found
+
+    assert [head.split()[1] for head in served(app, work)] == [b"200"] * 2
