@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from churn.serve import metrics
 from churn.serve.app import ASKED, SMALL_BODY, App, asked_now
+from churn.serve.parser import Parser
 from churn.serve.predicting import Asked
 
 _MOST_WAITING = 1000  # requests of a connection
@@ -56,6 +57,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     app: App
+    parser: Parser
     since: float | None = None  # None between requests
     idle_since: float | None = None  # after the short way, and where uvicorn's timer has ended
     _held: _Direct | None = None  # whose body is on its way
@@ -63,6 +65,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self.parser = Parser(self)
         self.since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +91,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hold a small request for predictions; begin to answer any other one."""
+        if self.parser.is_offered:
+            return
         if self.url == b"/invocations" and self._is_idle():
             headers = dict(self.headers)
             if self._is_small(headers) and self.app.may_begin(headers):
@@ -106,6 +111,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait no more; answer what was held."""
+        if self.parser.is_offered:
+            return
         self.since = None
         if (held := self._held) is not None:
             body = b"".join(held.parts)

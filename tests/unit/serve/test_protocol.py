@@ -538,3 +538,75 @@ def test_a_caller_who_sends_no_more_is_answered(n: int, app: Watched, customer: 
         return found
 
     assert [head.split()[1] for head in served(app, work)] == [b"200"] * 2
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("form", ["whole", "in chunks", "in pieces"])
+def test_a_request_that_offers_another_protocol_is_answered_in_this_one(
+    form: str, kind: str, app: Watched, customer: bytes
+) -> None:
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+    plain, offers = (
+        request(customer, "X-Request-ID: abc", *more, kind=kind) for more in ((), offer)
+    )
+    if form == "in chunks":
+        length = f"Content-Length: {len(customer)}".encode()
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(customer), customer)
+        offers = offers.replace(length, b"Transfer-Encoding: chunked").replace(customer, chunks)
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[tuple[bytes, bytes]]:
+        reader, writer = await connect()
+        if form == "in pieces":
+            for byte in offers:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+            writer.write(plain)
+        else:
+            writer.write(offers + plain)
+        found = [await answer(reader) for _ in range(2)]
+        writer.close()
+        return found
+
+    one, other = served(app, work)
+    assert one == other
+    assert one[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_is_no_request(app: Watched, customer: bytes) -> None:
+    """Somebody else may have written it, and what stands in front sees one request."""
+    inner = request(customer, "X-Request-ID: inner")
+    offer = request(inner, "Connection: Upgrade", "Upgrade: h2c", "X-Request-ID: outer", kind=LONG)
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        writer.write(offer[: -len(inner)])
+        await asyncio.sleep(0.1)
+        writer.write(inner)
+        await asyncio.sleep(0.3)
+        writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 5)
+
+    found = served(app, work)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: outer" in found
+    assert found.count(b"HTTP/1.1") == 1
+
+
+def test_many_offers_at_once_are_answered(app: Watched, customer: bytes) -> None:
+    offer = request(customer, "Connection: Upgrade", "Upgrade: h2c")
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> int:
+        reader, writer = await connect()
+        writer.write(offer * 100)
+        heads = [(await answer(reader))[0] for _ in range(100)]
+        writer.close()
+        return sum(head.startswith(b"HTTP/1.1 200 ") for head in heads)
+
+    assert served(app, work) == 100
+
+
+def test_nothing_is_tunnelled(app: Watched, customer: bytes) -> None:
+    tunnel = request(customer, "Connection: Upgrade", "Upgrade: h2c").replace(b"POST", b"CONNECT")
+    [(head, _)] = answers(app, tunnel)
+    assert head.startswith(b"HTTP/1.1 405 ")
