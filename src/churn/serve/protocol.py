@@ -13,6 +13,7 @@ from churn.serve.parser import Parser
 from churn.serve.predicting import Asked
 
 _MOST_WAITING = 1000  # requests of a connection
+_MOST_HEAD = 65_536  # bytes, and what came with its first ones
 
 
 class _Event:
@@ -49,7 +50,8 @@ class Protocol(HttpToolsProtocol):
 
     uvicorn closes connections that are idle after an answer, and not those that send nothing, or a
     byte a minute; `close_slow` does. It keeps any number of requests that came before the answers
-    to those before them; here a caller who never reads the answers is cut off.
+    to those before them, and heads of any size; here a caller who never reads the answers, or
+    whose head has no end, is cut off.
 
     A small request for predictions is held until it is whole. Where the application can answer it
     at once, the answer is written as it is; a task, messages and the check of each header, as ASGI
@@ -61,6 +63,7 @@ class Protocol(HttpToolsProtocol):
     since: float | None = None  # None between requests
     idle_since: float | None = None  # after the short way, and where uvicorn's timer has ended
     _held: _Direct | None = None  # whose body is on its way
+    _n_head = 0  # bytes since a request or a part of its body began
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
@@ -70,9 +73,13 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; end the connection if it is too much at once."""
+        self._n_head += len(data)
         super().data_received(data)
         if len(self.pipeline) > _MOST_WAITING:
             metrics.count("churn_errors", "too many at once")
+            self.transport.abort()
+        elif self._n_head > _MOST_HEAD:
+            metrics.count("churn_errors", "head")
             self.transport.abort()
         elif self.idle_since is None:  # uvicorn's timer has ended, also if it was no new request
             self._rest()
@@ -86,7 +93,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a request."""
-        self.since, self.idle_since = self.loop.time(), None
+        self.since, self.idle_since, self._n_head = self.loop.time(), None, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -104,6 +111,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
+        self._n_head = 0
         if self._held is None:
             super().on_body(body)
         else:

@@ -610,3 +610,46 @@ def test_nothing_is_tunnelled(app: Watched, customer: bytes) -> None:
     tunnel = request(customer, "Connection: Upgrade", "Upgrade: h2c").replace(b"POST", b"CONNECT")
     [(head, _)] = answers(app, tunnel)
     assert head.startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        ("X: ", b"x" * 1000),
+        ("", b"X: x\r\n" * 150),
+        ("Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: x\r\n" * 150),  # after the body
+    ],
+)
+def test_a_head_without_an_end_is_cut_off(start: str, piece: bytes, app: Watched) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> int:
+        _, writer = await connect()
+        writer.write(f"POST /invocations HTTP/1.1\r\n{start}".encode())
+        try:
+            async with asyncio.timeout(20):
+                for sent in range(3000):
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        except ConnectionError:
+            return sent
+        return -1
+
+    assert 60 < served(app, work) < 2000  # the kernel holds some of it
+
+
+def test_a_long_head_or_body_is_not_cut_off(app: Watched, customer: bytes) -> None:
+    body = customer + b" " * 1_000_000
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        found = []
+        for sent in (request(body), request(customer, "X: " + "x" * 60_000)):
+            for start in range(0, len(sent), 5_000):
+                writer.write(sent[start : start + 5_000])
+                await writer.drain()
+                await asyncio.sleep(0)
+            found.append((await answer(reader))[0])
+        writer.close()
+        return found
+
+    assert [head.split()[1] for head in served(app, work)] == [b"200"] * 2
