@@ -38,6 +38,7 @@ _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
 _JSON, _CSV, _PLAIN_JSON = "application/json", "text/csv", b"application/json"
 _FOR_PEOPLE = ("/", "/docs", "/openapi.json")
+ASKED = "asked"  # in the state of a request of ASGI that was held: the `Asked` of then
 
 Message = dict[str, Any]  # of ASGI
 Receive = Callable[[], Awaitable[Message]]
@@ -111,9 +112,8 @@ class App:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI calls it."""
-        begun = time.perf_counter()
         path, headers = scope["path"], dict(scope["headers"])
-        asked = Asked(_request_id(headers.get(b"x-request-id")), begun, time.time())
+        asked = scope.get("state", {}).get(ASKED) or asked_now(headers)
         request = Request(path, headers, receive, asked)
         endpoint = path if path in self._routes else _endpoint(path)
         self.in_flight += 1
@@ -133,7 +133,8 @@ class App:
             await send({"type": "http.response.body", "body": answer.body})
         finally:
             self.in_flight -= 1
-        metrics.observe("churn_request_duration_seconds", time.perf_counter() - begun, endpoint)
+        taken = time.perf_counter() - asked.begun
+        metrics.observe("churn_request_duration_seconds", taken, endpoint)
 
     def may_begin(self, headers: dict[bytes, bytes]) -> bool:
         """Tell from a request's headers whether `begin` may be asked when its body is there."""
@@ -147,15 +148,13 @@ class App:
             and self._keys.admit(headers)
         )
 
-    def begin(
-        self, headers: dict[bytes, bytes], body: bytes, send: Callable[[bytes], None]
-    ) -> bool:
+    def begin(self, asked: Asked, body: bytes, send: Callable[[bytes], None]) -> bool:
         """Begin to answer a usual request for predictions, without ASGI.
 
         Parameters
         ----------
-        headers : dict of bytes to bytes
-            By names in lower case, of which `may_begin` has told that it may.
+        asked : Asked
+            Of whose headers `may_begin` has told that it may.
         body : bytes
             Fewer than `SMALL_BODY`.
         send : callable
@@ -166,8 +165,10 @@ class App:
         bool
             Whether it will be answered; if not, it is for ASGI.
         """
-        begun, serving = time.perf_counter(), self.serving
-        if serving is None or serving.trial is not None or len(body) > self._max_body:
+        serving = self.serving
+        if serving is None or serving.trial is not None or self.draining:  # while the body came
+            return False
+        if len(body) > self._max_body:
             return False
         champion = serving.champion
         try:
@@ -177,7 +178,6 @@ class App:
         if not is_small(champion, rows):
             return False
         self.in_flight += 1
-        asked = Asked(_request_id(headers.get(b"x-request-id")), begun, time.time())
 
         def tell(found: Found | Exception) -> None:
             self.in_flight -= 1
@@ -189,7 +189,7 @@ class App:
                 answer = refusal.answer(v2=False)
             send(_whole(answer, asked.id))
             metrics.count("churn_requests", "/invocations", str(answer.status))
-            taken = time.perf_counter() - begun
+            taken = time.perf_counter() - asked.begun
             metrics.observe("churn_request_duration_seconds", taken, "/invocations")
 
         self._predictor.begin(asked, champion, rows, CHAMPION, tell)
@@ -412,6 +412,11 @@ class App:
 
     async def _root(self, _: Request) -> Answer:
         return Answer(307, b"", headers=((b"location", b"/docs"),))
+
+
+def asked_now(headers: dict[bytes, bytes]) -> Asked:
+    """Note which request has come, when its headers are there."""
+    return Asked(_request_id(headers.get(b"x-request-id")), time.perf_counter(), time.time())
 
 
 def _predicted(found: Found) -> Answer:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from churn.model.artifact import Model
 from churn.serve import metrics
 from churn.serve.access import Keys
 from churn.serve.app import SMALL_BODY, App
+from churn.serve.prediction_log import Entry, PredictionLog
 from churn.serve.protocol import close_idle
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
@@ -32,8 +34,10 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Watched(App):
     """The application, which notes what came through ASGI and what did not."""
 
-    def __init__(self, champion: Served, keys: Keys, **settings: Any) -> None:
-        super().__init__(ServeParams(**settings), keys)
+    def __init__(
+        self, champion: Served, keys: Keys, log: PredictionLog | None = None, **settings: Any
+    ) -> None:
+        super().__init__(ServeParams(**settings), keys, log)
         self.serving = Serving("churn", champion)
         self.ways: list[str] = []
         self.server: Server
@@ -407,3 +411,246 @@ def test_a_caller_that_never_reads_is_cut_off(kind: str, app: Watched, customer:
         return False
 
     assert served(app, work)
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("ends", ["between", "within"])
+def test_an_answer_says_that_the_connection_ends(
+    ends: str, kind: str, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        if ends == "between":
+            writer.write(request(customer, "Connection: close", kind=kind))
+        else:  # the server begins to end while the body is on its way
+            writer.write(request(customer, kind=kind)[:-1])
+            await asyncio.sleep(0.1)
+            app.draining = True
+            writer.write(customer[-1:])
+        head, _ = await answer(reader)
+        writer.close()
+        return head
+
+    head = served(app, work)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert head.endswith(b"\r\nconnection: close\r\n\r\n")
+    assert head.count(b"connection") == 1
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("sent", [b"{", None])
+def test_the_time_of_a_request_begins_with_its_headers(
+    sent: bytes | None, kind: str, champion: Served, customer: bytes
+) -> None:
+    entries: list[Entry] = []
+    body = customer if sent is None else sent
+
+    class Log:
+        add = staticmethod(entries.append)
+        waiting = 0
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> None:
+        reader, writer = await connect()
+        writer.write(request(body, kind=kind)[:-1])
+        await asyncio.sleep(0.3)
+        writer.write(body[-1:])
+        await answer(reader)
+        writer.close()
+
+    app = Watched(champion, Keys(), log=Log())
+    labels = {"endpoint": "/invocations"}
+    name = "churn_request_duration_seconds_sum"
+    before = metrics.collected(None).get_sample_value(name, labels) or 0
+    served(app, work)
+    after = metrics.collected(None).get_sample_value(name, labels) or 0
+    assert after - before > 0.25
+    assert [entry.latencies_ms[0] > 250 for entry in entries] == [True] * (sent is None)
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+def test_a_caller_who_goes_while_the_body_is_on_its_way_is_counted(
+    kind: str, app: Watched, customer: bytes
+) -> None:
+    def counted() -> list[float]:
+        registry = metrics.collected(None)
+        refused = {"endpoint": "/invocations", "status": "400"}
+        return [
+            registry.get_sample_value("churn_errors_total", {"kind": "caller gone"}) or 0,
+            registry.get_sample_value("churn_requests_total", refused) or 0,
+        ]
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> None:
+        _, writer = await connect()
+        writer.write(request(customer, kind=kind)[:-1])
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+    before = counted()
+    served(app, work)
+    assert [b - a for a, b in zip(before, counted(), strict=True)] == [1, 1]
+    assert app.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("application/json", b"POST"), (LONG, b"POST"), (LONG, b"PUT")]
+)
+def test_what_is_no_new_request_keeps_no_connection(
+    kind: str, method: bytes, app: Watched, customer: bytes
+) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bool]:
+        reader, writer = await connect()
+        whole = request(customer, kind=kind).replace(b"POST", method) + b"\r\n"
+        # The last is refused before its body comes; after the others there is an empty line.
+        size = len(customer) + 2 if method == b"PUT" else 2
+        writer.write(whole[:-size])
+        await answer(reader)
+        writer.write(whole[-size:])
+        await asyncio.sleep(0.1)
+        now, connections = asyncio.get_running_loop().time(), app.server.server_state.connections
+        found = []
+        for before in (now - 60, now):
+            close_idle(connections, before)
+            await asyncio.sleep(0.1)
+            found.append(reader.at_eof())
+        writer.close()
+        return found
+
+    assert served(app, work) == [False, True]
+
+
+@pytest.mark.parametrize("n", [1, 300])  # the event loop and a thread predict
+def test_a_caller_who_sends_no_more_is_answered(n: int, app: Watched, customer: bytes) -> None:
+    many = json.dumps({"dataframe_records": json.loads(customer)["dataframe_records"] * n}).encode()
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        writer.write(request(many) * 2)
+        writer.write_eof()
+        found = [(await answer(reader))[0] for _ in range(2)]
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        _, half = await connect()
+        half.write(request(many)[:-1])
+        half.write_eof()
+        await asyncio.sleep(0.1)
+        assert app.in_flight == 0  # there is nothing to wait for
+        writer.close()
+        half.close()
+        return found
+
+    assert [head.split()[1] for head in served(app, work)] == [b"200"] * 2
+
+
+@pytest.mark.parametrize("kind", ["application/json", LONG])
+@pytest.mark.parametrize("form", ["whole", "in chunks", "in pieces"])
+def test_a_request_that_offers_another_protocol_is_answered_in_this_one(
+    form: str, kind: str, app: Watched, customer: bytes
+) -> None:
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+    plain, offers = (
+        request(customer, "X-Request-ID: abc", *more, kind=kind) for more in ((), offer)
+    )
+    if form == "in chunks":
+        length = f"Content-Length: {len(customer)}".encode()
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(customer), customer)
+        offers = offers.replace(length, b"Transfer-Encoding: chunked").replace(customer, chunks)
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[tuple[bytes, bytes]]:
+        reader, writer = await connect()
+        if form == "in pieces":
+            for byte in offers:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0)
+            writer.write(plain)
+        else:
+            writer.write(offers + plain)
+        found = [await answer(reader) for _ in range(2)]
+        writer.close()
+        return found
+
+    one, other = served(app, work)
+    assert one == other
+    assert one[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_is_no_request(app: Watched, customer: bytes) -> None:
+    """Somebody else may have written it, and what stands in front sees one request."""
+    inner = request(customer, "X-Request-ID: inner")
+    offer = request(inner, "Connection: Upgrade", "Upgrade: h2c", "X-Request-ID: outer", kind=LONG)
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> bytes:
+        reader, writer = await connect()
+        writer.write(offer[: -len(inner)])
+        await asyncio.sleep(0.1)
+        writer.write(inner)
+        await asyncio.sleep(0.3)
+        writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 5)
+
+    found = served(app, work)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: outer" in found
+    assert found.count(b"HTTP/1.1") == 1
+
+
+def test_many_offers_at_once_are_answered(app: Watched, customer: bytes) -> None:
+    offer = request(customer, "Connection: Upgrade", "Upgrade: h2c")
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> int:
+        reader, writer = await connect()
+        writer.write(offer * 100)
+        heads = [(await answer(reader))[0] for _ in range(100)]
+        writer.close()
+        return sum(head.startswith(b"HTTP/1.1 200 ") for head in heads)
+
+    assert served(app, work) == 100
+
+
+def test_nothing_is_tunnelled(app: Watched, customer: bytes) -> None:
+    tunnel = request(customer, "Connection: Upgrade", "Upgrade: h2c").replace(b"POST", b"CONNECT")
+    [(head, _)] = answers(app, tunnel)
+    assert head.startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        ("X: ", b"x" * 1000),
+        ("", b"X: x\r\n" * 150),
+        ("Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: x\r\n" * 150),  # after the body
+    ],
+)
+def test_a_head_without_an_end_is_cut_off(start: str, piece: bytes, app: Watched) -> None:
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> int:
+        _, writer = await connect()
+        writer.write(f"POST /invocations HTTP/1.1\r\n{start}".encode())
+        pieces = 0
+        with suppress(ConnectionError):
+            async with asyncio.timeout(20):
+                while pieces < 3000:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                    pieces += 1
+        return pieces
+
+    assert 60 < served(app, work) < 2000  # the kernel holds some of it
+
+
+def test_a_long_head_or_body_is_not_cut_off(app: Watched, customer: bytes) -> None:
+    body = customer + b" " * 1_000_000
+
+    async def work(connect: Callable[[], Awaitable[Connection]]) -> list[bytes]:
+        reader, writer = await connect()
+        found = []
+        for sent in (request(body), request(customer, "X: " + "x" * 60_000)):
+            for start in range(0, len(sent), 5_000):
+                writer.write(sent[start : start + 5_000])
+                await writer.drain()
+                await asyncio.sleep(0)
+            found.append((await answer(reader))[0])
+        writer.close()
+        return found
+
+    assert [head.split()[1] for head in served(app, work)] == [b"200"] * 2
