@@ -92,8 +92,8 @@ serve: $(PIPELINE)  ## Serve the model in Production on http://127.0.0.1:8000 un
 test: $(DEV) $(CHECKS) data  ## Run the tests of what a change can break
 	@$(PYTEST) -m "not long" $(TESTS)
 
-test-all: test  ## Run every test, those of workflows and of a registry server among them
-	@$(PYTEST) -m long $(TESTS)
+test-all: $(DEV) $(CHECKS) data  ## Run those of workflows and of a registry server as well
+	@$(PYTEST) $(TESTS)
 
 check: $(DEV)  ## Check formatting, lint, types, words, workflows and containers
 	@ruff format --check .

@@ -115,6 +115,7 @@ def test_a_release_ends_in_production_by_its_alias(story: Story) -> None:
     assert len(story.catalog.tags(NAME, 1)) < 35
 
 
+@pytest.mark.exhaustive
 def test_the_next_release_and_a_rollback(story: Story) -> None:
     said = story.churn(2, "release", "build/candidate")
     assert "version 2 is in Production (version 1 before)" in said
@@ -193,11 +194,11 @@ def test_the_stand_in_refuses_what_unity_catalog_refuses(
         tag(NAME, "1", "x", "x" * 1001)
     with pytest.raises(MlflowException, match="spaces"):
         tag(NAME, "1", "x", "x ")
-    there = len(story.catalog.tags(NAME, 2))
+    there = len(story.catalog.tags(NAME, 1))
     for number in range(50 - there):
-        tag(NAME, "2", f"x{number}", "x")
+        tag(NAME, "1", f"x{number}", "x")
     with pytest.raises(MlflowException, match="more than 50 tags"):
-        tag(NAME, "2", "one_more", "x")
+        tag(NAME, "1", "one_more", "x")
     with pytest.raises(MlflowException, match="three levels"):
         client.create_registered_model("churn-predictor")
     with pytest.raises(MlflowException, match="Unsupported filter query"):
@@ -212,6 +213,6 @@ def test_the_stand_in_refuses_what_unity_catalog_refuses(
     with pytest.raises(MlflowException, match="disabled"):
         MlflowClient("databricks", "databricks").search_registered_models()
     found = client.search_model_versions(f"name = '{NAME}'")
-    assert len(found) == 2
+    assert {int(version.version) for version in found} >= {1}
     with pytest.raises(Exception, match="do not have tags"):
         found[0].tags()
