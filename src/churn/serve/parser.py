@@ -45,16 +45,25 @@ class Parser(httptools.HttpRequestParser):
         """Whether the request whose headers are there offers another protocol."""
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
-    def feed_data(self, data: bytes | memoryview) -> None:  # type: ignore[override]
-        """Read what has come."""
+    def read(self, data: bytes) -> None:
+        """Read what has come.
+
+        Raises
+        ------
+        httptools.HttpParserError
+            If it is not HTTP.
+        httptools.HttpParserUpgrade
+            If another protocol is demanded, by ``CONNECT``.
+        """
+        rest: bytes | memoryview = data
         while True:
             try:
-                super().feed_data(data)
+                self.feed_data(rest)
             except httptools.HttpParserUpgrade as stop:
                 if not self.is_offered:
                     raise
-                data = memoryview(data)[stop.args[0] :]  # many requests may have come at once
-                super().feed_data(self._head())
+                rest = memoryview(rest)[stop.args[0] :]  # many requests may have come at once
+                self.feed_data(self._head())
             else:
                 return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from churn.serve import metrics
@@ -74,15 +75,21 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what has come; end the connection if it is too much at once."""
         self._n_head += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.read(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade:
+            pass  # CONNECT, which is answered as any other method is
         if len(self.pipeline) > _MOST_WAITING:
             metrics.count("churn_errors", "too many at once")
             self.transport.abort()
         elif self._n_head > _MOST_HEAD:
             metrics.count("churn_errors", "head")
             self.transport.abort()
-        elif self.idle_since is None:  # uvicorn's timer has ended, also if it was no new request
-            self._rest()
+        elif self.idle_since is None and self.since is None and self._is_answered():
+            self.idle_since = self.loop.time()  # uvicorn's timer has ended, and this begins nothing
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer whole requests of a caller who sends no more, and end the connection then."""
@@ -166,11 +173,6 @@ class Protocol(HttpToolsProtocol):
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _rest(self) -> None:
-        """Be idle from now on, unless a request is there or comes in."""
-        if self.since is None and self._is_answered():
-            self.idle_since = self.loop.time()
-
     def _answer(self, request: _Direct, answer: bytes) -> None:
         request.response_complete = True
         if self.transport.is_closing():
@@ -182,8 +184,8 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         elif self.pipeline:
             self.on_response_complete()
-        else:
-            self._rest()
+        elif self.since is None:
+            self.idle_since = self.loop.time()
 
 
 def close_slow(connections: Iterable[Any], before: float) -> None:
