@@ -14,6 +14,7 @@ from churn.core.files import read_json
 from churn.core.params import Params
 from churn.deploy.integration import ServingReport
 from tests.conftest import ROOT
+from tests.exhaustive import EXHAUSTIVE, rest_by_night
 from tests.integration import server
 from tests.integration.test_serving import BODIES
 from tests.pipeline import fake_server
@@ -97,6 +98,7 @@ FOUND_BY_THESE_TOO = {
     "SortsCustomers": {"test_the_answers_come_in_the_order_of_the_customers"} | EXACT,
     "IsNotHealthy": {"test_it_answers_ping_within_the_time_that_it_has_to_start"},
 }
+BY_DEFAULT = ("none", "slow", "group-1")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ServingReport
     fake_server.rows().to_parquet(folder / "rows.parquet")
     fakes = {name: fake_server.fake(*mistakes) for name, mistakes in GROUPS.items()}
     fakes |= {name: fake_server.fake(name) for name in FOUND_BY_THESE_TOO}
+    if not EXHAUSTIVE:
+        fakes = {name: fakes[name] for name in BY_DEFAULT}
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
     with fake_server.serving(fakes) as url:
         done = subprocess.run(
@@ -126,7 +130,7 @@ def failed(report: ServingReport) -> set[str]:
     return {test.rpartition("::")[2] for test in report.failed}
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", rest_by_night(GROUPS, BY_DEFAULT))
 def test_each_mistake_is_found_by_its_tests_and_by_no_others(
     group: str, reports: dict[str, ServingReport]
 ) -> None:
@@ -137,6 +141,7 @@ def test_each_mistake_is_found_by_its_tests_and_by_no_others(
     assert found.start_s is None  # it was there before
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mistake", FOUND_BY_THESE_TOO)
 def test_a_mistake_in_many_answers_is_found_by_its_test_too(
     mistake: str, reports: dict[str, ServingReport]
@@ -149,6 +154,7 @@ def test_no_mistake_of_a_group_hides_behind_another() -> None:
         assert sum(map(len, mistakes.values())) == len(set().union(*mistakes.values()))
 
 
+@pytest.mark.exhaustive
 def test_every_mistake_is_made_and_every_test_finds_one(
     reports: dict[str, ServingReport],
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_table_that_dvcignore_hides_is_refused(branch: Clone, review: Review) 
 HOSTILE = "<img src=x onerror=alert(1)> @octocat #1 [a](http://evil.example) `x` | $y$ :tada:"
 
 
+@pytest.mark.exhaustive  # tests/unit/report and tests/unit/comment have the same
 def test_hostile_text_stays_text(branch: Clone, review: Review) -> None:
     table = branch.root / "data/customers.csv"
     lines = table.read_text().splitlines()
