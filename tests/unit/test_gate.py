@@ -596,13 +596,23 @@ def test_what_another_task_cannot_have_asks_a_person() -> None:
     main = main.model_copy(
         update={"task": "regression", "checks": CHECKS.model_copy(update={"max_rows": 99_999})}
     )
-    crashed = checks([*ALL_RAN[1:], ran("data_integrity", "Nulls", "crashed")])
-    found = replace(replaced(roc_auc=None), main_checks=crashed)
-    own = own.model_copy(update={"gates": own.gates.model_copy(update={"minima": {}})})
-    verdict = gate.judge(found, [main, own], **REPLACED)
+    verdict = gate.judge(replaced(roc_auc=0.7), [main, own], **REPLACED)
     assert verdict.passed and verdict.undecided
-    # Without the permission it blocks as before.
-    assert not gate.judge(found, [main, own], accepted=False, replaced=True).passed
+    assert verdict.reason == (
+        "the table was replaced, and its task is binary, not regression: main's model and limits"
+        " say nothing about it, and this change was judged by its own limits"
+    )
+    [open_] = [one for one in verdict.gates if one.undecided]
+    assert (open_.name, open_.value) == ("minima and checks, main's limits", "of regression")
+    # Its own limits block, and without the permission so does another task.
+    low = gate.judge(replaced(roc_auc=0.5), [main, own], **REPLACED)
+    assert failed(low) == ["minimum of ROC AUC, its own limits"]
+    for others in ({"accepted": False, "replaced": True}, {"accepted": True, "replaced": False}):
+        blocked = gate.judge(replaced(roc_auc=0.7), [main, own], **others)
+        assert "minima and checks, main's limits" in failed(blocked)
+        assert "main's minima and checks are of task regression, and this change of binary" in {
+            one.reason for one in blocked.gates
+        }
 
 
 @pytest.mark.parametrize(

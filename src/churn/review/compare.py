@@ -123,9 +123,9 @@ def against(
 
 
 def _run_main_checks(judged_by: Sequence[Limits], workspace: Workspace, settings: Params) -> None:
-    """Run main's checks as well if the candidate has changed them."""
+    """Run main's checks as well if the candidate has changed them; not those of another task."""
     workspace.main_checks.unlink(missing_ok=True)
-    if judged_by[0].checks != settings.checks:
+    if judged_by[0].task == settings.task and judged_by[0].checks != settings.checks:
         write_json(workspace.main_checks, validate.check(workspace, settings, judged_by[0].checks))
 
 

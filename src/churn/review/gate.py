@@ -145,12 +145,14 @@ def _by_limits(
     report = results.checks if is_own else results.main_checks
     minima = list(gates_alone.minima(own, limits.gates))
     checks = gates_alone.checks(report, limits.checks)
-    if replaced and not is_single and limits.whose == "main" and _is_incomparable(entries):
-        # Main's metrics and checks of another task cannot be computed for this one.
-        other_task = limits.task != judged_by[-1].task
-        minima = [gates_against.leave_to_a_person(gate, other_task) for gate in minima]
-        if other_task or gates_alone.is_computed(report, limits.checks):
-            checks = gates_against.leave_to_a_person(checks, other_task)
+    replaced = replaced and not is_single and limits.whose == "main" and _is_incomparable(entries)
+    if limits.task != judged_by[-1].task:
+        minima = []
+        checks = gates_against.of_another_task(limits.task, judged_by[-1].task, replaced)
+    elif replaced:
+        minima = [gates_against.leave_to_a_person(gate) for gate in minima]
+        if gates_alone.is_computed(report, limits.checks):
+            checks = gates_against.leave_to_a_person(checks)
     return [
         *minima,
         *gates_against.minima(compared, limits.gates, accepted),

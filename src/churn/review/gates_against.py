@@ -97,12 +97,27 @@ def accept(gate: Gate) -> Gate:
     return replace(gate, passed=True, limit=limit, reason=reason, undecided=False)
 
 
-def leave_to_a_person(gate: Gate, other_task: bool) -> Gate:
+def of_another_task(main: str, own: str, replaced: bool) -> Gate:
+    """Return the gate in place of main's minima and checks, which are of another task.
+
+    They cannot be computed for this one. A person decides if the table has replaced main's, whose
+    model cannot be compared on it either; else it blocks.
+    """
+    reason = f"main's minima and checks are of task {main}, and this change of {own}"
+    if replaced:
+        reason = (
+            f"the table was replaced, and its task is {own}, not {main}: main's model and limits"
+            " say nothing about it, and this change was judged by its own limits"
+        )
+    return Gate("minima and checks", replaced, f"of {main}", f"of {own}", reason, replaced)
+
+
+def leave_to_a_person(gate: Gate) -> Gate:
     """Return a gate of main's limits for a table that has replaced main's: a person decides.
 
-    A metric that is undefined blocks, by whosever limits, unless it is one of another task.
+    A metric that is undefined blocks, by whosever limits.
     """
-    if gate.passed or (gate.value == "undefined" and not other_task):
+    if gate.passed or gate.value == "undefined":
         return gate
     reason = (
         "the table was replaced, main's model cannot be compared on it, and this change was judged"
