@@ -24,7 +24,7 @@ from tests.pipeline.conftest import Clone
 from tests.pipeline.small import commit, commit_with_lock, edit, make_small, make_untrained
 from tests.workflows.fake_github import TOKEN, FakeGitHub, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 HEAVY = {"dvc", "mlflow", "numpy", "pandas", "pyarrow", "scipy", "sklearn"}
 
@@ -256,7 +256,6 @@ def test_the_same_customers_in_another_file_are_nothing_new(unchanged: Shop) -> 
 
 
 @pytest.mark.exhaustive
-@pytest.mark.long
 def test_a_newer_table_becomes_a_branch_that_is_whole(shop: Shop) -> None:
     shop.put(6300, drift=1)
     (shop.clone.root / "README.md").write_text("A change that is not committed.\n")
@@ -307,7 +306,6 @@ def test_a_newer_table_becomes_a_branch_that_is_whole(shop: Shop) -> None:
     assert shop.state() == before
 
 
-@pytest.mark.long
 @pytest.mark.exhaustive
 def test_a_second_run_updates_the_pull_request_of_the_first(
     shop: Shop, github: FakeGitHub, tmp_path: Path
@@ -368,7 +366,6 @@ def github_branches(github: FakeGitHub) -> dict[str, str]:
     return {name: commit for name, commit in found.items() if name != "main"}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "moment",
     [
@@ -422,7 +419,6 @@ def _tune(write: bool) -> None:
 """
 
 
-@pytest.mark.long
 @pytest.mark.exhaustive
 def test_hyperparameters_are_searched_for_if_that_is_wanted(shop: Shop) -> None:
     """With a stand-in for the search, which has tests of its own."""
@@ -439,7 +435,6 @@ def test_hyperparameters_are_searched_for_if_that_is_wanted(shop: Shop) -> None:
     assert hyperparameters["params.yaml"]["model"]["hyperparameters"]["max_iter"] == 45
 
 
-@pytest.mark.long
 @pytest.mark.exhaustive
 def test_a_table_that_dvc_tracks_elsewhere(shop: Shop, tmp_path: Path) -> None:
     other = Clone(tmp_path / "other", shop.clone.home, is_warm=True)
@@ -468,7 +463,6 @@ def test_a_table_that_dvc_tracks_elsewhere(shop: Shop, tmp_path: Path) -> None:
     assert "Retrain on 6,300 customers (+300)" in shop.retrain("--no-pull-request")
 
 
-@pytest.mark.long
 @pytest.mark.exhaustive
 def test_a_folder_is_replaced_as_a_whole_and_what_is_beside_it_stays(shop: Shop) -> None:
     data, export = shop.clone.root / "data", shop.export.parent / "export"

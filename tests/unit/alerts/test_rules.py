@@ -37,13 +37,13 @@ def test_the_rules_and_the_configuration_are_valid() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_alerts_fire_where_they_have_to_and_nowhere_else() -> None:
     done = promtool("test", "rules", str(CASES))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [

@@ -190,7 +190,7 @@ def layout(comment: str) -> list[str]:
     return [tag for tag in Seen(as_github(comment)).tags if tag != "code"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_cmark
 @settings(max_examples=300 if EXHAUSTIVE else 100)
 @given(documents, _changes, _failures, st.sampled_from(["success", "failure"]))
@@ -217,7 +217,7 @@ def test_nothing_that_a_pull_request_can_write_comes_alive(
         assert own == shown or re.search(r"x\d", own)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_cmark
 @given(texts)
 def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
@@ -231,7 +231,7 @@ def test_no_text_comes_alive_in_any_place_at_once(text: str) -> None:
         assert alive(innocent, _TAGS - {"a"}, {"align", "class"}) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(documents, st.data())
 def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
     document: dict[str, Any], data: st.DataObject
@@ -254,7 +254,7 @@ def test_what_is_of_another_shape_is_refused_or_shown_and_never_an_error(
     assert re.fullmatch(r"##|[\w.]+: [\w .,'-]+", said)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None:
     # Each text is too long alone, and so is their number.
     loud, many = ("*" * 5000, 500) if EXHAUSTIVE else ("*" * 1000, 100)
@@ -272,7 +272,7 @@ def test_a_comment_keeps_below_githubs_length_whatever_there_is_to_say() -> None
     assert len(body.notice(loud[:100], FAILED, change, failures)) < 65_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("repeated", ["slices", "gates", "baselines"])
 def test_a_review_as_large_as_it_may_be_takes_seconds(repeated: str) -> None:
     import time

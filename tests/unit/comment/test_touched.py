@@ -76,7 +76,7 @@ def test_limits_that_cannot_be_read_may_have_changed(
     assert looked(github, "params.yaml").edits is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_list_as_long_as_github_makes_it_is_not_complete(github: FakeGitHub) -> None:
     github.texts = {BASE: PARAMS, HEAD: LOWERED}
     change = looked(github, *(f"docs/{i}.md" for i in range(3000)))

@@ -63,7 +63,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Trial:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_table_gets_wider_margins_and_keeps_the_limits_of_drift(small: Trial) -> None:
     found = small
     assert found.guessing == ()
@@ -77,7 +77,7 @@ def test_a_small_table_gets_wider_margins_and_keeps_the_limits_of_drift(small: T
     assert all(decision.why for decision in found.decisions)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_properties_of_the_table_raise_the_limits_that_they_would_exceed(tmp_path: Path) -> None:
     frame = shop(500)
     frame.loc[::3, "spent"] = np.nan
@@ -96,7 +96,7 @@ def test_properties_of_the_table_raise_the_limits_that_they_would_exceed(tmp_pat
     assert by_key(found, "feature_pps_less_than") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_only_guesses_is_told_and_its_minimum_is_above_it(tmp_path: Path) -> None:
     frame = shop(500)
     frame["left"] = np.random.default_rng(5).permutation(frame["left"])
@@ -106,7 +106,7 @@ def test_a_model_that_only_guesses_is_told_and_its_minimum_is_above_it(tmp_path:
     assert minima["roc_auc"] > 0.52
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_table_on_which_a_simple_tree_is_as_good_needs_no_gain(tmp_path: Path) -> None:
     """Who leaves depends on one column only."""
     [gain] = by_key(tried(shop(3000), tmp_path), "gain_greater_than")
@@ -114,7 +114,7 @@ def test_a_table_on_which_a_simple_tree_is_as_good_needs_no_gain(tmp_path: Path)
     assert "a simple tree is about as good" in gain.why[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_limits_of_a_small_table_block_a_drift_and_not_chance(tmp_path: Path) -> None:
     file, text = tmp_path / "shop.csv", SHIPPED
     shop(500).to_csv(file, index=False)
@@ -153,7 +153,7 @@ def test_the_limits_that_a_table_starts_from_are_those_that_are_shipped() -> Non
     assert shipped | check_limits.SHIPPED == shipped
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_raised_for_another_table_is_lowered_again(small: Trial, tmp_path: Path) -> None:
     frame = shop(500)
     frame.loc[::3, "spent"] = np.nan

@@ -24,7 +24,7 @@ from tests.unit.monitor import logs
 from tests.unit.releases import Candidates
 from tests.workflows.fake_github import TOKEN, FakeGitHub
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 Day = Callable[..., pd.DataFrame]
 RENDER = page.render
