@@ -204,6 +204,37 @@ def test_releases_and_rollbacks_go_one_by_one_and_are_not_cancelled() -> None:
     assert len(set(groups.values())) == len(groups)
 
 
+def test_a_canary_is_stopped_without_waiting_for_what_waits_to_promote_it() -> None:
+    """GitHub keeps one run of a group waiting, and drops the others that wait."""
+    document = yaml.safe_load((GITHUB / "workflows/canary.yml").read_text())
+    assert document["concurrency"]["group"] == "canary-${{ inputs.decision || 'schedule' }}"
+    decisions = document[True]["workflow_dispatch"]["inputs"]["decision"]
+    assert decisions["options"] == ["promote", "stop"] and decisions["required"] is True
+
+
+def test_what_is_started_by_hand_is_main_s_code_and_no_tag_of_that_name() -> None:
+    """Of the tag `main`, `github.ref_name` is main as well."""
+    here = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+    for path in WORKFLOWS:
+        document = yaml.safe_load(path.read_text())
+        assert "github.ref_name ==" not in path.read_text(), path.name
+        if "workflow_dispatch" not in document[True] or "secrets." not in path.read_text():
+            continue
+        first = next(iter(document["jobs"].values()))
+        scheduled = "github.event_name == 'schedule' || "
+        assert first["if"].removeprefix(scheduled) == here, path.name
+
+
+def test_the_night_has_what_its_programs_need_and_a_runner_lacks() -> None:
+    """`.ci/run` installs what is missing, and on a runner it may not."""
+    script = (ROOT / ".ci/run").read_text()
+    [listed] = re.findall(r"^for program in (.+); do$", script, re.MULTILINE)
+    [job] = yaml.safe_load((GITHUB / "workflows/nightly.yml").read_text())["jobs"].values()
+    [install] = [s["run"] for s in job["steps"] if "apt-get install" in s.get("run", "")]
+    on_runners = {"gh"}  # and Java
+    assert {*listed.split(), "postgresql"} - on_runners <= set(install.split())
+
+
 def jobs(*names: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the jobs of some workflows, all if none is named, with their names."""
     for path in WORKFLOWS:
