@@ -35,6 +35,8 @@ def test_a_folder_in_s3_is_predicted_into_another(
     planned[200:300].to_parquet(tmp_path / "in/c.parquet")
     for file in (tmp_path / "in").iterdir():
         client.put_object(Bucket=servers.BUCKET, Key=f"in/{file.name}", Body=file.read_bytes())
+    for folder in ("in/", "day/scored/"):  # as the console of S3 makes them
+        client.put_object(Bucket=servers.BUCKET, Key=folder)
     here = Options(str(stored), str(tmp_path / "in"), str(tmp_path / "out"), "quarantine")
     run.run(here)
     there = replace(
@@ -71,7 +73,8 @@ def test_a_folder_in_s3_is_predicted_into_another(
         "b.parquet",
         "c.parquet",
     ]
-    assert [one["Key"].removeprefix("day/scored/") for one in listed] == names
+    keys = [one["Key"].removeprefix("day/scored/") for one in listed]
+    assert [key for key in keys if key and not key.endswith("/")] == names
     for name in names[3:]:
         pd.testing.assert_frame_equal(
             pd.read_parquet(bucket / "day/scored" / name).drop(columns="time"),

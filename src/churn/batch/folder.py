@@ -14,12 +14,14 @@ from typing import Any
 
 from churn.core import addresses
 from churn.core.errors import DataError
+from churn.core.files import scratch
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+SCRATCH = "churn-batch-"  # of folders that are not the output's; those of a kill are removed
 _SCRATCH = ".scratch-"
 
 
@@ -50,21 +52,23 @@ class Folder:
         with self.writing():
             self._files.invalidate_cache()
             found = self._files.find(top)
-        names = (name.removeprefix(top).lstrip("/") for name in found)
+        # A bucket may hold an empty object for a folder; its name ends in a slash.
+        names = (name.removeprefix(top).lstrip("/") for name in found if not name.endswith("/"))
         return sorted(name for name in names if not name.startswith(_SCRATCH))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give a temporary folder for files that `publish` moves here."""
-        prefix, where = "churn-predict-", tempfile.gettempdir()
-        with self.writing():
-            if self._is_local:  # on the same disk, where a move is one step
-                prefix, where = _SCRATCH, self.path
-                Path(where).mkdir(parents=True, exist_ok=True)
-                for left in Path(where).glob(f"{_SCRATCH}*"):  # of a kill
-                    shutil.rmtree(left, ignore_errors=True)
-            folder = tempfile.TemporaryDirectory(prefix=prefix, dir=where)
-        with folder as name:
+        if not self._is_local:
+            with scratch(SCRATCH) as folder:
+                yield folder
+            return
+        with self.writing():  # on the same disk, where a move is one step
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+            for left in Path(self.path).glob(f"{_SCRATCH}*"):  # of a kill
+                shutil.rmtree(left, ignore_errors=True)
+            beside = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.path)
+        with beside as name:
             yield Path(name)
 
     def publish(self, file: Path, name: str) -> None:

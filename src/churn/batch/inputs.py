@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from churn.batch import listing
+from churn.batch.listing import MAGIC, Info
 from churn.core import addresses
 from churn.core.errors import DataError
 from churn.core.progress import announce
 from churn.data.streams import File
-
-_TABLE = re.compile(r"\.(csv|tsv|parquet)(\.gz)?$", re.IGNORECASE)
-_MAGIC = re.compile(r"[*?[]")
 
 
 class Meter:
@@ -77,9 +74,10 @@ def found(address: str) -> list[Input]:
         If there are none, a folder has both kinds, or the address cannot be read.
     """
     shown = addresses.public(address)
-    with addresses.in_one_line(DataError, f"{shown}: cannot be read"):
-        files, path = addresses.file_system(address)
-        listed = dict(_listed(files, path.rstrip("/")))
+    files, listed, others = listing.listed(address)
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        announce(f"left out, neither CSV nor Parquet: {', '.join(sorted(others)[:3])}{more}")
     if not listed:
         raise DataError(f"{shown}: no CSV or Parquet files there")
     several = len(listed) > 1
@@ -95,7 +93,22 @@ def found(address: str) -> list[Input]:
     return result
 
 
-def _input(files: Any, info: Mapping[str, Any], relative: str, name: str) -> Input:
+def changed(address: str, before: Sequence[Input]) -> str | None:
+    """Return the name of a file that is no longer as `found` has listed it; None if all are.
+
+    Raises
+    ------
+    DataError
+        If the address cannot be read.
+    """
+    _, listed, _ = listing.listed(address)
+    for one in before:
+        if one.relative not in listed or _stamp(listed[one.relative]) != one.stamp:
+            return one.file.name
+    return None
+
+
+def _input(files: Any, info: Info, relative: str, name: str) -> Input:
     meter = Meter()
     is_parquet = relative.lower().endswith(".parquet")
 
@@ -104,42 +117,8 @@ def _input(files: Any, info: Mapping[str, Any], relative: str, name: str) -> Inp
             stream: BinaryIO = files.open(info["name"], "rb")
         return stream if is_parquet else meter.of(stream)
 
-    is_remote = "file" not in (files.protocol, *files.protocol)
-    return Input(File(name, int(info["size"]), opened, is_remote), relative, _stamp(info), meter)
-
-
-def _listed(files: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give what the store tells of each file, by its path below the folder of the input."""
-    try:
-        info = files.info(path)
-    except FileNotFoundError:
-        if not _MAGIC.search(path):
-            raise
-        base = path[: _MAGIC.search(path).start()].rpartition("/")[0]  # type: ignore[union-attr]
-        matched = files.glob(path, detail=True)
-        for name, info in matched.items():
-            if info["type"] == "file":
-                yield _below(name, base), info
-        return
-    if info["type"] == "file":
-        yield PurePosixPath(path).name, info
-        return
-    others = []
-    for name, info in files.find(path, detail=True).items():
-        relative = _below(name, path)
-        if any(part.startswith(("_", ".")) for part in relative.split("/")):
-            continue  # such as Spark's _SUCCESS
-        if _TABLE.search(relative):
-            yield relative, info
-        else:
-            others.append(relative)
-    if others:
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        announce(f"left out, neither CSV nor Parquet: {', '.join(sorted(others)[:3])}{more}")
-
-
-def _below(name: str, folder: str) -> str:
-    return name.removeprefix(folder).lstrip("/")
+    file = File(name, int(info["size"]), opened, remote=not listing.is_local(files))
+    return Input(file, relative, _stamp(info), meter)
 
 
 def _named(address: str, relative: str, several: bool) -> str:
@@ -147,12 +126,12 @@ def _named(address: str, relative: str, several: bool) -> str:
     shown = addresses.public(address)
     if not several and shown.rpartition("/")[2] == relative.rpartition("/")[2]:
         return shown
-    if magic := _MAGIC.search(shown):
+    if magic := MAGIC.search(shown):
         shown = shown[: magic.start()].rpartition("/")[0]
     return f"{shown.rstrip('/')}/{relative}" if shown else relative
 
 
-def _stamp(info: Mapping[str, Any]) -> str:
+def _stamp(info: Info) -> str:
     moment = next(
         (str(info[key]) for key in ("ETag", "etag", "md5Hash", "LastModified", "last_modified",
                                     "mtime", "created") if info.get(key)),

@@ -9,17 +9,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from churn.batch import fetching, inputs, parts, processes, reading, scoring, unfinished
-from churn.batch.folder import Folder
+from churn.batch.folder import SCRATCH, Folder
 from churn.batch.inputs import Input
 from churn.batch.job import Job
 from churn.batch.pool import Pool, scored
 from churn.batch.unfinished import Done, Finished, Run, Source
 from churn.core import addresses
 from churn.core.errors import DataError
+from churn.core.files import scratch
 from churn.core.progress import announce
 from churn.explanation.top import Top, require_count
 from churn.model import outputs
@@ -119,7 +119,7 @@ def run(options: Options) -> Outcome:
     if not options.resume:
         unfinished.require_free(folder, options.overwrite)
     with ExitStack() as stack:
-        store = Store(Path(stack.enter_context(TemporaryDirectory(prefix="churn-predict-"))))
+        store = Store(stack.enter_context(scratch(SCRATCH)))  # customers are in it, for processes
         loadable = fetching.fetch(options.model, options.root, store)
         card = card_of(store.model(loadable))
         data = columns(card, Path())
@@ -140,20 +140,26 @@ def run(options: Options) -> Outcome:
         if model.compiled is None:
             announce(f"scikit-learn predicts, several times slower: {model.why_not}")
         stack.enter_context(folder.locked())
-        scratch = stack.enter_context(folder.scratch())
+        beside = stack.enter_context(folder.scratch())
         wanted = _run(options, found, loadable)
-        begun = unfinished.begin(folder, wanted, options.resume, options.overwrite, scratch)
+        begun = unfinished.begin(folder, wanted, options.resume, options.overwrite, beside)
         if isinstance(begun, Finished):
             announce(f"{folder.shown}: complete since {begun.run.time}")
             return _outcome(begun.parts, begun.run.version, 0.0, 0)
         started = time.perf_counter()
         chunks = reading.parts(found, data, begun.offsets(), options.chunk_rows, options.part_rows)
-        job = Job(found, known, begun, scratch)
+        job = Job(found, known, begun, beside)
         is_compiled = model.compiled is not None
         with job.progress():
             both = pool.scored(chunks, is_compiled) if pool else scored(chunks, model, top)
             for part, answers in both:
                 job.add(part, answers)
+        if name := inputs.changed(options.input, found):
+            begun.drop()
+            raise DataError(
+                f"{name}: has changed while it was read, so nothing of the run is left; predict"
+                " when it is complete"
+            )
         job.finish()
         seconds = time.perf_counter() - started
         return _outcome(list(begun.done.values()), loadable.version, seconds, job.rows)

@@ -93,6 +93,11 @@ class Done(Shape):
     bad_rows: str | None
     unseen: dict[str, dict[str, int]]
 
+    @property
+    def files(self) -> set[str]:
+        """Where its predictions and its bad rows are in the output."""
+        return {self.data} | ({f"{BAD}/{self.bad_rows}"} if self.bad_rows else set())
+
 
 class Finished(Shape):
     """_run.json: a run, and what it has written."""
@@ -103,8 +108,7 @@ class Finished(Shape):
     @property
     def written(self) -> set[str]:
         """The files that it has written."""
-        bad = {f"{BAD}/{done.bad_rows}" for done in self.parts if done.bad_rows}
-        return {done.data for done in self.parts} | bad | {_RUN, _SUCCESS}
+        return {_RUN, _SUCCESS}.union(*(done.files for done in self.parts))
 
 
 @dataclass(frozen=True)
@@ -146,9 +150,9 @@ class Unfinished:
     def finish(self, scratch: Path) -> None:
         """Move the parts to the output; a run that was killed in between does the rest of it."""
         finished = Finished(run=self.run, parts=[self.done[key] for key in sorted(self.done)])
+        self.folder.remove(_SUCCESS)  # first: it says that all files are there
         for name in sorted(self.replaced - finished.written):
             self.folder.remove(name)
-        self.folder.remove(_SUCCESS)
         for name in self.folder.names(f"{_HERE}/data"):
             self.folder.move(f"{_HERE}/data/{name}", name)
         for name in self.folder.names(f"{_HERE}/bad"):
@@ -188,11 +192,9 @@ def begin(
                 f"{folder.shown}: the run that was begun there cannot go on: {reason}; --overwrite"
                 " begins anew"
             )
-        names = [f"{_HERE}/parts/{name}" for name in folder.names(f"{_HERE}/parts")]
-        done = [_read(folder, name, Done) for name in names]
-        parts = {(one.file, one.part): one for one in done if one is not None}
+        parts = {(one.file, one.part): one for one in _done(folder)}
         return Unfinished(folder, before, parts, finished.written if finished else set())
-    if resume and finished is not None:
+    if resume and finished is not None and _SUCCESS in folder.names():
         if reason := finished.run.other(run):
             raise DataError(
                 f"{folder.shown}: holds the output of another run ({reason}); --overwrite replaces"
@@ -201,9 +203,25 @@ def begin(
         folder.remove(_HERE)  # of a run that was killed when all was written
         return finished
     require_free(folder, overwrite)
+    replaced = finished.written if finished else set()
+    # Of a run that was killed while it moved its parts: they belong to no output.
+    moved = (_moved(folder) - replaced).intersection(folder.names())
+    folder.remove(_BEGUN)  # first: without it, what is left counts for nothing
+    for name in moved:
+        folder.remove(name)
     folder.remove(_HERE)
     folder.write_json(_BEGUN, run.model_dump(), scratch)
-    return Unfinished(folder, run, {}, finished.written if finished else set())
+    return Unfinished(folder, run, {}, replaced)
+
+
+def _done(folder: Folder) -> list[Done]:
+    names = [f"{_HERE}/parts/{name}" for name in folder.names(f"{_HERE}/parts")]
+    return [done for name in names if (done := _read(folder, name, Done)) is not None]
+
+
+def _moved(folder: Folder) -> set[str]:
+    """Return the files that a run which has not ended has moved to the output, or would have."""
+    return set().union(*(done.files for done in _done(folder)))
 
 
 def require_free(folder: Folder, overwrite: bool) -> None:
@@ -229,7 +247,7 @@ def require_free(folder: Folder, overwrite: bool) -> None:
             " earlier run has written there"
         )
     finished = _read(folder, _RUN, Finished)
-    written = finished.written if finished else set()
+    written = (finished.written if finished else set()) | _moved(folder)
     foreign = [name for name in names if name not in written and not name.startswith(f"{_HERE}/")]
     if foreign:
         raise DataError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +124,9 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
     command += ["--input", str(source), "--output", str(out)]
     parts = out / "_unfinished/parts"
 
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    (tmp_path / "tmp").mkdir()
+    here: dict[str, Any] = {"cwd": tmp_path, "env": os.environ | {"TMPDIR": str(tmp_path / "tmp")}}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, **here) as process:
         until = time.monotonic() + 240
         while not (parts.is_dir() and len(list(parts.iterdir())) >= 3):
             assert process.poll() is None and time.monotonic() < until
@@ -140,8 +144,11 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
         time.sleep(0.1)
     assert [pid for pid in others if Path(f"/proc/{pid}").exists()] == []
 
-    done = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    left = list((tmp_path / "tmp").glob("churn-*"))
+    assert len(left) == 1  # with customers
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, **here)
     assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "tmp").glob("churn-*"))
     assert "out: 240,000 customers in 60 files" in done.stdout
     command[command.index(str(out))] = str(tmp_path / "whole")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from churn.batch import job, parts, pool, reading, run, scoring, unfinished
 from churn.batch.run import Options
@@ -159,6 +161,86 @@ def test_processes_give_the_same_bytes(options: Options, table: pd.DataFrame, tm
     assert tree(tmp_path / "two") == tree(Path(options.output))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        ("*/*.parquet", 3),
+        ("day=1/*.parquet", 1),
+        ("day=[12]/part-?.parquet", 2),
+        ("**/*.parquet", 3),  # follows no link to a folder, which may lead back
+        ("**/day=3/**", 2),
+    ],
+)
+def test_a_pattern_finds_links_and_what_is_below(
+    pattern: str, files: int, options: Options, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    source, elsewhere = Path(options.input), tmp_path / "elsewhere"
+    for name in ("day=1/part-0.parquet", "day=3/hour=1/part-1.parquet"):
+        (source / name).parent.mkdir(parents=True)
+        table[:5].to_parquet(source / name)
+    (elsewhere / "day=2").mkdir(parents=True)
+    table[:7].to_parquet(elsewhere / "day=2/part-2.parquet")
+    (source / "day=3/part-4.parquet").symlink_to(elsewhere / "day=2/part-2.parquet")
+    (source / "day=2").symlink_to(elsewhere / "day=2")
+    (source / "back").symlink_to(source)
+    assert run.run(replace(options, input=f"{source}/{pattern}")).files == files
+
+
+def test_a_link_has_changed_when_the_file_has(
+    options: Options, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    Path(options.input).mkdir()
+    (Path(options.input) / ".#lock").symlink_to("me@somewhere")  # an editor's
+    rows = table.assign(age=30)
+    rows.to_csv(tmp_path / "customers.csv", index=False)
+    (Path(options.input) / "customers.csv").symlink_to(tmp_path / "customers.csv")
+    run.run(options)
+    rows.assign(age=31).to_csv(tmp_path / "customers.csv", index=False)  # as long as before
+    said = refusal(replace(options, resume=True))
+    assert "holds the output of another run (customers.csv has changed)" in said
+
+
+@pytest.mark.parametrize("pattern", ["", "/*/*.parquet"])
+def test_a_folder_that_cannot_be_listed_is_not_left_out(
+    pattern: str, options: Options, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (1, 2):
+        spark(Path(options.input) / f"day={day}", table, files=1)
+    real = LocalFileSystem.ls
+
+    def ls(self: Any, path: str, detail: bool = False, **more: Any) -> Any:
+        if path.endswith("day=2"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(self, path, detail, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    said = refusal(replace(options, input=options.input + pattern))
+    assert said == f"{options.input}{pattern}: cannot be read (Permission denied)"
+    assert not Path(options.output).exists()
+
+
+def test_a_file_that_changes_while_it_is_read_ends_the_run(
+    options: Options, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(options.input).mkdir()
+    file = Path(options.input) / "customers.csv"
+    table.to_csv(file, index=False)
+    real = reading.parts
+
+    def growing(*arguments: Any) -> Iterator[pool.Part]:
+        for number, part in enumerate(real(*arguments)):
+            if number == 1:
+                table.to_csv(file, index=False, mode="a", header=False)
+            yield part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "parts", growing)
+        said = refusal(options)
+    assert said.startswith(f"{file}: has changed while it was read, so nothing of the run is left")
+    assert not Path(options.output).exists()
+    assert run.run(replace(options, resume=True)).customers == 300
+
+
 def fixed(patch: pytest.MonkeyPatch, second: int = 0) -> None:
     """Let every run have the same time."""
 
@@ -226,6 +308,7 @@ def test_a_run_that_was_killed_while_it_moves_its_files_goes_on(
     spark(Path(options.input), table, files=3)
     fixed(monkeypatch)
     run.run(options)
+    before = tree(Path(options.output))
     (Path(options.input) / "part-00000-c000.snappy.parquet").unlink()
     run.run(replace(options, output=str(tmp_path / "whole")))
     steps = iter(range(at))
@@ -257,8 +340,70 @@ def test_a_run_that_was_killed_while_it_moves_its_files_goes_on(
             pass
         else:
             assert at >= 8  # that many steps there are
+    found = {name: content for name, content in tree(Path(options.output)).items()
+             if not name.startswith("_unfinished")}  # fmt: skip
+    if "_SUCCESS" in found:
+        assert found in (before, tree(tmp_path / "whole"))
     run.run(replace(options, resume=True))
     assert tree(Path(options.output)) == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("again", range(6))
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_run_that_was_killed_while_it_moves_its_files_can_be_replaced(
+    at: int,
+    again: int,
+    options: Options,
+    table: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where its input has changed since, and it cannot go on."""
+    table.to_parquet(tmp_path / "large.parquet")
+    Path(options.input).mkdir()
+    (Path(options.input) / "one.parquet").symlink_to(tmp_path / "large.parquet")  # three parts
+    steps = iter(range(at))
+    real = unfinished.Folder.move
+
+    def move(self: Any, *names: str) -> None:
+        if next(steps, None) is None:
+            raise Killed
+        real(self, *names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unfinished.Folder, "move", move)
+        with pytest.raises(Killed):
+            run.run(options)
+    table[:20].to_parquet(tmp_path / "large.parquet")
+    assert "one.parquet has changed" in refusal(replace(options, resume=True))
+    # What replaces it may be killed as well, while it clears the folder.
+    clearing = iter(range(again))
+    remove = unfinished.Folder.remove
+
+    def remove_or_not(self: Any, name: str) -> None:
+        if next(clearing, None) is None:
+            raise Killed
+        remove(self, name)
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(unfinished.Folder, "remove", remove_or_not)
+        run.run(replace(options, overwrite=True))
+    with suppress(DataError):
+        run.run(replace(options, resume=True))
+    names = set(tree(Path(options.output)))
+    assert "_SUCCESS" not in names or names == {"one.parquet", "_run.json", "_SUCCESS"}
+    assert run.run(replace(options, overwrite=True)).customers == 20
+    assert set(tree(Path(options.output))) == {"one.parquet", "_run.json", "_SUCCESS"}
+
+
+def test_an_output_without_its_last_file_is_not_complete(
+    options: Options, table: pd.DataFrame
+) -> None:
+    spark(Path(options.input), table)
+    run.run(options)
+    (Path(options.output) / "_SUCCESS").unlink()
+    assert "not empty; name another folder" in refusal(replace(options, resume=True))
+    assert run.run(replace(options, overwrite=True)).customers == 150
 
 
 def test_only_the_same_run_goes_on(
