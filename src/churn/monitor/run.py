@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import URLError
@@ -359,7 +360,9 @@ class _Watch:
             counters = service.metrics(self._options.metrics, key)
         except ArtifactError as error:
             # A server that is down says nothing of the customers. What is no server is a mistake.
-            if not isinstance(error.__cause__, (URLError, TimeoutError)):
+            # One that ends while it answers closes the connection.
+            ended = (URLError, TimeoutError, ConnectionError, HTTPException)
+            if not isinstance(error.__cause__, ended):
                 raise
             self._notes.append(f"the server is not measured: {error}")
             return []

@@ -6,6 +6,7 @@ import statistics
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,7 +53,7 @@ def metrics(address: str, key: str = "") -> dict[str, Counter[str]]:
         else:
             text = Path(address).read_text(encoding="utf-8")
         families = list(text_string_to_metric_families(text))
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ArtifactError(f"{shown}: no metrics of a server ({reason(error)})") from error
     if not any(family.name == "churn_requests" for family in families):
         raise ArtifactError(f"{shown}: no metrics of a server (churn_requests_total is not there)")

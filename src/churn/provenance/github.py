@@ -97,8 +97,10 @@ class Repository:
         return [found for found in self._listed(Issue.read, "issues", query) if not found.is_pull]
 
     def write_issue(self, number: int | None, title: str, body: str, label: str) -> str:
-        """Open an issue, or update issue `number`, and return its URL."""
-        content = {"title": title, "body": body, "labels": [label]}
+        """Open an issue, or update the text of issue `number`, and return its URL."""
+        content: dict[str, Any] = {"body": body}
+        if number is None:  # later ones are people's: GitHub would replace all labels by these
+            content |= {"title": title, "labels": [label]}
         request = ("POST", "issues") if number is None else ("PATCH", f"issues/{number}")
         return _url(self._api(*request, "--input", "-", stdin=json.dumps(content)))
 

@@ -40,13 +40,29 @@ def file_system(address: str) -> tuple[Any, str]:
 
 
 def of_days(files: Any, folder: str, first: str = "", last: str = "9999") -> dict[str, list[str]]:
-    """Return the files of each day from `first` to `last` (YYYY-MM-DD) that has any, in order."""
+    """Return the files of each day from `first` to `last` (YYYY-MM-DD) that has any, in order.
+
+    Raises
+    ------
+    OSError
+        If one of these days cannot be listed. fsspec's own `glob` would leave it out.
+    """
     found: dict[str, list[str]] = {}
-    for path in sorted(files.glob(f"{folder}/day=*/*.parquet")):
-        match = _DAY.fullmatch(path.rpartition("/")[0].rpartition("/")[2])
-        if match and first <= match[1] <= last:
-            found.setdefault(match[1], []).append(path)
+    for day in sorted(_names(files, folder)):
+        match = _DAY.fullmatch(day.rpartition("/")[2])
+        if match and first <= match[1] <= last and _day(match[1]) is not None:
+            paths = sorted(path for path in _names(files, day) if path.endswith(".parquet"))
+            if paths:
+                found[match[1]] = paths
     return found
+
+
+def _names(files: Any, folder: str) -> list[str]:
+    """Return what is in a folder; nothing if it is not there yet, or was removed meanwhile."""
+    try:
+        return [path.rstrip("/") for path in files.ls(folder, detail=False)]
+    except FileNotFoundError:
+        return []
 
 
 def day_folder(folder: str, moment: float) -> str:
@@ -96,11 +112,9 @@ def remove_days(address: str, before: date) -> list[date]:
     """
     files, folder = file_system(address)
     files.invalidate_cache()  # other processes write there
-    if not files.exists(folder):
-        return []
     found = []
-    for path in files.ls(folder, detail=False):
-        match = _DAY.fullmatch(path.rstrip("/").rpartition("/")[2])
+    for path in _names(files, folder):
+        match = _DAY.fullmatch(path.rpartition("/")[2])
         if match and (day := _day(match[1])) is not None and day < before:
             files.rm(path, recursive=True)
             found.append(day)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from churn.cli.main import main
 from churn.core.paths import Workspace
@@ -220,6 +223,46 @@ def test_metrics_that_cannot_be_read_cost_the_customers_nothing(
 
 
 @pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n# TYPE", b"no HTTP at all\r\n"]
+)
+def test_a_server_that_ends_while_it_answers_costs_the_customers_nothing(
+    day: Day, answer: bytes
+) -> None:
+    for number in range(2):
+        day(number)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def end() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(answer)
+
+        threading.Thread(target=end, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/metrics"
+        assert run("--log", "log", "--metrics", address) == 0
+    [note] = report()["notes"]
+    assert note.startswith("the server is not measured: http://127.0.0.1:")
+
+
+def test_a_day_that_cannot_be_listed_is_no_day_without_answers(
+    day: Day, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        day(number)
+    real = LocalFileSystem.ls
+
+    def ls(self: Any, path: str, detail: bool = False, **more: Any) -> Any:
+        if path.endswith("day=2026-03-03"):
+            raise PermissionError(errno.EACCES, "Access Denied", path)
+        return real(self, path, detail, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    assert run("--log", "log") == 2
+    assert "Error: log: the log cannot be read (Access Denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (("--log", "log", "--metrics", "none"), "none: no metrics of a server"),
@@ -304,9 +347,11 @@ def test_an_issue_is_opened_updated_and_closed(
     assert issue["title"] == "The customers have changed"
     assert issue["labels"] == ["churn-monitor"]
     assert "drift of age" in issue["body"]
+    issue |= {"title": "Ages, again", "labels": ["churn-monitor", "urgent"]}  # by a person
     [same] = watch(5)
     assert "2026-03-05" in same["body"]
     assert same["state"] == "open"
+    assert (same["title"], same["labels"]) == ("Ages, again", ["churn-monitor", "urgent"])
     [same] = watch(6)  # one quiet day is not the end of it
     assert same["state"] == "open"
     [over] = watch(7)

@@ -54,6 +54,37 @@ def test_only_folders_of_days_before_are_removed(address: str) -> None:
     assert remove_days(address, date(2026, 3, 3)) == []
 
 
+def test_the_files_of_each_day_are_listed_and_of_no_other(address: str) -> None:
+    files, folder = log_files.file_system(address)
+    files.pipe_file(f"{folder}/day=2026-03-03/.b.parquet@x@1.part", b"x")
+    files.pipe_file(f"{folder}/day=2026-03-03/b.parquet", b"x")
+    found = log_files.of_days(files, folder, "2026-03-01", "2026-03-09")
+    assert found == {
+        "2026-03-02": [f"{folder}/day=2026-03-02/a.parquet"],
+        "2026-03-03": [f"{folder}/day=2026-03-03/{name}.parquet" for name in "ab"],
+    }
+    assert list(log_files.of_days(files, folder)) == list(DAYS)
+    assert log_files.of_days(files, f"{folder}/none") == {}
+
+
+def test_a_day_that_cannot_be_listed_is_an_error(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in DAYS:
+        memory.pipe_file(f"/bucket/log/day={day}/a.parquet", b"x")
+    real = type(memory).ls
+
+    def ls(self: Any, path: str, **options: Any) -> Any:
+        if path.endswith(DAYS[1]):
+            raise OSError("SlowDown: please reduce your request rate")
+        return real(self, path, **options)
+
+    monkeypatch.setattr(type(memory), "ls", ls)
+    with pytest.raises(OSError, match="SlowDown"):
+        log_files.of_days(memory, "/bucket/log")
+    assert list(log_files.of_days(memory, "/bucket/log", DAYS[2])) == list(DAYS[2:])
+
+
 def test_as_many_days_are_kept_as_the_setting_says_and_today(
     address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
