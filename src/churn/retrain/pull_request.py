@@ -14,7 +14,9 @@ from churn.provenance.github_answers import OpenedPull, PullRequest
 from churn.retrain.branch import PREFIX
 
 _ADDRESS = re.compile(
-    r"(?:https?://(?:[^/@]*@)?|ssh://(?:[^/@]*@)?|[^/@]*@)(?P<host>[^/:]+(?::\d+)?)[/:]"
+    r"(?:https?://(?:[^/@]*@)?(?P<web>[^/:]+(?::\d+)?)/"
+    r"|ssh://(?:[^/@]*@)?(?P<ssh>[^/:]+)(?::\d+)?/"  # a port of ssh is none of the web's
+    r"|[^/@]*@(?P<scp>[^/:]+):)"
     r"(?P<name>[^/]+/[^/]+?)(?:\.git)?/?"
 )
 _BOT = "github-actions[bot]"
@@ -41,7 +43,8 @@ def repository(root: Path, environment: Mapping[str, str] = os.environ) -> Repos
         raise GitHubError(
             "origin is no repository on GitHub; --no-pull-request stops after the commit"
         )
-    return Repository(f"https://{found['host']}/{found['name']}", token)
+    host = found["web"] or found["ssh"] or found["scp"]
+    return Repository(f"https://{host}/{found['name']}", token)
 
 
 def find(github: Repository, base: str) -> PullRequest | None:

@@ -6,11 +6,14 @@ import base64
 import binascii
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
 
 from churn.core import addresses
 from churn.core.errors import DataError
@@ -80,7 +83,10 @@ class Source:
             if filesystem.info(path).get("type") != "directory":
                 filesystem.get_file(path, str(target))
                 return {"": _md5(target)}
-            filesystem.get(path.rstrip("/") + "/", str(target), recursive=True)
+            if isinstance(filesystem, LocalFileSystem):
+                shutil.copytree(path, target)  # `get` leaves out what it cannot list
+            else:
+                filesystem.get(path.rstrip("/") + "/", str(target), recursive=True)
         parts = sources.files(target)
         if not parts:
             raise DataError(f"{self.shown}: a folder without Parquet files")

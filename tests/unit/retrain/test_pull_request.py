@@ -46,6 +46,19 @@ def test_the_repository_is_that_of_origin(repository: Path, address: str) -> Non
     assert (found.address, found.name) == ("https://github.com/octo/shop", "octo/shop")
 
 
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("ssh://git@ghe.example.org:2222/octo/shop.git", "https://ghe.example.org"),
+        ("git@ghe.example.org:octo/shop.git", "https://ghe.example.org"),
+        ("https://ghe.example.org:8443/octo/shop", "https://ghe.example.org:8443"),
+    ],
+)
+def test_a_port_of_ssh_is_none_of_the_api(repository: Path, address: str, server: str) -> None:
+    git(repository, "remote", "add", "origin", address)
+    assert pull_request.repository(repository, {}).address == f"{server}/octo/shop"
+
+
 def test_in_a_workflow_it_is_the_workflow_s(repository: Path) -> None:
     environment = {"GITHUB_REPOSITORY": "octo/shop", "GITHUB_SERVER_URL": "https://ghe.example.org"}
     found = pull_request.repository(repository, environment | {"GH_TOKEN": "t"})

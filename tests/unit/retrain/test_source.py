@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +67,24 @@ def test_a_folder_of_parquet_files_without_what_spark_leaves_there(tmp_path: Pat
     assert sorted(found) == ["day=1/part-0.parquet", "part-1.parquet"]
     below = [path for path in tmp_path.glob("new/customers/**/*") if path.is_file()]
     assert sorted(path.name for path in below) == ["part-0.parquet", "part-1.parquet"]
+
+
+def test_a_folder_that_cannot_be_read_in_part_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (1, 2):
+        (tmp_path / f"export/day={day}").mkdir(parents=True)
+        pd.DataFrame({"a": [day]}).to_parquet(tmp_path / f"export/day={day}/part-0.parquet")
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if os.fspath(path).endswith("export/day=2"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=r"export: cannot be fetched .*Input/output error"):
+        Source(tmp_path, "export").fetch(tmp_path / "new")
 
 
 def test_a_folder_without_parquet_files_is_refused(tmp_path: Path) -> None:
