@@ -35,6 +35,7 @@ class Settings(FakeGitHub):
     branch: str = "main"
     plan: str | None = "team"
     rulesets: list[dict[str, Any]] = field(default_factory=list)
+    inherited: list[dict[str, Any]] = field(default_factory=list)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, list[str]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
@@ -66,7 +67,8 @@ class Settings(FakeGitHub):
                 self.workflows_may_propose = body["can_approve_pull_request_reviews"]
                 return 204, b"", {}
             case "GET", ["", "rulesets"]:
-                return 200, self.rulesets, {}
+                inherited = [] if query.get("includes_parents") == "false" else self.inherited
+                return 200, [*inherited, *self.rulesets], {}
             case "POST", ["", "rulesets"]:
                 self.rulesets.append(body | {"id": 40 + len(self.rulesets)})
                 return 201, self.rulesets[-1], {}
@@ -98,7 +100,14 @@ class Settings(FakeGitHub):
     def _environment(self, name: str) -> dict[str, Any]:
         asked = [{"type": reviewer["type"], "reviewer": {"id": reviewer["id"]}}
                  for reviewer in self.environments[name].get("reviewers", [])]  # fmt: skip
-        rules = [{"type": "required_reviewers", "reviewers": asked}, {"type": "branch_policy"}]
+        made = self.environments[name]
+        rules: list[dict[str, Any]] = [{"type": "branch_policy"}]
+        if wait := made.get("wait_timer"):
+            rules.append({"type": "wait_timer", "wait_timer": wait})
+        if asked:
+            alone = made.get("prevent_self_review", False)
+            rules.append({"type": "required_reviewers", "reviewers": asked,
+                          "prevent_self_review": alone})  # fmt: skip
         return {"name": name, "protection_rules": rules}
 
 
@@ -186,6 +195,26 @@ def test_reviewers_stay_until_others_are_named(github: Settings, project: Path) 
     assert github.environments["production"]["reviewers"] == [{"type": "User", "id": 8}]
     setup("--reviewer", "octo/data", "--apply")
     assert github.environments["production"]["reviewers"] == [{"type": "Team", "id": 7}]
+
+
+def test_what_it_does_not_set_stays(github: Settings, project: Path) -> None:
+    setup("--reviewer", "mona", "--apply")
+    strict = {"wait_timer": 30, "prevent_self_review": True}
+    for environment in github.environments.values():
+        environment |= {"wait_timer": 30}
+    github.environments["production"] |= strict
+    setup("--reviewer", "octo/data", "--apply")
+    production = github.environments["production"]
+    assert production | strict == production
+    assert production["reviewers"] == [{"type": "Team", "id": 7}]
+    assert github.environments["staging"]["wait_timer"] == 30
+
+
+def test_a_ruleset_of_the_organisation_is_another_one(github: Settings, project: Path) -> None:
+    github.inherited = [{"id": 7, "name": "main"}]
+    done = setup("--apply")
+    assert done.exit_code == 0, done.output
+    assert [ruleset["id"] for ruleset in github.rulesets] == [40]
 
 
 def test_without_apply_it_prints_commands_that_do_the_same(github: Settings, project: Path) -> None:

@@ -60,6 +60,9 @@ class Current:
         Pairs of an environment and a branch that may use it.
     reviewers : tuple of dict
         Who has to approve a deployment to Production now.
+    kept : dict of str to dict
+        By environment, what GitHub would reset and this command does not set: ``wait_timer``,
+        ``prevent_self_review``.
     """
 
     branch: str
@@ -69,6 +72,7 @@ class Current:
     rulesets: Mapping[str, int] = field(default_factory=dict)
     branch_policies: frozenset[tuple[str, str]] = frozenset()
     reviewers: tuple[Mapping[str, str | int], ...] = ()
+    kept: Mapping[str, Mapping[str, int | bool]] = field(default_factory=dict)
 
     @property
     def has_rules(self) -> bool:
@@ -174,7 +178,7 @@ def _environments(current: Current, wanted: Wanted) -> Iterable[Call]:
         reviewers = wanted.reviewers or current.reviewers
         if name == "production" and reviewers and current.has_reviewers:
             why, approval = f"{why}, after approval", {"reviewers": list(reviewers)}
-        body = {"deployment_branch_policy": policy, **approval}
+        body = {"deployment_branch_policy": policy, **current.kept.get(name, {}), **approval}
         yield Call(why, "PUT", f"{REPOSITORY}/environments/{name}", body)
         if (name, current.branch) not in current.branch_policies:
             yield Call(

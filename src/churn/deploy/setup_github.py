@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -118,7 +118,8 @@ def _current(plan: Plan | None) -> Current:
     )
     if not current.has_rules:  # GitHub refuses to list what the plan does not include
         return current
-    rulesets = _call("GET", f"{REPOSITORY}/rulesets")
+    # Without those of the organisation, which may have the same name.
+    rulesets = _call("GET", f"{REPOSITORY}/rulesets?includes_parents=false&per_page=100")
     listed = _call("GET", f"{REPOSITORY}/environments?per_page=100")["environments"]
     environments = {made["name"]: made for made in listed if made["name"] in ENVIRONMENTS}
     return replace(
@@ -132,7 +133,14 @@ def _current(plan: Plan | None) -> Current:
             for rule in environments.get("production", {}).get("protection_rules", [])
             for asked in rule.get("reviewers", [])
         ),
+        kept={name: _kept(made["protection_rules"]) for name, made in environments.items()},
     )
+
+
+def _kept(rules: Sequence[Mapping[str, Any]]) -> dict[str, int | bool]:
+    """Return the settings of an environment that are set and that a call without them resets."""
+    names = ("wait_timer", "prevent_self_review")
+    return {name: rule[name] for rule in rules for name in names if rule.get(name)}
 
 
 def _policies(environment: str) -> list[Any]:
