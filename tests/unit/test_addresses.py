@@ -24,6 +24,8 @@ def test_a_reason_is_one_line_without_secrets(error: Exception, said: str) -> No
 
 def test_an_address_is_shown_without_user_and_signature() -> None:
     assert public("https://me:pw@host/x?sig=SECRET#part") == "https://host/x"
+    chained = "zip://c.csv::https://me:pw@host/x.zip?sig=SECRET"
+    assert public(chained) == "zip://c.csv::https://host/x.zip"
     assert public("a/path?no=address") == "a/path?no=address"
 
 

@@ -35,6 +35,22 @@ def test_a_commit_is_looked_up(repository: Path) -> None:
     assert Commit.newest_of(version(None)) is None
 
 
+def test_a_signed_commit_is_looked_up_where_signatures_are_shown(
+    repository: Path, tmp_path: Path
+) -> None:
+    made = at(repository, 1_700_000_000)
+    unsigned = git(repository, "cat-file", "commit", made.id)
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----"
+    signed = unsigned.replace("\n\n", f"\n{signature}\n\n", 1)
+    commit_id = git(repository, "hash-object", "-t", "commit", "-w", "--stdin", stdin=signed)
+    program = tmp_path / "gpg"
+    program.write_text("#!/bin/sh\necho 'gpg: Good signature from Ann' >&2\n")
+    program.chmod(0o755)
+    git(repository, "config", "gpg.program", str(program))
+    git(repository, "config", "log.showSignature", "true")
+    assert Commit.of(repository, commit_id.strip()).time == made.time
+
+
 def test_history_decides_which_commit_is_older_whatever_the_clocks_say(repository: Path) -> None:
     first, second = at(repository, 1_800_000_000), at(repository, 1_700_000_000)
     require_newer(repository, second, version(first))

@@ -51,7 +51,8 @@ def public(address: str) -> str:
     if "://" not in address:
         return address
     parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return without_secrets(shown)  # another address may follow, as in zip://a.csv::https://…
 
 
 def reason(error: Exception) -> str:

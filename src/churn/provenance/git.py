@@ -11,6 +11,8 @@ from churn.core.errors import ArtifactError
 
 # A hook sets these to its own repository; git would prefer them to the folder it runs in.
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+# Where a user has that set, `log` and `show` print lines of gpg before what they are asked for.
+_SETTINGS = ("-c", "log.showSignature=false")
 _BATCH_SIZE = 500  # paths per call of git
 
 
@@ -32,7 +34,7 @@ def git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str
     """
     try:
         done = process.run(
-            ["git", *arguments],
+            ["git", *_SETTINGS, *arguments],
             root,
             environment={k: v for k, v in os.environ.items() if k not in _HOOK_VARIABLES}
             | environment,
