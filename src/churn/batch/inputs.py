@@ -110,7 +110,7 @@ def changed(address: str, before: Sequence[Input]) -> str | None:
 
 def _input(files: Any, info: Info, relative: str, name: str) -> Input:
     meter = Meter()
-    is_parquet = relative.lower().endswith(".parquet")
+    is_parquet = relative.lower().removesuffix(".gz").endswith(".parquet")  # not read as a stream
 
     def opened() -> BinaryIO:
         with addresses.in_one_line(DataError, f"{name}: cannot be read"):

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -343,9 +344,20 @@ def _parquet(file: File, columns: Sequence[str], start: int) -> Iterator[pa.Tabl
             row_groups=range(first, opened.num_row_groups),
         )
         stored, own = list(names), list(names.values())
-        yield opened.schema_arrow.empty_table().select(stored).rename_columns(own)
-        parts = (pa.Table.from_batches([b]).select(stored).rename_columns(own) for b in batches)
-        yield from _skipped(parts, start)
+        first_part = opened.schema_arrow.empty_table()
+        parts = chain([first_part], (pa.Table.from_batches([batch]) for batch in batches))
+        named = (_texts(part.select(stored)).rename_columns(own) for part in parts)
+        yield next(named)
+        yield from _skipped(named, start)
+
+
+def _texts(part: pa.Table) -> pa.Table:
+    """Decode text that is stored as bytes, as Impala and older versions of Hive write it."""
+    for place, field in enumerate(part.schema):
+        values = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if values in (pa.binary(), pa.large_binary()):
+            part = part.set_column(place, field.name, part.column(place).cast(pa.string()))
+    return part
 
 
 def _matched_parquet(name: str, schema: pa.Schema, columns: Sequence[str]) -> dict[str, str]:

@@ -162,6 +162,35 @@ def test_processes_give_the_same_bytes(options: Options, table: pd.DataFrame, tm
 
 
 @pytest.mark.parametrize(
+    "kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())]
+)
+def test_text_that_is_stored_as_bytes_is_text(
+    kind: pa.DataType, options: Options, table: pd.DataFrame, model: Model
+) -> None:
+    """Impala and older versions of Hive do not say in the file that it is text."""
+    Path(options.input).mkdir()
+    table = table.head(60)
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            stored = rows[place].combine_chunks().cast(pa.string()).cast(pa.binary())
+            as_bytes = stored.dictionary_encode() if pa.types.is_dictionary(kind) else stored
+            rows = rows.set_column(place, field.name, as_bytes.cast(kind))
+    pq.write_table(rows, Path(options.input) / "bytes.parquet.gz")  # an ending that says too much
+    assert run.run(options).customers == len(table)
+    found = pq.read_table(Path(options.output) / "bytes.parquet.gz").to_pandas()
+    assert found["customer_id"].tolist() == table["customer_id"].tolist()
+    np.testing.assert_array_equal(found["probability"], model.scores(table))
+
+
+def test_bytes_that_are_no_text_are_refused(options: Options, table: pd.DataFrame) -> None:
+    Path(options.input).mkdir()
+    rows = table.assign(customer_id=[b"\xff%d" % place for place in range(len(table))])
+    rows.to_parquet(Path(options.input) / "bytes.parquet")
+    assert "not a Parquet file (ArrowInvalid: Invalid UTF8" in refusal(options)
+
+
+@pytest.mark.parametrize(
     ("pattern", "files"),
     [
         ("*/*.parquet", 3),
