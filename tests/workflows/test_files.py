@@ -212,6 +212,12 @@ def test_a_canary_is_stopped_without_waiting_for_what_waits_to_promote_it() -> N
     assert decisions["options"] == ["promote", "stop"] and decisions["required"] is True
 
 
+def test_a_rollback_waits_for_no_other_run() -> None:
+    """One that nobody approves would wait for thirty days, and hold its group as long."""
+    document = yaml.safe_load((GITHUB / "workflows/rollback.yml").read_text())
+    assert document["concurrency"]["group"] == "rollback-${{ github.run_id }}"
+
+
 def test_what_is_started_by_hand_is_main_s_code_and_no_tag_of_that_name() -> None:
     """Of the tag `main`, `github.ref_name` is main as well."""
     here = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
