@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -111,8 +113,17 @@ def test_one_file_is_predicted_as_before_and_says_what_needs_a_folder(
     assert "for a folder, write out.a/" in capsys.readouterr().err
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Return a folder for temporary files whose name is short, as that of a socket has to be."""
+    with TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
+
+
 @pytest.mark.slow
-def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, stored: Path) -> None:
+def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(
+    tmp_path: Path, short: Path, stored: Path
+) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     rows = [chunk.to_pandas() for chunk in synthesize.customers(1000, seed=5)]
@@ -124,12 +135,12 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
     command += ["--input", str(source), "--output", str(out)]
     parts = out / "_unfinished/parts"
 
-    (tmp_path / "tmp").mkdir()
-    here: dict[str, Any] = {"cwd": tmp_path, "env": os.environ | {"TMPDIR": str(tmp_path / "tmp")}}
+    here: dict[str, Any] = {"cwd": tmp_path, "env": os.environ | {"TMPDIR": str(short)}}
     with subprocess.Popen(command, stderr=subprocess.PIPE, **here) as process:
         until = time.monotonic() + 240
         while not (parts.is_dir() and len(list(parts.iterdir())) >= 3):
-            assert process.poll() is None and time.monotonic() < until
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < until
             time.sleep(0.01)
         others = children(process.pid)
         process.send_signal(signal.SIGKILL)
@@ -144,11 +155,11 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path, sto
         time.sleep(0.1)
     assert [pid for pid in others if Path(f"/proc/{pid}").exists()] == []
 
-    left = list((tmp_path / "tmp").glob("churn-*"))
+    left = list(short.glob("churn-*"))
     assert len(left) == 1  # with customers
     done = subprocess.run([*command, "--resume"], capture_output=True, text=True, **here)
     assert done.returncode == 0, done.stderr
-    assert not list((tmp_path / "tmp").glob("churn-*"))
+    assert not list(short.glob("churn-*"))
     assert "out: 240,000 customers in 60 files" in done.stdout
     command[command.index(str(out))] = str(tmp_path / "whole")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
