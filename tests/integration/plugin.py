@@ -26,7 +26,7 @@ class Options:
     url : str or None
         Of a server that is there already.
     rows : Path or None
-        Parquet file: raw columns, and the offline ``probability`` and ``prediction``.
+        Parquet file: raw columns, and the offline answers.
     environment : mapping of str to str
         As it was before any test was protected from it.
     folder : Path
@@ -57,8 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rows",
         metavar="FILE",
-        help="Parquet file with customers and their offline probability and prediction (default:"
-        " held-out customers of the table that params.yaml names)",
+        help="Parquet file with customers and their offline answers (default: held-out customers of"
+        " the table that params.yaml names)",
     )
     group.addoption(
         "--serving-report",

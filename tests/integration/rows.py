@@ -81,6 +81,11 @@ class Rows:
         return self.records[int(self.inputs.isna().sum(axis="columns").to_numpy().argmin())]
 
     @property
+    def numbers(self) -> list[str]:
+        """The columns of an answer that are not whole, and no texts."""
+        return [name for name, kind in self.output.answered.items() if kind is float]
+
+    @property
     def answers(self) -> pd.DataFrame:
         return self.frame[list(self.output.answered)].reset_index(drop=True)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from churn.core.params import Params
-from tests.integration.client import ROUNDING, Client, reason, require_offline
+from tests.integration.client import ROUNDING, Client, reason, require_close, require_offline
 from tests.integration.rows import Record, Rows
 from tests.integration.server import Server
 
@@ -129,7 +129,7 @@ def test_null_is_a_missing_value(client: Client, rows: Rows) -> None:
     together = client.about(unknown)
     # Alone, because a column of nothing but nulls has no type.
     alone = pd.concat([client.about([one]) for one in unknown], ignore_index=True)
-    pd.testing.assert_frame_equal(together, alone, rtol=0, atol=ROUNDING)
+    require_close(together, alone, rows)
 
 
 @pytest.mark.parametrize(

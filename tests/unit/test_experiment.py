@@ -127,3 +127,30 @@ def test_a_model_of_numbers_is_measured_on_those_that_the_hash_proves_unseen(
     assert "held-out customers, on whom this model was certainly not trained" in said
     expected = tried.sides["test"]["rmse"]
     assert measured.sides["test"]["rmse"] == pytest.approx(expected, rel=0.5)
+
+
+def test_a_model_is_not_measured_by_the_labels_of_other_classes(
+    repository: Path, customers: pd.DataFrame
+) -> None:
+    """The labels are positions, so that other ones would give wrong numbers, and no error."""
+    level = pd.qcut(customers["monetary_value"].rank(method="first"), 3, ["low", "mid", "high"])
+    customers.assign(level=level).to_csv(repository / "data/customers.csv", index=False)
+    overrides = SMALL | {
+        "task": "multiclass",
+        "data.target": "level",
+        "data.positive": None,
+        "data.classes": ["low", "mid", "high"],
+        "decision": {"folds": 5, "max_rows": 1000},
+        "gates.minima": {"macro_f1": 0.0},
+        "gates.margins": {"cost": 1.0},
+        "gates.slice_margins": {},
+    }
+    del overrides["decision.strategy"]
+    tried = experiment.train_with(repository, tried_with(repository, overrides))
+    assert tried.sides["test"]["macro_roc_auc"] > 0.8
+    uri = f"runs:/{tried.run.run_id}/model"
+    measured = experiment.evaluate_model(repository, uri, tried_with(repository, overrides))
+    assert measured.sides["test"] == tried.sides["test"]
+    other = tried_with(repository, overrides | {"data.classes": ["high", "mid", "low"]})
+    with pytest.raises(ParamsError, match="the model's are low, mid, high, in this order"):
+        experiment.evaluate_model(repository, uri, other)

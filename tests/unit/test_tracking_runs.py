@@ -74,6 +74,18 @@ def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     assert run.outputs.model_outputs
 
 
+def test_a_parameter_may_have_the_name_of_any_class(experiment: str, record: Record) -> None:
+    classes = ["<=50K", ">50K", "n/a", "../", "it's 100 %", "größer", "very long " * 40, "x" * 400]
+    costs = {f"decision.costs.{name}": place for place, name in enumerate(classes)}
+    tracked = runs.log(experiment, replace(record, params=costs))
+    found = client().get_run(tracked.run_id).data.params
+    assert sorted(map(int, found.values())) == list(range(len(classes)))
+    assert found["decision.costs.__50K"] == "0" and found["decision.costs.größer"] == "5"
+    with runs.parent(experiment, "a search", runs.Notes("search", costs, {})) as run_id:
+        pass
+    assert client().get_run(run_id).data.params == found
+
+
 def test_a_candidate_is_found_again_rather_than_logged_twice(
     experiment: str, record: Record
 ) -> None:

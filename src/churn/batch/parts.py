@@ -145,8 +145,8 @@ class _CsvWriter(AbstractContextManager["_CsvWriter"]):
 
     def write_table(self, table: pa.Table) -> None:
         """Write rows."""
-        # Ids, and the names of columns that are reasons; version and time are plain.
-        texts = [name for name in table.column_names if name not in _REPEATED]
+        # Ids, predicted classes, and the names of columns that are reasons.
+        texts = [name for name in table.column_names if name not in ("version", "time")]
         special = any(_is_special(table.column(name)) for name in texts)
         style = "needed" if special else "none"
         options = pa.csv.WriteOptions(include_header=False, quoting_style=style)

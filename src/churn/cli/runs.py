@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from churn.core import params
+from churn.core import params, rounding
 from churn.core.errors import ParamsError
 from churn.core.params import METRICS
 from churn.core.paths import Workspace
@@ -114,7 +114,7 @@ def _width(table: Table, console: Console) -> int:
 
 def _metric(run: Run, name: str) -> str:
     value = run.data.metrics.get(name)
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else rounding.shown(value, 4)
 
 
 def _started(run: Run) -> str:

@@ -91,6 +91,33 @@ def strata(y: np.ndarray, data: DataParams) -> np.ndarray | None:
     return np.searchsorted(inner, y, side="left")
 
 
+def shares(y: pd.Series, data: DataParams) -> dict[str, float]:
+    """Return the share of the customers of each of several classes, in [0, 1]."""
+    counts = y.value_counts()
+    return {str(name): counts.get(i, 0) / len(y) for i, name in enumerate(data.classes)}
+
+
+def compared(before: pd.Series, after: pd.Series, data: DataParams) -> list[tuple[str, str, str]]:
+    """Say how a target that is a number, or of several classes, differs between two tables.
+
+    Parameters
+    ----------
+    before, after : Series
+        As `encoded` returns them.
+    data : DataParams
+
+    Returns
+    -------
+    list of tuple of str
+        What: the mean, or the share of each class; before, and after.
+    """
+    if not data.classes:
+        was_mean, mean = (f"{float(y.mean()):.4g}" for y in (before, after))
+        return [(f"mean {data.target}", was_mean, mean)]
+    was, now = shares(before, data), shares(after, data)
+    return [(name, f"{was[name]:.1%}", f"{now[name]:.1%}") for name in was]
+
+
 def _numbers(table: pd.DataFrame, data: DataParams, path: Path) -> pd.Series:
     style = cells.NumberStyle(data.csv.decimal, data.csv.thousands, data.csv.symbols)
     try:

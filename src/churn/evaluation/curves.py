@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn import metrics as sk
 
@@ -40,7 +42,12 @@ def precision_recall(y: np.ndarray, probability: np.ndarray) -> Points:
     return _points("recall", recall[::-1], "precision", precision[::-1])
 
 
-def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Points:
+def calibration(
+    y: np.ndarray,
+    probability: np.ndarray,
+    bins: int = 10,
+    rounded: Callable[[float, int], float] = round,
+) -> Points:
     """Return the calibration curve, in bins of equal size.
 
     Parameters
@@ -49,6 +56,8 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Point
         As in `roc`.
     bins : int, default=10
         Quantile bins of the probability.
+    rounded : callable, optional
+        Takes a mean and a number of decimals.
 
     Returns
     -------
@@ -64,8 +73,8 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Point
         if members.any():
             points.append(
                 {
-                    "predicted": _round(probability[members].mean()),
-                    "observed": _round(y[members].mean()),
+                    "predicted": rounded(float(probability[members].mean()), _DIGITS),
+                    "observed": rounded(float(y[members].mean()), _DIGITS),
                     "customers": int(members.sum()),
                 }
             )

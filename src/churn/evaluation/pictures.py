@@ -19,6 +19,8 @@ _Read = Sequence[Mapping[str, float | int | str]]  # points, computed or read fr
 # Okabe and Ito's palette, for every kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 _COLORS = {"raises": ORANGE, "lowers": BLUE}
+_LONGEST_CLASS = 16  # characters beside an axis
+_MOST_IN_A_LINE = 40  # below one
 _BINNED = ("calibration", "class_calibration", "tenths")
 _OTHER = (GREY, "both ways, or by category")
 STYLE = {
@@ -50,8 +52,8 @@ def draw(plots: dict[str, Points], folder: Path, measured: Metrics, quality: str
     painters: dict[str, Callable[[Axes, Points], None]] = {
         "roc": _roc,
         "precision_recall": _precision_recall,
-        "calibration": _calibration,
-        "class_calibration": _calibration,
+        "calibration": lambda axes, points: _calibration(axes, points, "calibration"),
+        "class_calibration": lambda axes, points: _calibration(axes, points, "class_calibration"),
         "confusion": _confusion,
         "score_histogram": lambda axes, points: _score_histogram(axes, points, measured.threshold),
         "importance": lambda axes, points: _importance(axes, points, quality),
@@ -137,13 +139,13 @@ def _precision_recall(axes: Axes, points: Points) -> None:
     axes.set(ylabel="Precision", xlim=(0, 1), ylim=(0, 1.02))
 
 
-def _calibration(axes: Axes, points: Points) -> None:
+def _calibration(axes: Axes, points: Points, curve: str) -> None:
     predicted, observed = _column(points, "predicted"), _column(points, "observed")
     top = max(*predicted, *observed) * 1.05
     axes.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1, label="perfect")
     axes.plot(predicted, observed, color=BLUE, marker="o", label="model, tenths of the customers")
-    axes.set(title="Calibration, held-out customers", xlabel="Mean predicted probability")
-    axes.set(ylabel="Share that churned")
+    _, _, title, labels = COMPARED[curve]
+    axes.set(title=f"{title}, held-out customers", xlabel=labels[0], ylabel=labels[1])
     axes.legend(loc="upper left", frameon=False)
 
 
@@ -152,16 +154,16 @@ def _confusion(axes: Axes, points: Points) -> None:
     counts = {(p["actual"], p["predicted"]): int(p["customers"]) for p in points}
     table = [[counts[actual, predicted] for predicted in names] for actual in names]
     axes.imshow(table, cmap="Blues", vmin=0)
-    largest = max(map(max, table))
+    largest, size = max(map(max, table)), min(14.0, max(4.0, 70 / len(names)))
     for i, row in enumerate(table):
         for j, count in enumerate(row):
             color = "white" if count > largest / 2 else "black"
-            axes.text(j, i, f"{count:,}", ha="center", va="center", color=color, fontsize=14)
+            axes.text(j, i, f"{count:,}", ha="center", va="center", color=color, fontsize=size)
     axes.set(title="Decisions, held-out customers")
     ticks = range(len(names))
-    axes.set(xticks=ticks, yticks=ticks, xlabel="Predicted", ylabel="Actual")
-    axes.set_xticklabels([_plain(name) for name in names])
-    axes.set_yticklabels([_plain(name) for name in names])
+    axes.set(yticks=ticks, xlabel="Predicted", ylabel="Actual")
+    axes.set_yticklabels(map(_short, names))
+    _name_classes(axes, names)
     axes.grid(visible=False)
 
 
@@ -209,13 +211,13 @@ def _reasons(axes: Axes, points: Points) -> None:
 
 
 def _classes(axes: Axes, points: Points) -> None:
-    names = [_plain(point["actual"]) for point in points]
+    names = [str(point["actual"]) for point in points]
     places = [*range(len(names))]
     recall, precision = _column(points, "recall"), _column(points, "precision")
     axes.bar([place - 0.2 for place in places], recall, 0.4, color=BLUE, label="recall")
     axes.bar([place + 0.2 for place in places], precision, 0.4, color=ORANGE, label="precision")
-    axes.set(title="Each class, held-out customers", xticks=places, ylim=(0, 1))
-    axes.set_xticklabels(names)
+    axes.set(title="Each class, held-out customers", ylim=(0, 1))
+    _name_classes(axes, names)
     axes.legend(frameon=False)
 
 
@@ -256,6 +258,19 @@ def _tenths(axes: Axes, points: Points) -> None:
 def _escaped(points: Points) -> list[str]:
     """Return the names of columns."""
     return [_plain(point["column"]) for point in points]
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names of classes below the axes, slanting if they are long."""
+    short = [*map(_short, names)]
+    axes.set_xticks(range(len(names)), short)
+    if sum(map(len, short)) > _MOST_IN_A_LINE:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right")
+
+
+def _short(name: str) -> str:
+    return _plain(name if len(name) <= _LONGEST_CLASS else f"{name[: _LONGEST_CLASS - 1]}…")
 
 
 def _plain(text: object) -> str:

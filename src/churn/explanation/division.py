@@ -47,7 +47,9 @@ class Division:
         self._parts = parts(model)
         self.n_features, self.n_columns = self._parts.shape
 
-    def of(self, inputs: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    def of(
+        self, inputs: pd.DataFrame, values: np.ndarray, explained: np.ndarray | None = None
+    ) -> np.ndarray:
         """Divide the values of customers.
 
         Parameters
@@ -55,6 +57,8 @@ class Division:
         inputs : DataFrame, shape (n_customers, n_columns)
             Converted cells.
         values : ndarray of float64, shape (n_customers, n_features)
+        explained : ndarray of int, shape (n_customers,), optional
+            Of several classes the position of the one that the values are of.
 
         Returns
         -------
@@ -63,7 +67,7 @@ class Division:
         """
         # Not a product of matrices, whose last digits depend on the machine and the number of rows.
         found = np.zeros((len(values), self.n_columns))
-        known = dict(self._divided(inputs, values))
+        known = dict(self._divided(inputs, values, explained))
         for feature, row in enumerate(self._parts):
             for column in np.flatnonzero(row):
                 divided = known.get((feature, int(column)))
@@ -71,7 +75,7 @@ class Division:
         return found
 
     def _divided(
-        self, inputs: pd.DataFrame, values: np.ndarray
+        self, inputs: pd.DataFrame, values: np.ndarray, explained: np.ndarray | None
     ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
         """Yield feature and column, and what the one gives to the other."""
         end = 0
@@ -86,7 +90,8 @@ class Division:
             places = [self._inputs.index(name) for name in columns]
             if isinstance(step, RfmScores):
                 scores = step.compute(numbers)[:, :-1]
-                divided = self._of_sum(scores, values[:, end - 1], slice(start, end), branch)
+                where = slice(start, end)
+                divided = self._of_sum(scores, values[:, end - 1], where, branch, explained)
                 for place, part in zip(places, divided.T, strict=True):
                     yield (end - 1, place), part
                 continue
@@ -98,7 +103,12 @@ class Division:
                         yield (feature, places[place]), values[:, feature] * share
 
     def _of_sum(
-        self, scores: np.ndarray, value: np.ndarray, where: slice, branch: Any
+        self,
+        scores: np.ndarray,
+        value: np.ndarray,
+        where: slice,
+        branch: Any,
+        explained: np.ndarray | None,
     ) -> np.ndarray:
         """Divide the value of the sum of scores."""
         missing = np.isnan(scores)
@@ -108,7 +118,10 @@ class Division:
             divided: np.ndarray = value[:, None] * _shares(scores - medians, missing)
             return divided
         scale = self._pipeline["scale"]
-        factor = classifier.coef_[0, where][-1] / scale.scale_[where][-1]
+        weights = classifier.coef_[
+            np.zeros(len(value), dtype=int) if explained is None else explained
+        ]
+        factor = weights[:, where][:, -1:] / scale.scale_[where][-1]
         exact: np.ndarray = factor * (scores - scale.mean_[where][:-1])
         exact += ((value - exact.sum(axis=1)) / exact.shape[1])[:, None]
         lacks = missing.any(axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from churn.core.rounding import decimals
 from churn.explanation.values import Explained, Explainer
 from churn.model.artifact import Model
 
@@ -51,10 +52,11 @@ def overall(model: Model, rows: pd.DataFrame, seed: int) -> list[dict[str, float
 
 def summary(found: Explained, inputs: pd.DataFrame) -> list[dict[str, float | int | str]]:
     """Summarise reasons by column, as `overall` returns them."""
+    rounded = decimals if found.unit == "number" else round  # of the target's unit
     results: list[dict[str, float | int | str]] = [
         {
             "column": str(name),
-            "effect": round(float(np.abs(values).mean()), 6),
+            "effect": rounded(float(np.abs(values).mean()), 6),
             "direction": direction(inputs[name], values),
             "unit": found.unit,
             "customers": len(inputs),

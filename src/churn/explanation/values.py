@@ -134,14 +134,14 @@ class Explainer:
             chunk = inputs.iloc[start : start + _CHUNK]
             features = self._model.pipeline[:-1].transform(chunk)
             score, of_features = self._score(features), self._of_features(features)
-            base = np.full(len(chunk), self.base[0])
+            base, chosen = np.full(len(chunk), self.base[0]), None
             if score.ndim > 1:
                 places = np.arange(len(chunk))
                 chosen = self._predicted(features)
                 score, of_features = score[places, chosen], of_features[places, :, chosen]
                 base = self.base[chosen]
-            found = self._division.of(chunk, of_features)
-            _require_sum(found.sum(axis=1) + base, score)
+            found = self._division.of(chunk, of_features, chosen)
+            _require_sum(found, base, score)
             for kept, part in ((values, found), (scores, score), (bases, base)):
                 kept.append(part)
         joined = [np.concatenate(parts) for parts in (values, bases, scores)]
@@ -251,9 +251,11 @@ def _per_score(estimator: Any) -> float:
     return 2.0 if getattr(estimator, "loss", None) == "exponential" else 1.0
 
 
-def _require_sum(found: np.ndarray, score: np.ndarray) -> None:
-    off = np.abs(found - score)
-    if not (off <= _TOLERANCE * np.maximum(1.0, np.abs(score))).all():
+def _require_sum(values: np.ndarray, base: np.ndarray, score: np.ndarray) -> None:
+    off = np.abs(values.sum(axis=1) + base - score)
+    # Of large numbers whose sum is small, such as gains and losses, more is rounded.
+    summed = np.abs(values).sum(axis=1) + np.abs(base)
+    if not (off <= _TOLERANCE * np.maximum(1.0, summed)).all():
         raise ExplanationError(
             f"the reasons do not sum to the prediction: by {off.max():.3g} for one customer;"
             " they are not given"

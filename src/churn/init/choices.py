@@ -58,7 +58,7 @@ def _of_data(table: Table, path: str) -> Iterator[Decision]:
         yield data(key, value, target.why(key))
     left_out = [f"left out: {name}, {why}" for name, why in table.left_out.items()]
     suspicious = [
-        f"{name} tells {target.name} nearly alone (ROC AUC {area:.3f}): is it known before?"
+        f"{name} tells {target.name} nearly alone ({target.told_alone(area)}): is it known before?"
         for name, area in table.suspicious.items()
     ]
     for kind, what in _KINDS.items():

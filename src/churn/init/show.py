@@ -73,7 +73,7 @@ def _lines(table: Table, path: str) -> Iterator[tuple[str, str]]:
     left_out = [f"{name}: {why}" for name, why in table.left_out.items()]
     yield "left out", "\n".join(left_out) or "none"
     for name, area in table.suspicious.items():
-        what = f"{name} tells {target.name} nearly alone (ROC AUC {area:.3f})"
+        what = f"{name} tells {target.name} nearly alone ({target.told_alone(area)})"
         yield "look at", f"{what}; if it is only known afterwards: --drop {name}"
 
 

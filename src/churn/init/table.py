@@ -160,9 +160,9 @@ def _no_use(column: Column, area: float, target: Target) -> str | None:
         return "another id"
     if (why := column.says_nothing()) is not None:
         return why
-    return (
-        f"tells {target.name} alone (ROC AUC {area:.3f}): a copy of it" if area >= _COPY else None
-    )
+    if area < _COPY:
+        return None
+    return f"tells {target.name} alone ({target.told_alone(area)}): a copy of it"
 
 
 def _id(columns: Mapping[str, Column], named: str | None, asker: Asker) -> str:

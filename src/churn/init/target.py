@@ -68,6 +68,12 @@ class Target:
             return texts.eq(self.positive).to_numpy(dtype=bool)
         return texts.map({name: i for i, name in enumerate(self.classes)}).to_numpy(dtype=int)
 
+    def told_alone(self, area: float) -> str:
+        """Write how well a column alone ranks the customers (`Column.auc_alone`)."""
+        if self.task == "regression":
+            return f"rank correlation {2 * area - 1:.3f}"
+        return f"ROC AUC {area:.3f}"
+
     def described(self, y: np.ndarray) -> str:
         """Describe the labels of a table in a few words."""
         if self.task == "regression":

@@ -17,12 +17,14 @@ import pyarrow as pa
 
 from churn.core.errors import ArtifactError, ParamsError, RegistryError
 from churn.core.params import Params
+from churn.core.params.table import Label
 from churn.core.progress import bar
 from churn.data import labels
 from churn.evaluation import tasks
 from churn.evaluation.reference import Reference
 from churn.model import artifact, prediction
 from churn.model.artifact import Model
+from churn.model.card import ModelCard
 from churn.monitor import alarms, performance, service
 from churn.monitor.counting import COUNTED, Counts, answers_of
 from churn.monitor.labels import Labels
@@ -133,7 +135,7 @@ def run(options: Options, settings: Params, count: Count = count) -> Found:
     Raises
     ------
     RegistryError
-        If nothing is in Production, or the version has no reference.
+        If nothing is in Production, or the version has no reference or is for another task.
     ParamsError
         If there is no log.
     ArtifactError, DataError
@@ -167,11 +169,21 @@ def _watched(options: Options, settings: Params) -> Watched:
         version = _chosen(registry, options.version)
         expected = verified.reference(version, Path(folder))
         stored = verified.fetch(registry, version, Path(folder) / "model")
-        return Watched(
-            version.number,
-            expected,
-            artifact.load(stored / MODEL_FILES),
-        )
+        model = artifact.load(stored / MODEL_FILES)
+        _require_same_task(version.number, model.card, settings)
+        return Watched(version.number, expected, model)
+
+
+def _require_same_task(number: int, card: ModelCard, settings: Params) -> None:
+    """Check that costs, margins and labels of params.yaml are those of a version's task."""
+    its, ours = (card.task or "binary", card.classes or ()), (settings.task, settings.data.classes)
+    if its != ours:
+        of, here = (f"task: {task}{_listed(classes)}" for task, classes in (its, ours))
+        raise RegistryError(f"version {number} is of {of}, and params.yaml of {here}")
+
+
+def _listed(classes: Sequence[Label]) -> str:
+    return f" ({', '.join(map(str, classes))})" if classes else ""
 
 
 def _chosen(registry: Registry, number: int | None) -> Version:

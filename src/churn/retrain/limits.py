@@ -10,6 +10,7 @@ from scipy.stats import chi2
 
 from churn.core.errors import DataError
 from churn.core.params import DataParams
+from churn.data import targets
 
 # Of tables whose churn rate has shifted by exactly the limit, 1 in 2,000 is refused by chance.
 _RARELY = 0.0005
@@ -91,16 +92,21 @@ def require_target(before: pd.Series, after: pd.Series, data: DataParams) -> Non
     Raises
     ------
     DataError
-        If it is not.
+        If it is not, or if today's table lacks a class or has one number only.
     """
     most, sizes = data.max_label_shift, (len(before), len(after))
     if data.positive is not None:
         rates = float(before.mean()), float(after.mean())
         require_label_rate(rates[1], sizes[1], rates[0], sizes[0], most)
         return
+    if problem := targets.problem(before.to_numpy(), data.classes):
+        raise DataError(
+            f"in today's table {problem}, so there is nothing to compare with; put this table into"
+            " data/ by hand, in one change with params.yaml"
+        )
     chance = 1 / sizes[0] + 1 / sizes[1]
     if data.classes:
-        today, now = class_shares(before, data), class_shares(after, data)
+        today, now = targets.shares(before, data), targets.shares(after, data)
         shift = math.sqrt(sum((now[name] - today[name]) ** 2 / today[name] for name in today))
         noise = math.sqrt(chance * float(chi2.isf(_RARELY, len(today) - 1)))
         what = ", ".join(f"{name} {now[name]:.1%} (today {today[name]:.1%})" for name in today)
@@ -115,12 +121,6 @@ def require_target(before: pd.Series, after: pd.Series, data: DataParams) -> Non
             f" {most + noise:.2g} would be accepted); if they are right, raise data.max_label_shift"
             f" in params.yaml ({most:g})"
         )
-
-
-def class_shares(y: pd.Series, data: DataParams) -> dict[str, float]:
-    """Return the share of the customers of each class, in [0, 1]."""
-    counts = y.value_counts()
-    return {str(name): counts.get(i, 0) / len(y) for i, name in enumerate(data.classes)}
 
 
 def require_label_rate(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from churn.core.errors import DataError
 from churn.core.params import ROW_NUMBER, DataParams
-from churn.data import schema
+from churn.data import schema, targets
 from churn.data.table import read_table
 from churn.retrain import limits
 from churn.review import customers
@@ -92,15 +92,9 @@ def compare(today: Path, newest: Path, shown: str, data: DataParams) -> TableCha
 
 def _of_targets(both: tuple[pd.Series, pd.Series], data: DataParams) -> TableChange:
     rows = (len(both[0]), len(both[1]))
-    means = (float(both[0].mean()), float(both[1].mean()))
     if data.positive is not None:
-        return TableChange(rows, means)
-    if not data.classes:
-        shown = (f"mean {data.target}", f"{means[0]:.4g}", f"{means[1]:.4g}")
-        return TableChange(rows, None, target=(shown,))
-    today, now = (limits.class_shares(y, data) for y in both)
-    target = [(name, f"{today[name]:.1%}", f"{now[name]:.1%}") for name in today]
-    return TableChange(rows, None, target=tuple(target))
+        return TableChange(rows, (float(both[0].mean()), float(both[1].mean())))
+    return TableChange(rows, None, target=tuple(targets.compared(*both, data)))
 
 
 def _read(path: Path, data: DataParams) -> pd.DataFrame:

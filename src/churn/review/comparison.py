@@ -54,6 +54,8 @@ class DataChange:
     gone: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     label_rate: tuple[float, float] | None = field(default=None, metadata=UNWRITTEN)
+    # Of another task: what of the target, before, and now.
+    target: list[tuple[str, str, str]] | None = field(default=None, metadata=UNWRITTEN)
 
 
 @dataclass(frozen=True, kw_only=True)

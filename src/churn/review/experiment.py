@@ -90,7 +90,8 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     Raises
     ------
     ParamsError
-        If the model may have been trained on some of the held-out customers.
+        If the model may have been trained on some of the held-out customers, or is of another task
+        or of other classes.
     ChurnError
         As in the stages.
     """
@@ -100,6 +101,9 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     test = _unseen(test, settings, model.card)
     if (model.card.task or "binary") != settings.task:
         raise ParamsError(f"task: the model's is {model.card.task or 'binary'}")
+    if (model.card.classes or ()) != settings.data.classes:
+        its = ", ".join(map(str, model.card.classes or ()))
+        raise ParamsError(f"data.classes: the model's are {its}, in this order")
     task = tasks.of_params(settings)
     scored = Scored(model.scores(test), model.card.rule)
     measured = task.measure(test[settings.data.target].to_numpy(), scored)

@@ -26,6 +26,7 @@ from churn.review.comparison import (
 )
 from churn.review.gates_alone import first_three
 from churn.review.outcome import Gate
+from churn.review.report.text import interval, number
 
 _WHERE = {"main": " on main's customers", "own": " on its own customers"}
 
@@ -196,8 +197,8 @@ def _margin(
             f" {sensitivity.supported:.2g} would do"
         )
     value = (
-        f"{difference.difference:+.4f}, 95% interval {difference.lower:+.4f} to"
-        f" {difference.upper:+.4f}"
+        f"{number(difference.difference, sign=True)}, 95% interval"
+        f" {interval(difference.lower, difference.upper)}"
     )
     if keeps(difference, margin):
         reason = f"{title} is {value}: within the margin of {margin:g}"
@@ -249,14 +250,16 @@ def _losses(
                 failing.append((group, math.inf, f"{title} is undefined"))
             elif loss := difference.loss_interval:
                 share = loss[0] / margin if margin else math.inf
-                shown = f"{title} {difference.difference:+.4f}"
+                shown = f"{title} {number(difference.difference, sign=True)}"
                 tested.append((group, share, shown, p_beyond(loss, margin)))
             else:
                 unknown.add(group)
                 # With too few customers for an interval, the estimate decides.
                 if difference.loss is not None and difference.loss > margin:
                     share = difference.loss / margin if margin else math.inf
-                    shown = f"{title} {difference.difference:+.4f}, without an interval"
+                    shown = (
+                        f"{title} {number(difference.difference, sign=True)}, without an interval"
+                    )
                     failing.append((group, share, shown))
     return failing, tested, unknown
 

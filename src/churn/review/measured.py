@@ -10,6 +10,7 @@ import pandas as pd
 
 from churn.core.files import read_parquet
 from churn.core.params import DataParams, Limits, SlicesParams
+from churn.data import targets
 from churn.data.dates import days_before_newest
 from churn.evaluation import tasks
 from churn.evaluation.comparison import compare
@@ -59,7 +60,7 @@ def compared(
         **asdict(entry),
         limits=judging.whose,
         rows=len(held_out.rows),
-        threshold=_threshold(alone.baseline),
+        threshold=_threshold(task, alone.baseline),
         metrics=metrics[0],
         everyone=None
         if reason
@@ -76,8 +77,8 @@ def compared(
     )
 
 
-def _threshold(scored: Scored) -> float | None:
-    return scored.rule if isinstance(scored.rule, float | int) else None
+def _threshold(task: Task, scored: Scored) -> float | None:
+    return task.output.learned(scored.rule).get("threshold")
 
 
 def _same_rule(task: Task, pair: Pair, target: str, judging: Limits) -> list[Difference] | None:
@@ -159,14 +160,19 @@ def data_change(found: Baseline, candidate: Candidate) -> DataChange | None:
         numeric=(*data.numeric, *dates),
         categorical=(*data.categorical, *new_dates),
     )
-    label_rate = None
-    if data.target in before and data.positive is not None and card.task in (None, "binary"):
-        was, now = (round(float(table[data.target].mean()), 4) for table in (before, after))
-        label_rate = was, now
+    label_rate, target = None, None
+    its = (card.task or "binary", card.classes or ())
+    if data.target in before and its == (candidate.settings.task, data.classes):
+        was, now = before[data.target], after[data.target]
+        if data.positive is None:
+            target = targets.compared(was, now, data)
+        else:
+            label_rate = round(float(was.mean()), 4), round(float(now.mean()), 4)
     return DataChange(
         rows=(len(before), len(after)),
         columns=columns,
         gone=[column for column in card.inputs if column not in after],
         new=[column for column in data.inputs if column not in before],
         label_rate=label_rate,
+        target=target,
     )

@@ -35,6 +35,8 @@ _TRACKED_AS = "tracked_as"  # tag: the run that the candidate has
 _SEARCH = "search"  # tag: the search that the run is of
 _OF_SEARCH = {"kind": "tune"}
 _METRIC_NAME = re.compile(r"[\w/. :-]+")  # what MLflow allows
+_NOT_IN_A_NAME = re.compile(r"[^\w. -]")  # nor a slash, which may make a path that it refuses
+_LONGEST_NAME = 250
 # A run is logged within seconds; one that has been running for longer was killed.
 _KILLED_AFTER_MS = 15 * 60 * 1000
 
@@ -154,12 +156,28 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         translate_errors(),
         mlflow.start_run(given, experiment_id, run_name=name, tags=all_tags) as run,
     ):
-        mlflow.log_params(record.params)
+        mlflow.log_params(_allowed(record.params))
         mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
         model = pyfunc.log(record.model, record.inputs, record.answered, record.example)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True, model=model)
+
+
+def _allowed(params: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Return parameters by names that MLflow allows: a key may be a class, such as ``<=50K``.
+
+    Its run has params.yaml as well, with the names as they are.
+    """
+    found: dict[str, Scalar] = {}
+    for name, value in params.items():
+        plain = _NOT_IN_A_NAME.sub("_", name)[:_LONGEST_NAME]
+        alike = 1
+        while plain in found:
+            alike += 1
+            plain = f"{plain[: _LONGEST_NAME - 10]} {alike}"
+        found[plain] = value
+    return found
 
 
 def log_metrics(experiment_id: str, metrics: dict[str, float], tags: dict[str, str]) -> Tracked:
@@ -229,7 +247,7 @@ def parent(experiment_id: str, key: str, notes: Notes) -> Iterator[str]:
         tags = {**notes.tags, **_OF_SEARCH, _SEARCH: key}
         name = None if run_id else notes.name
         run = mlflow.start_run(run_id, experiment_id, run_name=name, tags=tags)
-        mlflow.log_params(notes.params)
+        mlflow.log_params(_allowed(notes.params))
     try:
         yield run.info.run_id
     except BaseException:  # Ctrl-C as well

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from churn.core import document, params
+from churn.core import document, params, rounding
 from churn.core.errors import ParamsError
 from churn.core.files import read_parquet, write_json
 from churn.core.params import Overrides, Params
@@ -125,7 +125,8 @@ def _judge(
 def _step(best: Trial | None, settings: Params) -> str:
     if best is None or best.value is None:
         return "none fitted yet"
-    return f"best {TITLES[settings.tune.metric]} {best.value:.4f}, of candidate {best.number + 1}"
+    value = rounding.shown(best.value, 4)
+    return f"best {TITLES[settings.tune.metric]} {value}, of candidate {best.number + 1}"
 
 
 def _notes(workspace: Workspace, settings: Params) -> Notes:

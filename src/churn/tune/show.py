@@ -72,7 +72,7 @@ def verdict(found: Outcome) -> Text:
     beside = (
         f"{title} {number(difference.difference, sign=True)}, 95% interval"
         f" {interval(difference.lower, difference.upper)} (on the rows that chose it"
-        f" {found.optimistic:+.4f}, where the best of many looks better than it is)"
+        f" {number(found.optimistic, sign=True)}, where the best of many looks better than it is)"
     )
     reasons = {
         "better": beside,

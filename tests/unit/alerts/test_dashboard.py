@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,35 @@ def test_prometheus_can_parse_every_expression(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["sum by (job (up)", "rate(up)", "up{job=x}", "$job"])
 def test_what_it_cannot_parse_is_found(bad: str, tmp_path: Path) -> None:
     assert check({**expressions(), "bad": bad}, tmp_path).returncode != 0
+
+
+PREDICTED = {
+    "binary": ("0", "1"),
+    "multiclass": ("low", "mid", 'it is "1"'),
+    "regression": ("number",),
+}
+
+
+@pytest.mark.parametrize("task", PREDICTED)
+def test_what_is_predicted_is_shown_of_each_task(task: str, tmp_path: Path) -> None:
+    """Each prediction as often as another, by Prometheus's own arithmetic."""
+    [panel] = [one for one in dashboard.panels(DASHBOARD) if one.title == "What is predicted"]
+    [query] = panel.queries
+    names = PREDICTED[task]
+    labels = [f'role="champion", prediction={json.dumps(name)}' for name in names]
+    name = 'churn_predictions_total{{job="churn", instance="{}", {}}}'
+    series = [{"series": name.format(place, one), "values": "0+60x60"}
+              for one in labels for place in "ab"]  # fmt: skip
+    expected = [{"labels": f"{{{one}}}", "value": 1 / len(names)} for one in labels]
+    expression = query.filled(interval="5m")
+    test = {"expr": expression, "eval_time": "30m", "exp_samples": expected}
+    document = {"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [test]}]}
+    path = tmp_path / "test.yml"
+    path.write_text(yaml.safe_dump(document))
+    command = [program("promtool"), "test", "rules", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert query.named({"role": "champion", "prediction": names[-1]}) == f"champion: {names[-1]}"
 
 
 def datasources(node: Any) -> Iterator[Any]:

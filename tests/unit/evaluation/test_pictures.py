@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import io
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
@@ -121,6 +124,48 @@ def test_at_most_fifteen_columns_are_drawn(drawn: Path, tmp_path: Path) -> None:
     content = {n: (tmp_path / str(n) / "importance.png").read_bytes() for n in (15, 30)}
     assert content[30] == content[15]
     assert content[15] != (drawn / "importance.png").read_bytes()
+
+
+@pytest.mark.parametrize("curve", ["calibration", "class_calibration"])
+def test_a_curve_is_named_alike_alone_and_beside_another(
+    curve: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[tuple[str, str]] = []
+    original = Figure.savefig
+
+    def noted(figure: Figure, *args: Any, **kwargs: Any) -> None:
+        [axes] = figure.axes
+        named.append((axes.get_xlabel(), axes.get_ylabel()))
+        original(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", noted)
+    points = compared()[0][curve]
+    draw({curve: points}, tmp_path / "plots", 0.3)
+    pictures.draw_compared(curve, points, points, "main")
+    assert named == [COMPARED[curve][3]] * 2
+
+
+@pytest.mark.parametrize("plot", ["confusion", "classes"])
+@pytest.mark.parametrize("n", [4, 20])
+def test_long_names_of_classes_leave_room_for_the_picture(
+    plot: str, n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    names = [f"{i}, from $10 to $20 a month, or never at all" for i in range(n)]
+    y = np.arange(200) % n
+    task = tasks.of(MulticlassDecision(folds=5, max_rows=1000), names)
+    points = task.plots(y, Scored(np.eye(n)[y] * 0.5 + 0.5 / n, (1.0,) * n))[plot]
+    draw({plot: points}, tmp_path / "plots", 0.3)
+    [figure] = figures
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    assert min(axes.get_position().width, axes.get_position().height) > 0.4
+    labels = axes.get_xticklabels()
+    assert [label.get_text()[:2] for label in labels] == [name[:2] for name in names]
+    ends = [label.get_window_extent().x1 for label in labels]  # where a slanting one is written to
+    assert all(one < other for one, other in pairwise(ends))
+    assert all(label.get_rotation() == 45 for label in labels)
 
 
 @functools.cache

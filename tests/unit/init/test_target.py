@@ -100,6 +100,28 @@ def test_a_copy_of_a_number_is_left_out() -> None:
     assert list(found.used) == ["noise"]
 
 
+@pytest.mark.parametrize(
+    ("task", "told"), [("regression", "rank correlation 1.000"), ("binary", "ROC AUC 1.000")]
+)
+def test_what_tells_the_target_alone_is_told_in_its_measure(task: TaskName, told: str) -> None:
+    rng = np.random.default_rng(0)
+    goal = rng.normal(size=200).round(4)
+    goal = goal if task == "regression" else (goal > 0).astype(int)
+    cells = pd.DataFrame(
+        {
+            "client": [f"C{i}" for i in range(200)],
+            "x": rng.normal(size=200).round(4).astype(str),
+            "goal": goal.astype(str),
+            "twin": (2 * goal).astype(str),
+        }
+    ).astype("str")
+    asker = Asker("a.csv", yes=True, has_terminal=False)
+    wishes = Wishes(target="goal", positive="1" if task == "binary" else None)
+    found = describe(RawTable(cells, CsvParams(), {}), wishes, asker)
+    assert found.target.task == task
+    assert found.left_out["twin"] == f"tells goal alone ({told}): a copy of it"
+
+
 def test_limits_of_two_classes_are_those_that_are_shipped() -> None:
     gates, needs = params.load(ROOT / "params.yaml").gates, tasks.NEEDS["binary"]
     assert needs.margins == gates.margins

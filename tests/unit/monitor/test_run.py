@@ -18,13 +18,17 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from churn.cli.main import main
+from churn.core.errors import RegistryError
 from churn.core.paths import Workspace
 from churn.data import synthesize
 from churn.model import artifact
 from churn.model.artifact import Model
 from churn.monitor import page
+from churn.monitor.run import Options
+from churn.monitor.run import run as watch
 from tests.unit.monitor import logs
 from tests.unit.releases import Candidates
+from tests.unit.tasks.test_params import MULTICLASS, REGRESSION, load
 from tests.workflows.fake_github import TOKEN, FakeGitHub
 
 pytestmark = pytest.mark.long
@@ -133,6 +137,17 @@ def test_a_table_is_measured_alone(model: Model) -> None:
     assert run("--input", "same.csv") == 0
     assert run("--input", "old.parquet") == 1
     assert "drift of age" in alarms()
+
+
+@pytest.mark.parametrize("other", [REGRESSION, MULTICLASS])
+def test_a_version_of_another_task_is_not_measured_by_the_limits_of_this_one(
+    other: dict[str, Any], model: Model, tmp_path: Path
+) -> None:
+    settings = load(other, tmp_path)
+    with pytest.raises(
+        RegistryError, match=f"of task: binary, and params.yaml of task: {other['task']}"
+    ):
+        watch(Options(Path(), table=Path("none.csv")), settings)
 
 
 def test_labels_are_compared_with_what_was_promised(day: Day) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import cast
 
+import numpy as np
 import pytest
 
+from churn.core.params import RegressionDecision
+from churn.evaluation import tasks
+from churn.evaluation.curve_names import COMPARED
+from churn.evaluation.tasks import Scored
+from churn.review.comparison import Points
 from churn.review.report.mermaid import chart
 from tests.unit.report.samples import HOSTILE, points, random_texts
 
@@ -110,3 +117,29 @@ def test_huge_points_stay_numbers() -> None:
     assert len(heights(text, "first")) == 41
     assert "nan" not in text
     assert "inf" not in text
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("curve", ["errors", "tenths"])
+def test_a_chart_of_numbers_has_axes_of_their_unit(curve: str, unit: float) -> None:
+    rng = np.random.default_rng(1)
+    y = rng.normal(-50, 120, 400)
+    task = tasks.of(RegressionDecision(folds=5, max_rows=1000))
+    both = [
+        cast(Points, task.compared(unit * y, Scored(unit * (y + noise), unit))[curve])
+        for noise in rng.normal(0, 30, (2, 400))
+    ]
+    text = chart(curve, *both, "main")
+    number = r"-?\d+\.\d+|0"  # Mermaid reads no other
+    axes = re.findall(rf'axis "[^"]+" ({number}) --> ({number})\n', text)
+    (left, right), (low, top) = (tuple(map(float, ends)) for ends in axes)
+    assert left < right and low < top
+    x, height = COMPARED[curve][:2]
+    lines = re.findall(rf"line \[((?:{number})(?:, (?:{number}))*)\]\n", text)
+    for model, line in zip(both, lines, strict=True):
+        heights = [float(found) for found in line.split(", ")]
+        assert len(set(heights)) > 5
+        assert all(low <= found <= top for found in heights)
+        places = np.linspace(left, right, len(heights))
+        expected = np.interp(places, *zip(*sorted((p[x], p[height]) for p in model), strict=True))
+        np.testing.assert_allclose(heights, expected, atol=0.02 * (top - low))

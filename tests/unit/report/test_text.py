@@ -182,3 +182,7 @@ def test_numbers_have_the_digits_that_say_something() -> None:
     )
     assert interval(-0.001, 0.02) == "-0.0010 to +0.0200"
     assert interval(None, None) == "undefined"
+    # Numbers are of any unit.
+    assert (number(0.0), number(0.00042), number(1234567.0)) == ("0.000", "0.00042", "1234567.000")
+    assert (number(0.0, sign=True), number(-0.00005, sign=True)) == ("+0.0000", "-0.0001")
+    assert interval(-0.0000123, 0.02) == "-1.2e-05 to +0.0200"

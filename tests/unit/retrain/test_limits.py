@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from churn.core.errors import DataError
-from churn.retrain.limits import label_range, require_label_rate, require_rows
+from churn.core.params import DataParams
+from churn.retrain.limits import label_range, require_label_rate, require_rows, require_target
 
 
 def test_rows_at_the_limit_are_enough_and_one_less_is_not() -> None:
@@ -51,3 +53,25 @@ def test_a_shift_of_just_the_limit_is_refused_once_in_2000() -> None:
 def test_another_label_rate_is_refused_with_what_would_pass(rate: float) -> None:
     with pytest.raises(DataError, match=r"25\.0% in today's table.*14\.\d% to 37\.\d% would"):
         require_label_rate(rate, 6_000, 0.25, 6_000, 0.2)
+
+
+CLASSES = DataParams(
+    path="data/c.csv", id="id", target="level", numeric=("x",), classes=("low", "mid", "top")
+)
+NUMBER = CLASSES.model_copy(update={"classes": ()})
+
+
+def test_a_class_that_is_new_is_no_shift_but_a_change_by_hand() -> None:
+    both = pd.Series([0, 1] * 200), pd.Series([0, 1, 2, 1] * 100)
+    with pytest.raises(DataError, match="in today's table nobody is 'top', so there is nothing"):
+        require_target(*both, CLASSES)
+    with pytest.raises(DataError, match=r"low 25\.0% \(today 50\.0%\)"):
+        require_target(pd.Series([0, 0, 1, 2] * 100), pd.Series([0, 1, 2, 1] * 100), CLASSES)
+    require_target(both[1], both[1], CLASSES)
+
+
+def test_a_target_that_was_one_number_is_nothing_to_compare_with() -> None:
+    with pytest.raises(DataError, match="in today's table they all have the same target"):
+        require_target(pd.Series([5.0] * 100), pd.Series([5.0, 6.0] * 50), NUMBER)
+    with pytest.raises(DataError, match=r"level is -1e\+09 on average, 1e\+09 in today's table"):
+        require_target(pd.Series([0.9e9, 1.1e9] * 50), pd.Series([-0.9e9, -1.1e9] * 50), NUMBER)

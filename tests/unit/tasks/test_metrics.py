@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS, MulticlassDecision, RegressionDecision
+from churn.core.paths import Workspace
+from churn.core.shapes import from_json, to_json
 from churn.evaluation import tasks
 from churn.evaluation.comparison import compare
 from churn.evaluation.intervals import intervals
 from churn.evaluation.reference import estimates
 from churn.evaluation.tasks import Scored, Task
+from churn.review import limits, measured
+from churn.review.baseline import Card
+from churn.review.comparison import DataChange, Found
+from churn.review.pair import Pair
+from churn.review.report import against
 from tests.unit.tasks.conftest import CLASSES
+from tests.unit.tasks.test_params import MULTICLASS, REGRESSION, load
 
 Case = tuple[Task, np.ndarray, Scored, Scored]
 
@@ -192,3 +204,69 @@ def test_a_held_out_share_within_the_intervals_is_told(numbers: RegressionDecisi
     task, y, scored, _ = of_numbers(numbers)
     share = task.coverage(y, scored)
     assert share == pytest.approx(np.mean(np.abs(y - scored.scores) <= 12.0))
+
+
+def test_metrics_and_curves_of_small_numbers_have_as_many_digits(
+    numbers: RegressionDecision,
+) -> None:
+    task, y, scored, _ = of_numbers(numbers)
+    small = Scored(scored.scores * 1e-7, scored.rule * 1e-7)
+    found, expected = (task.measure(*of).values for of in ((y * 1e-7, small), (y, scored)))
+    for name in ("rmse", "mae", "median_error", "cost"):
+        assert found[name] == pytest.approx(expected[name] * 1e-7, rel=1e-5), name
+    assert found["r2"] == expected["r2"]
+    for curve, points in task.compared(y, scored).items():
+        for point, of_small in zip(points, task.compared(y * 1e-7, small)[curve], strict=True):
+            for name, value in point.items():
+                unit = 1e-7 if name in ("error", "predicted", "observed") else 1.0
+                assert of_small[name] == pytest.approx(value * unit, rel=1e-4), (curve, name)
+
+
+def test_a_comparison_of_numbers_names_no_threshold(
+    numbers: RegressionDecision, spenders: pd.DataFrame, tmp_path: Path
+) -> None:
+    settings = load(REGRESSION, tmp_path)
+    settings = settings.model_copy(
+        update={"data": settings.data.model_copy(update={"target": "spend"}), "decision": numbers}
+    )
+    rng = np.random.default_rng(0)
+    y = spenders["spend"].to_numpy()
+    sides = [Scored(y + rng.normal(0, 9, len(y)), 12.0) for _ in range(2)]
+    pair = Pair(spenders, *sides)
+    entry = Found(name="main", model_digest="b" * 64)
+    judging = limits.own(settings)
+    found = measured.compared(entry, pair, pair, spenders, settings.data, judging)
+    assert found.threshold is None and found.same_threshold is None
+    assert "threshold" not in against.metrics(found, None, None)
+
+
+@pytest.mark.parametrize("task", ["numbers", "classes"])
+def test_a_target_that_has_moved_is_told(
+    task: str, spenders: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, target = (REGRESSION, "spend") if task == "numbers" else (MULTICLASS, "level")
+    settings = load(base | ({"data.classes": list(CLASSES)} if target == "level" else {}), tmp_path)
+    data = settings.data.model_copy(update={"target": target})
+    workspace = Workspace(tmp_path)
+    workspace.build.mkdir()
+    spenders.to_parquet(workspace.split("train"), index=False)
+    card = Card(task=settings.task, classes=data.classes or None, numeric=data.numeric)
+    now = spenders[spenders["level"] > 0]
+    candidate = SimpleNamespace(
+        settings=settings.model_copy(update={"data": data}),
+        train=now,
+        workspace=Workspace(tmp_path / "there"),
+    )
+    candidate.workspace.build.mkdir(parents=True)
+    now.to_parquet(candidate.workspace.split("train"), index=False)
+    baseline = SimpleNamespace(workspace=workspace, card=lambda: card)
+    found = measured.data_change(cast(Any, baseline), cast(Any, candidate))
+    assert found is not None and found.label_rate is None
+    again = from_json(DataChange, json.loads(json.dumps(to_json(found))))
+    told = against.drift(again)
+    if task == "numbers":
+        means = (f"{rows['spend'].mean():.4g}" for rows in (spenders, now))
+        assert "Target: `mean spend` {} before, {} now.".format(*means) in told
+    else:
+        was = (spenders["level"] == 0).mean()
+        assert f"Target: `low` {was:.1%} before, 0.0% now; `mid` " in told

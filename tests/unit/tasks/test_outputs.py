@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from churn.batch.parts import Writer
 from churn.core.errors import DataError
 from churn.core.params import FAMILIES, MulticlassDecision, RegressionDecision
 from churn.model import artifact, outputs
@@ -102,3 +104,12 @@ def test_numbers_that_hardly_differ_are_refused_without_advice_for_two_classes(
     monkeypatch.setitem(spenders, "spend", np.where(first, 2.0, 1.0))
     with pytest.raises(DataError, match=r"without one fold, they all have the same target$"):
         fit_numbers("ridge")
+
+
+def test_a_class_that_csv_has_to_quote(tmp_path: Path) -> None:
+    classes = ["up to 50, once", 'the "others"', "plain"]
+    found = pa.table({"id": ["a", "b", "c"], "prediction": classes, "probability_plain": [0.1] * 3})
+    writer = Writer(tmp_path / "a.csv", tmp_path / "bad.csv", "1", "2026-01-01T00:00:00+00:00")
+    writer.add(found, 1, {}, found)
+    writer.close()
+    assert pd.read_csv(tmp_path / "a.csv")["prediction"].tolist() == classes

@@ -76,6 +76,8 @@ def test_each_task_has_its_own_decision(tmp_path: Path) -> None:
         (REGRESSION, {"data.numeric": ["lower"], **_ALONE}, "'lower' has the name of an output"),
         (MULTICLASS, {"data.categorical": ["probability_2"]}, "'probability_2' has the name"),
         (MULTICLASS, {"data.classes": []}, "data.classes is needed for task: multiclass"),
+        (MULTICLASS, {"data.classes": ["a", "b"]}, "2 of them; task: multiclass has three or more"),
+        (MULTICLASS, {"data.classes": [1, "a", "1"]}, "data.classes: '1' is there twice"),
         (MULTICLASS, {"decision.costs": {"low": 0}}, "decision.costs.low"),
         (MULTICLASS, {"decision.costs": {"huge": 2}}, "decision.costs: 'huge' is not in data.cla"),
     ],
@@ -87,6 +89,14 @@ def test_what_a_task_does_not_have_is_refused(
         load(base | changes, tmp_path)
     assert problem in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_column_may_be_called_as_the_output_of_another_task(tmp_path: Path) -> None:
+    named = {"data.numeric": ["probability"], **_ALONE}
+    assert load(REGRESSION | named, tmp_path).data.numeric == ("probability",)
+    assert load(MULTICLASS | named, tmp_path).data.numeric == ("probability",)
+    with pytest.raises(ParamsError, match="'probability' has the name of an output"):
+        load(named, tmp_path)
 
 
 @pytest.mark.parametrize("base", [{}, REGRESSION, MULTICLASS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.core.params import FAMILIES, ServeParams
+from churn.core.errors import ArtifactError
+from churn.core.params import FAMILIES, Params, ServeParams
+from churn.core.paths import Workspace
+from churn.deploy import integration, rehydrate
+from churn.explanation.division import Division
+from churn.explanation.overall import overall
 from churn.explanation.values import Explainer
 from churn.model import artifact
 from churn.serve import metrics, parity
@@ -17,6 +23,8 @@ from churn.serve.access import Keys
 from churn.serve.app import App
 from churn.serve.compiled import CompileError, compile_model
 from churn.serve.versions import Serving, Trial
+from tests.integration.client import require_offline
+from tests.integration.rows import Rows
 from tests.unit.serve.asgi import asked
 from tests.unit.serve.models import fitted, same_bits, unproven
 from tests.unit.tasks.conftest import Fit
@@ -103,6 +111,59 @@ def test_reasons_and_base_sum_to_the_score_of_the_predicted_class(
         np.testing.assert_allclose(found.score[[first, second]], expected, rtol=1e-9)
 
 
+def test_the_sum_of_scores_is_divided_by_the_weights_of_the_predicted_class(
+    fit_classes: Fit, spenders: pd.DataFrame
+) -> None:
+    """As if the sum's weight had been added to the weights of the scores."""
+    model = fit_classes("logistic_regression")
+    features, inputs = model.pipeline["features"], model.inputs(spenders)
+    names = list(features.get_feature_names_out())
+    table = pd.DataFrame(features.transform(inputs), columns=names)
+    columns = ["recency_days", "frequency", "monetary_value"]
+    scores = table[[f"rfm__{name}_score" for name in columns]].to_numpy()
+    place, total = names.index("rfm__rfm_score"), table["rfm__rfm_score"]
+    chosen = model.output.decided(model.scores(spenders), model.card.rule)
+    assert set(chosen) == {0, 1, 2}
+    factor = model.pipeline[-1].coef_[chosen, place] / total.std(ddof=0)
+    values = np.zeros(table.shape)
+    values[:, place] = factor * (total - total.mean())
+    found = Division(model).of(inputs, values, chosen)
+    where = [model.card.inputs.index(name) for name in columns]
+    expected = factor[:, None] * (scores - scores.mean(axis=0))
+    np.testing.assert_allclose(found[:, where], expected, atol=1e-9)
+
+    whole = Explainer(model).explain(inputs).values
+    step = model.pipeline["scale"].transform(table.to_numpy())
+    of_features = model.pipeline[-1].coef_[chosen] * step
+    np.testing.assert_allclose(whole, Division(model).of(inputs, of_features, chosen), atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["ridge", "hist_gradient_boosting"])
+def test_reasons_of_gains_and_losses_in_large_numbers(
+    family: str, fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is added up is far larger than some of the sums, which are rounded as it is."""
+    spend = spenders["spend"]
+    first = fit_numbers(family).scores(spenders)[0]  # to whom nothing is to be predicted
+    monkeypatch.setitem(spenders, "spend", 1e12 * (spend - first))
+    model = fit_numbers(family)
+    found = Explainer(model).explain(model.inputs(spenders))
+    assert abs(found.score[0]) < 1e-10 * np.abs(found.score).max()
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base, found.score, atol=1.0)
+
+
+def test_effects_of_small_numbers_are_told_apart(
+    fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effects = {}
+    spend = spenders["spend"]
+    for unit in (1.0, 1e-8):
+        monkeypatch.setitem(spenders, "spend", unit * spend)
+        found = overall(fit_numbers("ridge"), spenders, 1)
+        effects[unit] = [float(one["effect"]) / unit for one in found if one["effect"]]
+    np.testing.assert_allclose(effects[1e-8], effects[1.0], rtol=1e-3)
+
+
 @pytest.mark.parametrize("loss", ["gamma", "poisson"])
 def test_reasons_of_a_loss_that_multiplies_sum_to_the_logarithm(
     loss: str, fit_numbers: Fit, spenders: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
@@ -170,3 +231,37 @@ def test_a_challenger_of_another_task_answers_nobody(
     expected = champion.model.scores(spenders.head(5))
     np.testing.assert_allclose(answer.probabilities, expected, rtol=1e-12)
     assert failures() == before + 1
+
+
+@pytest.mark.parametrize(("off", "is_same"), [(4e-16, True), (1e-9, False)])
+def test_rounding_is_relative_to_the_largest_number(
+    off: float,
+    is_same: bool,
+    fit_numbers: Fit,
+    spenders: pd.DataFrame,
+    small: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linear algebra of gains and losses rounds a sum near 0 as it does a large one."""
+    spend = spenders["spend"]
+    monkeypatch.setitem(spenders, "spend", 1e9 * (spend - spend.mean()))
+    model, workspace = fit_numbers("ridge"), Workspace(tmp_path)
+    workspace.build.mkdir()
+    artifact.save(model, workspace.model)
+    spenders.to_parquet(workspace.split("test"), index=False)
+    exact = model.scores(spenders)
+    other = exact + off * np.abs(exact).max()
+    stored = spenders[["customer_id"]].assign(prediction=other)
+    workspace.predictions("test").parent.mkdir()
+    stored.to_parquet(workspace.predictions("test"), index=False)
+    rows = Rows(model.predict(spenders), model.output)
+    assert np.abs(exact).min() < 1e-3 * np.abs(exact).max()
+    with nullcontext() if is_same else pytest.raises(ArtifactError, match="not the model's"):
+        integration.parity_rows(workspace, small)
+    answers = pd.DataFrame(model.output.answer(other, model.card.rule))
+    with nullcontext() if is_same else pytest.raises(AssertionError):
+        require_offline(answers, rows)
+    now = pd.DataFrame({"prediction": exact})
+    assert rehydrate._are_close(model.output, stored[["prediction"]], now)
+    assert not rehydrate._are_close(model.output, 1.001 * stored[["prediction"]], now)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from churn.core.params.section import Section, Share
 
 ROW_NUMBER = "(row)"  # the id of a table that has none
-_OUTPUT_COLUMNS = ("probability", "prediction")
+_OUTPUT = "prediction"  # of every task; `Params` knows the others
 Label = bool | int | float | str
 OneCharacter = Annotated[str, Field(min_length=1, max_length=1)]
 
@@ -181,9 +181,8 @@ class DataParams(Columns):
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice")
-        reserved = [name for name in columns if name in _OUTPUT_COLUMNS]
-        if reserved:
-            raise ValueError(f"column {reserved[0]!r} has the name of an output; rename it")
+        if _OUTPUT in columns:
+            raise ValueError(f"column {_OUTPUT!r} has the name of an output; rename it")
         if not self.inputs:
             raise ValueError("name at least one column in numeric, dates or categorical")
         return self

@@ -102,7 +102,14 @@ class Params(Section):
         if bool(data.classes) != (task == "multiclass"):
             is_not = "is needed for" if task == "multiclass" else "is not for"
             raise ValueError(f"data.classes {is_not} task: {task}")
-        answers = {"regression": ["lower", "upper"]}.get(task, [])
+        classes = [str(name) for name in data.classes]
+        if twice := sorted({name for name in classes if classes.count(name) > 1}):
+            raise ValueError(f"data.classes: {twice[0]!r} is there twice")
+        if 0 < len(classes) < 3:
+            raise ValueError(
+                f"data.classes: {len(classes)} of them; task: {task} has three or more"
+            )
+        answers = {"binary": ["probability"], "regression": ["lower", "upper"]}.get(task, [])
         answers += [f"probability_{name}" for name in data.classes]
         for name in (data.id, data.target, *data.inputs):
             if name in answers:

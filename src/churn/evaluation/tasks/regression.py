@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from churn.core.errors import DataError
 from churn.core.params import METRICS, MetricName, RegressionDecision
-from churn.core.rounding import significant
+from churn.core.rounding import decimals, significant
 from churn.evaluation import error_curves, estimated_numbers, fairness
 from churn.evaluation.curves import Points, calibration
 from churn.evaluation.estimated import Estimated
@@ -74,7 +74,7 @@ class Regression(Task):
             "median_error": ("", lambda: sk.median_absolute_error(y, p)),
             "cost": ("", lambda: self._costs(y, p).mean()),
         }
-        return Measured.of(results)
+        return Measured.of(results, decimals)  # of the target's unit
 
     def weighted(self, y: np.ndarray, scored: Scored) -> Weighted:
         return _WeightedErrors(y, scored.scores, self._costs(y, scored.scores))
@@ -131,7 +131,7 @@ class Regression(Task):
     def compared(self, y: np.ndarray, scored: Scored) -> dict[str, Points]:
         return {
             "errors": error_curves.errors(y, scored.scores),
-            "tenths": calibration(y, scored.scores),
+            "tenths": calibration(y, scored.scores, rounded=decimals),
         }
 
     def scale(self, reference: Reference) -> Scale:

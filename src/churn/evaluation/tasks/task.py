@@ -44,11 +44,18 @@ class Measured:
     undefined: dict[str, str]
 
     @classmethod
-    def of(cls, results: dict[str, tuple[str, Callable[[], float]]]) -> Measured:
-        """Compute metrics, each with the reason why it is undefined, or an empty one."""
+    def of(
+        cls,
+        results: dict[str, tuple[str, Callable[[], float]]],
+        rounded: Callable[[float, int], float] = round,
+    ) -> Measured:
+        """Compute metrics, each with the reason why it is undefined, or an empty one.
+
+        `rounded` takes a value and a number of decimals.
+        """
         return cls(
             values={
-                name: None if reason else round(float(compute()), _DIGITS)
+                name: None if reason else rounded(float(compute()), _DIGITS)
                 for name, (reason, compute) in results.items()
             },
             undefined={name: reason for name, (reason, _) in results.items() if reason},

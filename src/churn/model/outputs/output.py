@@ -79,6 +79,10 @@ class Output(ABC):
     def learned(self, rule: Rule) -> Named:
         """Return the rule under its name, as model.json and metrics.json hold it."""
 
+    def size(self, scores: np.ndarray) -> float:
+        """Return the largest score, which rounding is relative to; 1 of probabilities."""
+        return 1.0
+
     def columns(self, scores: np.ndarray) -> dict[str, np.ndarray]:
         """Return the scores by the names of their columns."""
         parts = np.atleast_2d(scores.T)

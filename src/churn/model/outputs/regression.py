@@ -61,6 +61,10 @@ class Regression(Output):
         assert isinstance(rule, float | int)
         return {"prediction": scores, "lower": scores - rule, "upper": scores + rule}
 
+    def size(self, scores: np.ndarray) -> float:
+        # What is added up may be as large where the sum is not, such as of gains and losses.
+        return float(np.max(np.abs(scores), initial=1.0))
+
     def learned(self, rule: Rule) -> Named:
         assert isinstance(rule, float | int)
         return {"half_width": rule}

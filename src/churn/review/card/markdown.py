@@ -187,7 +187,7 @@ def _metrics(content: Content) -> str:
     for name, found in content.intervals.items():
         shown = "undefined"
         if found.lower is not None and found.upper is not None:
-            shown = f"{found.lower:.3f} to {found.upper:.3f}"
+            shown = f"{number(found.lower)} to {number(found.upper)}"
         rows.append(
             [TITLES[name], number(metrics.test.get(name)), shown, number(metrics.train.get(name))]
         )

@@ -191,6 +191,13 @@ def drift(data: DataChange) -> str:
     lines = ["Training rows: {:,} before, {:,} now.".format(*data.rows)]
     if data.label_rate:
         lines[0] += " Churned: {:.1%} before, {:.1%} now.".format(*data.label_rate)
+    if data.target:
+        more = len(data.target) - _MOST_NAMES
+        told = [
+            f"{code(name)} {prose(was)} before, {prose(now)} now"
+            for name, was, now in data.target[:_MOST_NAMES]
+        ]
+        lines.append(f"Target: {'; '.join(told)}{f'; and {more:,} more' if more > 0 else ''}.")
     for names, what in ((data.gone, "no longer there"), (data.new, "new")):
         if names:
             lines.append(f"Columns that are {what}: {listed(names, _MOST_NAMES)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 
@@ -10,6 +11,7 @@ from churn.review.comparison import Points
 
 BASELINE_COLOR, CANDIDATE_COLOR = "#999999", "#0072B2"
 _STEPS = 40
+_DECIMALS = 3  # of numbers on an axis that is about as long as 1; Mermaid reads no 1e-05
 
 
 def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
@@ -17,7 +19,8 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
 
     Parameters
     ----------
-    curve : {"roc", "precision_recall", "calibration"}
+    curve : str
+        One of `churn.evaluation.curve_names.COMPARED`.
     baseline, candidate : list of dict
         Points from `churn.evaluation.curves`, on the same customers; points without both
         coordinates are left out.
@@ -42,8 +45,10 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
     if not left < right:
         return ""
     places = [left + (right - left) * step / _STEPS for step in range(_STEPS + 1)]
-    top = 1.0 if curve != "calibration" else max(y for line in lines for _, y in line)
-    heights = [[f"{_height(line, x):.3f}" for x in places] for line in lines]
+    low, top = _ends(curve, [y for line in lines for _, y in line])
+    along, up = _decimals(right - left), _decimals(top - low)
+    bottom = f"{low:.{up}f}" if low else "0"
+    heights = [[f"{_height(line, x):.{up}f}" for x in places] for line in lines]
     return "\n".join(
         [
             "```mermaid",
@@ -55,11 +60,25 @@ def chart(curve: str, baseline: Points, candidate: Points, name: str) -> str:
             "---",
             "xychart-beta",
             f'  title "{title}: {_quoted(name)} grey, this change blue"',
-            f'  x-axis "{x_label}" {left:.3f} --> {right:.3f}',
-            f'  y-axis "{y_label}" 0 --> {top:.3f}',
+            f'  x-axis "{x_label}" {left:.{along}f} --> {right:.{along}f}',
+            f'  y-axis "{y_label}" {bottom} --> {top:.{up}f}',
             *(f"  line [{', '.join(line)}]" for line in heights),
             "```",
         ]
+    )
+
+
+def _ends(curve: str, heights: list[float]) -> tuple[float, float]:
+    """Return the lower and the upper end of the y-axis."""
+    if curve == "tenths":  # of the target's unit
+        return min(heights), max(heights)
+    return 0.0, max(heights) if curve == "calibration" else 1.0
+
+
+def _decimals(length: float) -> int:
+    """Return how many decimals the numbers on an axis of a length need; 0 is no length."""
+    return (
+        max(_DECIMALS, _DECIMALS - 1 - math.floor(math.log10(length))) if length > 0 else _DECIMALS
     )
 
 

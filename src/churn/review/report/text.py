@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from churn.core.rounding import shown as rounded
+
 _BREAK = "\u200b"  # zero-width space: invisible, and ends any mention, link or reference
 # GitHub finds these in the rendered text, so entities do not prevent it.
 _AUTOLINKED = re.compile(
@@ -98,12 +100,17 @@ def prose(text: str, length: int = 400) -> str:
 
 
 def number(value: float | None, sign: bool = False) -> str:
-    """Format a metric with three decimals, or, with `sign`, a difference with four."""
+    """Format a metric with three decimals, or, with `sign`, a difference with four.
+
+    A smaller one has two digits: metrics of numbers are of any unit.
+    """
     if value is None:
         return "undefined"
-    return f"{value:+.4f}" if sign else f"{value:.3f}"
+    return rounded(value, 4, "+") if sign else rounded(value, 3)
 
 
 def interval(lower: float | None, upper: float | None) -> str:
     """Format the interval of a difference."""
-    return "undefined" if lower is None or upper is None else f"{lower:+.4f} to {upper:+.4f}"
+    if lower is None or upper is None:
+        return "undefined"
+    return f"{number(lower, sign=True)} to {number(upper, sign=True)}"
