@@ -11,10 +11,10 @@ from churn.evaluation import tasks
 from churn.evaluation.tasks import Scored
 from churn.evaluation.tasks.task import Measured
 from churn.model.threshold import decide
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 FAMILIES = params.FAMILIES["binary"]
-DECISION = params.load(ROOT / "params.yaml").decision
+DECISION = params.load(PARAMS).decision
 BINARY = tasks.of(DECISION)
 OUTPUT = BINARY.output
 

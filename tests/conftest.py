@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import yaml
 from sqlalchemy import Engine, event
 
 from churn.core import params
@@ -28,11 +29,30 @@ NOTHING_LACKING = "CHURN_TESTS_LACK_NOTHING"
 pytest_plugins = ["tests.integration.plugin"]
 
 ROOT = Path(__file__).resolve().parents[1]
+# Of the example, whatever the project that was made of it has set.
+PARAMS = ROOT / "tests" / "params.yaml"
 # Before scikit-learn loads OpenMP, as `churn` itself does: where several tests share the cores,
 # threads that spin while they wait turn moments into minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # In a repository that a test makes, each command would start a process that calls DVC's authors.
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+
+
+def is_example() -> bool:
+    """Tell whether the project has the table that it ships with."""
+    own, shipped = (
+        yaml.safe_load(file.read_text(encoding="utf-8")) for file in (ROOT / "params.yaml", PARAMS)
+    )
+    return own.get("task") == shipped.get("task") and all(
+        own["data"].get(key) == shipped["data"].get(key) for key in ("path", "id", "target")
+    )
+
+
+def require_example() -> None:
+    """Skip a test of the example where the project has another table."""
+    if not is_example():
+        pytest.skip("the project has a table of its own, and this test is of the example's")
+
 
 _MLFLOW = (
     "TRACKING_URI",
@@ -136,8 +156,8 @@ def forget_server(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def settings() -> Params:
-    """Return the parameters that the repository ships."""
-    return params.load(ROOT / "params.yaml")
+    """Return the parameters of the example."""
+    return params.load(PARAMS)
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +202,7 @@ def small(settings: Params) -> Params:
         "decision.strategy": "fixed",
         "decision.threshold": 0.4,
     }
-    return params.load(ROOT / "params.yaml", overrides)
+    return params.load(PARAMS, overrides)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from demo import loop
 
 from churn.validation.program import checks_python
 from tests import warm
+from tests.conftest import require_example
 
 pytestmark = pytest.mark.long
 
@@ -27,6 +28,7 @@ def programs_that_start_at_once() -> dict[str, str]:
 
 
 def test_the_loop_closes(tmp_path: Path) -> None:
+    require_example()
     if lacking := [name for name in ("gh", "openssl") if not shutil.which(name)]:
         pytest.skip(f"GitHub cannot be asked here; install {', '.join(lacking)}")
     steps: list[str] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import warm
+from tests.conftest import require_example
 
 ROOT = Path(__file__).resolve().parents[2]
 _CHECKS_PYTHON = ROOT / ".venv-checks" / "bin" / "python"
@@ -79,7 +80,8 @@ class Clone:
 
 
 def make_clone(folder: Path, *, is_warm: bool = False) -> Clone:
-    """Copy what git tracks or would track, and commit it."""
+    """Copy what git tracks or would track, and commit it; skip where the table is another one."""
+    require_example()
     clone = Clone(folder / "clone", folder / "home", is_warm)
     clone.home.mkdir(parents=True)
     listed = subprocess.run(

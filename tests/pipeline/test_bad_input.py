@@ -24,7 +24,7 @@ from churn.data.synthesize import write
 from churn.evaluation.metric_names import TITLES
 from churn.model import artifact
 from churn.provenance.candidate import model_digest
-from tests.pipeline.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.pipeline.warm import run
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ CARD = {
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with params.yaml, 120 customers, and outputs of an earlier run."""
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(PARAMS.read_text())
     write(tmp_path / "data/customers.csv", 120, seed=1)
     (tmp_path / "build").mkdir()
     (tmp_path / "build/train.parquet").write_text("of an earlier run")
@@ -385,7 +385,7 @@ def test_a_sample_for_the_checks_without_anybody_held_out_is_refused(project: Pa
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `churn prepare` and `churn train` have run on 300 customers."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(PARAMS.read_text())
     write(folder / "data/customers.csv", 300, seed=1)
     for stage in ("prepare", "train"):
         assert run(folder, stage).returncode == 0

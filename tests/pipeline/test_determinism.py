@@ -14,7 +14,7 @@ import pytest
 from churn.core.params import FAMILIES, Family, TaskName
 from churn.data.synthesize import write
 from churn.provenance.candidate import model_digest
-from tests.pipeline.conftest import ROOT
+from tests.conftest import PARAMS
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         folder = tmp_path_factory.mktemp("trained")
         write(folder / "customers.csv", 1500, seed=3)
         subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", _TRAIN, folder, ROOT / "params.yaml", every],
+            [sys.executable, "-W", "ignore", "-c", _TRAIN, folder, PARAMS, every],
             env=os.environ | {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": threads},
             check=True,
         )

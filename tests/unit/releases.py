@@ -29,7 +29,7 @@ from churn.review.comparison import Comparison
 from churn.review.gates_alone import Outputs
 from churn.stages import evaluate, prepare, train
 from churn.validation.results import Checks
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.repositories import commit
 
 MADE = Source(how="commit", pull_request=12, run="https://github.com/octo/shop/actions/runs/77")
@@ -99,7 +99,7 @@ def make_candidate(
     root: Path, trees: int, changes: Mapping[str, Any] | None = None, **release: Any
 ) -> None:
     """Commit a model of that many trees, and judge and pack it."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     document["model"]["hyperparameters"] = {"max_iter": trees, "max_depth": 2}
     document["release"] |= release
     document["decision"] |= {"strategy": "fixed", "threshold": 0.3}

@@ -24,14 +24,14 @@ from churn.provenance.git import git
 from churn.review.baseline import Baseline
 from churn.review.registered import in_production
 from churn.review.revisions import of_revision
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.releases import Candidates
 from tests.unit.repositories import commit, dvc, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_programs")]
 # What is long here is of git and DVC: no change to data, model or gates breaks it.
 
-RELEASE = params.load(ROOT / "params.yaml").release
+RELEASE = params.load(PARAMS).release
 PIPELINE = """
 stages:
   prepare:

@@ -11,7 +11,7 @@ import yaml
 
 from churn.core.params import flatten
 from churn.review.proposal import parameter_changes, texts
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def changes(before: str, after: str) -> dict[str, tuple[str, str, bool]]:
@@ -29,7 +29,7 @@ checks:
 
 
 def test_equal_documents_have_no_changes() -> None:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     assert parameter_changes(texts(document), texts(document)) == []
 
 
@@ -111,14 +111,14 @@ def test_a_ratio_that_is_removed_is_one_change_of_its_own() -> None:
 
 
 def leaves() -> list[str]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
     return [key for key in flatten(document) if not any(part.isdigit() for part in key.split("."))]
 
 
 @pytest.mark.parametrize("key", leaves())
 def test_who_moves_a_limit_is_told_so(key: str) -> None:
-    before: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-    after: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    before: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
+    after: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
     *parents, last = key.split(".")
     reduce(getitem, parents, after)[last] = "other"
     [one] = parameter_changes(texts(before), texts(after))
@@ -130,8 +130,8 @@ def test_who_moves_a_limit_is_told_so(key: str) -> None:
 
 
 def test_every_gate_that_is_removed_is_a_limit() -> None:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    fewer = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
+    fewer = yaml.safe_load(PARAMS.read_text())
     fewer["gates"]["slice_margins"] = {}
     fewer["gates"]["minima"] = {}
     found = parameter_changes(texts(document), texts(fewer))

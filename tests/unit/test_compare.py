@@ -34,7 +34,7 @@ from churn.review.report.facts import read
 from churn.stages import train
 from tests import warm
 from tests.binary import DECISION, measure
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.unit.conftest import as_somebody, new_repository
 from tests.unit.repositories import commit
 
@@ -128,7 +128,7 @@ def candidate(many: pd.DataFrame, tmp_path: Path) -> Candidate:
 
 def prepared(many: pd.DataFrame, root: Path, **overrides: Any) -> Candidate:
     keys = {f"comparison.{key}": value for key, value in overrides.items()}
-    settings = params.load(ROOT / "params.yaml", {"comparison.resamples": 1000, **keys})
+    settings = params.load(PARAMS, {"comparison.resamples": 1000, **keys})
     workspace = Workspace(root)
     held_out = split.is_test(many["customer_id"], 0.2, "churn")
     workspace.predictions("test").parent.mkdir(parents=True, exist_ok=True)
@@ -518,7 +518,7 @@ def workspace(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def fill(made: Workspace, planned: pd.DataFrame, small: Params) -> None:
     """Do what the stages up to `evaluate` do."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     document["data"]["categorical"] = ["plan"]
     document["comparison"]["resamples"] = 1000
     document["evaluation"]["slices"]["min_rows"] = 20

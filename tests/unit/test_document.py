@@ -13,7 +13,7 @@ from dvc.utils.serialize import parse_yaml
 from churn.core import params
 from churn.core.document import parse, read_document, update
 from churn.core.errors import ParamsError
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def refusal(text: str) -> str:
@@ -100,9 +100,9 @@ def test_a_value_means_to_dvc_what_it_means_here(text: str, value: Any) -> None:
 def test_of_a_file_only_the_values_change(
     section: tuple[str, ...], values: dict[str, Any], expected: list[str], tmp_path: Path
 ) -> None:
-    file = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    file = Path(shutil.copy(PARAMS, tmp_path))
     update(file, section, values)
-    before, after = (path.read_text().splitlines() for path in (ROOT / "params.yaml", file))
+    before, after = (path.read_text().splitlines() for path in (PARAMS, file))
     changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
     assert [line[0] + line[2:] for line in changed] == expected
     node = read_document(file)

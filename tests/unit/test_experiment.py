@@ -13,7 +13,7 @@ from churn.core import params
 from churn.core.errors import ParamsError
 from churn.core.params import Params
 from churn.review import experiment
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +31,7 @@ def tried_with(repository: Path, overrides: dict[str, Any]) -> Params:
 @pytest.fixture
 def repository(store: Path, customers: pd.DataFrame) -> Path:
     """Return a folder with parameters, a table of 600 customers and an MLflow store."""
-    shutil.copy(ROOT / "params.yaml", store)
+    shutil.copy(PARAMS, store)
     (store / "data").mkdir()
     customers.to_csv(store / "data/customers.csv", index=False)
     return store

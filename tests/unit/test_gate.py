@@ -26,7 +26,7 @@ from churn.review.gate import Results
 from churn.review.gates_alone import Outputs
 from churn.review.outcome import Gate, Verdict
 from churn.validation.results import CheckResult, Checks, Status
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 DIGEST = "c" * 64
 GATES = GatesParams(
@@ -49,7 +49,7 @@ CHECKS = ChecksParams(
 )
 
 
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = params.load(PARAMS)
 OWN = limits.own(SETTINGS).model_copy(update={"gates": GATES, "checks": CHECKS})
 
 

@@ -22,11 +22,11 @@ from churn.review.exam import Exam
 from churn.review.gate import Results
 from churn.review.outcome import Gate
 from churn.review.report import fairness as report
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.report.samples import facts
 from tests.unit.report.test_markdown import render
 
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = params.load(PARAMS)
 REGRESSION_DECISION = RegressionDecision(
     coverage=0.9, cost_too_low=1.0, cost_too_high=1.0, folds=5, max_rows=1000
 )
@@ -413,7 +413,7 @@ def test_a_bin_that_no_training_row_is_in_is_not_asked_for(unfair: Exam) -> None
 )
 def test_limits_that_cannot_be_kept_are_refused(overrides: dict[str, Any], said: str) -> None:
     with pytest.raises(ParamsError, match=said):
-        params.load(ROOT / "params.yaml", overrides)
+        params.load(PARAMS, overrides)
 
 
 def test_the_report_shows_slices_and_the_largest_gaps(unfair: Exam) -> None:

@@ -12,13 +12,13 @@ import yaml
 from churn.core.errors import BaselineError
 from churn.core.params import Limits, Params, RegressionDecision
 from churn.review import limits
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.repositories import commit, write
 
 
 @pytest.fixture
 def document() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "params.yaml").read_text())
+    return yaml.safe_load(PARAMS.read_text())
 
 
 def of_main(root: Path, document: Any, settings: Params) -> Limits:

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from benchmarks import load_report
 
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 _MOMENT = datetime(2026, 11, 29, 6, 30, tzinfo=UTC)
 _ANSWERS = """moment,endpoint,phase,users,milliseconds,status,version,error,busy
@@ -184,7 +184,7 @@ def wrong_server(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def server(stored: Path, tmp_path: Path) -> Iterator[str]:
     """Return the address of a `churn serve` of the small model."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(PARAMS, tmp_path)
     log = tmp_path / "log"
     command = [sys.executable, "-m", "churn", "serve", f"--model={stored}", "--port=0"]
     with log.open("w") as output:

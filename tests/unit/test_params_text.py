@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from churn.core.params import Params
 from churn.review.params_text import SECTIONS, Edit, UnreadableError, changed_limits
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
-PARAMS = (ROOT / "params.yaml").read_text()
+PARAMS = PARAMS.read_text()
 
 
 def changed(old: str, new: str) -> list[Edit]:

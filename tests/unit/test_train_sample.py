@@ -17,13 +17,13 @@ from churn.data import synthesize
 from churn.provenance.candidate import model_digest
 from churn.review.report.gather import _sample
 from churn.stages import prepare, train
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 FAST = {"model.hyperparameters": {"max_iter": 5, "max_depth": 2}, "decision.strategy": "fixed"}
 
 
 def settings(max_rows: int | None) -> Params:
-    return params.load(ROOT / "params.yaml", {"train.max_rows": max_rows, **FAST})
+    return params.load(PARAMS, {"train.max_rows": max_rows, **FAST})
 
 
 def made(root: Path, max_rows: int | None) -> Workspace:

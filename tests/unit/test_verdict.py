@@ -20,7 +20,7 @@ from churn.provenance.candidate import input_fingerprint, model_digest
 from churn.review import outputs, verdict
 from churn.review.gates_alone import Outputs
 from churn.review.outcome import Gate, Verdict, stopped, unchanged
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.repositories import commit, write
 
 MD5, OTHER_MD5 = "0" * 32 + ".dir", "1" * 32 + ".dir"
@@ -31,7 +31,7 @@ def workspace(repository: Path, settings: Params, monkeypatch: pytest.MonkeyPatc
     """Return a work tree with results that keep every limit."""
     monkeypatch.setattr(lockfile, "stale", lambda root: [])
     monkeypatch.setattr(outputs, "compare", lambda workspace: Outputs("same"))
-    shutil.copy(ROOT / "params.yaml", repository)
+    shutil.copy(PARAMS, repository)
     write(repository, {"data.dvc": f"outs:\n- md5: {MD5}\n  path: data\n"})
     made = Workspace(repository)
     write(repository, {"build/model/model.json": "{}"})

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.exhaustive import rest_by_night
 from tests.unit.report.samples import facts, zipped
 from tests.workflows.conftest import both_post, install_cml
@@ -293,7 +293,7 @@ def test_a_change_of_limits_and_workflows_is_said_by_main(
 ) -> None:
     github.open_pull(3, FORK, "better", HEAD)
     github.add_artifact(reviewed("better than main"))
-    params = (ROOT / "params.yaml").read_text()
+    params = PARAMS.read_text()
     github.texts = {BASE: params, HEAD: params.replace("roc_auc: 0.78", "roc_auc: 0.5")}
     changed = ("params.yaml", ".github/workflows/pull-request.yml", "docs/note.md")
     github.files = [{"filename": name, "status": "modified"} for name in changed]

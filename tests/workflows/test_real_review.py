@@ -12,7 +12,7 @@ import pytest
 
 from churn.comment import artifact
 from churn.review.report import markdown
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.pipeline.conftest import Clone
 from tests.workflows import forge
 from tests.workflows.fake_github import BASE, FakeGitHub, ended
@@ -88,7 +88,7 @@ def test_a_worse_model_is_blocked_and_the_comment_says_why(
     github.open_pull(3, "octo/shop", "better", head)
     github.add_artifact(reviewing.artifact("comment").read_bytes())
     github.files = [{"filename": "params.yaml", "status": "modified"}]
-    written = (ROOT / "params.yaml").read_text()  # as people do, and not as YAML is dumped
+    written = PARAMS.read_text()  # as people do, and not as YAML is dumped
     github.texts = {BASE: written, head: stump(written)}
     told = reviewing.comment(ended(head, conclusion="failure"), github.host)
 

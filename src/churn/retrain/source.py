@@ -84,7 +84,7 @@ class Source:
                 filesystem.get_file(path, str(target))
                 return {"": _md5(target)}
             if isinstance(filesystem, LocalFileSystem):
-                shutil.copytree(path, target)  # `get` leaves out what it cannot list
+                _copy(path, target)  # `get` leaves out what it cannot list
             else:
                 filesystem.get(path.rstrip("/") + "/", str(target), recursive=True)
         parts = sources.files(target)
@@ -141,6 +141,14 @@ def _hexadecimal(value: object) -> str:
     except (binascii.Error, ValueError):
         return ""
     return decoded.hex() if len(decoded) == 16 else ""
+
+
+def _copy(folder: str, target: Path) -> None:
+    try:
+        shutil.copytree(folder, target)
+    except shutil.Error as error:
+        _, _, why = error.args[0][0]  # of all that could not be copied
+        raise OSError(why) from error
 
 
 def _md5(file: Path) -> str:

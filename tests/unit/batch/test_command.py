@@ -20,7 +20,7 @@ import yaml
 
 from churn.data import synthesize
 from churn.model import artifact
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.releases import Candidates
 
 pytestmark = pytest.mark.long
@@ -79,7 +79,7 @@ def test_params_say_what_is_predicted_regularly(
     released: Candidates, customers: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     Path("params.yaml").write_text(yaml.safe_dump(document))
     assert run("predict", "--skip-if-not-set-up") == 0
     assert (

@@ -10,11 +10,11 @@ from churn.comment.touched import Change, fetch_change
 from churn.provenance.github import Repository
 from churn.provenance.github_answers import PullRequest
 from churn.review.params_text import Edit
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.unit.comment.samples import NOTHING
 from tests.workflows.fake_github import BASE, HEAD, TOKEN, FakeGitHub
 
-PARAMS = (ROOT / "params.yaml").read_text()
+PARAMS = PARAMS.read_text()
 LOWERED = PARAMS.replace("roc_auc: 0.78", "roc_auc: 0.5")
 PULL = PullRequest(3, head=HEAD, branch="better", source="octo/shop", base="main")
 

@@ -10,10 +10,10 @@ from churn.core import params
 from churn.core.params import MetricName
 from churn.data.split import hash_share
 from churn.evaluation.trial import Comparison, Tried, compare
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 MARGINS: dict[MetricName, float] = {"cost": 0.03}
-DECISION = params.load(ROOT / "params.yaml").decision
+DECISION = params.load(PARAMS).decision
 COUNT = 6000
 
 

@@ -11,11 +11,11 @@ import pytest
 from churn.core import params
 from churn.evaluation.trial import Comparison, Interval, Side, Word
 from churn.evaluation.trial_gate import Standing, decide, too_many_failures
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 NOON = datetime(2026, 2, 28, 12, tzinfo=UTC)
 LIMITS = params.load(
-    ROOT / "params.yaml",
+    PARAMS,
     {"release.p95_ms": 300, "release.canary": {"share": 0.1, "hours": 24, "customers": 500}},
 ).release
 

@@ -19,10 +19,10 @@ from churn.init.decisions import KEPT, MARK, Decision, written
 from churn.init.reading import read
 from churn.init.table import Table, Wishes, describe
 from churn.init.target import Target
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.init.tables import shop
 
-SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+SHIPPED = PARAMS.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from churn.model import artifact
 from churn.stages import evaluate, prepare, train, validate
 from churn.validation import program
 from tests import warm
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.init.tables import shop
 
-SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+SHIPPED = PARAMS.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module", autouse=True)

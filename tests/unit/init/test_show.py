@@ -13,7 +13,7 @@ from churn.core.params import GatesParams
 from churn.evaluation.results import Metrics
 from churn.init import show
 from churn.validation.results import CheckResult, Checks
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def a_console() -> tuple[Console, io.StringIO]:
@@ -28,7 +28,7 @@ def check(name: str, status: str, error: str | None = None) -> CheckResult:
 
 
 def test_the_metrics_with_limits_and_the_checks_are_told() -> None:
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     gates = GatesParams.model_validate(shipped["gates"])
     values = {"roc_auc": 0.8474, "average_precision": 0.7, "cost": 0.4, "brier": None, "f1": 0.6}
     metrics = Metrics.model_validate({"threshold": 0.1, "train": values, "test": values})

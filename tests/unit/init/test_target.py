@@ -16,7 +16,7 @@ from churn.init.asking import Asker
 from churn.init.decisions import written
 from churn.init.reading import RawTable
 from churn.init.table import Table, Wishes, describe
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def understood(labels: list[Any], **wishes: Any) -> Table:
@@ -123,7 +123,7 @@ def test_what_tells_the_target_alone_is_told_in_its_measure(task: TaskName, told
 
 
 def test_limits_of_two_classes_are_those_that_are_shipped() -> None:
-    gates, needs = params.load(ROOT / "params.yaml").gates, tasks.NEEDS["binary"]
+    gates, needs = params.load(PARAMS).gates, tasks.NEEDS["binary"]
     assert needs.margins == gates.margins
     assert needs.slice_margins == gates.slice_margins
     assert set(needs.minima) == set(gates.minima)
@@ -132,7 +132,7 @@ def test_limits_of_two_classes_are_those_that_are_shipped() -> None:
 @pytest.mark.parametrize("first", ["regression", "multiclass"])
 def test_params_are_valid_for_each_task_and_back(first: TaskName, tmp_path: Any) -> None:
     file = tmp_path / "params.yaml"
-    file.write_text((ROOT / "params.yaml").read_text())
+    file.write_text(PARAMS.read_text())
     shipped = params.load(file)
     classes: dict[TaskName, list[str]] = {"multiclass": ["a", "b", "c"]}
     for task in (first, "binary"):

@@ -14,6 +14,7 @@ from churn.evaluation.reference import Reference, describe
 from churn.evaluation.tasks import Scored
 from churn.monitor.measuring import Measurer
 from tests.binary import BINARY
+from tests.conftest import PARAMS
 from tests.unit.monitor.conftest import COLUMNS, NUMBERS, World, people
 
 SAME = people(2000, 3)
@@ -92,9 +93,8 @@ def test_a_constant_column_of_the_training_rows(world: World) -> None:
 
 def described(train: pd.DataFrame) -> Reference:
     from churn.core import params
-    from tests.conftest import ROOT
 
-    settings = params.load(ROOT / "params.yaml")
+    settings = params.load(PARAMS)
     slices = settings.evaluation.slices.model_copy(update={"numeric": ()})
     y, p = train["churned"].to_numpy(), train["probability"].to_numpy()
     return describe(train, train, BINARY, y, Scored(p, 0.4), COLUMNS, slices)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from orchestration import jobs
 
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def job() -> jobs.Job:
 
 
 def test_their_times_are_those_of_params_yaml(tmp_path: Path) -> None:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     assert set(jobs.load(ROOT)) == {"batch", "monitor", "retrain"}
     document["monitor"]["schedule"] = "0 6 * * *"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))

@@ -13,12 +13,12 @@ from churn.core import params
 from churn.core.errors import RegistryError, TrackingError
 from churn.registry import Canary, Event, Registry, Version
 from churn.tracking import connection
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.repositories import write
 
 pytestmark = pytest.mark.long
 
-SETTINGS = params.load(ROOT / "params.yaml").release
+SETTINGS = params.load(PARAMS).release
 MODEL = SETTINGS.model
 PRODUCTION_ALIAS = "champion"
 

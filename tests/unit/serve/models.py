@@ -14,7 +14,7 @@ from churn.serve.questions import Questions
 from churn.serve.rows import Rows
 from churn.serve.served import Served
 from churn.stages import train
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 FEW: dict[Family, dict[str, Any]] = {
     "hist_gradient_boosting": {"max_iter": 8, "max_depth": 3},
@@ -40,7 +40,7 @@ def fitted(
         "decision.folds": 2,  # nobody looks at what is out of fold
     }
     overrides |= {name.replace("__", "."): value for name, value in settings.items()}
-    return train.fit(customers, params.load(ROOT / "params.yaml", overrides)).model
+    return train.fit(customers, params.load(PARAMS, overrides)).model
 
 
 def unproven(model: Model, version: str = "3", max_rows: int = 1000) -> Served:

@@ -31,7 +31,7 @@ from churn.serve.app import App
 from churn.serve.assignment import to_challenger
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.unit.serve.asgi import Response, ask
 from tests.unit.serve.models import KEY, fitted
 from tests.unit.serve.running import eventually, serving
@@ -334,7 +334,7 @@ def test_the_process_ends_with_its_worker(
     is_killed: bool, champion: Served, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     assert champion.folder is not None
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     document["serve"] = {"log": None, "drain_s": 2}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     shutil.copytree(champion.folder, tmp_path / "model")

@@ -29,7 +29,7 @@ from churn.model.artifact import Model
 from churn.provenance.candidate import model_digest
 from churn.serve import log_files, log_reading
 from churn.serve.store import Challenger, Loadable, State, Store
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.serve.models import fitted
 from tests.unit.serve.running import Record, Running, eventually, serving
 
@@ -57,7 +57,7 @@ def folder(stored: Path, tmp_path: Path) -> Path:
 def folder_with(
     stored: Path, folder: Path, release: dict[str, object] | None = None, **settings: object
 ) -> Path:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     document["release"] |= release or {}
     document["serve"] = {"log": "log", "flush_s": 0.3, "drain_s": 5, **settings}
     (folder / "params.yaml").write_text(yaml.safe_dump(document))

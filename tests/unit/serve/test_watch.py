@@ -9,9 +9,9 @@ from churn.core import params
 from churn.serve.metrics import BOUNDS, Durations, Numbers, Sum
 from churn.serve.store import Challenger
 from churn.serve.watch import Counts, Watch, counted, reason_to_stop
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
-LIMITS = params.load(ROOT / "params.yaml", {"release.p95_ms": 300}).release
+LIMITS = params.load(PARAMS, {"release.p95_ms": 300}).release
 
 
 def numbers(version: str = "4", failures: int = 0, **seconds: int) -> CollectorRegistry:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from churn.model.artifact import Model, load
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.unit.releases import Candidates
 from tests.unit.spark import cluster
 from tests.unit.spark.answers import assert_same, by_day, expected, read_csvs
@@ -66,7 +66,7 @@ def test_a_version_of_the_registry(
 def test_a_day_by_params(
     spark: Spark, released: Candidates, customers: pd.DataFrame, tmp_path: Path
 ) -> None:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     done = spark.predict("--skip-if-not-set-up", folder=tmp_path)
     assert (done.code, done.out) == (

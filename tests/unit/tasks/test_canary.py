@@ -27,7 +27,7 @@ from churn.model import artifact
 from churn.model.artifact import Model
 from churn.registry import Canary, verified
 from churn.serve import log_reading
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.exhaustive import rest_by_night
 from tests.unit import releases
 from tests.unit.conftest import working_in
@@ -61,7 +61,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 def changes(task: str) -> dict[str, Any]:
     """Return the sections of params.yaml that a task changes; versions may differ as they like."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     own = SECTIONS[task]
     data = {"target": TARGETS[task], "positive": None}
     data |= {"classes": list(CLASSES)} if task == "multiclass" else {}
@@ -343,7 +343,7 @@ def tried(
     """Serve two models of a task, one of them on trial for all customers, without a registry."""
     for name, model in (("model", champion), ("other", challenger)):
         artifact.save(model, folder / name)
-    document = yaml.safe_load((ROOT / "params.yaml").read_text()) | changes(task)
+    document = yaml.safe_load(PARAMS.read_text()) | changes(task)
     document["release"] |= release
     document["serve"] = {"log": "log", "flush_s": 0.3, "drain_s": 5, "poll_s": 0.3}
     (folder / "params.yaml").write_text(yaml.safe_dump(document))

@@ -15,7 +15,7 @@ from churn.core.params import METRICS, MulticlassDecision, Params, RegressionDec
 from churn.evaluation import tasks
 from churn.evaluation.metric_names import SMALLER_IS_BETTER, TITLES
 from churn.review import limits
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 FOLDS = {"folds": 5, "max_rows": 1000}
 REGRESSION = {
@@ -42,7 +42,7 @@ MULTICLASS = REGRESSION | {
 
 def load(overrides: dict[str, Any], folder: Path) -> Params:
     file = folder / "params.yaml"
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     if "decision" in overrides:
         document["decision"] = {}
     file.write_text(yaml.safe_dump(document))
@@ -115,7 +115,7 @@ def test_costs_of_another_task_are_not_limits_of_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load(REGRESSION, tmp_path)
-    monkeypatch.setattr(limits, "git", lambda *_: (ROOT / "params.yaml").read_text())
+    monkeypatch.setattr(limits, "git", lambda *_: PARAMS.read_text())
     mains = limits.of_commit(tmp_path, "0" * 40, settings)
     assert mains.decision == settings.decision
     # They cannot be met: no model of numbers has a ROC AUC.

@@ -24,7 +24,7 @@ from churn.evaluation.trial import Comparison, Tried, compare
 from churn.evaluation.trial_differences import Differences, Groups, Pairs
 from churn.model.outputs.multiclass import Multiclass as MulticlassOutput
 from churn.serve.trial_lines import lines
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.exhaustive import rest_by_night
 from tests.unit.tasks.conftest import CLASSES, Fit
 from tests.unit.tasks.test_monitoring import SLICES
@@ -476,7 +476,7 @@ def test_what_is_printed_of_classes() -> None:
     ],
 )
 def test_a_worse_version_is_blocked_at_any_time(name: str, found: Callable[[], Comparison]) -> None:
-    settings = params.load(ROOT / "params.yaml", {"release.canary": {"share": 0.1}}).release
+    settings = params.load(PARAMS, {"release.canary": {"share": 0.1}}).release
     now = datetime.now(UTC)
     standing = trial_gate.decide(found(), settings, now + timedelta(hours=9), now)
     assert standing.outcome == "block"
@@ -492,7 +492,7 @@ def test_only_the_log_loss_of_classes_blocks_too() -> None:
     sharp[columns] = sharper / sharper.sum(axis=1, keepdims=True)
     found = in_the_shadow(replace(drawn, challenger=sharp), LEVELS, classes=CLASSES)
     assert found.cost is not None and found.cost.difference == 0
-    settings = params.load(ROOT / "params.yaml", {"release.canary": {"share": 0.1}}).release
+    settings = params.load(PARAMS, {"release.canary": {"share": 0.1}}).release
     now = datetime.now(UTC)
     standing = trial_gate.decide(found, settings, now + timedelta(hours=9), now)
     assert standing.reason.startswith("its log loss is worse by ")

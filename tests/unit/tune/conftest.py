@@ -16,7 +16,7 @@ from churn.core.paths import Workspace
 from churn.provenance.git import git
 from churn.stages import prepare
 from churn.tune.candidate import Rows
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 SPACE = {
     "max_depth": {"low": 1, "high": 4},
@@ -28,7 +28,7 @@ SPACE = {
 @pytest.fixture
 def project(store: Path, customers: pd.DataFrame) -> Workspace:
     """Return a folder with 600 customers, prepared, an MLflow store and a git repository."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = yaml.safe_load(PARAMS.read_text())
     document["model"]["hyperparameters"] = {"max_iter": 12, "max_depth": 2, "learning_rate": 0.3}
     document["comparison"]["resamples"] = 1000
     document["tune"] = {"trials": 12, "folds": 3, "seed": 1, "space": SPACE}

@@ -21,7 +21,7 @@ from churn.tune.candidate import measured
 from churn.tune.outcome import Outcome
 from churn.tune.records import Trial
 from tests.binary import BINARY
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +38,7 @@ def settings() -> Params:
         "decision.threshold": 0.3,
         "tune.space": {f"x{i}": {"low": 0.0, "high": 1.0} for i in range(3)},
     }
-    return params.load(ROOT / "params.yaml", overrides)
+    return params.load(PARAMS, overrides)
 
 
 class World:

@@ -11,13 +11,13 @@ from churn.core import params
 from churn.core.errors import ParamsError
 from churn.core.params import Params, SpaceParams
 from churn.tune import space
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def given(**overrides: Any) -> Params:
     """Return the shipped parameters with some replaced, dots written as two underscores."""
     dotted = {name.replace("__", "."): value for name, value in overrides.items()}
-    return params.load(ROOT / "params.yaml", dotted)
+    return params.load(PARAMS, dotted)
 
 
 def refusal(**overrides: Any) -> str:
