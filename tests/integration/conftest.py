@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from churn.core import params
 from churn.core.params import Params
 from churn.model import outputs
 from tests.conftest import ROOT, forget_server
@@ -34,6 +35,12 @@ class Offer:
 @pytest.fixture(scope="session")
 def options(pytestconfig: pytest.Config) -> Options:
     return pytestconfig.stash[OPTIONS]
+
+
+@pytest.fixture(scope="session")
+def settings(options: Options, settings: Params) -> Params:
+    """Return the parameters of the project if its model is tested, else those of the example."""
+    return params.load(ROOT / "params.yaml") if options.uri or options.url else settings
 
 
 @pytest.fixture(scope="session")

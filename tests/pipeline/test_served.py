@@ -13,7 +13,7 @@ import requests
 from churn.core.files import read_json
 from churn.core.params import Params
 from churn.deploy.integration import ServingReport
-from tests.conftest import ROOT
+from tests.conftest import ROOT, require_example
 from tests.exhaustive import EXHAUSTIVE, rest_by_night
 from tests.integration import server
 from tests.integration.test_serving import BODIES
@@ -104,6 +104,7 @@ BY_DEFAULT = ("none", "slow", "group-1")
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ServingReport]:
     """Run the integration tests against each fake server."""
+    require_example()
     folder = tmp_path_factory.mktemp("reports")
     fake_server.rows().to_parquet(folder / "rows.parquet")
     fakes = {name: fake_server.fake(*mistakes) for name, mistakes in GROUPS.items()}
