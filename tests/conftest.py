@@ -77,9 +77,9 @@ def _without_waiting_for_the_disk(connection: Any, record: object) -> None:
 
 # The files that take minutes, longest first.
 _LONG = (
+    "loop/test_loop.py",
     "workflows/test_deploy.py",
     "registry/test_release.py",
-    "loop/test_loop.py",
     "workflows/test_scenarios_defects.py",
     "workflows/test_scenarios.py",
     "behaviour/test_limits.py",

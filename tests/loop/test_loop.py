@@ -14,7 +14,7 @@ from churn.validation.program import checks_python
 from tests import warm
 from tests.conftest import require_example
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.exhaustive]
 
 
 def programs_that_start_at_once() -> dict[str, str]:

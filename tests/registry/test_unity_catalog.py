@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tests import warm
+from tests.conftest import ROOT
 from tests.registry import servers, standin, unity_catalog
 from tests.registry.servers import Process, free_port
 from tests.registry.unity_catalog import Catalog, Workspace
@@ -101,7 +102,7 @@ def story(
         environment = kept | workspace.environment | {
             "HOME": str(folder / "home"),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(releases.ROOT / "src"),
+            "PYTHONPATH": str(ROOT / "src"),
         }  # fmt: skip
         yield Story(candidates, workspace, environment)
 
