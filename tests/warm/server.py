@@ -8,6 +8,7 @@ when a command is forked.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -22,6 +23,7 @@ import socket
 import sqlite3
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -52,7 +54,8 @@ def main(address: str, package: str, sources: str, owner: str) -> None:
     listener.bind(f"{address}.new")
     listener.listen(64)
     Path(f"{address}.new").rename(address)  # from now on somebody answers
-    _run(_next_command(listener, owner_handle, folder), set_by_imports)
+    command = _next_command(listener, owner_handle, folder)
+    _end_with(_exit_code(command, set_by_imports))
 
 
 def _preload(package: str, sources: str) -> None:
@@ -162,6 +165,40 @@ def _received(connection: socket.socket) -> tuple[dict[str, Any] | None, list[in
             return None, streams
         text += part
     return (json.loads(text) if head else None), streams
+
+
+def _exit_code(command: dict[str, Any], set_by_imports: dict[str, str]) -> int:
+    """Run a command, and return what Python would end with."""
+    try:
+        _run(command, set_by_imports)
+    except SystemExit as end:
+        if isinstance(end.code, int | None):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _end_with(code: int) -> NoReturn:
+    """End as Python does, but for freeing what was imported.
+
+    Each object is on a page that is shared with the process this one was forked from. Freeing them
+    would copy them all first, which takes longer than most commands.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 120
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 def _run(command: dict[str, Any], set_by_imports: dict[str, str]) -> None:

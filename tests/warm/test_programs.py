@@ -19,7 +19,10 @@ pytestmark = [
 ]
 # In place of `churn`: it says what it has found, and does what it is told to.
 PROGRAM = """
-import os, sys, time
+import atexit, os, sys, threading, time
+def late():
+    time.sleep(0.2)
+    print("a thread")
 def main():
     word = sys.argv[1]
     if word == "look":
@@ -29,8 +32,14 @@ def main():
     elif word == "wait":
         print(os.getpid(), flush=True)
         time.sleep(600)
+    elif word == "late":
+        atexit.register(print, "at exit")
+        threading.Thread(target=late).start()
+        print("the end")
+    elif word == "raise":
+        raise ValueError(word)
     else:
-        sys.exit(int(word))
+        sys.exit(int(word) if word.isdigit() else word)
 """
 
 
@@ -66,8 +75,22 @@ def test_it_is_in_its_folder_with_its_environment_and_streams_and_its_own_code(
     assert done.returncode == 0
 
 
-def test_its_exit_code_is_that_of_the_command(sources: Path) -> None:
-    assert subprocess.run(**command("churn", sources, "3"), check=False).returncode == 3
+@pytest.mark.parametrize(
+    ("word", "code", "last"),
+    [("3", 3, ""), ("a reason", 1, "a reason"), ("raise", 1, "ValueError: raise")],
+)
+def test_its_exit_code_and_reason_are_those_of_the_command(
+    word: str, code: int, last: str, sources: Path
+) -> None:
+    done = subprocess.run(**command("churn", sources, word), capture_output=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.strip().rpartition("\n")[2] == last
+
+
+def test_it_ends_after_its_threads_and_what_it_has_to_do_at_the_end(sources: Path) -> None:
+    done = subprocess.run(**command("churn", sources, "late"), capture_output=True, check=False)
+    assert done.stdout.splitlines() == ["the end", "a thread", "at exit"]
+    assert done.returncode == 0
 
 
 def test_what_python_reads_at_its_start_starts_it(sources: Path) -> None:
