@@ -36,7 +36,7 @@ def show(workspace: Workspace, console: Console) -> None:
     metrics = read_json(workspace.metrics, "evaluate", Metrics)
     checks = read_json(workspace.checks, "validate", Checks)
     card = read_json(workspace.model / CARD_FILE, "train", ModelCard)
-    _require_all(metrics, card.task or "binary", workspace)
+    _require_all(metrics, card.task, workspace)
     stats = read_json(workspace.data_stats, "prepare", DataStats)
     title = f"{card.family}, {stats.rows:,} customers"
     if stats.is_sampled:

@@ -7,7 +7,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from churn.core import process
@@ -145,11 +144,9 @@ def parity_rows(workspace: Workspace, settings: Params) -> pd.DataFrame:
     stored = read_parquet(workspace.predictions("test"), "evaluate").head(n_rows)
     model = artifact.load(workspace.model)
     predicted = model.predict(rows)
-    both = model.output.scores(stored), model.output.scores(predicted)
-    rounding = _ROUNDING * model.output.size(both[1])
     if not (
         stored[settings.data.id].equals(rows[settings.data.id])
-        and np.allclose(*both, rtol=_ROUNDING, atol=rounding)
+        and model.output.agree(stored, predicted, _ROUNDING)
     ):
         raise ArtifactError(
             f"{workspace.predictions('test')}: not the model's predictions for held-out customers;"

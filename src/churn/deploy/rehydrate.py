@@ -8,15 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from churn.core.errors import CandidateError
 from churn.core.files import read_parquet, write_parquet
 from churn.core.params import Params
 from churn.core.paths import SIDES, Workspace
 from churn.model import outputs
-from churn.model.outputs import Output
 from churn.provenance import bundle, tracked_data
 from churn.provenance.bundle import Manifest
 
@@ -99,18 +95,12 @@ def _make_rows(root: Path, workspace: Workspace, settings: Params) -> None:
         write_parquet(workspace.predictions(side), predictions)
 
 
-def _are_close(output: Output, reviewed: pd.DataFrame, now: pd.DataFrame) -> bool:
-    both = output.scores(reviewed), output.scores(now)
-    rounding = _ROUNDING * output.size(both[1])
-    return len(reviewed) == len(now) and np.allclose(*both, rtol=_ROUNDING, atol=rounding)
-
-
 def _require_same_predictions(workspace: Workspace, settings: Params, folder: Path) -> None:
     """Check that the model predicts the same as when it was reviewed, within rounding."""
     reviewed = read_parquet(folder / bundle.PROBABILITIES, "candidate pack")
     now = read_parquet(workspace.predictions("test"), "evaluate").drop(columns=settings.data.id)
     output = outputs.of(settings.task, settings.data.classes)
-    if list(reviewed) != list(now) or not _are_close(output, reviewed, now):
+    if list(reviewed) != list(now) or not output.agree(reviewed, now, _ROUNDING):
         raise CandidateError(
             f"{folder}: its model predicts differently for the held-out customers than when it was"
             " reviewed; the libraries or the data differ"

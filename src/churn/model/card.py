@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from churn.core.params import Columns, CsvParams, TaskName
 from churn.core.params.table import Label
@@ -18,13 +18,14 @@ class ModelCard(Columns):
     split that says which customers it was not trained on (`churn.data.split.is_test`).
     """
 
-    task: TaskName | None = None  # None: binary
+    # Left out of the file as before there were other tasks: the same model has the same bytes.
+    task: TaskName = Field("binary", exclude_if=lambda task: task == "binary")
     family: str
     threshold: float | None = None
     strategy: str | None = None
     half_width: float | None = None
     coverage: float | None = None
-    classes: tuple[Label, ...] | None = None
+    classes: tuple[Label, ...] = Field((), exclude_if=lambda classes: not classes)
     costs: tuple[float, ...] | None = None
     id: str
     target: str
@@ -39,8 +40,8 @@ class ModelCard(Columns):
     @model_validator(mode="after")
     def _has_a_rule(self) -> ModelCard:
         rules = {"binary": "threshold", "regression": "half_width", "multiclass": "costs"}
-        if getattr(self, rules[self.task or "binary"]) is None:
-            raise ValueError(f"no {rules[self.task or 'binary']}")
+        if getattr(self, rules[self.task]) is None:
+            raise ValueError(f"no {rules[self.task]}")
         return self
 
     @property

@@ -176,7 +176,7 @@ def _watched(options: Options, settings: Params) -> Watched:
 
 def _require_same_task(number: int, card: ModelCard, settings: Params) -> None:
     """Check that costs, margins and labels of params.yaml are those of a version's task."""
-    its, ours = (card.task or "binary", card.classes or ()), (settings.task, settings.data.classes)
+    its, ours = (card.task, card.classes), (settings.task, settings.data.classes)
     if its != ours:
         of, here = (f"task: {task}{_listed(classes)}" for task, classes in (its, ours))
         raise RegistryError(f"version {number} is of {of}, and params.yaml of {here}")

@@ -26,8 +26,8 @@ class Card(Shape):
 
     id: str | None = None
     target: str | None = None
-    task: str | None = None
-    classes: tuple[Label, ...] | None = None
+    task: str = "binary"
+    classes: tuple[Label, ...] = ()
     threshold: float | None = None
     half_width: float | None = None
     costs: tuple[float, ...] | None = None

@@ -99,10 +99,10 @@ def evaluate_model(root: Path, uri: str, settings: Params) -> Experiment:
     with _prepared(settings, root / settings.data.path) as scratch:
         test = read_parquet(scratch.split("test"), "prepare")
     test = _unseen(test, settings, model.card)
-    if (model.card.task or "binary") != settings.task:
-        raise ParamsError(f"task: the model's is {model.card.task or 'binary'}")
-    if (model.card.classes or ()) != settings.data.classes:
-        its = ", ".join(map(str, model.card.classes or ()))
+    if model.card.task != settings.task:
+        raise ParamsError(f"task: the model's is {model.card.task}")
+    if model.card.classes != settings.data.classes:
+        its = ", ".join(map(str, model.card.classes))
         raise ParamsError(f"data.classes: the model's are {its}, in this order")
     task = tasks.of_params(settings)
     scored = Scored(model.scores(test), model.card.rule)

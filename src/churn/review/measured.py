@@ -161,8 +161,8 @@ def data_change(found: Baseline, candidate: Candidate) -> DataChange | None:
         categorical=(*data.categorical, *new_dates),
     )
     label_rate, target = None, None
-    its = (card.task or "binary", card.classes or ())
-    if data.target in before and its == (candidate.settings.task, data.classes):
+    its, ours = (card.task, card.classes), (candidate.settings.task, data.classes)
+    if data.target in before and its == ours:
         was, now = before[data.target], after[data.target]
         if data.positive is None:
             target = targets.compared(was, now, data)

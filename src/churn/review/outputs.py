@@ -72,7 +72,7 @@ def compare(workspace: Workspace) -> Outputs:
 def _output(workspace: Workspace) -> Output:
     """Return what the workspace's model answers."""
     card = read_json(workspace.model / CARD_FILE, "train", Card)
-    return of(cast(TaskName, card.task or "binary"), card.classes or ())
+    return of(cast(TaskName, card.task), card.classes)
 
 
 def _tolerance(output: Output) -> str:

@@ -83,9 +83,9 @@ def held_out(found: Baseline, exam: Exam, candidate: Candidate) -> Pair:
         raise IncomparableError(
             f"{found.name}: its customers are identified by {card.id!r}, these by {data.id!r}"
         )
-    if (card.task or "binary") != candidate.settings.task:
-        raise IncomparableError(f"{found.name}: its task is {card.task or 'binary'}")
-    if (card.classes or ()) != data.classes:
+    if card.task != candidate.settings.task:
+        raise IncomparableError(f"{found.name}: its task is {card.task}")
+    if card.classes != data.classes:
         raise IncomparableError(f"{found.name}: its classes are other ones, or in another order")
     if (card.target or data.target) != data.target:
         raise IncomparableError(f"{found.name}: predicts {card.target!r}, not {data.target!r}")

@@ -71,7 +71,7 @@ def description(name: str, model: Model, example: Mapping[str, Cell], with_keys:
         "info": {
             "title": name,
             "version": version("churn"),
-            "description": _PREDICTS[model.card.task or "binary"],
+            "description": _PREDICTS[model.card.task],
         },
         "paths": {
             "/invocations": {

@@ -115,12 +115,12 @@ def fit(train: pd.DataFrame, settings: Params, advance: Advance = silent) -> Fit
     if rule is None:
         rule = output.choose(y[predictions.index], output.scores(predictions), decision)
     card = ModelCard(
-        task=None if settings.task == "binary" else settings.task,
+        task=settings.task,
         family=settings.model.family,
         **output.learned(rule),
         strategy=decision.strategy if isinstance(decision, DecisionParams) else None,
         coverage=decision.coverage if isinstance(decision, RegressionDecision) else None,
-        classes=data.classes or None,
+        classes=data.classes,
         id=data.id,
         target=data.target,
         numeric=data.numeric,

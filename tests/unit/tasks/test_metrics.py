@@ -250,7 +250,7 @@ def test_a_target_that_has_moved_is_told(
     workspace = Workspace(tmp_path)
     workspace.build.mkdir()
     spenders.to_parquet(workspace.split("train"), index=False)
-    card = Card(task=settings.task, classes=data.classes or None, numeric=data.numeric)
+    card = Card(task=settings.task, classes=data.classes, numeric=data.numeric)
     now = spenders[spenders["level"] > 0]
     candidate = SimpleNamespace(
         settings=settings.model_copy(update={"data": data}),

@@ -13,7 +13,7 @@ import pytest
 from churn.core.errors import ArtifactError
 from churn.core.params import FAMILIES, Params, ServeParams
 from churn.core.paths import Workspace
-from churn.deploy import integration, rehydrate
+from churn.deploy import integration
 from churn.explanation.division import Division
 from churn.explanation.overall import overall
 from churn.explanation.values import Explainer
@@ -263,5 +263,5 @@ def test_rounding_is_relative_to_the_largest_number(
     with nullcontext() if is_same else pytest.raises(AssertionError):
         require_offline(answers, rows)
     now = pd.DataFrame({"prediction": exact})
-    assert rehydrate._are_close(model.output, stored[["prediction"]], now)
-    assert not rehydrate._are_close(model.output, 1.001 * stored[["prediction"]], now)
+    assert model.output.agree(stored, now, 1e-9)
+    assert not model.output.agree(1.001 * stored[["prediction"]], now, 1e-9)

@@ -26,4 +26,4 @@ def of(task: TaskName, classes: Sequence[Label] = ()) -> Output:
 
 def of_card(card: ModelCard) -> Output:
     """Return the output of a stored model."""
-    return of(card.task or "binary", card.classes or ())
+    return of(card.task, card.classes)

@@ -83,6 +83,20 @@ class Output(ABC):
         """Return the largest score, which rounding is relative to; 1 of probabilities."""
         return 1.0
 
+    def agree(self, some: pd.DataFrame, others: pd.DataFrame, rounding: float) -> bool:
+        """Tell whether two tables have the same scores but for rounding.
+
+        Parameters
+        ----------
+        some, others : DataFrame
+            With the columns of `scored`.
+        rounding : float
+            The difference that is none, relative to a score and to the largest of `others`.
+        """
+        its, theirs = self.scores(some), self.scores(others)
+        least = rounding * self.size(theirs)
+        return its.shape == theirs.shape and np.allclose(its, theirs, rtol=rounding, atol=least)
+
     def columns(self, scores: np.ndarray) -> dict[str, np.ndarray]:
         """Return the scores by the names of their columns."""
         parts = np.atleast_2d(scores.T)
