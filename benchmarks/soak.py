@@ -356,6 +356,7 @@ def registry(folder: Path) -> Iterator[servers.Server]:
     command += [f"--artifacts-destination={folder / 'artifacts'}"]
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "LANG")}
     kept |= {"HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    kept["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # as compose.yaml
     process = servers.Process(command, kept, folder / "log")
     started = servers.Server(f"http://127.0.0.1:{port}", process, {})
     try:

@@ -65,7 +65,8 @@ def tracking(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", f"--port={port}", "--workers=1"]
     command += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--no-serve-artifacts"]
     command += [f"--default-artifact-root={folder}/files"]
-    process = Process(command, dict(os.environ), folder / "log")
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # as compose.yaml
+    process = Process(command, environment, folder / "log")
     process.start()
     try:
         servers.healthy(process, f"http://127.0.0.1:{port}")

@@ -16,7 +16,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 # Modules that are run warm with ``python -m``.
-MODULES = ("checks", "churn", "dvc", "pytest", "tests.behaviour.run_checks")
+MODULES = (
+    "checks",
+    "churn",
+    "churn.serve.explainer",
+    "dvc",
+    "pytest",
+    "tests.behaviour.run_checks",
+)
 # What Python and libraries read when they start.
 AT_START = ("LD_", "MPL", "OMP_", "OPENBLAS_", "PYTHON")
 # What the forked process looks at itself (`server`), or what decides about nothing.

@@ -31,6 +31,7 @@ from churn.serve.app import App
 from churn.serve.assignment import to_challenger
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
+from tests import warm
 from tests.conftest import PARAMS, ROOT
 from tests.unit.serve.asgi import Response, ask
 from tests.unit.serve.models import KEY, fitted
@@ -39,6 +40,21 @@ from tests.unit.serve.running import eventually, serving
 pytestmark = pytest.mark.long
 
 EXPLAIN = "/explain"
+
+
+@pytest.fixture(autouse=True)
+def processes_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork what explains from a process that has imported shap; a server's own is started."""
+    if not warm.is_possible():
+        return
+    python, environment = warm.programs() / "python", os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
+
+    async def started() -> Process:
+        return await asyncio.create_subprocess_exec(
+            python, "-m", "churn.serve.explainer", stdin=PIPE, stdout=PIPE, env=environment
+        )
+
+    monkeypatch.setattr(explaining, "_started", started)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +195,7 @@ def test_reasons_that_are_late_or_whose_process_dies_are_refused_and_the_next_co
 ) -> None:
     async def work(app: App) -> None:
         asked = app._explaining
-        asked._timeout_s = 0.05  # less than a process takes to start
+        asked._timeout_s = 0.001  # less than a process takes to start
         late = await ask(app, EXPLAIN, about(records))
         assert (late.status, late.json["message"][:10]) == (503, "no answer ")
         assert asked._turn.locked()  # and the start goes on

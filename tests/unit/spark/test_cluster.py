@@ -1,4 +1,7 @@
-"""`churn predict --engine spark` on a cluster of two workers, and killed at bad moments."""
+"""`churn predict --engine spark` on a cluster of two workers, and killed at bad moments.
+
+By night: test_session has the same on this machine, and test_output_folder dies at each step.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from tests.unit.spark import cluster
 from tests.unit.spark.answers import assert_same, by_day, expected, parts, read_csvs
 from tests.unit.spark.conftest import Spark
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.exhaustive]
 
 # The driver ends without a word as it is about to move the second partition.
 KILLED_WHILE_IT_MOVES = """
@@ -38,7 +41,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.exhaustive
 def test_a_cluster_of_two_workers(
     planned: pd.DataFrame, model: Model, stored: Path, tmp_path: Path
 ) -> None:
@@ -85,7 +87,6 @@ def job(planned: pd.DataFrame, stored: Path, tmp_path: Path) -> Job:
 ENGINE = ("predict", "--engine", "spark", "--master", "local[1]")
 
 
-@pytest.mark.exhaustive
 def test_a_driver_that_is_killed_while_it_predicts_leaves_nothing_that_is_read(job: Job) -> None:
     words, target = job
     with subprocess.Popen(

@@ -1,18 +1,28 @@
-"""`churn predict --engine spark` on this machine: the bits, partitions, bad rows, refusals."""
+"""`churn predict` and `churn monitor` with Spark on this machine, by one session.
+
+The bits, partitions, bad rows, refusals, and what the monitor finds.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from churn.model.artifact import Model, load
+from churn.cli.main import main
+from churn.core.paths import Workspace
+from churn.data import synthesize
+from churn.model import artifact
+from churn.model.artifact import Model
 from tests.conftest import PARAMS
+from tests.unit.monitor import logs
 from tests.unit.releases import Candidates
 from tests.unit.spark import cluster
 from tests.unit.spark.answers import assert_same, by_day, expected, read_csvs
@@ -38,7 +48,9 @@ def test_a_version_of_the_registry(
     assert list(found) == [*COLUMNS, "shop.day"]
     assert set(found["version"]) == {"1"}
     assert str(found["time"].dt.tz) == "UTC" and found["time"].nunique() == 1
-    assert_same(found, expected(load(released.roots[0] / "build/candidate/model"), customers))
+    assert_same(
+        found, expected(artifact.load(released.roots[0] / "build/candidate/model"), customers)
+    )
     names = sorted(path.name for path in target.iterdir() if not path.name.startswith("."))
     assert names == ["_SUCCESS", "shop.day=01", "shop.day=02"]
 
@@ -239,3 +251,44 @@ def test_a_changed_model_is_refused_before_spark_starts(
     assert done.returncode == 2
     assert "its files were changed" in done.stderr and "Java" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def report(folder: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(folder, "monitor.json").read_text())
+    return found
+
+
+def test_the_monitor_finds_to_the_digit_what_it_finds_without_spark(
+    spark: Spark, released: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = released.roots[0]
+    monkeypatch.chdir(root)
+    model = artifact.load(Workspace().candidate / "model")
+    pool = next(synthesize.customers(3000, 1)).to_pandas()
+    log = Path("log")
+    for number in range(3):
+        day = logs.FIRST + timedelta(days=number)
+        customers = pool.iloc[900 * number : 900 * number + 800]
+        logs.write(log, day, customers, model)
+        # Asked for again with other answers, which come after the first in the order of files.
+        older = customers.head(300).assign(age=customers["age"] + 20)
+        logs.write(log, day, older, model, role="later")
+        logs.write(log, day, customers.head(50), model, version="2")
+        nameless = customers.head(40).assign(customer_id=pd.NA)
+        logs.write(log, day, nameless, model, role="nameless")
+    pool[["customer_id", "churned"]].head(1000).to_csv("labels.csv", index=False)
+
+    command = ("monitor", "--log", "log", "--labels", "labels.csv", "--until", "2026-03-03")
+    with pytest.raises(SystemExit) as here:
+        main([*command, "--output", "here"])
+    there = spark.churn(*command, "--engine", "spark", "--output", "there", folder=root)
+    assert there.code == here.value.code, there.err
+    found = report("there")
+    assert found == report("here")
+    assert [window["customers"] for window in found["windows"]] == [840] * 3
+    assert [window["rows"] for window in found["windows"]] == [1140] * 3
+    assert found["other_versions"] == {"2": 150}
+    performance = found["performance"]
+    assert (performance["labelled"], performance["unmatched"]) == (900, 100)
+    refused = spark.churn("monitor", "--engine", "spark", "--input", "labels.csv", folder=root)
+    assert refused.code == 2 and refused.reason.endswith("counts the log, not --input")
