@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tests.integration import plugin
 from tests.unit.repositories import write
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_programs")]
 
 PYTEST = '[tool.pytest.ini_options]\naddopts = ["--strict-markers"]\n'
 # What the real tests say, in a moment and without a server.

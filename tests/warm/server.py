@@ -55,7 +55,8 @@ def main(address: str, package: str, sources: str, owner: str) -> None:
     listener.listen(64)
     Path(f"{address}.new").rename(address)  # from now on somebody answers
     command = _next_command(listener, owner_handle, folder)
-    _end_with(_exit_code(command, set_by_imports))
+    installed = sources if package == "churn" else None
+    _end_with(_exit_code(command, set_by_imports, installed))
 
 
 def _preload(package: str, sources: str) -> None:
@@ -167,10 +168,12 @@ def _received(connection: socket.socket) -> tuple[dict[str, Any] | None, list[in
     return (json.loads(text) if head else None), streams
 
 
-def _exit_code(command: dict[str, Any], set_by_imports: dict[str, str]) -> int:
+def _exit_code(
+    command: dict[str, Any], set_by_imports: dict[str, str], installed: str | None
+) -> int:
     """Run a command, and return what Python would end with."""
     try:
-        _run(command, set_by_imports)
+        _run(command, set_by_imports, installed)
     except SystemExit as end:
         if isinstance(end.code, int | None):
             return (end.code or 0) & 0xFF
@@ -201,8 +204,8 @@ def _end_with(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _run(command: dict[str, Any], set_by_imports: dict[str, str]) -> None:
-    """Be the process that was asked for."""
+def _run(command: dict[str, Any], set_by_imports: dict[str, str], installed: str | None) -> None:
+    """Be the process that was asked for; `installed` is the project's code in the environment."""
     # Where the server is killed, nothing outlives it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(command["folder"])
@@ -216,7 +219,9 @@ def _run(command: dict[str, Any], set_by_imports: dict[str, str]) -> None:
     given = os.environ.get("PYTHONPATH", "")
     sys.path[:0] = [first, *filter(None, given.split(os.pathsep))]
     if workspace := os.environ.get("GITHUB_WORKSPACE"):
-        sys.path.append(f"{workspace}/src")  # as the jobs' environments do it
+        installed = f"{workspace}/src"  # as the jobs' environments do it
+    if installed:
+        sys.path.append(installed)  # at the end, as by an editable install
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     tempfile.tempdir = None  # it is looked up once, and TMPDIR may be another
     if numpy := sys.modules.get("numpy"):

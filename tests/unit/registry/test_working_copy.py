@@ -33,7 +33,7 @@ from tests.unit import releases
 from tests.unit.conftest import as_somebody
 from tests.unit.repositories import commit
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_programs")]
 
 BRANCH = "registry"
 CLONES = ("first", "second", "third")
@@ -78,7 +78,7 @@ class Shared:
         return {v.number: (v.stage, set(v.aliases)) for v in self.versions}
 
     def start(self, number: int, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command in one of the clones, as a process of its own."""
+        """Start a command in one of the clones, as a process of its own (`tests.warm`)."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
         return subprocess.Popen(
             [sys.executable, "-m", "churn", *words],

@@ -47,11 +47,11 @@ def processes_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork what explains from a process that has imported shap; a server's own is started."""
     if not warm.is_possible():
         return
-    python, environment = warm.programs() / "python", os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
+    python = warm.programs() / "python"
 
     async def started() -> Process:
         return await asyncio.create_subprocess_exec(
-            python, "-m", "churn.serve.explainer", stdin=PIPE, stdout=PIPE, env=environment
+            python, "-m", "churn.serve.explainer", stdin=PIPE, stdout=PIPE
         )
 
     monkeypatch.setattr(explaining, "_started", started)
