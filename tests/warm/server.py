@@ -196,7 +196,7 @@ def _end_with(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
+        except (OSError, ValueError):  # nobody reads, or it is closed
             code = code or 120
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
