@@ -211,6 +211,7 @@ def test_a_name_alone_changes_the_fingerprint_of_a_commit(repository: Path) -> N
     assert commit_fingerprint(repository, commit(repository), INPUTS) != before
 
 
+@pytest.mark.slow
 def test_the_fingerprint_of_a_commit_survives_squash_rebase_and_clone(
     repository: Path, tmp_path: Path
 ) -> None:

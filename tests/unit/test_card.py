@@ -157,6 +157,7 @@ def test_the_card_is_in_the_version_s_run_and_named_where_it_is_decided(
     assert f"Model card: {code(path)} in the artifacts of its run." in described.description
 
 
+@pytest.mark.slow
 def test_an_interval_covers_what_it_is_of() -> None:
     """Of 60 tables of one truth, about 95 % have intervals with the true metric in it."""
     rng = np.random.default_rng(3)

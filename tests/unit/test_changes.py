@@ -115,6 +115,7 @@ def leaves() -> list[str]:
     return [key for key in flatten(document) if not any(part.isdigit() for part in key.split("."))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", leaves())
 def test_who_moves_a_limit_is_told_so(key: str) -> None:
     before: dict[str, Any] = yaml.safe_load(PARAMS.read_text())

@@ -87,6 +87,7 @@ def test_what_has_no_commit_replaces_nothing_that_has_one(repository: Path) -> N
     require_newer(repository, made, version(None))
 
 
+@pytest.mark.slow
 def test_inputs_are_unchanged_only_if_no_commit_touched_them_nor_merged_them_away(
     repository: Path,
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_database_is_made_whole_or_not_at_all(
     assert connection.connect(store)
 
 
+@pytest.mark.slow
 def test_a_database_that_another_process_has_made_meanwhile_stays(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_database_that_another_process_has_made_meanwhile_stays(
     assert client().get_experiment_by_name("theirs")
 
 
+@pytest.mark.slow
 def test_a_database_whose_address_has_settings_and_a_place_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:

@@ -33,6 +33,7 @@ def test_of_equal_keys_the_second_is_refused_with_its_line() -> None:
     assert refusal("{a: 1, a: 2}").startswith(f"line 1: {found}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

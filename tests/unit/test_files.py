@@ -63,6 +63,7 @@ def test_where_the_disk_is_full_the_file_is_named(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.write_text("old")
@@ -78,6 +79,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goes_on", [True, False], ids=["written again", "failed again"])
 def test_a_folder_that_a_killed_process_took_away_is_put_back(
     goes_on: bool, tmp_path: Path

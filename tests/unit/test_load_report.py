@@ -83,6 +83,7 @@ def test_versions_are_counted_by_second(answers: pd.DataFrame) -> None:
     assert found.to_dict("index") == {0.0: {"1": 3, "2": 0}, 3.0: {"1": 0, "2": 2}}
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file_and_shows_what_is_wrong(answers: pd.DataFrame) -> None:
     page = load_report.page(answers, "http://127.0.0.1:8000", _MOMENT)
     assert '<h1 class="bad">3 of 7 requests without a right answer</h1>' in page
@@ -94,6 +95,7 @@ def test_the_page_needs_no_other_file_and_shows_what_is_wrong(answers: pd.DataFr
     assert base64.b64decode(picture.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_page_can_be_written_where_everything_is_right_and_where_nothing_is(
     answers: pd.DataFrame,
 ) -> None:

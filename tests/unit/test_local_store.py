@@ -50,6 +50,7 @@ def test_where_it_was_made_nothing_is_changed(filled: Path) -> None:
     assert note(filled) == "hellohello"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
 def test_elsewhere_it_finds_its_files(how: object, filled: Path) -> None:
     there = filled.parent / "it's there"
@@ -61,6 +62,7 @@ def test_elsewhere_it_finds_its_files(how: object, filled: Path) -> None:
     assert run.data.tags["about"] == str(filled)  # what somebody has written stays
 
 
+@pytest.mark.slow
 def test_it_can_be_moved_again(filled: Path) -> None:
     for name in ("one", "two", "before"):
         shutil.move(filled, filled.parent / name)

@@ -32,6 +32,7 @@ def lines(root: Path) -> dict[str, MarginCheck]:
     return {line.metric: line for line in margins.measure(Workspace(root), settings)}
 
 
+@pytest.mark.slow
 def test_a_margin_that_the_table_supports_is_left_alone(root: Path) -> None:
     before = (root / "params.yaml").read_bytes()
     line = lines(root)["roc_auc"]
@@ -43,6 +44,7 @@ def test_a_margin_that_the_table_supports_is_left_alone(root: Path) -> None:
     assert (root / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_margin_that_is_too_small_is_named_and_widened(root: Path) -> None:
     file = root / "params.yaml"
     file.write_text(file.read_text().replace("roc_auc: 0.2", "roc_auc: 0.001"))
@@ -66,6 +68,7 @@ def test_no_more_customers_are_compared_than_churn_compare_does(root: Path) -> N
     assert 220 < len(rows) < 380
 
 
+@pytest.mark.slow
 def test_the_first_of_several_rivals_is_the_only_one_of_one(root: Path) -> None:
     settings = params.load(Workspace(root).params)
     [one] = margins.measure(Workspace(root), settings, rivals=1)

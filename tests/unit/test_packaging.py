@@ -286,6 +286,7 @@ def test_the_variables_are_those_that_the_server_reads() -> None:
     assert all(f"--env {name}" in PAGE for name in given)
 
 
+@pytest.mark.slow
 def test_the_registry_is_within_reach_and_answers_to_its_name() -> None:
     from mlflow.server.security_utils import is_allowed_host_header  # which takes seconds
 
@@ -366,11 +367,13 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert said == ["skipped: hadolint", "skipped: kubernetes-validate"]
 
 
+@pytest.mark.slow
 def test_the_check_passes(copy: Path) -> None:
     done = check(copy)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "good", "bad", "said"),
     [
@@ -400,6 +403,7 @@ def test_a_broken_containerfile_is_refused(copy: Path) -> None:
     assert "DL3007" in done.stdout  # the tag latest
 
 
+@pytest.mark.slow
 def test_the_overlay_of_the_page_is_one(copy: Path) -> None:
     [text] = re.findall(r"```yaml\n(apiVersion: kustomize.*?)```", PAGE, re.DOTALL)
     (copy / "deploy/production").mkdir()

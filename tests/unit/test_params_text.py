@@ -84,6 +84,7 @@ def test_two_edits_of_a_section_are_two() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_long_texts_that_differ_everywhere_take_no_time() -> None:
     one, other = ("gates:\n" + f"  a: 1\n  a: {n}\n" * 14_000 for n in (2, 3))
     started = time.perf_counter()

@@ -80,6 +80,7 @@ def test_categories_that_the_model_has_not_seen_are_counted_and_told(
     ) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_category_that_was_always_missing_has_no_unseen_ones(
     planned: pd.DataFrame, small: Params
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_category_that_was_always_missing_has_no_unseen_ones(
     assert found == {"plan": {"silver": 1}}
 
 
+@pytest.mark.slow
 def test_a_model_keeps_the_newest_date_of_its_training(
     planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_folder_is_loaded_without_mlflow(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_folder_that_mlflow_wrote_is_loaded_without_a_store(
     stored: Path, model: Model, planned: pd.DataFrame, tmp_path: Path, store: Path
 ) -> None:

@@ -27,6 +27,7 @@ def test_file_names_that_are_not_utf_8_survive() -> None:
     assert process.run(ECHO, stdin=name, errors="surrogateescape").stdout == name
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_is_killed() -> None:
     with pytest.raises(TimeoutError, match=r"no end after 0\.2 s"):
         process.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=0.2)

@@ -55,6 +55,7 @@ def test_where_nothing_has_changed_nothing_is_said(repository: Path, before: str
     assert found == Changes(parameters=[], files=[], judge=[], decided=0)
 
 
+@pytest.mark.slow
 def test_commits_with_other_metrics_since_another_table_are_counted(
     repository: Path, tmp_path: Path
 ) -> None:

@@ -98,12 +98,14 @@ def test_the_tree_is_complete() -> None:
     assert [path for path in shown if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.slow
 def test_pages_that_are_written_from_the_code_are_what_it_says() -> None:
     command = [str(ROOT / "scripts/docs"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_key_without_a_description_is_found(tmp_path: Path) -> None:
     source = (ROOT / "src/churn/core/params/table.py").read_text()
     line = "    salt : str\n        Another salt holds out other customers.\n"

@@ -107,6 +107,7 @@ def test_where_no_input_has_changed_nothing_is_trained(
     assert not (workspace.candidate / "model").exists()  # the one that lies there is an older one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -143,6 +144,7 @@ def test_what_goes_wrong_is_a_verdict_that_blocks(
     assert "Do not merge" in (workspace.candidate / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_not_committed_is_told(
     workspace: Workspace,
     steps: list[str],
@@ -159,6 +161,7 @@ def test_what_is_not_committed_is_told(
     assert "not committed" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_behind_is_told(workspace: Workspace, steps: list[str]) -> None:
     git(workspace.root, "branch", "main2")
     write(workspace.root, {"src/churn/x.py": "x = 2\n"})
@@ -193,6 +196,7 @@ def test_a_change_that_deletes_an_input_is_blocked_and_reported(
     assert packed(workspace)["passed"] is False
 
 
+@pytest.mark.slow
 def test_an_earlier_good_verdict_does_not_survive(
     workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +313,7 @@ def test_a_change_of_the_remote_alone_is_reviewed(workspace: Workspace, steps: l
     assert steps == ["repro", "compare HEAD False", "gate"]
 
 
+@pytest.mark.slow
 def test_what_an_earlier_review_has_left_is_gone_when_a_review_is_killed(
     workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def test_what_no_metric_can_be_called_is_refused_with_the_known_ones(
         listed(capsys, metric)
 
 
+@pytest.mark.slow
 def test_a_metric_with_a_space_orders(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = connection.connect(store)
     logged = [log_metrics(experiment, {"gain / all": gain}, {}).run_id for gain in (1, 3, 2)]
@@ -110,6 +111,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_each_of_them_whole(
     assert "A wider terminal also shows: name, " in said.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_what_matters_least(complete: str) -> None:
     def columns(width: int) -> list[str]:
         return shown(width, "test_cost").split("──")[0].split()

@@ -177,6 +177,7 @@ def name_main(workspace: Workspace, commit: str, **others: Any) -> None:
     workspace.comparison.write_text(json.dumps(comparison))
 
 
+@pytest.mark.slow
 def test_a_change_that_loosens_its_limits_is_judged_by_those_of_main(workspace: Workspace) -> None:
     edit_params(workspace, minima={"roc_auc": 0.95})
     name_main(workspace, commit(workspace.root))
@@ -203,6 +204,7 @@ def test_limits_of_main_that_cannot_be_read_are_not_judged_by(workspace: Workspa
     assert not workspace.verdict.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accept", "before", "of_main", "passed"),
     [

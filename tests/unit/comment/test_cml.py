@@ -79,6 +79,7 @@ def test_of_a_failure_only_the_exit_code_is_told(
     assert capfd.readouterr() == ("cml failed (exit code 3): gh posts the comment\n", "")
 
 
+@pytest.mark.slow
 def test_a_cml_that_does_not_end_is_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return line.removeprefix("Error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["pulls", "artifacts", "archive"])
 def test_a_gh_that_does_not_answer_is_one_line(
     gh: Callable[..., None],
@@ -172,6 +173,7 @@ def test_a_gh_that_does_not_answer_is_one_line(
     assert time.perf_counter() - started < 10
 
 
+@pytest.mark.slow
 def test_a_gh_that_sends_and_then_does_not_end_is_one_line(
     gh: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_file_that_was_renamed_has_both_its_names(github: FakeGitHub) -> None:
     assert change.files.judging == ("src/churn/review/gate.py",)
 
 
+@pytest.mark.slow
 def test_limits_are_compared_with_the_commit_at_which_the_branch_left_main(
     github: FakeGitHub,
 ) -> None:
@@ -59,11 +60,13 @@ def test_limits_are_compared_with_the_commit_at_which_the_branch_left_main(
     assert change.edits == [Edit("gates", ("    roc_auc: 0.78",), ("    roc_auc: 0.5",))]
 
 
+@pytest.mark.slow
 def test_other_parameters_are_no_limits(github: FakeGitHub) -> None:
     github.texts = {BASE: PARAMS, HEAD: PARAMS.replace("max_iter: 120", "max_iter: 60")}
     assert looked(github, "params.yaml").edits == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "texts",
     [{}, {BASE: PARAMS}, {HEAD: PARAMS}, {BASE: PARAMS, HEAD: f"{PARAMS}---\n"}],
@@ -96,6 +99,7 @@ def test_where_github_does_not_say_nothing_counts_as_known(
     assert looked(github) == Change(None, False, None)
 
 
+@pytest.mark.slow
 def test_a_merge_base_that_is_not_told_leaves_the_limits_open(
     github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

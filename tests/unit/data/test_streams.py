@@ -45,6 +45,7 @@ def expected(text: str, style: CsvParams) -> pd.DataFrame:
     return table.iloc[: kept[kept].index.max() + 1 if kept.any() else 0]
 
 
+@pytest.mark.slow
 @given(
     rows=TABLES,
     separator=st.sampled_from([",", ";", "\t"]),

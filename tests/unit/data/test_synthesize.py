@@ -84,6 +84,7 @@ def test_silence_and_complaints_drive_churn_and_orders_hold_it_back(many: pd.Dat
     assert max(auc.values()) < 0.95  # no column gives the label away
 
 
+@pytest.mark.slow
 def test_drift_moves_the_population_and_the_label_but_not_who_is_there(
     many: pd.DataFrame,
 ) -> None:
@@ -110,6 +111,7 @@ def test_csv_and_parquet_hold_the_same(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.csv", "x.parquet"]
 
 
+@pytest.mark.slow
 def test_writing_advances_a_step_a_chunk(tmp_path: Path) -> None:
     steps: list[str] = []
     rows = synthesize.CHUNK_ROWS + 1

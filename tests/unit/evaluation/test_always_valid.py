@@ -108,6 +108,7 @@ def usual(d: np.ndarray, looks: np.ndarray | None = None) -> ConfidenceSequence:
     return ConfidenceSequence(n, mean, mean - radius, mean + radius)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", HARD_TO_TELL)
 def test_equal_models_are_told_apart_in_at_most_a_twentieth_of_cases(case: str) -> None:
     looks = np.unique(np.geomspace(10, LOOKS, 100).astype(int))
@@ -135,6 +136,7 @@ def unequal(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return y, np.log(0.25) - 1.12**2 / 2 + 1.12 * blurred, other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "loss", "customers"),
     [(within(-COST, COST), costs, 2000), (within(-LIMIT, LIMIT), clipped_losses, 2000)],
@@ -150,6 +152,7 @@ def test_a_real_difference_is_found(
     assert [method(-d, looks=last).decisions()[0] for d in drawn].count("better") >= 80
 
 
+@pytest.mark.slow
 def test_it_is_found_if_each_customer_is_answered_by_one_model() -> None:
     rng = np.random.default_rng(1)
     words = []
@@ -226,6 +229,7 @@ def test_an_interval_contains_the_mean_and_is_within_the_limits(
     np.testing.assert_allclose(found.mean, np.cumsum(d) / found.n, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(SMALL, st.floats(0.01, 100))
 @settings(deadline=None)
 def test_a_scale_changes_nothing_else(d: np.ndarray, scale: float) -> None:

@@ -141,6 +141,7 @@ def test_the_influence_is_the_derivative_by_a_customers_weight(step: float) -> N
         assert abs(found.sum()) < 1e-12
 
 
+@pytest.mark.slow
 def test_another_seed_hardly_moves_the_ends() -> None:
     y, *told = customers(4000, seed=3, noise=0.5)
     seeds = [by_name(compare(TASK, y, *scored(*told), seed, 1000)) for seed in range(8)]
@@ -336,6 +337,7 @@ def test_the_costs_are_those_of_the_parameters() -> None:
     assert costly.baseline - cheap.baseline == pytest.approx(49 * false_positives)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_whatever_the_number_of_draws() -> None:
     n = 100_000
     y, *told = customers(n, seed=12)

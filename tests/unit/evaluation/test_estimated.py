@@ -39,6 +39,7 @@ def test_of_the_held_out_customers_themselves_it_is_what_they_are() -> None:
         assert abs(found[name].difference.value) < 0.01
 
 
+@pytest.mark.slow
 def test_other_customers_are_estimated_right_and_the_interval_says_how_well() -> None:
     held = scores(*drawn(3000, 1))
     inside = {"roc_auc": 0, "brier": 0, "cost": 0}

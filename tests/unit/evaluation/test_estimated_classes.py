@@ -121,6 +121,7 @@ def test_few_customers_who_are_all_told_apart_leave_the_interval_narrow() -> Non
     assert found["log_loss"].value.error < 0.1
 
 
+@pytest.mark.slow
 def test_other_customers_are_seen_and_another_relation_is_not() -> None:
     basis = held(*drawn(5000, 1))
     y, p = drawn(5000, 2, shift=1.0)

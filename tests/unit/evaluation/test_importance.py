@@ -68,6 +68,7 @@ def test_the_column_that_matters_comes_first_and_a_constant_one_is_worth_nothing
     assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.slow
 def test_importance_is_the_auc_that_is_lost(fitted: Model, rows: pd.DataFrame) -> None:
     # The model knows `word` and what is shuffled; the loss is the same for any shuffle but noise.
     y = rows["left"]
@@ -86,11 +87,13 @@ def test_importance_is_the_auc_that_is_lost(fitted: Model, rows: pd.DataFrame) -
     assert found["standard_deviation"] > 0
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_shuffles(fitted: Model, rows: pd.DataFrame) -> None:
     assert importance(fitted, rows) == importance(fitted, rows)
     assert importance(fitted, rows) != importance(fitted, rows, seed=2)
 
 
+@pytest.mark.slow
 def test_the_rows_stay_as_they_are_and_their_index_does_not_matter(
     fitted: Model, rows: pd.DataFrame
 ) -> None:

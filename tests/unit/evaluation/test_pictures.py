@@ -24,6 +24,8 @@ from churn.evaluation.results import Metrics
 from churn.evaluation.tasks import Scored
 from tests.binary import BINARY
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["calibration", "confusion", "importance", "precision_recall", "reasons", "roc"]
 NAMES += ["score_histogram"]
 

@@ -17,6 +17,7 @@ from churn.stages import evaluate
 from tests.binary import BINARY
 
 
+@pytest.mark.slow
 def test_a_model_without_reasons_is_evaluated(
     model: Model,
     planned: pd.DataFrame,

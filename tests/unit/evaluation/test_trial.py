@@ -65,6 +65,7 @@ def divided(customers: pd.DataFrame, champion: str, challenger: str, share: floa
     return compare(mixed, labels(customers), Tried(share, False, "4"), DECISION, MARGINS)
 
 
+@pytest.mark.slow
 def test_in_the_shadow_a_worse_version_is_told_customer_by_customer(
     customers: pd.DataFrame,
 ) -> None:
@@ -79,6 +80,7 @@ def test_in_the_shadow_a_worse_version_is_told_customer_by_customer(
     assert better.cost.difference == pytest.approx(-found.cost.difference)
 
 
+@pytest.mark.slow
 def test_the_difference_is_that_of_the_mean_costs(customers: pd.DataFrame) -> None:
     found = in_the_shadow(customers, "good", "bad")
     churned = customers["churned"].to_numpy()

@@ -70,6 +70,7 @@ def test_a_column_of_the_sum_that_only_raises_the_prediction_has_that_sign_for_e
     assert (sign * values[monetary < 35] < 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["logistic_regression", "hist_gradient_boosting"])
 def test_a_feature_that_is_not_known_is_given_to_the_columns_that_are_missing(
     family: Any, small: Params, planned: pd.DataFrame

@@ -25,6 +25,7 @@ def test_the_effect_is_the_mean_size_of_the_reasons(model: Model, planned: pd.Da
     assert by_column["plan"] in ("by category", "none")
 
 
+@pytest.mark.slow
 def test_of_many_rows_some_are_drawn_by_the_seed(model: Model, planned: pd.DataFrame) -> None:
     assert len(planned) > overall.MAX_ROWS
     assert overall.overall(model, planned, 1) == overall.overall(model, planned, 1)

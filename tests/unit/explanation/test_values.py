@@ -66,6 +66,7 @@ def test_reasons_and_base_sum_to_the_prediction(any_model: Model, odd: pd.DataFr
     assert found.values.shape == (len(odd), len(any_model.card.inputs))
 
 
+@pytest.mark.slow
 def test_what_sums_half_the_log_odds_is_explained_in_log_odds(
     small: Params, planned: pd.DataFrame, odd: pd.DataFrame
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_row_has_the_same_reasons_in_any_company(any_model: Model, odd: pd.Dat
     np.testing.assert_array_equal(alone.values[0], explainer.explain(inputs).values[3])
 
 
+@pytest.mark.slow
 def test_a_column_that_the_model_does_not_use_has_none(
     small: Params, planned: pd.DataFrame
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_column_that_the_model_does_not_use_has_none(
         assert np.abs(by_column["recency_days"]).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_column_that_can_only_raise_the_prediction_raises_it(
     family: Family, small: Params, planned: pd.DataFrame
@@ -112,6 +115,7 @@ def test_a_column_that_can_only_raise_the_prediction_raises_it(
     assert (values[age <= 30] < 0).all()
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_definition(small: Params, planned: pd.DataFrame) -> None:
     """Shapley's formula over all groups of features, by walking through the trees itself."""
     model = fitted("gradient_boosting", small, planned, n_estimators=3, max_depth=3)
@@ -170,6 +174,7 @@ def test_a_feature_is_given_back_to_the_columns_that_it_depends_on(
     assert ratio[list(any_model.card.inputs).index("frequency")] == 0.5
 
 
+@pytest.mark.slow
 def test_a_model_without_splits_has_no_reasons(small: Params, planned: pd.DataFrame) -> None:
     for family in ("hist_gradient_boosting", "gradient_boosting", "random_forest"):
         model = fitted(family, small, planned, min_samples_leaf=10_000)

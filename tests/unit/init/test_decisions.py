@@ -158,6 +158,7 @@ def test_a_reason_stays_in_its_line() -> None:
     assert text == "a:\n  # churn init: left out: x y: 3, constant\n  b: 2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
 def test_each_decision_says_why(task: params.TaskName, table: Table, tmp_path: Path) -> None:
     """Those of the first model and of another family say it later."""
@@ -195,6 +196,7 @@ def test_of_a_mapping_with_other_keys_those_that_stay_keep_what_is_beside_them()
     assert kept == text.replace("  x", "  # churn init: why\n  x")
 
 
+@pytest.mark.slow
 def test_without_known_names_there_are_no_scores(tmp_path: Path) -> None:
     frame = shop().rename(columns={"days_since_last": "x1", "orders": "x2", "spent": "x3"})
     frame.to_csv(tmp_path / "shop.csv", index=False)

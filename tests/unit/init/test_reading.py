@@ -47,6 +47,7 @@ def test_what_is_named_is_not_looked_for(tmp_path: Path) -> None:
     assert reading.read(file, {"encoding": "cp437"}).csv.encoding == "cp437"
 
 
+@pytest.mark.slow
 def test_a_letter_beyond_utf_8_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> None:
     text = "a,b\n" + "1,2\n" * 500_000 + "3,é\n"
     assert reading.read(written(tmp_path / "a.csv", text, "cp1252")).csv.encoding == "cp1252"

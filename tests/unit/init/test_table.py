@@ -18,6 +18,8 @@ from churn.init.reading import csv_settings
 from churn.init.table import Table, Wishes
 from tests.unit.init.tables import shop, telco
 
+pytestmark = pytest.mark.slow
+
 
 def understood(
     frame: pd.DataFrame, folder: Path, *, asker: Asker | None = None, **wishes: Any

@@ -51,6 +51,7 @@ def test_the_values_tell_the_task(labels: list[Any], task: str, said: str) -> No
     assert found.labels.startswith(said)
 
 
+@pytest.mark.slow
 def test_a_few_whole_numbers_may_be_either() -> None:
     with pytest.raises(ParamsError, match="5 whole numbers, which may be classes: name --task"):
         understood([1, 2, 3, 4, 5])
@@ -59,6 +60,7 @@ def test_a_few_whole_numbers_may_be_either() -> None:
     assert understood([1, 2, 3, 4, 5], task="regression").target.task == "regression"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "task", "problem"),
     [

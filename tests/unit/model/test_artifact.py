@@ -59,6 +59,7 @@ def test_a_model_of_each_family_predicts_the_same_after_loading(
     np.testing.assert_array_equal(loaded.scores(planned), fitted.scores(planned))
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_bytes(
     stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_storing_a_loaded_model_gives_the_same_bytes(stored: Path, tmp_path: Pat
     assert model_digest(tmp_path / "again") == model_digest(stored)
 
 
+@pytest.mark.slow
 def test_another_model_gives_other_bytes(
     stored: Path, planned: pd.DataFrame, small: Params, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_other_columns_are_left_out(model: Model, planned: pd.DataFrame) -> None
     np.testing.assert_array_equal(model.scores(more), model.scores(planned))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing",
     [
@@ -243,6 +246,7 @@ def test_a_model_with_any_valid_hyperparameter_can_be_stored_and_loaded(
         np.testing.assert_array_equal(loaded.scores(customers), fitted.scores(customers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -299,6 +303,7 @@ def test_a_truncated_pipeline_is_refused(part: float, copied: Path) -> None:
     assert refusal(copied).startswith("damaged (")
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_other_bytes_loads_as_it_was_or_is_refused(
     copied: Path, model: Model, planned: pd.DataFrame
 ) -> None:

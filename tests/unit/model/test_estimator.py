@@ -53,6 +53,7 @@ def test_each_family_is_one_that_may_be_named() -> None:
     assert set().union(*params.FAMILIES.values()) == set(get_args(Family))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_learns_from_raw_columns(
     family: Family, small: Params, planned: pd.DataFrame
@@ -202,6 +203,7 @@ def test_a_value_that_the_family_does_not_take_is_refused(small: Params) -> None
         build(OUTPUT, small.data, small.features, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [(0, 1), ("0", "1")])
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"gradient_boosting"}))
 def test_a_label_can_have_a_weight(
@@ -215,6 +217,7 @@ def test_a_label_can_have_a_weight(
     assert weighted > plain + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["random_forest", "hist_gradient_boosting"])
 def test_a_column_can_be_made_to_work_in_one_direction(
     family: Family, small: Params, planned: pd.DataFrame
@@ -236,6 +239,7 @@ def test_a_column_can_be_made_to_work_in_one_direction(
     assert not rises(of_family(family, monotonic_cst=falling))
 
 
+@pytest.mark.slow
 def test_columns_can_be_kept_from_interacting(small: Params, planned: pd.DataFrame) -> None:
     model = of_family("hist_gradient_boosting", interaction_cst=[[0]])
     used = fit(small, planned, model)["classifier"]

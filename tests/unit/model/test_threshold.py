@@ -68,6 +68,7 @@ def test_no_other_threshold_costs_less(
     assert chosen == min(best, key=lambda threshold: abs(threshold - 0.5))
 
 
+@pytest.mark.slow
 def test_no_other_threshold_has_a_higher_f1(noisy: tuple[np.ndarray, np.ndarray]) -> None:
     y, probability = noisy
     chosen = choose(y, probability, decision("f1"))

@@ -60,6 +60,7 @@ def test_two_parts_count_as_one(world: World) -> None:
     assert (whole.missing, whole.categories) == (parts.missing, parts.categories)
 
 
+@pytest.mark.slow
 def test_parts_of_other_customers_merge_to_the_whole(world: World) -> None:
     rows = pd.concat([logged(500), logged(60), logged(30, version="2")], ignore_index=True)
     rows.loc[:9, "age"] = np.nan

@@ -87,6 +87,7 @@ def test_an_alarm_is_not_tried_again(code: int, may_pass: bool, kind: str, churn
     assert str(failed.value) == f"churn predict: it is so [{kind}]"
 
 
+@pytest.mark.slow
 def test_a_reason_is_in_the_run_and_not_in_the_alert(
     churn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def test_what_was_not_judged_shows_nothing_of_an_earlier_candidate(
     assert from_json(Facts, known).baselines == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("name", ["metrics", "checks", "comparison"])
 @pytest.mark.parametrize("content", [None, "{", "[]", '"x"'])
@@ -116,6 +117,7 @@ def test_a_model_that_is_gone_has_no_digest(workspace: Workspace) -> None:
     assert gather(workspace)["model_digest"] is None
 
 
+@pytest.mark.slow
 def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     report.run(workspace)
     assert json.loads(workspace.review.read_text()) == gather(workspace)
@@ -125,6 +127,7 @@ def test_the_reports_and_their_facts_are_written(workspace: Workspace) -> None:
     assert page.count("data:image/png") == 3
 
 
+@pytest.mark.slow
 def test_the_same_facts_give_the_same_bytes(workspace: Workspace) -> None:
     files = (workspace.report, workspace.report_page, workspace.review)
     report.run(workspace)

@@ -550,6 +550,7 @@ def test_a_comment_keeps_its_length_whatever_there_is_to_say(n: int) -> None:
     assert set(rendered.tags) <= _ALLOWED
 
 
+@pytest.mark.slow
 def test_the_least_important_is_left_out_first() -> None:
     whole = render(facts(), 10**9)
     kept = titles(whole)

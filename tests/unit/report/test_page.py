@@ -44,6 +44,7 @@ def test_three_pictures_are_inside(written: str) -> None:
     assert written.count("data:") == 3 + 1  # and once in the policy
 
 
+@pytest.mark.slow
 def test_what_the_model_goes_by_is_drawn_whatever_its_columns_are_called() -> None:
     reasons = [
         {"column": name, "effect": 0.1, "direction": name, "unit": name}
@@ -83,6 +84,7 @@ def test_a_page_leaves_nothing_out_that_a_comment_would() -> None:
     assert "What this is" in text
 
 
+@pytest.mark.slow
 def test_what_passed_and_what_failed_is_said_in_words() -> None:
     text = page.render(read(facts()))
     assert '<h2 class="failed">Do not merge' in text

@@ -59,6 +59,7 @@ def test_texts_that_github_has_a_meaning_for_do_not_come_alive(
     assert [pattern.pattern for pattern in ALIVE if pattern.search(seen.text)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("render", RENDERERS)
 @pytest.mark.parametrize("write", [code, prose])
 def test_a_reader_sees_what_stands_there(

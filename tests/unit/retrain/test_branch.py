@@ -84,6 +84,7 @@ def test_without_a_name_no_branch_appears(project: Path) -> None:
     assert git(project, "cat-file", "-t", made).strip() == "commit"
 
 
+@pytest.mark.slow
 def test_where_git_knows_nobody_the_bot_is_the_author(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_branch_has_the_same_if_table_and_commit_of_main_are_the_same(project:
     assert not branch.has_same(project, made, commit(project), "0b.dir")
 
 
+@pytest.mark.slow
 def test_origin_is_written_to_only_if_it_is_as_it_was_read(project: Path) -> None:
     first, second = propose(project, "0b"), propose(project, "0c")
     assert remote.fetch(project, "retrain/x", "refs/churn/tip") == ""

@@ -31,6 +31,7 @@ def test_nobody_and_everybody_can_be_chosen() -> None:
     assert chosen(1.0).all()
 
 
+@pytest.mark.slow
 def test_who_is_in_stays_in_when_the_share_grows() -> None:
     for one, more in itertools.pairwise(SHARES):
         assert chosen(more)[chosen(one)].all()

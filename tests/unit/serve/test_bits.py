@@ -29,6 +29,7 @@ def hostile(X: np.ndarray) -> np.ndarray:
     return np.concatenate(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize(
     "settings",
@@ -80,6 +81,7 @@ def test_more_rows_than_are_compared_at_once(
     np.testing.assert_array_equal(trees.summed(X, 0.25), whole)
 
 
+@pytest.mark.slow
 def test_deep_trees_are_left_to_treelite(table: tuple[np.ndarray, np.ndarray]) -> None:
     deep = HistGradientBoostingClassifier(max_iter=3, max_leaf_nodes=None, min_samples_leaf=1)
     assert bits.compile_trees(deep.fit(*table)) is None

@@ -64,6 +64,7 @@ def test_every_family_with_every_kind_of_column_has_the_same_bits(
     require_equal(fitted(rich, family, **KINDS[kind]), rich)
 
 
+@pytest.mark.slow
 def test_the_small_model_has_the_same_bits(model: Model, planned: pd.DataFrame) -> None:
     require_equal(model, planned)
 
@@ -133,6 +134,7 @@ def test_more_customers_than_are_predicted_at_once_have_the_same_bits(
     assert same_bits(found, model.pipeline.predict_proba(Rows(numbers, {}).frame(model.card))[:, 1])
 
 
+@pytest.mark.slow
 def test_every_category_and_a_missing_one_has_the_features_of_the_encoder(
     rich: pd.DataFrame,
 ) -> None:
@@ -151,6 +153,7 @@ def test_every_category_and_a_missing_one_has_the_features_of_the_encoder(
     assert found[None, "web"] == found["missing", "web"] != found["never seen", "web"]
 
 
+@pytest.mark.slow
 def test_a_column_without_any_value_in_training_is_compiled(rich: pd.DataFrame) -> None:
     none = pd.Series([None] * len(rich), dtype="str")
     with warnings.catch_warnings():

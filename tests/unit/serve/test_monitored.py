@@ -71,6 +71,7 @@ def test_the_newest_is_shown(tmp_path: Path) -> None:
     assert state(found) == "absent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -120,6 +121,7 @@ _LINES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_LINES)
 def test_whatever_is_in_it_the_servers_numbers_are_there(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]

@@ -140,6 +140,7 @@ def test_customers_can_be_made_from_one_of_whom_nothing_is_known(model: Model) -
     assert len(hostile(model, nobody)) > 400
 
 
+@pytest.mark.slow
 def test_a_model_of_categories_alone_is_compared(rich: pd.DataFrame) -> None:
     alone = {"data__categorical": ["plan", "channel"], "data__numeric": []}
     none: dict[str, Any] = {"features__rfm": None, "features__ratios": []}
@@ -151,6 +152,7 @@ def test_a_model_of_categories_alone_is_compared(rich: pd.DataFrame) -> None:
     assert difference(model, compile_model(model), found) is None
 
 
+@pytest.mark.slow
 def test_an_equal_model_is_accepted(model: Model, compiled: Compiled, rows: Rows) -> None:
     assert difference(model, compiled, rows) is None
 
@@ -207,6 +209,7 @@ def load(stored: Path, planned: pd.DataFrame) -> Callable[[], served.Served]:
     return lambda: served.load("7", stored, model_digest(stored), planned.head(2), 10)
 
 
+@pytest.mark.slow
 def test_an_accepted_model_answers(load: Any, planned: pd.DataFrame, model: Model) -> None:
     found = load()
     assert (found.version, found.why_not) == ("7", "")

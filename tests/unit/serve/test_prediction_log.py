@@ -205,6 +205,7 @@ def test_versions_with_other_columns_have_files_of_their_own(
     assert rows == [1, 6]
 
 
+@pytest.mark.slow
 def test_what_waits_is_written_in_time_and_in_one_file(make: Make, tmp_path: Path) -> None:
     before = counted("churn_log_written_rows_total")
     log = opened(tmp_path, flush_s=0.2)
@@ -231,6 +232,7 @@ def test_many_are_written_before_the_time_has_come(
     log.close(10)
 
 
+@pytest.mark.slow
 def test_all_is_written_at_the_end(make: Make, tmp_path: Path) -> None:
     log = opened(tmp_path, flush_s=600)
     for _ in range(50):
@@ -271,6 +273,7 @@ def test_what_is_written_makes_room(
     assert dropped("queue full") == before
 
 
+@pytest.mark.slow
 def test_a_slow_disk_delays_nobody(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

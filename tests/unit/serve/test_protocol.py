@@ -25,6 +25,8 @@ from churn.serve.versions import Serving, Trial
 from churn.serve.worker import Server, config
 from tests.unit.serve.models import KEY
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 SECRET = "a name"
 LONG = "application/json; charset=utf-8"  # means the same, and is not written as usual

@@ -91,6 +91,7 @@ def test_a_verdict_with_another_library_is_not_believed(
     assert store.verdict(version) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["serve/compiled.py", "serve/parity.py", "model/features.py", "data/cells.py"]
 )
@@ -129,6 +130,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_compared_again(stored: Path, compared: list[object]) -> None:
     digest = model_digest(stored)
     known = served.load("1", stored, digest, None, 10, "")

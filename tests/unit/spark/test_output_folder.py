@@ -124,6 +124,7 @@ def test_a_move_that_fails_loses_nothing(
     assert number >= 2
 
 
+@pytest.mark.slow
 @cases
 def test_a_kill_at_any_moment_loses_nothing(
     by: tuple[str, ...], old: Content, new: Content, tmp_path: Path

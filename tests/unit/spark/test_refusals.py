@@ -33,6 +33,7 @@ class Narrow(NamedTuple):
     columns: list[str]
 
 
+@pytest.mark.slow
 def test_an_executor_with_other_answers_is_refused(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,6 +48,7 @@ def test_an_executor_with_other_answers_is_refused(
         shipped.load(other)
 
 
+@pytest.mark.slow
 def test_bytes_that_were_changed_on_the_way_are_refused(model: Model, tmp_path: Path) -> None:
     artifact.save(model, tmp_path / "model")
     packed, _ = shipped.pack(tmp_path / "model", "7", None)
@@ -138,6 +140,7 @@ def test_a_local_address_is_a_path(scheme: str, tmp_path: Path) -> None:
         tables.require_apart(f"{tmp_path}/in", f"{scheme}{tmp_path}/in/scored")
 
 
+@pytest.mark.slow
 def test_the_model_that_is_shipped_is_the_one_of_the_folder(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,6 +222,7 @@ def test_metrics_and_curves_of_small_numbers_have_as_many_digits(
                 assert of_small[name] == pytest.approx(value * unit, rel=1e-4), (curve, name)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_numbers_names_no_threshold(
     numbers: RegressionDecision, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -114,10 +114,12 @@ def watched(request: pytest.FixtureRequest) -> Watched:
     return found
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_no_alarm(watched: Watched) -> None:
     assert watched.over(watched.rows) == set()
 
 
+@pytest.mark.slow
 def test_estimates_of_the_held_out_customers_are_what_they_promised(watched: Watched) -> None:
     estimated, [loss] = watched.measurer.estimate(watched.counts(watched.rows))
     promised = watched.reference.groups[0].metrics
@@ -129,6 +131,7 @@ def test_estimates_of_the_held_out_customers_are_what_they_promised(watched: Wat
     assert list(watched.measurer.doubts(watched.counts(watched.rows))) == []
 
 
+@pytest.mark.slow
 def test_harder_customers_are_an_alarm_before_there_are_labels(watched: Watched) -> None:
     """Those for whom the held-out predictions were wrong, three times each."""
     rows, model = watched.rows, watched.model
@@ -146,6 +149,7 @@ def test_harder_customers_are_an_alarm_before_there_are_labels(watched: Watched)
     assert loss.value == pytest.approx(found[0].value, rel=0.5)
 
 
+@pytest.mark.slow
 def test_parts_of_a_window_add_up_to_the_whole(watched: Watched) -> None:
     whole, part = watched.counts(watched.rows), watched.counts(watched.rows.iloc[::2])
     part.merge(watched.counts(watched.rows.iloc[1::2]))
@@ -174,6 +178,7 @@ def test_customers_beyond_the_held_out_predictions_are_told(numbers_watched: Wat
     assert told.startswith("25% of the customers have a prediction beyond")
 
 
+@pytest.mark.slow
 def test_the_page_has_numbers_pictures_and_the_assumption(watched: Watched) -> None:
     counts, labelled = watched.counts(watched.rows), watched.with_labels(watched.rows)
     estimated, losses = watched.measurer.estimate(counts)
@@ -201,6 +206,7 @@ def test_the_page_has_numbers_pictures_and_the_assumption(watched: Watched) -> N
     assert watched.measurer.assumption in issue and "probabilities, under" not in issue
 
 
+@pytest.mark.slow
 def test_other_predictions_are_named(watched: Watched) -> None:
     poor = watched.rows.assign(monetary_value=watched.rows["monetary_value"] / 4)
     assert "drift of the prediction" in watched.over(poor)
@@ -215,6 +221,7 @@ def test_metrics_with_labels_are_those_that_were_promised(watched: Watched) -> N
     assert [measure for measure in found.measures if measure.is_over] == []
 
 
+@pytest.mark.slow
 def test_a_change_of_the_labels_alone_is_found(watched: Watched) -> None:
     target = watched.model.card.target
     turned = np.roll(watched.rows[target].to_numpy(), 7)
@@ -233,6 +240,7 @@ def test_numbers_are_calibrated_by_tenths_and_classes_are_not(
     assert classes_watched.with_labels(classes_watched.rows).calibration == []
 
 
+@pytest.mark.slow
 def test_files_of_a_model_of_another_task_are_passed_over(
     numbers_watched: Watched, classes_watched: Watched, spenders: pd.DataFrame, tmp_path: Path
 ) -> None:

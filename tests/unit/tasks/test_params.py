@@ -58,6 +58,7 @@ def test_each_task_has_its_own_decision(tmp_path: Path) -> None:
     assert tasks.of_params(classes).output.scored[1] == "probability_2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "changes", "problem"),
     [

@@ -29,6 +29,8 @@ from tests.unit.serve.asgi import asked
 from tests.unit.serve.models import fitted, same_bits, unproven
 from tests.unit.tasks.conftest import Fit
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES["regression"])

@@ -29,6 +29,8 @@ from tests.exhaustive import rest_by_night
 from tests.unit.tasks.conftest import CLASSES, Fit
 from tests.unit.tasks.test_monitoring import SLICES
 
+pytestmark = pytest.mark.slow
+
 LOOKS = 10_000
 MARGINS: dict[Any, float] = {"cost": 0.05, "mae": 0.02}
 NUMBERS = RegressionDecision(cost_too_low=3.0, cost_too_high=1.0, folds=5, max_rows=1000)
