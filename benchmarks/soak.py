@@ -350,20 +350,9 @@ def free_port() -> int:
 def registry(folder: Path) -> Iterator[servers.Server]:
     """Start an MLflow server on SQLite."""
     folder.mkdir()
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"]
-    command += ["--workers=1", f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}"]
-    command += [f"--artifacts-destination={folder / 'artifacts'}"]
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "LANG")}
-    kept |= {"HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    kept["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # as compose.yaml
-    process = servers.Process(command, kept, folder / "log")
-    started = servers.Server(f"http://127.0.0.1:{port}", process, {})
-    try:
-        started.start()
+    files = f"--artifacts-destination={folder / 'artifacts'}"
+    with servers.on_sqlite(folder, files, port=free_port()) as started:
         yield started
-    finally:
-        process.kill()
 
 
 @contextmanager

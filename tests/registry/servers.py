@@ -271,10 +271,37 @@ def server(
     )
     assert found.command[0] == "mlflow"
     command = [sys.executable, "-m", *found.command]
+    environment = found.environment | {"PGPORT": str(database.port)}
+    with _started(command, port, environment, folder, values) as started:
+        yield started
+
+
+@contextmanager
+def on_sqlite(folder: Path, *options: str, port: int | None = None) -> Iterator[Server]:
+    """Start MLflow's server without users; `options` say where it keeps files."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"]
+    command += ["--workers=1", f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}", *options]
+    # Without consumers of jobs, as compose.yaml.
+    environment = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    with _started(command, port, environment, folder, {}) as started:
+        yield started
+
+
+@contextmanager
+def _started(
+    command: list[str],
+    port: int,
+    environment: Mapping[str, str],
+    folder: Path,
+    secrets: Mapping[str, str],
+) -> Iterator[Server]:
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "LANG")}
-    environment = {**kept, **found.environment, "HOME": str(folder), "PGPORT": str(database.port)}
-    process = Process(command, environment, folder / "log")
-    started = Server(f"http://127.0.0.1:{port}", process, values)
+    process = Process(command, {**kept, **environment, "HOME": str(folder)}, folder / "log")
+    started = Server(f"http://127.0.0.1:{port}", process, secrets)
     try:
         started.start()
         yield started

@@ -23,9 +23,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tests import warm
-from tests.conftest import ROOT
 from tests.registry import servers, standin, unity_catalog
-from tests.registry.servers import Process, free_port
 from tests.registry.unity_catalog import Catalog, Workspace
 from tests.unit import releases
 from tests.unit.conftest import as_somebody
@@ -61,18 +59,9 @@ class Story:
 @contextmanager
 def tracking(folder: Path) -> Iterator[str]:
     """Start MLflow's server, with its files in a folder that its clients see as well."""
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", f"--port={port}", "--workers=1"]
-    command += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--no-serve-artifacts"]
-    command += [f"--default-artifact-root={folder}/files"]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # as compose.yaml
-    process = Process(command, environment, folder / "log")
-    process.start()
-    try:
-        servers.healthy(process, f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
+    files = ("--no-serve-artifacts", f"--default-artifact-root={folder}/files")
+    with servers.on_sqlite(folder, *files) as started:
+        yield started.url
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +92,6 @@ def story(
         environment = kept | workspace.environment | {
             "HOME": str(folder / "home"),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT / "src"),
         }  # fmt: skip
         yield Story(candidates, workspace, environment)
 
@@ -143,9 +131,9 @@ def test_predict_for_a_table(story: Story, customers: pd.DataFrame) -> None:
 
 
 def test_serve_what_is_in_production(story: Story, customers: pd.DataFrame) -> None:
-    port = free_port()
+    port = servers.free_port()
     root = story.candidates.roots[0]
-    process = Process(
+    process = servers.Process(
         ["churn", "serve", "--port", str(port), "--no-log"], story.environment, root / "log"
     )
     process.start()

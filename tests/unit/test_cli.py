@@ -107,13 +107,6 @@ def test_a_module_that_a_command_needs_is_seen_when_it_is_loaded(tmp_path: Path)
     assert "numpy" in loaded_after([[*command, "--output", str(tmp_path / "x.csv")]])
 
 
-def test_python_m_churn_is_the_same_program() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "churn", "--help"], capture_output=True, text=True, check=True
-    )
-    assert "prepare" in done.stdout
-
-
 def test_a_known_error_is_one_line_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import warm
 from tests.conftest import NOTHING_LACKING, ROOT
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_programs")]
 
 
 @pytest.mark.parametrize(("value", "ends"), [("", "skipped"), ("1", "errors")])
 def test_without_a_program(value: str, ends: str, tmp_path: Path) -> None:
-    python = warm.programs() / "python" if warm.is_possible() else sys.executable
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [
             *command,

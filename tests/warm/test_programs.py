@@ -38,6 +38,8 @@ def main():
         print("the end")
     elif word == "raise":
         raise ValueError(word)
+    elif word == "interrupt":
+        raise KeyboardInterrupt
     else:
         sys.exit(int(word) if word.isdigit() else word)
 """
@@ -85,6 +87,31 @@ def test_its_exit_code_and_reason_are_those_of_the_command(
     done = subprocess.run(**command("churn", sources, word), capture_output=True, check=False)
     assert done.returncode == code
     assert done.stderr.strip().rpartition("\n")[2] == last
+
+
+def test_it_is_interrupted_as_a_process_is(sources: Path) -> None:
+    done = subprocess.run(
+        **command("churn", sources, "interrupt"), capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGINT
+
+
+def test_what_cannot_be_written_is_a_failure_as_where_it_is_started(sources: Path) -> None:
+    given = command("python", sources, "-m", "churn", "late")
+    started = given | {"args": [sys.executable, *given["args"][1:]]}
+    with Path("/dev/full").open("w") as full:
+        codes = [
+            subprocess.run(**one, stdout=full, stderr=subprocess.DEVNULL, check=False).returncode
+            for one in (given, started)
+        ]
+    assert 0 not in codes
+
+
+def test_without_code_of_its_own_it_runs_the_tested_project() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    program = [str(warm.programs() / "churn"), "--version"]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("churn")
 
 
 def test_it_ends_after_its_threads_and_what_it_has_to_do_at_the_end(sources: Path) -> None:

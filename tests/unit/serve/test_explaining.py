@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import requests
-import yaml
 
 from churn.core.params import ServeParams
 from churn.explanation.values import Explainer
@@ -31,30 +29,13 @@ from churn.serve.app import App
 from churn.serve.assignment import to_challenger
 from churn.serve.served import Served
 from churn.serve.versions import Serving, Trial
-from tests import warm
-from tests.conftest import PARAMS, ROOT
+from tests.conftest import ROOT
 from tests.unit.serve.asgi import Response, ask
 from tests.unit.serve.models import KEY, fitted
-from tests.unit.serve.running import eventually, serving
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_programs")]
 
 EXPLAIN = "/explain"
-
-
-@pytest.fixture(autouse=True)
-def processes_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fork what explains from a process that has imported shap; a server's own is started."""
-    if not warm.is_possible():
-        return
-    python = warm.programs() / "python"
-
-    async def started() -> Process:
-        return await asyncio.create_subprocess_exec(
-            python, "-m", "churn.serve.explainer", stdin=PIPE, stdout=PIPE
-        )
-
-    monkeypatch.setattr(explaining, "_started", started)
 
 
 @pytest.fixture(scope="module")
@@ -342,27 +323,3 @@ def test_a_worker_starts_without_what_explains() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert found.stdout == "set()\n"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_killed", [pytest.param(False, marks=pytest.mark.exhaustive), True])
-def test_the_process_ends_with_its_worker(
-    is_killed: bool, champion: Served, records: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    assert champion.folder is not None
-    document = yaml.safe_load(PARAMS.read_text())
-    document["serve"] = {"log": None, "drain_s": 2}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
-    shutil.copytree(champion.folder, tmp_path / "model")
-    with serving(tmp_path, "--model", "model", "--workers", "1") as server:
-        body = about(records[:2])
-        found = requests.post(f"{server.url}/explain", json=body, timeout=60)
-        assert found.status_code == 200, found.text
-        assert len(found.json()["explanations"]) == 2
-        [worker] = server.workers()
-        [child] = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-        if is_killed:
-            os.kill(worker, signal.SIGKILL)
-        else:
-            assert server.stop() == 0
-        eventually(lambda: not Path(f"/proc/{child}").exists())

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+import requests
 import yaml
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
@@ -241,6 +242,24 @@ def test_workers_count_together_and_end_with_a_supervisor_that_is_killed(
         assert running.stop(signal.SIGKILL) == -signal.SIGKILL
         # The new one may be starting, and sees it when it has started.
         eventually(lambda: not any(is_running(worker) for worker in workers))
+
+
+@pytest.mark.parametrize("is_killed", [pytest.param(False, marks=pytest.mark.exhaustive), True])
+def test_what_finds_reasons_ends_with_its_worker(
+    is_killed: bool, folder: Path, records: list[Record]
+) -> None:
+    with serving(folder, "--model", "model") as running:
+        body = {"dataframe_records": records[:2]}
+        found = requests.post(f"{running.url}/explain", json=body, timeout=60)
+        assert found.status_code == 200, found.text
+        assert len(found.json()["explanations"]) == 2
+        [worker] = running.workers()
+        [child] = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+        if is_killed:
+            os.kill(worker, signal.SIGKILL)
+        else:
+            assert running.stop() == 0
+        eventually(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_a_request_beyond_the_limits_is_refused(limited: Running, records: list[Record]) -> None:
