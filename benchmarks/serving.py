@@ -130,7 +130,7 @@ def _logged(root: Path, folder: Path, example: pd.DataFrame) -> str:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         tracked = runs.log(connection.connect(folder), record)
         assert tracked.model is not None
-        return str(runs.fetch(tracked.model, folder / "logged"))
+        return str(runs.fetch(tracked.model.uri, folder / "logged"))
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def own_offer(
         registry = Registry(folder, settings.release)
         with registry.locked("test"):
             assert tracked.model is not None
-            version = registry.register(tracked.model, tracked.run_id, "", {})
+            version = registry.register(tracked.model.uri, tracked.run_id, "", {})
             registry.move(version, "staging", "test", "test")
         uri, store = registry.uri("staging"), connection.mlflow.get_tracking_uri()
         connection.mlflow.set_tracking_uri(None)

@@ -17,7 +17,7 @@ from mlflow.entities import Run
 
 from churn.core.errors import TrackingError
 from churn.model.artifact import Model
-from churn.tracking import connection, runs
+from churn.tracking import connection, pyfunc, runs
 from churn.tracking.runs import Record, Tracked
 from tests.binary import OUTPUT
 
@@ -61,7 +61,6 @@ def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     tracked = runs.log_once(experiment, CANDIDATE, record)
     assert tracked == Tracked(tracked.run_id, experiment, new=True)
     assert tracked.model is not None
-    assert tracked.model.startswith("models:/m-")
     [run] = logged_runs(experiment)
     assert run.info.status == "FINISHED"
     assert runs.run_name(run) == "small"
@@ -71,7 +70,22 @@ def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     assert run.data.tags[runs.CANDIDATE_TAG] == CANDIDATE
     [file] = client().list_artifacts(run.info.run_id, "reports")
     assert file.path == "reports/metrics.json"
-    assert run.outputs.model_outputs
+    [output] = run.outputs.model_outputs
+    assert output.model_id == tracked.model.model_id
+    logged = client().get_logged_model(output.model_id)
+    assert {metric.key: metric.value for metric in logged.metrics} == record.metrics
+
+
+def test_the_digest_of_what_a_model_is_served_with_is_that_of_the_files_in_the_store(
+    experiment: str, record: Record, tmp_path: Path
+) -> None:
+    tracked = runs.log(experiment, record)
+    assert tracked.model is not None
+    again = runs.log_model(tracked.run_id, record)
+    assert again.uri != tracked.model.uri
+    for number, logged in enumerate((tracked.model, again)):
+        stored = runs.fetch(logged.uri, tmp_path / str(number))
+        assert pyfunc.serving_digest(stored) == logged.serving_digest
 
 
 def test_a_parameter_may_have_the_name_of_any_class(experiment: str, record: Record) -> None:
@@ -111,7 +125,9 @@ def test_what_is_stored_beside_a_model_is_what_predicting_for_a_file_imports(
 ) -> None:
     tracked = runs.log_once(experiment, CANDIDATE, record)
     assert tracked.model is not None
-    kept = Path(mlflow.artifacts.download_artifacts(tracked.model, dst_path=str(tmp_path / "kept")))
+    kept = Path(
+        mlflow.artifacts.download_artifacts(tracked.model.uri, dst_path=str(tmp_path / "kept"))
+    )
     planned.to_parquet(tmp_path / "in.parquet")
     command = [sys.executable, "-c", TOLD, "predict", "--model", kept / "artifacts/model"]
     command += ["--input", tmp_path / "in.parquet", "--output", tmp_path / "out.parquet"]

@@ -200,7 +200,7 @@ def _end_with(code: int) -> NoReturn:
             code = code or 120
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
+        signal.raise_signal(-code)  # to this thread: it is delivered before anything else
     os._exit(code)
 
 

@@ -18,7 +18,7 @@ from churn.review import proposal
 from churn.review.changes import Changes
 from churn.review.comparison import Comparison
 from churn.stages import track
-from churn.tracking import connection, pyfunc, runs
+from churn.tracking import connection, runs
 from churn.validation.results import Checks
 
 
@@ -44,13 +44,11 @@ def register(context: Context, workspace: Workspace) -> Version:
     # A model that was tracked earlier may have been logged with other code.
     logged = tracked.model or runs.log_model(tracked.run_id, record)
     event = Event.now("registered", plan.by, context.source.summary)
-    stored = runs.fetch(logged, workspace.root / "logged")
-    pyfunc.remove_bytecode(stored)
-    tags = {**_lineage(context), "serving_digest": pyfunc.serving_digest(stored)}
+    tags = {**_lineage(context), "serving_digest": logged.serving_digest}
     tags[event.key] = event.text
     if card := _card(context):
         tags["model_card"] = card
-    return registry.register(logged, tracked.run_id, _description(context, workspace), tags)
+    return registry.register(logged.uri, tracked.run_id, _description(context, workspace), tags)
 
 
 def _card(context: Context) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,48 @@ _EXCLUDED_FILES = (
 _EXCLUDED_KEYS = frozenset({"artifact_path", "run_id", "model_id", "model_uuid"})
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A model that was logged.
+
+    Attributes
+    ----------
+    model_id : str
+        MLflow's.
+    serving_digest : str
+        `serving_digest` of the files that were given to MLflow.
+    """
+
+    model_id: str
+    serving_digest: str
+
+    @property
+    def uri(self) -> str:
+        """Its address in MLflow."""
+        return f"models:/{self.model_id}"
+
+
 class _Flavor:
     """MLflow's pyfunc flavor without the test of the input example.
 
     That test loads the model again, which takes longer than everything else, and only warns if it
     fails. `Model.log` accepts the option that turns it off, but passes it on to
     `pyfunc.save_model`, which does not.
+
+    Attributes
+    ----------
+    digest : str
+        `serving_digest` of the files that `save_model` has written, which are those that
+        `Model.log` uploads.
     """
 
-    @staticmethod
-    def save_model(*, validate_serving_input: bool, **arguments: Any) -> None:
+    digest: str
+
+    def save_model(self, *, path: str, validate_serving_input: bool, **arguments: Any) -> None:
         assert not validate_serving_input
-        mlflow.pyfunc.save_model(**arguments)
+        mlflow.pyfunc.save_model(path, **arguments)
+        remove_bytecode(Path(path))
+        self.digest = serving_digest(Path(path))
 
 
 def log(
@@ -68,7 +99,7 @@ def log(
     answered: dict[str, type],
     example: pd.DataFrame,
     run_id: str | None = None,
-) -> str:
+) -> Logged:
     """Log a model's folder to a run.
 
     Parameters
@@ -86,8 +117,7 @@ def log(
 
     Returns
     -------
-    str
-        Address of the logged model.
+    Logged
     """
     # MLflow rejects 64-bit integers for columns that are declared as doubles, and tables read by
     # pandas are full of them. So it only checks the names; the model checks and casts the cells.
@@ -98,13 +128,14 @@ def log(
     gives: list[ColSpec | TensorSpec] = [
         ColSpec(_KINDS[kind], name) for name, kind in answered.items()
     ]
+    flavor = _Flavor()
     with tempfile.TemporaryDirectory(prefix="churn-code-") as folder:
         code = shutil.copytree(_PACKAGE, Path(folder) / _PACKAGE.name, ignore=_not_stored)
         logged = Model.log(
             artifact_path=None,
             run_id=run_id,
             name=MODEL_NAME,
-            flavor=_Flavor,
+            flavor=flavor,
             flavor_name="pyfunc",
             validate_serving_input=False,
             python_model=str(_HERE / "serving.py"),
@@ -116,7 +147,7 @@ def log(
             # Without this MLflow would load the model in another process to guess them.
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
-    return f"models:/{logged.model_id}"
+    return Logged(str(logged.model_id), flavor.digest)
 
 
 def _not_stored(folder: str, names: list[str]) -> list[str]:

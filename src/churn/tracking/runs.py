@@ -82,14 +82,14 @@ class Tracked:
     run_id, experiment_id : str
     new : bool
         True if it was logged by this call, False if it was found.
-    model : str or None
-        Address of the model that this call has logged.
+    model : churn.tracking.pyfunc.Logged or None
+        The model that this call has logged.
     """
 
     run_id: str
     experiment_id: str
     new: bool
-    model: str | None = field(default=None, compare=False)
+    model: pyfunc.Logged | None = field(default=None, compare=False)
 
 
 def log_once(experiment_id: str, candidate: str, record: Record) -> Tracked:
@@ -157,10 +157,11 @@ def log(experiment_id: str, record: Record, tags: dict[str, str] | None = None) 
         mlflow.start_run(given, experiment_id, run_name=name, tags=all_tags) as run,
     ):
         mlflow.log_params(_allowed(record.params))
-        mlflow.log_metrics(record.metrics)
         for file, folder in record.files.items():
             mlflow.log_artifact(str(file), folder or None)
         model = pyfunc.log(record.model, record.inputs, record.answered, record.example)
+        # After the model, or MLflow asks for each metric again, to note it of the model as well.
+        mlflow.log_metrics(record.metrics, model_id=model.model_id)
         return Tracked(run.info.run_id, run.info.experiment_id, new=True, model=model)
 
 
@@ -412,13 +413,8 @@ def add_files(run_id: str, folder: Path, path: str) -> None:
         mlflow.MlflowClient().log_artifacts(run_id, str(folder), path)
 
 
-def log_model(run_id: str, record: Record) -> str:
+def log_model(run_id: str, record: Record) -> pyfunc.Logged:
     """Log a record's model, with the code as it is now, to a run that may have other models.
-
-    Returns
-    -------
-    str
-        Address of the logged model.
 
     Raises
     ------
