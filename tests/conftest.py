@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import shutil
 import sqlite3
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +210,7 @@ def small(settings: Params) -> Params:
         "model.hyperparameters": {"max_iter": 15, "max_depth": 3, "min_samples_leaf": 20},
         "decision.strategy": "fixed",
         "decision.threshold": 0.4,
+        "decision.folds": 2,  # nobody looks at what is out of fold
     }
     return params.load(PARAMS, overrides)
 
@@ -231,13 +234,30 @@ def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return MLflow's database without runs; its migrations take seconds, a copy of it none."""
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return MLflow's database without runs; its migrations take seconds, a copy of it none.
+
+    From then on MLflow copies it as well, and reads only once which migration is its last.
+    """
+    from mlflow.store.db import utils
+
     from churn.tracking import connection
 
     folder = tmp_path_factory.mktemp("store")
+    database = folder / "mlflow.db"
+    migrate, last = utils._initialize_tables, functools.cache(utils._get_latest_schema_revision)
+
+    def copy(engine: Engine) -> None:
+        if engine.dialect.name != "sqlite":
+            migrate(engine)
+            return
+        with closing(sqlite3.connect(database)) as kept, closing(engine.raw_connection()) as fresh:
+            kept.backup(fresh.driver_connection)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        database = folder / "mlflow.db"
-        connection.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
-    return database
+        with patch.context() as there:
+            there.chdir(folder)
+            connection.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+        patch.setattr(utils, "_get_latest_schema_revision", last)
+        patch.setattr(utils, "_initialize_tables", copy)
+        yield database

@@ -29,12 +29,19 @@ hypothesis.settings.load_profile("repeatable")
 @pytest.fixture
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with an MLflow store of its own, and forget it afterwards."""
+    with store_in(tmp_path, empty_store, monkeypatch):
+        yield tmp_path
+
+
+@contextmanager
+def store_in(folder: Path, empty_store: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in a folder with an MLflow store."""
     from churn.tracking import connection
 
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, folder / "mlflow.db")
+    patch.chdir(folder)
     connection.mlflow.set_tracking_uri(None)
-    yield tmp_path
+    yield
     connection.mlflow.set_tracking_uri(None)
 
 

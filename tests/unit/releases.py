@@ -102,7 +102,7 @@ def make_candidate(
     document = yaml.safe_load(PARAMS.read_text())
     document["model"]["hyperparameters"] = {"max_iter": trees, "max_depth": 2}
     document["release"] |= release
-    document["decision"] |= {"strategy": "fixed", "threshold": 0.3}
+    document["decision"] |= {"strategy": "fixed", "threshold": 0.3, "folds": 2}
     document["comparison"]["resamples"] = 1000
     document["evaluation"]["importance"] = {"repeats": 1, "max_rows": 50}
     document["gates"] |= {"minima": {"roc_auc": 0.5}, "margins": {"roc_auc": 0.2}}

@@ -13,13 +13,16 @@ from churn.core import params
 from churn.core.errors import ParamsError
 from churn.core.params import Params
 from churn.review import experiment
+from churn.tracking import runs
 from tests.conftest import PARAMS
+from tests.unit.conftest import store_in
 
 pytestmark = pytest.mark.long
 
 SMALL = {
     "model.hyperparameters": {"max_iter": 10, "max_depth": 2},
     "decision.strategy": "fixed",
+    "decision.folds": 2,
     "evaluation.importance.repeats": 1,
 }
 
@@ -31,10 +34,14 @@ def tried_with(repository: Path, overrides: dict[str, Any]) -> Params:
 @pytest.fixture
 def repository(store: Path, customers: pd.DataFrame) -> Path:
     """Return a folder with parameters, a table of 600 customers and an MLflow store."""
-    shutil.copy(PARAMS, store)
-    (store / "data").mkdir()
-    customers.to_csv(store / "data/customers.csv", index=False)
-    return store
+    return with_table(store, customers)
+
+
+def with_table(folder: Path, customers: pd.DataFrame) -> Path:
+    shutil.copy(PARAMS, folder)
+    (folder / "data").mkdir()
+    customers.to_csv(folder / "data/customers.csv", index=False)
+    return folder
 
 
 def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> None:
@@ -49,10 +56,20 @@ def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> Non
 
 
 @pytest.fixture
-def trained(repository: Path) -> str:
-    """Return the address of a model that was trained on the table."""
-    tried = experiment.train_with(repository, tried_with(repository, SMALL))
-    return f"runs:/{tried.run.run_id}/model"
+def trained(repository: Path, _trained: Path) -> str:
+    """Return where MLflow has stored a model that was trained on the table."""
+    return str(_trained)
+
+
+@pytest.fixture(scope="module")
+def _trained(
+    empty_store: Path, customers: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch, store_in(folder, empty_store, patch):
+        repository = with_table(folder, customers)
+        tried = experiment.train_with(repository, tried_with(repository, SMALL))
+        return runs.fetch(f"runs:/{tried.run.run_id}/model", tmp_path_factory.mktemp("fetched"))
 
 
 def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(
@@ -112,7 +129,7 @@ def test_a_model_of_numbers_is_measured_on_those_that_the_hash_proves_unseen(
             "features": {},
             "model.family": "ridge",
             "model.hyperparameters": {},
-            "decision": {"folds": 5, "max_rows": 1000},
+            "decision": {"folds": 2, "max_rows": 1000},
             "evaluation.slices.numeric": ["age"],
             "evaluation.importance.repeats": 1,
             "gates.minima": {"r2": 0.0},
@@ -140,7 +157,7 @@ def test_a_model_is_not_measured_by_the_labels_of_other_classes(
         "data.target": "level",
         "data.positive": None,
         "data.classes": ["low", "mid", "high"],
-        "decision": {"folds": 5, "max_rows": 1000},
+        "decision": {"folds": 2, "max_rows": 1000},
         "gates.minima": {"macro_f1": 0.0},
         "gates.margins": {"cost": 1.0},
         "gates.slice_margins": {},

@@ -35,8 +35,11 @@ OWN = ("churn", "checks")
 _OF_DVC = ("dvc.cli", "dvc.cli.parser", "dvc.commands", "dvc.repo", "dvc.stage", "dvc.output",
            "dvc.dependency", "dvc.cachemgr", "dvc.fs", "dvc.ignore", "dvc.rwlock",
            "dvc_data.index", "dvc_data.hashfile", "dvc.parsing")  # fmt: skip
-_LATE = ("dvc.data_cloud", "dvc.dirs", "dvc.utils.strictyaml", "dulwich.ignore", "dulwich.worktree",
-         "fsspec.implementations.memory", "platformdirs.unix", "ruamel.yaml")  # fmt: skip
+_LATE = ("alembic.command", "dvc.data_cloud", "dvc.dirs", "dvc.utils.strictyaml", "dulwich.ignore",
+         "dulwich.worktree", "fsspec.implementations.memory", "matplotlib.backends.backend_agg",
+         "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_store",
+         "mlflow.tracing.processor.base_mlflow", "networkx", "platformdirs.unix", "ruamel.yaml",
+         "pandera.backends.pandas.builtin_checks", "pyarrow.dataset")  # fmt: skip
 _PR_SET_PDEATHSIG = 1
 
 
@@ -86,6 +89,7 @@ def _preload(package: str, sources: str) -> None:
     sys.path[:] = [p for p in sys.path if not Path(p, OWN[0]).is_dir()]
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # as tests/conftest.py does, for what a command makes
     gc.enable()
 
 

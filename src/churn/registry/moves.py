@@ -81,6 +81,7 @@ class Registry(RegistryReader):
             except MlflowException as error:
                 if error.error_code not in connection.ALREADY_EXISTS:
                     raise
+                self._client.get_registered_model(self.name)  # not found if it is a prompt
 
     def register(self, source: str, run_id: str, description: str, tags: dict[str, str]) -> Version:
         """Create a version of a logged model.

@@ -33,6 +33,16 @@ _STAGING, _PRODUCTION = (STAGE_STAGING, STAGING), (STAGE_PRODUCTION, CHAMPION)
 _NO_SUCH_VERSION = (connection.NOT_FOUND, "INVALID_PARAMETER_VALUE")
 
 
+class _Client(mlflow.MlflowClient):
+    """MLflow's client, which does not ask before each write whether the model is a prompt.
+
+    That would be one more request for each tag. `churn.registry.moves.Registry.create` asks once.
+    """
+
+    def _raise_if_prompt(self, name: str) -> None:
+        pass
+
+
 class RegistryReader:
     """The registered model, to be read.
 
@@ -61,7 +71,7 @@ class RegistryReader:
             )
         self.name = settings.model
         self.has_stages = settings.stages
-        self._client = mlflow.MlflowClient(uri, uri)
+        self._client = _Client(uri, uri)
         self._translate_errors = partial(connection.translate_errors, uri)
 
     def versions(self) -> list[Version]:

@@ -121,6 +121,17 @@ def test_of_several_in_the_stage_it_is_the_newest_by_number(
     assert number(store) == "10"
 
 
+def test_a_prompt_of_that_name_is_no_model(client: mlflow.MlflowClient, store: Path) -> None:
+    client.register_prompt(MODEL, "Will {{customer}} stay?")
+    registry = Registry(store, SETTINGS)
+    assert registry.versions() == []
+    with (
+        registry.locked("me"),
+        pytest.raises(TrackingError, match=f"Registered Model with name='{MODEL}' not found"),
+    ):
+        registry.register(str(store), "", "", {})
+
+
 def test_another_model_in_production_is_not_ours(client: mlflow.MlflowClient, store: Path) -> None:
     client.create_registered_model("other")
     write(store, {"other/MLmodel": "x"})

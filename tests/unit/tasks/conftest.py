@@ -25,13 +25,13 @@ Fit = Callable[..., Model]
 @pytest.fixture(scope="session")
 def numbers() -> RegressionDecision:
     return RegressionDecision(
-        coverage=0.9, cost_too_low=3.0, cost_too_high=1.0, folds=5, max_rows=100_000
+        coverage=0.9, cost_too_low=3.0, cost_too_high=1.0, folds=2, max_rows=100_000
     )
 
 
 @pytest.fixture(scope="session")
 def classes() -> MulticlassDecision:
-    return MulticlassDecision(costs={"high": 3.0}, folds=5, max_rows=100_000)
+    return MulticlassDecision(costs={"high": 3.0}, folds=2, max_rows=100_000)
 
 
 @pytest.fixture(scope="session")

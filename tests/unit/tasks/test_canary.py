@@ -42,7 +42,7 @@ TASKS = ("regression", "multiclass")
 # By default one repository is made; a champion of classes needs no limits.
 MOST_BY_NIGHT = rest_by_night(TASKS, ["regression"])
 TARGETS = {"regression": "spend", "multiclass": "level"}
-FOLDS = {"folds": 5, "max_rows": 1000}
+FOLDS = {"folds": 2, "max_rows": 1000}
 SECTIONS: dict[str, dict[str, Any]] = {
     "regression": {
         "decision": {"coverage": 0.9, "cost_too_low": 3.0, "cost_too_high": 1.0, **FOLDS},
