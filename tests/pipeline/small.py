@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import functools
-import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from tests import once
 from tests.pipeline.conftest import Clone, make_clone
 
 CHECKS = {
@@ -31,31 +28,10 @@ def make_small(folder: Path) -> Clone:
 
     `folder` is one of pytest's.
     """
-    made = _made(_shared(folder))
-    clone = replace(made, root=folder / "clone", home=folder / "home")
-    shutil.copytree(made.root, clone.root, symlinks=True)
-    clone.home.mkdir()
-    return clone
-
-
-def _shared(folder: Path) -> Path:
-    """Return where all workers of a run look for it; pytest removes it after some runs."""
-    own = f"popen-{os.environ.get('PYTEST_XDIST_WORKER')}"
-    return next((base.parent for base in folder.parents if base.name == own), folder.parent)
-
-
-@functools.cache
-def _made(base: Path) -> Clone:
-    """Make it once, for all who copy it."""
-    folder = base / "small"
+    made = once.made(folder, "small", _make)
     clone = Clone(folder / "clone", folder / "home", is_warm=True)
-    with (base / "small.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
-        if os.fstat(lock.fileno()).st_size:
-            return clone
-        shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
-        _make(folder)
-        lock.write("made\n")
+    shutil.copytree(made / "clone", clone.root, symlinks=True)
+    clone.home.mkdir()
     return clone
 
 

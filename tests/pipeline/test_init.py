@@ -94,7 +94,7 @@ def test_a_file_of_the_telco_kind_becomes_a_reviewed_model(clone: Clone, tmp_pat
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_cannot_be_used_is_one_line_and_changes_nothing(tmp_path: Path) -> None:
     clone = make_clone(tmp_path, is_warm=True)
     clone.run("dvc", "pull", "--quiet", "data.dvc")

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from sklearn.datasets import load_diabetes, load_wine
 
-from tests.exhaustive import EXHAUSTIVE
 from tests.pipeline.conftest import Clone
 from tests.pipeline.test_init import without_slow_checks
 
@@ -37,9 +36,8 @@ def wines() -> pd.DataFrame:
     return table.assign(target=table["target"].map({0: "Rossi", 1: "Bianchi", 2: "Verdi"}))
 
 
-@pytest.mark.parametrize(
-    "task", ["regression", pytest.param("multiclass", marks=pytest.mark.exhaustive)]
-)
+@pytest.mark.exhaustive  # by default tests/unit/tasks shows each part
+@pytest.mark.parametrize("task", ["regression", "multiclass"])
 def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> None:
     clone = replace(clone, is_warm=True)
     without_slow_checks(clone)
@@ -109,8 +107,7 @@ def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> N
     assert set(estimated) == set(metrics) - {"r2"}
     assert estimated[measure]["lower"] < metrics[measure] < estimated[measure]["upper"]
     assert report["assumption"] in (tmp_path / "watched" / "monitor.html").read_text()
-    if EXHAUSTIVE:  # by default tests/unit/tasks/test_canary.py shows it, on a smaller table
-        is_tried_before_it_replaces_the_first(clone, task, params)
+    is_tried_before_it_replaces_the_first(clone, task, params)
 
 
 def is_tried_before_it_replaces_the_first(clone: Clone, task: str, params: dict) -> None:

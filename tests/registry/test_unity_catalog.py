@@ -120,6 +120,7 @@ def test_the_next_release_and_a_rollback(story: Story) -> None:
     assert story.catalog.refused == []
 
 
+@pytest.mark.exhaustive
 def test_predict_for_a_table(story: Story, customers: pd.DataFrame) -> None:
     root = story.candidates.roots[0]
     customers[:50].to_parquet(root / "in.parquet")

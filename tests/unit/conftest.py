@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from churn.provenance.git import git
-from tests import warm
+from tests import once, warm
 from tests.exhaustive import EXHAUSTIVE
 from tests.unit import releases
 from tests.unit.releases import Candidates
@@ -93,21 +93,26 @@ def _both(
     customers: pd.DataFrame, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Two commits with their candidates, and a registry in which nothing is; tests copy it."""
-    folder = tmp_path_factory.mktemp("both")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
-        releases.make(folder, customers)
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        shutil.copy(empty_store, folder / "mlflow.db")
+        with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
+            releases.make(folder, customers)
+
+    return once.made(tmp_path_factory.mktemp("unit"), "both", make)
 
 
 @pytest.fixture(scope="session")
 def _one_released(_both: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both candidates, the first of them in Production; tests copy it."""
-    folder = tmp_path_factory.mktemp("released")
-    shutil.copytree(_both, folder, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
-        _candidates(folder).release(1)
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(_both, folder)
+        with pytest.MonkeyPatch.context() as patch, working_in(folder, patch):
+            _candidates(folder).release(1)
+
+    return once.made(tmp_path_factory.mktemp("unit"), "released", make)
 
 
 @pytest.fixture(scope="session")

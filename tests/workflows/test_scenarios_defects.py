@@ -16,6 +16,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from tests.exhaustive import rest_by_night
 from tests.pipeline.conftest import Clone
 from tests.pipeline.small import CHECKS, commit, commit_with_lock, edit
 from tests.workflows.reviews import Review
@@ -23,10 +24,12 @@ from tests.workflows.reviews import Review
 pytestmark = pytest.mark.long
 
 # Where the command locally trusts what was computed before, and the workflow does not.
-BOTH = pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
+WORKFLOW = pytest.mark.parametrize(
+    "review", rest_by_night(["local", "workflow"], ["workflow"]), indirect=True
+)
 
 
-@BOTH
+@WORKFLOW
 def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
     commit(branch, "words")
@@ -40,11 +43,7 @@ def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     assert reviewed.manifest["model_digest"] is None
 
 
-@pytest.mark.parametrize(
-    "review",
-    [pytest.param("local", marks=pytest.mark.exhaustive), "workflow"],
-    indirect=True,
-)
+@WORKFLOW
 def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
     commit(branch, "and no dvc repro")

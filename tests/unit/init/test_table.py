@@ -18,7 +18,7 @@ from churn.init.reading import csv_settings
 from churn.init.table import Table, Wishes
 from tests.unit.init.tables import shop, telco
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def understood(

@@ -18,7 +18,7 @@ from churn.core.errors import NotNowError, RegistryError
 from churn.registry import lock
 from churn.tracking import connection
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 NAME = "m-release-lock"
 

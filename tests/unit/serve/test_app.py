@@ -296,7 +296,7 @@ def test_other_pages_are_there(app: App) -> None:
     assert b"churn_requests_total" in asked(app, "/metrics").body
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_examples_of_the_description_are_answered(app: App) -> None:
     for path, operations in asked(app, "/openapi.json").json["paths"].items():
         if "post" in operations:
@@ -440,7 +440,7 @@ def canary(champion: Served, other: Served, records: Any) -> Canary:
     return Canary(champion, other, records, 0.3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_customer_always_gets_the_same_version(canary: Canary) -> None:
     records = canary.records
     together = asked(canary.app, ASK, about(records))

@@ -18,7 +18,7 @@ from churn.serve.versions import Serving, Trial
 from tests.unit.serve.asgi import Response, asked
 from tests.unit.serve.models import KEY, unproven
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 ASK, INFER = "/invocations", "/v2/models/churn/infer"
 many = settings(
     max_examples=250,

@@ -25,7 +25,7 @@ from churn.serve.versions import Serving, Trial
 from churn.serve.worker import Server, config
 from tests.unit.serve.models import KEY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 T = TypeVar("T")
 SECRET = "a name"

@@ -165,6 +165,7 @@ def test_a_stop_loses_no_request_and_answers_whoever_is_connected(
     assert len(log) == sum(caller.answered for caller in (*kept, *new))
 
 
+@pytest.mark.exhaustive
 def test_a_signal_to_all_processes_at_once_loses_nobody_either(
     folder: Path, records: list[Record]
 ) -> None:

@@ -91,7 +91,7 @@ def test_a_verdict_with_another_library_is_not_believed(
     assert store.verdict(version) is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "path", ["serve/compiled.py", "serve/parity.py", "model/features.py", "data/cells.py"]
 )
@@ -130,7 +130,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_known_is_not_compared_again(stored: Path, compared: list[object]) -> None:
     digest = model_digest(stored)
     known = served.load("1", stored, digest, None, 10, "")
@@ -142,7 +142,7 @@ def test_what_is_known_is_not_compared_again(stored: Path, compared: list[object
     assert len(compared) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_probe_writes_what_it_has_found_and_it_comes_along(
     stored: Path, version: Loadable, tmp_path: Path
 ) -> None:

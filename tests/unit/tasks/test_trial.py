@@ -29,7 +29,7 @@ from tests.exhaustive import rest_by_night
 from tests.unit.tasks.conftest import CLASSES, Fit
 from tests.unit.tasks.test_monitoring import SLICES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 LOOKS = 10_000
 MARGINS: dict[Any, float] = {"cost": 0.05, "mae": 0.02}

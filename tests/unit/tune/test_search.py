@@ -46,6 +46,7 @@ def test_a_search_that_goes_on_tries_what_it_would_have_tried(project: Workspace
     assert tried(project, "parts") == whole
 
 
+@pytest.mark.exhaustive
 def test_more_candidates_begin_with_the_same_ones(project: Workspace) -> None:
     few = tried(project, "few", trials=4)
     assert tried(project, "more")[:4] == few
