@@ -22,6 +22,7 @@ from sqlalchemy import Engine, event
 from churn.core import params
 from churn.core.params import Params
 from churn.data import schema
+from tests import once
 from tests.exhaustive import EXHAUSTIVE
 from tests.workflows.fake_github import FakeGitHub, make_certificate, serving
 
@@ -237,27 +238,29 @@ def stored(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return MLflow's database without runs; its migrations take seconds, a copy of it none.
 
-    From then on MLflow copies it as well, and reads only once which migration is its last.
+    From then on an empty database of which MLflow makes a store is a copy of this one.
     """
     from mlflow.store.db import utils
 
     from churn.tracking import connection
 
-    folder = tmp_path_factory.mktemp("store")
-    database = folder / "mlflow.db"
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as there:
+            there.chdir(folder)
+            connection.mlflow.MlflowClient("sqlite:///mlflow.db").search_experiments()
+
+    database = once.made(tmp_path_factory.mktemp("store"), "empty-store", make) / "mlflow.db"
     migrate, last = utils._initialize_tables, functools.cache(utils._get_latest_schema_revision)
 
     def copy(engine: Engine) -> None:
-        if engine.dialect.name != "sqlite":
+        if engine.dialect.name != "sqlite" or not utils._is_empty_database(engine):
             migrate(engine)
             return
         with closing(sqlite3.connect(database)) as kept, closing(engine.raw_connection()) as fresh:
             kept.backup(fresh.driver_connection)
 
     with pytest.MonkeyPatch.context() as patch:
-        with patch.context() as there:
-            there.chdir(folder)
-            connection.mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
         patch.setattr(utils, "_get_latest_schema_revision", last)
         patch.setattr(utils, "_initialize_tables", copy)
         yield database

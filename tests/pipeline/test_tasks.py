@@ -36,7 +36,7 @@ def wines() -> pd.DataFrame:
     return table.assign(target=table["target"].map({0: "Rossi", 1: "Bianchi", 2: "Verdi"}))
 
 
-@pytest.mark.exhaustive  # by default tests/unit/tasks shows each part
+@pytest.mark.exhaustive  # by default tests/unit/init and tests/unit/tasks show each part
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
 def test_from_a_file_to_production(task: str, clone: Clone, tmp_path: Path) -> None:
     clone = replace(clone, is_warm=True)

@@ -14,6 +14,7 @@ import pytest
 
 from churn.provenance.git import git
 from tests import once, warm
+from tests.conftest import forget_server
 from tests.exhaustive import EXHAUSTIVE
 from tests.unit import releases
 from tests.unit.releases import Candidates
@@ -38,11 +39,14 @@ def store_in(folder: Path, empty_store: Path, patch: pytest.MonkeyPatch) -> Iter
     """Work in a folder with an MLflow store."""
     from churn.tracking import connection
 
+    forget_server(patch)
     shutil.copy(empty_store, folder / "mlflow.db")
     patch.chdir(folder)
     connection.mlflow.set_tracking_uri(None)
-    yield
-    connection.mlflow.set_tracking_uri(None)
+    try:
+        yield
+    finally:
+        connection.mlflow.set_tracking_uri(None)
 
 
 def as_somebody(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -177,10 +181,13 @@ def working_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     from churn.tracking import connection
 
     as_somebody(patch, folder)
+    forget_server(patch)
     patch.chdir(folder)
     # An earlier test's store counts before the variable.
     connection.mlflow.set_tracking_uri(None)
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
     patch.setattr(integration, "run", lambda *_: releases.PASSED)
-    yield
-    connection.mlflow.set_tracking_uri(None)
+    try:
+        yield
+    finally:
+        connection.mlflow.set_tracking_uri(None)

@@ -55,21 +55,17 @@ def test_another_parameter_is_tried_and_touches_nothing(repository: Path) -> Non
     assert not (repository / "build").exists()
 
 
-@pytest.fixture
-def trained(repository: Path, _trained: Path) -> str:
-    """Return where MLflow has stored a model that was trained on the table."""
-    return str(_trained)
-
-
 @pytest.fixture(scope="module")
-def _trained(
+def trained(
     empty_store: Path, customers: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+) -> str:
+    """Return the folder of a model that was trained on the table, in MLflow's format."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch, store_in(folder, empty_store, patch):
         repository = with_table(folder, customers)
         tried = experiment.train_with(repository, tried_with(repository, SMALL))
-        return runs.fetch(f"runs:/{tried.run.run_id}/model", tmp_path_factory.mktemp("fetched"))
+        stored = tmp_path_factory.mktemp("stored")
+        return str(runs.fetch(f"runs:/{tried.run.run_id}/model", stored))
 
 
 def test_a_model_is_measured_on_the_customers_that_it_has_not_seen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +24,7 @@ from churn.provenance.candidate import model_digest
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record
 from tests.binary import OUTPUT
+from tests.unit.conftest import store_in
 
 
 class Served(NamedTuple):
@@ -44,7 +44,6 @@ def served(
 ) -> Iterator[Served]:
     """Log the small model to a store of its own, and load it from there."""
     folder = tmp_path_factory.mktemp("served")
-    shutil.copy(empty_store, folder / "mlflow.db")
     record = Record(
         name="served",
         params={},
@@ -56,15 +55,12 @@ def served(
         answered=OUTPUT.answered,
         example=raw(planned).head(2),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with pytest.MonkeyPatch.context() as patch, store_in(folder, empty_store, patch):
         patch.setattr(sys, "path", [*sys.path])  # MLflow adds the code that it has stored
-        mlflow.set_tracking_uri(None)
         tracked = runs.log(connection.connect(folder), record)
         uri = f"runs:/{tracked.run_id}/model"
         files = Path(mlflow.artifacts.download_artifacts(uri))
         yield Served(files, mlflow.pyfunc.load_model(uri))
-        mlflow.set_tracking_uri(None)
 
 
 def raw(customers: pd.DataFrame) -> pd.DataFrame:

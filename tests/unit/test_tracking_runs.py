@@ -76,9 +76,16 @@ def test_a_run_holds_everything(experiment: str, record: Record) -> None:
     assert {metric.key: metric.value for metric in logged.metrics} == record.metrics
 
 
+@pytest.mark.parametrize("is_databricks", [False, True])
 def test_the_digest_of_what_a_model_is_served_with_is_that_of_the_files_in_the_store(
-    experiment: str, record: Record, tmp_path: Path
+    is_databricks: bool,
+    experiment: str,
+    record: Record,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if is_databricks:  # where MLflow stores more files
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
     tracked = runs.log(experiment, record)
     assert tracked.model is not None
     again = runs.log_model(tracked.run_id, record)

@@ -75,6 +75,10 @@ def main(program: str, cold: str, server: Server) -> None:
     if not answer:
         sys.exit(f"{program}: the process that commands are forked from is gone")
     if (code := int(answer)) < 0:  # it was killed
+        import signal  # seldom, and it takes a while
+
+        if -code != signal.SIGKILL:  # it may be ignored, as in the background of a shell
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 

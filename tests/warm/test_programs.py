@@ -89,10 +89,17 @@ def test_its_exit_code_and_reason_are_those_of_the_command(
     assert done.stderr.strip().rpartition("\n")[2] == last
 
 
-def test_it_is_interrupted_as_a_process_is(sources: Path) -> None:
-    done = subprocess.run(
-        **command("churn", sources, "interrupt"), capture_output=True, check=False
-    )
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_it_is_interrupted_as_a_process_is(is_ignored: bool, sources: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    if is_ignored:  # as in the background of a shell; a program inherits that
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            **command("churn", sources, "interrupt"), capture_output=True, check=False
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done.returncode == -signal.SIGINT
 
 

@@ -23,13 +23,9 @@ from tests.workflows.reviews import Review
 
 pytestmark = pytest.mark.long
 
-# Where the command locally trusts what was computed before, and the workflow does not.
-WORKFLOW = pytest.mark.parametrize(
-    "review", rest_by_night(["local", "workflow"], ["workflow"]), indirect=True
-)
 
-
-@WORKFLOW
+# Locally the command trusts what was computed before, and the workflow does not.
+@pytest.mark.parametrize("review", ["local", "workflow"], indirect=True)
 def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     (branch.root / "README.md").write_text("# Other words\n")
     commit(branch, "words")
@@ -43,7 +39,9 @@ def test_documents_alone_train_nothing(branch: Clone, review: Review) -> None:
     assert reviewed.manifest["model_digest"] is None
 
 
-@WORKFLOW
+@pytest.mark.parametrize(
+    "review", rest_by_night(["local", "workflow"], ["workflow"]), indirect=True
+)
 def test_a_stale_lock_is_blocked_with_the_way_to_mend_it(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters.max_iter": 41})
     commit(branch, "and no dvc repro")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from churn.core.errors import (
 )
 from churn.core.files import read_parquet
 from churn.core.paths import Workspace
-from churn.deploy import promotion, rules
+from churn.deploy import rules
 from churn.deploy.context import Context
 from churn.model import artifact
 from churn.registry import MODEL_FILES, Version, verified
@@ -34,33 +35,51 @@ def put(context: Context, version: Version, workspace: Workspace) -> None:
         If the previous version could not be put back, or the version is not in Production.
     """
     try:
+        stored = None
         if version is not context.before:
-            _promote(context, version)
-        smoke(context, version, workspace)
+            stored = _promote(context, version, workspace)
+        smoke(context, version, workspace, stored)
     except Exception as error:
         raise _after_failure(context, version, error) from error
 
 
-def _promote(context: Context, version: Version) -> None:
+def _promote(context: Context, version: Version, workspace: Workspace) -> Path:
+    """Move it, and return its files, which were verified at the last moment."""
     context.say("production")
     context.registry.require_lock()  # it may have expired during the tests
-    promotion.require_unchanged_files(context.registry, version)
+    stored = _fetch(context, version, workspace)
     rules.require_tested(context.registry.version(version.number))
     context.registry.tag(version, {"smoke": "pending"})
     context.move(version, "production", context.plan.why)
+    return stored
 
 
-def smoke(context: Context, version: Version, workspace: Workspace) -> None:
-    """Check that what Production serves predicts as it did in the review."""
+def _fetch(context: Context, version: Version, workspace: Workspace) -> Path:
+    return verified.fetch(context.registry, version, workspace.root / "served")
+
+
+def smoke(
+    context: Context, version: Version, workspace: Workspace, stored: Path | None = None
+) -> None:
+    """Check that what Production serves predicts as it did in the review.
+
+    Parameters
+    ----------
+    context : Context
+    version : Version
+    workspace : Workspace
+        With the reviewed predictions.
+    stored : Path, optional
+        The version's verified files; default is to download them.
+    """
     context.say("smoke test")
-    require_same_predictions(context, version, workspace)
+    context.registry.require_served("production", version)
+    require_same_predictions(stored or _fetch(context, version, workspace), workspace)
     context.registry.tag(version, {"smoke": "passed"})
 
 
-def require_same_predictions(context: Context, version: Version, workspace: Workspace) -> None:
-    """Compare what Production serves with the reviewed predictions, digit by digit."""
-    context.registry.require_served("production", version)
-    stored = verified.fetch(context.registry, version, workspace.root / "served")
+def require_same_predictions(stored: Path, workspace: Workspace) -> None:
+    """Compare what a version's files predict with the reviewed predictions, digit by digit."""
     # All rows at once, as in the review: another number of rows may round differently.
     rows = read_parquet(workspace.split("test"), "prepare")
     reviewed = read_parquet(workspace.predictions("test"), "evaluate")

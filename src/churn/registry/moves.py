@@ -73,7 +73,15 @@ class Registry(RegistryReader):
         self._lock.require()
 
     def create(self) -> None:
-        """Create the registered model if it does not exist."""
+        """Create the registered model if it does not exist.
+
+        Raises
+        ------
+        LostLockError
+            If another process has taken over the lock.
+        TrackingError
+            If a prompt has that name, or the registry cannot be reached.
+        """
         self.require_lock()
         with self._translate_errors():
             try:

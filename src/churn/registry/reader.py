@@ -34,9 +34,10 @@ _NO_SUCH_VERSION = (connection.NOT_FOUND, "INVALID_PARAMETER_VALUE")
 
 
 class _Client(mlflow.MlflowClient):
-    """MLflow's client, which does not ask before each write whether the model is a prompt.
+    """MLflow's client, which does not ask before each request whether the model is a prompt.
 
-    That would be one more request for each tag. `churn.registry.moves.Registry.create` asks once.
+    That would be one more request for each tag. `RegistryReader.versions`, with which each move
+    begins, finds none of a prompt, and `churn.registry.moves.Registry.create` asks.
     """
 
     def _raise_if_prompt(self, name: str) -> None:

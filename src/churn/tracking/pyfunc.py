@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType
+from mlflow.utils.databricks_utils import is_in_databricks_runtime
 
 from churn.core.errors import ArtifactError
 
@@ -58,7 +59,7 @@ class Logged:
     model_id : str
         MLflow's.
     serving_digest : str
-        `serving_digest` of the files that were given to MLflow.
+        `serving_digest` of the files that were stored.
     """
 
     model_id: str
@@ -80,8 +81,7 @@ class _Flavor:
     Attributes
     ----------
     digest : str
-        `serving_digest` of the files that `save_model` has written, which are those that
-        `Model.log` uploads.
+        `serving_digest` of the files that `save_model` has written.
     """
 
     digest: str
@@ -147,7 +147,17 @@ def log(
             # Without this MLflow would load the model in another process to guess them.
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
-    return Logged(str(logged.model_id), flavor.digest)
+    found = Logged(str(logged.model_id), flavor.digest)
+    if is_in_databricks_runtime():  # type: ignore[no-untyped-call]
+        return _digested_again(found)  # MLflow adds files there, for Unity Catalog
+    return found
+
+
+def _digested_again(logged: Logged) -> Logged:
+    with tempfile.TemporaryDirectory(prefix="churn-logged-") as folder:
+        stored = Path(mlflow.artifacts.download_artifacts(logged.uri, dst_path=folder))
+        remove_bytecode(stored)
+        return replace(logged, serving_digest=serving_digest(stored))
 
 
 def _not_stored(folder: str, names: list[str]) -> list[str]:

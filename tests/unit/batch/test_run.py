@@ -24,7 +24,7 @@ from churn.explanation.values import Explainer
 from churn.model.artifact import Model
 from churn.serve.served import Served
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 # Small, so that some hundred rows are several chunks and parts.
 SIZES: dict[str, Any] = {"chunk_rows": 16, "part_rows": 64, "workers": 1}

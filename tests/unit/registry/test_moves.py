@@ -122,6 +122,7 @@ def test_of_several_in_the_stage_it_is_the_newest_by_number(
 
 
 def test_a_prompt_of_that_name_is_no_model(client: mlflow.MlflowClient, store: Path) -> None:
+    assert hasattr(client, "_raise_if_prompt")  # which our client leaves out
     client.register_prompt(MODEL, "Will {{customer}} stay?")
     registry = Registry(store, SETTINGS)
     assert registry.versions() == []

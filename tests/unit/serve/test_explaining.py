@@ -95,7 +95,6 @@ def made(champion: Served, trial: Trial | None = None, **settings: Any) -> App:
     return app
 
 
-@pytest.mark.long
 def test_the_reasons_are_those_of_the_model_and_sum_to_its_prediction(
     champion: Served, model: Model, planned: pd.DataFrame, records: list[dict[str, Any]]
 ) -> None:
@@ -122,7 +121,6 @@ def test_the_reasons_are_those_of_the_model_and_sum_to_its_prediction(
         assert (one["version"], one["unit"]) == ("3", "log-odds")
 
 
-@pytest.mark.long
 def test_a_challenger_explains_what_it_predicts(
     champion: Served, other: Served, planned: pd.DataFrame, records: list[dict[str, Any]]
 ) -> None:
@@ -170,7 +168,6 @@ def test_limits_apply_before_anything_is_explained(
     assert during(made(champion, keys=Keys.of({"CHURN_API_KEYS": KEY})), without_key).status == 401
 
 
-@pytest.mark.long
 def test_reasons_that_are_late_or_whose_process_dies_are_refused_and_the_next_come(
     champion: Served, records: list[dict[str, Any]]
 ) -> None:
@@ -193,7 +190,6 @@ def test_reasons_that_are_late_or_whose_process_dies_are_refused_and_the_next_co
     during(made(champion), work)
 
 
-@pytest.mark.long
 def test_a_late_answer_is_discarded_and_its_process_answers_the_next(
     champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +213,6 @@ def test_a_late_answer_is_discarded_and_its_process_answers_the_next(
     during(made(champion), work)
 
 
-@pytest.mark.long
 def test_a_process_that_has_stopped_is_killed(
     champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +230,6 @@ def test_a_process_that_has_stopped_is_killed(
     during(made(champion), work)
 
 
-@pytest.mark.long
 def test_predictions_do_not_wait_for_reasons_and_few_may_wait(
     champion: Served, records: list[dict[str, Any]]
 ) -> None:
@@ -252,7 +246,6 @@ def test_predictions_do_not_wait_for_reasons_and_few_may_wait(
     during(made(champion), work)
 
 
-@pytest.mark.long
 def test_a_model_that_cannot_be_loaded_is_told_to_the_log_and_not_to_callers(
     champion: Served,
     records: list[dict[str, Any]],
@@ -272,7 +265,6 @@ def test_a_model_that_cannot_be_loaded_is_told_to_the_log_and_not_to_callers(
     assert "damaged" in capfd.readouterr().err
 
 
-@pytest.mark.long
 def test_a_challenger_without_reasons_leaves_them_to_the_champion(
     champion: Served, other: Served, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -292,7 +284,6 @@ def test_a_challenger_without_reasons_leaves_them_to_the_champion(
     assert found.json == expected.json
 
 
-@pytest.mark.long
 def test_a_model_that_has_no_reasons_says_why(
     champion: Served, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

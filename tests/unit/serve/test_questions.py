@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -27,6 +26,7 @@ from churn.serve.rows import Rows, from_frame
 from churn.tracking import connection, runs
 from churn.tracking.runs import Record
 from tests.binary import OUTPUT
+from tests.unit.conftest import store_in
 from tests.unit.serve.models import fitted, require_same
 
 Cells = dict[str, Any]
@@ -583,7 +583,6 @@ def mlflow_model(
 ) -> Iterator[PyFuncModel]:
     """Return the small model as MLflow's server loads it."""
     folder = tmp_path_factory.mktemp("mlflow")
-    shutil.copy(empty_store, folder / "mlflow.db")
     record = Record(
         name="served",
         params={},
@@ -595,13 +594,10 @@ def mlflow_model(
         answered=OUTPUT.answered,
         example=planned[list(model.card.inputs)].head(2),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with pytest.MonkeyPatch.context() as patch, store_in(folder, empty_store, patch):
         patch.setattr("sys.path", [*__import__("sys").path])
-        mlflow.set_tracking_uri(None)
         tracked = runs.log(connection.connect(folder), record)
         yield mlflow.pyfunc.load_model(f"runs:/{tracked.run_id}/model")
-        mlflow.set_tracking_uri(None)
 
 
 def of_mlflow(body: str, model: PyFuncModel, kind: str = "application/json") -> Any:

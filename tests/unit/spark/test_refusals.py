@@ -33,7 +33,7 @@ class Narrow(NamedTuple):
     columns: list[str]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_executor_with_other_answers_is_refused(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,7 +48,7 @@ def test_an_executor_with_other_answers_is_refused(
         shipped.load(other)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_bytes_that_were_changed_on_the_way_are_refused(model: Model, tmp_path: Path) -> None:
     artifact.save(model, tmp_path / "model")
     packed, _ = shipped.pack(tmp_path / "model", "7", None)
@@ -68,7 +68,7 @@ def test_without_java(model: Model, tmp_path: Path) -> None:
     assert "Java did not start; Spark needs Java 17 or later" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_code_that_is_shipped_runs_from_where_it_is_packed(tmp_path: Path) -> None:
     packed = session.code(tmp_path)
     program = "import churn.spark.scoring as found; print(found.__file__)"
@@ -140,7 +140,7 @@ def test_a_local_address_is_a_path(scheme: str, tmp_path: Path) -> None:
         tables.require_apart(f"{tmp_path}/in", f"{scheme}{tmp_path}/in/scored")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_model_that_is_shipped_is_the_one_of_the_folder(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,8 +194,7 @@ def require_words(story: Story, lines: list[str]) -> None:
         assert any(line.startswith(f"{title}: difference ") for line in lines), text
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("made", TASKS, indirect=True)
+@pytest.mark.parametrize("made", MOST_BY_NIGHT, indirect=True)
 def test_a_trial_in_the_shadow_is_decided_by_what_became_of_the_customers(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
