@@ -1,9 +1,10 @@
 """Programs that start at once: `churn`, `dvc` and `python`, forked from a process that is there.
 
-That process has imported all packages and none of this project's own code, which is imported anew
-from where each command finds it. So a command takes the time of its work and not of its imports,
-which are seconds. All else is as in a process that was started: its folder, environment, arguments,
-streams, exit code and end. What is not (`client.AT_START`) is started.
+That process has imported all packages. This project's own code is imported anew from where each
+command finds it, unless it is that of these tests, file by file. So a command takes the time of its
+work and not of its imports, which are seconds. All else is as in a process that was started: its
+folder, environment, arguments, streams, exit code and end. What is not (`client.AT_START`) is
+started.
 
 For tests that give many commands in a row. How commands start is tested in `tests/pipeline`, where
 clones have the real programs.

@@ -2,8 +2,8 @@
 
 ``server.py ADDRESS PACKAGE SOURCES OWNER``. It ends when the process of that number has ended.
 
-Runs in the environment whose packages these are, by itself; nothing of this project is imported
-when a command is forked.
+Runs in the environment whose packages these are, by itself. A command gets the project's modules as
+well where its code is the same, file by file; else it imports its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import hashlib
 import importlib
 import json
 import os
@@ -28,7 +29,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
 
 OWN = ("churn", "checks")
 # What `dvc` imports when it runs a command.
@@ -43,6 +45,13 @@ _LATE = ("alembic.command", "dvc.data_cloud", "dvc.dirs", "dvc.utils.strictyaml"
 _PR_SET_PDEATHSIG = 1
 
 
+class Project(NamedTuple):
+    """The project as it was imported: the digest of its files, and its modules by name."""
+
+    digest: str
+    modules: dict[str, ModuleType]
+
+
 def main(address: str, package: str, sources: str, owner: str) -> None:
     """Import, listen, and, in a forked process, run a command to its end."""
     before, folder = dict(os.environ), Path(address).parent
@@ -51,7 +60,7 @@ def main(address: str, package: str, sources: str, owner: str) -> None:
     except ProcessLookupError:
         _end(folder)
     sys.path.pop(0)  # the folder of this file
-    _preload(package, sources)
+    project = _preload(package, sources)
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
@@ -59,12 +68,13 @@ def main(address: str, package: str, sources: str, owner: str) -> None:
     Path(f"{address}.new").rename(address)  # from now on somebody answers
     command = _next_command(listener, owner_handle, folder)
     installed = sources if package == "churn" else None
-    _end_with(_exit_code(command, set_by_imports, installed))
+    _end_with(_exit_code(command, set_by_imports, installed, project))
 
 
-def _preload(package: str, sources: str) -> None:
-    """Import the project and by it the packages, and forget the project."""
+def _preload(package: str, sources: str) -> Project:
+    """Import the project and by it the packages, and put the project aside."""
     gc.disable()  # there is no garbage
+    digest = digest_of(sources)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.path.insert(0, sources)
@@ -83,7 +93,8 @@ def _preload(package: str, sources: str) -> None:
                 for name in (parent, *_modules(parent)):
                     with suppress(ImportError):  # of a remote that is not installed
                         importlib.import_module(name)
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+    own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in OWN}
+    for name in own:
         del sys.modules[name]
     # The code that a command runs is where its environment says.
     sys.path[:] = [p for p in sys.path if not Path(p, OWN[0]).is_dir()]
@@ -91,6 +102,18 @@ def _preload(package: str, sources: str) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # as tests/conftest.py does, for what a command makes
     gc.enable()
+    return Project(digest, own)
+
+
+def digest_of(sources: str) -> str:
+    """Digest the files of the project in a folder, by name and content."""
+    digest = hashlib.sha256()
+    for package in OWN:
+        for path in sorted(Path(sources, package).rglob("*")):
+            if path.is_file() and path.parent.name != "__pycache__":
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(sources)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
@@ -173,11 +196,14 @@ def _received(connection: socket.socket) -> tuple[dict[str, Any] | None, list[in
 
 
 def _exit_code(
-    command: dict[str, Any], set_by_imports: dict[str, str], installed: str | None
+    command: dict[str, Any],
+    set_by_imports: dict[str, str],
+    installed: str | None,
+    project: Project,
 ) -> int:
     """Run a command, and return what Python would end with."""
     try:
-        _run(command, set_by_imports, installed)
+        _run(command, set_by_imports, installed, project)
     except SystemExit as end:
         if isinstance(end.code, int | None):
             return (end.code or 0) & 0xFF
@@ -208,7 +234,12 @@ def _end_with(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _run(command: dict[str, Any], set_by_imports: dict[str, str], installed: str | None) -> None:
+def _run(
+    command: dict[str, Any],
+    set_by_imports: dict[str, str],
+    installed: str | None,
+    project: Project,
+) -> None:
     """Be the process that was asked for; `installed` is the project's code in the environment."""
     # Where the server is killed, nothing outlives it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -231,6 +262,8 @@ def _run(command: dict[str, Any], set_by_imports: dict[str, str], installed: str
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
     importlib.invalidate_caches()
+    if command["name"] != "dvc" and command["module"] != "dvc":
+        _give_back(project, command["module"])
     sys.argv = [command["program"], *command["arguments"]]
     if command["module"]:
         runpy.run_module(command["module"], run_name="__main__", alter_sys=True)
@@ -238,6 +271,14 @@ def _run(command: dict[str, Any], set_by_imports: dict[str, str], installed: str
         sys.exit(importlib.import_module("churn.cli.main").main())
     else:
         sys.exit(importlib.import_module("dvc.cli").main())
+
+
+def _give_back(project: Project, main: str) -> None:
+    """Let the command have the project's modules, except the one that it runs."""
+    sources = next((entry for entry in sys.path if Path(entry, OWN[0]).is_dir()), None)
+    if sources is not None and digest_of(sources) == project.digest:
+        apart = {main, f"{main}.__main__"}
+        sys.modules.update({k: v for k, v in project.modules.items() if k not in apart})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests import warm
+from tests.conftest import ROOT
+from tests.warm.server import digest_of
 
 pytestmark = [
     pytest.mark.long,
@@ -119,6 +122,19 @@ def test_without_code_of_its_own_it_runs_the_tested_project() -> None:
     program = [str(warm.programs() / "churn"), "--version"]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("churn")
+
+
+def test_code_that_differs_in_a_word_is_run_as_it_is(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src", tmp_path, dirs_exist_ok=True)
+    assert digest_of(str(tmp_path)) == digest_of(str(ROOT / "src"))
+    given = command("churn", tmp_path, "--version")
+    same = subprocess.run(**given, capture_output=True, check=False)
+    assert (same.returncode, same.stdout[:6], same.stderr) == (0, "churn,", "")
+
+    main = tmp_path / "churn/cli/main.py"
+    main.write_text(main.read_text() + "\n\ndef main():\n    return 'as it was changed'\n")
+    changed = subprocess.run(**given, capture_output=True, check=False)
+    assert (changed.returncode, changed.stderr) == (1, "as it was changed\n")
 
 
 def test_it_ends_after_its_threads_and_what_it_has_to_do_at_the_end(sources: Path) -> None:
