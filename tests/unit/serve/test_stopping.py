@@ -39,6 +39,13 @@ pytestmark = pytest.mark.long
 NO_REGISTRY = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
 WORKERS = [pytest.param(1, marks=pytest.mark.exhaustive), 2]
 LIMITS = {"max_rows": 50, "max_body_mb": 0.05, "max_in_flight": 4, "timeout_s": 1}
+KEYS = ("the-first-secret-key", "the-second-secret-key")
+HOLDER = {"X-API-Key": KEYS[1]}
+# Of a request with a key, whose length is to follow.
+HEAD = (
+    "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    f"X-API-Key: {KEYS[1]}\r\n"
+).encode()
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +75,11 @@ def folder_with(
 
 @pytest.fixture(scope="module")
 def limited(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Return a server with low limits."""
+    """Return a server with low limits, for who has a key."""
     folder = folder_with(stored, tmp_path_factory.mktemp("limited"), **LIMITS)
-    with serving(folder, "--model", "model") as found:
+    options = ("--model", "model", "--host", "0.0.0.0")
+    with serving(folder, *options, environment={"CHURN_API_KEYS": ", ".join(KEYS)}) as found:
+        found.url = found.url.replace("0.0.0.0", "127.0.0.1")
         yield found
 
 
@@ -264,17 +273,16 @@ def test_what_finds_reasons_ends_with_its_worker(
 
 
 def test_a_request_beyond_the_limits_is_refused(limited: Running, records: list[Record]) -> None:
-    many = limited.ask(records[:51])
+    many = limited.ask(records[:51], headers=HOLDER)
     assert (many.status_code, "51 customers" in many.json()["message"]) == (413, True)
-    large = limited.ask([{**records[0], "note": "x" * 60_000}])
+    large = limited.ask([{**records[0], "note": "x" * 60_000}], headers=HOLDER)
     assert (large.status_code, "serve.max_body_mb" in large.json()["message"]) == (413, True)
-    assert limited.ask(records[:50]).status_code == 200
+    assert limited.ask(records[:50], headers=HOLDER).status_code == 200
 
 
 def test_a_slow_caller_does_not_stay(limited: Running) -> None:
     where = urlsplit(limited.url)
-    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    for start in (b"", head, head + b"Content-Length: 100\r\n\r\n{"):
+    for start in (b"", HEAD, HEAD + b"Content-Length: 100\r\n\r\n{"):
         with socket.create_connection((where.hostname, where.port), timeout=20) as slow:
             slow.sendall(start)
             begun = time.monotonic()
@@ -286,18 +294,17 @@ def test_a_slow_caller_does_not_stay(limited: Running) -> None:
 
 def test_too_many_at_once_are_asked_to_come_again(limited: Running, records: list[Record]) -> None:
     where = urlsplit(limited.url)
-    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     waiting = [socket.create_connection((where.hostname, where.port)) for _ in range(6)]
     for one in waiting:  # each promises a body that does not come
-        one.sendall(head + b"Content-Length: 100\r\n\r\n")
+        one.sendall(HEAD + b"Content-Length: 100\r\n\r\n")
     time.sleep(0.3)
-    refused = limited.ask(records[:1])
+    refused = limited.ask(records[:1], headers=HOLDER)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
     assert limited.get("/v2/health/live").status_code == 200
     for one in waiting:
         one.close()
-    eventually(lambda: limited.ask(records[:1]).status_code == 200)
+    eventually(lambda: limited.ask(records[:1], headers=HOLDER).status_code == 200)
 
 
 def test_without_a_key_it_listens_to_this_machine_only(folder: Path) -> None:
@@ -307,24 +314,17 @@ def test_without_a_key_it_listens_to_this_machine_only(folder: Path) -> None:
     assert "Traceback" not in running.text
 
 
-def test_with_keys_only_their_holders_are_answered(folder: Path, records: list[Record]) -> None:
-    keys = {"CHURN_API_KEYS": "the-first-secret-key, the-second-secret-key"}
-    options = ("--model", "model", "--host", "0.0.0.0")
-    with serving(folder, *options, environment=keys) as running:
-        running.url = running.url.replace("0.0.0.0", "127.0.0.1")
-        assert running.ask(records[:1]).status_code == 401
-        for wrong in ("the-first-secret-ke", "", "the-first-secret-key, the-second-secret-key"):
-            headers = {"Authorization": f"Bearer {wrong}"}
-            assert running.ask(records[:1], headers=headers).status_code == 401
-        for given in (
-            {"Authorization": "Bearer the-first-secret-key"},
-            {"X-API-Key": "the-second-secret-key"},
-        ):
-            assert running.ask(records[:1], headers=given).status_code == 200
-        assert running.get("/metrics").status_code == 401
-        assert running.get("/v2/health/ready").status_code == 200
-    assert "secret-key" not in running.text
-    assert records[0]["customer_id"] not in running.text
+def test_with_keys_only_their_holders_are_answered(limited: Running, records: list[Record]) -> None:
+    assert limited.ask(records[:1]).status_code == 401
+    for wrong in (KEYS[0][:-1], "", ", ".join(KEYS)):
+        headers = {"Authorization": f"Bearer {wrong}"}
+        assert limited.ask(records[:1], headers=headers).status_code == 401
+    for given in ({"Authorization": f"Bearer {KEYS[0]}"}, HOLDER):
+        assert limited.ask(records[:1], headers=given).status_code == 200
+    assert limited.get("/metrics").status_code == 401
+    assert limited.get("/v2/health/ready").status_code == 200
+    assert "secret-key" not in limited.text
+    assert records[0]["customer_id"] not in limited.text
 
 
 def test_an_address_that_is_taken_is_told_in_one_line(folder: Path) -> None:
