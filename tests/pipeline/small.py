@@ -47,6 +47,7 @@ def make_untrained(folder: Path) -> Clone:
     edit(clone, {
         "model.hyperparameters.max_iter": 40,
         "decision.strategy": "fixed", "decision.threshold": 0.3,
+        "evaluation.slices.numeric": ["age"],
         "evaluation.importance.repeats": 1,
         "evaluation.importance.max_rows": 200,
         "checks": {"max_rows": 1000, "seed": 1, **CHECKS},

@@ -105,6 +105,7 @@ def make_candidate(
     document["decision"] |= {"strategy": "fixed", "threshold": 0.3, "folds": 2}
     document["comparison"]["resamples"] = 1000
     document["evaluation"]["importance"] = {"repeats": 1, "max_rows": 50}
+    document["evaluation"]["slices"]["numeric"] = ["age"]
     document["gates"] |= {"minima": {"roc_auc": 0.5}, "margins": {"roc_auc": 0.2}}
     document["gates"]["slice_margins"] = {}
     document["checks"] |= {suite: [{"check": c, **_CHECK}] for suite, c in _SUITES.items()}

@@ -211,6 +211,7 @@ def server(stored: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.long
+@pytest.mark.exhaustive
 @needs_locust
 def test_every_request_to_a_server_is_answered_right(server: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"

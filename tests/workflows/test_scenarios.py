@@ -34,6 +34,7 @@ def test_a_better_model_passes(branch: Clone, review: Review) -> None:
     assert "**better**" in reviewed.report
 
 
+@pytest.mark.exhaustive  # by default test_real_review.py shows it in the workflow
 def test_a_stump_is_blocked_and_named(branch: Clone, review: Review) -> None:
     edit(branch, {"model.hyperparameters": {"max_iter": 1, "max_depth": 1}})
     commit_with_lock(branch, "stump")

@@ -380,7 +380,8 @@ def test_a_challenger_that_is_slow_is_stopped(
     require_refused(store, "5 of 100 predictions take more than ")
 
 
-@pytest.mark.parametrize("task", rest_by_night(TASKS, ["multiclass"]))
+@pytest.mark.exhaustive  # by default tests/unit/serve/test_stopping.py shows it of two classes
+@pytest.mark.parametrize("task", TASKS)
 def test_a_challenger_that_cannot_answer_is_stopped(
     task: str,
     request: pytest.FixtureRequest,
