@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import churn.tracking.connection  # noqa: F401  # it sets variables, before the server starts
 from tests import warm
 from tests.conftest import ROOT
 from tests.warm.server import digest_of
@@ -135,6 +136,20 @@ def test_code_that_differs_in_a_word_is_run_as_it_is(tmp_path: Path) -> None:
     main.write_text(main.read_text() + "\n\ndef main():\n    return 'as it was changed'\n")
     changed = subprocess.run(**given, capture_output=True, check=False)
     assert (changed.returncode, changed.stderr) == (1, "as it was changed\n")
+
+
+def test_what_the_project_sets_when_it_is_imported_is_there(tmp_path: Path) -> None:
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    assert os.environ[name]  # here as well, which is not the command's
+    (tmp_path / "test_it.py").write_text(
+        f"import os\nfrom churn.tracking import connection\n"
+        f"def test_it():\n    assert os.environ[{name!r}] == {os.environ[name]!r}\n"
+    )
+    words = ("-m", "pytest", "-p", "no:cacheprovider", "test_it.py")
+    given = command("python", tmp_path, *words, PYTHONPATH=str(ROOT / "src"))
+    del given["env"][name]
+    done = subprocess.run(**given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_ends_after_its_threads_and_what_it_has_to_do_at_the_end(sources: Path) -> None:
