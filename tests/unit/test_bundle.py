@@ -266,6 +266,7 @@ def test_a_manifest_that_is_written_otherwise_is_not_the_one_that_was_written(
             read_manifest(packed)
 
 
+@pytest.mark.slow
 def test_a_candidate_of_other_inputs_is_refused(workspace: Workspace, packed: Path) -> None:
     reviewed = git(workspace.root, "rev-parse", "HEAD").strip()
     write(workspace.root, {"README.md": "only docs\n"})

@@ -43,6 +43,7 @@ def note(root: Path) -> str:
     return folder.read_text() + (other / "note.txt").read_text()
 
 
+@pytest.mark.slow
 def test_where_it_was_made_nothing_is_changed(filled: Path) -> None:
     before = (filled / "mlflow.db").read_bytes()
     local_store.relocate_artifact_uris(filled)
@@ -70,6 +71,7 @@ def test_it_can_be_moved_again(filled: Path) -> None:
         assert note(filled) == "hellohello"
 
 
+@pytest.mark.slow
 def test_files_that_are_kept_elsewhere_on_purpose_stay_there(filled: Path) -> None:
     elsewhere = filled.parent / "archive" / "mlruns" / "of-the-team"
     mlflow.create_experiment("kept elsewhere", artifact_location=str(elsewhere))

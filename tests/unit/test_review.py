@@ -74,6 +74,7 @@ def packed(workspace: Workspace) -> dict[str, Any]:
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("production", [False, True])
 def test_a_change_is_trained_compared_judged_reported_and_packed(
     production: bool, workspace: Workspace, steps: list[str]
@@ -93,6 +94,7 @@ def test_what_is_to_be_released_is_judged_against_production_and_never_unchanged
     assert bundle.verify(workspace.candidate, workspace.root, "HEAD")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [{}, {"README.md": "other"}, {"docs/a.md": "new"}])
 def test_where_no_input_has_changed_nothing_is_trained(
     files: dict[str, str], workspace: Workspace, steps: list[str]
@@ -280,6 +282,7 @@ def test_data_that_data_dvc_does_not_name_are_no_unchanged_data(
     assert "dvc add data" in judged.reason
 
 
+@pytest.mark.slow
 def test_a_runner_judges_nothing_that_its_commit_does_not_hold(
     workspace: Workspace, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +310,7 @@ def test_a_cache_in_git_is_refused(workspace: Workspace, steps: list[str]) -> No
     assert "DVC's cache is in git" in judged.reason
 
 
+@pytest.mark.slow
 def test_a_change_of_the_remote_alone_is_reviewed(workspace: Workspace, steps: list[str]) -> None:
     write(workspace.root, {"dvc-remote/files/md5/aa/bb": "other bytes"})
     run(workspace)

@@ -32,6 +32,7 @@ def logged(store: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_best_run_comes_first(logged: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     a, b, c = logged
     assert [row[0] for row in listed(capsys, "test_roc_auc")] == [b, c, a]
@@ -39,6 +40,7 @@ def test_the_best_run_comes_first(logged: list[str], capsys: pytest.CaptureFixtu
     assert [row[0] for row in listed(capsys, "test_roc_auc", limit=2)] == [b, c]
 
 
+@pytest.mark.slow
 def test_a_row_shows_metrics_checks_and_commit(
     logged: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,6 +48,7 @@ def test_a_row_shows_metrics_checks_and_commit(
     assert best[-4:] == ["0.9000", "0.6000", "26/27", "01234567+"]
 
 
+@pytest.mark.slow
 def test_an_unknown_metric_is_refused_with_the_known_ones(
     logged: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +56,7 @@ def test_an_unknown_metric_is_refused_with_the_known_ones(
         listed(capsys, "test_auc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     ["test roc auc", "test_roc_auc DESC", "a`b", "a'b", 'a"b', "a;b", "a,b", "", "\n", "ä"],
@@ -93,6 +97,7 @@ def shown(width: int, metric: str, terminal: bool = True) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "value"),
     [("test_roc_auc", "0.1111"), ("test_cost", "0.4444"), ("train_average_precision", "0.9876")],
@@ -125,6 +130,7 @@ def test_what_is_left_out_is_what_matters_least(complete: str) -> None:
     assert complete in shown(30, "test_cost")
 
 
+@pytest.mark.slow
 def test_a_file_gets_everything_however_long_the_lines_are(complete: str) -> None:
     said = shown(80, "train_average_precision", terminal=False)
     [row] = [line.split() for line in said.splitlines() if complete in line]

@@ -68,6 +68,7 @@ def raw(customers: pd.DataFrame) -> pd.DataFrame:
     return customers.drop(columns=["customer_id", "churned"])
 
 
+@pytest.mark.slow
 def test_the_stored_bytes_are_those_that_were_trained(served: Served, stored: Path) -> None:
     assert model_digest(served.folder / "artifacts" / "model") == model_digest(stored)
 

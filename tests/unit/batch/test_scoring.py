@@ -32,6 +32,7 @@ def dated(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(joined=joined.dt.strftime("%Y-%m-%d"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_awkward_cells_have_the_bits_of_the_model(
     is_compiled: bool, served: Served, planned: pd.DataFrame

@@ -216,6 +216,7 @@ def test_a_variable_that_is_missing_is_named(
     assert said(capsys) == f"'{name}' is missing; run this in comment.yml"
 
 
+@pytest.mark.slow
 def test_it_needs_nothing_but_the_standard_library() -> None:
     # -I and -S: no packages of the environment, and none of the user's.
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); import churn.comment.__main__"

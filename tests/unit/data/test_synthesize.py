@@ -25,6 +25,7 @@ def many() -> pd.DataFrame:
     return made(synthesize.CHUNK_ROWS + 5000)
 
 
+@pytest.mark.slow
 def test_the_columns_are_those_of_the_shipped_parameters(
     many: pd.DataFrame, settings: Params
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_scale_changes_nothing_else(d: np.ndarray, scale: float) -> None:
     np.testing.assert_allclose(scaled.lower, found.lower * scale, atol=0.02 * scale)
 
 
+@pytest.mark.slow
 @given(SMALL)
 @settings(deadline=None)
 def test_with_the_sides_exchanged_the_ends_are(d: np.ndarray) -> None:

@@ -54,6 +54,7 @@ def measure(y: np.ndarray, p: np.ndarray) -> Measured:
     return TASK.measure(y, Scored(p, RULE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("too_sure", [1.0, 2.0])
 def test_of_the_held_out_customers_themselves_it_is_what_they_are(too_sure: float) -> None:
     y, p = drawn(20_000, 1, too_sure=too_sure)

@@ -56,6 +56,7 @@ def importance(model: Model, rows: pd.DataFrame, seed: int = 1, **given: Any) ->
     return permutation_importance(BINARY, model, rows, rows["left"].to_numpy(), params, seed)
 
 
+@pytest.mark.slow
 def test_the_column_that_matters_comes_first_and_a_constant_one_is_worth_nothing(
     fitted: Model, rows: pd.DataFrame
 ) -> None:
@@ -128,6 +129,7 @@ def test_each_column_is_reported(fitted: Model, rows: pd.DataFrame) -> None:
     assert steps == ["flat", "strong", "noise", "word"]
 
 
+@pytest.mark.slow
 def test_a_column_may_be_called_self(rows: pd.DataFrame, small: Params) -> None:
     renamed = rows.rename(columns={"strong": "self", "noise": "$ spent, $ returned"})
     data = DataParams(

@@ -99,6 +99,7 @@ def test_the_difference_is_that_of_the_mean_costs(customers: pd.DataFrame) -> No
     assert found.cost.difference == pytest.approx(cost("bad") - cost("good"))
 
 
+@pytest.mark.slow
 def test_two_groups_of_equal_versions_differ_by_nothing_that_can_be_told(
     customers: pd.DataFrame,
 ) -> None:
@@ -112,6 +113,7 @@ def test_two_groups_of_equal_versions_differ_by_nothing_that_can_be_told(
     assert found.cost.word in ("cannot tell", "not worse")
 
 
+@pytest.mark.slow
 def test_two_groups_of_which_one_gets_a_worse_version_are_told_apart(
     customers: pd.DataFrame,
 ) -> None:
@@ -120,6 +122,7 @@ def test_two_groups_of_which_one_gets_a_worse_version_are_told_apart(
     assert found.log_loss.word == "worse"
 
 
+@pytest.mark.slow
 def test_without_labels_only_the_predictions_are_compared(customers: pd.DataFrame) -> None:
     log = pd.concat([rows(customers, "good", "champion"), rows(customers, "bad", "shadow")])
     found = compare(log, None, Tried(1.0, True, "4"), DECISION, MARGINS)
@@ -162,6 +165,7 @@ def test_what_the_challenger_could_not_answer_is_counted_apart(customers: pd.Dat
     assert found.champion.customers == 30
 
 
+@pytest.mark.slow
 def test_customers_whom_the_shadow_was_to_predict_and_has_not_are_counted(
     customers: pd.DataFrame,
 ) -> None:

@@ -32,6 +32,7 @@ def linear(small: Params, planned: pd.DataFrame) -> Model:
     return fitted("logistic_regression", small, planned)
 
 
+@pytest.mark.slow
 def test_the_sum_of_scores_is_divided_exactly_in_logistic_regression(
     linear: Model, planned: pd.DataFrame
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_sum_of_scores_is_divided_exactly_in_logistic_regression(
     np.testing.assert_allclose(found[:, where], factor * (scores - scores.mean()), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rising", [True, False])
 def test_a_column_of_the_sum_that_only_raises_the_prediction_has_that_sign_for_everybody(
     rising: bool, small: Params, planned: pd.DataFrame

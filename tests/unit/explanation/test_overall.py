@@ -32,6 +32,7 @@ def test_of_many_rows_some_are_drawn_by_the_seed(model: Model, planned: pd.DataF
     assert overall.overall(model, planned, 1) != overall.overall(model, planned, 2)
 
 
+@pytest.mark.slow
 def test_a_model_with_many_leaves_is_asked_about_fewer(
     model: Model, planned: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

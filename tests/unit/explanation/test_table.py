@@ -17,6 +17,7 @@ from churn.model.artifact import Model
 from churn.model.prediction import predict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
 def test_each_customer_gets_reasons_that_sum(
     ending: str,

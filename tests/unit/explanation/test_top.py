@@ -60,6 +60,7 @@ def test_an_id_that_is_called_as_a_reason_is_refused(model: Model) -> None:
         require_count(card, 2)
 
 
+@pytest.mark.slow
 def test_one_file_has_them_too(
     model: Model, stored: Path, planned: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def odd(planned: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+@pytest.mark.slow
 def test_reasons_and_base_sum_to_the_prediction(any_model: Model, odd: pd.DataFrame) -> None:
     found = Explainer(any_model).explain(any_model.inputs(odd))
 
@@ -156,6 +157,7 @@ def test_values_are_those_of_the_definition(small: Params, planned: pd.DataFrame
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_feature_is_given_back_to_the_columns_that_it_depends_on(
     any_model: Model, planned: pd.DataFrame
 ) -> None:

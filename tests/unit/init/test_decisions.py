@@ -38,6 +38,7 @@ def decided(table: Table) -> list[Decision]:
     ]
 
 
+@pytest.mark.slow
 def test_the_columns_are_written_and_validated(table: Table, tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(written(SHIPPED, decided(table)), encoding="utf-8")
@@ -57,6 +58,7 @@ def test_the_columns_are_written_and_validated(table: Table, tmp_path: Path) -> 
     assert yaml.safe_load(file.read_text())["data"]["positive"] == "yes"
 
 
+@pytest.mark.slow
 def test_each_decision_has_its_reason_above_it(table: Table) -> None:
     lines = written(SHIPPED, decided(table)).splitlines()
     for key, why in (
@@ -68,6 +70,7 @@ def test_each_decision_has_its_reason_above_it(table: Table) -> None:
         assert lines[place - 1].strip() == MARK + why
 
 
+@pytest.mark.slow
 def test_comments_and_other_values_stay(table: Table) -> None:
     text = written(SHIPPED, decided(table))
     whole_lines = [line for line in SHIPPED.splitlines() if line.lstrip().startswith("#")]
@@ -89,6 +92,7 @@ def test_what_is_below_a_replaced_list_stays() -> None:
         assert "# beside b" in found
 
 
+@pytest.mark.slow
 def test_a_second_time_replaces_the_reasons(table: Table) -> None:
     once = written(SHIPPED, decided(table))
     assert written(once, decided(table)) == once
@@ -105,6 +109,7 @@ def test_any_name_of_a_column_is_read_back(name: str) -> None:
     assert yaml.safe_load(text) == {"a": {"b": [name], "c": name}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "bins", "min_rows"),
     [(100, 2, 10), (442, 2, 29), (600, 2, 40), (1500, 4, 50), (7043, 4, 50)],
@@ -127,6 +132,7 @@ def test_the_texts_of_the_card_that_are_known_are_those_that_are_shipped() -> No
     assert yaml.safe_load(SHIPPED)["card"] == choices.SHIPPED_CARD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["left", "churned"])
 def test_what_was_said_of_another_table_is_emptied(
     target: str, table: Table, tmp_path: Path
@@ -144,6 +150,7 @@ def test_what_was_said_of_another_table_is_emptied(
     assert written(text, [*choices.of_card(table, params.load(file))]) == text
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_table_stays(table: Table, tmp_path: Path) -> None:
     table = replace(table, target=replace(table.target, name="churned"))
     shipped = settings_with(tmp_path)

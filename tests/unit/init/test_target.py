@@ -36,6 +36,7 @@ def understood(labels: list[Any], **wishes: Any) -> Table:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "task", "said"),
     [
@@ -86,6 +87,7 @@ def test_a_target_of_another_kind_is_refused(
     ).replace("(low, mid, high)", "(high, low, mid)")
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_number_is_left_out() -> None:
     numbers = [float(i) for i in range(200)]
     cells = pd.DataFrame(
@@ -102,6 +104,7 @@ def test_a_copy_of_a_number_is_left_out() -> None:
     assert list(found.used) == ["noise"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "told"), [("regression", "rank correlation 1.000"), ("binary", "ROC AUC 1.000")]
 )
@@ -131,6 +134,7 @@ def test_limits_of_two_classes_are_those_that_are_shipped() -> None:
     assert set(needs.minima) == set(gates.minima)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["regression", "multiclass"])
 def test_params_are_valid_for_each_task_and_back(first: TaskName, tmp_path: Any) -> None:
     file = tmp_path / "params.yaml"

@@ -64,6 +64,7 @@ def test_each_family_learns_from_raw_columns(
     assert roc_auc_score(planned["churned"], probability[:, 1]) > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["random_forest", "gradient_boosting"])
 def test_every_random_choice_follows_from_the_seed(
     family: Family, small: Params, planned: pd.DataFrame
@@ -77,6 +78,7 @@ def test_every_random_choice_follows_from_the_seed(
     assert not np.array_equal(one, another)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_columns_does_not_matter(
     logistic: Pipeline, planned: pd.DataFrame
 ) -> None:
@@ -113,12 +115,14 @@ def test_a_customer_of_whom_nothing_is_known_gets_a_probability(
     assert 0 < logistic.predict_proba(unknown)[0, 1] < 1
 
 
+@pytest.mark.slow
 def test_a_column_without_values_can_be_trained_on(small: Params, planned: pd.DataFrame) -> None:
     pipeline = fit(small, planned.assign(age=np.nan), of_family("logistic_regression"))
     assert np.isfinite(pipeline.predict_proba(planned)).all()
     assert "raw__age" in pipeline["features"].get_feature_names_out()
 
 
+@pytest.mark.slow
 def test_rare_and_unseen_categories_are_one(logistic: Pipeline, planned: pd.DataFrame) -> None:
     assert (planned["plan"] == RARE).mean() < 0.01
     customer = planned.head(1)

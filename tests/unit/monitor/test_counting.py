@@ -23,6 +23,7 @@ def counted(world: World, *tables: pd.DataFrame) -> Counts:
     return counts
 
 
+@pytest.mark.slow
 def test_a_customer_counts_once_however_often_asked_for(world: World) -> None:
     once, again = logged(300), logged(300)
     counts = counted(world, pd.concat([once, once.head(50)]), again)

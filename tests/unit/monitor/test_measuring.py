@@ -24,6 +24,7 @@ def changed(**columns: object) -> pd.DataFrame:
     return SAME.assign(**columns)
 
 
+@pytest.mark.slow
 def test_customers_of_the_same_population_are_as_before(world: World) -> None:
     assert world.over(SAME) == set()
 
@@ -134,6 +135,7 @@ def test_chance_exceeds_the_noise_as_rarely_as_it_says(rows: int) -> None:
     assert 0.004 < beyond < 0.02
 
 
+@pytest.mark.slow
 def test_the_same_window_gives_the_same_result(world: World) -> None:
     fresh = Measurer(
         world.reference,

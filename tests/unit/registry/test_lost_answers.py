@@ -24,6 +24,7 @@ def client(store: Path) -> mlflow.MlflowClient:
     return mlflow.MlflowClient()
 
 
+@pytest.mark.slow
 def test_one_that_was_made_while_the_answer_was_lost_is_ones_own(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_server_that_does_not_answer_is_not_asked_to_give_it_back(
     assert asked == []
 
 
+@pytest.mark.slow
 def test_who_may_not_delete_what_was_left_is_told_who_may(
     client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

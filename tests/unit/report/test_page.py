@@ -25,6 +25,7 @@ def written() -> str:
     return page.render(read(facts()))
 
 
+@pytest.mark.slow
 def test_a_page_is_smaller_than_three_megabytes_and_needs_nothing_from_outside(
     written: str,
 ) -> None:

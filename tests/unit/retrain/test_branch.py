@@ -47,6 +47,7 @@ def test_a_name_has_the_date_of_today() -> None:
     assert re.fullmatch(r"retrain/\d{4}-\d\d-\d\d", branch.of_today())
 
 
+@pytest.mark.slow
 def test_a_commit_is_made_in_a_worktree_and_kept_under_a_branch(project: Path) -> None:
     write(project, {"README.md": "changed and not committed"})
     before = git(project, "status", "--porcelain"), tip(project)
@@ -60,6 +61,7 @@ def test_a_commit_is_made_in_a_worktree_and_kept_under_a_branch(project: Path) -
     git(project, "fsck", "--strict")  # nothing of it is elsewhere
 
 
+@pytest.mark.slow
 def test_a_project_may_be_below_the_top_of_its_repository(project: Path) -> None:
     below = project / "models/churn"
     write(below, {"data.dvc": DATA.format("0a"), ".dvc/config": ""})
@@ -74,6 +76,7 @@ def test_a_project_may_be_below_the_top_of_its_repository(project: Path) -> None
     assert branch.has_same(below, tip(project, "retrain/x"), base, "0b.dir")
 
 
+@pytest.mark.slow
 def test_without_a_name_no_branch_appears(project: Path) -> None:
     with worktree(project, tip(project), share_cache=False) as tree:
         begin_branch(project, tree, tip(project), "main", "retrain/x")
@@ -98,6 +101,7 @@ def test_where_git_knows_nobody_the_bot_is_the_author(
     assert git(project, "show", "-s", "--format=%an", propose(project, "0c")).strip() == "mona"
 
 
+@pytest.mark.slow
 def test_a_branch_of_its_own_may_be_replaced(project: Path) -> None:
     made = propose(project, "0b")
     branch.require_own(project, "retrain/x", made, tip(project))
@@ -109,6 +113,7 @@ def test_a_branch_of_its_own_may_be_replaced(project: Path) -> None:
     branch.require_own(project, "retrain/x", tip(project), base)
 
 
+@pytest.mark.slow
 def test_a_branch_with_somebody_s_commit_is_not_replaced(project: Path) -> None:
     base = tip(project)
     propose(project, "0b")
@@ -119,6 +124,7 @@ def test_a_branch_with_somebody_s_commit_is_not_replaced(project: Path) -> None:
         branch.require_own(project, "retrain/x", tip(project), base)
 
 
+@pytest.mark.slow
 def test_a_branch_has_the_same_if_table_and_commit_of_main_are_the_same(project: Path) -> None:
     base, made = tip(project), propose(project, "0b")
     assert branch.has_same(project, made, base, "0b.dir")
@@ -142,6 +148,7 @@ def test_origin_is_written_to_only_if_it_is_as_it_was_read(project: Path) -> Non
     branch.publish(project, second, "retrain/x", first)  # done, but its answer was lost
 
 
+@pytest.mark.slow
 def test_what_origin_refuses_is_told(project: Path) -> None:
     made = propose(project, "0b")
     (project.parent / "origin.git/hooks").mkdir(exist_ok=True)

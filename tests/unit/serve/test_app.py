@@ -106,6 +106,7 @@ def tensors(customers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_it_answers_what_the_model_predicts(
     app: App, model: Model, planned: pd.DataFrame, records: list[dict[str, Any]]
 ) -> None:
@@ -555,6 +556,7 @@ def test_a_shadow_that_fails_is_counted_and_nobody_notices(
     assert count("churn_challenger_failures_total", version="4") == before + 1
 
 
+@pytest.mark.slow
 def test_a_shadow_is_dropped_where_the_champion_fails(
     champion: Served, other: Served, records: Any
 ) -> None:
@@ -571,6 +573,7 @@ def with_more_columns(dated: Model) -> Served:
     return unproven(dated, "5")
 
 
+@pytest.mark.slow
 def test_a_challenger_with_other_columns_reads_the_request_itself(
     champion: Served, with_more_columns: Served, dated: Model, records: Any
 ) -> None:

@@ -121,6 +121,7 @@ def test_hostile_customers_have_all_categories_and_unseen_ones_and_none(rows: Ro
     assert plans > {"gold", "basic", "trial", "missing", "never seen before", "", None}
 
 
+@pytest.mark.slow
 def test_categories_do_not_go_together(dated: Model, rich: pd.DataFrame) -> None:
     found = hostile(dated, rich.head(1)).categories
     pairs = set(zip(found["plan"], found["channel"], strict=True))

@@ -58,6 +58,7 @@ def test_what_would_be_read_beyond_its_end_is_refused(
         Trees(model).predict(features)
 
 
+@pytest.mark.slow
 def test_trees_may_be_made_and_forgotten(model: treelite.Model) -> None:
     for _ in range(50):
         Trees(model).predict(X[:1])

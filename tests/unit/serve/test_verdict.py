@@ -58,6 +58,7 @@ def test_without_a_verdict_nothing_is_known(
     assert store.verdict(version) is None
 
 
+@pytest.mark.slow
 def test_a_verdict_on_other_bytes_is_not_believed(
     store: Store, version: Loadable, customers: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -231,6 +231,7 @@ def test_a_change_of_the_labels_alone_is_found(watched: Watched) -> None:
     assert [measure.name for measure in found.measures if measure.is_over]
 
 
+@pytest.mark.slow
 def test_numbers_are_calibrated_by_tenths_and_classes_are_not(
     numbers_watched: Watched, classes_watched: Watched
 ) -> None:

@@ -34,6 +34,7 @@ def opened(project: Workspace, **overrides: Any) -> tuple[Records, list[str]]:
     return records.open_search(project, records.identify(project, settings), said.append), said
 
 
+@pytest.mark.slow
 def test_a_candidate_is_read_as_it_was_written(project: Workspace) -> None:
     found, said = opened(project)
     assert said == []
@@ -43,6 +44,7 @@ def test_a_candidate_is_read_as_it_was_written(project: Workspace) -> None:
     pd.testing.assert_frame_equal(found.predictions(TRIAL), PREDICTIONS, check_names=False)
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_more_candidates_or_more_time(project: Workspace) -> None:
     opened(project)[0].write(TRIAL, PREDICTIONS)
     for more in ({}, {"tune__trials": 99}, {"tune__timeout_s": 9.5}, {"gates__undecided": "ask"}):
@@ -52,6 +54,7 @@ def test_it_goes_on_with_more_candidates_or_more_time(project: Workspace) -> Non
         assert found.trials() == [TRIAL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "part"),
     [
@@ -75,6 +78,7 @@ def test_other_parameters_begin_a_new_one_and_keep_the_old(
     assert opened(project)[0].trials() == [TRIAL]
 
 
+@pytest.mark.slow
 def test_other_rows_or_other_code_begin_a_new_one(project: Workspace) -> None:
     opened(project)[0].write(TRIAL, PREDICTIONS)
     rows = read_parquet(project.split("train"), "prepare")
@@ -88,6 +92,7 @@ def test_other_rows_or_other_code_begin_a_new_one(project: Workspace) -> None:
     assert found.trials() == []
 
 
+@pytest.mark.slow
 def test_the_held_out_customers_are_no_part_of_it(project: Workspace) -> None:
     settings = load(project)
     before = records.identify(project, settings)
@@ -95,6 +100,7 @@ def test_the_held_out_customers_are_no_part_of_it(project: Workspace) -> None:
     assert records.identify(project, settings) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_candidate_is_refused(project: Workspace) -> None:
     found, _ = opened(project)
     found.write(TRIAL, PREDICTIONS)
