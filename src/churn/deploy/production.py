@@ -35,8 +35,9 @@ def put(context: Context, version: Version, workspace: Workspace) -> None:
         If the previous version could not be put back, or the version is not in Production.
     """
     try:
-        stored = None
-        if version is not context.before:
+        if version is context.before:  # an earlier release was killed before its smoke test
+            stored = _fetch(context, version, workspace)
+        else:
             stored = _promote(context, version, workspace)
         smoke(context, version, workspace, stored)
     except Exception as error:
@@ -58,23 +59,11 @@ def _fetch(context: Context, version: Version, workspace: Workspace) -> Path:
     return verified.fetch(context.registry, version, workspace.root / "served")
 
 
-def smoke(
-    context: Context, version: Version, workspace: Workspace, stored: Path | None = None
-) -> None:
-    """Check that what Production serves predicts as it did in the review.
-
-    Parameters
-    ----------
-    context : Context
-    version : Version
-    workspace : Workspace
-        With the reviewed predictions.
-    stored : Path, optional
-        The version's verified files; default is to download them.
-    """
+def smoke(context: Context, version: Version, workspace: Workspace, stored: Path) -> None:
+    """Check that Production serves a version, and that its verified files predict as reviewed."""
     context.say("smoke test")
     context.registry.require_served("production", version)
-    require_same_predictions(stored or _fetch(context, version, workspace), workspace)
+    require_same_predictions(stored, workspace)
     context.registry.tag(version, {"smoke": "passed"})
 
 
